@@ -1,0 +1,221 @@
+//! The table of actions: everything that a policy can permit, declared once.
+//!
+//! Derived from the table: the grant types, the Cedar schema, `docs/actions.md`, and the generators of property tests
+//! and fuzzers. The ids are a promise to the owners of policies: an id never changes its meaning.
+
+use std::fmt;
+
+use crate::resource::{Attribute, Fact, Resource, ResourceSpec};
+
+/// The declaration of one action.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ActionSpec {
+    /// The namespace, `fs` for instance.
+    pub namespace: &'static str,
+    /// The id within the namespace: a verb in lower case.
+    pub name: &'static str,
+    /// What a permit of it allows, in one or two sentences.
+    pub doc: &'static str,
+    /// What it acts on.
+    pub resource: &'static ResourceSpec,
+    /// The groups that it is in, within its namespace: `ReadOnly`, `Mutating`.
+    pub groups: &'static [&'static str],
+    /// The facts about the act that its requests carry.
+    pub context: &'static [Attribute],
+}
+
+impl fmt::Display for ActionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.namespace, self.name)
+    }
+}
+
+/// One action with the facts about the act. Implemented by [`actions!`](crate::actions!), not by hand.
+pub trait Action: fmt::Debug + Clone + Send + Sync + 'static {
+    /// What it acts on.
+    type Resource: Resource;
+    /// Its declaration.
+    const SPEC: &'static ActionSpec;
+    /// Calls `visit` with each fact that [`ActionSpec::context`] declares.
+    fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
+}
+
+/// An [`Action`] whose type is not known: what an authorizer sees. Implemented for every action.
+pub trait AnyAction: fmt::Debug + Send + Sync {
+    /// See [`Action::SPEC`].
+    fn spec(&self) -> &'static ActionSpec;
+    /// See [`Action::facts`].
+    fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
+}
+
+impl<A: Action> AnyAction for A {
+    fn spec(&self) -> &'static ActionSpec {
+        A::SPEC
+    }
+    fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        Action::facts(self, visit);
+    }
+}
+
+/// Declares actions: one module with a grant type per action for each namespace, and the table of them all.
+///
+/// ```
+/// use rex_core::{AbsPath, Action};
+///
+/// rex_core::actions! {
+///     /// Everything that this program lets a policy decide.
+///     pub static TABLE;
+///     /// Pictures.
+///     picture {
+///         /// Make a smaller copy of a picture.
+///         Shrink = "shrink" on AbsPath {
+///             /// The width of the copy, in pixels.
+///             width: i64,
+///         } in [Mutating];
+///     }
+/// }
+///
+/// fn main() {
+///     assert_eq!(picture::Shrink::SPEC.to_string(), "picture::shrink");
+///     assert_eq!(TABLE.len(), 1);
+/// }
+/// ```
+#[macro_export]
+macro_rules! actions {
+    (
+        $(#[doc = $table_doc:literal])* $vis:vis static $table:ident;
+        $(
+            $(#[doc = $space_doc:literal])*
+            $space:ident {
+                $(
+                    $(#[doc = $doc:literal])*
+                    $action:ident = $id:literal on $resource:ty {
+                        $($(#[doc = $fact_doc:literal])* $fact:ident: $kind:ty),* $(,)?
+                    } in [$($group:ident),*];
+                )*
+            }
+        )*
+    ) => {
+        $(
+            $(#[doc = $space_doc])*
+            $vis mod $space {
+                use super::*;
+                $(
+                    $(#[doc = $doc])*
+                    #[derive(Debug, Clone, PartialEq, Eq)]
+                    pub struct $action { $($(#[doc = $fact_doc])* pub $fact: $kind,)* }
+
+                    impl $crate::Action for $action {
+                        type Resource = $resource;
+                        const SPEC: &'static $crate::ActionSpec = &$crate::ActionSpec {
+                            namespace: stringify!($space),
+                            name: $id,
+                            doc: concat!($($doc, "\n"),*).trim_ascii(),
+                            resource: <$resource as $crate::Resource>::SPEC,
+                            groups: &[$(stringify!($group)),*],
+                            context: &[$($crate::Attribute {
+                                name: stringify!($fact),
+                                kind: <$kind as $crate::resource::FactType>::KIND,
+                                doc: concat!($($fact_doc, "\n"),*).trim_ascii(),
+                            }),*],
+                        };
+                        fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, $crate::Fact<'a>)) {
+                            let _ = &visit;
+                            $(visit(stringify!($fact), $crate::resource::fact(&self.$fact));)*
+                        }
+                    }
+                )*
+            }
+        )*
+        $(#[doc = $table_doc])*
+        $vis static $table: &[&$crate::ActionSpec] = &[$($(<$space::$action as $crate::Action>::SPEC),*),*];
+    };
+}
+
+use crate::AbsPath;
+use crate::resource::{Host, Manager, Unit};
+
+actions! {
+    /// Every action of Rex.
+    pub static ACTIONS;
+
+    /// Files and directories.
+    fs {
+        /// Read the bytes of a file.
+        Read = "read" on AbsPath {} in [ReadOnly];
+        /// List the names and kinds of a directory's entries.
+        List = "list" on AbsPath {} in [ReadOnly];
+        /// Learn whether something exists, and its kind, size, times, mode and owner.
+        Stat = "stat" on AbsPath {} in [ReadOnly];
+        /// Create a file, or replace the whole contents of one.
+        Write = "write" on AbsPath {
+            /// How many bytes the file will hold.
+            bytes: i64,
+        } in [Mutating];
+        /// Add to the end of a file, which is created if it is missing.
+        Append = "append" on AbsPath {
+            /// How many bytes are added.
+            bytes: i64,
+        } in [Mutating];
+        /// Create a directory.
+        CreateDir = "create_dir" on AbsPath {} in [Mutating];
+        /// Take a file away from this name, contents and all. The new name needs `write`.
+        Rename = "rename" on AbsPath {} in [Mutating];
+        /// Remove a file, a symbolic link, or an empty directory.
+        Remove = "remove" on AbsPath {} in [Mutating];
+    }
+
+    /// Units of the service manager.
+    service {
+        /// List every unit with its state.
+        List = "list" on Manager {} in [ReadOnly];
+        /// Learn the state of one unit.
+        Status = "status" on Unit {} in [ReadOnly];
+        /// Start a unit.
+        Start = "start" on Unit {} in [Mutating];
+        /// Stop a unit.
+        Stop = "stop" on Unit {} in [Mutating];
+        /// Stop a unit and start it again.
+        Restart = "restart" on Unit {} in [Mutating];
+        /// Ask a unit to read its configuration again.
+        Reload = "reload" on Unit {} in [Mutating];
+    }
+
+    /// The machine.
+    sys {
+        /// Learn which file systems are mounted where, and how full they are.
+        Disk = "disk" on Host {} in [ReadOnly];
+        /// Learn name, time, processors, memory and load of the machine.
+        Inspect = "inspect" on Host {} in [ReadOnly];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        let ids: BTreeSet<_> = ACTIONS.iter().map(ToString::to_string).collect();
+        assert_eq!(ids.len(), ACTIONS.len(), "two actions share an id");
+        for action in ACTIONS {
+            assert!(action.doc.ends_with('.'), "{action} needs a doc that is a sentence");
+            assert_eq!(action.groups.len(), 1, "{action} is either ReadOnly or Mutating");
+            assert!(action.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{action}");
+            for fact in action.context {
+                assert!(fact.doc.ends_with('.'), "{action}.{} needs a doc", fact.name);
+                assert!(!["now", "script", "tags"].contains(&fact.name), "{action}.{} is taken", fact.name);
+            }
+        }
+    }
+
+    #[test]
+    fn facts_are_those_that_are_declared() {
+        let mut seen = Vec::new();
+        Action::facts(&fs::Append { bytes: 7 }, &mut |name, fact| seen.push((name, fact)));
+        assert_eq!(seen, [("bytes", Fact::Long(7))]);
+        assert_eq!(fs::Append::SPEC.context[0].name, "bytes");
+    }
+}

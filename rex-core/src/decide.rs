@@ -1,0 +1,148 @@
+//! Requests, and the trait of what decides them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::action::{ActionSpec, AnyAction};
+use crate::resource::AnyResource;
+use crate::run::Subject;
+use crate::{Code, Error, Timestamp};
+
+/// One question: may this subject do this action on this resource, now?
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Who asks, for which script, with which tags.
+    pub subject: &'a Subject,
+    /// What is to be done, with the facts about it.
+    pub action: &'a dyn AnyAction,
+    /// What it is to be done to.
+    pub resource: &'a dyn AnyResource,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Request<'_> {
+    /// The resource as policies write it: `fs::Path::"/etc/hosts"`.
+    #[must_use]
+    pub fn resource_uid(&self) -> String {
+        format!("{}::\"{}\"", self.resource.spec(), self.resource.id().escape_debug())
+    }
+}
+
+/// Allowed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Permitted, and not forbidden.
+    Allow,
+    /// Everything else.
+    Deny,
+}
+
+impl Effect {
+    /// The word for it in journals and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "ALLOW",
+            Self::Deny => "DENY",
+        }
+    }
+}
+
+/// The answer to a [`Request`]. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Allowed or not.
+    pub effect: Effect,
+    /// The ids of the policies that made it so; none if nothing matched.
+    pub policies: Arc<[Arc<str>]>,
+    /// The `@reason` of a deciding policy, or what went wrong while deciding.
+    pub reason: Option<Arc<str>>,
+}
+
+impl Decision {
+    /// A denial for want of a policy, or because something went wrong (then say what).
+    #[must_use]
+    pub fn deny(reason: Option<&str>) -> Self {
+        Self { effect: Effect::Deny, policies: Arc::new([]), reason: reason.map(Arc::from) }
+    }
+
+    /// An allowance by these policies.
+    #[must_use]
+    pub fn allow(policies: &[&str]) -> Self {
+        Self { effect: Effect::Allow, policies: policies.iter().map(|&id| Arc::from(id)).collect(), reason: None }
+    }
+}
+
+/// What decides requests: a policy engine.
+///
+/// Infallible: whatever goes wrong inside is a Deny that says so.
+pub trait Authorize: Send + Sync {
+    /// Decides one request.
+    fn decide(&self, request: &Request<'_>) -> Decision;
+
+    /// The smallest addition to the policy that would allow a request that was denied, in the policy's language, or
+    /// advice where no addition could.
+    fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
+        let _ = (request, decision);
+        None
+    }
+}
+
+/// A request that was not permitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// What was to be done.
+    pub action: &'static ActionSpec,
+    /// The id of what it was to be done to.
+    pub resource: String,
+    /// The ids of the policies that denied it; none if no permit matched.
+    pub policies: Arc<[Arc<str>]>,
+    /// The reason that a deciding policy states, or what went wrong.
+    pub reason: Option<Arc<str>>,
+    /// The smallest addition to the policy that would have allowed it.
+    pub help: Option<String>,
+    /// Set where it was not a policy that denied: the journal could not be written.
+    pub unrecorded: bool,
+}
+
+impl Denial {
+    /// The resource as policies write it: `fs::Path::"/etc/hosts"`.
+    #[must_use]
+    pub fn resource_uid(&self) -> String {
+        format!("{}::\"{}\"", self.action.resource, self.resource.escape_debug())
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.unrecorded {
+            let reason = self.reason.as_deref().unwrap_or("unknown reason");
+            return write!(f, "the journal cannot be written, so nothing more is done: {reason}");
+        }
+        write!(f, "`{}` on `{}` is denied: ", self.action, self.resource.escape_debug())?;
+        match (&*self.policies, &self.reason) {
+            ([], None) => write!(f, "no permit matched"),
+            ([], Some(reason)) => write!(f, "{reason}"),
+            (policies, reason) => {
+                write!(f, "forbidden by ")?;
+                for (index, policy) in policies.iter().enumerate() {
+                    write!(f, "{}`{policy}`", if index == 0 { "" } else { ", " })?;
+                }
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Denial {}
+
+impl From<Denial> for Error {
+    fn from(denial: Denial) -> Self {
+        let code = if denial.unrecorded { Code::JournalFailed } else { Code::AccessDenied };
+        let mut error = Self::new(code, denial.to_string());
+        error.help = denial.help.clone();
+        error.denial = Some(Box::new(denial));
+        error
+    }
+}

@@ -1,0 +1,162 @@
+//! The security kernel: the gate, and the grants that it alone can make.
+//!
+//! # What a grant cannot be
+//!
+//! Forged:
+//! ```compile_fail,E0451
+//! use rex_core::{AbsPath, Grant, action::fs};
+//! let grant = Grant { action: fs::Read {}, resource: AbsPath::root(), sequence: 0 };
+//! ```
+//! Used twice:
+//! ```compile_fail,E0382
+//! use rex_core::{AbsPath, Gate, Grant, action::fs};
+//! fn read(_: Grant<fs::Read>) {}
+//! fn twice(gate: &Gate<'_>) {
+//!     let grant = gate.permit(fs::Read {}, AbsPath::root()).unwrap();
+//!     read(grant);
+//!     read(grant);
+//! }
+//! ```
+//! Copied:
+//! ```compile_fail,E0599
+//! use rex_core::{Grant, action::fs};
+//! fn copy(grant: &Grant<fs::Read>) -> Grant<fs::Read> { Grant::clone(grant) }
+//! ```
+//! Used for another action:
+//! ```compile_fail,E0308
+//! use rex_core::{AbsPath, Gate, Grant, action::fs};
+//! fn remove(_: Grant<fs::Remove>) {}
+//! fn other(gate: &Gate<'_>) { remove(gate.permit(fs::Read {}, AbsPath::root()).unwrap()); }
+//! ```
+//! What it can be: the proof of one permission, spent on one act.
+//! ```
+//! use rex_core::{AbsPath, Gate, Grant, action::fs};
+//! fn read(_: Grant<fs::Read>) {}
+//! fn once(gate: &Gate<'_>) { read(gate.permit(fs::Read {}, AbsPath::root()).unwrap()); }
+//! ```
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use crate::journal::{Event, Record};
+use crate::run::Run;
+use crate::{Action, Code, Decision, Denial, Effect, Error, Request, Resource};
+
+/// Proof that one action on one resource was permitted, and that this is on record. One check, one act.
+#[must_use = "a grant that is not spent was asked for in vain"]
+pub struct Grant<A: Action> {
+    action: A,
+    resource: A::Resource,
+    sequence: u64,
+}
+
+impl<A: Action> Grant<A> {
+    /// What it permits acting on.
+    pub fn resource(&self) -> &A::Resource {
+        &self.resource
+    }
+
+    /// What it permits, with the facts that were decided on.
+    pub fn action(&self) -> &A {
+        &self.action
+    }
+
+    /// Its number in the journal.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+impl<A: Action> fmt::Debug for Grant<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grant({} on {})", A::SPEC, Resource::id(&self.resource))
+    }
+}
+
+/// Which call of which operation asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Call {
+    /// The operation, `fs::read` for instance.
+    pub operation: &'static str,
+    /// The line of the script, from 1.
+    pub line: Option<u32>,
+}
+
+/// Where every request of a run is decided and recorded. The only maker of grants.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'r> {
+    run: &'r Run,
+    call: Call,
+}
+
+impl<'r> Gate<'r> {
+    pub(crate) fn new(run: &'r Run, call: Call) -> Self {
+        Self { run, call }
+    }
+
+    /// Decides one action on one resource, records the decision, and only then hands out the grant.
+    ///
+    /// # Errors
+    /// If the policy does not permit it, or the decision could not be recorded; from then on nothing is permitted.
+    pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Denial> {
+        let request = Request { subject: &self.run.subject, action: &action, resource: &resource, now: self.run.now() };
+        let decision = self.run.authorize.decide(&request);
+        self.run.decisions.fetch_add(1, Relaxed);
+        let recorded = self.record(Event::decision(&request, &decision));
+        let denial = |decision: Decision, help, unrecorded| Denial {
+            action: A::SPEC,
+            resource: Resource::id(&resource).to_owned(),
+            policies: decision.policies,
+            reason: decision.reason,
+            help,
+            unrecorded,
+        };
+        match recorded {
+            Err(error) => Err(denial(Decision::deny(Some(&error)), None, true)),
+            Ok(_) if decision.effect == Effect::Deny => {
+                self.run.denied.fetch_add(1, Relaxed);
+                let help = self.run.authorize.remedy(&request, &decision);
+                Err(denial(decision, help, false))
+            }
+            Ok(sequence) => Ok(Grant { action, resource, sequence }),
+        }
+    }
+
+    /// Records how the call ended.
+    ///
+    /// # Errors
+    /// If it cannot be recorded; from then on nothing is permitted.
+    pub fn outcome(&self, result: Option<Code>, bytes: u64, duration: Duration) -> Result<(), Error> {
+        self.record(Event::Outcome { result, bytes, duration }).map(drop).map_err(|reason| {
+            let message = format!("the journal cannot be written, so nothing more is done: {reason}");
+            Error::new(Code::JournalFailed, message)
+        })
+    }
+
+    /// Which call this gate is for.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        self.call
+    }
+
+    // INVARIANT: after one record is lost no other is attempted, so nothing runs unaudited and no gap goes unseen.
+    fn record(&self, event: Event) -> Result<u64, String> {
+        if self.run.closed.load(Relaxed) {
+            return Err("an earlier record was lost".to_owned());
+        }
+        let sequence = self.run.sequence.fetch_add(1, Relaxed) + 1;
+        let record = Record {
+            time: self.run.now(),
+            run: self.run.id().clone(),
+            sequence,
+            principal: self.run.principal.clone(),
+            call: self.call,
+            event,
+        };
+        self.run.journal.write(record).map(|()| sequence).map_err(|error| {
+            self.run.closed.store(true, Relaxed);
+            error.to_string()
+        })
+    }
+}

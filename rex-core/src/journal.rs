@@ -1,0 +1,229 @@
+//! Where every decision and every outcome is recorded.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_core::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::action::ActionSpec;
+use crate::resource::Fact;
+use crate::{Call, Code, Decision, Effect, Request, Timestamp, Value};
+
+/// What a journal records.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A request was decided. Written before the act.
+    Decision {
+        /// What was asked for.
+        action: &'static ActionSpec,
+        /// The id of what it was asked for.
+        resource: String,
+        /// The facts about the act.
+        context: Vec<(&'static str, Value)>,
+        /// Allowed or not.
+        effect: Effect,
+        /// The ids of the deciding policies.
+        policies: Arc<[Arc<str>]>,
+        /// Their reason, or what went wrong.
+        reason: Option<Arc<str>>,
+    },
+    /// A call of an operation ended.
+    Outcome {
+        /// The code that it failed with; `None` if it succeeded.
+        result: Option<Code>,
+        /// Bytes read and written.
+        bytes: u64,
+        /// How long it took.
+        duration: Duration,
+    },
+}
+
+impl Event {
+    pub(crate) fn decision(request: &Request<'_>, decision: &Decision) -> Self {
+        let mut context = Vec::new();
+        request.action.facts(&mut |name, fact| {
+            context.push((
+                name,
+                match fact {
+                    Fact::Long(value) => Value::Int(value),
+                    Fact::Bool(value) => Value::Bool(value),
+                    Fact::String(value) => Value::Text(value.to_owned()),
+                },
+            ));
+        });
+        Self::Decision {
+            action: request.action.spec(),
+            resource: request.resource.id().to_owned(),
+            context,
+            effect: decision.effect,
+            policies: decision.policies.clone(),
+            reason: decision.reason.clone(),
+        }
+    }
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// When.
+    pub time: Timestamp,
+    /// In which run.
+    pub run: Arc<str>,
+    /// The number within the run, from 1, without gaps.
+    pub sequence: u64,
+    /// On whose behalf.
+    pub principal: Arc<str>,
+    /// In which call.
+    pub call: Call,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time", &Text(&self.time))?;
+        map.serialize_entry("run", &*self.run)?;
+        map.serialize_entry("sequence", &self.sequence)?;
+        map.serialize_entry("principal", &*self.principal)?;
+        map.serialize_entry("operation", self.call.operation)?;
+        map.serialize_entry("line", &self.call.line)?;
+        match &self.event {
+            Event::Decision { action, resource, context, effect, policies, reason } => {
+                map.serialize_entry("event", "decision")?;
+                map.serialize_entry("action", &Text(action))?;
+                map.serialize_entry("resource", resource)?;
+                map.serialize_entry("context", &Context(context))?;
+                map.serialize_entry("decision", effect.as_str())?;
+                map.serialize_entry("policies", &Policies(policies))?;
+                map.serialize_entry("reason", &reason.as_deref())?;
+            }
+            Event::Outcome { result, bytes, duration } => {
+                map.serialize_entry("event", "outcome")?;
+                map.serialize_entry("result", result.map_or("SUCCESS", Code::as_str))?;
+                map.serialize_entry("bytes", bytes)?;
+                map.serialize_entry("duration_us", &u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct Text<'a, T>(&'a T);
+
+impl<T: fmt::Display> Serialize for Text<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+struct Context<'a>(&'a [(&'static str, Value)]);
+
+impl Serialize for Context<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+struct Policies<'a>(&'a [Arc<str>]);
+
+impl Serialize for Policies<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|id| &**id))
+    }
+}
+
+/// A record that was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalError(pub String);
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for JournalError {}
+
+/// A place for records.
+pub trait Journal: Send + Sync {
+    /// Keeps one record. When this returns, the record is where it belongs.
+    ///
+    /// # Errors
+    /// If the record may be lost. The run that it belongs to then stops.
+    fn write(&self, record: Record) -> Result<(), JournalError>;
+}
+
+/// Records as JSON, one on each line, each line in one call of `write`, so that several runs can append to one file.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    writer: Mutex<W>,
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    /// A journal that writes to `writer`, which should not hold back what is written to it.
+    pub fn new(writer: W) -> Self {
+        Self { writer: Mutex::new(writer) }
+    }
+}
+
+impl<W: Write + Send> Journal for JsonLines<W> {
+    fn write(&self, record: Record) -> Result<(), JournalError> {
+        let mut line = serde_json::to_vec(&record).map_err(|error| JournalError(error.to_string()))?;
+        line.push(b'\n');
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_all(&line).and_then(|()| writer.flush()).map_err(|error| JournalError(error.to_string()))
+    }
+}
+
+/// Records in memory, for tests and for the report of a run: the first so many are kept, all are passed on.
+#[derive(Default)]
+pub struct MemoryJournal {
+    kept: Mutex<(Vec<Record>, u64)>,
+    keep: u64,
+    next: Option<Arc<dyn Journal>>,
+}
+
+impl MemoryJournal {
+    /// A journal that keeps the first `keep` records, and counts the others.
+    #[must_use]
+    pub fn new(keep: u64) -> Self {
+        Self { keep, ..Self::default() }
+    }
+
+    /// The same journal, which first writes each record to `next`.
+    #[must_use]
+    pub fn before(mut self, next: Arc<dyn Journal>) -> Self {
+        self.next = Some(next);
+        self
+    }
+
+    /// Takes what was kept, and how many records were not.
+    pub fn take(&self) -> (Vec<Record>, u64) {
+        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn write(&self, record: Record) -> Result<(), JournalError> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(next) = &self.next {
+            next.write(record.clone())?;
+        }
+        if (kept.0.len() as u64) < self.keep {
+            kept.0.push(record);
+        } else {
+            kept.1 += 1;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemoryJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryJournal").field("keep", &self.keep).finish_non_exhaustive()
+    }
+}

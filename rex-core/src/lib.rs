@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`action`] | the table of actions: everything that a policy can permit, declared once |
+//! | [`resource`] | what actions act on: the [`Resource`] trait, units, hosts |
+//! | [`path`] | [`AbsPath`], a path that has one spelling |
+//! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
+//! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
+//! | [`run`] | [`Run`]: who runs, under which limits, recorded where |
+//! | [`journal`] | [`Journal`], where every decision and outcome is recorded |
+//! | [`limits`] | [`Limits`] and the [`Budget`] that counts against them |
+//! | [`error`] | [`Error`] and its stable [`Code`]s |
+//! | [`value`], [`time`] | what operations return; a point in time |
+//!
+//! What never is here: I/O, a policy language, a script language, a system call.
+#![forbid(unsafe_code)]
+
+pub mod action;
+pub mod decide;
+pub mod error;
+pub mod grant;
+pub mod journal;
+pub mod limits;
+pub mod path;
+pub mod resource;
+pub mod run;
+pub mod time;
+pub mod value;
+
+pub use action::{ACTIONS, Action, ActionSpec};
+pub use decide::{Authorize, Decision, Denial, Effect, Request};
+pub use error::{Code, Error};
+pub use grant::{Call, Gate, Grant};
+pub use journal::{Journal, JournalError, JsonLines, MemoryJournal, Record};
+pub use limits::{Budget, Limits};
+pub use path::{AbsPath, PathError};
+pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
+pub use run::{Principal, Run, Subject};
+pub use time::Timestamp;
+pub use value::Value;

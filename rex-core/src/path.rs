@@ -1,0 +1,251 @@
+//! A path that has one spelling.
+
+use std::fmt;
+
+/// The longest path that the kernel takes, in bytes (`PATH_MAX` less the final NUL).
+const MAX_PATH: usize = 4095;
+/// The longest name of a directory entry, in bytes (`NAME_MAX`).
+const MAX_NAME: usize = 255;
+
+/// An absolute, normalised path in UTF-8: no `.`, no `..`, no empty component, no NUL, no trailing slash.
+///
+/// Two equal paths are the same text, so a policy that compares text compares paths. Normalising is lexical: `..`
+/// takes away the component before it, whatever that is on disk. That is safe because Rex then acts on exactly the
+/// normalised name, never on the text that came in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AbsPath(String);
+
+/// Why a text is not a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Nothing was given.
+    Empty,
+    /// A relative path was given where there is no base directory.
+    Relative(String),
+    /// There is a NUL byte in it.
+    Nul(String),
+    /// More `..` than there are components.
+    AboveRoot(String),
+    /// A component is longer than 255 bytes, or the whole is longer than 4095.
+    TooLong {
+        /// How many bytes came.
+        bytes: usize,
+        /// How many are taken.
+        max: usize,
+    },
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(f, "the path is empty"),
+            Self::Relative(text) => {
+                write!(f, "the path `{}` is relative, and there is no base directory", text.escape_debug())
+            }
+            Self::Nul(text) => write!(f, "the path `{}` holds a NUL byte", text.escape_debug()),
+            Self::AboveRoot(text) => write!(f, "the path `{}` leads above the root directory", text.escape_debug()),
+            Self::TooLong { bytes, max } => {
+                write!(f, "the path or one of its names is too long: {bytes} bytes, at most {max} are taken")
+            }
+        }
+    }
+}
+
+impl std::error::Error for PathError {}
+
+impl AbsPath {
+    /// The root directory.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// Normalises an absolute path.
+    ///
+    /// # Errors
+    /// See [`PathError`].
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        if text.is_empty() {
+            return Err(PathError::Empty);
+        }
+        if !text.starts_with('/') {
+            return Err(PathError::Relative(text.to_owned()));
+        }
+        Self::root().resolve(text)
+    }
+
+    /// Normalises a path; a relative one is taken from this directory.
+    ///
+    /// # Errors
+    /// See [`PathError`].
+    pub fn resolve(&self, text: &str) -> Result<Self, PathError> {
+        if text.is_empty() {
+            return Err(PathError::Empty);
+        }
+        if text.contains('\0') {
+            return Err(PathError::Nul(text.to_owned()));
+        }
+        let mut path = if text.starts_with('/') { String::with_capacity(text.len()) } else { self.trunk().to_owned() };
+        for part in text.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    let cut = path.rfind('/').ok_or_else(|| PathError::AboveRoot(text.to_owned()))?;
+                    path.truncate(cut);
+                }
+                name if name.len() > MAX_NAME => {
+                    return Err(PathError::TooLong { bytes: name.len(), max: MAX_NAME });
+                }
+                name => {
+                    path.push('/');
+                    path.push_str(name);
+                }
+            }
+        }
+        if path.len() > MAX_PATH {
+            return Err(PathError::TooLong { bytes: path.len(), max: MAX_PATH });
+        }
+        if path.is_empty() {
+            path.push('/');
+        }
+        Ok(Self(path))
+    }
+
+    /// This directory's entry `name`.
+    ///
+    /// # Errors
+    /// If `name` is not one plain component (`..` and `a/b` are not), or too long.
+    pub fn join(&self, name: &str) -> Result<Self, PathError> {
+        match name {
+            "" | "." => Err(PathError::Empty),
+            ".." => Err(PathError::AboveRoot(name.to_owned())),
+            _ if name.contains('/') => Err(PathError::Relative(name.to_owned())),
+            _ => self.resolve(name),
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text before which a slash and a name can be put: empty for the root directory.
+    fn trunk(&self) -> &str {
+        if self.is_root() { "" } else { &self.0 }
+    }
+
+    /// Whether this is `/`.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0 == "/"
+    }
+
+    /// The last component; empty for the root directory.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(_, name)| name)
+    }
+
+    /// What follows the last dot of the name, without the dot. Empty if there is no dot, or only one that starts the
+    /// name (`.profile`).
+    #[must_use]
+    pub fn extension(&self) -> &str {
+        match self.name().rsplit_once('.') {
+            Some((stem, extension)) if !stem.is_empty() => extension,
+            _ => "",
+        }
+    }
+
+    /// The directory that this is in; `None` for the root directory.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.parents().next().map(|parent| Self(parent.to_owned()))
+    }
+
+    /// The directories above, nearest first, `/` last.
+    pub fn parents(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.trunk();
+        std::iter::from_fn(move || {
+            let (above, _) = rest.rsplit_once('/')?;
+            rest = above;
+            Some(if above.is_empty() { "/" } else { above })
+        })
+    }
+
+    /// The components, outermost first; none for the root directory.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty())
+    }
+
+    /// Whether this is `above`, or lies below it.
+    #[must_use]
+    pub fn is_in(&self, above: &Self) -> bool {
+        self.0.strip_prefix(above.trunk()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for AbsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_become_one_name() {
+        for alias in ["/w//x", "/w/./x", "/w/../w/x", "/w/x/", "//w/x/.", "/./w/y/../x"] {
+            assert_eq!(AbsPath::parse(alias).unwrap().as_str(), "/w/x", "{alias}");
+        }
+        let base = AbsPath::parse("/w").unwrap();
+        assert_eq!(base.resolve("x").unwrap().as_str(), "/w/x");
+        assert_eq!(base.resolve("../v").unwrap().as_str(), "/v");
+        assert_eq!(base.resolve("/").unwrap(), AbsPath::root());
+        assert_eq!(AbsPath::root().resolve("x").unwrap().as_str(), "/x");
+    }
+
+    #[test]
+    fn what_is_no_path_is_named() {
+        let long = format!("/{}", "n".repeat(256));
+        for (text, error) in [
+            ("", PathError::Empty),
+            ("x", PathError::Relative("x".into())),
+            ("/a\0b", PathError::Nul("/a\0b".into())),
+            ("/..", PathError::AboveRoot("/..".into())),
+            ("/a/../../b", PathError::AboveRoot("/a/../../b".into())),
+            (&long, PathError::TooLong { bytes: 256, max: 255 }),
+        ] {
+            assert_eq!(AbsPath::parse(text), Err(error), "{text:?}");
+        }
+        assert!(matches!(AbsPath::parse(&"/abc".repeat(1024)), Err(PathError::TooLong { bytes: 4096, max: 4095 })));
+        assert!(AbsPath::root().join("..").is_err());
+        assert!(AbsPath::root().join("a/b").is_err());
+    }
+
+    #[test]
+    fn parts() {
+        let path = AbsPath::parse("/srv/app/server.tar.gz").unwrap();
+        assert_eq!(path.name(), "server.tar.gz");
+        assert_eq!(path.extension(), "gz");
+        assert_eq!(path.parents().collect::<Vec<_>>(), ["/srv/app", "/srv", "/"]);
+        assert_eq!(AbsPath::root().parents().count(), 0);
+        assert_eq!(AbsPath::root().name(), "");
+        assert_eq!(AbsPath::parse("/.profile").unwrap().extension(), "");
+        assert!(path.is_in(&AbsPath::parse("/srv").unwrap()) && path.is_in(&AbsPath::root()) && path.is_in(&path));
+        assert!(!AbsPath::parse("/srvx").unwrap().is_in(&AbsPath::parse("/srv").unwrap()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn normalising_is_stable(text in "[a-c./]{0,24}") {
+            if let Ok(path) = AbsPath::root().resolve(&text) {
+                proptest::prop_assert_eq!(AbsPath::parse(path.as_str()), Ok(path.clone()));
+                proptest::prop_assert!(path.components().all(|c| c != "." && c != ".." && !c.is_empty()));
+            }
+        }
+    }
+}

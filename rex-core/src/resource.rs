@@ -1,0 +1,311 @@
+//! What actions act on.
+
+use std::fmt;
+
+use crate::AbsPath;
+
+/// The type of a [`Fact`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FactKind {
+    /// A signed 64-bit integer.
+    Long,
+    /// A truth value.
+    Bool,
+    /// A string.
+    String,
+}
+
+/// One value that a policy can look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fact<'a> {
+    /// A signed 64-bit integer.
+    Long(i64),
+    /// A truth value.
+    Bool(bool),
+    /// A string.
+    String(&'a str),
+}
+
+impl From<&i64> for Fact<'_> {
+    fn from(value: &i64) -> Self {
+        Self::Long(*value)
+    }
+}
+
+impl From<&bool> for Fact<'_> {
+    fn from(value: &bool) -> Self {
+        Self::Bool(*value)
+    }
+}
+
+impl<'a> From<&'a str> for Fact<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::String(value)
+    }
+}
+
+impl<'a> From<&'a String> for Fact<'a> {
+    fn from(value: &'a String) -> Self {
+        Self::String(value)
+    }
+}
+
+/// The declaration of one attribute of a resource, or of one fact in the context of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name in policies.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: FactKind,
+    /// What it means, and its unit.
+    pub doc: &'static str,
+}
+
+/// A Rust type that can stand for a fact in the `actions!` table.
+pub trait FactType {
+    /// How policies see the type.
+    const KIND: FactKind;
+}
+
+impl FactType for i64 {
+    const KIND: FactKind = FactKind::Long;
+}
+
+impl FactType for bool {
+    const KIND: FactKind = FactKind::Bool;
+}
+
+impl FactType for String {
+    const KIND: FactKind = FactKind::String;
+}
+
+/// The fact that a field of an action stands for.
+#[doc(hidden)]
+pub fn fact<'a, T: ?Sized>(value: &'a T) -> Fact<'a>
+where
+    Fact<'a>: From<&'a T>,
+{
+    Fact::from(value)
+}
+
+/// The declaration of one type of resource.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ResourceSpec {
+    /// The namespace that it is declared in, `fs` for instance.
+    pub namespace: &'static str,
+    /// Its name within the namespace, `Path` for instance.
+    pub name: &'static str,
+    /// What it stands for, and what its id looks like.
+    pub doc: &'static str,
+    /// What policies can ask of it.
+    pub attributes: &'static [Attribute],
+    /// Whether ids form a tree: a resource is then `in` each of its [ancestors](Resource::ancestors).
+    pub nested: bool,
+    /// The type of the classes that an owner can put such resources in, without its namespace (`Class`), if any.
+    pub class: Option<&'static str>,
+}
+
+impl fmt::Display for ResourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.namespace, self.name)
+    }
+}
+
+/// Something that an action can act on.
+///
+/// Implement it for the things of your own program; [`AbsPath`], [`Unit`], [`Manager`] and [`Host`] are Rex's.
+pub trait Resource: fmt::Debug + Send + Sync + 'static {
+    /// The declaration of the type.
+    const SPEC: &'static ResourceSpec;
+
+    /// The id: one spelling for one thing, since policies compare it.
+    fn id(&self) -> &str;
+
+    /// Calls `visit` with each attribute that [`ResourceSpec::attributes`] declares.
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
+
+    /// Calls `visit` with the id of each ancestor of the same type, nearest first. None by default.
+    fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        let _ = visit;
+    }
+}
+
+/// A [`Resource`] whose type is not known: what an authorizer sees. Implemented for every resource.
+pub trait AnyResource: fmt::Debug + Send + Sync {
+    /// See [`Resource::SPEC`].
+    fn spec(&self) -> &'static ResourceSpec;
+    /// See [`Resource::id`].
+    fn id(&self) -> &str;
+    /// See [`Resource::attributes`].
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
+    /// See [`Resource::ancestors`].
+    fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str));
+}
+
+impl<R: Resource> AnyResource for R {
+    fn spec(&self) -> &'static ResourceSpec {
+        R::SPEC
+    }
+    fn id(&self) -> &str {
+        Resource::id(self)
+    }
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        Resource::attributes(self, visit);
+    }
+    fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        Resource::ancestors(self, visit);
+    }
+}
+
+impl Resource for AbsPath {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "fs",
+        name: "Path",
+        doc: "A file, directory or anything else that has a path; the id is the absolute, normalised path. A path is `in` each directory above it.",
+        attributes: &[
+            Attribute { name: "path", kind: FactKind::String, doc: "The whole path, the same as the id; for `like`." },
+            Attribute { name: "name", kind: FactKind::String, doc: "The last component; empty for `/`." },
+            Attribute {
+                name: "extension",
+                kind: FactKind::String,
+                doc: "What follows the last dot of the name, without the dot; empty if there is none.",
+            },
+        ],
+        nested: true,
+        class: Some("Class"),
+    };
+
+    fn id(&self) -> &str {
+        self.as_str()
+    }
+
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        visit("path", Fact::String(self.as_str()));
+        visit("name", Fact::String(self.name()));
+        visit("extension", Fact::String(self.extension()));
+    }
+
+    fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.parents().for_each(visit);
+    }
+}
+
+/// A unit of the service manager, such as `nginx.service`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Unit {
+    name: String,
+}
+
+/// Why a text is not the name of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitError {
+    name: String,
+}
+
+impl fmt::Display for UnitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not the name of a unit", self.name.escape_debug())
+    }
+}
+
+impl std::error::Error for UnitError {}
+
+impl Unit {
+    /// A unit by its full name, or a service by its short one: `nginx` is `nginx.service`.
+    ///
+    /// # Errors
+    /// If the name is empty, longer than 255 bytes, holds a character other than ASCII letters, digits and `:-_.\@`,
+    /// or ends in no type of unit that systemd knows (see `systemd.unit(5)`).
+    pub fn parse(name: &str) -> Result<Self, UnitError> {
+        const TYPES: [&str; 11] =
+            ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+        let error = || UnitError { name: name.to_owned() };
+        let legal = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+        let full = match name.rsplit_once('.') {
+            Some((stem, kind)) if !stem.is_empty() && TYPES.contains(&kind) => name.to_owned(),
+            // A dot that starts no type belongs to the stem: `app-1.2` is `app-1.2.service`.
+            _ => format!("{name}.service"),
+        };
+        if name.is_empty() || name.starts_with('.') || full.len() > 255 || !name.chars().all(legal) {
+            return Err(error());
+        }
+        Ok(Self { name: full })
+    }
+
+    /// The full name, `nginx.service`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type of the unit, `service`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.name.rsplit_once('.').map_or("", |(_, kind)| kind)
+    }
+}
+
+impl Resource for Unit {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "service",
+        name: "Unit",
+        doc: "A unit of the service manager; the id is its full name, `nginx.service`.",
+        attributes: &[
+            Attribute { name: "name", kind: FactKind::String, doc: "The full name, the same as the id; for `like`." },
+            Attribute { name: "kind", kind: FactKind::String, doc: "The type: `service`, `timer`, `socket`, ..." },
+        ],
+        nested: false,
+        class: Some("Class"),
+    };
+
+    fn id(&self) -> &str {
+        &self.name
+    }
+
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        visit("name", Fact::String(&self.name));
+        visit("kind", Fact::String(self.kind()));
+    }
+}
+
+/// The service manager itself: what lists units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Manager;
+
+impl Resource for Manager {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "service",
+        name: "Manager",
+        doc: "The service manager that Rex talks to; the id is `default`.",
+        attributes: &[],
+        nested: false,
+        class: None,
+    };
+
+    fn id(&self) -> &str {
+        "default"
+    }
+
+    fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+}
+
+/// The machine that a script runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Host;
+
+impl Resource for Host {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "sys",
+        name: "Host",
+        doc: "The machine that the script runs on; the id is `local`.",
+        attributes: &[],
+        nested: false,
+        class: None,
+    };
+
+    fn id(&self) -> &str {
+        "local"
+    }
+
+    fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+}

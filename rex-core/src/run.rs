@@ -1,0 +1,205 @@
+//! Who runs, under which limits, recorded where.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use crate::grant::{Call, Gate};
+use crate::{Authorize, Budget, Journal, Limits, Timestamp};
+
+/// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Principal {
+    kind: String,
+    id: String,
+}
+
+/// Why a text does not name a principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrincipalError(String);
+
+impl fmt::Display for PrincipalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a principal; one looks like `Agent::\"triage\"`", self.0.escape_debug())
+    }
+}
+
+impl std::error::Error for PrincipalError {}
+
+impl Principal {
+    /// An agent.
+    #[must_use]
+    pub fn agent(id: &str) -> Self {
+        Self { kind: "Agent".to_owned(), id: id.to_owned() }
+    }
+
+    /// A person.
+    #[must_use]
+    pub fn user(id: &str) -> Self {
+        Self { kind: "User".to_owned(), id: id.to_owned() }
+    }
+
+    /// A principal as policies write it: `Agent::"triage"`.
+    ///
+    /// # Errors
+    /// If the text is not `Type::"id"`, or the id holds a quote, a backslash or a control character.
+    pub fn parse(text: &str) -> Result<Self, PrincipalError> {
+        let error = || PrincipalError(text.to_owned());
+        let (kind, id) = text.trim().split_once("::\"").ok_or_else(error)?;
+        let id = id.strip_suffix('"').ok_or_else(error)?;
+        let legal_kind = kind.starts_with(|c: char| c.is_ascii_alphabetic())
+            && kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+        if !legal_kind || id.contains(|c: char| c == '"' || c == '\\' || c.is_control()) {
+            return Err(error());
+        }
+        Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
+    }
+
+    /// Its type, `Agent`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Its id, `triage`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::\"{}\"", self.kind, self.id.escape_debug())
+    }
+}
+
+/// What stays the same for all requests of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// On whose behalf.
+    pub principal: Principal,
+    /// The SHA-256 of the script in lower-case hexadecimal, so that a policy can pin reviewed ones; empty if there is none.
+    pub script: String,
+    /// The operator's `key=value` strings: ticket, environment.
+    pub tags: Vec<String>,
+}
+
+impl Subject {
+    /// A principal without script and tags.
+    #[must_use]
+    pub fn new(principal: Principal) -> Self {
+        Self { principal, script: String::new(), tags: Vec::new() }
+    }
+}
+
+/// A clock; the system's unless a test or a simulation says otherwise.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// One run: who, decided by what, recorded where, under which limits.
+pub struct Run {
+    pub(crate) subject: Subject,
+    pub(crate) principal: Arc<str>,
+    pub(crate) authorize: Arc<dyn Authorize>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) sequence: AtomicU64,
+    pub(crate) decisions: AtomicU64,
+    pub(crate) denied: AtomicU64,
+    clock: Clock,
+    id: Arc<str>,
+    budget: Budget,
+}
+
+impl Run {
+    /// A run whose time starts now. `id` names it in the journal.
+    pub fn new(
+        id: &str,
+        subject: Subject,
+        authorize: Arc<dyn Authorize>,
+        journal: Arc<dyn Journal>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            principal: Arc::from(subject.principal.to_string()),
+            subject,
+            authorize,
+            journal,
+            closed: AtomicBool::new(false),
+            sequence: AtomicU64::new(0),
+            decisions: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
+            clock: Arc::new(Timestamp::now),
+            id: Arc::from(id),
+            budget: Budget::new(limits, Arc::default()),
+        }
+    }
+
+    /// The same run by another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The same run, stopped by whoever sets the flag.
+    #[must_use]
+    pub fn with_cancel(mut self, cancelled: Arc<AtomicBool>) -> Self {
+        self.budget = Budget::new(*self.budget.limits(), cancelled);
+        self
+    }
+
+    /// The gate for one call of an operation.
+    #[must_use]
+    pub fn gate(&self, call: Call) -> Gate<'_> {
+        Gate::new(self, call)
+    }
+
+    /// Its name in the journal.
+    #[must_use]
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// On whose behalf it is.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// What it has used.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        self.budget.limits()
+    }
+
+    /// The time by its clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// How many requests were decided.
+    #[must_use]
+    pub fn decisions(&self) -> u64 {
+        self.decisions.load(Relaxed)
+    }
+
+    /// How many of them were denied.
+    #[must_use]
+    pub fn denied(&self) -> u64 {
+        self.denied.load(Relaxed)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("id", &self.id).field("subject", &self.subject).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,117 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use expect_test::expect;
+use rex_core::action::fs;
+use rex_core::{
+    AbsPath, Authorize, Call, Code, Decision, Effect, Error, Journal, JournalError, JsonLines, Limits, MemoryJournal,
+    Principal, Record, Request, Run, Subject, Timestamp,
+};
+
+struct Only(Effect);
+
+impl Authorize for Only {
+    fn decide(&self, _: &Request<'_>) -> Decision {
+        match self.0 {
+            Effect::Allow => Decision::allow(&["all"]),
+            Effect::Deny => Decision::deny(None),
+        }
+    }
+    fn remedy(&self, request: &Request<'_>, _: &Decision) -> Option<String> {
+        Some(format!("permit {} on {}", request.action.spec(), request.resource_uid()))
+    }
+}
+
+fn run(effect: Effect, journal: Arc<dyn Journal>) -> Run {
+    let subject = Subject::new(Principal::agent("triage"));
+    Run::new("run-1", subject, Arc::new(Only(effect)), journal, Limits::default())
+        .with_clock(Arc::new(|| Timestamp::from_micros(1_000_000)))
+}
+
+fn path() -> AbsPath {
+    AbsPath::parse("/etc/hosts").unwrap()
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_journal_line_of_each_kind() {
+    let lines = Shared::default();
+    let run = run(Effect::Allow, Arc::new(JsonLines::new(lines.clone())));
+    let gate = run.gate(Call { operation: "fs::append", line: Some(3) });
+    drop(gate.permit(fs::Append { bytes: 7 }, path()).unwrap());
+    gate.outcome(Some(Code::NotFound), 7, Duration::from_micros(12)).unwrap();
+    gate.outcome(None, 0, Duration::ZERO).unwrap();
+    expect![[r#"
+        {"time":"1970-01-01T00:00:01Z","run":"run-1","sequence":1,"principal":"Agent::\"triage\"","operation":"fs::append","line":3,"event":"decision","action":"fs::append","resource":"/etc/hosts","context":{"bytes":7},"decision":"ALLOW","policies":["all"],"reason":null}
+        {"time":"1970-01-01T00:00:01Z","run":"run-1","sequence":2,"principal":"Agent::\"triage\"","operation":"fs::append","line":3,"event":"outcome","result":"NOT_FOUND_EXCEPTION","bytes":7,"duration_us":12}
+        {"time":"1970-01-01T00:00:01Z","run":"run-1","sequence":3,"principal":"Agent::\"triage\"","operation":"fs::append","line":3,"event":"outcome","result":"SUCCESS","bytes":0,"duration_us":0}
+    "#]]
+    .assert_eq(&String::from_utf8(lines.0.lock().unwrap().clone()).unwrap());
+}
+
+#[test]
+fn a_denial_says_what_and_how_to_permit_it() {
+    let run = run(Effect::Deny, Arc::new(MemoryJournal::new(9)));
+    let denial = run.gate(Call::default()).permit(fs::Read {}, path()).unwrap_err();
+    let error = Error::from(denial);
+    assert_eq!(error.code, Code::AccessDenied);
+    assert_eq!(error.message, "`fs::read` on `/etc/hosts` is denied: no permit matched");
+    assert_eq!(error.help.as_deref(), Some(r#"permit fs::read on fs::Path::"/etc/hosts""#));
+    assert_eq!((run.decisions(), run.denied()), (1, 1));
+}
+
+/// A journal whose disk is full after some records.
+struct Full(Mutex<u64>);
+
+impl Journal for Full {
+    fn write(&self, _: Record) -> Result<(), JournalError> {
+        let mut left = self.0.lock().unwrap();
+        *left = left.checked_sub(1).ok_or_else(|| JournalError("no space left on device".into()))?;
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_is_permitted_once_a_record_is_lost() {
+    let run = run(Effect::Allow, Arc::new(Full(Mutex::new(1))));
+    let gate = run.gate(Call::default());
+    drop(gate.permit(fs::Read {}, path()).unwrap());
+    for reason in ["no space left on device", "an earlier record was lost"] {
+        let error = Error::from(gate.permit(fs::Read {}, path()).unwrap_err());
+        assert_eq!(error.code, Code::JournalFailed);
+        assert!(error.is_fatal() && error.message.ends_with(reason), "{error}");
+    }
+    assert_eq!(gate.outcome(None, 0, Duration::ZERO).unwrap_err().code, Code::JournalFailed);
+}
+
+#[test]
+fn a_memory_journal_counts_what_it_does_not_keep() {
+    let all = Arc::new(MemoryJournal::new(9));
+    let some = Arc::new(MemoryJournal::new(2).before(all.clone()));
+    let run = run(Effect::Allow, some.clone());
+    for _ in 0..3 {
+        drop(run.gate(Call::default()).permit(fs::Stat {}, path()).unwrap());
+    }
+    let (kept, dropped) = some.take();
+    assert_eq!((kept.len(), dropped), (2, 1));
+    assert_eq!(all.take().0.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn principals_have_one_spelling() {
+    assert_eq!(Principal::parse(r#" Agent::"triage" "#).unwrap(), Principal::agent("triage"));
+    for text in ["", "Agent", "Agent::triage", r#"Agent::"a"b""#, r#"::"a""#, r#"1::"a""#, "Agent::\"a\nb\""] {
+        assert!(Principal::parse(text).is_err(), "{text:?}");
+    }
+}

@@ -1,0 +1,4 @@
+//! The gate, the journal and their laws.
+
+#[cfg(test)]
+mod gate;
