@@ -1,1 +1,34 @@
-//! Not here yet.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`os`] | [`Os`], the capability trait: every method that reaches the system consumes a grant |
+//! | [`spec`] | [`OpSpec`], the declaration of an operation, and the trait [`Operation`] |
+//! | [`args`] | [`Args`], arguments that were checked against the declaration |
+//! | [`session`] | [`Session`], which calls operations: counted, recorded, with panics caught |
+//! | [`ops`] | the operations, one file each, and the slice of them all, [`OPS`] |
+//! | `host` | the real operating system, the only place with system calls |
+//! | [`mem`] | an operating system in memory, for tests, fuzzing and simulation |
+//!
+//! What never is here: a policy language, a script language.
+#![forbid(unsafe_code)]
+
+pub mod args;
+#[cfg(feature = "host")]
+pub mod host;
+pub mod mem;
+pub mod ops;
+pub mod os;
+pub mod session;
+pub mod spec;
+
+pub use args::Args;
+#[cfg(feature = "host")]
+pub use host::HostOs;
+pub use mem::MemOs;
+pub use ops::OPS;
+pub use os::{Files, Os, OsError, Services, System};
+pub use session::Session;
+pub use spec::{Example, Kind, Literal, Op, OpSpec, Operation, Param, Returns};

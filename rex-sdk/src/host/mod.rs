@@ -1,0 +1,4 @@
+//! Not yet.
+/// x
+#[derive(Debug)]
+pub struct HostOs;

@@ -1,0 +1,334 @@
+//! The capability trait: what an operating system can do, each act for a grant.
+//!
+//! INVARIANT: every method that reaches the system takes its [`Grant`] by value, so it cannot be called without a
+//! permission that is on record, and one permission is one act.
+
+use std::io;
+
+use rex_core::action::{fs, service, sys};
+use rex_core::resource::Unit;
+use rex_core::{AbsPath, Budget, Code, Error, Grant, Resource, Timestamp};
+
+/// An operating system.
+pub trait Os: Files + Services + System {}
+
+impl<T: Files + Services + System> Os for T {}
+
+/// Files and directories. No method follows a symbolic link: where the name crosses one, it returns
+/// [`OsError::Crossed`] with the name behind it, for which the caller asks for another grant.
+pub trait Files: Send + Sync {
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// See [`OsError`]; so for every method here.
+    fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError>;
+
+    /// The entries of a directory in the order of their names, without `.` and `..`. More than `max` are
+    /// [`OsError::TooMany`].
+    fn list(&self, grant: Grant<fs::List>, max: u64) -> Result<Vec<DirEntry>, OsError>;
+
+    /// What the name itself stands for: of a symbolic link at the end, the link.
+    fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError>;
+
+    /// Replaces or creates a regular file with all of `contents`, atomically: whoever looks sees the old file or the new
+    /// one. Mode and owner of an old one are kept. Returns the bytes written; more than the grant says are an error.
+    fn write(
+        &self,
+        grant: Grant<fs::Write>,
+        contents: &mut dyn io::Read,
+        options: WriteOptions,
+    ) -> Result<u64, OsError>;
+
+    /// Adds to the end of a regular file, in one piece, without reading it; creates it if it is missing.
+    fn append(&self, grant: Grant<fs::Append>, bytes: &[u8]) -> Result<(), OsError>;
+
+    /// Creates one directory; its parent exists.
+    fn create_dir(&self, grant: Grant<fs::CreateDir>) -> Result<(), OsError>;
+
+    /// Removes a file, a symbolic link (never what it points to), or another thing that is no directory.
+    fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, grant: Grant<fs::Remove>) -> Result<(), OsError>;
+
+    /// Takes hold of a regular file that is to get another name. Nothing has changed yet.
+    fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError>;
+}
+
+/// A regular file that is open for reading.
+pub trait Source: io::Read + Send {
+    /// The size when it was opened, in bytes; files of unknown size, such as those of `/proc`, say 0.
+    fn size(&self) -> u64;
+
+    /// Reads at an offset, without moving the place at which [`io::Read`] goes on. 0 bytes mean the end.
+    ///
+    /// # Errors
+    /// If the system cannot read there.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+/// A regular file that is about to get another name.
+pub trait Taken {
+    /// Its size in bytes.
+    fn size(&self) -> u64;
+
+    /// Gives the file the name of the grant, in place of whatever regular file has it now (unless `options` say that it must be new).
+    ///
+    /// # Errors
+    /// See [`OsError`]; [`OsError::Changed`] if what was taken is no longer under its old name.
+    fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError>;
+}
+
+/// How to write a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriteOptions {
+    /// Fail with [`io::ErrorKind::AlreadyExists`] instead of replacing what is there.
+    pub new: bool,
+}
+
+/// What kind of thing has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A block or character device.
+    Device,
+    /// The file system does not say.
+    Unknown,
+}
+
+impl EntryKind {
+    /// The word for it in results and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+            Self::Device => "device",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirEntry {
+    /// The name, as it is on disk: any bytes but NUL and `/`.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What the system says about one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes.
+    pub size: u64,
+    /// When the contents changed last.
+    pub modified: Timestamp,
+    /// When the contents were read last, as far as the file system keeps that.
+    pub accessed: Timestamp,
+    /// When contents, mode, owner or links changed last.
+    pub changed: Timestamp,
+    /// Permission bits with setuid, setgid and sticky.
+    pub mode: u32,
+    /// Number of the owning user.
+    pub uid: u32,
+    /// Number of the owning group.
+    pub gid: u32,
+    /// How many names it has.
+    pub links: u64,
+    /// Where a symbolic link points to, as its text; `None` for other things and where that is not UTF-8.
+    pub target: Option<String>,
+}
+
+/// Units of the service manager. A unit that is asked for by another of its names is [`OsError::Alias`].
+pub trait Services: Send + Sync {
+    /// Every unit that the manager has loaded, in the order of their names.
+    ///
+    /// # Errors
+    /// See [`OsError`]; so for every method here. Each waits until the job has ended, and no longer than `budget` allows.
+    fn units(&self, grant: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError>;
+    /// The state of one unit.
+    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError>;
+    /// Starts a unit, and returns its state after that.
+    fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError>;
+    /// Stops a unit, and returns its state after that.
+    fn stop(&self, grant: Grant<service::Stop>, budget: &Budget) -> Result<UnitStatus, OsError>;
+    /// Restarts a unit, and returns its state after that.
+    fn restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError>;
+    /// Has a unit read its configuration again, and returns its state after that.
+    fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError>;
+}
+
+/// The state of a unit, in systemd's words (`systemctl(1)`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UnitStatus {
+    /// The full name.
+    pub name: String,
+    /// What it says about itself.
+    pub description: String,
+    /// `loaded`, `not-found`, `masked`, ...
+    pub load: String,
+    /// `active`, `inactive`, `failed`, ...
+    pub active: String,
+    /// `running`, `dead`, `exited`, ...
+    pub sub: String,
+    /// The main process of a service; `None` if there is none, or in a list.
+    pub main_pid: Option<i64>,
+    /// When it became active; `None` if it is not, or in a list.
+    pub since: Option<Timestamp>,
+}
+
+/// The machine.
+pub trait System: Send + Sync {
+    /// Mounted file systems with space, each mount once, in the order of their mount points.
+    ///
+    /// # Errors
+    /// See [`OsError`]; so for every method here.
+    fn disk(&self, grant: Grant<sys::Disk>) -> Result<Vec<Mount>, OsError>;
+    /// Memory and swap.
+    fn memory(&self, grant: Grant<sys::Inspect>) -> Result<Memory, OsError>;
+    /// Load and uptime.
+    fn load(&self, grant: Grant<sys::Inspect>) -> Result<Load, OsError>;
+    /// The name of the machine.
+    fn hostname(&self, grant: Grant<sys::Inspect>) -> Result<String, OsError>;
+    /// How many processors this process may use.
+    fn cpus(&self, grant: Grant<sys::Inspect>) -> Result<u64, OsError>;
+}
+
+/// One mounted file system. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where it is mounted.
+    pub target: String,
+    /// What is mounted: a device, or a word.
+    pub source: String,
+    /// `ext4`, `tmpfs`, ...
+    pub kind: String,
+    /// Size of the file system.
+    pub total: u64,
+    /// Free, the part for the superuser included.
+    pub free: u64,
+    /// Free for ordinary users.
+    pub available: u64,
+    /// How many files it can hold; 0 where there is no such number.
+    pub inodes: u64,
+    /// How many more it can hold.
+    pub inodes_free: u64,
+}
+
+/// Memory, in bytes, as the kernel counts it (`proc_meminfo(5)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// All of it.
+    pub total: u64,
+    /// What programs could still get without swapping.
+    pub available: u64,
+    /// What nothing uses at all.
+    pub free: u64,
+    /// Swap space.
+    pub swap_total: u64,
+    /// Swap space that is free.
+    pub swap_free: u64,
+}
+
+/// Load averages over 1, 5 and 15 minutes, and the time since the machine started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// Over 1, 5 and 15 minutes.
+    pub average: [f64; 3],
+    /// Seconds since the start.
+    pub uptime: f64,
+}
+
+/// Why the system did not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OsError {
+    /// The name crosses a symbolic link; this is the canonical name behind it. Nothing was opened or changed.
+    #[error("the name crosses a symbolic link to `{0}`")]
+    Crossed(AbsPath),
+    /// The unit has another name of its own. Nothing was done.
+    #[error("the unit's own name is `{0}`", .0.name())]
+    Alias(Unit),
+    /// It is of a kind that this cannot be done to.
+    #[error("it is a {}, which this is not done to", .0.as_str())]
+    WrongKind(EntryKind),
+    /// The file has several names, and the operator wants none such (`deny_hard_links`).
+    #[error("it has {0} names (hard links), and the operator allows only one")]
+    HardLinks(u64),
+    /// There is more than the caller can take.
+    #[error("there are more than {0}")]
+    TooMany(u64),
+    /// There is more to write than was granted.
+    #[error("there is more to write than the {0} bytes that were granted")]
+    TooMuch(i64),
+    /// Something else took its place meanwhile. Nothing was done.
+    #[error("something else took its place meanwhile")]
+    Changed,
+    /// The job ended, but not well.
+    #[error("{0}")]
+    ServiceFailed(String),
+    /// There is nobody to ask, a service manager for instance.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The run may not go on.
+    #[error("{0}")]
+    Stopped(#[from] Error),
+    /// The system's own error.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl OsError {
+    /// The error that a script sees when this happens to `resource`.
+    #[must_use]
+    pub fn about(self, resource: &impl Resource) -> Error {
+        let id = resource.id().escape_debug().to_string();
+        match self {
+            Self::Io(error) => io_error(error, &id),
+            Self::Stopped(error) => error,
+            Self::TooMany(max) => rex_core::limits::exceeded("entries", max, "entries"),
+            Self::ServiceFailed(_) => Error::new(Code::ServiceFailed, format!("`{id}`: {self}")),
+            Self::Changed | Self::TooMuch(_) => Error::new(Code::Io, format!("`{id}`: {self}")),
+            _ => Error::new(Code::Unsupported, format!("`{id}`: {self}")),
+        }
+    }
+}
+
+/// The error that a script sees for an [`io::Error`] about the thing called `id`. An [`Error`] that travels inside comes out as it is.
+#[must_use]
+pub fn io_error(error: io::Error, id: &str) -> Error {
+    use io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => Error::new(Code::NotFound, format!("`{id}` does not exist")),
+        ErrorKind::AlreadyExists => Error::new(Code::AlreadyExists, format!("`{id}` exists already")),
+        ErrorKind::NotADirectory => {
+            Error::new(Code::Unsupported, format!("`{id}` is not a directory, or lies in something that is none"))
+        }
+        ErrorKind::IsADirectory => Error::new(Code::Unsupported, format!("`{id}` is a directory")),
+        ErrorKind::DirectoryNotEmpty => Error::new(Code::Io, format!("`{id}` is not empty")),
+        ErrorKind::PermissionDenied => {
+            Error::new(Code::Io, format!("the operating system does not let Rex act on `{id}`"))
+                .with_help("the policy permits it; the user that Rex runs as may not")
+        }
+        _ => match error.downcast::<Error>() {
+            Ok(inner) => inner,
+            Err(error) => Error::new(Code::Io, format!("`{id}`: {error}")),
+        },
+    }
+}

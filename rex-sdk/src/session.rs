@@ -1,0 +1,223 @@
+//! Calls operations: each counted, recorded, with panics caught.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use rex_core::limits::exceeded;
+use rex_core::resource::Unit;
+use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
+
+use crate::os::{Source, io_error};
+use crate::{Args, OPS, Operation, Os, OsError};
+
+/// How often a name may lead to another before it is given up: names that keep changing, aliases that go in circles.
+const MAX_HOPS: usize = 8;
+
+/// What an operation works with: the gate that it asks, and the system that it acts on.
+#[derive(Clone, Copy)]
+pub struct Session<'r> {
+    /// Where it asks.
+    pub gate: Gate<'r>,
+    /// What it acts on.
+    pub os: &'r dyn Os,
+    /// The run that it is part of: time, limits, budget.
+    pub run: &'r Run,
+    base: &'r AbsPath,
+}
+
+impl fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("run", self.run).finish_non_exhaustive()
+    }
+}
+
+impl<'r> Session<'r> {
+    /// A session of a run on a system. Relative paths are taken from `base`.
+    pub fn new(run: &'r Run, os: &'r dyn Os, base: &'r AbsPath) -> Self {
+        Self { gate: run.gate(Call::default()), os, run, base }
+    }
+
+    /// Calls one of Rex's operations by its full name; a map as the last argument holds the options.
+    ///
+    /// # Errors
+    /// If there is no such operation, and as the operation does.
+    pub fn call(&self, name: &str, args: Vec<Value>) -> Result<Value, Error> {
+        let operation = OPS
+            .iter()
+            .find(|operation| operation.spec().name == name)
+            .ok_or_else(|| Error::validation(format!("there is no operation `{}`", name.escape_debug())))?;
+        self.invoke(*operation, args, None)
+    }
+
+    /// Calls an operation from a line of a script: counts it, checks its arguments, catches its panics, and records how
+    /// it ended.
+    ///
+    /// # Errors
+    /// As the operation does, and if the run may not go on.
+    pub fn invoke(&self, operation: &dyn Operation, args: Vec<Value>, line: Option<u32>) -> Result<Value, Error> {
+        let spec = operation.spec();
+        let budget = self.run.budget();
+        let session = Session { gate: self.run.gate(Call { operation: spec.name, line }), ..*self };
+        let start = Instant::now();
+        let before = budget.bytes_read() + budget.bytes_written();
+        let result = budget.count_operation().and_then(|()| Args::bind(spec, self.base, args)).and_then(|args| {
+            catch_unwind(AssertUnwindSafe(|| operation.call(&session, &args))).unwrap_or_else(|_| {
+                Err(Error::new(Code::Internal, format!("`{}` failed in a way that it should not", spec.name))
+                    .with_help("this is a defect in Rex: please report it"))
+            })
+        });
+        let bytes = (budget.bytes_read() + budget.bytes_written()).saturating_sub(before);
+        session.gate.outcome(result.as_ref().err().map(|error| error.code), bytes, start.elapsed())?;
+        result.map_err(|error| Error { operation: Some(spec.name), ..error })
+    }
+
+    /// The limits of the run.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        self.run.limits()
+    }
+
+    /// Asks for an action and does it. Where the name leads to another (a symbolic link, an alias of a unit), asks again
+    /// for that one, so that no name lends its permission to another.
+    ///
+    /// # Errors
+    /// If it is not permitted, or the system does not do it.
+    pub fn act<A, T>(
+        &self,
+        action: A,
+        resource: A::Resource,
+        mut act: impl FnMut(Grant<A>) -> Result<T, OsError>,
+    ) -> Result<T, Error>
+    where
+        A: Action<Resource: Redirected>,
+    {
+        let mut resource = resource;
+        for _ in 0..MAX_HOPS {
+            let grant = self.gate.permit(action.clone(), resource.clone())?;
+            match act(grant).map_err(A::Resource::redirected) {
+                Ok(done) => return Ok(done),
+                Err(Ok(other)) => resource = other,
+                Err(Err(error)) => return Err(error.about(&resource)),
+            }
+        }
+        Err(Error::new(Code::Io, format!("`{}` keeps changing where it leads", resource.id().escape_debug())))
+    }
+
+    /// Opens a file for reading. What is read from it counts.
+    ///
+    /// # Errors
+    /// If it is not permitted, or cannot be opened.
+    pub fn open(&self, path: AbsPath) -> Result<Metered<'r>, Error> {
+        let id = path.as_str().to_owned();
+        let source = self.act(rex_core::action::fs::Read {}, path, |grant| self.os.open(grant))?;
+        Ok(Metered { source, run: self.run, id })
+    }
+}
+
+/// A resource that may turn out to be another name for something else.
+pub trait Redirected: Resource + Clone {
+    /// The other name, if that is what the error is about.
+    ///
+    /// # Errors
+    /// The same error, if it is about something else.
+    fn redirected(error: OsError) -> Result<Self, OsError>;
+}
+
+impl Redirected for AbsPath {
+    fn redirected(error: OsError) -> Result<Self, OsError> {
+        match error {
+            OsError::Crossed(target) => Ok(target),
+            other => Err(other),
+        }
+    }
+}
+
+impl Redirected for Unit {
+    fn redirected(error: OsError) -> Result<Self, OsError> {
+        match error {
+            OsError::Alias(unit) => Ok(unit),
+            other => Err(other),
+        }
+    }
+}
+
+/// An open file whose bytes are counted as they are read.
+pub struct Metered<'r> {
+    source: Box<dyn Source>,
+    run: &'r Run,
+    id: String,
+}
+
+impl fmt::Debug for Metered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metered").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Metered<'_> {
+    /// The size when it was opened, in bytes; 0 if that is unknown.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    /// What went wrong while reading, in the words of a script.
+    #[must_use]
+    pub fn error(&self, error: io::Error) -> Error {
+        io_error(error, &self.id)
+    }
+
+    /// Reads at an offset, without moving the place at which [`Read`] goes on. 0 bytes mean the end.
+    ///
+    /// # Errors
+    /// If the system cannot read there, or the budget is used up.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let count = self.source.read_at(buffer, offset)?;
+        self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
+        Ok(count)
+    }
+
+    /// Reads all of it, up to the limit `file_bytes`.
+    ///
+    /// # Errors
+    /// If there is more, it cannot be read, or the budget is used up.
+    pub fn read_all(mut self) -> Result<Vec<u8>, Error> {
+        const CHUNK: u64 = 1 << 20;
+        let max = self.run.limits().file_bytes;
+        let too_large = || exceeded("file_bytes", max, "bytes of one file in memory");
+        if self.size() > max {
+            return Err(too_large().with_help("read a part of it: `fs::lines`, `fs::grep`"));
+        }
+        // A file that says 0 may be one of `/proc`, so it is read to its end; one with a size is at its end when a read
+        // comes short, which spares a system call.
+        let known = self.size();
+        let mut bytes = Vec::with_capacity(usize::try_from(known + 1).unwrap_or(0));
+        let mut filled = 0;
+        loop {
+            let left = known.saturating_sub(filled as u64) + 1;
+            let room = usize::try_from(left.clamp(256, CHUNK)).unwrap_or(256);
+            bytes.resize(filled + room, 0);
+            let buffer = bytes.get_mut(filled..).unwrap_or_default();
+            let count = self.read(buffer).map_err(|error| self.error(error))?;
+            filled += count;
+            if filled as u64 > max {
+                return Err(too_large());
+            }
+            if count == 0 || (filled as u64 >= known && known > 0 && count < room) {
+                break;
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+}
+
+impl Read for Metered<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,212 @@
+//! The declaration of an operation, from which everything else is derived: the script modules, the documentation, the
+//! command line's listing, the conformance tests.
+
+use std::fmt;
+
+use rex_core::{ActionSpec, Code, Error, Value};
+
+use crate::{Args, Session};
+
+/// What a script can call.
+pub trait Operation: Send + Sync {
+    /// The declaration.
+    fn spec(&self) -> &OpSpec;
+
+    /// Does it. The arguments were checked against the declaration.
+    ///
+    /// # Errors
+    /// With one of the codes that the declaration names, a denial, or a limit.
+    fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error>;
+}
+
+/// An operation as data: a declaration and a function.
+#[derive(Debug)]
+pub struct Op {
+    /// The declaration.
+    pub spec: OpSpec,
+    /// What does it.
+    pub call: fn(&Session<'_>, &Args) -> Result<Value, Error>,
+}
+
+impl Operation for Op {
+    fn spec(&self) -> &OpSpec {
+        &self.spec
+    }
+    fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+        (self.call)(session, args)
+    }
+}
+
+/// The declaration of an operation.
+#[derive(Debug)]
+pub struct OpSpec {
+    /// The full name: `fs::read`.
+    pub name: &'static str,
+    /// Plain names for it, without a namespace: `read`.
+    pub aliases: &'static [&'static str],
+    /// The actions that it asks for, in this order. One that it asks for only when an option says so is left out here
+    /// and named in the option's text.
+    pub needs: &'static [&'static ActionSpec],
+    /// Its parameters: first those that must be given, in order, then the options.
+    pub params: &'static [Param],
+    /// What it returns.
+    pub returns: Returns,
+    /// What it does, in one line, then what else is to be known.
+    pub doc: &'static str,
+    /// The codes that it fails with, besides `ACCESS_DENIED_EXCEPTION`, `VALIDATION_EXCEPTION`, and the run's limits.
+    pub errors: &'static [Code],
+    /// A call of it in the world that [`MemOs::example`](crate::MemOs::example) makes.
+    pub example: Example,
+}
+
+impl OpSpec {
+    /// The namespace, `fs`.
+    #[must_use]
+    pub fn namespace(&self) -> &'static str {
+        self.name.split_once("::").map_or("", |(namespace, _)| namespace)
+    }
+
+    /// The name within the namespace, `read`.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, verb)| verb)
+    }
+
+    /// The parameters that must be given.
+    pub fn required(&self) -> impl Iterator<Item = &'static Param> {
+        self.params.iter().filter(|param| param.default.is_none())
+    }
+
+    /// The parameters that are given by name, in a map after the others.
+    pub fn options(&self) -> impl Iterator<Item = &'static Param> {
+        self.params.iter().filter(|param| param.default.is_some())
+    }
+}
+
+/// A call as people write it: `fs::read(path)`, `fs::lines(path, #{first, last})`.
+impl fmt::Display for OpSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts: Vec<_> = self.required().map(|param| param.name.to_owned()).collect();
+        let options: Vec<_> = self.options().map(|param| param.name).collect();
+        if !options.is_empty() {
+            parts.push(format!("#{{{}}}", options.join(", ")));
+        }
+        write!(f, "{}({})", self.name, parts.join(", "))
+    }
+}
+
+/// One parameter of an operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What an option is when it is not given; `None` for a parameter that must be given.
+    pub default: Option<Literal>,
+    /// What it means, and its unit.
+    pub doc: &'static str,
+}
+
+impl Param {
+    /// A parameter that must be given.
+    #[must_use]
+    pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, default: None, doc }
+    }
+
+    /// A parameter that is given by name, or not.
+    #[must_use]
+    pub const fn option(name: &'static str, kind: Kind, default: Literal, doc: &'static str) -> Self {
+        Self { name, kind, default: Some(default), doc }
+    }
+}
+
+/// What a parameter takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A path: absolute, or taken from the base directory.
+    Path,
+    /// The name of a unit; a short one is a service.
+    Unit,
+    /// Text.
+    Text,
+    /// Text or bytes.
+    Data,
+    /// An integer.
+    Int,
+    /// An integer that is not negative.
+    Count,
+    /// A truth value.
+    Bool,
+}
+
+impl Kind {
+    /// The word for it in documentation and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Unit => "unit",
+            Self::Text => "text",
+            Self::Data => "text or bytes",
+            Self::Int => "int",
+            Self::Count => "count",
+            Self::Bool => "bool",
+        }
+    }
+
+    /// Whether a value can stand for such a parameter.
+    #[must_use]
+    pub fn takes(self, value: &Value) -> bool {
+        match self {
+            Self::Path | Self::Unit | Self::Text => matches!(value, Value::Text(_)),
+            Self::Data => matches!(value, Value::Text(_) | Value::Bytes(_)),
+            Self::Int => matches!(value, Value::Int(_)),
+            Self::Count => matches!(value, Value::Int(0..)),
+            Self::Bool => matches!(value, Value::Bool(_)),
+        }
+    }
+}
+
+/// The default of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Literal {
+    /// Not given; its documentation says what that means.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// Text.
+    Text(&'static str),
+}
+
+impl From<Literal> for Value {
+    fn from(literal: Literal) -> Self {
+        match literal {
+            Literal::Null => Self::Null,
+            Literal::Bool(value) => Self::Bool(value),
+            Literal::Int(value) => Self::Int(value),
+            Literal::Text(value) => Self::Text(value.to_owned()),
+        }
+    }
+}
+
+/// What an operation returns.
+#[derive(Debug, Clone, Copy)]
+pub struct Returns {
+    /// The kind of value, in the words of [`Value::kind`].
+    pub kind: &'static str,
+    /// What it means: of a map, each entry with its unit.
+    pub doc: &'static str,
+}
+
+/// A call that documentation shows and tests run.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// The arguments as a JSON array; the last one may be a map of options.
+    pub args: &'static str,
+    /// What it returns, as JSON.
+    pub returns: &'static str,
+}
