@@ -1,1 +1,49 @@
-//! Not here yet.
+//! What the benches share: policies of any size, and engines on this host.
+#![expect(clippy::expect_used, reason = "a bench that cannot set up its world has nothing to measure")]
+
+use std::sync::Arc;
+
+use rex_core::{Limits, Principal};
+use rex_engine::{Engine, Input};
+use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_sdk::HostOs;
+use rex_sdk::host::HostOptions;
+
+/// A policy that permits reading below `dir`, among `others` that do not match.
+#[must_use]
+pub fn policy(dir: &str, others: usize) -> Policy {
+    let mut text = format!(
+        "@id(\"match\") permit (principal, action in [fs::Action::\"ReadOnly\", fs::Action::\"append\"], resource in fs::Path::\"{dir}\");\n"
+    );
+    for number in 0..others {
+        text.push_str(&format!(
+            "@id(\"other-{number}\") permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv/app-{number}\");\n"
+        ));
+    }
+    let source = Source { name: "bench.cedar".to_owned(), text };
+    let limits = PolicyLimits { policies: 100_000, ..PolicyLimits::default() };
+    Policy::compile(&Vocabulary::rex(), &[source], None, &limits).expect("the policy is valid")
+}
+
+/// An engine on this host under a policy, with room for long loops.
+#[must_use]
+pub fn engine(policy: Policy) -> Engine {
+    let limits = Limits {
+        operations: u64::MAX,
+        script_steps: u64::MAX,
+        wall_ms: 600_000,
+        read_bytes: u64::MAX,
+        memory_bytes: 1 << 30,
+        ..Limits::default()
+    };
+    Engine::builder(Arc::new(HostOs::new(HostOptions::default())), Arc::new(policy))
+        .limits(limits)
+        .build()
+        .expect("the bench's allocator counts")
+}
+
+/// On whose behalf benches run.
+#[must_use]
+pub fn input() -> Input {
+    Input::new(Principal::agent("bench"))
+}

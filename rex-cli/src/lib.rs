@@ -1,1 +1,82 @@
-//! Not here yet.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+// This is the program: files, the environment and the terminal are its business.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the command reads what its user names")]
+
+mod args;
+mod check;
+mod draw;
+mod exit;
+mod listing;
+mod load;
+mod run;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Args, Command, SchemaFormat};
+use crate::exit::Exit;
+
+/// The whole command: reads arguments, does what they say, prints, and says how it ended.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let exit = match Args::try_parse_from(args) {
+        Ok(args) => dispatch(args),
+        Err(error) => {
+            // clap prints help to standard output and mistakes to standard error. A closed pipe is nobody's mistake.
+            drop(error.print());
+            if error.use_stderr() { Exit::Usage } else { Exit::Success }
+        }
+    };
+    exit.into()
+}
+
+fn dispatch(args: Args) -> Exit {
+    let color = args.color;
+    let result = match args.command {
+        Command::Run(args) => run::run(&args, color),
+        Command::Check(args) => check::check(&args, color),
+        Command::Ops(args) => listing::ops(&args),
+        Command::Schema { format } => {
+            let vocabulary = rex_policy::Vocabulary::rex();
+            print(&match format {
+                SchemaFormat::Cedar => vocabulary.schema_cedar(),
+                SchemaFormat::Json => vocabulary.schema_json(),
+            });
+            Ok(Exit::Success)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "rex", &mut script);
+            print(&String::from_utf8_lossy(&script));
+            Ok(Exit::Success)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page).map(|()| {
+                print(&String::from_utf8_lossy(&page));
+                Exit::Success
+            })
+            .map_err(|error| exit::Stop::internal(error.to_string()))
+        }
+    };
+    result.unwrap_or_else(|stop| {
+        draw::message(color, &stop.message, stop.help.as_deref());
+        stop.exit
+    })
+}
+
+/// Prints to standard output. A reader that has gone away is no mistake of ours.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    drop(write!(out, "{text}{newline}").and_then(|()| out.flush()));
+}
+
+/// Prints to standard error.
+fn complain(text: &str) {
+    let mut err = std::io::stderr().lock();
+    drop(writeln!(err, "{}", text.trim_end()));
+}

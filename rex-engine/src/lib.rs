@@ -1,1 +1,29 @@
-//! Not here yet.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`engine`] | [`Engine`]: built once, run often |
+//! | [`report`] | [`Report`]: outcome, output, statistics and journal of a run |
+//! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
+//! | `bind` | the one generic binder from operations to Rhai's modules |
+//! | `active` | the state of the run that a thread is in |
+//! | `helpers` | pure functions that scripts need and Rhai lacks: `regex`, `json`, `time`, `table` |
+//!
+//! What never is here: a policy language, a system call, `eval`, `import`.
+
+mod active;
+mod bind;
+mod convert;
+pub mod engine;
+mod helpers;
+pub mod memory;
+pub mod report;
+
+pub use engine::{BuildError, Builder, Engine, Input};
+pub use memory::CountingAllocator;
+pub use report::{Failure, Report, Stats};
+
+/// Signature and meaning of each pure helper function.
+pub use helpers::DOCS as HELPERS;

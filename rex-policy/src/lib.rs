@@ -1,1 +1,1 @@
-//! Not here yet.
+//! x

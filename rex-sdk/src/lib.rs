@@ -16,8 +16,10 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod docs;
 #[cfg(feature = "host")]
 pub mod host;
+mod links;
 pub mod mem;
 pub mod ops;
 pub mod os;

@@ -263,7 +263,7 @@ pub enum OsError {
     #[error("the name crosses a symbolic link to `{0}`")]
     Crossed(AbsPath),
     /// The unit has another name of its own. Nothing was done.
-    #[error("the unit's own name is `{0}`", .0.name())]
+    #[error("the unit's own name is `{}`", .0.name())]
     Alias(Unit),
     /// It is of a kind that this cannot be done to.
     #[error("it is a {}, which this is not done to", .0.as_str())]
@@ -283,6 +283,9 @@ pub enum OsError {
     /// The job ended, but not well.
     #[error("{0}")]
     ServiceFailed(String),
+    /// It is not done, for this reason.
+    #[error("{0}")]
+    Refused(&'static str),
     /// There is nobody to ask, a service manager for instance.
     #[error("{0}")]
     Unavailable(String),

@@ -1,4 +1,172 @@
-//! Not yet.
-/// x
+//! An operating system in memory: for tests, fuzzing and simulation. It does what `host` does, and reaches nothing.
+
+mod files;
+mod services;
+mod system;
+mod tree;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rex_core::{AbsPath, Timestamp};
+
+use crate::os::EntryKind;
+use tree::{Body, Entries, Tree};
+
+/// When everything was made, in every world in memory: 2026-03-02T12:00:00Z.
+pub(crate) const EPOCH: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
+
+const LOG: &str = "\
+2026-03-02T11:58:01Z INFO started version=1.4.2
+2026-03-02T11:58:02Z INFO listening port=8080
+2026-03-02T11:59:10Z WARN slow request path=/report ms=1840
+2026-03-02T11:59:40Z ERROR upstream timed out path=/report
+2026-03-02T12:00:00Z INFO request path=/ ms=3
+";
+
+/// An operating system in memory.
+///
+/// ```
+/// use rex_sdk::MemOs;
+///
+/// let os = MemOs::new().file("/srv/app/version.txt", "1.4.2\n").link("/srv/current", "app");
+/// assert_eq!(os.contents("/srv/app/version.txt").unwrap(), b"1.4.2\n");
+/// assert_eq!(os.calls(), 0);
+/// ```
 #[derive(Debug)]
-pub struct MemOs;
+pub struct MemOs {
+    tree: Arc<Mutex<Tree>>,
+    calls: Arc<AtomicU64>,
+    pub(crate) units: Mutex<services::Units>,
+}
+
+impl Default for MemOs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemOs {
+    /// An empty world: the root directory, no unit, and the machine of the examples.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { tree: Arc::new(Mutex::new(Tree::new())), calls: Arc::default(), units: Mutex::default() }
+    }
+
+    /// The world in which the example of every operation is shown and tested.
+    #[must_use]
+    pub fn example() -> Self {
+        const MONTH: i64 = 30 * 86_400 * 1_000_000;
+        Self::new()
+            .file("/srv/app/version.txt", "1.4.2\n")
+            .file("/srv/app/config.yaml", "port: 8080\n")
+            .file("/srv/app/icon.bin", [0x89, b'P', b'N', b'G', 0xff, 0x00])
+            .file("/srv/app/logs/app.log", LOG)
+            .file("/srv/app/logs/old.log", "2026-01-31T12:00:00Z INFO stopped\n")
+            .modified("/srv/app/logs/old.log", Timestamp::from_micros(EPOCH.as_micros() - MONTH))
+            .link("/srv/app/current.log", "logs/app.log")
+            .dir("/srv/app/empty")
+            .file("/etc/hosts", "127.0.0.1 localhost\n")
+            .dir("/tmp")
+            .example_units()
+    }
+
+    /// The same world with this file. Directories above it are made where they are missing; so for everything below.
+    ///
+    /// # Panics
+    /// If nothing can be put there: the path is not absolute, or leads through something that is no directory.
+    #[must_use]
+    pub fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
+        self.put(path, Body::File(Arc::new(contents.as_ref().to_vec())))
+    }
+
+    /// The same world with this empty directory.
+    ///
+    /// # Panics
+    /// As [`MemOs::file`].
+    #[must_use]
+    pub fn dir(self, path: &str) -> Self {
+        self.put(path, Body::Directory(Entries::new()))
+    }
+
+    /// The same world with this symbolic link.
+    ///
+    /// # Panics
+    /// As [`MemOs::file`].
+    #[must_use]
+    pub fn link(self, path: &str, target: impl AsRef<[u8]>) -> Self {
+        self.put(path, Body::Link(target.as_ref().to_vec()))
+    }
+
+    /// The same world with a pipe, a socket or a device.
+    ///
+    /// # Panics
+    /// As [`MemOs::file`].
+    #[must_use]
+    pub fn special(self, path: &str, kind: EntryKind) -> Self {
+        self.put(path, Body::Special(kind))
+    }
+
+    /// The same world with an empty file in `dir` whose name is not UTF-8, or is otherwise nothing that a path can say.
+    ///
+    /// # Panics
+    /// If there is no such directory.
+    #[must_use]
+    pub fn raw_name(self, dir: &str, name: &[u8]) -> Self {
+        let mut tree = self.tree();
+        let file = tree.node(Body::File(Arc::default()));
+        let put = AbsPath::parse(dir).ok().and_then(|path| match &mut tree.get_mut(&path).ok()?.body {
+            Body::Directory(entries) => Some(entries.insert(name.to_vec(), file)),
+            _ => None,
+        });
+        assert!(put.is_some(), "there is no directory `{dir}`");
+        drop(tree);
+        self
+    }
+
+    /// The same world where this was changed at another time.
+    ///
+    /// # Panics
+    /// If there is no such thing.
+    #[must_use]
+    pub fn modified(self, path: &str, time: Timestamp) -> Self {
+        let known = AbsPath::parse(path)
+            .ok()
+            .and_then(|path| self.tree().get_mut(&path).ok().map(|node| node.modified = time));
+        assert!(known.is_some(), "there is no `{path}`");
+        self
+    }
+
+    /// How often a method of [`Os`](crate::Os) was called, that is, how often the system was reached.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Relaxed)
+    }
+
+    /// The contents of a file; `None` if there is no file of exactly this name. For tests: it counts as no call.
+    #[must_use]
+    pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
+        match &self.tree().get(&AbsPath::parse(path).ok()?).ok()?.body {
+            Body::File(bytes) => Some(bytes.to_vec()),
+            _ => None,
+        }
+    }
+
+    /// Counts a call. Every method of the capability trait starts with it.
+    pub(crate) fn count(&self) {
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(self, path: &str, body: Body) -> Self {
+        let mut tree = self.tree();
+        let node = tree.node(body);
+        let put = AbsPath::parse(path).ok().filter(|path| !path.is_root()).and_then(|path| tree.put(&path, node));
+        assert!(put.is_some(), "nothing can be put at `{path}`");
+        drop(tree);
+        self
+    }
+}

@@ -1,1 +1,4 @@
 //! Integration tests of rex-sdk.
+
+#[cfg(all(test, feature = "host"))]
+mod files;

@@ -1,1 +1,2 @@
 //! Not here yet.
+fn main() {}

@@ -1,0 +1,178 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Runs scripts on this host, each operation decided by a policy.
+///
+/// The script says what to do, the policy says what is allowed. What is not permitted is denied, and every decision is
+/// on record.
+#[derive(Debug, Parser)]
+#[command(name = "rex", version, propagate_version = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    success
+  1    the script failed
+  2    usage, or an input that cannot be read
+  3    the policy is rejected
+  4    access denied
+  5    a limit is exceeded
+  70   internal, or the journal cannot be written
+  130, 143  ended by SIGINT, SIGTERM";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a script under a policy
+    Run(Box<RunArgs>),
+    /// Validate policies, and a script if one is given
+    Check(CheckArgs),
+    /// List the operations, or explain one
+    Ops(OpsArgs),
+    /// Print the schema that policies are validated against
+    Schema {
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = SchemaFormat::Cedar)]
+        format: SchemaFormat,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// What policies are loaded from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyArgs {
+    /// A policy file, or a folder whose `*.cedar` files are all taken; may be given often
+    #[arg(long = "policy", value_name = "FILE_OR_DIR", required = true)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Cedar entities as JSON: groups of principals, classes of resources
+    #[arg(long, value_name = "FILE")]
+    pub(crate) entities: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The script; `-` reads it from standard input
+    #[arg(required_unless_present = "code", conflicts_with = "code")]
+    pub(crate) script: Option<PathBuf>,
+    /// The script itself
+    #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
+    pub(crate) code: Option<String>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// On whose behalf: `Agent::"name"` or `User::"name"`; your login by default
+    #[arg(long)]
+    pub(crate) principal: Option<String>,
+    /// A tag that policies can ask for: a ticket, an environment; may be given often
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) tags: Vec<(String, String)>,
+    /// An argument that the script finds as `args.KEY`, as text; may be given often
+    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) arg: Vec<(String, String)>,
+    /// Arguments as a JSON object
+    #[arg(long, value_name = "FILE")]
+    pub(crate) args: Option<PathBuf>,
+    /// Where relative paths are taken from; the current directory by default
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
+    /// A limit, such as `wall_ms=5000`; may be given often
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = key_value)]
+    pub(crate) limits: Vec<(String, String)>,
+    /// Where to record every decision and outcome, one JSON line each, added to what is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Refuse files that have more than one name
+    #[arg(long)]
+    pub(crate) deny_hard_links: bool,
+    /// The service manager's bus: `system`, `user`, or an address
+    #[arg(long, default_value = "system")]
+    pub(crate) bus: String,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// A script; `-` reads it from standard input
+    pub(crate) script: Option<PathBuf>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OpsArgs {
+    /// An operation, such as `fs::read` or `read`
+    pub(crate) name: Option<String>,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = ListFormat::Human)]
+    pub(crate) format: ListFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// For documents
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaFormat {
+    /// Cedar's own syntax
+    Cedar,
+    /// JSON
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form `key=value`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,103 @@
+//! Draws errors for people: the source, what is underlined in it, and help.
+
+use std::fmt;
+use std::io::IsTerminal;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
+use rex_engine::Failure;
+use rex_policy::Source;
+
+use crate::args::Color;
+use crate::complain;
+
+/// Whether to use colours on standard error.
+fn colored(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// Draws a diagnostic to standard error.
+pub(crate) fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
+    let theme = if colored(color) { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut text = String::new();
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+    match handler.render_report(&mut text, diagnostic) {
+        Ok(()) => complain(text.trim_start_matches('\n')),
+        Err(_) => complain(&diagnostic.to_string()),
+    }
+}
+
+/// Draws a message that has no source.
+pub(crate) fn message(color: Color, message: &str, help: Option<&str>) {
+    diagnostic(color, &Drawn { message: message.to_owned(), help: help.map(str::to_owned), code: None, source: None, label: None });
+}
+
+/// Draws why a run failed, at its place in the script.
+pub(crate) fn failure(color: Color, failure: &Failure, script: &Source) {
+    let label = failure.line.and_then(|line| place(&script.text, line, failure.column)).map(|(offset, length)| {
+        LabeledSpan::new(Some(failure.error.operation.unwrap_or("here").to_owned()), offset, length)
+    });
+    diagnostic(
+        color,
+        &Drawn {
+            message: failure.error.message.clone(),
+            help: failure.error.help.clone(),
+            code: Some(failure.error.code.as_str()),
+            source: label.is_some().then(|| NamedSource::new(&script.name, script.text.clone())),
+            label,
+        },
+    );
+}
+
+/// The bytes to underline: from the column to the end of what looks like one word there, or the whole line.
+fn place(text: &str, line: u32, column: Option<u32>) -> Option<(usize, usize)> {
+    let before = usize::try_from(line).ok()?.checked_sub(1)?;
+    let start: usize = text.split_inclusive('\n').take(before).map(str::len).sum();
+    let line = text.split('\n').nth(before)?;
+    let Some(column) = column.and_then(|column| usize::try_from(column).ok()?.checked_sub(1)) else {
+        let indent = line.len() - line.trim_start().len();
+        return Some((start + indent, line.trim().len()));
+    };
+    let offset = line.char_indices().nth(column).map_or(line.len(), |(offset, _)| offset);
+    let word = line.get(offset..).unwrap_or_default();
+    let length = word.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(word.len());
+    Some((start + offset, length.max(1).min(text.len().saturating_sub(start + offset))))
+}
+
+#[derive(Debug)]
+struct Drawn {
+    message: String,
+    help: Option<String>,
+    code: Option<&'static str>,
+    source: Option<NamedSource<String>>,
+    label: Option<LabeledSpan>,
+}
+
+impl fmt::Display for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Drawn {}
+
+impl Diagnostic for Drawn {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.code.map(|code| Box::new(code) as Box<dyn fmt::Display>)
+    }
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::Error)
+    }
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.label.clone().map(|label| Box::new(std::iter::once(label)) as Box<dyn Iterator<Item = LabeledSpan>>)
+    }
+}

@@ -1,0 +1,79 @@
+//! How the command ends.
+
+use std::process::ExitCode;
+
+use rex_core::Code;
+
+/// The exit codes: a promise to whoever calls `rex`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0
+    Success,
+    /// 1: the script failed.
+    Script,
+    /// 2: the command line is wrong, or an input cannot be read.
+    Usage,
+    /// 3: the policy is rejected.
+    Policy,
+    /// 4: the run ended with a denial.
+    Denied,
+    /// 5: the run ended at a limit.
+    Limit,
+    /// 70: a defect in Rex, or a journal that cannot be written.
+    Internal,
+    /// 128 and the number of the signal that ended the run.
+    Signal(u8),
+}
+
+impl Exit {
+    /// How a run that failed with this code ends.
+    pub(crate) fn of(code: Code, signal: u8) -> Self {
+        match code {
+            Code::AccessDenied => Self::Denied,
+            Code::LimitExceeded => Self::Limit,
+            Code::Internal | Code::JournalFailed => Self::Internal,
+            Code::Cancelled => Self::Signal(signal),
+            _ => Self::Script,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Script => 1,
+            Exit::Usage => 2,
+            Exit::Policy => 3,
+            Exit::Denied => 4,
+            Exit::Limit => 5,
+            Exit::Internal => 70,
+            Exit::Signal(signal) => 128 | signal,
+        })
+    }
+}
+
+/// Why the command cannot go on.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Stop {
+    /// Something that the user named cannot be taken.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into(), help: None }
+    }
+
+    /// Something that should not happen.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Internal, message: message.into(), help: None }
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}

@@ -1,0 +1,110 @@
+//! `rex ops`
+
+use std::fmt::Write;
+
+use rex_sdk::docs::markdown;
+use rex_sdk::{OPS, OpSpec};
+use serde::Serialize;
+
+use crate::args::{ListFormat, OpsArgs};
+use crate::exit::{Exit, Stop};
+use crate::print;
+
+/// Lists the operations, or explains one.
+pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
+    let specs: Vec<&OpSpec> = OPS.iter().map(|operation| operation.spec()).collect();
+    let chosen: Vec<&OpSpec> = match &args.name {
+        None => specs.clone(),
+        Some(name) => specs.iter().copied().filter(|spec| spec.name == name || spec.aliases.contains(&&**name)).collect(),
+    };
+    if let (Some(name), true) = (&args.name, chosen.is_empty()) {
+        let near: Vec<_> = specs.iter().map(|spec| spec.name).filter(|known| known.contains(name.as_str())).collect();
+        let stop = Stop::usage(format!("there is no operation `{name}`"));
+        let help = if near.is_empty() { "`rex ops` lists them".to_owned() } else { format!("there are: {}", near.join(", ")) };
+        return Err(stop.with_help(help));
+    }
+    let text = match args.format {
+        ListFormat::Json => {
+            let rows: Vec<_> = chosen.iter().map(|spec| Row::of(spec)).collect();
+            serde_json::to_string_pretty(&rows).map_err(|error| Stop::internal(error.to_string()))?
+        }
+        ListFormat::Human if args.name.is_none() => list(&chosen),
+        ListFormat::Human | ListFormat::Markdown => chosen.iter().map(|spec| markdown(spec)).collect::<Vec<_>>().join("\n"),
+    };
+    print(&text);
+    Ok(Exit::Success)
+}
+
+/// One line for each operation and each pure helper.
+fn list(specs: &[&OpSpec]) -> String {
+    let mut rows: Vec<(String, &str)> =
+        specs.iter().map(|spec| (spec.to_string(), spec.doc.lines().next().unwrap_or_default())).collect();
+    rows.extend(rex_engine::HELPERS.iter().map(|(signature, doc)| ((*signature).to_owned(), *doc)));
+    // The longest signatures get a line that is out of line, so that the others stay readable.
+    let width = rows.iter().map(|(call, _)| call.len()).filter(|&length| length <= 44).max().unwrap_or(0);
+    rows.iter().fold(String::new(), |mut text, (call, doc)| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{call:width$}  {doc}");
+        text
+    })
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    call: String,
+    aliases: &'a [&'a str],
+    needs: Vec<String>,
+    params: Vec<Param<'a>>,
+    returns: Returns<'a>,
+    doc: &'a str,
+    errors: Vec<&'a str>,
+    example: Example<'a>,
+}
+
+#[derive(Serialize)]
+struct Param<'a> {
+    name: &'a str,
+    kind: &'a str,
+    required: bool,
+    default: Option<rex_core::Value>,
+    doc: &'a str,
+}
+
+#[derive(Serialize)]
+struct Returns<'a> {
+    kind: &'a str,
+    doc: &'a str,
+}
+
+#[derive(Serialize)]
+struct Example<'a> {
+    args: &'a str,
+    returns: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn of(spec: &'a OpSpec) -> Self {
+        Self {
+            name: spec.name,
+            call: spec.to_string(),
+            aliases: spec.aliases,
+            needs: spec.needs.iter().map(ToString::to_string).collect(),
+            params: spec
+                .params
+                .iter()
+                .map(|param| Param {
+                    name: param.name,
+                    kind: param.kind.as_str(),
+                    required: param.default.is_none(),
+                    default: param.default.map(Into::into),
+                    doc: param.doc,
+                })
+                .collect(),
+            returns: Returns { kind: spec.returns.kind, doc: spec.returns.doc },
+            doc: spec.doc,
+            errors: spec.errors.iter().map(|code| code.as_str()).collect(),
+            example: Example { args: spec.example.args, returns: spec.example.returns },
+        }
+    }
+}

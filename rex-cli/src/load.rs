@@ -1,0 +1,117 @@
+//! Reads what the user named: scripts, policies, arguments.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rex_core::Value;
+use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
+
+use crate::args::PolicyArgs;
+use crate::exit::Stop;
+
+/// The largest file that is read here, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A script with the name that messages call it by.
+pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, Stop> {
+    match (code, path) {
+        (Some(code), _) => Ok(Source { name: "-e".to_owned(), text: code.to_owned() }),
+        (None, Some(path)) if path == Path::new("-") => {
+            let text = utf8("standard input", std::io::stdin().lock())?;
+            Ok(Source { name: "standard input".to_owned(), text })
+        }
+        (None, Some(path)) => file(path),
+        (None, None) => Err(Stop::usage("no script was given")),
+    }
+}
+
+/// A text file.
+pub(crate) fn file(path: &Path) -> Result<Source, Stop> {
+    let name = path.display().to_string();
+    let file = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
+    Ok(Source { text: utf8(&name, file)?, name })
+}
+
+fn utf8(name: &str, reader: impl Read) -> Result<String, Stop> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Stop::usage(format!("`{name}` is larger than {MAX_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        Stop::usage(format!("`{name}` is not UTF-8: the first bad byte is at {}", error.utf8_error().valid_up_to()))
+    })
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Stop {
+    Stop::usage(format!("`{name}` cannot be read: {error}"))
+}
+
+/// The policy of all these files; those of a folder in the order of their names.
+pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
+    let mut paths = Vec::new();
+    for path in &args.policies {
+        collect(path, &mut paths)?;
+    }
+    let sources = paths.iter().map(|path| file(path)).collect::<Result<Vec<_>, _>>()?;
+    let entities = args.entities.as_deref().map(file).transpose()?;
+    Ok(Policy::compile(&Vocabulary::rex(), &sources, entities.as_ref(), &PolicyLimits::default()))
+}
+
+fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Stop> {
+    if !path.is_dir() {
+        paths.push(path.to_owned());
+        return Ok(());
+    }
+    let name = path.display().to_string();
+    let unreadable = |error| unreadable(&name, &error);
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        entries.push(entry.map_err(unreadable)?.path());
+    }
+    entries.sort();
+    let before = paths.len();
+    for entry in entries {
+        // A link to a folder is not followed, so folders cannot go in circles.
+        if entry.is_dir() && !entry.is_symlink() {
+            collect(&entry, paths)?;
+        } else if entry.extension().is_some_and(|extension| extension == "cedar") {
+            paths.push(entry);
+        }
+    }
+    if paths.len() == before && paths.is_empty() {
+        return Err(Stop::usage(format!("there is no `*.cedar` file in `{name}`")));
+    }
+    Ok(())
+}
+
+/// The arguments of a script: those of a JSON file, then those of the command line over them.
+pub(crate) fn arguments(file_name: Option<&Path>, given: &[(String, String)]) -> Result<BTreeMap<String, Value>, Stop> {
+    let mut args = BTreeMap::new();
+    if let Some(path) = file_name {
+        let source = file(path)?;
+        let json = serde_json::from_str(&source.text)
+            .map_err(|error| Stop::usage(format!("`{}` is not JSON: {error}", source.name)))?;
+        let serde_json::Value::Object(entries) = json else {
+            return Err(Stop::usage(format!("`{}` is not a JSON object", source.name)));
+        };
+        args.extend(entries.into_iter().map(|(key, value)| (key, from_json(value))));
+    }
+    args.extend(given.iter().map(|(key, value)| (key.clone(), Value::Text(value.clone()))));
+    Ok(args)
+}
+
+fn from_json(value: serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(value),
+        Json::Number(number) => {
+            number.as_i64().map_or_else(|| Value::Float(number.as_f64().unwrap_or(f64::NAN)), Value::Int)
+        }
+        Json::String(text) => Value::Text(text),
+        Json::Array(values) => Value::List(values.into_iter().map(from_json).collect()),
+        Json::Object(entries) => Value::Map(entries.into_iter().map(|(key, value)| (key, from_json(value))).collect()),
+    }
+}

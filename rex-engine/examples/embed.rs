@@ -1,0 +1,94 @@
+//! rex-engine embedded, with an operation of the host program's own: a script may ring a bell, if the policy lets it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rex_core::{Action, Authorize, Decision, Fact, Principal, Request, Resource, ResourceSpec, Value};
+use rex_engine::{CountingAllocator, Engine, Input};
+use rex_sdk::spec::{Example, Kind, Op, OpSpec, Param, Returns};
+use rex_sdk::{Args, MemOs, Session};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+/// A bell, by its name.
+#[derive(Debug, Clone)]
+pub struct Bell(String);
+
+impl Resource for Bell {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "bell",
+        name: "Bell",
+        doc: "A bell; the id is its name.",
+        attributes: &[],
+        nested: false,
+        class: None,
+    };
+    fn id(&self) -> &str {
+        &self.0
+    }
+    fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+}
+
+rex_core::actions! {
+    /// What this program adds.
+    pub static TABLE;
+    /// Bells.
+    bell {
+        /// Ring a bell.
+        Ring = "ring" on Bell {} in [Mutating];
+    }
+}
+
+static RINGS: AtomicI64 = AtomicI64::new(0);
+
+static RING: Op = Op {
+    spec: OpSpec {
+        name: "bell::ring",
+        aliases: &["ring"],
+        needs: &[bell::Ring::SPEC],
+        params: &[Param::required("name", Kind::Text, "The bell.")],
+        returns: Returns { kind: "int", doc: "How often any bell has rung." },
+        doc: "Rings a bell.",
+        errors: &[],
+        example: Example { args: r#"["door"]"#, returns: "1" },
+    },
+    call: |session: &Session<'_>, args: &Args| {
+        let grant = session.gate.permit(bell::Ring {}, Bell(args.text("name")?.to_owned()))?;
+        Ok(pull(grant))
+    },
+};
+
+/// What pulls the rope takes the grant.
+fn pull(_: rex_core::Grant<bell::Ring>) -> Value {
+    Value::Int(RINGS.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+/// The door bell may ring, and that is all.
+struct DoorOnly;
+
+impl Authorize for DoorOnly {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        match (request.action.spec().name, request.resource.id()) {
+            ("ring", "door") => Decision::allow(&["door-only"]),
+            _ => Decision::deny(None),
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "an example talks to its reader")]
+fn main() -> Result<(), rex_engine::BuildError> {
+    let engine =
+        Engine::builder(Arc::new(MemOs::new()), Arc::new(DoorOnly)).operation(&RING).build()?;
+    let script = r#"
+        ring("door");
+        try { ring("church") } catch (e) { print(e.message) }
+        bell::ring("door")
+    "#;
+    let report = engine.run(script, Input::new(Principal::agent("butler")));
+    for line in &report.output {
+        println!("{line}");
+    }
+    println!("{:?}", report.outcome.map_err(|failure| failure.error));
+    Ok(())
+}

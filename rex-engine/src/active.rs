@@ -1,0 +1,210 @@
+//! The state of the run that a thread is in. It is kept out of the script engine, which runs share.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rex_core::limits::exhausted;
+use rex_core::{AbsPath, Code, Error, Run, Value};
+use rex_sdk::{Operation, Os, Session};
+use rhai::{Dynamic, EvalAltResult, Map, Position};
+
+use crate::convert::to_map;
+use crate::memory::Meter;
+
+/// How many of the failures that a script was told of are remembered, to tell a failure that it passes on from one
+/// that it makes up.
+const REMEMBERED: usize = 256;
+/// How many steps of a script go by between two looks at the clock.
+const STEPS_PER_CHECK: u64 = 32;
+
+/// One run.
+pub(crate) struct Active {
+    pub(crate) run: Run,
+    pub(crate) os: Arc<dyn Os>,
+    pub(crate) base: AbsPath,
+    pub(crate) meter: &'static Meter,
+    output: Mutex<Output>,
+    fatal: Mutex<Option<(Error, Position)>>,
+    raised: Mutex<VecDeque<(Error, Option<u32>)>>,
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Vec<String>,
+    bytes: u64,
+}
+
+/// What a thread knows about the run that it is in. Only its own thread touches it, so a step costs no lock.
+struct Current {
+    active: Arc<Active>,
+    steps: u64,
+    ended: bool,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Active {
+    pub(crate) fn new(run: Run, os: Arc<dyn Os>, base: AbsPath, meter: &'static Meter) -> Self {
+        Self { run, os, base, meter, output: Mutex::default(), fatal: Mutex::default(), raised: Mutex::default() }
+    }
+
+    /// Makes this the run of the thread while `work` lasts.
+    pub(crate) fn enter<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        struct Restore(Option<Current>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CURRENT.with_borrow_mut(|current| *current = self.0.take());
+            }
+        }
+        let entered = Current { active: self.clone(), steps: 0, ended: false };
+        let _restore = Restore(CURRENT.with_borrow_mut(|current| current.replace(entered)));
+        work()
+    }
+
+    /// Ends the run, whatever its script would catch.
+    pub(crate) fn end(&self, error: Error, position: Position) {
+        lock(&self.fatal).get_or_insert((error, position));
+        CURRENT.with_borrow_mut(|current| {
+            if let Some(current) = current {
+                current.ended = true;
+            }
+        });
+    }
+
+    pub(crate) fn fatal(&self) -> Option<(Error, Position)> {
+        lock(&self.fatal).clone()
+    }
+
+    pub(crate) fn take_output(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.output).lines)
+    }
+
+    /// The failure that a script passed on, if it is one that it was told of.
+    pub(crate) fn raised(&self, thrown: &Map) -> Option<(Error, Option<u32>)> {
+        let code = thrown.get("code")?.clone().into_immutable_string().ok()?;
+        let message = thrown.get("message")?.clone().into_immutable_string().ok()?;
+        let raised = lock(&self.raised);
+        raised
+            .iter()
+            .rev()
+            .find(|(error, _)| error.code.as_str() == code.as_str() && error.message == message.as_str())
+            .cloned()
+    }
+
+    fn print(&self, text: &str) {
+        let mut output = lock(&self.output);
+        let limit = self.run.limits().output_bytes;
+        output.bytes = output.bytes.saturating_add(text.len() as u64 + 1);
+        if output.bytes > limit {
+            drop(output);
+            self.end(exhausted("output_bytes", limit, "bytes of output"), Position::NONE);
+        } else {
+            output.lines.push(text.to_owned());
+        }
+    }
+
+    /// Fails an operation in the script: what can be caught is thrown, what cannot ends the run.
+    fn fail(&self, error: Error, position: Position) -> Box<EvalAltResult> {
+        if error.is_fatal() {
+            self.end(error, position);
+            return EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into();
+        }
+        let line = line(position);
+        let map = to_map(&error, line);
+        let mut raised = lock(&self.raised);
+        if raised.len() == REMEMBERED {
+            raised.pop_front();
+        }
+        raised.push_back((error, line));
+        EvalAltResult::ErrorRuntime(map.into(), position).into()
+    }
+}
+
+pub(crate) fn line(position: Position) -> Option<u32> {
+    position.line().and_then(|line| u32::try_from(line).ok())
+}
+
+fn current() -> Option<Arc<Active>> {
+    CURRENT.with_borrow(|current| current.as_ref().map(|current| current.active.clone()))
+}
+
+/// Called at each step of a script; `Some` ends it.
+pub(crate) fn step() -> Option<Dynamic> {
+    CURRENT.with_borrow_mut(|current| {
+        let Some(Current { active, steps, ended }) = current else { return Some(Dynamic::UNIT) };
+        *steps += 1;
+        let limits = active.run.limits();
+        let error = if *ended {
+            return Some(Dynamic::UNIT);
+        } else if *steps > limits.script_steps {
+            exhausted("script_steps", limits.script_steps, "steps of the script")
+        } else if active.meter.live() > i64::try_from(limits.memory_bytes).unwrap_or(i64::MAX) {
+            exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")
+        } else if steps.is_multiple_of(STEPS_PER_CHECK) {
+            active.run.budget().check().err()?
+        } else {
+            return None;
+        };
+        *ended = true;
+        lock(&active.fatal).get_or_insert((error, Position::NONE));
+        Some(Dynamic::UNIT)
+    })
+}
+
+/// Captures what a script prints.
+pub(crate) fn print(text: &str) {
+    if let Some(active) = current() {
+        active.print(text);
+    }
+}
+
+/// Calls an operation for a script.
+pub(crate) fn invoke(
+    operation: &dyn Operation,
+    args: Vec<Value>,
+    position: Position,
+) -> Result<Value, Box<EvalAltResult>> {
+    let Some(active) = current() else {
+        let message = format!("`{}` was called outside of a run", operation.spec().name);
+        return Err(EvalAltResult::ErrorRuntime(message.into(), position).into());
+    };
+    Session::new(&active.run, &*active.os, &active.base)
+        .invoke(operation, args, line(position))
+        .map_err(|error| active.fail(error, position))
+}
+
+/// Waits, as far as the run's time allows.
+pub(crate) fn sleep(seconds: f64, position: Position) -> Result<(), Box<EvalAltResult>> {
+    const SLICE: std::time::Duration = std::time::Duration::from_millis(20);
+    let Some(active) = current() else { return Ok(()) };
+    let fail = |error| active.fail(error, position);
+    let total = std::time::Duration::try_from_secs_f64(seconds)
+        .map_err(|_| fail(Error::validation(format!("`sleep` takes seconds from 0, {seconds} came"))))?;
+    let start = std::time::Instant::now();
+    loop {
+        active.run.budget().check().map_err(fail)?;
+        match total.checked_sub(start.elapsed()) {
+            None | Some(std::time::Duration::ZERO) => return Ok(()),
+            Some(left) => std::thread::park_timeout(left.min(SLICE)),
+        }
+    }
+}
+
+/// The code of a failure that Rhai itself found.
+pub(crate) fn code_of(error: &EvalAltResult) -> Code {
+    match error {
+        EvalAltResult::ErrorStackOverflow(_)
+        | EvalAltResult::ErrorTooManyOperations(_)
+        | EvalAltResult::ErrorDataTooLarge(..)
+        | EvalAltResult::ErrorTooManyVariables(_) => Code::LimitExceeded,
+        EvalAltResult::ErrorSystem(..) | EvalAltResult::ErrorTerminated(..) => Code::Internal,
+        _ => Code::Script,
+    }
+}

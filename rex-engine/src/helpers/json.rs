@@ -1,0 +1,289 @@
+//! JSON, read straight into script values and written straight from them.
+
+use std::fmt;
+use std::io;
+
+use rhai::{Array, Dynamic, Map};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use super::{BUILT_BYTES, Budget, Fallible, fail, fail_with};
+
+functions! { "json";
+    /// Reads a JSON text. `null` is `()`; an integer that no INT holds becomes a FLOAT; of two equal keys the last counts.
+    parse(text) -> "value" = parse;
+    /// Writes a value as JSON on one line. A character is text, a blob a list of numbers, `()` is `null`.
+    encode(value) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::CompactFormatter);
+    /// Writes a value as JSON over several lines, for people.
+    pretty(value) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::PrettyFormatter::new());
+}
+
+/// How deep lists and maps may hold one another, both ways; serde_json's own limit for reading.
+const DEPTH: usize = 127;
+
+fn parse(text: &str) -> Fallible<Dynamic> {
+    let budget = Budget::new();
+    let mut source = serde_json::Deserializer::from_str(text);
+    let result = Value(&budget).deserialize(&mut source).and_then(|value| source.end().map(|()| value));
+    result.map_err(|error| match budget.is_exceeded() {
+        true => Budget::error(),
+        false => fail(format!("the text is not valid JSON: {error}")),
+    })
+}
+
+/// A value that is being read, within what may still be built.
+#[derive(Clone, Copy)]
+struct Value<'a>(&'a Budget);
+
+/// What a value takes beyond its place in the list or map that holds it: rounded up from what the allocator gives.
+const TEXT_BYTES: usize = 64;
+const LIST_BYTES: usize = 32;
+const ITEM_BYTES: usize = 32;
+const MAP_BYTES: usize = 512;
+const ENTRY_BYTES: usize = 96;
+
+impl Value<'_> {
+    fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
+        self.0.take(bytes).map_err(|_| E::custom("too large"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_> {
+    type Value = Dynamic;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Dynamic, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_> {
+    type Value = Dynamic;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Dynamic, E> {
+        Ok(Dynamic::UNIT)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Dynamic, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Dynamic, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Dynamic, E> {
+        Ok(i64::try_from(value).map_or_else(|_| (value as f64).into(), Into::into))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Dynamic, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Dynamic, E> {
+        self.take(TEXT_BYTES + value.len())?;
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Dynamic, A::Error> {
+        self.take(LIST_BYTES)?;
+        let mut array = Array::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            self.take(ITEM_BYTES)?;
+            array.push(item);
+        }
+        Ok(array.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Dynamic, A::Error> {
+        self.take(MAP_BYTES)?;
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
+            self.take(ENTRY_BYTES + key.len())?;
+            let value = entries.next_value_seed(self)?;
+            map.insert(key.as_ref().into(), value);
+        }
+        Ok(map.into())
+    }
+}
+
+/// A value as JSON on one line.
+pub(super) fn encode(value: &Dynamic) -> Fallible<String> {
+    write(value, serde_json::ser::CompactFormatter)
+}
+
+fn write(value: &Dynamic, formatter: impl serde_json::ser::Formatter) -> Fallible<String> {
+    let mut output = Output(Vec::new());
+    Json { value, depth: 0 }.serialize(&mut serde_json::Serializer::with_formatter(&mut output, formatter)).map_err(
+        |error| match error.is_io() {
+            true => Budget::error(),
+            false => fail_with(error.to_string(), "JSON holds text, numbers, booleans, (), lists and maps"),
+        },
+    )?;
+    String::from_utf8(output.0).map_err(|_| fail("the text is not UTF-8"))
+}
+
+/// What is written, as long as it stays within what a call may build: texts are shared, so that a small value can be
+/// a large JSON.
+struct Output(Vec<u8>);
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len().saturating_add(bytes.len()) > BUILT_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A value that is being written. A value can be shared and hold itself, hence the depth.
+struct Json<'a> {
+    value: &'a Dynamic,
+    depth: usize,
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { value, depth } = *self;
+        if let Ok(text) = value.as_immutable_string_ref() {
+            serializer.serialize_str(&text)
+        } else if let Ok(int) = value.as_int() {
+            serializer.serialize_i64(int)
+        } else if value.is_array() || value.is_map() {
+            self.nested(serializer)
+        } else if let Ok(float) = value.as_float() {
+            match float.is_finite() {
+                true => serializer.serialize_f64(float),
+                false => Err(S::Error::custom(format!("JSON has no number `{float}`"))),
+            }
+        } else if let Ok(bool) = value.as_bool() {
+            serializer.serialize_bool(bool)
+        } else if value.is_unit() {
+            serializer.serialize_unit()
+        } else if let Ok(char) = value.as_char() {
+            serializer.serialize_char(char)
+        } else if let Ok(blob) = value.as_blob_ref() {
+            serializer.collect_seq(blob.iter())
+        } else {
+            let kind = if value.is_fnptr() { "function" } else { "value of this kind" };
+            Err(S::Error::custom(format!("JSON cannot hold a {kind} (at depth {depth})")))
+        }
+    }
+}
+
+impl Json<'_> {
+    fn nested<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let depth = self.depth + 1;
+        if depth > DEPTH {
+            return Err(S::Error::custom(format!("the value is nested deeper than {DEPTH} levels")));
+        }
+        if let Ok(array) = self.value.as_array_ref() {
+            let mut items = serializer.serialize_seq(Some(array.len()))?;
+            for value in array.iter() {
+                items.serialize_element(&Json { value, depth })?;
+            }
+            items.end()
+        } else if let Ok(map) = self.value.as_map_ref() {
+            let mut entries = serializer.serialize_map(Some(map.len()))?;
+            for (key, value) in map.iter() {
+                entries.serialize_entry(key.as_str(), &Json { value, depth })?;
+            }
+            entries.end()
+        } else {
+            Err(S::Error::custom("the value is in use"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_fails, run, run_with, thrown};
+
+    #[test]
+    fn reads() {
+        check(
+            r#"json::parse(` {"b": [1, -2.5, true, null], "a": "é\n"} `)"#,
+            r#"#{"a": "é\n", "b": [1, -2.5, true, ()]}"#,
+        );
+        check(r#"json::parse(`{"a": 1, "a": 2}`).a"#, "2");
+        check(r#"type_of(json::parse("9223372036854775807"))"#, "i64");
+        check(r#"type_of(json::parse("18446744073709551615"))"#, "f64");
+        check(r#"json::parse("123456789012345678901234567890") > 1e29"#, "true");
+        check(r#"json::parse("1e3")"#, "1000.0");
+    }
+
+    #[test]
+    fn refuses_what_is_not_json() {
+        check_fails(
+            "json::parse(\"[1,\")",
+            "VALIDATION_EXCEPTION: the text is not valid JSON: EOF while parsing a value at line 1 column 3",
+        );
+        for text in ["", "{", "[1] 2", "nul", "{'a': 1}", "1e999", "NaN", "\"\\ud800\"", "01"] {
+            let error = thrown(run_with(text, "json::parse(text)"));
+            assert!(error.starts_with("VALIDATION_EXCEPTION: the text is not valid JSON: "), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited_both_ways() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        for (depth, ok) in [(127, true), (128, false), (1_000_000, false)] {
+            assert_eq!(run_with(&nested(depth), "json::parse(text)").is_ok(), ok, "{depth}");
+        }
+        let build = |depth| format!("let a = []; for i in 1..{depth} {{ a = [a]; }} json::encode(a)");
+        assert_eq!(run(&build(127)).unwrap().to_string(), nested(127));
+        assert!(thrown(run(&build(128))).contains("nested deeper than 127 levels"));
+    }
+
+    #[test]
+    fn a_small_text_that_becomes_a_large_value_meets_the_limit() {
+        for item in ["0,", "[],", "{},", "{\"\":0},", "\"\","] {
+            let text = format!("[{}0]", item.repeat(4_000_000));
+            let error = thrown(run_with(&text, "json::parse(text)"));
+            assert_eq!(error, "LIMIT_EXCEEDED_EXCEPTION: the result would be larger than 67108864 bytes");
+        }
+    }
+
+    #[test]
+    fn writes() {
+        check(
+            r#"json::encode(#{b: [1, 2.0, true, (), 'x'], a: "q\"\n"})"#,
+            r#"{"a":"q\"\n","b":[1,2.0,true,null,"x"]}"#,
+        );
+        check("json::encode(blob(3, 7))", "[7,7,7]");
+        check("json::pretty(#{a: [1]})", "{\n  \"a\": [\n    1\n  ]\n}");
+        check("const X = [1]; json::encode(X)", "[1]");
+        check("let x = [1]; let f = || x.len(); json::encode(x)", "[1]");
+        check(r#"let a = #{x: [1, "é"], y: -0.5}; json::parse(json::encode(a)) == a"#, "true");
+    }
+
+    #[test]
+    fn refuses_what_json_cannot_hold() {
+        check_fails("json::encode(0.0 / 0.0)", "VALIDATION_EXCEPTION: JSON has no number `NaN`");
+        check_fails("json::encode([-1.0 / 0.0])", "VALIDATION_EXCEPTION: JSON has no number `-inf`");
+        check_fails("json::encode([|x| x])", "VALIDATION_EXCEPTION: JSON cannot hold a function (at depth 1)");
+        check_fails("json::encode(1..3)", "VALIDATION_EXCEPTION: JSON cannot hold a value of this kind (at depth 0)");
+    }
+
+    #[test]
+    fn shared_texts_meet_the_limit_when_written() {
+        let limit = "LIMIT_EXCEEDED_EXCEPTION: the result would be larger than 67108864 bytes";
+        let text = "x".repeat(1 << 20);
+        assert_eq!(thrown(run_with(&text, "let a = []; a.pad(1000, text); json::encode(a)")), limit);
+        assert_eq!(thrown(run_with(&"\u{1}".repeat(20 << 20), "json::encode(text)")), limit);
+    }
+
+    #[test]
+    fn a_value_that_holds_itself_is_refused() {
+        let error = thrown(run("let a = []; let f = || a.len(); let b = [a]; a.push(b); a.push(a); json::encode(a)"));
+        assert!(error.starts_with("VALIDATION_EXCEPTION") || error.starts_with("LIMIT"), "{error}");
+    }
+}

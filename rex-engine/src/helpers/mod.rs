@@ -1,0 +1,214 @@
+//! Pure helpers for scripts: patterns, JSON, dates, tables. No clock, no environment, no input or output. What a call
+//! may build is bounded, and so is the work it may do; every failure is a map with `code`, `message` and `help`.
+
+use std::cell::Cell;
+
+use rex_core::Code;
+use rhai::{EvalAltResult, Map, Module, Position};
+
+/// Declares the functions of one module: from it come the module and its documentation.
+macro_rules! functions {
+    ($module:literal; $($(#[doc = $doc:literal])+ $name:ident($($param:ident),*) -> $returns:literal = $function:expr;)+) => {
+        pub(super) const DOCS: &[super::Doc] = &[$((
+            concat!($module, "::", stringify!($name($($param),*)), " -> ", $returns),
+            concat!($($doc),+).trim_ascii(),
+        )),+];
+
+        pub(super) fn module() -> rhai::Module {
+            let mut module = rhai::Module::new();
+            // Volatile, so that no optimiser runs them while compiling.
+            $(rhai::FuncRegistration::new(stringify!($name)).with_volatility(true).set_into_module(&mut module, $function);)+
+            module
+        }
+    };
+}
+
+mod json;
+mod regex;
+mod search;
+mod table;
+mod time;
+
+/// What one call may build, in bytes.
+const BUILT_BYTES: usize = 64 << 20;
+
+/// What one call may return, in entries: matches, parts.
+const ENTRIES: usize = 100_000;
+
+type Doc = (&'static str, &'static str);
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// The modules, by the name under which scripts call them.
+pub(crate) fn modules() -> Vec<(&'static str, Module)> {
+    vec![("json", json::module()), ("regex", regex::module()), ("table", table::module()), ("time", time::module())]
+}
+
+/// Signature and meaning of every helper.
+pub const DOCS: &[(&str, &str)] = &flatten::<{ count(GROUPS) }>(GROUPS);
+
+const GROUPS: &[&[Doc]] = &[json::DOCS, regex::DOCS, table::DOCS, time::DOCS];
+
+const fn count(mut groups: &[&[Doc]]) -> usize {
+    let mut count = 0;
+    while let Some((group, rest)) = groups.split_first() {
+        (count, groups) = (count + group.len(), rest);
+    }
+    count
+}
+
+const fn flatten<const N: usize>(mut groups: &[&[Doc]]) -> [Doc; N] {
+    let mut all = [("", ""); N];
+    let mut free = all.as_mut_slice();
+    while let Some((mut group, rest)) = groups.split_first() {
+        while let (Some((row, rows)), Some((slot, slots))) = (group.split_first(), free.split_first_mut()) {
+            *slot = *row;
+            (group, free) = (rows, slots);
+        }
+        groups = rest;
+    }
+    all
+}
+
+/// The error of an argument that cannot be taken.
+fn fail(message: impl Into<String>) -> Box<EvalAltResult> {
+    raise(Code::Validation, message.into(), None)
+}
+
+/// The same with advice.
+fn fail_with(message: impl Into<String>, help: impl Into<String>) -> Box<EvalAltResult> {
+    raise(Code::Validation, message.into(), Some(help.into()))
+}
+
+/// The error of a call that would build or do too much.
+fn exceeded(message: impl Into<String>, help: impl Into<String>) -> Box<EvalAltResult> {
+    raise(Code::LimitExceeded, message.into(), Some(help.into()))
+}
+
+fn raise(code: Code, message: String, help: Option<String>) -> Box<EvalAltResult> {
+    let map = Map::from([
+        ("code".into(), code.as_str().into()),
+        ("message".into(), message.into()),
+        ("help".into(), help.map_or(rhai::Dynamic::UNIT, Into::into)),
+    ]);
+    Box::new(EvalAltResult::ErrorRuntime(map.into(), Position::NONE))
+}
+
+/// What came from outside, in backticks, on one line, and not at any length.
+fn quote(text: &str) -> String {
+    const SHOWN: usize = 60;
+    let mut quoted: String = text.chars().take(SHOWN).flat_map(printable).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        quoted.push('…');
+    }
+    format!("`{quoted}`")
+}
+
+/// A character, or the escape of one that moves the cursor or worse.
+fn printable(char: char) -> impl Iterator<Item = char> {
+    let escape = char.is_control().then(|| char.escape_default());
+    let plain = escape.is_none().then_some(char);
+    plain.into_iter().chain(escape.into_iter().flatten())
+}
+
+/// An offset, length or number as scripts count.
+fn int(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// What one call may still build.
+struct Budget(Cell<Option<usize>>);
+
+impl Budget {
+    fn new() -> Self {
+        Self(Cell::new(Some(BUILT_BYTES)))
+    }
+
+    /// Counts bytes that are about to be built. Once it failed it stays so.
+    fn take(&self, bytes: usize) -> Fallible<()> {
+        self.0.set(self.0.get().and_then(|left| left.checked_sub(bytes)));
+        if self.is_exceeded() { Err(Self::error()) } else { Ok(()) }
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.0.get().is_none()
+    }
+
+    fn error() -> Box<EvalAltResult> {
+        exceeded(format!("the result would be larger than {BUILT_BYTES} bytes"), "work on less in one call")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rhai::packages::{Package, StandardPackage};
+    use rhai::{Dynamic, Engine, EvalAltResult, Scope};
+
+    use super::*;
+
+    /// Runs a script with the helpers, in which `text` is what is given.
+    pub(super) fn run_with(text: &str, script: &str) -> Result<Dynamic, Box<EvalAltResult>> {
+        let mut engine = Engine::new_raw();
+        engine.register_global_module(StandardPackage::new().as_shared_module());
+        for (name, module) in modules() {
+            engine.register_static_module(name, module.into());
+        }
+        let mut scope = Scope::new();
+        scope.push("text", text.to_owned());
+        engine.eval_with_scope(&mut scope, script)
+    }
+
+    pub(super) fn run(script: &str) -> Result<Dynamic, Box<EvalAltResult>> {
+        run_with("", script)
+    }
+
+    /// The value of a script, as text.
+    pub(super) fn check(script: &str, expected: &str) {
+        let value = run(script).unwrap_or_else(|error| panic!("{script}: {error}"));
+        assert_eq!(value.to_string(), expected, "{script}");
+    }
+
+    /// The code and message of the map that a script throws.
+    pub(super) fn thrown(result: Result<Dynamic, Box<EvalAltResult>>) -> String {
+        match *result.expect_err("it should throw").unwrap_inner().to_owned() {
+            EvalAltResult::ErrorRuntime(value, _) => {
+                let map = value.cast::<Map>();
+                assert!(map.contains_key("help") && map.len() == 3);
+                let message = map["message"].to_string();
+                assert!(message.starts_with(|first: char| !first.is_uppercase()) && !message.ends_with('.'));
+                format!("{}: {message}", map["code"])
+            }
+            other => panic!("not a thrown map: {other}"),
+        }
+    }
+
+    pub(super) fn check_fails(script: &str, expected: &str) {
+        assert_eq!(thrown(run(script)), expected, "{script}");
+    }
+
+    #[test]
+    fn every_function_is_documented_and_can_be_called() {
+        let functions: usize = modules().iter().map(|(_, module)| module.count().1).sum();
+        assert_eq!(functions, DOCS.len());
+        for (signature, doc) in DOCS {
+            let (call, returns) = signature.split_once(" -> ").unwrap();
+            let (name, rest) = call.split_once('(').unwrap();
+            assert!(name.contains("::") && !returns.is_empty() && doc.ends_with('.'), "{signature}: {doc}");
+            let params = rest.strip_suffix(')').unwrap().split(", ").count();
+            // No function takes timestamps, so each answers with the types that it does not take; one that is
+            // missing, or of another number of parameters, is told apart by the map that it does not throw.
+            let arguments = vec!["()"; params].join(", ");
+            let error = match run(&format!("{name}({arguments})")) {
+                Err(error) => error.to_string(),
+                Ok(_) => continue,
+            };
+            assert!(error.contains(name.rsplit("::").next().unwrap()), "{signature}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_are_maps_that_a_script_can_catch() {
+        check(r#"try { json::parse("{") } catch (e) { e.code }"#, "VALIDATION_EXCEPTION");
+        assert_eq!(quote("a\nb\u{1b}"), r"`a\nb\u{1b}`");
+        assert_eq!(quote(&"é".repeat(61)), format!("`{}…`", "é".repeat(60)));
+    }
+}

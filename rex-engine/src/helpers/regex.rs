@@ -1,0 +1,244 @@
+//! Regular expressions: the syntax of the crate `regex`, in time that does not explode.
+
+use regex_automata::Match;
+use regex_automata::util::captures::Captures;
+use regex_automata::util::interpolate;
+use rhai::{Array, Dynamic, Map};
+
+use super::search::{Matches, Pattern};
+use super::{BUILT_BYTES, Budget, ENTRIES, Fallible, exceeded, int};
+
+functions! { "regex";
+    /// Whether the pattern occurs in the text.
+    is_match(text, pattern) -> "bool" = is_match;
+    /// The first match, or `()`: `text`, `start` and `end` in characters, `groups` (the whole match is number 0, a group that took no part `()`), `named`.
+    find(text, pattern) -> "map or ()" = find;
+    /// Every match, each as `find` returns it.
+    find_all(text, pattern) -> "list of maps" = find_all;
+    /// The text with every match replaced; in the replacement `$1`, `${1}` and `${name}` are groups and `$$` is a dollar sign.
+    replace_all(text, pattern, replacement) -> "text" = replace_all;
+    /// The parts of the text between the matches.
+    split(text, pattern) -> "list of text" = split;
+    /// A pattern that matches the text itself.
+    escape(text) -> "text" = escape;
+}
+
+fn is_match(text: &str, pattern: &str) -> Fallible<bool> {
+    let pattern = Pattern::new(pattern)?;
+    Ok(Matches::new(&pattern, text).next()?.is_some())
+}
+
+fn find(text: &str, pattern: &str) -> Fallible<Dynamic> {
+    Ok(found(text, pattern, 1)?.pop().unwrap_or(Dynamic::UNIT))
+}
+
+fn find_all(text: &str, pattern: &str) -> Fallible<Array> {
+    found(text, pattern, usize::MAX)
+}
+
+/// As many matches as are wanted.
+fn found(text: &str, pattern: &str, wanted: usize) -> Fallible<Array> {
+    let pattern = Pattern::new(pattern)?;
+    let mut matches = Matches::new(&pattern, text);
+    let mut groups = pattern.engine.create_captures();
+    let (budget, mut characters, mut array) = (Budget::new(), Characters { text, byte: 0, count: 0 }, Array::new());
+    while array.len() < wanted {
+        let Some(found) = matches.next()? else { break };
+        count_entry(array.len())?;
+        matches.groups(found, &mut groups)?;
+        array.push(describe(text, found, &groups, &mut characters, &budget)?.into());
+    }
+    Ok(array)
+}
+
+fn describe(
+    text: &str,
+    found: Match,
+    groups: &Captures,
+    characters: &mut Characters<'_>,
+    budget: &Budget,
+) -> Fallible<Map> {
+    /// What a map of five entries takes, with its two containers.
+    const MATCH_BYTES: usize = 600;
+    const GROUP_BYTES: usize = 100;
+    budget.take(MATCH_BYTES)?;
+    let (mut list, mut named) = (Array::new(), Map::new());
+    for (index, group) in groups.iter().enumerate() {
+        budget.take(GROUP_BYTES + group.map_or(0, |span| span.len()))?;
+        let value = group.and_then(|span| text.get(span.range())).map_or(Dynamic::UNIT, Dynamic::from);
+        if let Some(name) = groups.group_info().to_name(found.pattern(), index) {
+            named.insert(name.into(), value.clone());
+        }
+        list.push(value);
+    }
+    Ok(Map::from([
+        ("text".into(), list.first().cloned().unwrap_or_default()),
+        ("start".into(), characters.until(found.start()).into()),
+        ("end".into(), characters.until(found.end()).into()),
+        ("groups".into(), list.into()),
+        ("named".into(), named.into()),
+    ]))
+}
+
+/// Counts characters up to offsets that grow, so that all of them together pass the text once.
+struct Characters<'a> {
+    text: &'a str,
+    byte: usize,
+    count: usize,
+}
+
+impl Characters<'_> {
+    fn until(&mut self, byte: usize) -> i64 {
+        self.count += self.text.get(self.byte..byte).map_or(0, |passed| passed.chars().count());
+        self.byte = byte;
+        int(self.count)
+    }
+}
+
+fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String> {
+    let pattern = Pattern::new(pattern)?;
+    let mut matches = Matches::new(&pattern, text);
+    let mut groups = pattern.engine.create_captures();
+    let (mut output, mut copied, mut is_exceeded) = (String::new(), 0, false);
+    let fits = |output: &String, more: &str| output.len().saturating_add(more.len()) <= BUILT_BYTES;
+    while let Some(found) = matches.next()? {
+        let between = text.get(copied..found.start()).unwrap_or_default();
+        if !fits(&output, between) {
+            return Err(Budget::error());
+        }
+        output.push_str(between);
+        copied = found.end();
+        let has_groups = replacement.contains('$');
+        if has_groups {
+            matches.groups(found, &mut groups)?;
+        } else if !fits(&output, replacement) {
+            return Err(Budget::error());
+        }
+        let append = |index: usize, output: &mut String| {
+            let group = groups.get_group(index).and_then(|span| text.get(span.range())).unwrap_or_default();
+            // One replacement can hold a group many times, so it is looked at before each of them.
+            is_exceeded |= !fits(output, group);
+            if !is_exceeded {
+                output.push_str(group);
+            }
+        };
+        let index = |name: &str| groups.group_info().to_index(found.pattern(), name);
+        interpolate::string(replacement, append, index, &mut output);
+        if is_exceeded || output.len() > BUILT_BYTES {
+            return Err(Budget::error());
+        }
+    }
+    let rest = text.get(copied..).unwrap_or_default();
+    if !fits(&output, rest) {
+        return Err(Budget::error());
+    }
+    output.push_str(rest);
+    Ok(output)
+}
+
+fn split(text: &str, pattern: &str) -> Fallible<Array> {
+    const PART_BYTES: usize = 100;
+    let pattern = Pattern::new(pattern)?;
+    let mut matches = Matches::new(&pattern, text);
+    let (budget, mut parts, mut start) = (Budget::new(), Array::new(), 0);
+    while let Some(found) = matches.next()? {
+        count_entry(parts.len())?;
+        let part = text.get(start..found.start()).unwrap_or_default();
+        budget.take(PART_BYTES + part.len())?;
+        parts.push(part.into());
+        start = found.end();
+    }
+    let rest = text.get(start..).unwrap_or_default();
+    budget.take(PART_BYTES + rest.len())?;
+    parts.push(rest.into());
+    Ok(parts)
+}
+
+fn escape(text: &str) -> Fallible<String> {
+    // At most a backslash before each byte.
+    Budget::new().take(text.len().saturating_mul(2))?;
+    Ok(regex::escape(text))
+}
+
+fn count_entry(count: usize) -> Fallible<()> {
+    if count < ENTRIES {
+        return Ok(());
+    }
+    Err(exceeded(format!("there are more than {ENTRIES} matches"), "search in parts of the text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_fails, run_with, thrown};
+
+    const LIMIT: &str = "LIMIT_EXCEEDED_EXCEPTION: the result would be larger than 67108864 bytes";
+
+    #[test]
+    fn finds() {
+        check(r#"regex::is_match("a1", `\d`)"#, "true");
+        check(r#"regex::is_match("a", `\d`)"#, "false");
+        check(r#"regex::find("a", `\d`)"#, "");
+        check(
+            r#"regex::find("é x=12", `(?P<key>\w)=(\d+)(!)?`)"#,
+            r#"#{"end": 6, "groups": ["x=12", "x", "12", ()], "named": #{"key": "x"}, "start": 2, "text": "x=12"}"#,
+        );
+        check(r#"regex::find("x", `(?<a>y)?x`).named"#, r#"#{"a": ()}"#);
+        check(
+            r#"regex::find_all("é1 日22", `\d+`).map(|m| [m.text, m.start, m.end])"#,
+            r#"[["1", 1, 2], ["22", 4, 6]]"#,
+        );
+        check(r#"let t = "é日x"; let m = regex::find(t, "x"); t.sub_string(m.start, m.end - m.start)"#, "x");
+        check(r#"regex::find_all("ab", "").map(|m| m.start)"#, "[0, 1, 2]");
+    }
+
+    #[test]
+    fn replaces_splits_and_escapes() {
+        check(r#"regex::replace_all("a=1, b=2", `(?<k>\w)=(\d)`, "$2=${k}$$$9")"#, "1=a$, 2=b$");
+        check(r#"regex::replace_all("aé", "", "-")"#, "-a-é-");
+        check(r#"regex::replace_all("aaa", "a", "b")"#, "bbb");
+        check(r#"regex::split("a, b,c", `,\s*`)"#, r#"["a", "b", "c"]"#);
+        check(r#"regex::split("", ",")"#, r#"[""]"#);
+        check(r#"regex::split(",a,", ",")"#, r#"["", "a", ""]"#);
+        check(r#"regex::escape("1.5*")"#, r"1\.5\*");
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_pattern() {
+        check_fails(r#"regex::find("", "(")"#, "VALIDATION_EXCEPTION: `(` is not a pattern: unclosed group");
+        check_fails(
+            r#"regex::is_match("", `(a)\1`)"#,
+            r"VALIDATION_EXCEPTION: `(a)\1` is not a pattern: backreferences are not supported",
+        );
+        check_fails(
+            r#"regex::is_match("", "a{1000}{1000}")"#,
+            "LIMIT_EXCEEDED_EXCEPTION: the pattern is too large or too complex",
+        );
+    }
+
+    #[test]
+    fn results_are_limited() {
+        let text = "a".repeat(200_000);
+        let entries = "LIMIT_EXCEEDED_EXCEPTION: there are more than 100000 matches";
+        assert_eq!(thrown(run_with(&text, r#"regex::find_all(text, "")"#)), entries);
+        assert_eq!(thrown(run_with(&text, r#"regex::split(text, "a")"#)), entries);
+        assert_eq!(run_with(&text, r#"regex::find(text, "").end"#).unwrap().as_int(), Ok(0));
+        let megabyte = "a".repeat(1 << 20);
+        for script in [
+            r#"regex::replace_all(text, "a", text)"#,
+            r#"regex::replace_all(text, "a+", "$0".repeat(1000))"#,
+            "regex::find(text, `((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((a+))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))`)",
+        ] {
+            let script = script.replace(r#""$0".repeat(1000)"#, &format!("\"{}\"", "$0".repeat(1000)));
+            assert_eq!(thrown(run_with(&megabyte, &script)), LIMIT, "{script}");
+        }
+    }
+
+    #[test]
+    fn bombs_are_thrown_as_a_limit() {
+        let text = "A".repeat(2_000_000);
+        assert_eq!(
+            thrown(run_with(&text, "regex::replace_all(text, `.*[^A-Z]|[A-Z]`, ``)")),
+            "LIMIT_EXCEEDED_EXCEPTION: the pattern takes too long on a text of this length",
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! ATTACKS 14: whatever a script does, it ends in time, with a report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rex_core::{Code, Limits, Principal};
+use rex_engine::Input;
+
+use crate::worlds::{engine, fails, run, run_within};
+
+fn small() -> Limits {
+    Limits { wall_ms: 2_000, memory_bytes: 32 << 20, ..Limits::default() }
+}
+
+#[track_caller]
+fn exceeds(script: &str, limits: Limits, name: &str) {
+    let start = Instant::now();
+    let report = run_within(script, limits);
+    fails(&report, Code::LimitExceeded, name);
+    let late = start.elapsed().saturating_sub(Duration::from_millis(limits.wall_ms));
+    assert!(late < Duration::from_secs(1), "{late:?} too late: {script}");
+}
+
+#[test]
+fn an_endless_loop_meets_the_step_limit() {
+    exceeds("loop {}", Limits { script_steps: 100_000, ..small() }, "script_steps");
+    exceeds("fn f() { loop {} } f()", Limits { script_steps: 100_000, ..small() }, "script_steps");
+    exceeds("for i in 0..1_000_000_000_000 {}", Limits { script_steps: 100_000, ..small() }, "script_steps");
+}
+
+#[test]
+fn an_endless_loop_meets_the_deadline() {
+    exceeds("loop {}", Limits { script_steps: u64::MAX, wall_ms: 200, ..small() }, "wall_ms");
+    exceeds("sleep(1_000_000)", Limits { wall_ms: 200, ..small() }, "wall_ms");
+    exceeds("sleep(1.0e9)", Limits { wall_ms: 200, ..small() }, "wall_ms");
+}
+
+#[test]
+fn no_catch_holds_up_a_limit() {
+    let limits = Limits { script_steps: 100_000, ..small() };
+    exceeds("loop { try { loop {} } catch (e) {} }", limits, "script_steps");
+    exceeds("fn f() { try { loop {} } catch (e) { 1 } } loop { f(); }", limits, "script_steps");
+    let limits = Limits { operations: 3, ..small() };
+    exceeds(r#"loop { try { exists("/etc") } catch (e) {} try { fs::exists("/etc") } catch (e) {} }"#, limits, "operations");
+}
+
+#[test]
+fn recursion_meets_the_call_depth() {
+    fails(&run("fn f(x) { f(x + 1) } f(0)"), Code::LimitExceeded, "");
+    fails(&run("let f = |f| f.call(f); f.call(f)"), Code::LimitExceeded, "");
+}
+
+#[test]
+fn growing_values_meet_the_memory_limit() {
+    for script in [
+        r#"let s = "x"; loop { s += s; }"#,
+        "let a = [1]; loop { a += a; }",
+        "let a = []; loop { a.push(a); }",
+        r#"let m = #{}; let i = 0; loop { m["k" + i] = "some text that is longer than a machine word"; i += 1; }"#,
+        "let b = blob(1_000); loop { b += b; }",
+        "let a = []; a.pad(1_000_000_000, 0);",
+        "blob(40_000_000_000)",
+        r#"let s = ""; s.pad(40_000_000_000, 'x');"#,
+        r#"let s = "a"; s.pad(30_000_000, 'a'); s.replace("a", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")"#,
+        r#"let s = "a"; s.pad(20_000_000, 'a'); s.to_chars()"#,
+        r#"let s = "a"; s.pad(20_000_000, 'a'); let a = []; a.pad(10_000, s); a.to_string()"#,
+        r#"let s = "a"; s.pad(20_000_000, 'a'); let a = []; a.pad(10_000, s); print(a)"#,
+    ] {
+        exceeds(script, Limits { wall_ms: 20_000, ..small() }, "memory_bytes");
+    }
+}
+
+#[test]
+fn one_long_step_does_not_outlive_the_deadline() {
+    // Comparing two lists of shared strings is one step, and takes hours.
+    let script = r#"
+        let s = "a"; s.pad(20_000_000, 'a');
+        let t = "a"; t.pad(20_000_000, 'a');
+        let a = []; a.pad(100_000, s);
+        let b = []; b.pad(100_000, t);
+        a == b
+    "#;
+    exceeds(script, Limits { wall_ms: 3_000, memory_bytes: 128 << 20, ..small() }, "wall_ms");
+}
+
+#[test]
+fn nested_values_do_not_overflow_the_stack() {
+    exceeds("let a = []; loop { a = [[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]; }", Limits { wall_ms: 4_000, ..small() }, "");
+}
+
+#[test]
+fn large_and_deep_sources_are_refused() {
+    let long = "1;".repeat(5 << 20);
+    fails(&run(&long), Code::LimitExceeded, "script_bytes");
+    let deep = format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000));
+    fails(&run(&deep), Code::LimitExceeded, "");
+    let blocks = format!("{}{}", "{".repeat(100_000), "}".repeat(100_000));
+    fails(&run(&blocks), Code::LimitExceeded, "");
+    let minus = format!("let x = 1; {}x", "- ".repeat(100_000));
+    fails(&run(&minus), Code::LimitExceeded, "");
+    let functions: String = (0..2_000).map(|i| format!("fn f{i}() {{}} ")).collect();
+    fails(&run(&functions), Code::LimitExceeded, "");
+}
+
+#[test]
+fn output_has_a_limit() {
+    let report = run_within("loop { print(\"0123456789\"); }", Limits { output_bytes: 100, ..small() });
+    fails(&report, Code::LimitExceeded, "output_bytes");
+    assert_eq!(report.output.len(), 9);
+}
+
+#[test]
+fn a_report_is_whole_even_if_the_run_is_not() {
+    let report = run_within(r#"print("before"); fs::exists("/etc"); loop {}"#, Limits { wall_ms: 200, ..small() });
+    fails(&report, Code::LimitExceeded, "wall_ms");
+    assert_eq!(report.output, ["before"]);
+    assert_eq!((report.journal.len(), report.stats.operations), (2, 1));
+    assert!(report.stats.duration_us >= 200_000 && report.stats.peak_memory_bytes > Some(0));
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_stops() {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let input = Input { cancel: cancel.clone(), ..Input::new(Principal::agent("test")) };
+    let engine = engine(|_| true, Limits::default());
+    let runner = std::thread::spawn(move || engine.run("print(1); loop {}", input));
+    cancel.store(true, Ordering::Relaxed);
+    let start = Instant::now();
+    let report = runner.join().unwrap();
+    fails(&report, Code::Cancelled, "told to stop");
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn memory_is_counted_and_given_back() {
+    let report = run(r#"let s = "x"; s.pad(10_000_000, 'x'); s.len()"#);
+    let peak = report.stats.peak_memory_bytes.unwrap();
+    assert!((10_000_000..40_000_000).contains(&peak), "{peak}");
+    assert!(run("1").stats.peak_memory_bytes.unwrap() < 1_000_000);
+}

@@ -1,0 +1,13 @@
+//! Scripts: what they can do, what they cannot, and what stops them.
+
+#[global_allocator]
+static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod worlds;

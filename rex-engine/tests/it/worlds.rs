@@ -1,0 +1,51 @@
+//! Engines on the example world, under the simplest policies.
+
+use std::sync::Arc;
+
+use rex_core::{Authorize, Code, Decision, Limits, Principal, Request, Value};
+use rex_engine::{Engine, Input, Report};
+use rex_sdk::MemOs;
+
+/// Permits what the function says.
+pub(crate) struct Permit(pub(crate) fn(&Request<'_>) -> bool);
+
+impl Authorize for Permit {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        if (self.0)(request) { Decision::allow(&["test"]) } else { Decision::deny(None) }
+    }
+}
+
+pub(crate) fn engine(permit: fn(&Request<'_>) -> bool, limits: Limits) -> Engine {
+    Engine::builder(Arc::new(MemOs::example()), Arc::new(Permit(permit))).limits(limits).build().unwrap()
+}
+
+/// Runs a script that everything is permitted to.
+pub(crate) fn run(script: &str) -> Report {
+    run_within(script, Limits::default())
+}
+
+pub(crate) fn run_within(script: &str, limits: Limits) -> Report {
+    engine(|_| true, limits).run(script, Input::new(Principal::agent("test")))
+}
+
+/// Runs a script that nothing is permitted to.
+pub(crate) fn run_denied(script: &str) -> Report {
+    engine(|_| false, Limits::default()).run(script, Input::new(Principal::agent("test")))
+}
+
+#[track_caller]
+pub(crate) fn returns(script: &str, value: impl Into<Value>) {
+    let report = run(script);
+    assert_eq!(report.outcome, Ok(value.into()), "{script}");
+}
+
+#[track_caller]
+pub(crate) fn fails(report: &Report, code: Code, message: &str) {
+    match &report.outcome {
+        Ok(value) => panic!("it returned {value}"),
+        Err(failure) => {
+            assert_eq!(failure.error.code, code, "{failure:?}");
+            assert!(failure.error.message.contains(message), "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What is wrong with a policy, and where.
+
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+
+/// A text and the name to report it under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The name, of a file for instance.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+impl Source {
+    /// A text and its name.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+}
+
+/// How bad a [`Finding`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The policy loads, but may not mean what its author thinks.
+    Warning,
+    /// The policy is refused.
+    Error,
+}
+
+/// One thing that is wrong with a policy or an entities file, and where.
+///
+/// It is a [`miette::Diagnostic`], so that a command line can draw it; as text it is `file:line:column: message`.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong: lower case, no full stop, what came from outside in backticks.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The id of the policy that it is about.
+    pub policy: Option<Arc<str>>,
+    /// Where the text to underline starts, in bytes.
+    pub offset: usize,
+    /// How long the text to underline is, in bytes.
+    pub length: usize,
+    /// The line of that place, from 1; 0 if the finding is about no place.
+    pub line: usize,
+    /// The column of that place in characters, from 1; 0 if the finding is about no place.
+    pub column: usize,
+    source: NamedSource<Arc<str>>,
+}
+
+impl Finding {
+    pub(crate) fn new(severity: Severity, text: &Text, place: Option<(usize, usize)>, message: String) -> Self {
+        let (offset, length) = place.unwrap_or_default();
+        let (line, column) = place.map_or((0, 0), |(offset, _)| text.position(offset));
+        let source = NamedSource::new(&*text.name, text.text.clone());
+        Self { severity, message, help: None, policy: None, offset, length, line, column, source }
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn about(mut self, policy: Option<Arc<str>>) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The name of the file.
+    #[must_use]
+    pub fn source_name(&self) -> &str {
+        self.source.name()
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn source_text(&self) -> &str {
+        self.source.inner()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)
+    }
+}
+
+impl std::error::Error for Finding {}
+
+impl Diagnostic for Finding {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as _)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        (self.line > 0).then_some(&self.source as _)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = SourceSpan::from((self.offset, self.length));
+        (self.line > 0).then(|| Box::new(std::iter::once(LabeledSpan::new_with_span(None, span))) as _)
+    }
+}
+
+/// A policy that was refused, with everything that is wrong with it.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// What is wrong; at least one of them is an error.
+    pub findings: Vec<Finding>,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.findings.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{}", finding.source_name())?;
+            if finding.line > 0 {
+                write!(f, ":{}:{}", finding.line, finding.column)?;
+            }
+            write!(f, ": {}", finding.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// A source that findings can share.
+#[derive(Debug, Clone)]
+pub(crate) struct Text {
+    pub(crate) name: Arc<str>,
+    pub(crate) text: Arc<str>,
+}
+
+impl Text {
+    pub(crate) fn new(source: &Source) -> Self {
+        Self { name: Arc::from(&*source.name), text: Arc::from(&*source.text) }
+    }
+
+    /// The name without the text, for what is said about the text as a whole.
+    pub(crate) fn name_only(source: &Source) -> Self {
+        Self { name: Arc::from(&*source.name), text: Arc::from("") }
+    }
+
+    /// Line and column of a place, both from 1.
+    pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        (before.bytes().filter(|byte| *byte == b'\n').count() + 1, column)
+    }
+}

@@ -1,0 +1,129 @@
+//! How much policy is taken, checked before any of it is parsed.
+
+use crate::finding::{Finding, Severity, Source, Text};
+
+/// How much policy is taken. What is beyond is refused before it is parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyLimits {
+    /// Size of all policy files together, and of the entities file, in bytes.
+    pub bytes: usize,
+    /// How many policies.
+    pub policies: usize,
+    /// How many brackets may be open at once.
+    pub nesting: usize,
+    /// How many words and signs may follow each other, brackets that are open included, without a comma. Cedar turns
+    /// `a || b || c` into a tree as deep as the chain is long.
+    pub chain: usize,
+    /// How many findings are reported.
+    pub findings: usize,
+}
+
+impl Default for PolicyLimits {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, policies: 100_000, nesting: 48, chain: 1_000, findings: 50 }
+    }
+}
+
+impl PolicyLimits {
+    pub(crate) fn check_bytes(&self, sources: &[Source]) -> Result<(), Finding> {
+        let mut left = self.bytes;
+        for source in sources {
+            left = left.checked_sub(source.text.len()).ok_or_else(|| {
+                // The text is left out: nobody wants a copy of 100 MB to look at.
+                let message = format!("this is more than {} bytes of policy", self.bytes);
+                Finding::new(Severity::Error, &Text::name_only(source), None, message)
+                    .with_help("the limit counts all files together")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// One statement of a file: where it starts and ends.
+pub(crate) type Statement = (usize, usize);
+
+/// Where the statements of a file are, found without parsing, and refused if one is too deep for a parser that recurses.
+///
+/// It knows strings, comments, brackets and words, as Cedar's lexer does. A text that Cedar's lexer would split in
+/// another way is one that it refuses.
+pub(crate) fn statements(text: &Text, limits: &PolicyLimits) -> Result<Vec<Statement>, Finding> {
+    let mut scan = Scan { rest: text.text.char_indices().peekable(), open: Vec::new(), chain: 0 };
+    let mut statements = Vec::new();
+    let mut start = None;
+    while let Some((at, token)) = scan.token() {
+        let start_at = *start.get_or_insert(at);
+        let outer: usize = scan.open.last().copied().unwrap_or(0);
+        match token {
+            '(' | '[' | '{' => {
+                scan.chain += 1;
+                scan.open.push(scan.chain);
+            }
+            ')' | ']' | '}' => scan.chain = scan.open.pop().unwrap_or(0) + 1,
+            ',' => scan.chain = outer,
+            ';' if scan.open.is_empty() => {
+                statements.push((start_at, at + 1));
+                (start, scan.chain) = (None, 0);
+            }
+            _ => scan.chain += 1,
+        }
+        if scan.open.len() > limits.nesting {
+            return Err(too_deep(text, at, format!("more than {} brackets are open at once", limits.nesting)));
+        }
+        if scan.chain > limits.chain {
+            return Err(too_deep(text, at, format!("this expression has more than {} parts", limits.chain)));
+        }
+        if statements.len() > limits.policies {
+            return Err(too_deep(text, at, format!("there are more than {} policies", limits.policies)));
+        }
+    }
+    if let Some(start) = start {
+        statements.push((start, text.text.len()));
+    }
+    Ok(statements)
+}
+
+fn too_deep(text: &Text, at: usize, message: String) -> Finding {
+    Finding::new(Severity::Error, text, Some((at, 1)), message)
+        .with_help("split the policy in several; compare with a set by `.contains` instead of a chain of `||`")
+}
+
+struct Scan<'a> {
+    rest: std::iter::Peekable<std::str::CharIndices<'a>>,
+    /// The length of the chain when each open bracket opened.
+    open: Vec<usize>,
+    chain: usize,
+}
+
+impl Scan<'_> {
+    /// The next sign, or the first character of the next word or string.
+    fn token(&mut self) -> Option<(usize, char)> {
+        loop {
+            let (at, first) = self.rest.next()?;
+            match first {
+                '/' if self.rest.peek().is_some_and(|(_, next)| *next == '/') => {
+                    while self.rest.next_if(|(_, c)| !matches!(c, '\n' | '\r')).is_some() {}
+                }
+                '"' => {
+                    while let Some((_, c)) = self.rest.next() {
+                        match c {
+                            '\\' => drop(self.rest.next()),
+                            '"' => break,
+                            _ => {}
+                        }
+                    }
+                    return Some((at, first));
+                }
+                c if c.is_whitespace() => {}
+                c if word(c) => {
+                    while self.rest.next_if(|(_, c)| word(*c)).is_some() {}
+                    return Some((at, first));
+                }
+                _ => return Some((at, first)),
+            }
+        }
+    }
+}
+
+fn word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}

@@ -1,0 +1,177 @@
+//! The Cedar schema of a table of actions, in both of Cedar's syntaxes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec};
+use serde_json::{Map, Value, json};
+
+use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
+
+/// What the context of every action holds besides the facts about the act: name, type in Cedar's own syntax, meaning.
+pub(crate) const AMBIENT: [(&str, &str, &str); 3] = [
+    ("now", "datetime", "When the request is decided, to the millisecond."),
+    ("script", "String", "The SHA-256 of the script in lower-case hexadecimal; empty if there is none."),
+    ("tags", "Set<String>", "The operator's `key=value` strings."),
+];
+
+/// One namespace of the schema.
+#[derive(Default)]
+struct Namespace {
+    resources: Vec<&'static ResourceSpec>,
+    classes: BTreeSet<&'static str>,
+    groups: BTreeSet<&'static str>,
+    actions: Vec<&'static ActionSpec>,
+}
+
+fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str, Namespace> {
+    let mut spaces = BTreeMap::<_, Namespace>::new();
+    for resource in Vocabulary::new(actions).resources() {
+        let space = spaces.entry(resource.namespace).or_default();
+        space.resources.push(resource);
+        space.classes.extend(resource.class);
+    }
+    for action in actions {
+        let space = spaces.entry(action.namespace).or_default();
+        space.actions.push(action);
+        space.groups.extend(action.groups);
+    }
+    spaces
+}
+
+fn parents(resource: &ResourceSpec) -> Vec<&'static str> {
+    resource.nested.then_some(resource.name).into_iter().chain(resource.class).collect()
+}
+
+fn type_name(kind: FactKind) -> &'static str {
+    match kind {
+        FactKind::Long => "Long",
+        FactKind::Bool => "Bool",
+        FactKind::String => "String",
+    }
+}
+
+/// The schema in Cedar's own syntax.
+pub(crate) fn cedar(actions: &'static [&'static ActionSpec]) -> String {
+    let mut out = String::from("// What policies can speak of. Generated from the table of actions; do not edit.\n\n");
+    let principals = PRINCIPALS.join(", ");
+    for (names, doc) in [(&*principals, "Whoever a script runs for."), (GROUP, "A group of them, or of groups.")] {
+        comment(&mut out, "", doc);
+        line(&mut out, format_args!("entity {names} in [{GROUP}];\n"));
+    }
+    for (name, space) in namespaces(actions) {
+        line(&mut out, format_args!("namespace {name} {{"));
+        for resource in &space.resources {
+            write_resource(&mut out, resource);
+        }
+        for class in &space.classes {
+            comment(&mut out, "  ", "A class that an owner puts resources in, by the entities file. A class can be in another.");
+            line(&mut out, format_args!("  entity {class} in [{class}];\n"));
+        }
+        for group in &space.groups {
+            line(&mut out, format_args!("  action {group:?};\n"));
+        }
+        for action in &space.actions {
+            write_action(&mut out, action);
+        }
+        out.truncate(out.trim_end().len());
+        out.push_str("\n}\n\n");
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn write_resource(out: &mut String, resource: &ResourceSpec) {
+    comment(out, "  ", resource.doc);
+    let parents = parents(resource).join(", ");
+    let parents = if parents.is_empty() { parents } else { format!(" in [{parents}]") };
+    line(out, format_args!("  entity {}{parents} {{", resource.name));
+    for attribute in resource.attributes {
+        write_attribute(out, "    ", attribute);
+    }
+    line(out, format_args!("  }};\n"));
+}
+
+fn write_attribute(out: &mut String, indent: &str, attribute: &Attribute) {
+    comment(out, indent, attribute.doc);
+    line(out, format_args!("{indent}{}: {},", attribute.name, type_name(attribute.kind)));
+}
+
+fn write_action(out: &mut String, action: &ActionSpec) {
+    comment(out, "  ", action.doc);
+    let groups: Vec<_> = action.groups.iter().map(|group| format!("{group:?}")).collect();
+    let groups = if groups.is_empty() { String::new() } else { format!(" in [{}]", groups.join(", ")) };
+    line(out, format_args!("  action {:?}{groups} appliesTo {{", action.name));
+    line(out, format_args!("    principal: [{}],", PRINCIPALS.join(", ")));
+    line(out, format_args!("    resource: [{}],", action.resource));
+    line(out, format_args!("    context: {{"));
+    for fact in action.context {
+        write_attribute(out, "      ", fact);
+    }
+    for (name, kind, doc) in AMBIENT {
+        comment(out, "      ", doc);
+        line(out, format_args!("      {name}: {kind},"));
+    }
+    line(out, format_args!("    }},\n  }};\n"));
+}
+
+fn comment(out: &mut String, indent: &str, text: &str) {
+    for text in text.lines() {
+        line(out, format_args!("{indent}// {}", text.trim()));
+    }
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // INVARIANT: writing to a string does not fail.
+    let _ = writeln!(out, "{text}");
+}
+
+/// The schema in Cedar's JSON syntax.
+pub(crate) fn json(actions: &'static [&'static ActionSpec]) -> String {
+    let mut schema = Map::new();
+    let group = json!({ "memberOfTypes": [GROUP] });
+    let types: Map<_, _> = PRINCIPALS.iter().chain([&GROUP]).map(|name| ((*name).to_owned(), group.clone())).collect();
+    schema.insert(String::new(), json!({ "entityTypes": types, "actions": {} }));
+    for (name, space) in namespaces(actions) {
+        let resources = space.resources.iter().map(|resource| {
+            let shape = json!({ "type": "Record", "attributes": record(resource.attributes) });
+            (resource.name.to_owned(), json!({ "memberOfTypes": parents(resource), "shape": shape }))
+        });
+        let classes = space.classes.iter().map(|class| ((*class).to_owned(), json!({ "memberOfTypes": [class] })));
+        let types: Map<_, _> = resources.chain(classes).collect();
+        let groups = space.groups.iter().map(|group| ((*group).to_owned(), json!({})));
+        let declared: Map<_, _> =
+            groups.chain(space.actions.iter().map(|action| (action.name.to_owned(), action_json(action)))).collect();
+        schema.insert(name.to_owned(), json!({ "entityTypes": types, "actions": declared }));
+    }
+    let mut text = format!("{:#}", Value::Object(schema));
+    text.push('\n');
+    text
+}
+
+fn record(attributes: &[Attribute]) -> Map<String, Value> {
+    let kind = |attribute: &Attribute| json!({ "type": type_name(attribute.kind).replace("Bool", "Boolean") });
+    attributes.iter().map(|attribute| (attribute.name.to_owned(), kind(attribute))).collect()
+}
+
+fn action_json(action: &ActionSpec) -> Value {
+    let mut context = record(action.context);
+    for (name, kind, _) in AMBIENT {
+        let kind = match kind {
+            "datetime" => json!({ "type": "Extension", "name": "datetime" }),
+            "Set<String>" => json!({ "type": "Set", "element": { "type": "String" } }),
+            other => json!({ "type": other }),
+        };
+        context.insert(name.to_owned(), kind);
+    }
+    let groups: Vec<_> = action.groups.iter().map(|group| json!({ "id": group })).collect();
+    json!({
+        "memberOf": groups,
+        "appliesTo": {
+            "principalTypes": PRINCIPALS,
+            "resourceTypes": [action.resource.to_string()],
+            "context": { "type": "Record", "attributes": context },
+        },
+    })
+}

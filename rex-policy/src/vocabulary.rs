@@ -1,0 +1,84 @@
+//! What policies can speak of.
+
+use rex_core::{AbsPath, ActionSpec, Resource, ResourceSpec, action::ACTIONS, resource::Unit};
+
+use crate::schema;
+
+/// The types that stand for whoever asks. All are declared in the empty namespace.
+pub(crate) const PRINCIPALS: [&str; 2] = ["Agent", "User"];
+/// The type of groups of principals.
+pub(crate) const GROUP: &str = "Group";
+
+/// What policies can speak of: a table of actions, from which the Cedar schema is generated.
+///
+/// Principals are the same for every table: `Agent` and `User`, both `in [Group]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Vocabulary {
+    actions: &'static [&'static ActionSpec],
+    schema_json: Option<&'static str>,
+}
+
+impl Vocabulary {
+    /// Rex's own vocabulary. Its schema was generated beforehand.
+    #[must_use]
+    pub const fn rex() -> Self {
+        Self { actions: ACTIONS, schema_json: Some(include_str!("../schema/rex.cedarschema.json")) }
+    }
+
+    /// The vocabulary of another program, by the table that its `actions!` declares.
+    #[must_use]
+    pub const fn new(actions: &'static [&'static ActionSpec]) -> Self {
+        Self { actions, schema_json: None }
+    }
+
+    /// The actions.
+    #[must_use]
+    pub const fn actions(&self) -> &'static [&'static ActionSpec] {
+        self.actions
+    }
+
+    /// The schema in Cedar's own syntax, with the table's documentation as comments; for people.
+    #[must_use]
+    pub fn schema_cedar(&self) -> String {
+        schema::cedar(self.actions)
+    }
+
+    /// The schema in Cedar's JSON syntax, which loads faster; for programs.
+    #[must_use]
+    pub fn schema_json(&self) -> String {
+        schema::json(self.actions)
+    }
+
+    /// The schema to load: as it was generated beforehand, or generated now.
+    pub(crate) fn schema_to_load(&self) -> std::borrow::Cow<'static, str> {
+        self.schema_json.map_or_else(|| self.schema_json().into(), Into::into)
+    }
+
+    /// The types of resources, each once, in the order of the table.
+    pub(crate) fn resources(&self) -> Vec<&'static ResourceSpec> {
+        let mut resources: Vec<&'static ResourceSpec> = Vec::new();
+        for action in self.actions {
+            if !resources.iter().any(|known| same_type(known, action.resource)) {
+                resources.push(action.resource);
+            }
+        }
+        resources
+    }
+}
+
+/// Whether two declarations name the same type.
+pub(crate) fn same_type(a: &ResourceSpec, b: &ResourceSpec) -> bool {
+    std::ptr::eq(a, b) || (a.name == b.name && a.namespace == b.namespace)
+}
+
+/// The one spelling of an id that a policy or an entities file writes; `Err` says why there is none. An id in another
+/// spelling equals that of no request, so a `forbid` that names it would protect nothing.
+pub(crate) fn canonical(type_name: &str, id: &str) -> Result<Option<String>, String> {
+    match type_name {
+        "fs::Path" => AbsPath::parse(id).map(|path| Some(path.as_str().to_owned())).map_err(|error| error.to_string()),
+        "service::Unit" => Unit::parse(id).map(|unit| Some(unit.name().to_owned())).map_err(|error| error.to_string()),
+        "service::Manager" => Ok(Some(rex_core::resource::Manager.id().to_owned())),
+        "sys::Host" => Ok(Some(rex_core::resource::Host.id().to_owned())),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,61 @@
+//! What a file keeps when its contents are replaced: mode, owner, access control list, security label, user attributes.
+//!
+//! Left behind is what vouched for the old contents: setuid, setgid, file capabilities, signatures.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+use nix::unistd::{Gid, Uid, fchown};
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, flistxattr_query, fsetxattr};
+use rustix::io::Errno;
+
+use super::open::WARY;
+use super::resolve::{self, open_entry};
+use crate::OsError;
+
+/// As much as the kernel lets the list of names, or one value, be.
+const MAX_ATTRIBUTE: usize = 64 << 10;
+
+/// Gives `file` what the file `name`, which it is about to replace, has.
+pub(super) fn keep(file: &File, parent: &OwnedFd, name: &str, old: &FileStat) -> Result<(), OsError> {
+    let new = fstat(file).map_err(resolve::system)?;
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid) {
+        fchown(file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid))).map_err(resolve::system)?;
+    }
+    let previous =
+        open_entry(parent, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | WARY, Mode::empty()).map_err(resolve::system)?;
+    let now = fstat(&previous).map_err(resolve::system)?;
+    if (now.st_dev, now.st_ino) != (old.st_dev, old.st_ino) {
+        return Err(OsError::Changed);
+    }
+    extended(file, &previous).map_err(|error| OsError::Io(error.into()))?;
+    // After all else: a change of owner or of the access control list takes bits away.
+    fchmod(file, Mode::from_bits_truncate(old.st_mode & 0o1777)).map_err(resolve::system)
+}
+
+fn extended(file: &File, old: &OwnedFd) -> Result<(), Errno> {
+    match flistxattr_query(old) {
+        Ok(0) | Err(Errno::NOTSUP) => return Ok(()),
+        other => other?,
+    };
+    let mut names = vec![0; MAX_ATTRIBUTE];
+    let length = flistxattr(old, names.as_mut_slice())?;
+    let (mut wanted, mut present) = (vec![0; MAX_ATTRIBUTE], vec![0; MAX_ATTRIBUTE]);
+    for name in names.get(..length).unwrap_or_default().split(|&byte| byte == 0).filter(|name| kept(name)) {
+        let length = fgetxattr(old, name, wanted.as_mut_slice())?;
+        let value = wanted.get(..length).unwrap_or_default();
+        // A label that the new file got by itself need not be set, which not everybody may.
+        let same =
+            fgetxattr(file, name, present.as_mut_slice()).is_ok_and(|length| present.get(..length) == Some(value));
+        if !same {
+            fsetxattr(file, name, value, XattrFlags::empty())?;
+        }
+    }
+    Ok(())
+}
+
+fn kept(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || matches!(name, b"system.posix_acl_access" | b"security.selinux" | b"security.SMACK64")
+}

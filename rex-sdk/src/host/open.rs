@@ -1,0 +1,138 @@
+//! Opens regular files, and looks at names.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{FileStat, SFlag, fstat};
+use rex_core::{AbsPath, Timestamp};
+
+use super::HostOptions;
+use super::resolve;
+use crate::links::Last;
+use crate::os::{EntryKind, Metadata, OsError, Source};
+
+/// How anything is opened whose kind is not known yet: without waiting for the other end of a pipe, and without a
+/// terminal taking hold of this process.
+pub(super) const WARY: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
+
+/// Opens a regular file for reading.
+pub(super) fn read(path: &AbsPath, options: &HostOptions) -> Result<HostSource, OsError> {
+    let (file, status) = regular(path, OFlag::O_RDONLY, options)?;
+    Ok(HostSource { file, size: u64::try_from(status.st_size).unwrap_or(0) })
+}
+
+/// Opens exactly this name, if it is a regular file.
+pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Result<(File, FileStat), OsError> {
+    // Opening a device can act on it (a watchdog starts, a tape rewinds), so where devices live Rex looks first. This
+    // is a courtesy and no check: nothing depends on it.
+    if path.components().next() == Some("dev") {
+        demand_regular(&fstat(resolve::open(path, OFlag::O_PATH, Last::Cross)?).map_err(resolve::system)?, options)?;
+    }
+    let file = resolve::open(path, flags | WARY, Last::Cross).map_err(|error| explain(error, path))?;
+    let status = fstat(&file).map_err(resolve::system)?;
+    demand_regular(&status, options)?;
+    Ok((File::from(file), status))
+}
+
+/// Refuses what is no regular file, or has more names than the operator wants.
+pub(super) fn demand_regular(status: &FileStat, options: &HostOptions) -> Result<(), OsError> {
+    match kind(status) {
+        EntryKind::File if options.deny_hard_links && status.st_nlink > 1 => Err(OsError::HardLinks(status.st_nlink)),
+        EntryKind::File => Ok(()),
+        other => Err(OsError::WrongKind(other)),
+    }
+}
+
+/// What cannot be opened like a file says so with an error that tells nobody what it is; this finds out.
+fn explain(error: OsError, path: &AbsPath) -> OsError {
+    let telling = match &error {
+        OsError::Io(error) => error.raw_os_error().map(Errno::from_raw),
+        _ => None,
+    };
+    if !matches!(telling, Some(Errno::EISDIR | Errno::ENXIO | Errno::ENODEV)) {
+        return error;
+    }
+    let found = resolve::open(path, OFlag::O_PATH, Last::Cross).ok().and_then(|file| fstat(file).ok());
+    match found.as_ref().map(kind) {
+        None | Some(EntryKind::File) => error,
+        Some(other) => OsError::WrongKind(other),
+    }
+}
+
+/// What the name itself stands for.
+pub(super) fn stat(path: &AbsPath) -> Result<Metadata, OsError> {
+    let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
+    let status = fstat(&entry).map_err(resolve::system)?;
+    let kind = kind(&status);
+    let target = if kind == EntryKind::Symlink { target(&entry) } else { None };
+    Ok(Metadata {
+        kind,
+        size: u64::try_from(status.st_size).unwrap_or(0),
+        modified: time(status.st_mtime, status.st_mtime_nsec),
+        accessed: time(status.st_atime, status.st_atime_nsec),
+        changed: time(status.st_ctime, status.st_ctime_nsec),
+        mode: status.st_mode & 0o7777,
+        uid: status.st_uid,
+        gid: status.st_gid,
+        links: status.st_nlink,
+        target,
+    })
+}
+
+fn target(link: &OwnedFd) -> Option<String> {
+    readlinkat(link.as_fd(), "").ok().and_then(|target| String::from_utf8(target.into_vec()).ok())
+}
+
+/// What the system says it is.
+pub(super) fn kind(status: &FileStat) -> EntryKind {
+    match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFREG => EntryKind::File,
+        SFlag::S_IFDIR => EntryKind::Directory,
+        SFlag::S_IFLNK => EntryKind::Symlink,
+        SFlag::S_IFIFO => EntryKind::Fifo,
+        SFlag::S_IFSOCK => EntryKind::Socket,
+        SFlag::S_IFBLK | SFlag::S_IFCHR => EntryKind::Device,
+        _ => EntryKind::Unknown,
+    }
+}
+
+fn time(seconds: i64, nanoseconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds.saturating_mul(1_000_000).saturating_add(nanoseconds / 1_000))
+}
+
+/// A regular file that is open for reading.
+pub(super) struct HostSource {
+    file: File,
+    size: u64,
+}
+
+impl Read for HostSource {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        again(|| (&self.file).read(buffer))
+    }
+}
+
+impl Source for HostSource {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        again(|| self.file.read_at(buffer, offset))
+    }
+}
+
+/// A signal in between is no reason to fail.
+fn again<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match act() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Gives files other names.
+
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, renameat2};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use rex_core::action::fs;
+use rex_core::{AbsPath, Grant};
+
+use super::HostOptions;
+use super::open::demand_regular;
+use super::resolve::{self, open_entry, open_parent};
+use super::write::{destination, rename_flags, sync_directory};
+use crate::links::Last;
+use crate::os::{EntryKind, OsError, Taken, WriteOptions};
+
+/// A regular file that is about to get another name: the directory that it is in, and the file itself.
+pub(super) struct HostTaken {
+    parent: OwnedFd,
+    name: String,
+    entry: OwnedFd,
+    size: u64,
+    options: HostOptions,
+}
+
+/// Takes hold of a regular file.
+pub(super) fn take(path: &AbsPath, options: &HostOptions) -> Result<HostTaken, OsError> {
+    let Some((parent, name)) = open_parent(path, Last::Keep)? else {
+        return Err(OsError::WrongKind(EntryKind::Directory));
+    };
+    let entry = open_entry(&parent, name, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty()).map_err(resolve::system)?;
+    let status = fstat(&entry).map_err(resolve::system)?;
+    demand_regular(&status, options)?;
+    let size = u64::try_from(status.st_size).unwrap_or(0);
+    Ok(HostTaken { parent, name: name.to_owned(), entry, size, options: options.clone() })
+}
+
+impl Taken for HostTaken {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError> {
+        let Some((parent, name)) = open_parent(to.resource(), Last::Keep)? else {
+            return Err(OsError::WrongKind(EntryKind::Directory));
+        };
+        let replaced = destination(&parent, name, options, &self.options)?;
+        let taken = fstat(&self.entry).map_err(resolve::system)?;
+        if taken.st_size > to.action().bytes {
+            return Err(OsError::TooMuch(to.action().bytes));
+        }
+        match fstatat(&self.parent, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(now) if same(&now, &taken) => {}
+            Ok(_) | Err(Errno::ENOENT) => return Err(OsError::Changed),
+            Err(error) => return Err(resolve::system(error)),
+        }
+        if replaced.is_some_and(|replaced| same(&replaced, &taken)) && taken.st_nlink > 1 {
+            // The kernel would do nothing and call it done.
+            return Err(OsError::Refused("both names are of the same file already (hard links)"));
+        }
+        renameat2(&self.parent, self.name.as_str(), &parent, name, rename_flags(options)).map_err(
+            |error| match error {
+                Errno::EXDEV => OsError::Refused(
+                    "the new name is on another file system: copy the file there, then remove the old one",
+                ),
+                error => resolve::system(error),
+            },
+        )?;
+        sync_directory(&parent)?;
+        sync_directory(&self.parent)
+    }
+}
+
+/// Whether two looks saw the same file.
+fn same(one: &FileStat, other: &FileStat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}

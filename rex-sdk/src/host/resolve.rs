@@ -1,0 +1,89 @@
+//! Opens names without crossing symbolic links, and finds where a name leads that crosses one.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+
+use nix::NixPath;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2, readlink};
+use nix::sys::stat::Mode;
+use rex_core::AbsPath;
+
+use crate::OsError;
+use crate::links::{Last, canonical};
+
+/// What Rex asks of the kernel for every name.
+const STRICT: ResolveFlag = ResolveFlag::RESOLVE_NO_SYMLINKS.union(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+
+/// Opens exactly this name. `last` says which name is asked for next if the way there crosses a link.
+pub(super) fn open(path: &AbsPath, flags: OFlag, last: Last) -> Result<OwnedFd, OsError> {
+    open_strict(AT_FDCWD, path.as_str(), flags, Mode::empty()).map_err(|error| failed(error, path, last))
+}
+
+/// Opens, or with `O_CREAT` creates, the entry `name` of a directory.
+pub(super) fn open_entry(parent: &OwnedFd, name: &str, flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
+    open_strict(parent, name, flags, mode)
+}
+
+/// Opens the directory that `path` is in, to act on the last component, which is returned as well. `None` for the root
+/// directory, which is in none.
+pub(super) fn open_parent(path: &AbsPath, last: Last) -> Result<Option<(OwnedFd, &str)>, OsError> {
+    let Some(parent) = path.parent() else { return Ok(None) };
+    let directory = open_strict(AT_FDCWD, parent.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
+        .map_err(|error| failed(error, path, last))?;
+    Ok(Some((directory, path.name())))
+}
+
+fn open_strict<P: ?Sized + NixPath>(
+    directory: impl AsFd,
+    path: &P,
+    flags: OFlag,
+    mode: Mode,
+) -> Result<OwnedFd, Errno> {
+    openat2(directory, path, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(STRICT))
+}
+
+fn failed(error: Errno, path: &AbsPath, last: Last) -> OsError {
+    match error {
+        Errno::ELOOP => crossed(path, last),
+        error => system(error),
+    }
+}
+
+/// The error for a name that crosses a link: the name behind it, or why there is none.
+pub(super) fn crossed(path: &AbsPath, last: Last) -> OsError {
+    let read_link = |path: &AbsPath| match readlink(path.as_str()) {
+        Ok(target) => Ok(Some(target.into_vec())),
+        Err(Errno::EINVAL) => Ok(None),
+        Err(error) => Err(io::Error::from(error)),
+    };
+    match canonical(path, last, read_link) {
+        Ok(_) if magic(path, last) => {
+            OsError::Refused("it crosses a link of the kernel's own, which leads to a thing and not to a name")
+        }
+        Ok(found) => OsError::Crossed(found),
+        Err(error) => error,
+    }
+}
+
+/// Whether the way crosses a magic link, such as `/proc/self/root` or `/proc/self/fd/0`. Reading one gives a text that looks
+/// like a name, but may be none, or one of another mount namespace.
+///
+/// The kernel says `ELOOP` for one as for a circle of links, which the caller has ruled out.
+fn magic(path: &AbsPath, last: Last) -> bool {
+    let parent = path.parent();
+    let path = if last == Last::Keep { parent.as_ref().unwrap_or(path) } else { path };
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    openat2(AT_FDCWD, path.as_str(), how).is_err_and(|error| error == Errno::ELOOP)
+}
+
+/// The error of a system call.
+pub(super) fn system(error: Errno) -> OsError {
+    match error {
+        Errno::ENOSYS => OsError::Unavailable(
+            "the kernel lacks a system call that Rex does not go without: `openat2`, Linux 5.6".to_owned(),
+        ),
+        error => io::Error::from(error).into(),
+    }
+}

@@ -1,0 +1,170 @@
+//! Writes files atomically: a temporary file in the same directory takes the name when it is complete and on disk.
+//!
+//! The temporary file is `.NAME.rex-` and some digits. A process that is killed while it writes leaves it there, and leaves
+//! the old file as it was. What an old file hands on to the new one, [`keep`] says; other hard links to the old file keep
+//! the old contents.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, renameat2};
+use nix::sys::stat::{FileStat, Mode, fstatat};
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use rex_core::Grant;
+use rex_core::action::fs;
+
+use super::HostOptions;
+use super::attributes::keep;
+use super::change::NEW_FILE;
+use super::open::demand_regular;
+use super::resolve::{self, crossed, open_entry, open_parent};
+use crate::links::Last;
+use crate::os::{EntryKind, OsError, WriteOptions};
+
+const CHUNK: usize = 64 << 10;
+/// The longest name of a directory entry, in bytes.
+const MAX_NAME: usize = 255;
+
+/// Replaces or creates a regular file.
+pub(super) fn replace(
+    grant: &Grant<fs::Write>,
+    contents: &mut dyn io::Read,
+    options: WriteOptions,
+    host: &HostOptions,
+) -> Result<u64, OsError> {
+    let path = grant.resource();
+    // What must be new is not looked for behind a link: the link is already in its place.
+    let last = if options.new { Last::Keep } else { Last::Cross };
+    let Some((parent, name)) = open_parent(path, last)? else {
+        return Err(OsError::WrongKind(EntryKind::Directory));
+    };
+    let old = match destination(&parent, name, options, host) {
+        Err(OsError::WrongKind(EntryKind::Symlink)) => return Err(crossed(path, last)),
+        old => old?,
+    };
+    let temporary = Temporary::create(&parent, name, old.as_ref())?;
+    let count = copy(contents, &temporary.file, grant.action().bytes)?;
+    if let Some(old) = &old {
+        keep(&temporary.file, &parent, name, old)?;
+    }
+    temporary.file.sync_all()?;
+    temporary.rename(name, options)?;
+    sync_directory(&parent)?;
+    Ok(count)
+}
+
+/// The regular file that is about to be replaced; `None` if there is nothing. Anything else may not be replaced.
+pub(super) fn destination(
+    parent: &OwnedFd,
+    name: &str,
+    options: WriteOptions,
+    host: &HostOptions,
+) -> Result<Option<FileStat>, OsError> {
+    match fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(resolve::system(error)),
+        Ok(_) if options.new => Err(resolve::system(Errno::EEXIST)),
+        Ok(status) => demand_regular(&status, host).map(|()| Some(status)),
+    }
+}
+
+/// How a rename treats what is in its place.
+pub(super) fn rename_flags(options: WriteOptions) -> RenameFlags {
+    if options.new { RenameFlags::RENAME_NOREPLACE } else { RenameFlags::empty() }
+}
+
+/// Has a directory's entries on disk. One that Rex may write but not read cannot be asked for that.
+pub(super) fn sync_directory(directory: &OwnedFd) -> Result<(), OsError> {
+    match open_entry(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()) {
+        Ok(readable) => fsync(readable).map_err(resolve::system),
+        Err(Errno::EACCES) => Ok(()),
+        Err(error) => Err(resolve::system(error)),
+    }
+}
+
+fn copy(contents: &mut dyn io::Read, mut file: &File, max: i64) -> Result<u64, OsError> {
+    let allowed = u64::try_from(max).unwrap_or(0);
+    let mut buffer = vec![0; CHUNK];
+    let mut count = 0;
+    loop {
+        let more = match contents.read(&mut buffer) {
+            Ok(0) => return Ok(count),
+            Ok(more) => more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        count += more as u64;
+        if count > allowed {
+            return Err(OsError::TooMuch(max));
+        }
+        file.write_all(buffer.get(..more).unwrap_or_default())?;
+    }
+}
+
+/// A file that is removed unless it gets its name.
+struct Temporary<'d> {
+    parent: &'d OwnedFd,
+    name: String,
+    file: File,
+    renamed: bool,
+}
+
+impl<'d> Temporary<'d> {
+    fn create(parent: &'d OwnedFd, name: &str, old: Option<&FileStat>) -> Result<Self, OsError> {
+        const MAX_TRIES: usize = 16;
+        const FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
+        // Nobody else reads what may become a secret file, until it is known who may.
+        let mode = if old.is_some() { Mode::S_IRUSR | Mode::S_IWUSR } else { NEW_FILE };
+        for _ in 0..MAX_TRIES {
+            let name = temporary_name(name);
+            match open_entry(parent, &name, FLAGS, mode) {
+                Ok(file) => return Ok(Self { parent, name, file: File::from(file), renamed: false }),
+                Err(Errno::EEXIST) => {}
+                Err(error) => return Err(resolve::system(error)),
+            }
+        }
+        Err(resolve::system(Errno::EEXIST))
+    }
+
+    fn rename(mut self, name: &str, options: WriteOptions) -> Result<(), OsError> {
+        renameat2(self.parent, self.name.as_str(), self.parent, name, rename_flags(options))
+            .map_err(resolve::system)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // There is nobody left to tell: the error that led here is being returned.
+            let _ = unlinkat(self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// `.NAME.rex-` and eight digits, with the name cut so that it fits.
+fn temporary_name(name: &str) -> String {
+    let digits = RandomState::new().build_hasher().finish() & 0xffff_ffff;
+    let ending = format!(".rex-{digits:08x}");
+    let room = MAX_NAME - 1 - ending.len();
+    let kept = name.get(..name.floor_char_boundary(room)).unwrap_or_default();
+    format!(".{kept}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_names_fit_and_differ() {
+        let long = "ä".repeat(127);
+        let name = temporary_name(&long);
+        assert!(name.len() <= MAX_NAME && name.starts_with(".ä"), "{name}");
+        assert_ne!(temporary_name("x"), temporary_name("x"));
+        assert!(temporary_name("x").starts_with(".x.rex-"));
+    }
+}

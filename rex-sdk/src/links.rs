@@ -1,0 +1,80 @@
+//! Where a name leads that crosses symbolic links. The walk only finds a name, for which another grant is asked and which
+//! is then opened without crossing anything, so nothing depends on links staying as they were seen.
+
+use std::io;
+
+use rex_core::{AbsPath, PathError};
+
+use crate::OsError;
+
+/// How many links one name may cross, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+/// What is done about a link at the very end of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Last {
+    /// It is crossed: what it points to is meant.
+    Cross,
+    /// It stays: the link itself is meant.
+    Keep,
+}
+
+/// The canonical name behind `path`: component by component, so that `..` after a link leaves the directory that the
+/// link led to. What does not exist keeps its name. `read_link` returns the target if a name is a link.
+pub(crate) fn canonical(
+    path: &AbsPath,
+    last: Last,
+    mut read_link: impl FnMut(&AbsPath) -> io::Result<Option<Vec<u8>>>,
+) -> Result<AbsPath, OsError> {
+    let mut found = AbsPath::root();
+    let mut todo: Vec<String> = path.as_str().rsplit('/').map(str::to_owned).collect();
+    let mut gone: Option<io::Error> = None;
+    let mut crossed = 0;
+    while let Some(part) = todo.pop() {
+        if part.is_empty() || part == "." {
+            continue;
+        }
+        if part == ".." {
+            // The kernel does not leave what it could not enter.
+            if let Some(error) = gone {
+                return Err(error.into());
+            }
+            found = found.parent().unwrap_or(found);
+            continue;
+        }
+        let next = found.join(&part).map_err(too_long)?;
+        if gone.is_none() && !(todo.is_empty() && last == Last::Keep) {
+            match read_link(&next) {
+                Ok(None) => {}
+                Ok(Some(target)) => {
+                    crossed += 1;
+                    if crossed > MAX_LINKS {
+                        return Err(too_many_links());
+                    }
+                    let target = String::from_utf8(target)
+                        .map_err(|_| OsError::Refused("it crosses a symbolic link whose target is not UTF-8"))?;
+                    if target.starts_with('/') {
+                        found = AbsPath::root();
+                    }
+                    todo.extend(target.rsplit('/').map(str::to_owned));
+                    continue;
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    gone = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        found = next;
+    }
+    Ok(found)
+}
+
+/// The error of a name that crosses more links than the kernel takes, or runs in a circle.
+pub(crate) fn too_many_links() -> OsError {
+    io::Error::other("it crosses too many symbolic links, or they lead in a circle").into()
+}
+
+fn too_long(_: PathError) -> OsError {
+    io::Error::new(io::ErrorKind::InvalidFilename, "it crosses a symbolic link to a name that is too long").into()
+}

@@ -1,0 +1,42 @@
+//! Units in memory.
+
+use rex_core::action::service;
+use rex_core::{Budget, Grant};
+
+use super::MemOs;
+use crate::os::{OsError, Services, UnitStatus};
+
+/// The units of a world in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Units {}
+
+impl MemOs {
+    pub(super) fn example_units(self) -> Self {
+        self
+    }
+}
+
+fn none<T>() -> Result<T, OsError> {
+    Err(OsError::Unavailable("there is no service manager".to_owned()))
+}
+
+impl Services for MemOs {
+    fn units(&self, _: Grant<service::List>, _: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+        none()
+    }
+    fn status(&self, _: Grant<service::Status>, _: &Budget) -> Result<UnitStatus, OsError> {
+        none()
+    }
+    fn start(&self, _: Grant<service::Start>, _: &Budget) -> Result<UnitStatus, OsError> {
+        none()
+    }
+    fn stop(&self, _: Grant<service::Stop>, _: &Budget) -> Result<UnitStatus, OsError> {
+        none()
+    }
+    fn restart(&self, _: Grant<service::Restart>, _: &Budget) -> Result<UnitStatus, OsError> {
+        none()
+    }
+    fn reload(&self, _: Grant<service::Reload>, _: &Budget) -> Result<UnitStatus, OsError> {
+        none()
+    }
+}

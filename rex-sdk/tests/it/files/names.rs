@@ -1,0 +1,71 @@
+//! Names that are odd (row 7 of the known attacks).
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use super::*;
+
+#[test]
+fn odd_names_are_neither_mangled_nor_refused() {
+    let disk = Disk::new();
+    let longest = "n".repeat(255);
+    let wide = "ä".repeat(127);
+    for name in ["two\nlines", "quo\"te'", "glob*?[a]", "\u{7f}\u{1b}[31m", " blank ", "-rf", "a\\b", &longest, &wide] {
+        disk.write(name, name.as_bytes()).unwrap();
+        disk.append(name, b"!").unwrap();
+        assert_eq!(disk.text(name).unwrap(), format!("{name}!"));
+        disk.write(name, b"again").unwrap();
+        assert_eq!(disk.names("."), [name]);
+        assert_eq!(disk.list(".").unwrap(), [DirEntry { name: name.into(), kind: EntryKind::File }]);
+        disk.rename(name, "other", WriteOptions::default()).unwrap();
+        disk.rename("other", name, WriteOptions { new: true }).unwrap();
+        disk.remove(name).unwrap();
+        disk.create_dir(name).unwrap();
+        disk.remove_dir(name).unwrap();
+        assert!(disk.names(".").is_empty());
+    }
+}
+
+#[test]
+fn names_that_are_not_utf8_are_listed_as_they_are() {
+    let disk = Disk::new();
+    let raw = b"caf\xe9\xff".as_slice();
+    fs::write(disk.dir.path().join(OsStr::from_bytes(raw)), "x").unwrap();
+    disk.put("z", "");
+    let entries = disk.list(".").unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.name.as_slice()).collect::<Vec<_>>(), [raw, b"z"]);
+    // No path can say the name, and none that looks like it reaches the file.
+    assert_eq!(code(disk.read(&String::from_utf8_lossy(raw))), Code::NotFound);
+}
+
+#[test]
+fn names_that_are_too_long_are_refused() {
+    let disk = Disk::new();
+    assert!(disk.root.resolve(&"n".repeat(256)).is_err());
+    assert!(disk.root.resolve(&"n/".repeat(3_000)).is_err());
+    // A link can make a name longer than any that can be given.
+    let part = "d".repeat(250);
+    let mut deep = String::new();
+    for _ in 0..8 {
+        deep = format!("{deep}{part}/");
+    }
+    fs::create_dir_all(disk.at(&deep)).unwrap();
+    disk.link(&format!("{deep}up"), disk.path(&deep).as_str());
+    let name = format!("{deep}up/{deep}f");
+    assert!(AbsPath::parse(&name).is_err() || matches!(code(disk.read(&name)), Code::Io | Code::NotFound));
+    disk.link("long", &format!("{deep}{deep}{}", "e".repeat(200)));
+    assert!(matches!(code(disk.read("long")), Code::Io | Code::NotFound));
+}
+
+#[test]
+fn a_directory_with_more_entries_than_asked_for_says_so() {
+    let disk = Disk::new();
+    for name in ["c", "a", "b"] {
+        disk.put(name, "");
+    }
+    let list = |max| disk.os.list(disk.grant(act::List {}, "."), max);
+    assert_eq!(list(3).unwrap().iter().map(|entry| entry.name.clone()).collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+    assert!(matches!(list(2), Err(OsError::TooMany(2))));
+    assert_eq!(code(disk.list("a")), Code::Unsupported);
+    assert_eq!(code(disk.list("none")), Code::NotFound);
+}

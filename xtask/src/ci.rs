@@ -1,0 +1,83 @@
+//! `cargo xtask ci`: what continuous integration runs.
+
+use std::time::{Duration, Instant};
+
+use crate::{Stop, codegen, fuzz, shell, test, tidy};
+
+/// A step, in the order in which they are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Step {
+    /// `cargo xtask test`
+    Test,
+    /// `cargo fmt --check`
+    Fmt,
+    /// `cargo clippy` on everything, with warnings as errors
+    Clippy,
+    /// `cargo doc`, with warnings as errors
+    Doc,
+    /// `cargo xtask codegen --check`
+    Codegen,
+    /// `cargo xtask tidy`
+    Tidy,
+    /// `cargo deny check`, where cargo-deny is installed
+    Deny,
+    /// `cargo xtask fuzz smoke`, where nightly and cargo-fuzz are installed
+    Fuzz,
+}
+
+impl Step {
+    fn run(self) -> Result<(), Stop> {
+        match self {
+            Self::Test => test::run(),
+            Self::Fmt => shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])),
+            Self::Clippy => {
+                let args = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+                shell::run(&mut shell::cargo(&args))
+            }
+            Self::Doc => {
+                let args = ["doc", "--workspace", "--no-deps", "--locked"];
+                shell::run(shell::cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
+            }
+            Self::Codegen => codegen::run(true),
+            Self::Tidy => tidy::run(),
+            Self::Deny => deny(),
+            Self::Fuzz => fuzz::run(&fuzz::Command::Smoke { seconds: fuzz::SMOKE_SECONDS }),
+        }
+    }
+}
+
+/// Runs the steps, all of them whether one fails or not, and says how each ended.
+pub(crate) fn run(steps: &[Step]) -> Result<(), Stop> {
+    let steps = if steps.is_empty() { <Step as clap::ValueEnum>::value_variants() } else { steps };
+    let mut ended = Vec::new();
+    for &step in steps {
+        println!("\n==> {}", name(step));
+        let start = Instant::now();
+        let result = step.run();
+        if let Err(stop) = &result {
+            eprintln!("error: {}", stop.message);
+        }
+        ended.push((step, start.elapsed(), result.is_ok()));
+    }
+    println!("\n==> summary");
+    for &(step, time, well) in &ended {
+        println!("{:<8} {:>5} s  {}", name(step), time.as_secs(), if well { "ok" } else { "FAILED" });
+    }
+    println!("{:<8} {:>5} s", "all", ended.iter().map(|(_, time, _)| *time).sum::<Duration>().as_secs());
+    match ended.iter().filter(|(.., well)| !well).count() {
+        0 => Ok(()),
+        failed => Err(Stop::new(format!("{failed} of {} steps failed", ended.len()))),
+    }
+}
+
+fn name(step: Step) -> String {
+    clap::ValueEnum::to_possible_value(&step).map_or(String::new(), |value| value.get_name().to_owned())
+}
+
+fn deny() -> Result<(), Stop> {
+    if !shell::works(&mut shell::cargo(&["deny", "--version"])) {
+        println!("left out: licences, advisories and sources of dependencies: cargo-deny is not installed");
+        return Ok(());
+    }
+    shell::run(&mut shell::cargo(&["deny", "--all-features", "--locked", "check"]))
+}

@@ -1,0 +1,100 @@
+//! The chores of the workspace. `cargo xtask help` lists them.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for developers: it reads the tree, starts cargo, and talks to whoever called it"
+)]
+
+mod ci;
+mod codegen;
+mod fuzz;
+mod policy;
+mod shell;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of the Rex workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Write the files that are derived from the tables of actions and operations
+    Codegen {
+        /// Write nothing; fail where a file differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Validate policies against the schema; exit code 3 if one is rejected
+    Policy(policy::Args),
+    /// Check what the compiler does not: dependency edges, file sizes, unlisted operations, threat rows without tests
+    Tidy,
+    /// Fuzz: all targets for a short time, or one for as long as you like
+    Fuzz {
+        #[command(subcommand)]
+        command: fuzz::Command,
+    },
+    /// Run every test: units, integration, documentation, examples
+    Test,
+    /// Run what continuous integration runs, or only the named steps
+    Ci {
+        /// The steps; all of them if none is named
+        #[arg(value_enum)]
+        steps: Vec<ci::Step>,
+    },
+}
+
+/// Why a chore failed.
+#[derive(Debug)]
+struct Stop {
+    message: String,
+    exit: u8,
+}
+
+impl Stop {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: 1 }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().chore {
+        Chore::Codegen { check } => codegen::run(check),
+        Chore::Policy(args) => policy::run(&args),
+        Chore::Tidy => tidy::run(),
+        Chore::Fuzz { command } => fuzz::run(&command),
+        Chore::Test => test::run(),
+        Chore::Ci { steps } => ci::run(&steps),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            if !stop.message.is_empty() {
+                eprintln!("error: {}", stop.message);
+            }
+            ExitCode::from(stop.exit)
+        }
+    }
+}
+
+/// The directory of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// A file of the workspace, by its name relative to the root.
+fn read(name: &str) -> Result<String, Stop> {
+    std::fs::read_to_string(root().join(name)).map_err(|error| Stop::new(format!("`{name}` cannot be read: {error}")))
+}
