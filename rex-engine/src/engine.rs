@@ -22,11 +22,9 @@ use crate::active::{self, Active};
 use crate::convert::{to_dynamic, to_value};
 use crate::memory::{self, Meter};
 use crate::report::{Failure, Report, Stats};
+use crate::worker::Workers;
 use crate::{bind, helpers};
 
-/// Stack of a run's thread, in bytes. Values nest as deep as a script likes, and cloning one recurses; pages that are
-/// never touched cost nothing.
-const STACK_BYTES: usize = 256 << 20;
 /// How long a run that does not see its deadline may go on before it is left behind.
 const GRACE: Duration = Duration::from_millis(400);
 /// How often whoever waits for a run looks whether it was told to stop.
@@ -148,7 +146,7 @@ impl Builder {
             }
         }
         let rhai = script_engine(&self.operations, &self.limits);
-        Ok(Engine { shared: Arc::new(Shared { rhai, config: self }) })
+        Ok(Engine { shared: Arc::new(Shared { rhai, config: self, workers: Workers::default() }) })
     }
 }
 
@@ -207,6 +205,7 @@ pub struct Engine {
 struct Shared {
     rhai: rhai::Engine,
     config: Builder,
+    workers: Workers,
 }
 
 impl fmt::Debug for Engine {
@@ -253,18 +252,20 @@ impl Engine {
                 drop(done.send(outcome));
             }
         };
-        let spawned = std::thread::Builder::new().name("rex-run".to_owned()).stack_size(STACK_BYTES).spawn(run);
-        let outcome = match spawned {
-            Ok(thread) => {
+        let outcome = match self.shared.workers.start(run) {
+            Ok(worker) => {
                 let outcome = wait(&outcome, &active, &cancel);
                 if outcome.is_some() {
-                    active.meter.retire();
-                    drop(thread.join());
+                    self.shared.workers.give_back(worker);
                 }
                 outcome
             }
             Err(error) => Some(Err(Failure::new(Error::new(Code::Internal, format!("no thread for the run: {error}"))))),
         };
+        let peak = active.meter.peak().max(0).unsigned_abs();
+        if outcome.is_some() {
+            active.meter.retire();
+        }
         let outcome = outcome.unwrap_or_else(|| Err(self.shared.left_behind(&active)));
         let (records, omitted) = journal.take();
         let (run, budget) = (&active.run, active.run.budget());
@@ -279,7 +280,7 @@ impl Engine {
                 denied: run.denied(),
                 bytes_read: budget.bytes_read(),
                 bytes_written: budget.bytes_written(),
-                peak_memory_bytes: self.shared.config.memory_counted.then(|| active.meter.peak().max(0).unsigned_abs()),
+                peak_memory_bytes: self.shared.config.memory_counted.then_some(peak),
             },
             journal: records,
             journal_omitted: omitted,

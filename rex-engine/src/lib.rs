@@ -20,6 +20,7 @@ pub mod engine;
 mod helpers;
 pub mod memory;
 pub mod report;
+mod worker;
 
 pub use engine::{BuildError, Builder, Engine, Input};
 pub use memory::CountingAllocator;

@@ -1,1 +1,21 @@
-//! x
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod cache;
+mod compile;
+mod evaluate;
+mod finding;
+mod index;
+mod limits;
+mod lint;
+mod members;
+mod policy;
+mod remedy;
+mod rule;
+mod schema;
+mod vocabulary;
+
+pub use finding::{Finding, Rejected, Severity, Source};
+pub use limits::PolicyLimits;
+pub use policy::Policy;
+pub use vocabulary::Vocabulary;

@@ -25,14 +25,15 @@ impl Default for PolicyLimits {
 }
 
 impl PolicyLimits {
-    pub(crate) fn check_bytes(&self, sources: &[Source]) -> Result<(), Finding> {
+    /// Refuses what is too much before anything is done with it.
+    pub(crate) fn check_bytes(&self, sources: &[Source]) -> Result<(), Vec<Finding>> {
         let mut left = self.bytes;
         for source in sources {
             left = left.checked_sub(source.text.len()).ok_or_else(|| {
                 // The text is left out: nobody wants a copy of 100 MB to look at.
                 let message = format!("this is more than {} bytes of policy", self.bytes);
-                Finding::new(Severity::Error, &Text::name_only(source), None, message)
-                    .with_help("the limit counts all files together")
+                let finding = Finding::new(Severity::Error, &Text::name_only(source), None, message);
+                vec![finding.with_help("the limit counts all files together")]
             })?;
         }
         Ok(())
@@ -46,7 +47,7 @@ pub(crate) type Statement = (usize, usize);
 ///
 /// It knows strings, comments, brackets and words, as Cedar's lexer does. A text that Cedar's lexer would split in
 /// another way is one that it refuses.
-pub(crate) fn statements(text: &Text, limits: &PolicyLimits) -> Result<Vec<Statement>, Finding> {
+pub(crate) fn statements(text: &Text, limits: &PolicyLimits) -> Result<Vec<Statement>, Box<Finding>> {
     let mut scan = Scan { rest: text.text.char_indices().peekable(), open: Vec::new(), chain: 0 };
     let mut statements = Vec::new();
     let mut start = None;
@@ -82,9 +83,11 @@ pub(crate) fn statements(text: &Text, limits: &PolicyLimits) -> Result<Vec<State
     Ok(statements)
 }
 
-fn too_deep(text: &Text, at: usize, message: String) -> Finding {
-    Finding::new(Severity::Error, text, Some((at, 1)), message)
-        .with_help("split the policy in several; compare with a set by `.contains` instead of a chain of `||`")
+fn too_deep(text: &Text, at: usize, message: String) -> Box<Finding> {
+    let finding = Finding::new(Severity::Error, text, Some((at, 1)), message);
+    Box::new(
+        finding.with_help("split the policy in several; compare with a set by `.contains` instead of a chain of `||`"),
+    )
 }
 
 struct Scan<'a> {

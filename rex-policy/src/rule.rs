@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cedar_policy::pst::{self, BinaryOp, Clause, EntityOrSlot, Expr, Literal, PatternElem, UnaryOp, Var};
-use cedar_policy::{Expression, Policy};
+use cedar_policy::pst::{self, BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
+use cedar_policy::{ActionConstraint, Effect, EntityUid, Expression, Policy, PrincipalConstraint, ResourceConstraint};
 
 /// The name of an entity: `fs::Path::"/etc"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,15 +21,10 @@ impl Uid {
     }
 }
 
-impl From<&pst::EntityUID> for Uid {
-    fn from(uid: &pst::EntityUID) -> Self {
-        Self { kind: type_name(&uid.ty), id: uid.eid.as_str().into() }
+impl From<&EntityUid> for Uid {
+    fn from(uid: &EntityUid) -> Self {
+        Self::new(&uid.type_name().to_string(), uid.id().unescaped())
     }
-}
-
-fn type_name(name: &pst::EntityType) -> Box<str> {
-    let parts = name.0.namespace.iter().chain([&name.0.id]);
-    parts.map(AsRef::as_ref).collect::<Vec<&str>>().join("::").into()
 }
 
 /// What a policy's head says about its principal, or about its resource.
@@ -114,30 +109,210 @@ impl Needs {
 }
 
 impl Rule {
-    /// Takes a policy apart. Its syntax tree and its condition are the ones that Cedar parsed; nothing is printed and
-    /// read again.
-    pub(crate) fn new(id: Arc<str>, policy: &Policy) -> Result<Self, pst::PstConstructionError> {
-        // `as_ref` leads to types that cedar-policy leaves out of its documentation. It saves parsing each policy a second
-        // time, which is what the documented `to_pst` does.
-        let tree = policy.as_ref();
-        let condition = tree.non_scope_constraints().cloned().map(Expression::from);
-        let pst::Policy::Static(syntax) = pst::Policy::try_from(tree.clone())? else {
-            // INVARIANT: templates were refused before, so there is nothing that could be linked.
-            return Err(pst::Name::unqualified("").err().unwrap_or_else(|| pst::SlotId::Principal.unexpected()));
-        };
-        let syntax = syntax.body();
-        let condition = condition.map(|expression| {
-            let (anchor, needs) = analyse(syntax.clauses());
-            Condition { expression, anchor, needs }
-        });
-        Ok(Self {
+    /// Takes a policy apart.
+    pub(crate) fn new(id: Arc<str>, policy: &Policy) -> Self {
+        Self {
             id,
-            permit: syntax.effect == pst::Effect::Permit,
+            permit: policy.effect() == Effect::Permit,
             reason: policy.annotation("reason").map(Arc::from),
-            principal: principal_scope(&syntax.principal),
-            actions: actions(&syntax.action),
-            resource: resource_scope(&syntax.resource),
-            condition,
-        })
+            principal: principal_scope(policy.principal_constraint()),
+            actions: match policy.action_constraint() {
+                ActionConstraint::Any => None,
+                ActionConstraint::Eq(uid) => Some(vec![Uid::from(&uid)]),
+                ActionConstraint::In(uids) => Some(uids.iter().map(Uid::from).collect()),
+            },
+            resource: resource_scope(policy.resource_constraint()),
+            condition: Condition::new(policy),
+        }
     }
+
+    /// What the policy looks at beyond its head.
+    pub(crate) fn needs(&self) -> Needs {
+        self.condition.as_ref().map_or_else(Needs::default, |condition| condition.needs)
+    }
+}
+
+fn principal_scope(constraint: PrincipalConstraint) -> Scope {
+    match constraint {
+        PrincipalConstraint::Any => Scope::default(),
+        PrincipalConstraint::Is(kind) => Scope { kind: Some(kind.to_string().into()), ..Scope::default() },
+        PrincipalConstraint::Eq(uid) => Scope { entity: Some(Uid::from(&uid)), exact: true, kind: None },
+        PrincipalConstraint::In(uid) => Scope { entity: Some(Uid::from(&uid)), ..Scope::default() },
+        PrincipalConstraint::IsIn(kind, uid) => {
+            Scope { kind: Some(kind.to_string().into()), entity: Some(Uid::from(&uid)), exact: false }
+        }
+    }
+}
+
+fn resource_scope(constraint: ResourceConstraint) -> Scope {
+    principal_scope(match constraint {
+        ResourceConstraint::Any => PrincipalConstraint::Any,
+        ResourceConstraint::Is(kind) => PrincipalConstraint::Is(kind),
+        ResourceConstraint::Eq(uid) => PrincipalConstraint::Eq(uid),
+        ResourceConstraint::In(uid) => PrincipalConstraint::In(uid),
+        ResourceConstraint::IsIn(kind, uid) => PrincipalConstraint::IsIn(kind, uid),
+    })
+}
+
+impl Condition {
+    fn new(policy: &Policy) -> Option<Self> {
+        // `as_ref` leads to types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
+        // evaluates, where the documented `to_pst` and `Expression::from_str` would parse each policy again.
+        let tree = policy.as_ref().non_scope_constraints()?.clone();
+        let (anchor, needs) = match Expr::try_from(tree.clone()) {
+            Ok(syntax) => (anchor(&syntax), needs(&syntax)),
+            Err(_) => (Anchor::Anywhere, Needs::ALL),
+        };
+        Some(Self { expression: Expression::from(tree), anchor, needs })
+    }
+}
+
+/// The most telling of the conjuncts that can be relied on.
+fn anchor(condition: &Expr) -> Anchor {
+    let mut conjuncts = Vec::new();
+    flatten(condition, &mut conjuncts);
+    let mut best = Anchor::Anywhere;
+    for conjunct in conjuncts {
+        let found = anchor_of(conjunct);
+        if found.worth() > best.worth() {
+            best = found;
+        }
+        // INVARIANT: Cedar evaluates from left to right. Where this conjunct would be an error, the ones after it
+        // are not looked at, so none of them may keep the policy from being evaluated: the error must be seen.
+        if can_fail(conjunct) {
+            break;
+        }
+    }
+    best
+}
+
+fn flatten<'a>(expr: &'a Expr, conjuncts: &mut Vec<&'a Expr>) {
+    match expr {
+        Expr::BinaryOp { op: BinaryOp::And, left, right } => {
+            flatten(left, conjuncts);
+            flatten(right, conjuncts);
+        }
+        _ => conjuncts.push(expr),
+    }
+}
+
+impl Anchor {
+    /// How few resources are likely to have it.
+    pub(crate) fn worth(&self) -> usize {
+        match self {
+            Self::Anywhere => 0,
+            Self::Within(_) => 1,
+            Self::Prefix(_, text) => 1 + text.len(),
+            Self::Exactly(_) => usize::MAX,
+        }
+    }
+}
+
+fn anchor_of(conjunct: &Expr) -> Anchor {
+    match conjunct {
+        Expr::BinaryOp { op: BinaryOp::Eq, left, right } => match (&**left, &**right) {
+            (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid)))
+            | (Expr::Literal(Literal::EntityUID(uid)), Expr::Var(Var::Resource)) => Anchor::Exactly(literal(uid)),
+            (attribute, Expr::Literal(Literal::String(text))) | (Expr::Literal(Literal::String(text)), attribute) => {
+                of_resource(attribute).map_or(Anchor::Anywhere, |name| Anchor::Prefix(name, text.as_str().into()))
+            }
+            _ => Anchor::Anywhere,
+        },
+        Expr::BinaryOp { op: BinaryOp::In, left, right } | Expr::Is { expr: left, in_expr: Some(right), .. } => {
+            match (&**left, &**right) {
+                (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) => Anchor::Within(literal(uid)),
+                _ => Anchor::Anywhere,
+            }
+        }
+        Expr::Like { expr, pattern } => of_resource(expr).map_or(Anchor::Anywhere, |name| {
+            let literal = pattern.iter().map_while(|element| match element {
+                PatternElem::Char(c) => Some(*c),
+                PatternElem::Wildcard => None,
+            });
+            Anchor::Prefix(name, literal.collect::<String>().into())
+        }),
+        _ => Anchor::Anywhere,
+    }
+}
+
+/// The attribute, if the expression is one of the resource.
+fn of_resource(expr: &Expr) -> Option<Box<str>> {
+    match expr {
+        Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Resource) => Some(attr.as_str().into()),
+        _ => None,
+    }
+}
+
+fn literal(uid: &pst::EntityUID) -> Uid {
+    let parts = uid.ty.0.namespace.iter().chain([&uid.ty.0.id]);
+    Uid::new(&parts.map(AsRef::as_ref).collect::<Vec<&str>>().join("::"), uid.eid.as_str())
+}
+
+/// Whether the evaluation of an expression that validates strictly can be an error. Says yes when in doubt.
+fn can_fail(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(_) | Expr::Var(_) => false,
+        // All attributes that the schema declares are required, but only the request's own entities have any.
+        Expr::GetAttr { expr, .. } => !matches!(**expr, Expr::Var(Var::Resource | Var::Context)),
+        Expr::Like { expr, .. } => can_fail(expr),
+        Expr::Is { expr, in_expr, .. } => can_fail(expr) || in_expr.as_ref().is_some_and(|expr| can_fail(expr)),
+        // The validator has read the text of it.
+        Expr::UnaryOp { op: UnaryOp::Datetime | UnaryOp::Duration, expr } => {
+            !matches!(**expr, Expr::Literal(Literal::String(_)))
+        }
+        Expr::UnaryOp { op: UnaryOp::Not | UnaryOp::IsEmpty, expr } => can_fail(expr),
+        Expr::BinaryOp { op, left, right } => {
+            let total = matches!(
+                op,
+                BinaryOp::Eq
+                    | BinaryOp::NotEq
+                    | BinaryOp::Less
+                    | BinaryOp::LessEq
+                    | BinaryOp::Greater
+                    | BinaryOp::GreaterEq
+                    | BinaryOp::And
+                    | BinaryOp::Or
+                    | BinaryOp::In
+                    | BinaryOp::Contains
+                    | BinaryOp::ContainsAll
+                    | BinaryOp::ContainsAny
+            );
+            !total || can_fail(left) || can_fail(right)
+        }
+        Expr::IfThenElse { cond, then_expr, else_expr } => can_fail(cond) || can_fail(then_expr) || can_fail(else_expr),
+        Expr::Set(members) => members.iter().any(|member| can_fail(member)),
+        _ => true,
+    }
+}
+
+/// What an expression looks at. Says everything where it meets what it does not know.
+fn needs(expr: &Expr) -> Needs {
+    let none = Needs::default();
+    match expr {
+        Expr::Literal(_) | Expr::Var(Var::Principal | Var::Action | Var::Resource) => none,
+        Expr::GetAttr { expr, attr } => match (&**expr, attr.as_str()) {
+            (Expr::Var(Var::Context), "now") => Needs { now: true, ..none },
+            (Expr::Var(Var::Context), "script" | "tags") => Needs { subject: true, ..none },
+            (Expr::Var(Var::Context), _) => Needs { facts: true, ..none },
+            (Expr::Var(Var::Resource), _) => Needs { attributes: true, ..none },
+            _ => Needs::ALL,
+        },
+        Expr::Like { expr, .. } | Expr::UnaryOp { expr, .. } => needs(expr),
+        Expr::Is { expr, in_expr, .. } => match in_expr {
+            Some(above) => needs(expr).union(needs_in(expr, above)),
+            None => needs(expr),
+        },
+        Expr::BinaryOp { op: BinaryOp::In, left, right } => needs(left).union(needs_in(left, right)),
+        Expr::BinaryOp { op: BinaryOp::GetTag | BinaryOp::HasTag, .. } => Needs::ALL,
+        Expr::BinaryOp { left, right, .. } => needs(left).union(needs(right)),
+        Expr::IfThenElse { cond, then_expr, else_expr } => needs(cond).union(needs(then_expr)).union(needs(else_expr)),
+        Expr::Set(members) => members.iter().fold(none, |sum, member| sum.union(needs(member))),
+        Expr::Record(fields) => fields.values().fold(none, |sum, field| sum.union(needs(field))),
+        _ => Needs::ALL,
+    }
+}
+
+fn needs_in(below: &Expr, above: &Expr) -> Needs {
+    let strangers = !matches!(below, Expr::Var(_));
+    needs(above).union(Needs { parents: true, strangers, ..Needs::default() })
 }

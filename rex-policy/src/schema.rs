@@ -65,7 +65,11 @@ pub(crate) fn cedar(actions: &'static [&'static ActionSpec]) -> String {
             write_resource(&mut out, resource);
         }
         for class in &space.classes {
-            comment(&mut out, "  ", "A class that an owner puts resources in, by the entities file. A class can be in another.");
+            comment(
+                &mut out,
+                "  ",
+                "A class that an owner puts resources in, by the entities file. A class can be in another.",
+            );
             line(&mut out, format_args!("  entity {class} in [{class}];\n"));
         }
         for group in &space.groups {

@@ -35,9 +35,10 @@ pub(crate) fn canonical(
             continue;
         }
         if part == ".." {
-            // The kernel does not leave what it could not enter.
+            // The kernel does not leave what it could not enter. Wrapped, so that it is not taken for the system's word
+            // that the name itself is free.
             if let Some(error) = gone {
-                return Err(error.into());
+                return Err(io::Error::new(error.kind(), error).into());
             }
             found = found.parent().unwrap_or(found);
             continue;
@@ -77,4 +78,47 @@ pub(crate) fn too_many_links() -> OsError {
 
 fn too_long(_: PathError) -> OsError {
     io::Error::new(io::ErrorKind::InvalidFilename, "it crosses a symbolic link to a name that is too long").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINKS: &[(&str, &str)] = &[
+        ("/a", "b/c"),
+        ("/b/up", ".."),
+        ("/loop", "loop"),
+        ("/w/abs", "/b//./up"),
+        ("/lost", "gone/../x"),
+        ("/top", "../.."),
+    ];
+
+    fn follow(path: &str, last: Last) -> Result<String, String> {
+        let read_link = |path: &AbsPath| match LINKS.iter().find(|(name, _)| *name == path.as_str()) {
+            Some((_, target)) => Ok(Some(target.as_bytes().to_vec())),
+            None if path.as_str().starts_with("/gone") => Err(io::ErrorKind::NotFound.into()),
+            None => Ok(None),
+        };
+        let path = AbsPath::parse(path).unwrap();
+        canonical(&path, last, read_link).map(|found| found.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn links_are_followed_component_by_component() {
+        for (path, found) in [
+            ("/a", "/b/c"),
+            ("/a/d", "/b/c/d"),
+            ("/b/up", "/"),
+            ("/b/up/a/x", "/b/c/x"),
+            ("/w/abs", "/"),
+            ("/w/abs/b/up/w/plain", "/w/plain"),
+            ("/top", "/"),
+            ("/gone/x", "/gone/x"),
+        ] {
+            assert_eq!(follow(path, Last::Cross).as_deref(), Ok(found), "{path}");
+        }
+        assert_eq!(follow("/b/up/a", Last::Keep).as_deref(), Ok("/a"));
+        assert!(follow("/loop/x", Last::Cross).unwrap_err().contains("circle"));
+        assert_eq!(follow("/lost", Last::Cross).unwrap_err(), "entity not found");
+    }
 }

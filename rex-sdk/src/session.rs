@@ -116,6 +116,28 @@ impl<'r> Session<'r> {
     }
 }
 
+impl<'r> Session<'r> {
+    /// What is read from here counts as written.
+    pub fn written<R: Read>(&self, contents: R) -> Written<'r, R> {
+        Written { contents, run: self.run }
+    }
+}
+
+/// Bytes on their way to a file, counted as they go.
+#[derive(Debug)]
+pub struct Written<'r, R> {
+    contents: R,
+    run: &'r Run,
+}
+
+impl<R: Read> Read for Written<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.contents.read(buffer)?;
+        self.run.budget().count_written(count as u64).map_err(io::Error::other)?;
+        Ok(count)
+    }
+}
+
 /// A resource that may turn out to be another name for something else.
 pub trait Redirected: Resource + Clone {
     /// The other name, if that is what the error is about.

@@ -88,7 +88,8 @@ fn targets(manifest: &str) -> Vec<String> {
 mod tests {
     #[test]
     fn targets_are_read_from_the_manifest() {
-        let manifest = "[package]\nname = \"fuzz\"\n[[bin]]\nname = \"paths\"\npath = \"x\"\n\n[[bin]]\nname = \"ops\"\n";
+        let manifest =
+            "[package]\nname = \"fuzz\"\n[[bin]]\nname = \"paths\"\npath = \"x\"\n\n[[bin]]\nname = \"ops\"\n";
         assert_eq!(super::targets(manifest), ["paths", "ops"]);
     }
 }

@@ -130,7 +130,8 @@ mod tests {
     fn the_lines_of_both_runners_are_understood() {
         let libtest = libtest("test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out");
         assert_eq!(libtest, Some(Count { passed: 12, failed: 3, ignored: 1 }));
-        let nextest = nextest("     Summary [   1.012s] 8 tests run: 5 passed (1 slow), 2 failed, 1 timed out, 4 skipped");
+        let nextest =
+            nextest("     Summary [   1.012s] 8 tests run: 5 passed (1 slow), 2 failed, 1 timed out, 4 skipped");
         assert_eq!(nextest, Some(Count { passed: 5, failed: 3, ignored: 4 }));
         assert_eq!(super::libtest("running 3 tests"), None);
     }

@@ -2,10 +2,11 @@
 //!
 //! The engine of the `regex` crate never backtracks, but its time is the number of states times the length of the text,
 //! and for all matches of some patterns the square of that length: minutes for a text of a megabyte. It cannot be
-//! interrupted. So it is asked alone only where the product is small; otherwise its lazy automaton searches, which
-//! says how far it went, and the sum over a call is limited.
+//! interrupted. So it is asked alone only where that is little; otherwise its lazy automaton searches, which passes a
+//! byte in constant time or gives up, and between two matches the clock is looked at.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use regex_automata::hybrid::{self, dfa};
 use regex_automata::nfa::thompson;
@@ -24,37 +25,50 @@ const SLOTS: usize = 1 << 17;
 const DFA_BYTES: usize = 1 << 20;
 /// Patterns that are kept compiled.
 const CACHED: usize = 32;
-/// Work up to which the engine is left alone: states times the square of the text's length.
+/// Work of all matches together up to which the engine is left alone: states times the square of the text's length.
 const SMALL_WORK: u64 = 1 << 26;
-/// Work of one call: bytes passed by the lazy automaton, and bytes times states where the engine had to do without.
+/// Work of one match up to which the engine is asked where the lazy automaton gave up: states times the text's length.
 /// A second or two.
 const WORK: u64 = 1 << 29;
+/// Time after which one call finds no further match.
+const TIME: Duration = Duration::from_secs(3);
 
 /// A compiled pattern.
 pub(super) struct Pattern {
     source: String,
     pub(super) engine: meta::Regex,
     nfa: thompson::NFA,
+    states: usize,
     lazy: OnceLock<Option<hybrid::regex::Regex>>,
 }
 
 impl Pattern {
     /// The pattern, from the cache if it was used lately.
     pub(super) fn new(source: &str) -> Fallible<Arc<Self>> {
-        static CACHE: Mutex<Vec<Arc<Pattern>>> = Mutex::new(Vec::new());
-        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = cache.iter().position(|pattern| pattern.source == source) {
-            // The one used last stands last.
-            cache.get_mut(at..).unwrap_or_default().rotate_left(1);
-            return cache.last().cloned().ok_or_else(too_complex);
+        // INVARIANT: nothing is allocated while the lock is held: the allocator can park the thread of a run that is
+        // over its limit, and the lock with it.
+        static CACHE: Mutex<[Option<Arc<Pattern>>; CACHED]> = Mutex::new([const { None }; CACHED]);
+        let cache = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut cache = cache();
+            let is_it = |slot: &Option<Arc<Self>>| slot.as_ref().is_some_and(|pattern| pattern.source == source);
+            if let Some(used) = cache.iter().position(is_it).and_then(|at| cache.get_mut(..=at)) {
+                // The one used last stands first.
+                used.rotate_right(1);
+                if let Some(Some(pattern)) = used.first() {
+                    return Ok(Arc::clone(pattern));
+                }
+            }
         }
-        drop(cache);
         let pattern = Arc::new(Self::compile(source)?);
-        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHED {
-            cache.remove(0);
+        let mut last = Some(Arc::clone(&pattern));
+        {
+            let mut cache = cache();
+            cache.rotate_right(1);
+            if let Some(first) = cache.first_mut() {
+                std::mem::swap(first, &mut last);
+            }
         }
-        cache.push(Arc::clone(&pattern));
         Ok(pattern)
     }
 
@@ -80,33 +94,42 @@ impl Pattern {
             .onepass_size_limit(Some(NFA_BYTES / 4))
             .hybrid_cache_capacity(DFA_BYTES / 2);
         let engine = meta::Builder::new().configure(config).build(source).map_err(|_| too_complex())?;
-        if nfa.states().len().saturating_mul(2 * engine.captures_len()) > SLOTS {
+        // The automaton here has no groups; with them it has two states more for each.
+        let slots = 2 * engine.captures_len();
+        let states = nfa.states().len() + slots;
+        if states.saturating_mul(slots) > SLOTS {
             return Err(too_complex());
         }
-        Ok(Self { source: source.to_owned(), engine, nfa, lazy: OnceLock::new() })
+        Ok(Self { source: source.to_owned(), engine, nfa, states, lazy: OnceLock::new() })
     }
 
     /// The lazy automaton, if the pattern has one.
     fn lazy(&self) -> Option<&hybrid::regex::Regex> {
-        let build = || {
-            let config = dfa::Config::new()
-                .unicode_word_boundary(true)
-                .cache_capacity(DFA_BYTES)
-                .skip_cache_capacity_check(true)
-                .minimum_cache_clear_count(Some(3));
-            let forward = dfa::Builder::new().configure(config.clone()).build_from_nfa(self.nfa.clone()).ok()?;
-            let reverse = dfa::Builder::new()
-                .configure(config.match_kind(MatchKind::All))
-                .thompson(thompson_config(true))
-                .build(&self.source)
-                .ok()?;
-            Some(hybrid::regex::Builder::new().build_from_dfas(forward, reverse))
-        };
-        self.lazy.get_or_init(build).as_ref()
+        if self.lazy.get().is_none() {
+            // Built outside of the lock, for the reason above.
+            let _ = self.lazy.set(self.build_lazy());
+        }
+        self.lazy.get()?.as_ref()
     }
 
-    fn states(&self) -> u64 {
-        self.nfa.states().len() as u64
+    fn build_lazy(&self) -> Option<hybrid::regex::Regex> {
+        let config = dfa::Config::new()
+            .unicode_word_boundary(true)
+            .cache_capacity(DFA_BYTES)
+            .skip_cache_capacity_check(true)
+            .minimum_cache_clear_count(Some(3));
+        let forward = dfa::Builder::new().configure(config.clone()).build_from_nfa(self.nfa.clone()).ok()?;
+        let reverse = dfa::Builder::new()
+            .configure(config.match_kind(MatchKind::All))
+            .thompson(thompson_config(true))
+            .build(&self.source)
+            .ok()?;
+        Some(hybrid::regex::Builder::new().build_from_dfas(forward, reverse))
+    }
+
+    /// What the engine may do on a text of this length, for one match.
+    fn work(&self, length: usize) -> u64 {
+        (length as u64).saturating_mul(self.states as u64)
     }
 }
 
@@ -136,22 +159,16 @@ pub(super) struct Matches<'a> {
 
 impl<'a> Matches<'a> {
     pub(super) fn new(pattern: &'a Pattern, text: &'a str) -> Self {
-        let length = text.len() as u64;
-        let is_small = length.saturating_mul(length).saturating_mul(pattern.states()) <= SMALL_WORK;
+        let is_small = pattern.work(text.len()).saturating_mul(text.len() as u64) <= SMALL_WORK;
         let lazy = if is_small { None } else { pattern.lazy().map(|lazy| (lazy, lazy.create_cache())) };
-        let search = Search { pattern, is_small, lazy, left: WORK };
+        let search = Search { pattern, is_small, lazy, start: Instant::now() };
         Self { pattern, searcher: Searcher::new(Input::new(text)), search }
     }
 
     /// The next match.
     pub(super) fn next(&mut self) -> Fallible<Option<Match>> {
         let search = &mut self.search;
-        self.searcher.try_advance(|input| search.find(input)).map_err(|_| {
-            exceeded(
-                "the pattern takes too long on a text of this length",
-                "search line by line, or write a simpler pattern; for \\b in a text that is not ASCII, (?-u:\\b)",
-            )
-        })
+        self.searcher.try_advance(|input| search.find(input)).map_err(|_| too_slow())
     }
 
     /// The groups of a match that [`next`](Self::next) returned.
@@ -159,55 +176,49 @@ impl<'a> Matches<'a> {
         let text = self.searcher.input().haystack();
         // INVARIANT: anchored at its start, and with the same text around it, the same match is found again.
         let input = Input::new(text).range(found.range()).anchored(Anchored::Yes);
-        self.search.charge(&input).map_err(|_| too_complex())?;
+        self.search.check(&input).map_err(|_| too_slow())?;
         self.pattern.engine.search_captures(&input, groups);
         Ok(())
     }
 }
 
-/// One search after the other, within the work of a call.
+fn too_slow() -> Box<rhai::EvalAltResult> {
+    exceeded(
+        "the pattern takes too long on a text of this length",
+        "search line by line, or write a simpler pattern; for \\b in a text that is not ASCII, (?-u:\\b)",
+    )
+}
+
+/// One search after the other, within the time of a call.
 struct Search<'a> {
     pattern: &'a Pattern,
     is_small: bool,
     lazy: Option<(&'a hybrid::regex::Regex, hybrid::regex::Cache)>,
-    left: u64,
+    start: Instant,
 }
 
 impl Search<'_> {
     fn find(&mut self, input: &Input<'_>) -> Result<Option<Match>, MatchError> {
         if let Some((lazy, cache)) = &mut self.lazy {
-            let before = progress(cache);
-            let result = lazy.try_search(cache, input);
-            let after = progress(cache);
-            // An automaton that started anew in between, at most a few times, forgot how far it went.
-            let passed = if before.0 == after.0 { after.1.abs_diff(before.1) } else { input.get_span().len() };
-            self.take(passed as u64, input)?;
-            if let Ok(found) = result {
-                return Ok(found);
+            if self.start.elapsed() > TIME {
+                return Err(MatchError::gave_up(input.start()));
+            }
+            match lazy.try_search(cache, input) {
+                Ok(found) => return Ok(found),
+                Err(_) => self.lazy = None,
             }
         }
-        self.charge(input)?;
+        self.check(input)?;
         Ok(self.pattern.engine.search(input))
     }
 
-    /// Counts what the engine may do on an input.
-    fn charge(&mut self, input: &Input<'_>) -> Result<(), MatchError> {
-        if self.is_small {
+    /// Whether the engine may be asked.
+    fn check(&self, input: &Input<'_>) -> Result<(), MatchError> {
+        if self.is_small || (self.pattern.work(input.get_span().len()) <= WORK && self.start.elapsed() <= TIME) {
             return Ok(());
         }
-        self.take((input.get_span().len() as u64).saturating_mul(self.pattern.states()), input)
+        Err(MatchError::gave_up(input.start()))
     }
-
-    fn take(&mut self, work: u64, input: &Input<'_>) -> Result<(), MatchError> {
-        self.left = self.left.checked_sub(work).ok_or_else(|| MatchError::gave_up(input.start()))?;
-        Ok(())
-    }
-}
-
-/// How often the two automata started anew, and how far they went since.
-fn progress(cache: &mut hybrid::regex::Cache) -> (usize, usize) {
-    let (forward, reverse) = cache.as_parts();
-    (forward.clear_count() + reverse.clear_count(), forward.search_total_len() + reverse.search_total_len())
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{Array, Dynamic, Identifier, Map};
+use rhai::{Array, Dynamic, Map};
 
-use super::{Budget, Fallible, fail, fail_with, int, json, printable, quote};
+use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, printable, quote};
 
 functions! { "table";
     /// A list of maps as aligned text, with a line of column names first: all keys, in the order of the alphabet.
@@ -30,7 +30,7 @@ struct Column {
 }
 
 fn format(rows: &Array, columns: Option<&Array>) -> Fallible<String> {
-    let budget = Budget::new();
+    let budget = Budget::new(TEXT_BYTES);
     let names = match columns {
         Some(columns) => columns.iter().map(|name| text_of(name, "a column's name")).collect::<Fallible<Vec<_>>>()?,
         None => keys(rows)?,
@@ -68,15 +68,15 @@ fn format(rows: &Array, columns: Option<&Array>) -> Fallible<String> {
 
 /// All keys of all rows.
 fn keys(rows: &Array) -> Fallible<Vec<String>> {
-    let mut keys = BTreeSet::<Identifier>::new();
+    let mut keys = BTreeSet::<String>::new();
     for row in rows {
         for key in row.as_map_ref().map_err(|_| not_a_map())?.keys() {
-            if !keys.contains(key) {
-                keys.insert(key.clone());
+            if !keys.contains(key.as_str()) {
+                keys.insert(key.to_string());
             }
         }
     }
-    Ok(keys.into_iter().map(Into::into).collect())
+    Ok(keys.into_iter().collect())
 }
 
 fn column(rows: &Array, name: &str, budget: &Budget) -> Fallible<Column> {
@@ -138,7 +138,7 @@ fn parse(text: &str, separator: Option<&str>) -> Fallible<Array> {
     if separator == Some("") {
         return Err(fail("the separator is empty"));
     }
-    let budget = Budget::new();
+    let budget = Budget::new(VALUE_BYTES);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.next() else { return Ok(Array::new()) };
     let names = fields(header, separator, usize::MAX);
@@ -175,7 +175,7 @@ fn fields<'a>(line: &'a str, separator: Option<&str>, most: usize) -> Vec<&'a st
 
 fn count_by(values: &mut Array) -> Fallible<Map> {
     const ENTRY_BYTES: usize = 128;
-    let budget = Budget::new();
+    let budget = Budget::new(VALUE_BYTES);
     let mut counts = Map::new();
     for value in values.iter() {
         let key = text_of(value, "a value to count")?;
@@ -194,11 +194,11 @@ fn count_by(values: &mut Array) -> Fallible<Map> {
 fn top(counts: &mut Map, n: i64) -> Fallible<Array> {
     const MAP_BYTES: usize = 640;
     let Ok(wanted) = usize::try_from(n) else { return Err(fail(format!("`{n}` is not a number of entries"))) };
-    let budget = Budget::new();
+    let budget = Budget::new(VALUE_BYTES);
     let mut entries = counts
         .iter()
         .map(|(key, count)| match count.as_int() {
-            Ok(count) => Ok((count, key)),
+            Ok(count) => Ok((count, key.as_str())),
             Err(_) => Err(fail(format!("the count of {} is not an integer", quote(key)))),
         })
         .collect::<Fallible<Vec<_>>>()?;
@@ -206,8 +206,8 @@ fn top(counts: &mut Map, n: i64) -> Fallible<Array> {
     entries.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     entries.truncate(wanted);
     budget.take(entries.len().saturating_mul(MAP_BYTES))?;
-    let row = |(count, key): (i64, &Identifier)| -> Dynamic {
-        Map::from([("key".into(), key.as_str().into()), ("count".into(), count.into())]).into()
+    let row = |(count, key): (i64, &str)| -> Dynamic {
+        Map::from([("key".into(), key.into()), ("count".into(), count.into())]).into()
     };
     Ok(entries.into_iter().map(row).collect())
 }
@@ -216,7 +216,7 @@ fn top(counts: &mut Map, n: i64) -> Fallible<Array> {
 mod tests {
     use super::super::tests::{check, check_fails, run, run_with, thrown};
 
-    const LIMIT: &str = "LIMIT_EXCEEDED_EXCEPTION: the result would be larger than 67108864 bytes";
+    const LIMIT: &str = "LIMIT_EXCEEDED_EXCEPTION: the result would take more than 67108864 bytes";
 
     #[test]
     fn formats() {
@@ -248,7 +248,8 @@ mod tests {
         assert_eq!(thrown(run_with(&megabyte, wide)), LIMIT);
         let sparse = "let a = []; for i in 0..5000 { let m = #{}; m[`k${i}`] = 1; a.push(m); } table::format(a)";
         assert_eq!(thrown(run(sparse)), LIMIT);
-        assert_eq!(thrown(run_with(&format!("h\n{}", "x\n".repeat(200_000)), "table::parse(text)")), LIMIT);
+        let long = format!("h\n{}", "x\n".repeat(250_000));
+        assert_eq!(thrown(run_with(&long, "table::parse(text)")), LIMIT.replace("67108864", "134217728"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
                 let Some((parent, name)) = open_parent(path, Last::Cross)? else {
                     return Err(OsError::WrongKind(EntryKind::Directory));
                 };
-                // INVARIANT: O_EXCL, so that a dangling link in its place is never created through.
+                // O_EXCL on top of refusing links: what appears here meanwhile is looked at first, not opened.
                 match resolve::open_entry(&parent, name, FLAGS | WARY | OFlag::O_CREAT | OFlag::O_EXCL, NEW_FILE) {
                     Ok(file) => File::from(file),
                     Err(Errno::EEXIST) => continue,

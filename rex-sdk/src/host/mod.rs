@@ -1,7 +1,7 @@
 //! The real operating system: Linux 5.6 or later. The only place with system calls.
 //!
 //! How names are held to what was checked: every name is opened with `openat2`, which refuses to cross a symbolic link
-//! anywhere in it. Where it would, [`resolve`] finds the canonical name, [`OsError::Crossed`] hands that out, and the
+//! anywhere in it. Where it would, `resolve` finds the canonical name, [`OsError::Crossed`] hands that out, and the
 //! caller asks for it and comes back with it. What creates, renames or removes opens the parent directory so, and acts
 //! on the last component of that descriptor.
 #![expect(clippy::disallowed_types, reason = "this is where everything else is sent to")]
@@ -25,7 +25,6 @@ use crate::os::{DirEntry, Files, Metadata, OsError, Source, Taken, WriteOptions}
 
 /// What an operator decides about the real operating system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct HostOptions {
     /// Refuse to read, write, append to or rename a file that has more than one name. A policy speaks of names: who can
     /// make a hard link can give a file a name that is permitted.

@@ -123,6 +123,11 @@ impl Source for HostSource {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        // Beyond what the system can count lies nothing.
+        let last = offset.saturating_add(buffer.len() as u64);
+        if i64::try_from(last).is_err() {
+            return Ok(0);
+        }
         again(|| self.file.read_at(buffer, offset))
     }
 }

@@ -6,7 +6,6 @@ use rex_core::{Budget, Grant};
 use super::HostOs;
 use crate::os::{OsError, Services, UnitStatus};
 
-
 fn none<T>() -> Result<T, OsError> {
     Err(OsError::Unavailable("there is no service manager".to_owned()))
 }

@@ -1,5 +1,6 @@
 //! Files in memory.
 
+use std::collections::btree_map::Entry;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,7 +73,11 @@ impl Files for MemOs {
         match tree.find(path, Last::Cross) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 let file = tree.node(Body::File(Arc::new(bytes.to_vec())));
-                tree.parent(path, Last::Cross)?.insert(path.name().into(), file);
+                match tree.parent(path, Last::Cross)?.entry(path.name().into()) {
+                    Entry::Vacant(free) => free.insert(file),
+                    // A link that leads through what does not exist.
+                    Entry::Occupied(_) => return Err(error.into()),
+                };
                 Ok(())
             }
             Err(error) => Err(error),

@@ -130,9 +130,8 @@ impl MemOs {
     /// If there is no such thing.
     #[must_use]
     pub fn modified(self, path: &str, time: Timestamp) -> Self {
-        let known = AbsPath::parse(path)
-            .ok()
-            .and_then(|path| self.tree().get_mut(&path).ok().map(|node| node.modified = time));
+        let known =
+            AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(|node| node.modified = time));
         assert!(known.is_some(), "there is no `{path}`");
         self
     }

@@ -1,4 +1,5 @@
 //! Integration tests of rex-sdk.
 
-#[cfg(all(test, feature = "host"))]
+#[cfg(test)]
+#[cfg(feature = "host")]
 mod files;

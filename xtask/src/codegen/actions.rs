@@ -24,7 +24,9 @@ what the action adds.
 pub(super) fn document(actions: &[&'static ActionSpec]) -> String {
     let mut text = format!("{HEAD}{INTRODUCTION}");
     for space in namespaces(actions, |action| action.namespace) {
-        text.push_str(&format!("\n## `{space}`\n\n| action | on | group | context | meaning |\n|---|---|---|---|---|\n"));
+        text.push_str(&format!(
+            "\n## `{space}`\n\n| action | on | group | context | meaning |\n|---|---|---|---|---|\n"
+        ));
         for action in actions.iter().filter(|action| action.namespace == space) {
             text.push_str(&row(action));
         }

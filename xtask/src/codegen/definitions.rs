@@ -1,8 +1,9 @@
 //! `docs/definitions/*.d.rhai`: what editors with Rhai's language server complete and explain.
 
+use rex_sdk::docs::call;
 use rex_sdk::{Kind, OpSpec, Operation};
 
-use super::{namespaces, operations};
+use super::namespaces;
 
 /// One file for each namespace, and one for the plain names.
 pub(super) fn files(operations: &[&'static dyn Operation]) -> Vec<(&'static str, String)> {
@@ -43,7 +44,7 @@ fn function(spec: &OpSpec, name: &str, params: &[String]) -> String {
         lines.push(format!("- `{}`: {}", param.name, param.doc.replace('\n', " ")));
     }
     lines.push(format!("- returns {}", spec.returns.doc.replace('\n', " ")));
-    lines.extend([String::new(), "```rhai".to_owned(), operations::call(spec), "```".to_owned()]);
+    lines.extend([String::new(), "```rhai".to_owned(), call(spec), "```".to_owned()]);
     let doc: String = lines.iter().map(|line| format!("/// {line}").trim_end().to_owned() + "\n").collect();
     format!("\n{doc}fn {name}({}) -> {};\n", params.join(", "), returned(spec.returns.kind))
 }

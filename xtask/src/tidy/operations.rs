@@ -1,8 +1,8 @@
 //! Operations that are not listed, and ids that are written twice.
 
+use super::Findings;
 use super::sources::{before_tests, is_test};
-use super::{Findings, rust_files};
-use crate::{Stop, read, root};
+use crate::{Stop, read};
 
 const LIST: &str = "rex-sdk/src/ops/mod.rs";
 const FOLDER: &str = "rex-sdk/src/ops/";
@@ -82,6 +82,6 @@ mod tests {
 
     #[test]
     fn the_tree_is_found() {
-        assert!(rust_files(&root()).iter().any(|name| name == ACTIONS));
+        assert!(super::super::rust_files(&crate::root()).iter().any(|name| name == ACTIONS));
     }
 }

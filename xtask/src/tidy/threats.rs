@@ -9,6 +9,8 @@ pub(super) const TABLE: &str = "docs/threat-model.md";
 pub(super) const ROWS: usize = 33;
 /// What stands in place of a test where nothing that exists can be attacked so.
 const NOT_YET: &str = "none: no operation reaches this yet";
+/// The rows that may say so: programs, the network, redaction, kernel features that are not used.
+const NOT_YET_ROWS: &[usize] = &[18, 19, 20, 21, 22, 23, 24, 25, 28, 33];
 
 pub(super) fn check(text: &str, findings: &mut Findings) {
     check_with(text, &|file| read(file).ok(), findings);
@@ -22,7 +24,7 @@ fn check_with(text: &str, read: &dyn Fn(&str) -> Option<String>, findings: &mut 
         let Ok(number) = number.parse::<usize>() else { continue };
         seen.push(number);
         let names: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
-        if names.is_empty() && *tests != NOT_YET {
+        if names.is_empty() && !(*tests == NOT_YET && NOT_YET_ROWS.contains(&number)) {
             findings.error(format!("{TABLE}: row {number} names no test"));
         }
         for name in names {
@@ -54,13 +56,20 @@ mod tests {
         for row in 5..=ROWS {
             table.push_str(&format!("| {row} | x | y | `a/race.rs::swapped` |\n"));
         }
-        table.push_str("| 1 | x | y | `a/race.rs::gone` |\n| 2 | x | y | |\n| 3 | x | y | none: no operation reaches this yet |\n");
+        table.push_str(
+            "| 1 | x | y | `a/race.rs::gone` |\n| 2 | x | y | |\n| 3 | x | y | none: no operation reaches this yet |\n",
+        );
         let mut findings = Findings::default();
         check_with(&table, &read, &mut findings);
         let errors: Vec<_> = findings.errors.iter().map(|error| error.trim_start_matches(TABLE)).collect();
         assert_eq!(
             errors,
-            [": row 1: `a/race.rs::gone`: the file has no such test", ": row 2 names no test", ": there is no row 4"]
+            [
+                ": row 1: `a/race.rs::gone`: the file has no such test",
+                ": row 2 names no test",
+                ": row 3 names no test",
+                ": there is no row 4"
+            ]
         );
     }
 }

@@ -145,7 +145,9 @@ fn check(things: &[(String, Thing)], acts: &[Act]) {
     while let Some(name) = todo.pop() {
         let list = Act::List(name.clone());
         assert_eq!(perform(&memory, &list), perform(&disk.world, &list), "{name}");
-        for entry in disk.list(&name).unwrap() {
+        let entries = disk.list(&name).unwrap();
+        disk.asked();
+        for entry in entries {
             let below = format!("{name}/{}", String::from_utf8(entry.name).unwrap());
             for look in [Act::Stat(below.clone()), Act::Read(below.clone())] {
                 assert_eq!(perform(&memory, &look), perform(&disk.world, &look), "{look:?}");

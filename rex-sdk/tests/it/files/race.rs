@@ -10,12 +10,15 @@ use super::*;
 const PUBLIC: &str = "public";
 const SECRET: &str = "the secret";
 
-/// Permitted is what lies in `open`, and nothing else. There, `d` is by turns a directory and a link to `closed`, `f` a
-/// file and a link to the secret.
+/// Permitted is what lies in `open`, and nothing else. There, `d` is by turns a directory and a link to `closed`, `e` a
+/// directory and another one in which the same name is a link to the secret, and `f` a file and such a link.
+///
+/// Two directories of which one lies in `closed` are no such case: who exchanges those gives its files names in `open`.
 fn world() -> Disk {
     let disk = Disk::ruled(|_, path| path.starts_with("open/"));
     disk.put("open/d/f", PUBLIC).put("open/f", PUBLIC).put("closed/f", SECRET);
     disk.link("open/d2", "../closed").link("open/f2", "../closed/f");
+    disk.put("open/e/f", PUBLIC).link("open/e2/f", "../../closed/f");
     // Names that lead through what flips.
     disk.link("open/to_file", "d/f")
         .link("open/to_directory", "d")
@@ -32,7 +35,7 @@ fn while_flipping(disk: &Disk, work: impl FnOnce(&AtomicU64)) -> u64 {
         }
     }
     let (stop, flips) = (AtomicBool::new(false), AtomicU64::new(0));
-    let names = ["open/d", "open/d2", "open/f", "open/f2"].map(|name| disk.at(name));
+    let names = ["open/d", "open/d2", "open/e", "open/e2", "open/f", "open/f2"].map(|name| disk.at(name));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Relaxed) {
@@ -73,7 +76,7 @@ fn outcome<T>(disk: &Disk, name: &str, result: Result<T, Error>, is_public: impl
 fn no_read_outside_while_links_flip() {
     const OPENS: u64 = 200_000;
     let disk = world();
-    let names = ["open/d/f", "open/f", "open/to_file", "open/to_directory/f", "open/absolute"];
+    let names = ["open/d/f", "open/e/f", "open/f", "open/to_file", "open/to_directory/f", "open/absolute"];
     let (mut seen, mut opens) = (BTreeMap::<_, u64>::new(), 0);
     let flips = while_flipping(&disk, |flips| {
         // Until there was enough of everything: a busy machine may let one thread wait.
@@ -104,6 +107,7 @@ fn no_change_outside_while_links_flip() {
                 ("open/d/new", disk.remove("open/d/new")),
                 ("open/d/sub", disk.create_dir("open/d/sub")),
                 ("open/d/sub", disk.remove_dir("open/d/sub")),
+                ("open/e/f", disk.append("open/e/f", b"x")),
                 ("open/f", disk.append("open/f", b"x")),
                 ("open/to_file", disk.append("open/to_file", b"x")),
             ] {
@@ -115,8 +119,7 @@ fn no_change_outside_while_links_flip() {
             }
             if rounds % 20 == 0 {
                 // These wait for the disk.
-                disk.write("open/d/f", PUBLIC.as_bytes()).map_or((), drop);
-                disk.write("open/f", PUBLIC.as_bytes()).map_or((), drop);
+                disk.write("open/d/f", PUBLIC.as_bytes()).unwrap_or(0);
                 disk.put("open/mine", "x");
                 disk.rename("open/mine", "open/d/mine", options).unwrap_or(());
                 disk.rename("open/d/f", "open/g", options)

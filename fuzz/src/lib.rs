@@ -1,0 +1,147 @@
+//! What the fuzz targets check. The targets themselves are one line each.
+
+use std::sync::{Arc, LazyLock};
+
+use arbitrary::{Result, Unstructured};
+use rex_core::{AbsPath, Authorize, Code, Decision, Limits, MemoryJournal, Principal, Request, Run, Subject, Value};
+use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_sdk::{Kind, MemOs, OPS, Operation, Session};
+
+/// A path has one spelling, with nothing left in it that another spelling could hide behind.
+pub fn paths(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (base, text) = text.split_once('\n').unwrap_or(("/", text));
+    let Ok(base) = AbsPath::parse(base) else { return };
+    let Ok(path) = base.resolve(text) else { return };
+    assert_eq!(AbsPath::parse(path.as_str()).as_ref(), Ok(&path), "parsing it again changes it");
+    assert_eq!(base.resolve(path.as_str()).as_ref(), Ok(&path), "the base changes an absolute path");
+    assert!(path.components().all(|part| !matches!(part, "" | "." | "..") && !part.contains(['/', '\0'])));
+    assert!(path.is_root() || !path.as_str().ends_with('/'));
+    assert_eq!(path.components().count(), path.parents().count());
+    if let Some(parent) = path.parent() {
+        assert_eq!(parent.join(path.name()).as_ref(), Ok(&path), "parent and name do not make it up");
+        assert!(path.is_in(&parent) && !parent.is_in(&path));
+    }
+}
+
+/// Any text is compiled or refused.
+pub fn policy_compile(data: &[u8]) {
+    static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::rex);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    // A NUL ends the policy and starts the entities.
+    let (policy, entities) = text.split_once('\0').map_or((text, None), |(policy, rest)| (policy, Some(rest)));
+    let entities = entities.map(|text| Source::new("entities.json", text));
+    let limits = PolicyLimits::default();
+    if let Err(rejected) = Policy::compile(&VOCABULARY, &[Source::new("a.cedar", policy)], entities.as_ref(), &limits) {
+        assert!(!rejected.findings().is_empty(), "refused without a word");
+    }
+}
+
+/// Some calls of operations with any arguments, first permitted, then denied.
+pub fn ops(data: &[u8]) {
+    for permitted in [true, false] {
+        // The input says everything there is to say; where it is too short, what was called so far is enough.
+        let _ = calls(&mut Unstructured::new(data), permitted);
+    }
+}
+
+struct Constant(bool);
+
+impl Authorize for Constant {
+    fn decide(&self, _: &Request<'_>) -> Decision {
+        if self.0 { Decision::allow(&["all"]) } else { Decision::deny(None) }
+    }
+}
+
+fn calls(input: &mut Unstructured<'_>, permitted: bool) -> Result<()> {
+    let limits = Limits { file_bytes: 1 << 16, entries: 64, wall_ms: 10_000, ..Limits::default() };
+    let subject = Subject::new(Principal::agent("fuzz"));
+    let journal = Arc::new(MemoryJournal::new(0));
+    let run = Run::new("fuzz", subject, Arc::new(Constant(permitted)), journal, limits);
+    let (os, base) = (MemOs::example(), AbsPath::root());
+    let session = Session::new(&run, &os, &base);
+    for _ in 0..8 {
+        let operation = *input.choose(OPS)?;
+        let args = args(input, operation)?;
+        let shown = format!("{} {args:?}", operation.spec().name);
+        let result = session.invoke(operation, args, None);
+        let code = result.as_ref().err().map(|error| error.code);
+        assert_ne!(code, Some(Code::Internal), "{shown}: {result:?}");
+        if !permitted && !operation.spec().needs.is_empty() {
+            assert!(
+                matches!(code, Some(Code::AccessDenied | Code::Validation | Code::LimitExceeded)),
+                "{shown}: {result:?}"
+            );
+            assert_eq!(os.calls(), 0, "{shown}: a denied call reached the system");
+        }
+    }
+    Ok(())
+}
+
+/// Arguments that are mostly of the declared kinds, so that they get past the first check.
+fn args(input: &mut Unstructured<'_>, operation: &dyn Operation) -> Result<Vec<Value>> {
+    let spec = operation.spec();
+    if input.ratio(1, 8)? {
+        return (0..input.int_in_range(0..=4)?).map(|_| value(input, 2)).collect();
+    }
+    let mut args = spec.required().map(|param| of(input, param.kind)).collect::<Result<Vec<_>>>()?;
+    let mut options = std::collections::BTreeMap::new();
+    for param in spec.options() {
+        if input.ratio(1, 3)? {
+            options.insert(param.name.to_owned(), of(input, param.kind)?);
+        }
+    }
+    if !options.is_empty() {
+        args.push(Value::Map(options));
+    }
+    Ok(args)
+}
+
+fn of(input: &mut Unstructured<'_>, kind: Kind) -> Result<Value> {
+    const PATHS: &[&str] = &[
+        "/",
+        "/srv",
+        "/srv/app",
+        "/srv/app/version.txt",
+        "/srv/app/logs",
+        "/srv/app/logs/app.log",
+        "/srv/app/current.log",
+        "/srv/app/icon.bin",
+        "/srv/app/empty",
+        "/etc/hosts",
+        "/tmp/new",
+        "/srv/app/version.txt/x",
+        "srv/app/../new",
+    ];
+    const UNITS: &[&str] = &["nginx", "nginx.service", "backup.timer", "missing", "-", "a b"];
+    if input.ratio(1, 16)? {
+        return value(input, 2);
+    }
+    Ok(match kind {
+        Kind::Path if input.ratio(3, 4)? => (*input.choose(PATHS)?).into(),
+        Kind::Unit if input.ratio(3, 4)? => (*input.choose(UNITS)?).into(),
+        Kind::Path | Kind::Unit | Kind::Text => input.arbitrary::<&str>()?.into(),
+        Kind::Data if input.arbitrary()? => Value::Bytes(input.arbitrary()?),
+        Kind::Data => input.arbitrary::<&str>()?.into(),
+        Kind::Int | Kind::Count if input.arbitrary()? => Value::Int(input.int_in_range(0..=9)?),
+        Kind::Int | Kind::Count => Value::Int(input.arbitrary()?),
+        Kind::Bool => Value::Bool(input.arbitrary()?),
+    })
+}
+
+fn value(input: &mut Unstructured<'_>, depth: u32) -> Result<Value> {
+    Ok(match input.int_in_range(0..=if depth == 0 { 5 } else { 7 })? {
+        0 => Value::Null,
+        1 => Value::Bool(input.arbitrary()?),
+        2 => Value::Int(input.arbitrary()?),
+        3 => Value::Float(input.arbitrary()?),
+        4 => input.arbitrary::<&str>()?.into(),
+        5 => Value::Bytes(input.arbitrary()?),
+        6 => Value::List((0..input.int_in_range(0..=3)?).map(|_| value(input, depth - 1)).collect::<Result<_>>()?),
+        _ => Value::Map(
+            (0..input.int_in_range(0..=3)?)
+                .map(|_| Ok((input.arbitrary::<&str>()?.to_owned(), value(input, depth - 1)?)))
+                .collect::<Result<_>>()?,
+        ),
+    })
+}

@@ -1,0 +1,53 @@
+//! Threads that runs go on in, kept for the next run.
+
+use std::io;
+use std::sync::{Mutex, PoisonError, mpsc};
+
+/// Stack of a thread, in bytes. Values nest as deep as a script likes, and cloning one recurses; pages that are never
+/// touched cost nothing.
+const STACK_BYTES: usize = 256 << 20;
+/// How many idle threads are kept.
+const IDLE: usize = 4;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that does one job after the other, and ends when it is dropped.
+pub(crate) struct Worker {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Worker {
+    fn start() -> io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("rex-run".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || queue.into_iter().for_each(|job| job()))?;
+        Ok(Self { jobs })
+    }
+}
+
+/// The idle threads of an engine.
+#[derive(Default)]
+pub(crate) struct Workers {
+    idle: Mutex<Vec<Worker>>,
+}
+
+impl Workers {
+    /// Starts a job in a thread that has nothing else to do. Give the worker back when the job has ended; one that is
+    /// dropped meanwhile is left behind with its job.
+    pub(crate) fn start(&self, job: impl FnOnce() + Send + 'static) -> io::Result<Worker> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let worker = idle.map_or_else(Worker::start, Ok)?;
+        worker.jobs.send(Box::new(job)).map_err(|_| io::Error::other("the thread has ended"))?;
+        Ok(worker)
+    }
+
+    /// Takes back a worker whose job has ended.
+    pub(crate) fn give_back(&self, worker: Worker) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(worker);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! From texts to rules: parse, check, validate strictly.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cedar_policy::{PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use miette::Diagnostic;
+
+use crate::finding::{Finding, Severity, Source, Text};
+use crate::limits::{PolicyLimits, Statement, statements};
+use crate::lint;
+use crate::members::Members;
+use crate::rule::Rule;
+use crate::vocabulary::Vocabulary;
+
+/// What a policy is compiled to.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) members: Members,
+    pub(crate) warnings: Vec<Finding>,
+    /// The policies as Cedar has them, in the order of the rules.
+    pub(crate) policies: Vec<cedar_policy::Policy>,
+}
+
+/// One file that parses.
+pub(crate) struct File {
+    pub(crate) text: Text,
+    statements: Vec<Statement>,
+    set: PolicySet,
+    /// The ids of its policies, in order.
+    ids: Vec<Arc<str>>,
+}
+
+impl File {
+    /// The number of a policy in the file, which is what Cedar names it by.
+    fn number(id: &cedar_policy::PolicyId) -> Option<usize> {
+        AsRef::<str>::as_ref(id).strip_prefix("policy")?.parse().ok()
+    }
+
+    pub(crate) fn place(&self, number: usize) -> Option<Statement> {
+        self.statements.get(number).map(|(start, end)| (*start, end - start))
+    }
+}
+
+pub(crate) fn compile(
+    vocabulary: &Vocabulary,
+    sources: &[Source],
+    entities: Option<&Source>,
+    limits: &PolicyLimits,
+) -> Result<Compiled, Vec<Finding>> {
+    limits.check_bytes(sources)?;
+    let mut findings = Vec::new();
+    let mut compiled = Compiled::default();
+    if let Some(entities) = entities {
+        limits.check_bytes(std::slice::from_ref(entities))?;
+        compiled.members = Members::read(entities, vocabulary).unwrap_or_else(|errors| {
+            findings.extend(errors);
+            Members::default()
+        });
+    }
+    let files: Vec<File> = sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect();
+    let mut ids = HashMap::new();
+    let files: Vec<File> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
+    validate(vocabulary, &files, &mut findings)?;
+    for file in &files {
+        for (number, policy) in in_order(&file.set) {
+            let id = file.ids.get(number).cloned().unwrap_or_else(|| Arc::from(AsRef::<str>::as_ref(policy.id())));
+            findings.extend(lint::policy(file, number, &id, policy, vocabulary, &compiled.members));
+            compiled.rules.push(Rule::new(id, policy));
+            compiled.policies.push(policy.clone());
+        }
+    }
+    if compiled.rules.len() > limits.policies {
+        let message = format!("there are more than {} policies", limits.policies);
+        findings.push(Finding::new(Severity::Error, &nowhere(sources), None, message));
+    }
+    if compiled.rules.is_empty() && findings.is_empty() {
+        let message = "there is no policy, so everything is denied".to_owned();
+        findings.push(
+            Finding::new(Severity::Warning, &nowhere(sources), None, message)
+                .with_help("a policy that permits something starts with `permit`"),
+        );
+    }
+    finish(compiled, findings, limits)
+}
+
+/// Keeps errors before warnings, and no more than are allowed.
+fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLimits) -> Result<Compiled, Vec<Finding>> {
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings.truncate(limits.findings.max(1));
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(findings);
+    }
+    compiled.warnings = findings;
+    Ok(compiled)
+}
+
+fn nowhere(sources: &[Source]) -> Text {
+    sources.first().map_or_else(|| Text { name: Arc::from("policy"), text: Arc::from("") }, Text::name_only)
+}
+
+fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) -> Option<File> {
+    let text = Text::new(source);
+    let statements = statements(&text, limits).map_err(|finding| findings.push(*finding)).ok()?;
+    match source.text.parse::<PolicySet>() {
+        Ok(set) => Some(File { text, statements, set, ids: Vec::new() }),
+        Err(errors) => {
+            let before = findings.len();
+            let mut more: Vec<&dyn Diagnostic> = vec![&errors];
+            more.extend(errors.related().into_iter().flatten());
+            for error in more.iter().take(limits.findings) {
+                findings.push(from_cedar(&text, Severity::Error, *error));
+            }
+            debug_assert!(findings.len() > before, "a parse error is an error");
+            None
+        }
+    }
+}
+
+/// A finding of Cedar's, at the first place that it names.
+fn from_cedar(text: &Text, severity: Severity, diagnostic: &dyn Diagnostic) -> Finding {
+    let place = diagnostic.labels().and_then(|mut labels| labels.next()).map(|label| (label.offset(), label.len()));
+    let message = diagnostic.to_string();
+    // Cedar says which policy by the number that it gave it; the finding says it by the policy's own id.
+    let message = match message.strip_prefix("for policy `policy").and_then(|rest| rest.split_once("`, ")) {
+        Some((_, rest)) => rest.to_owned(),
+        None => message,
+    };
+    let mut finding = Finding::new(severity, text, place, message);
+    finding.help = diagnostic.help().map(|help| help.to_string());
+    finding
+}
+
+/// Policies in the order in which they stand in the file.
+fn in_order(set: &PolicySet) -> Vec<(usize, &cedar_policy::Policy)> {
+    let mut policies: Vec<_> =
+        set.policies().map(|policy| (File::number(policy.id()).unwrap_or(usize::MAX), policy)).collect();
+    policies.sort_by_key(|(number, _)| *number);
+    policies
+}
+
+/// Gives each policy its id: what `@id` says, else file and line. Refuses templates and ids that are taken.
+fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Vec<Finding>) -> File {
+    for template in file.set.templates() {
+        let place = File::number(template.id()).and_then(|number| file.place(number));
+        let message = "this is a template, which has no effect until it is linked".to_owned();
+        findings.push(
+            Finding::new(Severity::Error, &file.text, place, message)
+                .with_help("write the principal or resource in place of `?principal` or `?resource`"),
+        );
+    }
+    let mut ids = vec![Arc::from(""); file.statements.len()];
+    for (number, policy) in in_order(&file.set) {
+        let place = file.place(number);
+        let (line, _) = file.text.position(place.map_or(0, |(offset, _)| offset));
+        let annotated = policy.annotation("id").filter(|id| !id.is_empty());
+        let id: Arc<str> = annotated.map_or_else(|| format!("{}:{line}", file.text.name).into(), Arc::from);
+        if let Some(first) = taken.get(&id) {
+            let message = format!("the id `{}` is taken by the policy at {first}", id.escape_debug());
+            findings.push(
+                Finding::new(Severity::Error, &file.text, place, message)
+                    .with_help("give each policy an `@id` of its own: decisions name policies by it"),
+            );
+        }
+        taken.entry(id.clone()).or_insert_with(|| format!("{}:{line}", file.text.name));
+        if let Some(slot) = ids.get_mut(number) {
+            *slot = id;
+        }
+    }
+    file.ids = ids;
+    file
+}
+
+fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut Vec<Finding>) -> Result<(), Vec<Finding>> {
+    let schema = Schema::from_json_str(&vocabulary.schema_to_load()).map_err(|error| {
+        let text = Text { name: Arc::from("schema"), text: Arc::from("") };
+        vec![Finding::new(Severity::Error, &text, None, format!("the table of actions makes no schema: {error}"))]
+    })?;
+    let validator = Validator::new(schema);
+    for file in files {
+        let result = validator.validate(&file.set, ValidationMode::Strict);
+        let id = |id: &cedar_policy::PolicyId| File::number(id).and_then(|number| file.ids.get(number).cloned());
+        for error in result.validation_errors() {
+            let finding = from_cedar(&file.text, Severity::Error, error).about(id(error.policy_id()));
+            findings.push(lint::explain(finding, error, vocabulary));
+        }
+        for warning in result.validation_warnings() {
+            let severity = severity(warning, &file.set);
+            findings.push(from_cedar(&file.text, severity, warning).about(id(warning.policy_id())));
+        }
+    }
+    Ok(())
+}
+
+/// A `forbid` that never applies protects nothing, whatever its author thinks; a `permit` that never applies is
+/// merely idle. Text that does not read as it is stored has no honest use in a policy.
+fn severity(warning: &ValidationWarning, set: &PolicySet) -> Severity {
+    let forbids = set.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == cedar_policy::Effect::Forbid);
+    match warning {
+        ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) if forbids => {
+            Severity::Error
+        }
+        ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => Severity::Error,
+        _ => Severity::Warning,
+    }
+}

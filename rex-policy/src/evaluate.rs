@@ -1,0 +1,225 @@
+//! Cedar evaluates: the conditions of candidates, or everything.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression, eval_expression,
+};
+use rex_core::resource::AnyResource;
+use rex_core::{ActionSpec, Decision, Effect, Fact, Request, Timestamp};
+
+use crate::index::Lineage;
+use crate::members::Members;
+use crate::rule::{Needs, Rule, Uid};
+
+/// What could not be asked of Cedar, in words.
+pub(crate) type Trouble = String;
+
+/// Principal and action of a request, as Cedar has them.
+#[derive(Debug)]
+pub(crate) struct Parties {
+    pub(crate) principal: EntityUid,
+    pub(crate) action: EntityUid,
+    resource_type: EntityTypeName,
+    /// The principal with its groups, the action with its groups.
+    entities: Entities,
+}
+
+impl Parties {
+    pub(crate) fn new(kind: &str, id: &str, groups: &[Uid], spec: &ActionSpec) -> Result<Self, Trouble> {
+        let principal = entity_uid(kind, id)?;
+        let action_type = format!("{}::Action", spec.namespace);
+        let action = entity_uid(&action_type, spec.name)?;
+        let groups = groups.iter().map(|group| entity_uid(&group.kind, &group.id)).collect::<Result<_, _>>()?;
+        let action_groups =
+            spec.groups.iter().map(|group| entity_uid(&action_type, group)).collect::<Result<_, _>>()?;
+        let entities =
+            [Entity::new_no_attrs(principal.clone(), groups), Entity::new_no_attrs(action.clone(), action_groups)];
+        let entities = Entities::from_entities(entities, None).map_err(|error| error.to_string())?;
+        Ok(Self { principal, action, resource_type: type_name(&spec.resource.to_string())?, entities })
+    }
+
+    fn resource(&self, id: &str) -> EntityUid {
+        EntityUid::from_type_name_and_id(self.resource_type.clone(), EntityId::new(id))
+    }
+
+    fn request(&self, request: &Request<'_>, needs: Needs) -> Result<cedar_policy::Request, Trouble> {
+        let context = context(request, needs)?;
+        let resource = self.resource(request.resource.id());
+        cedar_policy::Request::new(self.principal.clone(), self.action.clone(), resource, context, None)
+            .map_err(|error| error.to_string())
+    }
+
+    /// What the conditions of candidates look at.
+    fn entities(&self, request: &Request<'_>, lineage: &Lineage<'_>, needs: Needs) -> Result<Entities, Trouble> {
+        let attributes = if needs.attributes { attributes(request.resource) } else { HashMap::new() };
+        let uid = self.resource(lineage.id);
+        if !needs.parents {
+            if attributes.is_empty() {
+                return Ok(Entities::empty());
+            }
+            let entity = Entity::new(uid, attributes, HashSet::new()).map_err(|error| error.to_string())?;
+            return Entities::from_entities([entity], None).map_err(|error| error.to_string());
+        }
+        let mut parents: HashSet<_> = lineage.ancestors.iter().map(|id| self.resource(id)).collect();
+        for class in &lineage.classes {
+            parents.insert(entity_uid(&class.kind, &class.id)?);
+        }
+        let entity = Entity::new(uid, attributes, parents).map_err(|error| error.to_string())?;
+        self.entities.clone().add_entities([entity], None).map_err(|error| error.to_string())
+    }
+
+    /// Everything that there is to look at, each entity with what it is directly in.
+    pub(crate) fn all_entities(&self, request: &Request<'_>, members: &Members) -> Result<Entities, Trouble> {
+        let mut store = BTreeMap::<EntityUid, (HashMap<_, _>, HashSet<EntityUid>)>::new();
+        for ((kind, id), parents) in &members.declared {
+            let (_, above) = store.entry(entity_uid(kind, id)?).or_default();
+            for parent in parents {
+                above.insert(entity_uid(&parent.kind, &parent.id)?);
+            }
+        }
+        let mut below = self.resource(request.resource.id());
+        store.entry(below.clone()).or_default().0 = attributes(request.resource);
+        request.resource.ancestors(&mut |ancestor| {
+            let ancestor = self.resource(ancestor);
+            store.entry(below.clone()).or_default().1.insert(ancestor.clone());
+            below = ancestor;
+        });
+        let principal = store.remove(&self.principal);
+        let mut entities = vec![Entity::new_no_attrs(self.principal.clone(), principal.unwrap_or_default().1)];
+        for (uid, (attributes, parents)) in store {
+            entities.push(Entity::new(uid, attributes, parents).map_err(|error| error.to_string())?);
+        }
+        let action = self.entities.get(&self.action).cloned();
+        Entities::from_entities(entities.into_iter().chain(action), None).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn full_request(&self, request: &Request<'_>) -> Result<cedar_policy::Request, Trouble> {
+        self.request(request, Needs::ALL)
+    }
+}
+
+fn type_name(name: &str) -> Result<EntityTypeName, Trouble> {
+    name.parse().map_err(|_| format!("`{}` is no type", name.escape_debug()))
+}
+
+fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, Trouble> {
+    Ok(EntityUid::from_type_name_and_id(type_name(kind)?, EntityId::new(id)))
+}
+
+fn expression(fact: Fact<'_>) -> RestrictedExpression {
+    match fact {
+        Fact::Long(value) => RestrictedExpression::new_long(value),
+        Fact::Bool(value) => RestrictedExpression::new_bool(value),
+        Fact::String(value) => RestrictedExpression::new_string(value.to_owned()),
+    }
+}
+
+fn attributes(resource: &dyn AnyResource) -> HashMap<String, RestrictedExpression> {
+    let mut attributes = HashMap::new();
+    resource.attributes(&mut |name, fact| drop(attributes.insert(name.to_owned(), expression(fact))));
+    attributes
+}
+
+fn context(request: &Request<'_>, needs: Needs) -> Result<Context, Trouble> {
+    let mut pairs = Vec::new();
+    if needs.facts {
+        request.action.facts(&mut |name, fact| pairs.push((name.to_owned(), expression(fact))));
+    }
+    if needs.subject {
+        let script = RestrictedExpression::new_string(request.subject.script.clone());
+        let tags = request.subject.tags.iter().cloned().map(RestrictedExpression::new_string);
+        pairs.push(("script".to_owned(), script));
+        pairs.push(("tags".to_owned(), RestrictedExpression::new_set(tags)));
+    }
+    if needs.now {
+        pairs.push(("now".to_owned(), RestrictedExpression::new_datetime(datetime(request.now))));
+    }
+    if pairs.is_empty() {
+        return Ok(Context::empty());
+    }
+    Context::from_pairs(pairs).map_err(|error| error.to_string())
+}
+
+/// A time as Cedar's `datetime` reads it, to the millisecond.
+fn datetime(time: Timestamp) -> String {
+    let seconds = Timestamp::from_micros(time.as_secs() * 1_000_000).to_string();
+    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), time.as_millis().rem_euclid(1_000))
+}
+
+/// What came of evaluating policies.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome<'p> {
+    pub(crate) permits: Vec<&'p Rule>,
+    pub(crate) forbids: Vec<&'p Rule>,
+    /// The first policy that is an error, and the error.
+    pub(crate) error: Option<(&'p Rule, String)>,
+}
+
+impl<'p> Outcome<'p> {
+    /// Evaluates policies whose heads match.
+    pub(crate) fn of(
+        candidates: impl Iterator<Item = &'p Rule> + Clone,
+        needs: Needs,
+        parties: &Parties,
+        request: &Request<'_>,
+        lineage: &Lineage<'_>,
+        members: &Members,
+    ) -> Result<Self, Trouble> {
+        let mut outcome = Self::default();
+        let mut asked = None;
+        for rule in candidates {
+            let holds = match &rule.condition {
+                None => Ok(true),
+                Some(condition) => {
+                    if asked.is_none() {
+                        let entities = if needs.strangers {
+                            parties.all_entities(request, members)?
+                        } else {
+                            parties.entities(request, lineage, needs)?
+                        };
+                        asked = Some((parties.request(request, needs)?, entities));
+                    }
+                    let Some((request, entities)) = &asked else { continue };
+                    match eval_expression(request, entities, &condition.expression) {
+                        Ok(EvalResult::Bool(holds)) => Ok(holds),
+                        Ok(_) => Err("the condition is no truth value".to_owned()),
+                        Err(error) => Err(error.to_string()),
+                    }
+                }
+            };
+            outcome.add(rule, holds);
+        }
+        Ok(outcome)
+    }
+
+    pub(crate) fn add(&mut self, rule: &'p Rule, holds: Result<bool, String>) {
+        match holds {
+            Ok(false) => {}
+            Ok(true) if rule.permit => self.permits.push(rule),
+            Ok(true) => self.forbids.push(rule),
+            Err(error) if self.error.is_none() => self.error = Some((rule, error)),
+            Err(_) => {}
+        }
+    }
+
+    /// A `forbid` beats an error, an error beats a `permit`.
+    pub(crate) fn decision(&self) -> Decision {
+        match (&*self.forbids, &self.error, &*self.permits) {
+            ([_, ..], _, _) => {
+                let reason = self.forbids.iter().find_map(|rule| rule.reason.clone());
+                Decision { effect: Effect::Deny, policies: ids(&self.forbids), reason }
+            }
+            ([], Some((rule, error)), _) => {
+                Decision::deny(Some(&format!("policy `{}` cannot be evaluated: {error}", rule.id.escape_debug())))
+            }
+            ([], None, [_, ..]) => Decision { effect: Effect::Allow, policies: ids(&self.permits), reason: None },
+            ([], None, []) => Decision::deny(None),
+        }
+    }
+}
+
+fn ids(rules: &[&Rule]) -> Arc<[Arc<str>]> {
+    rules.iter().map(|rule| rule.id.clone()).collect()
+}

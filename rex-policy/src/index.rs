@@ -1,0 +1,207 @@
+//! Which policies can have a say in a request: found without looking at the others.
+
+use std::collections::HashMap;
+
+use rex_core::resource::AnyResource;
+use rex_core::{ActionSpec, Fact};
+
+use crate::members::Above;
+use crate::rule::{Anchor, Rule, Scope, Uid};
+
+/// A resource with all that it is in.
+#[derive(Debug)]
+pub(crate) struct Lineage<'r> {
+    pub(crate) kind: &'r str,
+    pub(crate) id: &'r str,
+    pub(crate) ancestors: Vec<&'r str>,
+    pub(crate) classes: Vec<&'r Uid>,
+}
+
+impl<'r> Lineage<'r> {
+    /// What a resource is in: its ancestors, and the classes of it and of them.
+    pub(crate) fn new(kind: &'r str, resource: &'r dyn AnyResource, above: Option<&'r Above>) -> Self {
+        let mut lineage = Self { kind, id: resource.id(), ancestors: Vec::new(), classes: Vec::new() };
+        resource.ancestors(&mut |ancestor| lineage.ancestors.push(ancestor));
+        if let Some(above) = above {
+            for id in std::iter::once(lineage.id).chain(lineage.ancestors.iter().copied()) {
+                for class in above.get(id).into_iter().flatten() {
+                    if !lineage.classes.contains(&class) {
+                        lineage.classes.push(class);
+                    }
+                }
+            }
+        }
+        lineage
+    }
+
+    fn is_in(&self, uid: &Uid) -> bool {
+        if *uid.kind == *self.kind {
+            *uid.id == *self.id || self.ancestors.contains(&&*uid.id)
+        } else {
+            self.classes.contains(&uid)
+        }
+    }
+
+    fn meets(&self, scope: &Scope) -> bool {
+        scope.kind.as_ref().is_none_or(|kind| **kind == *self.kind)
+            && scope.entity.as_ref().is_none_or(
+                |uid| {
+                    if scope.exact { uid.is(self.kind, self.id) } else { self.is_in(uid) }
+                },
+            )
+    }
+}
+
+/// Whether a principal is the one that a policy is about.
+pub(crate) fn principal_meets(scope: &Scope, kind: &str, id: &str, groups: &[Uid]) -> bool {
+    scope.kind.as_ref().is_none_or(|wanted| **wanted == *kind)
+        && scope.entity.as_ref().is_none_or(|uid| uid.is(kind, id) || (!scope.exact && groups.contains(uid)))
+}
+
+/// Whether an action is one that a policy is about. Groups of actions are not nested.
+fn action_meets(actions: Option<&[Uid]>, spec: &ActionSpec) -> bool {
+    actions.is_none_or(|actions| {
+        actions.iter().any(|uid| {
+            uid.kind.strip_suffix("::Action") == Some(spec.namespace)
+                && (*uid.id == *spec.name || spec.groups.contains(&&*uid.id))
+        })
+    })
+}
+
+/// The policies about one action, by what they say of the resource. Each is in one place.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    anywhere: Vec<u32>,
+    exactly: HashMap<Box<str>, Vec<u32>>,
+    within: HashMap<Box<str>, Vec<u32>>,
+    within_class: HashMap<Uid, Vec<u32>>,
+    prefixes: Vec<(Box<str>, Prefixes)>,
+}
+
+impl Index {
+    /// The index of those of `candidates` that are about an action.
+    pub(crate) fn new(rules: &[Rule], candidates: &[u32], spec: &ActionSpec, kind: &str) -> Self {
+        let mut index = Self::default();
+        let mut prefixes = HashMap::<Box<str>, HashMap<Box<str>, Vec<u32>>>::new();
+        for &number in candidates {
+            let Some(rule) = rules.get(number as usize).filter(|rule| action_meets(rule.actions.as_deref(), spec))
+            else {
+                continue;
+            };
+            if rule.resource.kind.as_ref().is_some_and(|wanted| **wanted != *kind) {
+                continue;
+            }
+            match anchor(rule) {
+                Anchor::Anywhere => index.anywhere.push(number),
+                // Another type than the one that the action is on equals nothing that a request is about.
+                Anchor::Exactly(uid) if *uid.kind == *kind => index.exactly.entry(uid.id).or_default().push(number),
+                Anchor::Exactly(_) => {}
+                Anchor::Within(uid) if *uid.kind == *kind => index.within.entry(uid.id).or_default().push(number),
+                Anchor::Within(uid) => index.within_class.entry(uid).or_default().push(number),
+                Anchor::Prefix(name, text) => {
+                    prefixes.entry(name).or_default().entry(text).or_default().push(number);
+                }
+            }
+        }
+        index.prefixes = prefixes.into_iter().map(|(name, texts)| (name, Prefixes::new(texts))).collect();
+        index
+    }
+
+    /// The policies whose heads match, in their order. Those of them that have a condition may not apply yet; no other
+    /// policy can apply, or be an error.
+    pub(crate) fn candidates(&self, rules: &[Rule], lineage: &Lineage<'_>, resource: &dyn AnyResource) -> Vec<u32> {
+        let mut found = self.anywhere.clone();
+        found.extend(self.exactly.get(lineage.id).into_iter().flatten());
+        if !self.within.is_empty() {
+            for id in std::iter::once(&lineage.id).chain(&lineage.ancestors) {
+                found.extend(self.within.get(*id).into_iter().flatten());
+            }
+        }
+        for class in &lineage.classes {
+            found.extend(self.within_class.get(*class).into_iter().flatten());
+        }
+        for (name, prefixes) in &self.prefixes {
+            let mut missing = true;
+            resource.attributes(&mut |attribute, fact| {
+                if let (true, Fact::String(value)) = (attribute == &**name, fact) {
+                    missing = false;
+                    prefixes.of(value, &mut found);
+                }
+            });
+            if missing {
+                // Looking at an attribute that is not there is an error, which must be seen.
+                found.extend(prefixes.nodes.iter().flat_map(|node| &node.rules));
+            }
+        }
+        found.retain(|number| rules.get(*number as usize).is_some_and(|rule| lineage.meets(&rule.resource)));
+        found.sort_unstable();
+        found
+    }
+
+    /// Every policy about the action.
+    pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
+        let maps = self.exactly.values().chain(self.within.values()).chain(self.within_class.values());
+        let prefixes = self.prefixes.iter().flat_map(|(_, prefixes)| prefixes.nodes.iter().map(|node| &node.rules));
+        self.anywhere.iter().chain(maps.flatten()).chain(prefixes.flatten()).copied()
+    }
+}
+
+/// The most telling of what a policy says about its resource, in its head and in its condition.
+fn anchor(rule: &Rule) -> Anchor {
+    let head = match &rule.resource {
+        Scope { entity: Some(uid), exact: true, .. } => return Anchor::Exactly(uid.clone()),
+        Scope { entity: Some(uid), .. } => Anchor::Within(uid.clone()),
+        Scope { entity: None, .. } => Anchor::Anywhere,
+    };
+    match rule.condition.as_ref().map(|condition| condition.anchor.clone()) {
+        Some(condition) if condition.worth() > head.worth() => condition,
+        _ => head,
+    }
+}
+
+/// Texts, with the policies that demand each as a prefix.
+#[derive(Debug, Default)]
+struct Prefixes {
+    /// Sorted by text.
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug)]
+struct Node {
+    text: Box<str>,
+    /// The longest other text that this one starts with.
+    parent: Option<usize>,
+    rules: Vec<u32>,
+}
+
+impl Prefixes {
+    fn new(texts: HashMap<Box<str>, Vec<u32>>) -> Self {
+        let mut texts: Vec<_> = texts.into_iter().collect();
+        texts.sort_unstable();
+        let mut nodes: Vec<Node> = Vec::with_capacity(texts.len());
+        for (text, rules) in texts {
+            // Whatever this text starts with is the text before it, or above that one.
+            let mut parent = nodes.len().checked_sub(1);
+            while let Some(node) = parent.and_then(|parent| nodes.get(parent)) {
+                if text.starts_with(&*node.text) {
+                    break;
+                }
+                parent = node.parent;
+            }
+            nodes.push(Node { text, parent, rules });
+        }
+        Self { nodes }
+    }
+
+    /// Adds the policies whose text `value` starts with.
+    fn of(&self, value: &str, found: &mut Vec<u32>) {
+        // Every text that `value` starts with is the last one that is not after it, or above that one.
+        let mut next = self.nodes.partition_point(|node| &*node.text <= value).checked_sub(1);
+        while let Some(node) = next.and_then(|next| self.nodes.get(next)) {
+            if value.starts_with(&*node.text) {
+                found.extend(&node.rules);
+            }
+            next = node.parent;
+        }
+    }
+}

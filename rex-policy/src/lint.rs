@@ -1,0 +1,88 @@
+//! What Cedar's validator cannot know: ids that no request ever has, classes that nobody declared.
+
+use std::sync::Arc;
+
+use cedar_policy::{Policy, ValidationError};
+
+use crate::compile::File;
+use crate::finding::{Finding, Severity};
+use crate::members::{Members, check_id};
+use crate::rule::Uid;
+use crate::vocabulary::{GROUP, Vocabulary};
+
+/// Looks at the entities that a policy names.
+pub(crate) fn policy(
+    file: &File,
+    number: usize,
+    id: &Arc<str>,
+    policy: &Policy,
+    vocabulary: &Vocabulary,
+    members: &Members,
+) -> Vec<Finding> {
+    let statement = file.place(number);
+    let mut findings = Vec::new();
+    for uid in policy.entity_literals() {
+        let uid = Uid::from(&uid);
+        let place = find(file, statement, &uid).or(statement);
+        if let Some(finding) = check_id(&file.text, place, &uid) {
+            findings.push(finding.about(Some(id.clone())));
+        } else if is_named_by_owner(&uid, vocabulary) && !members.names(&uid) {
+            let message = format!("nothing is in `{}::{:?}`", uid.kind, uid.id);
+            findings.push(
+                Finding::new(Severity::Warning, &file.text, place, message)
+                    .with_help(
+                        "the entities file says what is in it; if it is not there, this policy applies to nothing",
+                    )
+                    .about(Some(id.clone())),
+            );
+        }
+    }
+    findings
+}
+
+/// Whether it is a group or a class: something that has members only if the entities file says so.
+fn is_named_by_owner(uid: &Uid, vocabulary: &Vocabulary) -> bool {
+    *uid.kind == *GROUP
+        || vocabulary.resources().iter().any(|resource| {
+            resource.class.is_some_and(|class| {
+                uid.kind.strip_prefix(resource.namespace).and_then(|rest| rest.strip_prefix("::")) == Some(class)
+            })
+        })
+}
+
+/// Where a policy names an entity. A spelling with escapes is not found, and the whole policy is underlined.
+fn find(file: &File, statement: Option<(usize, usize)>, uid: &Uid) -> Option<(usize, usize)> {
+    let (start, length) = statement?;
+    let needle = format!("{}::\"{}\"", uid.kind, uid.id);
+    let offset = file.text.text.get(start..start + length)?.find(&needle)?;
+    Some((start + offset, needle.len()))
+}
+
+/// Adds what there is to choose from to an error of the validator that says nothing about it.
+pub(crate) fn explain(mut finding: Finding, error: &ValidationError, vocabulary: &Vocabulary) -> Finding {
+    let list = match error {
+        ValidationError::UnrecognizedActionId(_) => {
+            let actions: Vec<_> = vocabulary
+                .actions()
+                .iter()
+                .map(|action| format!("{}::Action::{:?}", action.namespace, action.name))
+                .collect();
+            format!("the actions are: {}", actions.join(", "))
+        }
+        ValidationError::UnrecognizedEntityType(_) => {
+            let types: Vec<_> = vocabulary.resources().iter().map(ToString::to_string).collect();
+            format!("the types of resources are: {}", types.join(", "))
+        }
+        ValidationError::UnsafeAttributeAccess(_) => {
+            let types = vocabulary.resources();
+            let types = types.iter().map(|resource| {
+                let names: Vec<_> = resource.attributes.iter().map(|attribute| attribute.name).collect();
+                format!("{resource} ({})", names.join(", "))
+            });
+            format!("the attributes are: {}", types.collect::<Vec<_>>().join(", "))
+        }
+        _ => return finding,
+    };
+    finding.help = Some(finding.help.map_or_else(|| list.clone(), |help| format!("{help}; {list}")));
+    finding
+}

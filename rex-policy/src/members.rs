@@ -1,0 +1,195 @@
+//! Who is in which group, and what is in which class: the owner's entities file.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::finding::{Finding, Severity, Source, Text};
+use crate::rule::Uid;
+use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary, canonical};
+
+/// For each id of one type, all that it is in, directly or not.
+pub(crate) type Above = HashMap<Box<str>, Vec<Uid>>;
+
+/// What an entities file says.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    /// Each entity with what it is directly in.
+    pub(crate) declared: BTreeMap<(Box<str>, Box<str>), Vec<Uid>>,
+    /// The same, by type, closed over "what is in something is in all that that is in".
+    above: HashMap<Box<str>, Arc<Above>>,
+    /// All entities that the file names.
+    named: HashSet<Uid>,
+}
+
+impl Members {
+    pub(crate) fn above(&self, kind: &str) -> Option<&Arc<Above>> {
+        self.above.get(kind)
+    }
+
+    pub(crate) fn names(&self, uid: &Uid) -> bool {
+        self.named.contains(uid)
+    }
+
+    /// Reads the file: a JSON array of objects with `uid` and `parents`.
+    pub(crate) fn read(source: &Source, vocabulary: &Vocabulary) -> Result<Self, Vec<Finding>> {
+        let text = Text::new(source);
+        let entities: Vec<Value> = serde_json::from_str(&text.text).map_err(|error| {
+            let place = offset(&text.text, error.line(), error.column());
+            let message = format!("this is not a JSON array of entities: {error}");
+            vec![Finding::new(Severity::Error, &text, Some((place, 1)), message).with_help(SHAPE)]
+        })?;
+        let mut reader =
+            Reader { text, parents: parent_types(vocabulary), findings: Vec::new(), members: Self::default() };
+        for entity in &entities {
+            reader.entity(entity);
+        }
+        let Reader { text, mut findings, mut members, .. } = reader;
+        if let Some(uid) = members.close() {
+            let message = format!("`{}` is in itself", uid.id.escape_debug());
+            findings.push(Finding::new(Severity::Error, &text, find(&text, &uid.id), message));
+        }
+        if findings.is_empty() { Ok(members) } else { Err(findings) }
+    }
+
+    /// Computes `above` and `named`; an entity that is in itself is returned.
+    fn close(&mut self) -> Option<Uid> {
+        let mut closed = HashMap::<_, Above>::new();
+        for ((kind, id), parents) in &self.declared {
+            let uid = Uid { kind: kind.clone(), id: id.clone() };
+            let mut all: Vec<Uid> = Vec::new();
+            let mut seen = HashSet::new();
+            let mut queue: Vec<&Uid> = parents.iter().collect();
+            while let Some(parent) = queue.pop() {
+                if *parent == uid {
+                    return Some(uid);
+                }
+                if seen.insert(parent) {
+                    all.push(parent.clone());
+                    queue.extend(self.declared.get(&(parent.kind.clone(), parent.id.clone())).into_iter().flatten());
+                }
+            }
+            self.named.extend(all.iter().cloned());
+            self.named.insert(uid);
+            closed.entry(kind.clone()).or_default().insert(id.clone(), all);
+        }
+        self.above = closed.into_iter().map(|(kind, above)| (kind, Arc::new(above))).collect();
+        None
+    }
+}
+
+const SHAPE: &str = r#"an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#;
+
+/// For each type that a file may declare entities of, the type that they may be in.
+fn parent_types(vocabulary: &Vocabulary) -> BTreeMap<String, Option<String>> {
+    let mut types: BTreeMap<_, _> =
+        PRINCIPALS.iter().chain([&GROUP]).map(|kind| ((*kind).to_owned(), Some(GROUP.to_owned()))).collect();
+    for resource in vocabulary.resources() {
+        let class = resource.class.map(|class| format!("{}::{class}", resource.namespace));
+        if let Some(class) = &class {
+            types.insert(class.clone(), Some(class.clone()));
+        }
+        types.insert(resource.to_string(), class);
+    }
+    types
+}
+
+struct Reader {
+    text: Text,
+    parents: BTreeMap<String, Option<String>>,
+    findings: Vec<Finding>,
+    members: Members,
+}
+
+impl Reader {
+    fn entity(&mut self, entity: &Value) {
+        let Some((uid, parents)) = shape(entity) else {
+            let place = entity.pointer("/uid/id").and_then(Value::as_str).and_then(|id| find(&self.text, id));
+            return self.error(place, "this is not an entity of the entities file".to_owned(), SHAPE.to_owned());
+        };
+        if !self.known(&uid) {
+            return;
+        }
+        let parent_type = self.parents.get(&*uid.kind).cloned().flatten();
+        for parent in &parents {
+            if self.known(parent) && parent_type.as_deref() != Some(&parent.kind) {
+                let message = format!("a `{}` cannot be put in a `{}`", uid.kind, parent.kind);
+                let help = match &parent_type {
+                    Some(kind) => format!("a `{}` can be put in a `{kind}`", uid.kind),
+                    None => format!("a `{}` can be put in nothing", uid.kind),
+                };
+                self.error(find(&self.text, &parent.id), message, help);
+            }
+        }
+        let key = (uid.kind.clone(), uid.id.clone());
+        if self.members.declared.insert(key, parents).is_some() {
+            let message = format!("`{}::{:?}` is declared twice", uid.kind, uid.id);
+            self.error(find(&self.text, &uid.id), message, "give all of its parents in one entity".to_owned());
+        }
+    }
+
+    /// Whether the type can be declared and the id is in the one spelling that requests have.
+    fn known(&mut self, uid: &Uid) -> bool {
+        if !self.parents.contains_key(&*uid.kind) {
+            let message = format!("the entities file cannot declare a `{}`", uid.kind.escape_debug());
+            let types: Vec<_> = self.parents.keys().map(String::as_str).collect();
+            self.error(find(&self.text, &uid.kind), message, format!("it can declare: {}", types.join(", ")));
+            return false;
+        }
+        let finding = check_id(&self.text, find(&self.text, &uid.id), uid);
+        let known = finding.is_none();
+        self.findings.extend(finding);
+        known
+    }
+
+    fn error(&mut self, place: Option<(usize, usize)>, message: String, help: String) {
+        self.findings.push(Finding::new(Severity::Error, &self.text, place, message).with_help(help));
+    }
+}
+
+/// Refuses an id that equals that of no request.
+pub(crate) fn check_id(text: &Text, place: Option<(usize, usize)>, uid: &Uid) -> Option<Finding> {
+    let (message, help) = match canonical(&uid.kind, &uid.id) {
+        Ok(None) => return None,
+        Ok(Some(id)) if *id == *uid.id => return None,
+        Ok(Some(id)) => {
+            let message = format!("`{}` is never the id of a `{}`", uid.id.escape_debug(), uid.kind);
+            (message, Some(format!("did you mean `{}`?", id.escape_debug())))
+        }
+        Err(why) => (why, None),
+    };
+    let mut finding = Finding::new(Severity::Error, text, place, message);
+    finding.help = help;
+    Some(finding)
+}
+
+/// The name and the parents of an entity that has nothing else. Attributes are Rex's to give.
+fn shape(entity: &Value) -> Option<(Uid, Vec<Uid>)> {
+    let fields = entity.as_object()?;
+    let empty = |value: &Value| value.as_object().is_some_and(serde_json::Map::is_empty);
+    let plain = fields.iter().all(|(name, value)| match name.as_str() {
+        "uid" | "parents" => true,
+        "attrs" | "tags" => empty(value),
+        _ => false,
+    });
+    let parents = fields.get("parents").map_or(Some(&[][..]), |parents| parents.as_array().map(Vec::as_slice))?;
+    let parents = parents.iter().map(uid).collect::<Option<Vec<_>>>()?;
+    plain.then_some((uid(fields.get("uid")?)?, parents))
+}
+
+fn uid(value: &Value) -> Option<Uid> {
+    let fields = value.get("__entity").unwrap_or(value).as_object().filter(|fields| fields.len() == 2)?;
+    Some(Uid::new(fields.get("type")?.as_str()?, fields.get("id")?.as_str()?))
+}
+
+/// Where a string stands in the file: the first place, since JSON values do not remember theirs.
+fn find(text: &Text, string: &str) -> Option<(usize, usize)> {
+    let quoted = Value::from(string).to_string();
+    text.text.find(&quoted).map(|offset| (offset, quoted.len()))
+}
+
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column.saturating_sub(1)).min(text.len())
+}

@@ -1,0 +1,270 @@
+//! The compiled policy: what decides.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet};
+use rex_core::{ActionSpec, Authorize, Decision, Effect, Request};
+
+use crate::cache::{Cache, KeyWriter};
+use crate::compile::{Compiled, compile};
+use crate::evaluate::{Outcome, Parties, Trouble};
+use crate::finding::{Finding, Rejected, Source};
+use crate::index::{Index, Lineage, principal_meets};
+use crate::limits::PolicyLimits;
+use crate::members::Above;
+use crate::remedy::remedy;
+use crate::rule::{Needs, Uid};
+use crate::vocabulary::{PRINCIPALS, Vocabulary, same_type};
+
+/// For how many principals of each type the index is kept. A run has one.
+const PRINCIPALS_KEPT: usize = 64;
+
+/// A policy that was compiled: parsed, validated strictly, and ready to decide.
+///
+/// Shared between threads. Decisions are the same as those of Cedar's own `is_authorized` over all policies, except that an
+/// error in any policy is a denial; see [`decide_fully`](Self::decide_fully).
+pub struct Policy {
+    compiled: Compiled,
+    actions: &'static [&'static ActionSpec],
+    /// By type of principal, by id.
+    slices: [RwLock<HashMap<String, Arc<Slice>>>; PRINCIPALS.len()],
+    all: OnceLock<PolicySet>,
+}
+
+/// What concerns one principal.
+struct Slice {
+    groups: Vec<Uid>,
+    rules: Vec<u32>,
+    /// By the action's place in the table.
+    actions: Vec<OnceLock<Result<ActionSlice, Trouble>>>,
+    cache: Mutex<Cache>,
+}
+
+/// What concerns one principal and one action.
+struct ActionSlice {
+    index: Index,
+    parties: Parties,
+    kind: String,
+    above: Option<Arc<Above>>,
+    /// What any of the policies looks at.
+    needs: Needs,
+}
+
+impl Policy {
+    /// Compiles policies from one or more texts, with an entities file that says who is in which group and what is in which
+    /// class.
+    ///
+    /// The id of a policy, which decisions name, is what its annotation `@id("...")` says, else the name of the
+    /// source and the line: `host.cedar:12`.
+    ///
+    /// # Errors
+    /// With everything that is wrong: what does not parse, does not validate strictly, or is too much.
+    pub fn compile(
+        vocabulary: &Vocabulary,
+        sources: &[Source],
+        entities: Option<&Source>,
+        limits: &PolicyLimits,
+    ) -> Result<Self, Rejected> {
+        let compiled = compile(vocabulary, sources, entities, limits).map_err(|findings| Rejected { findings })?;
+        Ok(Self { compiled, actions: vocabulary.actions(), slices: Default::default(), all: OnceLock::new() })
+    }
+
+    /// What may not mean what its author thinks.
+    #[must_use]
+    pub fn warnings(&self) -> &[Finding] {
+        &self.compiled.warnings
+    }
+
+    /// How many policies there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.compiled.rules.len()
+    }
+
+    /// Whether there is no policy, so that everything is denied.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.compiled.rules.is_empty()
+    }
+
+    /// The ids of the policies, in the order of the sources.
+    pub fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.compiled.rules.iter().map(|rule| &rule.id)
+    }
+
+    /// Decides by Cedar's own `is_authorized` over all policies, without index and cache. Slow; it is what
+    /// [`decide`](Authorize::decide) is tested against.
+    #[must_use]
+    pub fn decide_fully(&self, request: &Request<'_>) -> Decision {
+        self.by_cedar(request).unwrap_or_else(|trouble| Decision::deny(Some(&trouble)))
+    }
+
+    fn by_cedar(&self, request: &Request<'_>) -> Result<Decision, Trouble> {
+        self.kind(request)?;
+        self.action(request)?;
+        let subject = &request.subject.principal;
+        let groups = self.groups(subject.kind(), subject.id());
+        let parties = Parties::new(subject.kind(), subject.id(), &groups, request.action.spec())?;
+        let entities = parties.all_entities(request, &self.compiled.members)?;
+        let response = Authorizer::new().is_authorized(&parties.full_request(request)?, self.all(), &entities);
+        let numbered = |id: &PolicyId| AsRef::<str>::as_ref(id).parse::<usize>().ok();
+        let mut holds: Vec<Result<bool, String>> = self.compiled.rules.iter().map(|_| Ok(false)).collect();
+        for id in response.diagnostics().reason() {
+            if let Some(holds) = numbered(id).and_then(|number| holds.get_mut(number)) {
+                *holds = Ok(true);
+            }
+        }
+        for AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
+            if let Some(holds) = numbered(error.policy_id()).and_then(|number| holds.get_mut(number)) {
+                *holds = Err(error.inner().to_string());
+            }
+        }
+        let mut outcome = Outcome::default();
+        self.compiled.rules.iter().zip(holds).for_each(|(rule, holds)| outcome.add(rule, holds));
+        Ok(outcome.decision())
+    }
+
+    /// All policies, named by their numbers.
+    fn all(&self) -> &PolicySet {
+        self.all.get_or_init(|| {
+            let mut set = PolicySet::new();
+            for (number, policy) in self.compiled.policies.iter().enumerate() {
+                // INVARIANT: numbers are unique and the policies static, which is all that `add` asks for.
+                let _ = set.add(policy.new_id(PolicyId::new(number.to_string())));
+            }
+            set
+        })
+    }
+
+    fn groups(&self, kind: &str, id: &str) -> Vec<Uid> {
+        self.compiled.members.above(kind).and_then(|above| above.get(id)).cloned().unwrap_or_default()
+    }
+
+    /// The number of the principal's type.
+    fn kind(&self, request: &Request<'_>) -> Result<usize, Trouble> {
+        let kind = request.subject.principal.kind();
+        PRINCIPALS
+            .iter()
+            .position(|known| *known == kind)
+            .ok_or_else(|| format!("`{}` is no type of principal; there are `Agent` and `User`", kind.escape_debug()))
+    }
+
+    /// The number of the action.
+    fn action(&self, request: &Request<'_>) -> Result<usize, Trouble> {
+        let spec = request.action.spec();
+        let same = |known: &ActionSpec| {
+            std::ptr::eq(known, spec)
+                || (known.name == spec.name
+                    && known.namespace == spec.namespace
+                    && same_type(known.resource, spec.resource))
+        };
+        let number = self.actions.iter().position(|known| same(known));
+        let number = number.ok_or_else(|| format!("the policy knows no action `{spec}`"))?;
+        if same_type(spec.resource, request.resource.spec()) {
+            Ok(number)
+        } else {
+            Err(format!("`{spec}` is not an action on a `{}`", request.resource.spec()))
+        }
+    }
+
+    fn slice(&self, kind: usize, request: &Request<'_>) -> Result<Arc<Slice>, Trouble> {
+        let slices = self.slices.get(kind).ok_or("there is no such type of principal")?;
+        let id = request.subject.principal.id();
+        if let Some(slice) = slices.read().unwrap_or_else(PoisonError::into_inner).get(id) {
+            return Ok(slice.clone());
+        }
+        let kind = request.subject.principal.kind();
+        let groups = self.groups(kind, id);
+        let concerns = |number: &u32| {
+            let rule = self.compiled.rules.get(*number as usize);
+            rule.is_some_and(|rule| principal_meets(&rule.principal, kind, id, &groups))
+        };
+        let rules = (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter(concerns).collect();
+        let actions = std::iter::repeat_with(OnceLock::new).take(self.actions.len()).collect();
+        let slice = Arc::new(Slice { groups, rules, actions, cache: Mutex::default() });
+        let mut slices = slices.write().unwrap_or_else(PoisonError::into_inner);
+        if slices.len() >= PRINCIPALS_KEPT {
+            slices.clear();
+        }
+        Ok(slices.entry(id.to_owned()).or_insert(slice).clone())
+    }
+
+    fn action_slice(&self, slice: &Slice, request: &Request<'_>) -> Result<ActionSlice, Trouble> {
+        let subject = &request.subject.principal;
+        let spec = request.action.spec();
+        let kind = spec.resource.to_string();
+        let index = Index::new(&self.compiled.rules, &slice.rules, spec, &kind);
+        let rules = index.all().filter_map(|number| self.compiled.rules.get(number as usize));
+        let needs = rules.fold(Needs::default(), |sum, rule| sum.union(rule.needs()));
+        let above = self.compiled.members.above(&kind).cloned();
+        let parties = Parties::new(subject.kind(), subject.id(), &slice.groups, spec)?;
+        Ok(ActionSlice { index, parties, kind, above, needs })
+    }
+
+    fn try_decide(&self, request: &Request<'_>) -> Result<Decision, Trouble> {
+        let kind = self.kind(request)?;
+        let number = self.action(request)?;
+        let slice = self.slice(kind, request)?;
+        let action = slice.actions.get(number).ok_or("there is no such action")?;
+        let action = action.get_or_init(|| self.action_slice(&slice, request)).as_ref().map_err(Clone::clone)?;
+        let cached =
+            slice.cache.lock().unwrap_or_else(PoisonError::into_inner).get(|key| action.key(number, request, key));
+        let key = match cached {
+            Ok(decision) => return Ok(decision),
+            Err(key) => key,
+        };
+        let (decision, cacheable) = self.evaluate(action, request)?;
+        if cacheable {
+            slice.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, decision.clone());
+        }
+        Ok(decision)
+    }
+
+    /// The decision, and whether it is the same at another time, for another script and under other tags.
+    fn evaluate(&self, action: &ActionSlice, request: &Request<'_>) -> Result<(Decision, bool), Trouble> {
+        let lineage = Lineage::new(&action.kind, request.resource, action.above.as_deref());
+        let candidates = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
+        let candidates = candidates.iter().filter_map(|number| self.compiled.rules.get(*number as usize));
+        let needs = candidates.clone().fold(Needs::default(), |sum, rule| sum.union(rule.needs()));
+        let outcome = Outcome::of(candidates, needs, &action.parties, request, &lineage, &self.compiled.members)?;
+        Ok((outcome.decision(), !needs.now && !needs.subject))
+    }
+}
+
+impl ActionSlice {
+    /// Writes all that the decision depends on, except the principal, whose cache it is, and what is not cached.
+    fn key(&self, number: usize, request: &Request<'_>, key: &mut KeyWriter<'_>) {
+        key.number(number);
+        key.text(request.resource.id());
+        request.resource.ancestors(&mut |ancestor| {
+            key.more(true);
+            key.text(ancestor);
+        });
+        key.more(false);
+        if self.needs.attributes {
+            request.resource.attributes(&mut |name, fact| key.fact(name, fact));
+        }
+        key.more(false);
+        if self.needs.facts {
+            request.action.facts(&mut |name, fact| key.fact(name, fact));
+        }
+    }
+}
+
+impl Authorize for Policy {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        self.try_decide(request).unwrap_or_else(|trouble| Decision::deny(Some(&trouble)))
+    }
+
+    fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
+        (decision.effect == Effect::Deny).then(|| remedy(request, decision))
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("policies", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! Groups and classes.
+
+use expect_test::{Expect, expect};
+use rex_core::action::fs;
+use rex_core::{Effect, Principal, Subject};
+
+use crate::support::{ask, compile_with, path, reads, restarts, triage, try_compile};
+
+const ENTITIES: &str = r#"[
+    {"uid": {"type": "Agent", "id": "triage"}, "parents": [{"type": "Group", "id": "analysts"}]},
+    {"uid": {"type": "Group", "id": "analysts"}, "parents": [{"type": "Group", "id": "staff"}]},
+    {"uid": {"__entity": {"type": "fs::Path", "id": "/srv/app/logs"}}, "attrs": {}, "parents": [{"type": "fs::Class", "id": "LogFile"}]},
+    {"uid": {"type": "fs::Path", "id": "/srv/app/logs/secret"}, "parents": [{"type": "fs::Class", "id": "Secret"}]},
+    {"uid": {"type": "fs::Class", "id": "LogFile"}, "parents": [{"type": "fs::Class", "id": "Readable"}]},
+    {"uid": {"type": "service::Unit", "id": "nginx.service"}, "parents": [{"type": "service::Class", "id": "Web"}]},
+    {"uid": {"type": "service::Class", "id": "Other"}}
+]"#;
+
+#[test]
+fn groups_and_classes_are_inherited() {
+    let policy = compile_with(
+        r#"
+        permit (principal in Group::"staff", action == fs::Action::"read", resource in fs::Class::"Readable")
+        unless { resource in fs::Class::"Secret" };
+        permit (principal in Group::"analysts", action == service::Action::"restart", resource in service::Class::"Web");
+        "#,
+        ENTITIES,
+    );
+    assert_eq!(policy.warnings().len(), 0, "{:?}", policy.warnings());
+    for (file, allowed) in [
+        ("/srv/app/logs", true),
+        ("/srv/app/logs/a/b.log", true),
+        ("/srv/app/logs/secret", false),
+        ("/srv/app/logs/secret/deeper", false),
+        ("/srv/app/logs/secrets", true),
+        ("/srv/app/log", false),
+        ("/srv/app", false),
+    ] {
+        assert_eq!(reads(&policy, file), allowed, "{file}");
+    }
+    assert!(restarts(&policy, "nginx") && !restarts(&policy, "ssh"));
+    let stranger = Subject::new(Principal::user("triage"));
+    assert_eq!(ask(&policy, &stranger, &fs::Read {}, &path("/srv/app/logs")).effect, Effect::Deny);
+}
+
+#[test]
+fn conditions_look_at_groups_too() {
+    let policy = compile_with(
+        r#"
+        permit (principal, action, resource) when { principal in Group::"staff" && action in fs::Action::"ReadOnly" };
+        forbid (principal, action == fs::Action::"list", resource)
+        when { fs::Path::"/srv/app/logs" in fs::Class::"Readable" && resource in [fs::Path::"/etc", fs::Path::"/srv"] };
+        "#,
+        ENTITIES,
+    );
+    assert!(reads(&policy, "/x"));
+    assert_eq!(ask(&policy, &triage(), &fs::Remove {}, &path("/x")).effect, Effect::Deny);
+    assert_eq!(ask(&policy, &triage(), &fs::List {}, &path("/srv/x")).effect, Effect::Deny);
+    assert_eq!(ask(&policy, &triage(), &fs::List {}, &path("/var")).effect, Effect::Allow);
+}
+
+#[test]
+fn a_class_that_nobody_declared_is_a_warning() {
+    let policy =
+        compile_with(r#"permit (principal in Group::"staf", action, resource in fs::Class::"Logs");"#, ENTITIES);
+    let warnings: Vec<_> = policy.warnings().iter().map(ToString::to_string).collect();
+    expect![[r#"
+        [
+            "nothing is in `Group::\"staf\"`",
+            "nothing is in `fs::Class::\"Logs\"`",
+        ]
+    "#]]
+    .assert_debug_eq(&warnings);
+}
+
+fn check(entities: &str, expected: Expect) {
+    let rejected = try_compile("permit (principal, action, resource);", Some(entities)).unwrap_err();
+    let help = rejected.findings[0].help.clone().unwrap_or_default();
+    expected.assert_eq(&format!("{rejected}\n{help}"));
+}
+
+#[test]
+fn entities_that_cannot_be_are_refused() {
+    check("[", expect![[""]]);
+    check("{}", expect![[""]]);
+    check(&"[".repeat(100_000), expect![[""]]);
+    check(r#"[{"uid": "x"}]"#, expect![[""]]);
+    check(r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "attrs": {"path": "/y"}}]"#, expect![[""]]);
+    check(r#"[{"uid": {"type": "fs::Pth", "id": "/x"}}]"#, expect![[""]]);
+    check("[\n  {\"uid\": {\"type\": \"fs::Path\", \"id\": \"/x/../y\"}}]", expect![[""]]);
+    check(r#"[{"uid": {"type": "fs::Path", "id": "x"}}]"#, expect![[""]]);
+    check(r#"[{"uid": {"type": "service::Unit", "id": "nginx"}}]"#, expect![[""]]);
+    check(r#"[{"uid": {"type": "fs::Action", "id": "read"}}]"#, expect![[""]]);
+    check(
+        r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "parents": [{"type": "fs::Path", "id": "/y"}]}]"#,
+        expect![[""]],
+    );
+    check(
+        r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "parents": [{"type": "service::Class", "id": "C"}]}]"#,
+        expect![[""]],
+    );
+    check(
+        r#"[{"uid": {"type": "Group", "id": "a"}, "parents": [{"type": "Group", "id": "b"}]},
+            {"uid": {"type": "Group", "id": "b"}, "parents": [{"type": "Group", "id": "a"}]}]"#,
+        expect![[""]],
+    );
+    check(r#"[{"uid": {"type": "Group", "id": "a"}}, {"uid": {"type": "Group", "id": "a"}}]"#, expect![[""]]);
+}

@@ -1,0 +1,12 @@
+//! What a policy refuses, what it decides, and that the index decides as Cedar does.
+
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod entities;
+#[cfg(test)]
+mod reject;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod support;

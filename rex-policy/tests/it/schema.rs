@@ -1,0 +1,109 @@
+//! The generated schema.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::Schema;
+use expect_test::expect;
+use rex_core::{Effect, Fact, Resource, ResourceSpec};
+use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+
+use crate::support::{ask, triage};
+
+#[test]
+fn the_committed_schema_is_up_to_date() {
+    let vocabulary = Vocabulary::rex();
+    let fresh = "run `cargo xtask codegen`";
+    assert!(vocabulary.schema_cedar() == include_str!("../../schema/rex.cedarschema"), "{fresh}");
+    assert!(vocabulary.schema_json() == include_str!("../../schema/rex.cedarschema.json"), "{fresh}");
+}
+
+#[test]
+fn both_forms_are_the_same_schema() {
+    for vocabulary in [Vocabulary::rex(), Vocabulary::new(TABLE)] {
+        let (text, warnings) = Schema::from_cedarschema_str(&vocabulary.schema_cedar()).unwrap();
+        assert_eq!(warnings.count(), 0);
+        let json = Schema::from_json_str(&vocabulary.schema_json()).unwrap();
+        let names = |schema: &Schema| -> BTreeSet<String> {
+            let types = schema.entity_types().map(ToString::to_string);
+            let environments =
+                schema.request_envs().map(|env| format!("{} {} {}", env.principal(), env.action(), env.resource()));
+            types.chain(environments).chain(schema.actions().map(ToString::to_string)).collect()
+        };
+        assert_eq!(names(&text), names(&json));
+        assert_eq!(
+            text.action_entities().unwrap().to_json_value().unwrap().as_array().unwrap().len(),
+            json.action_entities().unwrap().len()
+        );
+    }
+}
+
+/// A page of somebody's wiki. It can move, so what it is in does not follow from its id.
+#[derive(Debug)]
+pub(crate) struct Page {
+    id: &'static str,
+    above: Vec<String>,
+    draft: bool,
+}
+
+impl Resource for Page {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "wiki",
+        name: "Page",
+        doc: "A page.",
+        attributes: &[rex_core::Attribute { name: "draft", kind: rex_core::FactKind::Bool, doc: "Whether it is one." }],
+        nested: true,
+        class: None,
+    };
+    fn id(&self) -> &str {
+        self.id
+    }
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        visit("draft", Fact::Bool(self.draft));
+    }
+    fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.above.iter().for_each(|id| visit(id));
+    }
+}
+
+rex_core::actions! {
+    /// A wiki's actions.
+    static TABLE;
+    /// Pages.
+    wiki {
+        /// Change a page.
+        Edit = "edit" on Page {
+            /// How many lines change.
+            lines: i64,
+            /// Whether it is a revert.
+            revert: bool,
+            /// What the author says about it.
+            summary: String,
+        } in [];
+    }
+}
+
+#[test]
+fn another_programs_table() {
+    let vocabulary = Vocabulary::new(TABLE);
+    expect![[""]].assert_eq(&vocabulary.schema_cedar());
+    let text = r#"
+        permit (principal, action == wiki::Action::"edit", resource in wiki::Page::"public")
+        when { context.lines < 100 && context.summary like "*?" && !resource.draft };
+        forbid (principal, action, resource) when { context.revert };
+    "#;
+    let policy = Policy::compile(&vocabulary, &[Source::new("wiki", text)], None, &PolicyLimits::default()).unwrap();
+    let page = |above: &[&str], draft| Page { id: "p", above: above.iter().map(|&id| id.to_owned()).collect(), draft };
+    let edit = |lines, revert, summary: &str| wiki::Edit { lines, revert, summary: summary.to_owned() };
+    let effect = |action: &wiki::Edit, page: &Page| ask(&policy, &triage(), action, page).effect;
+    let public = page(&["team", "public"], false);
+    assert_eq!(effect(&edit(1, false, "typo?"), &public), Effect::Allow);
+    assert_eq!(effect(&edit(1, false, "typo"), &public), Effect::Deny);
+    assert_eq!(effect(&edit(100, false, "typo?"), &public), Effect::Deny);
+    assert_eq!(effect(&edit(1, true, "typo?"), &public), Effect::Deny);
+    // The same id, moved or changed: nothing that was decided before holds for it.
+    assert_eq!(effect(&edit(1, false, "typo?"), &page(&["team"], false)), Effect::Deny);
+    assert_eq!(effect(&edit(1, false, "typo?"), &page(&["team", "public"], true)), Effect::Deny);
+    assert_eq!(effect(&edit(1, false, "typo?"), &public), Effect::Allow);
+    let typo = [Source::new("wiki", r#"forbid (principal, action == fs::Action::"read", resource);"#)];
+    assert!(Policy::compile(&vocabulary, &typo, None, &PolicyLimits::default()).is_err());
+}

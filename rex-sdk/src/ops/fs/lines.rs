@@ -1,0 +1,136 @@
+//! `fs::lines`
+
+use std::io::{BufRead, BufReader, Read};
+
+use rex_core::action::fs;
+use rex_core::limits::exceeded;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::session::Metered;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// How much is read at a time, in bytes.
+const BLOCK: usize = 64 << 10;
+
+/// Reads some lines of a text file.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::lines",
+        aliases: &[],
+        needs: &[fs::Read::SPEC],
+        params: &[
+            Param::required("path", Kind::Path, "The file."),
+            Param::option("skip", Kind::Count, Literal::Int(0), "How many lines to leave out, from the end that is read from."),
+            Param::option("max", Kind::Count, Literal::Int(1_000), "How many lines to return at most."),
+            Param::option("from_end", Kind::Bool, Literal::Bool(false), "Count from the last line instead of the first."),
+            Param::option("lossy", Kind::Bool, Literal::Bool(false), "Replace what is not UTF-8 instead of failing."),
+        ],
+        returns: Returns { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
+        doc: "Reads some lines of a text file, from either end.\nOnly as much of the file is read as is needed, so this suits large logs: `fs::lines(path, #{max: 20, from_end: true})` are the last 20.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["/srv/app/logs/app.log", {"from_end": true, "max": 1}]"#,
+            returns: r#"["2026-03-02T12:00:00Z INFO request path=/ ms=3"]"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let path = args.path("path")?;
+    let (skip, max) = (args.count("skip")?, args.count("max")?);
+    if max > session.limits().entries {
+        return Err(exceeded("entries", session.limits().entries, "lines"));
+    }
+    let file = session.open(path.clone())?;
+    let lines = match (args.flag("from_end")?, file.size()) {
+        (false, _) => first(session, file, skip, max)?,
+        // The end of a file of unknown size, such as those of `/proc`, is found by reading it.
+        (true, 0) => last_of(&file.read_all()?, skip, max),
+        (true, size) => last(session, &file, size, skip, max)?,
+    };
+    let lossy = args.flag("lossy")?;
+    let text = |line: Vec<u8>| match String::from_utf8(line) {
+        Ok(text) => Ok(Value::Text(text)),
+        Err(error) if lossy => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned().into()),
+        Err(_) => Err(Error::new(Code::Unsupported, format!("`{path}` has a line that is not UTF-8"))
+            .with_help("read it with the option `lossy`, or with `fs::read_bytes`")),
+    };
+    lines.into_iter().map(text).collect::<Result<_, _>>().map(Value::List)
+}
+
+fn first(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
+    let limit = session.limits().file_bytes;
+    let mut reader = BufReader::with_capacity(BLOCK, file);
+    let (mut lines, mut held, mut number) = (Vec::new(), 0, 0);
+    while (lines.len() as u64) < max {
+        let mut line = Vec::new();
+        let room = limit - held + 1;
+        let read = reader.by_ref().take(room).read_until(b'\n', &mut line);
+        if read.map_err(|error| reader.get_ref().error(error))? == 0 {
+            break;
+        }
+        if line.len() as u64 == room {
+            return Err(exceeded("file_bytes", limit, "bytes of lines in memory"));
+        }
+        number += 1;
+        if number > skip {
+            held += line.len() as u64;
+            trim(&mut line);
+            lines.push(line);
+        }
+    }
+    Ok(lines)
+}
+
+/// Reads blocks from the end until they hold enough line ends.
+fn last(session: &Session<'_>, file: &Metered<'_>, size: u64, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
+    let limit = session.limits().file_bytes;
+    let wanted = skip.saturating_add(max);
+    let (mut blocks, mut held, mut ends, mut start) = (Vec::new(), 0, 0, size);
+    // One end more than lines: that of the line before the first.
+    while start > 0 && ends <= wanted {
+        let length = start.min(BLOCK as u64);
+        start -= length;
+        let mut block = vec![0; usize::try_from(length).unwrap_or(BLOCK)];
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, start + filled as u64).map_err(|error| file.error(error))? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        block.truncate(filled);
+        held += filled as u64;
+        if held > limit {
+            return Err(exceeded("file_bytes", limit, "bytes of lines in memory"));
+        }
+        ends += block.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        blocks.push(block);
+    }
+    blocks.reverse();
+    let text = blocks.concat();
+    // What stands before the first end may be the rest of a line that was not read from its start.
+    let partial = if start == 0 { 0 } else { text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |end| end + 1) };
+    Ok(last_of(text.get(partial..).unwrap_or_default(), skip, max))
+}
+
+fn last_of(text: &[u8], skip: u64, max: u64) -> Vec<Vec<u8>> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let count = |count| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut lines: Vec<_> = text.rsplit(|&byte| byte == b'\n').skip(count(skip)).take(count(max)).map(<[u8]>::to_vec).collect();
+    lines.iter_mut().for_each(trim);
+    lines.reverse();
+    lines
+}
+
+fn trim(line: &mut Vec<u8>) {
+    for end in [b'\n', b'\r'] {
+        if line.last() == Some(&end) {
+            line.pop();
+        }
+    }
+}

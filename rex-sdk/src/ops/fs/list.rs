@@ -1,0 +1,85 @@
+//! `fs::list`
+
+use rex_core::action::fs;
+use rex_core::{AbsPath, Action, Code, Error, Value};
+
+use super::{Entry, describe, skipped};
+use crate::os::DirEntry;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Lists a directory.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::list",
+        aliases: &[],
+        needs: &[fs::List::SPEC],
+        params: &[
+            Param::required("path", Kind::Path, "The directory."),
+            Param::option(
+                "stat",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Tell size, times, mode and owner of each entry too; asks for `fs::stat` on each.",
+            ),
+        ],
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps, in the order of their names: `name`, `path`, `kind`, and with `stat` what `fs::stat` tells. \
+                  An entry that could not be looked at has `error` (a map with `path`, `code`, `message`) instead. A name that \
+                  is not UTF-8 is `name_bytes`, with an `error`.",
+        },
+        doc: "Lists a directory.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["/srv/app/logs"]"#,
+            returns: r#"[{"kind":"file","name":"app.log","path":"/srv/app/logs/app.log"},{"kind":"file","name":"old.log","path":"/srv/app/logs/old.log"}]"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let stat = args.flag("stat")?;
+    let (dir, entries) = session.act(fs::List {}, args.path("path")?, |grant| {
+        let dir = grant.resource().clone();
+        session.os.list(grant, session.limits().entries).map(|entries| (dir, entries))
+    })?;
+    let mut listed = Vec::with_capacity(entries.len());
+    for entry in entries {
+        session.run.budget().check()?;
+        listed.push(Value::Map(describe_entry(session, &dir, entry, stat)?));
+    }
+    Ok(Value::List(listed))
+}
+
+fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: bool) -> Result<Entry, Error> {
+    let mut map = Entry::from([("kind".to_owned(), entry.kind.as_str().into())]);
+    let (name, path) = match named(dir, entry.name) {
+        Ok(named) => named,
+        Err((bytes, error)) => {
+            map.insert("error".to_owned(), skipped(dir.as_str(), &error));
+            map.insert("name_bytes".to_owned(), Value::Bytes(bytes));
+            return Ok(map);
+        }
+    };
+    map.insert("name".to_owned(), name.into());
+    map.insert("path".to_owned(), path.as_str().into());
+    if stat {
+        match session.act(fs::Stat {}, path.clone(), |grant| session.os.stat(grant)) {
+            Ok(metadata) => describe(&mut map, &metadata),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => drop(map.insert("error".to_owned(), skipped(path.as_str(), &error))),
+        }
+    }
+    Ok(map)
+}
+
+/// The name and the path of an entry, or its bytes and why they are no path.
+pub(super) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (Vec<u8>, Error)> {
+    let name = String::from_utf8(name)
+        .map_err(|error| (error.into_bytes(), Error::new(Code::Unsupported, "the name is not UTF-8")))?;
+    match dir.join(&name) {
+        Ok(path) => Ok((name, path)),
+        Err(error) => Err((name.into_bytes(), Error::new(Code::Unsupported, error.to_string()))),
+    }
+}

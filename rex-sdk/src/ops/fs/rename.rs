@@ -1,0 +1,35 @@
+//! `fs::rename`
+
+use rex_core::action::fs;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::os::WriteOptions;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Gives a file another name.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::rename",
+        aliases: &[],
+        needs: &[fs::Rename::SPEC, fs::Write::SPEC],
+        params: &[
+            Param::required("from", Kind::Path, "The file."),
+            Param::required("to", Kind::Path, "Its new name, on the same file system."),
+            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the new name is taken."),
+        ],
+        returns: Returns { kind: "nothing", doc: "" },
+        doc: "Gives a file another name.\nA file that has the new name is replaced. Directories are not renamed: what lies below them would get names that nobody decided on.",
+        errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io],
+        example: Example { args: r#"["/srv/app/logs/app.log", "/srv/app/logs/app.log.1"]"#, returns: "null" },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (from, to) = (args.path("from")?, args.path("to")?);
+    let options = WriteOptions { new: args.flag("new")? };
+    let taken = session.act(fs::Rename {}, from, |grant| session.os.take(grant))?;
+    let action = fs::Write { bytes: i64::try_from(taken.size()).unwrap_or(i64::MAX) };
+    session.act(action, to, |grant| taken.rename(grant, options))?;
+    Ok(Value::Null)
+}
