@@ -29,8 +29,13 @@ fn log() -> String {
     let mut number = 0;
     while text.len() < SIZE {
         let level = if number % 997 == 0 { "ERROR" } else { "INFO" };
-        text.push_str(&format!("2026-11-23T10:{:02}:{:02}Z {level} worker-{} handled request {number} in {} ms\n",
-            number / 60 % 60, number % 60, number % 16, number % 431));
+        text.push_str(&format!(
+            "2026-11-23T10:{:02}:{:02}Z {level} worker-{} handled request {number} in {} ms\n",
+            number / 60 % 60,
+            number % 60,
+            number % 16,
+            number % 431
+        ));
         number += 1;
     }
     text

@@ -15,7 +15,9 @@ fn colored(color: Color) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => {
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     }
 }
 
@@ -32,7 +34,10 @@ pub(crate) fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
 
 /// Draws a message that has no source.
 pub(crate) fn message(color: Color, message: &str, help: Option<&str>) {
-    diagnostic(color, &Drawn { message: message.to_owned(), help: help.map(str::to_owned), code: None, source: None, label: None });
+    diagnostic(
+        color,
+        &Drawn { message: message.to_owned(), help: help.map(str::to_owned), code: None, source: None, label: None },
+    );
 }
 
 /// Draws why a run failed, at its place in the script.

@@ -55,11 +55,13 @@ fn dispatch(args: Args) -> Exit {
         }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page).map(|()| {
-                print(&String::from_utf8_lossy(&page));
-                Exit::Success
-            })
-            .map_err(|error| exit::Stop::internal(error.to_string()))
+            clap_mangen::Man::new(Args::command())
+                .render(&mut page)
+                .map(|()| {
+                    print(&String::from_utf8_lossy(&page));
+                    Exit::Success
+                })
+                .map_err(|error| exit::Stop::internal(error.to_string()))
         }
     };
     result.unwrap_or_else(|stop| {

@@ -15,12 +15,15 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
     let specs: Vec<&OpSpec> = OPS.iter().map(|operation| operation.spec()).collect();
     let chosen: Vec<&OpSpec> = match &args.name {
         None => specs.clone(),
-        Some(name) => specs.iter().copied().filter(|spec| spec.name == name || spec.aliases.contains(&&**name)).collect(),
+        Some(name) => {
+            specs.iter().copied().filter(|spec| spec.name == name || spec.aliases.contains(&&**name)).collect()
+        }
     };
     if let (Some(name), true) = (&args.name, chosen.is_empty()) {
         let near: Vec<_> = specs.iter().map(|spec| spec.name).filter(|known| known.contains(name.as_str())).collect();
         let stop = Stop::usage(format!("there is no operation `{name}`"));
-        let help = if near.is_empty() { "`rex ops` lists them".to_owned() } else { format!("there are: {}", near.join(", ")) };
+        let help =
+            if near.is_empty() { "`rex ops` lists them".to_owned() } else { format!("there are: {}", near.join(", ")) };
         return Err(stop.with_help(help));
     }
     let text = match args.format {
@@ -29,7 +32,9 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
             serde_json::to_string_pretty(&rows).map_err(|error| Stop::internal(error.to_string()))?
         }
         ListFormat::Human if args.name.is_none() => list(&chosen),
-        ListFormat::Human | ListFormat::Markdown => chosen.iter().map(|spec| markdown(spec)).collect::<Vec<_>>().join("\n"),
+        ListFormat::Human | ListFormat::Markdown => {
+            chosen.iter().map(|spec| markdown(spec)).collect::<Vec<_>>().join("\n")
+        }
     };
     print(&text);
     Ok(Exit::Success)

@@ -60,7 +60,8 @@ pub(crate) fn to_dynamic(value: Value) -> Dynamic {
 pub(crate) fn to_map(error: &Error, line: Option<u32>) -> Map {
     let text = |text: Option<&str>| text.map_or(Dynamic::UNIT, |text| text.to_owned().into());
     let denial = error.denial.as_deref();
-    let policies: Array = denial.iter().flat_map(|denial| denial.policies.iter()).map(|id| id.to_string().into()).collect();
+    let policies: Array =
+        denial.iter().flat_map(|denial| denial.policies.iter()).map(|id| id.to_string().into()).collect();
     [
         ("code", error.code.as_str().into()),
         ("message", error.message.clone().into()),

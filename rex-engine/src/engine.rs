@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rex_core::limits::{exceeded, exhausted};
+use rex_core::run::Clock;
 use rex_core::{AbsPath, Authorize, Code, Error, Journal, Limits, MemoryJournal, Principal, Run, Subject, Value};
 use rex_sdk::{OPS, Operation, Os};
 use rhai::packages::{
@@ -93,6 +94,7 @@ pub struct Builder {
     journal: Option<Arc<dyn Journal>>,
     operations: Vec<&'static dyn Operation>,
     limits: Limits,
+    clock: Option<Clock>,
     memory_counted: bool,
 }
 
@@ -121,6 +123,13 @@ impl Builder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Tells runs another time than the system's, for tests and simulation.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
         self
     }
 
@@ -223,6 +232,7 @@ impl Engine {
             journal: None,
             operations: OPS.to_vec(),
             limits: Limits::default(),
+            clock: None,
             memory_counted: true,
         }
     }
@@ -260,7 +270,9 @@ impl Engine {
                 }
                 outcome
             }
-            Err(error) => Some(Err(Failure::new(Error::new(Code::Internal, format!("no thread for the run: {error}"))))),
+            Err(error) => {
+                Some(Err(Failure::new(Error::new(Code::Internal, format!("no thread for the run: {error}")))))
+            }
         };
         let peak = active.meter.peak().max(0).unsigned_abs();
         if outcome.is_some() {
@@ -304,10 +316,9 @@ fn wait(
         if active.meter.is_stopped() {
             return None;
         }
-        if cancel.load(Relaxed) || active.run.budget().remaining().is_zero() {
-            if overdue.get_or_insert_with(Instant::now).elapsed() > GRACE {
-                return None;
-            }
+        let late = cancel.load(Relaxed) || active.run.budget().remaining().is_zero();
+        if late && overdue.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            return None;
         }
     }
 }
@@ -322,7 +333,11 @@ impl Shared {
         let journal = Arc::new(journal);
         let subject = Subject { principal: input.principal, script: sha256(script), tags: input.tags };
         let id = if input.run_id.is_empty() { random_id() } else { input.run_id };
-        let run = Run::new(&id, subject, self.config.authorize.clone(), journal.clone(), limits).with_cancel(input.cancel);
+        let mut run =
+            Run::new(&id, subject, self.config.authorize.clone(), journal.clone(), limits).with_cancel(input.cancel);
+        if let Some(clock) = &self.config.clock {
+            run = run.with_clock(clock.clone());
+        }
         // INVARIANT: a step starts below the limit, and Rex's own code needs less than this slack in one step, so it is
         // never parked while it holds a lock; a step of the script that needs more is parked for good.
         let bound = if self.config.memory_counted {
@@ -377,7 +392,8 @@ impl Shared {
             exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")
         } else {
             active.run.budget().check().err().unwrap_or_else(|| {
-                Error::new(Code::Internal, "the run ended without an outcome").with_help("this is a defect in Rex: please report it")
+                Error::new(Code::Internal, "the run ended without an outcome")
+                    .with_help("this is a defect in Rex: please report it")
             })
         };
         Failure::new(error)

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
 use miette::Diagnostic;
 
 use crate::finding::{Finding, Severity, Source, Text};
 use crate::limits::{PolicyLimits, Statement, statements};
-use crate::lint;
 use crate::members::Members;
 use crate::rule::Rule;
 use crate::vocabulary::Vocabulary;
+use crate::{explain, lint};
 
 /// What a policy is compiled to.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub(crate) struct File {
 
 impl File {
     /// The number of a policy in the file, which is what Cedar names it by.
-    fn number(id: &cedar_policy::PolicyId) -> Option<usize> {
+    fn number(id: &PolicyId) -> Option<usize> {
         AsRef::<str>::as_ref(id).strip_prefix("policy")?.parse().ok()
     }
 
@@ -121,15 +121,31 @@ fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) ->
 /// A finding of Cedar's, at the first place that it names.
 fn from_cedar(text: &Text, severity: Severity, diagnostic: &dyn Diagnostic) -> Finding {
     let place = diagnostic.labels().and_then(|mut labels| labels.next()).map(|label| (label.offset(), label.len()));
-    let message = diagnostic.to_string();
+    let message = visible(&diagnostic.to_string());
     // Cedar says which policy by the number that it gave it; the finding says it by the policy's own id.
     let message = match message.strip_prefix("for policy `policy").and_then(|rest| rest.split_once("`, ")) {
         Some((_, rest)) => rest.to_owned(),
         None => message,
     };
     let mut finding = Finding::new(severity, text, place, message);
-    finding.help = diagnostic.help().map(|help| help.to_string());
+    finding.help = diagnostic.help().map(|help| visible(&help.to_string()));
     finding
+}
+
+/// Shows the characters that would change how the text around them reads.
+fn visible(message: &str) -> String {
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    message.chars().fold(String::with_capacity(message.len()), |mut text, c| {
+        if hidden(c) {
+            text.extend(c.escape_unicode())
+        } else {
+            text.push(c)
+        }
+        text
+    })
 }
 
 /// Policies in the order in which they stand in the file.
@@ -180,14 +196,30 @@ fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut Vec<Finding>
     let validator = Validator::new(schema);
     for file in files {
         let result = validator.validate(&file.set, ValidationMode::Strict);
-        let id = |id: &cedar_policy::PolicyId| File::number(id).and_then(|number| file.ids.get(number).cloned());
+        let id = |id: &PolicyId| File::number(id).and_then(|number| file.ids.get(number).cloned());
+        let mut wrong: Vec<&PolicyId> = Vec::new();
         for error in result.validation_errors() {
             let finding = from_cedar(&file.text, Severity::Error, error).about(id(error.policy_id()));
-            findings.push(lint::explain(finding, error, vocabulary));
+            // That a policy with an unknown name applies to nothing goes without saying.
+            let follows = matches!(error, ValidationError::InvalidActionApplication(_));
+            let repeats = findings.iter().any(|known: &Finding| known.same_place(&finding));
+            let follows = follows && wrong.contains(&error.policy_id());
+            wrong.push(error.policy_id());
+            if !(repeats || follows) {
+                findings.push(explain::error(finding, error, vocabulary));
+            }
         }
         for warning in result.validation_warnings() {
+            let follows = matches!(
+                warning,
+                ValidationWarning::InvalidActionApplication(_) | ValidationWarning::ImpossiblePolicy(_)
+            );
+            if follows && wrong.contains(&warning.policy_id()) {
+                continue;
+            }
             let severity = severity(warning, &file.set);
             findings.push(from_cedar(&file.text, severity, warning).about(id(warning.policy_id())));
+            wrong.push(warning.policy_id());
         }
     }
     Ok(())

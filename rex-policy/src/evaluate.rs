@@ -144,7 +144,7 @@ fn context(request: &Request<'_>, needs: Needs) -> Result<Context, Trouble> {
 
 /// A time as Cedar's `datetime` reads it, to the millisecond.
 fn datetime(time: Timestamp) -> String {
-    let seconds = Timestamp::from_micros(time.as_secs() * 1_000_000).to_string();
+    let seconds = Timestamp::from_micros(time.as_secs().saturating_mul(1_000_000)).to_string();
     format!("{}.{:03}Z", seconds.trim_end_matches('Z'), time.as_millis().rem_euclid(1_000))
 }
 

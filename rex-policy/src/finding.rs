@@ -72,6 +72,12 @@ impl Finding {
         self
     }
 
+    /// Whether another finding underlines the same.
+    pub(crate) fn same_place(&self, other: &Self) -> bool {
+        (self.offset, self.length, self.line) == (other.offset, other.length, other.line)
+            && self.source_name() == other.source_name()
+    }
+
     /// The name of the file.
     #[must_use]
     pub fn source_name(&self) -> &str {

@@ -4,6 +4,7 @@
 mod cache;
 mod compile;
 mod evaluate;
+mod explain;
 mod finding;
 mod index;
 mod limits;
@@ -13,6 +14,9 @@ mod policy;
 mod remedy;
 mod rule;
 mod schema;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 mod vocabulary;
 
 pub use finding::{Finding, Rejected, Severity, Source};

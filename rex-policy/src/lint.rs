@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Policy, ValidationError};
+use cedar_policy::Policy;
 
 use crate::compile::File;
 use crate::finding::{Finding, Severity};
@@ -56,33 +56,4 @@ fn find(file: &File, statement: Option<(usize, usize)>, uid: &Uid) -> Option<(us
     let needle = format!("{}::\"{}\"", uid.kind, uid.id);
     let offset = file.text.text.get(start..start + length)?.find(&needle)?;
     Some((start + offset, needle.len()))
-}
-
-/// Adds what there is to choose from to an error of the validator that says nothing about it.
-pub(crate) fn explain(mut finding: Finding, error: &ValidationError, vocabulary: &Vocabulary) -> Finding {
-    let list = match error {
-        ValidationError::UnrecognizedActionId(_) => {
-            let actions: Vec<_> = vocabulary
-                .actions()
-                .iter()
-                .map(|action| format!("{}::Action::{:?}", action.namespace, action.name))
-                .collect();
-            format!("the actions are: {}", actions.join(", "))
-        }
-        ValidationError::UnrecognizedEntityType(_) => {
-            let types: Vec<_> = vocabulary.resources().iter().map(ToString::to_string).collect();
-            format!("the types of resources are: {}", types.join(", "))
-        }
-        ValidationError::UnsafeAttributeAccess(_) => {
-            let types = vocabulary.resources();
-            let types = types.iter().map(|resource| {
-                let names: Vec<_> = resource.attributes.iter().map(|attribute| attribute.name).collect();
-                format!("{resource} ({})", names.join(", "))
-            });
-            format!("the attributes are: {}", types.collect::<Vec<_>>().join(", "))
-        }
-        _ => return finding,
-    };
-    finding.help = Some(finding.help.map_or_else(|| list.clone(), |help| format!("{help}; {list}")));
-    finding
 }

@@ -37,6 +37,8 @@ impl Members {
         let text = Text::new(source);
         let entities: Vec<Value> = serde_json::from_str(&text.text).map_err(|error| {
             let place = offset(&text.text, error.line(), error.column());
+            let error = error.to_string();
+            let error = error.split_once(" at line ").map_or(&*error, |(what, _)| what);
             let message = format!("this is not a JSON array of entities: {error}");
             vec![Finding::new(Severity::Error, &text, Some((place, 1)), message).with_help(SHAPE)]
         })?;

@@ -19,7 +19,7 @@ pub(crate) enum Step {
     Codegen,
     /// `cargo xtask tidy`
     Tidy,
-    /// `cargo deny check`, where cargo-deny is installed
+    /// `cargo deny check bans licenses sources`, where cargo-deny is installed
     Deny,
     /// `cargo xtask fuzz smoke`, where nightly and cargo-fuzz are installed
     Fuzz,
@@ -35,7 +35,8 @@ impl Step {
                 shell::run(&mut shell::cargo(&args))
             }
             Self::Doc => {
-                let args = ["doc", "--workspace", "--no-deps", "--locked"];
+                // With the examples, Cargo chooses the same features of dependencies as for clippy, and builds none again.
+                let args = ["doc", "--workspace", "--no-deps", "--lib", "--bins", "--examples", "--locked"];
                 shell::run(shell::cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
             }
             Self::Codegen => codegen::run(true),
@@ -76,8 +77,8 @@ fn name(step: Step) -> String {
 
 fn deny() -> Result<(), Stop> {
     if !shell::works(&mut shell::cargo(&["deny", "--version"])) {
-        println!("left out: licences, advisories and sources of dependencies: cargo-deny is not installed");
+        println!("left out: licences and sources of dependencies: cargo-deny is not installed");
         return Ok(());
     }
-    shell::run(&mut shell::cargo(&["deny", "--all-features", "--locked", "check"]))
+    shell::run(&mut shell::cargo(&["deny", "--locked", "check", "bans", "licenses", "sources"]))
 }

@@ -6,10 +6,9 @@ mod operations;
 mod tables;
 
 use std::path::Path;
+use std::process::Command;
 
-use rex_policy::Vocabulary;
-
-use crate::{Stop, root};
+use crate::{Stop, root, shell};
 
 /// What stands at the top of each generated document.
 const HEAD: &str = "<!-- Made by `cargo xtask codegen`. Change the table, not this file. -->\n";
@@ -19,7 +18,7 @@ const DEFINITIONS: &str = "docs/definitions";
 
 /// Writes the files, or says which differ.
 pub(crate) fn run(check: bool) -> Result<(), Stop> {
-    let files = files();
+    let files = files()?;
     let mut wrong = stale(&files)?;
     for (name, new) in &files {
         // A file that is missing, or cannot be read, differs.
@@ -48,11 +47,12 @@ pub(crate) fn run(check: bool) -> Result<(), Stop> {
 }
 
 /// Every generated file, by its name relative to the root, with its contents.
-fn files() -> Vec<(String, String)> {
-    let vocabulary = Vocabulary::rex();
+fn files() -> Result<Vec<(String, String)>, Stop> {
+    let rex = shell::build()?.join("rex");
+    let schema = |format| shell::output(Command::new(&rex).args(["schema", "--format", format]));
     let mut files = vec![
-        ("rex-policy/schema/rex.cedarschema".to_owned(), with_newline(vocabulary.schema_cedar())),
-        ("rex-policy/schema/rex.cedarschema.json".to_owned(), with_newline(vocabulary.schema_json())),
+        ("rex-policy/schema/rex.cedarschema".to_owned(), schema("cedar")?),
+        ("rex-policy/schema/rex.cedarschema.json".to_owned(), schema("json")?),
         ("docs/actions.md".to_owned(), actions::document(rex_core::ACTIONS)),
         ("docs/operations.md".to_owned(), operations::document(rex_sdk::OPS)),
         ("docs/limits.md".to_owned(), tables::limits()),
@@ -63,7 +63,7 @@ fn files() -> Vec<(String, String)> {
             .into_iter()
             .map(|(name, contents)| (format!("{DEFINITIONS}/{name}.d.rhai"), contents)),
     );
-    files
+    Ok(files)
 }
 
 /// Definitions of namespaces that are no more.
@@ -86,14 +86,6 @@ fn write(name: &str, contents: &str) -> Result<(), Stop> {
     std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))
         .and_then(|()| std::fs::write(&path, contents))
         .map_err(|error| Stop::new(format!("`{name}` cannot be written: {error}")))
-}
-
-fn with_newline(text: impl Into<String>) -> String {
-    let mut text = text.into();
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
 }
 
 /// The first line that differs.

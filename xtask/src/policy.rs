@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Stop, root};
+use crate::{Stop, shell};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,10 +18,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Stop> {
-    // Not in the root of the workspace: paths are relative to where the caller stands.
-    let mut command = Command::new("cargo");
-    command.args(["run", "--quiet", "--package", "rex-cli", "--bin", "rex", "--manifest-path"]);
-    command.arg(root().join("Cargo.toml")).args(["--", "check"]);
+    let mut command = Command::new(shell::build()?.join("rex"));
+    command.arg("check");
     for path in &args.paths {
         command.arg("--policy").arg(path);
     }

@@ -1,6 +1,7 @@
 //! Starts other programs.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::{Stop, root};
@@ -10,6 +11,20 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(args).current_dir(root());
     command
+}
+
+/// Builds the programs and examples of the workspace, and returns the folder that they are in.
+///
+/// All of the workspace is selected, with its examples, because Cargo then chooses the same features of dependencies as
+/// for the tests. Any smaller selection builds Cedar once more.
+pub(crate) fn build() -> Result<PathBuf, Stop> {
+    let mut command = cargo(&["build", "--workspace", "--bins", "--examples", "--locked", "--quiet"]);
+    if !command.status().is_ok_and(|status| status.success()) {
+        return Err(Stop::new(format!("`{}` failed", line(&command))));
+    }
+    // They are next to this program.
+    let this = std::env::current_exe().map_err(|error| Stop::new(format!("where are the programs? {error}")))?;
+    Ok(this.parent().map(PathBuf::from).unwrap_or_default())
 }
 
 /// Runs a program with our output.

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, and a plain word about what was left out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::shell::{self, Stream};
@@ -81,11 +81,11 @@ fn before(line: &str, word: &str) -> u64 {
     head.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Runs the example programs of every crate. The tests before have built them.
+/// Runs the example programs of every crate. The tests have built them already.
 fn examples() -> Result<Count, Stop> {
-    shell::run(&mut shell::cargo(&["build", "--workspace", "--examples", "--locked", "--quiet"]))?;
+    let programs = shell::build()?.join("examples");
     let mut count = Count::default();
-    for (name, program) in find_examples()? {
+    for (name, program) in find_examples(&programs) {
         let ended = std::process::Command::new(&program).current_dir(root()).output();
         match ended {
             Ok(output) if output.status.success() => {
@@ -106,20 +106,18 @@ fn examples() -> Result<Count, Stop> {
     Ok(count)
 }
 
-/// `rex-core/examples/thermostat.rs` is the program `examples/thermostat` next to this one.
-fn find_examples() -> Result<Vec<(String, PathBuf)>, Stop> {
-    let built = std::env::current_exe().map_err(|error| Stop::new(format!("where are the programs? {error}")))?;
-    let built = built.parent().map(|folder| folder.join("examples")).unwrap_or_default();
+/// The name of each example, and the program: `rex-core/examples/thermostat.rs` is built as `thermostat`.
+fn find_examples(programs: &Path) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for name in crate::tidy::rust_files(&root()) {
         if let Some((member, example)) = name.split_once("/examples/")
             && !member.contains('/')
             && let Some(example) = example.strip_suffix(".rs")
         {
-            found.push((format!("{member}/{example}"), built.join(example)));
+            found.push((format!("{member}/{example}"), programs.join(example)));
         }
     }
-    Ok(found)
+    found
 }
 
 #[cfg(test)]

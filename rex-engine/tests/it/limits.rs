@@ -42,7 +42,11 @@ fn no_catch_holds_up_a_limit() {
     exceeds("loop { try { loop {} } catch (e) {} }", limits, "script_steps");
     exceeds("fn f() { try { loop {} } catch (e) { 1 } } loop { f(); }", limits, "script_steps");
     let limits = Limits { operations: 3, ..small() };
-    exceeds(r#"loop { try { exists("/etc") } catch (e) {} try { fs::exists("/etc") } catch (e) {} }"#, limits, "operations");
+    exceeds(
+        r#"loop { try { exists("/etc") } catch (e) {} try { fs::exists("/etc") } catch (e) {} }"#,
+        limits,
+        "operations",
+    );
 }
 
 #[test]
@@ -86,7 +90,11 @@ fn one_long_step_does_not_outlive_the_deadline() {
 
 #[test]
 fn nested_values_do_not_overflow_the_stack() {
-    exceeds("let a = []; loop { a = [[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]; }", Limits { wall_ms: 4_000, ..small() }, "");
+    exceeds(
+        "let a = []; loop { a = [[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]; }",
+        Limits { wall_ms: 4_000, ..small() },
+        "",
+    );
 }
 
 #[test]

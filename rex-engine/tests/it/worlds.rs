@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rex_core::{Authorize, Code, Decision, Limits, Principal, Request, Value};
+use rex_core::{Authorize, Code, Decision, Limits, Principal, Request, Timestamp, Value};
 use rex_engine::{Engine, Input, Report};
 use rex_sdk::MemOs;
 
@@ -16,7 +16,12 @@ impl Authorize for Permit {
 }
 
 pub(crate) fn engine(permit: fn(&Request<'_>) -> bool, limits: Limits) -> Engine {
-    Engine::builder(Arc::new(MemOs::example()), Arc::new(Permit(permit))).limits(limits).build().unwrap()
+    let noon = || Timestamp::from_micros(1_772_452_800_000_000);
+    Engine::builder(Arc::new(MemOs::example()), Arc::new(Permit(permit)))
+        .limits(limits)
+        .clock(Arc::new(noon))
+        .build()
+        .unwrap()
 }
 
 /// Runs a script that everything is permitted to.

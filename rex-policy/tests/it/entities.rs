@@ -66,8 +66,8 @@ fn a_class_that_nobody_declared_is_a_warning() {
     let warnings: Vec<_> = policy.warnings().iter().map(ToString::to_string).collect();
     expect![[r#"
         [
-            "nothing is in `Group::\"staf\"`",
             "nothing is in `fs::Class::\"Logs\"`",
+            "nothing is in `Group::\"staf\"`",
         ]
     "#]]
     .assert_debug_eq(&warnings);
@@ -81,28 +81,89 @@ fn check(entities: &str, expected: Expect) {
 
 #[test]
 fn entities_that_cannot_be_are_refused() {
-    check("[", expect![[""]]);
-    check("{}", expect![[""]]);
-    check(&"[".repeat(100_000), expect![[""]]);
-    check(r#"[{"uid": "x"}]"#, expect![[""]]);
-    check(r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "attrs": {"path": "/y"}}]"#, expect![[""]]);
-    check(r#"[{"uid": {"type": "fs::Pth", "id": "/x"}}]"#, expect![[""]]);
-    check("[\n  {\"uid\": {\"type\": \"fs::Path\", \"id\": \"/x/../y\"}}]", expect![[""]]);
-    check(r#"[{"uid": {"type": "fs::Path", "id": "x"}}]"#, expect![[""]]);
-    check(r#"[{"uid": {"type": "service::Unit", "id": "nginx"}}]"#, expect![[""]]);
-    check(r#"[{"uid": {"type": "fs::Action", "id": "read"}}]"#, expect![[""]]);
+    check(
+        "[",
+        expect![[r#"
+            entities.json:1:1: this is not a JSON array of entities: EOF while parsing a list
+            an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#]],
+    );
+    check(
+        "{}",
+        expect![[r#"
+            entities.json:1:1: this is not a JSON array of entities: invalid type: map, expected a sequence
+            an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#]],
+    );
+    check(
+        &"[".repeat(100_000),
+        expect![[r#"
+            entities.json:1:128: this is not a JSON array of entities: recursion limit exceeded
+            an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#]],
+    );
+    check(
+        r#"[{"uid": "x"}]"#,
+        expect![[r#"
+        entities.json: this is not an entity of the entities file
+        an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#]],
+    );
+    check(
+        r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "attrs": {"path": "/y"}}]"#,
+        expect![[r#"
+        entities.json:1:37: this is not an entity of the entities file
+        an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#]],
+    );
+    check(
+        r#"[{"uid": {"type": "fs::Pth", "id": "/x"}}]"#,
+        expect![[r#"
+        entities.json:1:19: the entities file cannot declare a `fs::Pth`
+        it can declare: Agent, Group, User, fs::Class, fs::Path, service::Class, service::Manager, service::Unit, sys::Host"#]],
+    );
+    check(
+        "[\n  {\"uid\": {\"type\": \"fs::Path\", \"id\": \"/x/../y\"}}]",
+        expect![[r#"
+        entities.json:2:38: `/x/../y` is never the id of a `fs::Path`
+        did you mean `/y`?"#]],
+    );
+    check(
+        r#"[{"uid": {"type": "fs::Path", "id": "x"}}]"#,
+        expect![[r#"
+        entities.json:1:37: the path `x` is relative, and there is no base directory
+    "#]],
+    );
+    check(
+        r#"[{"uid": {"type": "service::Unit", "id": "nginx"}}]"#,
+        expect![[r#"
+        entities.json:1:42: `nginx` is never the id of a `service::Unit`
+        did you mean `nginx.service`?"#]],
+    );
+    check(
+        r#"[{"uid": {"type": "fs::Action", "id": "read"}}]"#,
+        expect![[r#"
+        entities.json:1:19: the entities file cannot declare a `fs::Action`
+        it can declare: Agent, Group, User, fs::Class, fs::Path, service::Class, service::Manager, service::Unit, sys::Host"#]],
+    );
     check(
         r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "parents": [{"type": "fs::Path", "id": "/y"}]}]"#,
-        expect![[""]],
+        expect![[r#"
+            entities.json:1:83: a `fs::Path` cannot be put in a `fs::Path`
+            a `fs::Path` can be put in a `fs::Class`"#]],
     );
     check(
         r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "parents": [{"type": "service::Class", "id": "C"}]}]"#,
-        expect![[""]],
+        expect![[r#"
+            entities.json:1:89: a `fs::Path` cannot be put in a `service::Class`
+            a `fs::Path` can be put in a `fs::Class`"#]],
     );
     check(
         r#"[{"uid": {"type": "Group", "id": "a"}, "parents": [{"type": "Group", "id": "b"}]},
             {"uid": {"type": "Group", "id": "b"}, "parents": [{"type": "Group", "id": "a"}]}]"#,
-        expect![[""]],
+        expect![[r#"
+            entities.json:1:34: `a` is in itself
+        "#]],
     );
-    check(r#"[{"uid": {"type": "Group", "id": "a"}}, {"uid": {"type": "Group", "id": "a"}}]"#, expect![[""]]);
+    check(
+        r#"[{"uid": {"type": "Group", "id": "a"}}, {"uid": {"type": "Group", "id": "a"}}]"#,
+        expect![[r#"
+        entities.json:1:34: `Group::"a"` is declared twice
+        give all of its parents in one entity"#]],
+    );
 }

@@ -1,6 +1,8 @@
 //! What a policy refuses, what it decides, and that the index decides as Cedar does.
 
 #[cfg(test)]
+mod agree;
+#[cfg(test)]
 mod decide;
 #[cfg(test)]
 mod entities;

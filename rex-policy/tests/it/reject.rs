@@ -11,7 +11,8 @@ fn check(policy: &str, expected: Expect) {
     let rejected = try_compile(policy, None).unwrap_err();
     let mut out = String::new();
     for finding in &rejected.findings {
-        let underlined = &finding.source_text()[finding.offset..finding.offset + finding.length];
+        let underlined = finding.source_text().get(finding.offset..finding.offset + finding.length).unwrap();
+        let underlined = underlined.replace('\u{202e}', "<RLO>");
         let help = finding.help.as_deref().unwrap_or("-");
         out += &format!(
             "{:?} {}:{}:{} `{underlined}`\n  {}\n  help: {help}\n",
@@ -28,27 +29,106 @@ fn check(policy: &str, expected: Expect) {
 
 #[test]
 fn a_typo_in_a_forbid_is_refused() {
-    check(r#"forbid (principal, action == fs::Action::"raed", resource);"#, expect![[""]]);
-    check(r#"forbid (principal, action in fs::Action::"Readonly", resource);"#, expect![[""]]);
-    check(r#"forbid (principal, action, resource is fs::Pth);"#, expect![[""]]);
+    check(
+        r#"forbid (principal, action == fs::Action::"raed", resource);"#,
+        expect![[r#"
+            Error test.cedar:1:30 `fs::Action::"raed"`
+              unrecognized action `fs::Action::"raed"`
+              help: did you mean `fs::Action::"read"`?
+        "#]],
+    );
+    check(
+        r#"forbid (principal, action in fs::Action::"Readonly", resource);"#,
+        expect![[r#"
+            Error test.cedar:1:30 `fs::Action::"Readonly"`
+              unrecognized action `fs::Action::"Readonly"`
+              help: did you mean `fs::Action::"ReadOnly"`?
+        "#]],
+    );
+    check(
+        r#"forbid (principal, action, resource is fs::Pth);"#,
+        expect![[r#"
+            Error test.cedar:1:40 `fs::Pth`
+              unrecognized entity type `fs::Pth`
+              help: did you mean `fs::Path`?
+        "#]],
+    );
     check(
         "permit (principal, action, resource);\nforbid (principal, action == fs::Action::\"read\", resource)\n  when { resource.pth like \"/etc/*\" };",
-        expect![[""]],
+        expect![[r#"
+            Error test.cedar:3:10 `resource.pth`
+              attribute `pth` on entity type `fs::Path` not found
+              help: a `fs::Path` has `path`, `name`, `extension`
+        "#]],
     );
-    check(r#"forbid (principal == Agnet::"triage", action, resource);"#, expect![[""]]);
-    check(r#"forbid (principal, action == fs::Action::"write", resource) when { context.byts > 1 };"#, expect![[""]]);
+    check(
+        r#"forbid (principal, action, resource) when { resource.path like "/etc/*" };"#,
+        expect![[r#"
+        Error test.cedar:1:45 `resource.path`
+          attribute `path` on entity type `service::Unit` not found
+          help: `fs::Path` has it: write `resource is fs::Path` in the head of the policy
+    "#]],
+    );
+    check(
+        r#"forbid (principal == Agnet::"triage", action, resource);"#,
+        expect![[r#"
+            Error test.cedar:1:22 `Agnet`
+              unrecognized entity type `Agnet`
+              help: did you mean `Agent`?
+        "#]],
+    );
+    check(
+        r#"forbid (principal, action == fs::Action::"write", resource) when { context.byts > 1 };"#,
+        expect![[r#"
+            Error test.cedar:1:68 `context.byts`
+              attribute `byts` in context for fs::Action::"write" not found
+              help: the context of `fs::write` holds `bytes`, `now`, `script`, `tags`
+        "#]],
+    );
 }
 
 #[test]
 fn a_forbid_that_never_applies_is_refused() {
-    check(r#"forbid (principal, action == fs::Action::"read", resource is service::Unit);"#, expect![[""]]);
-    check(r#"forbid (principal, action, resource) when { false };"#, expect![[""]]);
+    check(
+        r#"forbid (principal, action == fs::Action::"read", resource is service::Unit);"#,
+        expect![[r#"
+            Error test.cedar:1:1 `forbid (principal, action == fs::Action::"read", resource is service::Unit);`
+              unable to find an applicable action given the policy scope constraints
+              help: -
+        "#]],
+    );
+    check(
+        r#"forbid (principal, action, resource) when { false };"#,
+        expect![[r#"
+        Error test.cedar:1:1 `forbid (principal, action, resource) when { false };`
+          policy is impossible: the policy expression evaluates to false for all valid requests
+          help: -
+    "#]],
+    );
     check(
         r#"@id("a") forbid (principal, action == fs::Action::"read", resource == fs::Path::"/etc/");"#,
-        expect![[""]],
+        expect![[r#"
+            Error test.cedar:1:71 `fs::Path::"/etc/"`
+              `/etc/` is never the id of a `fs::Path`
+              help: did you mean `/etc`?
+        "#]],
     );
-    check(r#"forbid (principal, action, resource) when { resource in [fs::Path::"/a/../b"] };"#, expect![[""]]);
-    check(r#"forbid (principal, action, resource == service::Unit::"nginx");"#, expect![[""]]);
+    check(
+        r#"forbid (principal, action, resource) when { resource in [fs::Path::"/a/../b"] };"#,
+        expect![[r#"
+        Error test.cedar:1:58 `fs::Path::"/a/../b"`
+          `/a/../b` is never the id of a `fs::Path`
+          help: did you mean `/b`?
+    "#]],
+    );
+    check(
+        r#"forbid (principal, action, resource == service::Unit::"nginx");"#,
+        expect![[r#"
+        Error test.cedar:1:40 `service::Unit::"nginx"`
+          `nginx` is never the id of a `service::Unit`
+          help: did you mean `nginx.service`?
+    "#]],
+    );
     let idle = compile(r#"permit (principal, action, resource) when { false };"#);
     assert_eq!(idle.warnings()[0].severity, Severity::Warning);
     assert!(!reads(&idle, "/x"));
@@ -56,23 +136,73 @@ fn a_forbid_that_never_applies_is_refused() {
 
 #[test]
 fn what_does_not_parse_is_refused() {
-    check("permit (principal, action, resource)", expect![[""]]);
-    check("permit (principal, action, resource) when { resource.path like };", expect![[""]]);
-    check("permit (principal, action);\npermti (principal, action, resource);", expect![[""]]);
-    check("\u{feff}permit (principal, action, resource);", expect![[""]]);
-    check("permit (principal, action, resource) when { \"", expect![[""]]);
+    check(
+        "permit (principal, action, resource)",
+        expect![[r#"
+        Error test.cedar:1:37 ``
+          unexpected end of input
+          help: -
+    "#]],
+    );
+    check(
+        "permit (principal, action, resource) when { resource.path like };",
+        expect![[r#"
+        Error test.cedar:1:64 `}`
+          unexpected token `}`
+          help: -
+    "#]],
+    );
+    check(
+        "permit (principal, action);\npermti (principal, action, resource);",
+        expect![[r#"
+        Error test.cedar:1:26 ``
+          this policy is missing the `resource` variable in the scope
+          help: policy scopes must contain a `principal`, `action`, and `resource` element in that order
+        Error test.cedar:2:1 `permti`
+          invalid policy effect: permti
+          help: effect must be either `permit` or `forbid`
+    "#]],
+    );
+    check(
+        "\u{feff}permit (principal, action, resource);",
+        expect![[r#"
+        Error test.cedar:1:1 ``
+          invalid token
+          help: -
+    "#]],
+    );
+    check(
+        "permit (principal, action, resource) when { \"",
+        expect![[r#"
+        Error test.cedar:1:45 ``
+          invalid token
+          help: try checking that all strings are closed properly
+    "#]],
+    );
 }
 
 #[test]
 fn a_template_is_refused() {
-    check("permit (principal == ?principal, action, resource);", expect![[""]]);
+    check(
+        "permit (principal == ?principal, action, resource);",
+        expect![[r#"
+        Error test.cedar:1:1 `permit (principal == ?principal, action, resource);`
+          this is a template, which has no effect until it is linked
+          help: write the principal or resource in place of `?principal` or `?resource`
+    "#]],
+    );
 }
 
 #[test]
 fn an_id_is_given_once() {
     check(
         "@id(\"a\") permit (principal, action, resource);\n@id(\"a\")\nforbid (principal, action, resource);",
-        expect![[""]],
+        expect![[r#"
+            Error test.cedar:2:1 `@id("a")
+            forbid (principal, action, resource);`
+              the id `a` is taken by the policy at test.cedar:1
+              help: give each policy an `@id` of its own: decisions name policies by it
+        "#]],
     );
     let sources = [
         Source::new("a.cedar", "permit (principal, action, resource);\n\npermit (principal, action, resource);"),
@@ -84,7 +214,14 @@ fn an_id_is_given_once() {
 
 #[test]
 fn a_policy_with_hidden_text_is_refused() {
-    check("permit (principal, action, resource) when { resource.path == \"\u{202e}/x\" };", expect![[""]]);
+    check(
+        "permit (principal, action, resource is fs::Path) when { resource.path == \"\u{202e}/x\" };",
+        expect![[r#"
+        Error test.cedar:1:74 `"<RLO>/x"`
+          string `"\u{202e}/x"` contains BIDI control characters
+          help: -
+    "#]],
+    );
 }
 
 #[test]

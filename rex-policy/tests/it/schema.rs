@@ -39,7 +39,8 @@ fn both_forms_are_the_same_schema() {
 
 /// A page of somebody's wiki. It can move, so what it is in does not follow from its id.
 #[derive(Debug)]
-pub(crate) struct Page {
+#[expect(unreachable_pub, reason = "a public trait names it")]
+pub struct Page {
     id: &'static str,
     above: Vec<String>,
     draft: bool,
@@ -85,7 +86,44 @@ rex_core::actions! {
 #[test]
 fn another_programs_table() {
     let vocabulary = Vocabulary::new(TABLE);
-    expect![[""]].assert_eq(&vocabulary.schema_cedar());
+    expect![[r#"
+        // What policies can speak of. Generated from the table of actions; do not edit.
+
+        // Whoever a script runs for.
+        entity Agent, User in [Group];
+
+        // A group of them, or of groups.
+        entity Group in [Group];
+
+        namespace wiki {
+          // A page.
+          entity Page in [Page] {
+            // Whether it is one.
+            draft: Bool,
+          };
+
+          // Change a page.
+          action "edit" appliesTo {
+            principal: [Agent, User],
+            resource: [wiki::Page],
+            context: {
+              // How many lines change.
+              lines: Long,
+              // Whether it is a revert.
+              revert: Bool,
+              // What the author says about it.
+              summary: String,
+              // When the request is decided, to the millisecond.
+              now: datetime,
+              // The SHA-256 of the script in lower-case hexadecimal; empty if there is none.
+              script: String,
+              // The operator's `key=value` strings.
+              tags: Set<String>,
+            },
+          };
+        }
+    "#]]
+    .assert_eq(&vocabulary.schema_cedar());
     let text = r#"
         permit (principal, action == wiki::Action::"edit", resource in wiki::Page::"public")
         when { context.lines < 100 && context.summary like "*?" && !resource.draft };

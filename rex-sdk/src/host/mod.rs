@@ -21,6 +21,8 @@ use std::io;
 use rex_core::Grant;
 use rex_core::action::fs;
 
+pub use services::Bus;
+
 use crate::os::{DirEntry, Files, Metadata, OsError, Source, Taken, WriteOptions};
 
 /// What an operator decides about the real operating system.
@@ -29,6 +31,8 @@ pub struct HostOptions {
     /// Refuse to read, write, append to or rename a file that has more than one name. A policy speaks of names: who can
     /// make a hard link can give a file a name that is permitted.
     pub deny_hard_links: bool,
+    /// Where the service manager is reached.
+    pub bus: Bus,
 }
 
 /// The real operating system.

@@ -1,32 +1,220 @@
-//! Units of systemd.
+//! Units of systemd, over its D-Bus interface (`org.freedesktop.systemd1(5)`).
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use rex_core::action::service;
-use rex_core::{Budget, Grant};
+use rex_core::resource::Unit;
+use rex_core::{Budget, Error, Grant, Timestamp};
+use zbus::blocking::{Connection, Proxy, connection};
+use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
 use super::HostOs;
 use crate::os::{OsError, Services, UnitStatus};
 
-fn none<T>() -> Result<T, OsError> {
-    Err(OsError::Unavailable("there is no service manager".to_owned()))
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+/// How often whoever waits for the bus looks whether the run may go on.
+const POLL: Duration = Duration::from_millis(50);
+/// How long one call may take at the most. A thread that nobody waits for any more ends with it.
+const CALL: Duration = Duration::from_secs(120);
+
+/// Where the service manager is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Bus {
+    /// The system bus.
+    #[default]
+    System,
+    /// A bus by its address: `unix:path=/run/user/1000/bus`.
+    Address(String),
 }
 
 impl Services for HostOs {
-    fn units(&self, _: Grant<service::List>, _: &Budget) -> Result<Vec<UnitStatus>, OsError> {
-        none()
+    fn units(&self, _: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+        self.bus(budget, |manager| manager.units())
     }
-    fn status(&self, _: Grant<service::Status>, _: &Budget) -> Result<UnitStatus, OsError> {
-        none()
+    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        let unit = grant.resource().clone();
+        self.bus(budget, move |manager| manager.status(&unit))
     }
-    fn start(&self, _: Grant<service::Start>, _: &Budget) -> Result<UnitStatus, OsError> {
-        none()
+    fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.job("StartUnit", grant.resource(), budget)
     }
-    fn stop(&self, _: Grant<service::Stop>, _: &Budget) -> Result<UnitStatus, OsError> {
-        none()
+    fn stop(&self, grant: Grant<service::Stop>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.job("StopUnit", grant.resource(), budget)
     }
-    fn restart(&self, _: Grant<service::Restart>, _: &Budget) -> Result<UnitStatus, OsError> {
-        none()
+    fn restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.job("RestartUnit", grant.resource(), budget)
     }
-    fn reload(&self, _: Grant<service::Reload>, _: &Budget) -> Result<UnitStatus, OsError> {
-        none()
+    fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.job("ReloadUnit", grant.resource(), budget)
+    }
+}
+
+impl HostOs {
+    fn job(&self, method: &'static str, unit: &Unit, budget: &Budget) -> Result<UnitStatus, OsError> {
+        let unit = unit.clone();
+        self.bus(budget, move |manager| manager.job(method, &unit))
+    }
+
+    /// Talks to the service manager in a thread of its own, so that a bus that hangs does not hang the run.
+    fn bus<T: Send + 'static>(
+        &self,
+        budget: &Budget,
+        talk: impl FnOnce(&Manager) -> Result<T, OsError> + Send + 'static,
+    ) -> Result<T, OsError> {
+        let bus = self.options.bus.clone();
+        let (sender, receiver) = mpsc::sync_channel(1);
+        std::thread::Builder::new().name("rex-bus".to_owned()).spawn(move || {
+            // Nobody listens any more if the run ended meanwhile.
+            drop(sender.send(Manager::connect(&bus).and_then(|manager| talk(&manager))));
+        })?;
+        loop {
+            match receiver.recv_timeout(POLL) {
+                Ok(result) => return result,
+                Err(mpsc::RecvTimeoutError::Timeout) => budget.check()?,
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    let message = "the conversation with the service manager broke off";
+                    return Err(Error::new(rex_core::Code::Internal, message).into());
+                }
+            }
+        }
+    }
+}
+
+/// The service manager at the other end of a connection.
+struct Manager {
+    connection: Connection,
+    proxy: Proxy<'static>,
+}
+
+impl Manager {
+    fn connect(bus: &Bus) -> Result<Self, OsError> {
+        let (builder, name) = match bus {
+            Bus::System => (connection::Builder::system(), "the system bus"),
+            Bus::Address(address) => (connection::Builder::address(address.as_str()), address.as_str()),
+        };
+        let unavailable = |error: zbus::Error| {
+            OsError::Unavailable(format!("the service manager cannot be reached at `{name}`: {error}"))
+        };
+        let connection = builder.and_then(|builder| builder.method_timeout(CALL).build()).map_err(unavailable)?;
+        let proxy = Proxy::new(&connection, SYSTEMD, "/org/freedesktop/systemd1", MANAGER).map_err(unavailable)?;
+        Ok(Self { connection, proxy })
+    }
+
+    fn units(&self) -> Result<Vec<UnitStatus>, OsError> {
+        type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+        let rows: Vec<Row> = self.proxy.call("ListUnits", &()).map_err(failed)?;
+        let mut units: Vec<_> = rows
+            .into_iter()
+            .map(|(name, description, load, active, sub, ..)| UnitStatus {
+                name,
+                description,
+                load,
+                active,
+                sub,
+                main_pid: None,
+                since: None,
+            })
+            .collect();
+        units.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(units)
+    }
+
+    /// Finds a unit under its own name; nothing is done to it.
+    fn find(&self, unit: &Unit) -> Result<(OwnedObjectPath, Properties), OsError> {
+        let path: OwnedObjectPath = self.proxy.call("LoadUnit", &(unit.name(),)).map_err(failed)?;
+        let properties = self.properties(&path, UNIT)?;
+        let id = properties.text("Id");
+        if id != unit.name() {
+            return Err(Unit::parse(&id).map_or(OsError::Changed, OsError::Alias));
+        }
+        if properties.text("LoadState") == "not-found" {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        Ok((path, properties))
+    }
+
+    fn status(&self, unit: &Unit) -> Result<UnitStatus, OsError> {
+        let (path, properties) = self.find(unit)?;
+        let main_pid = match unit.kind() {
+            "service" => self.properties(&path, SERVICE)?.number::<u32>("MainPID").filter(|&pid| pid > 0),
+            _ => None,
+        };
+        let since = properties.number::<u64>("ActiveEnterTimestamp").filter(|&micros| micros > 0);
+        let active = properties.text("ActiveState");
+        Ok(UnitStatus {
+            name: properties.text("Id"),
+            description: properties.text("Description"),
+            load: properties.text("LoadState"),
+            sub: properties.text("SubState"),
+            main_pid: main_pid.map(i64::from),
+            since: since
+                .filter(|_| active == "active")
+                .map(|micros| Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))),
+            active,
+        })
+    }
+
+    /// Has a job done and waits for its result.
+    fn job(&self, method: &str, unit: &Unit) -> Result<UnitStatus, OsError> {
+        self.find(unit)?;
+        // Listening starts before the job does, so that its end is not missed.
+        let removed = self.proxy.receive_signal("JobRemoved").map_err(failed)?;
+        self.proxy.call::<_, _, ()>("Subscribe", &()).map_err(failed)?;
+        let job: OwnedObjectPath = self.proxy.call(method, &(unit.name(), "replace")).map_err(failed)?;
+        for message in removed {
+            let (_, path, _, result): (u32, OwnedObjectPath, String, String) =
+                message.body().deserialize().map_err(failed)?;
+            if path != job {
+                continue;
+            }
+            if result == "done" {
+                return self.status(unit);
+            }
+            let (path, _) = self.find(unit)?;
+            let why = match unit.kind() {
+                "service" => format!(", the unit with `{}`", self.properties(&path, SERVICE)?.text("Result")),
+                _ => String::new(),
+            };
+            return Err(OsError::ServiceFailed(format!("the job ended with `{result}`{why}")));
+        }
+        Err(OsError::Unavailable("the service manager went away before the job ended".to_owned()))
+    }
+
+    fn properties(&self, path: &OwnedObjectPath, interface: &str) -> Result<Properties, OsError> {
+        let proxy = Proxy::new(&self.connection, SYSTEMD, path, "org.freedesktop.DBus.Properties").map_err(failed)?;
+        Ok(Properties(proxy.call("GetAll", &(interface,)).map_err(failed)?))
+    }
+}
+
+struct Properties(HashMap<String, OwnedValue>);
+
+impl Properties {
+    fn text(&self, name: &str) -> String {
+        self.0.get(name).and_then(|value| value.downcast_ref::<String>().ok()).unwrap_or_default()
+    }
+
+    fn number<T: for<'a> TryFrom<&'a zbus::zvariant::Value<'a>>>(&self, name: &str) -> Option<T> {
+        self.0.get(name).and_then(|value| T::try_from(value).ok())
+    }
+}
+
+/// What an error of the bus means.
+fn failed(error: zbus::Error) -> OsError {
+    let zbus::Error::MethodError(name, message, _) = &error else {
+        return OsError::Unavailable(format!("the service manager did not answer: {error}"));
+    };
+    let message = message.as_deref().unwrap_or("no message");
+    match name.as_str() {
+        "org.freedesktop.systemd1.NoSuchUnit" => io::Error::from(io::ErrorKind::NotFound).into(),
+        "org.freedesktop.DBus.Error.AccessDenied" | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired" => {
+            io::Error::new(io::ErrorKind::PermissionDenied, message.to_owned()).into()
+        }
+        _ => OsError::ServiceFailed(message.trim_end_matches('.').to_owned()),
     }
 }

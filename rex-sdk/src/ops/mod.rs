@@ -2,6 +2,8 @@
 //!
 //! To add one: write its file, add its line to [`OPS`], run `cargo xtask codegen`.
 
+use rex_core::{Timestamp, Value};
+
 use crate::Operation;
 
 pub mod fs;
@@ -25,4 +27,22 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::rename::OP,
     &fs::stat::OP,
     &fs::write::OP,
+    &service::list::OP,
+    &service::reload::OP,
+    &service::restart::OP,
+    &service::start::OP,
+    &service::status::OP,
+    &service::stop::OP,
+    &sys::cpus::OP,
+    &sys::disk::OP,
+    &sys::hostname::OP,
+    &sys::load::OP,
+    &sys::memory::OP,
+    &sys::time::OP,
 ];
+
+/// Seconds since the epoch, with their fraction.
+#[expect(clippy::cast_precision_loss, reason = "a float holds microseconds of today's times exactly enough")]
+fn epoch(time: Timestamp) -> Value {
+    Value::Float(time.as_micros() as f64 / 1e6)
+}

@@ -18,13 +18,38 @@ pub static OP: Op = Op {
         needs: &[fs::List::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The directory to start from."),
-            Param::option("name", Kind::Text, Literal::Null, "A glob that the name matches: `*.log`, `{a,b}?`, `[0-9]*`."),
-            Param::option("kind", Kind::Text, Literal::Null, "`file`, `directory`, `symlink`, `fifo`, `socket` or `device`."),
+            Param::option(
+                "name",
+                Kind::Text,
+                Literal::Null,
+                "A glob that the name matches: `*.log`, `{a,b}?`, `[0-9]*`.",
+            ),
+            Param::option(
+                "kind",
+                Kind::Text,
+                Literal::Null,
+                "`file`, `directory`, `symlink`, `fifo`, `socket` or `device`.",
+            ),
             Param::option("min_size", Kind::Count, Literal::Null, "Smallest size, in bytes; asks for `fs::stat`."),
             Param::option("max_size", Kind::Count, Literal::Null, "Largest size, in bytes; asks for `fs::stat`."),
-            Param::option("newer_than", Kind::Count, Literal::Null, "Changed less than so many seconds ago; asks for `fs::stat`."),
-            Param::option("older_than", Kind::Count, Literal::Null, "Changed more than so many seconds ago; asks for `fs::stat`."),
-            Param::option("depth", Kind::Count, Literal::Null, "How deep to go; 1 is the directory's own entries. As deep as the limit `tree_depth`, if not given."),
+            Param::option(
+                "newer_than",
+                Kind::Count,
+                Literal::Null,
+                "Changed less than so many seconds ago; asks for `fs::stat`.",
+            ),
+            Param::option(
+                "older_than",
+                Kind::Count,
+                Literal::Null,
+                "Changed more than so many seconds ago; asks for `fs::stat`.",
+            ),
+            Param::option(
+                "depth",
+                Kind::Count,
+                Literal::Null,
+                "How deep to go; 1 is the directory's own entries. As deep as the limit `tree_depth`, if not given.",
+            ),
             Param::option("max", Kind::Count, Literal::Null, "Stop after so many finds."),
         ],
         returns: Returns {
@@ -118,7 +143,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         let mut below = Vec::new();
         for dir in level {
             match visit(session, &filter, &dir, max, &mut found, &mut below) {
-                Err(error) if error.is_fatal() || dir == start || error.code == Code::LimitExceeded => return Err(error),
+                Err(error) if error.is_fatal() || dir == start || error.code == Code::LimitExceeded => {
+                    return Err(error);
+                }
                 Err(error) => found.skipped.push(skipped(dir.as_str(), &error)),
                 Ok(()) if found.entries.len() as u64 >= max => return Ok(result(found, false)),
                 Ok(()) => {}
@@ -131,11 +158,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 fn result(found: Found, complete: bool) -> Value {
-    Value::map([
-        ("entries", found.entries.into()),
-        ("skipped", found.skipped.into()),
-        ("complete", complete.into()),
-    ])
+    Value::map([("entries", found.entries.into()), ("skipped", found.skipped.into()), ("complete", complete.into())])
 }
 
 /// Looks at the entries of one directory; those that are directories go to `below`.

@@ -20,9 +20,19 @@ pub static OP: Op = Op {
         needs: &[fs::Read::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The file."),
-            Param::option("skip", Kind::Count, Literal::Int(0), "How many lines to leave out, from the end that is read from."),
+            Param::option(
+                "skip",
+                Kind::Count,
+                Literal::Int(0),
+                "How many lines to leave out, from the end that is read from.",
+            ),
             Param::option("max", Kind::Count, Literal::Int(1_000), "How many lines to return at most."),
-            Param::option("from_end", Kind::Bool, Literal::Bool(false), "Count from the last line instead of the first."),
+            Param::option(
+                "from_end",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Count from the last line instead of the first.",
+            ),
             Param::option("lossy", Kind::Bool, Literal::Bool(false), "Replace what is not UTF-8 instead of failing."),
         ],
         returns: Returns { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
@@ -111,7 +121,8 @@ fn last(session: &Session<'_>, file: &Metered<'_>, size: u64, skip: u64, max: u6
     blocks.reverse();
     let text = blocks.concat();
     // What stands before the first end may be the rest of a line that was not read from its start.
-    let partial = if start == 0 { 0 } else { text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |end| end + 1) };
+    let partial =
+        if start == 0 { 0 } else { text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |end| end + 1) };
     Ok(last_of(text.get(partial..).unwrap_or_default(), skip, max))
 }
 
@@ -121,7 +132,8 @@ fn last_of(text: &[u8], skip: u64, max: u64) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     let count = |count| usize::try_from(count).unwrap_or(usize::MAX);
-    let mut lines: Vec<_> = text.rsplit(|&byte| byte == b'\n').skip(count(skip)).take(count(max)).map(<[u8]>::to_vec).collect();
+    let mut lines: Vec<_> =
+        text.rsplit(|&byte| byte == b'\n').skip(count(skip)).take(count(max)).map(<[u8]>::to_vec).collect();
     lines.iter_mut().for_each(trim);
     lines.reverse();
     lines

@@ -18,7 +18,7 @@ pub mod write;
 
 use std::collections::BTreeMap;
 
-use rex_core::{Error, Timestamp, Value};
+use rex_core::{Error, Value};
 
 use crate::os::Metadata;
 
@@ -34,21 +34,18 @@ fn describe(entry: &mut Entry, metadata: &Metadata) {
     put("uid", Value::Int(metadata.uid.into()));
     put("gid", Value::Int(metadata.gid.into()));
     put("links", Value::count(metadata.links));
-    for (key, time) in
-        [("modified", metadata.modified), ("accessed", metadata.accessed), ("changed", metadata.changed)]
+    for (key, time) in [("modified", metadata.modified), ("accessed", metadata.accessed), ("changed", metadata.changed)]
     {
         put(key, time.to_string().into());
-        put(&format!("{key}_epoch"), epoch(time));
+        put(&format!("{key}_epoch"), super::epoch(time));
     }
-}
-
-/// Seconds since the epoch, with their fraction.
-#[expect(clippy::cast_precision_loss, reason = "a float holds microseconds of today's times exactly enough")]
-fn epoch(time: Timestamp) -> Value {
-    Value::Float(time.as_micros() as f64 / 1e6)
 }
 
 /// What could not be done to one of many entries.
 fn skipped(path: &str, error: &Error) -> Value {
-    Value::map([("path", path.into()), ("code", error.code.as_str().into()), ("message", error.message.as_str().into())])
+    Value::map([
+        ("path", path.into()),
+        ("code", error.code.as_str().into()),
+        ("message", error.message.as_str().into()),
+    ])
 }

@@ -49,7 +49,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         })?;
         match (&metadata.target, at.parent()) {
             (Some(target), Some(parent)) if follow => {
-                path = parent.resolve(target).map_err(|error| Error::new(Code::Unsupported, format!("`{at}`: {error}")))?;
+                path = parent
+                    .resolve(target)
+                    .map_err(|error| Error::new(Code::Unsupported, format!("`{at}`: {error}")))?;
             }
             _ => {
                 let mut entry = Entry::from([

@@ -1,0 +1,248 @@
+//! Random policies, entities and requests, and the oracle that the property tests and the fuzzer share.
+
+use std::fmt::Write;
+
+use arbitrary::{Result, Unstructured};
+use rex_core::action::{AnyAction, fs, service};
+use rex_core::resource::{AnyResource, Unit};
+use rex_core::{AbsPath, Authorize, Effect, Principal, Request, Subject, Timestamp};
+
+use crate::{Policy, PolicyLimits, Source, Vocabulary};
+
+/// Reads policies, entities and requests from `data`, and asserts that the index and the cache decide as Cedar does, and
+/// that each remedy helps. Says whether the policies validated, so that a test can see that most do.
+///
+/// # Panics
+/// If they do not.
+#[must_use]
+pub fn decide_agrees(data: &[u8]) -> bool {
+    let mut random = Random(Unstructured::new(data));
+    // INVARIANT: bytes that have run out read as zeros, so every choice is made.
+    random.world().unwrap_or(false)
+}
+
+/// What is read from the bytes: each method makes one part of a policy.
+struct Random<'a>(Unstructured<'a>);
+
+/// Which resources a policy is about, so that what it says of them validates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Files,
+    Writes,
+    Units,
+    Anything,
+}
+
+impl Random<'_> {
+    fn world(&mut self) -> Result<bool> {
+        let entities = Source::new("entities", self.entities()?);
+        let mut text = String::new();
+        for number in 0..self.0.int_in_range(1..=9)? {
+            let _ = writeln!(text, "@id(\"p{number}\") {}", self.policy()?);
+        }
+        let sources = [Source::new("policy", text)];
+        let limits = PolicyLimits::default();
+        let Ok(policy) = Policy::compile(&Vocabulary::rex(), &sources, Some(&entities), &limits) else {
+            return Ok(false);
+        };
+        for _ in 0..8 {
+            let subject = self.subject()?;
+            let now = Timestamp::from_micros(self.0.int_in_range(0..=4)? * 1_000_000);
+            let (action, resource) = self.act()?;
+            let request = Request { subject: &subject, action: &*action, resource: &*resource, now };
+            let expected = policy.decide_fully(&request);
+            for _ in 0..2 {
+                let decision = policy.decide(&request);
+                assert!(decision == expected, "{sources:?}\n{entities:?}\n{request:?}\n{decision:?}\n{expected:?}");
+            }
+            let remedy = policy.remedy(&request, &expected).filter(|remedy| remedy.starts_with("permit"));
+            if let Some(remedy) = remedy {
+                let sources = [sources.as_slice(), &[Source::new("remedy", remedy)]].concat();
+                let remedied = Policy::compile(&Vocabulary::rex(), &sources, Some(&entities), &limits);
+                let effect = remedied.map(|policy| policy.decide(&request).effect);
+                assert!(matches!(effect, Ok(Effect::Allow)), "{sources:?}\n{request:?}\n{effect:?}");
+            }
+        }
+        Ok(true)
+    }
+
+    fn pick<'p>(&mut self, from: &[&'p str]) -> Result<&'p str> {
+        self.0.choose(from).copied()
+    }
+
+    fn path(&mut self) -> Result<String> {
+        let mut path = String::new();
+        for _ in 0..self.0.int_in_range(0..=3)? {
+            path += "/";
+            path += self.pick(&["a", "b", "ab", "a.c", "*", "é"])?;
+        }
+        Ok(if path.is_empty() { "/".to_owned() } else { path })
+    }
+
+    fn entities(&mut self) -> Result<String> {
+        let mut all = Vec::new();
+        let mut entity = |kind: &str, id: &str, parents: &[(&str, &str)]| {
+            let parents = parents.iter().map(|(kind, id)| serde_json::json!({ "type": kind, "id": id }));
+            let parents: Vec<_> = parents.collect();
+            all.push(serde_json::json!({ "uid": { "type": kind, "id": id }, "parents": parents }));
+        };
+        let parents: &[(&str, &str)] = if self.0.arbitrary()? { &[("Group", "h")] } else { &[] };
+        entity("Group", "g", parents);
+        for (kind, id) in [("Agent", "x"), ("Agent", "y"), ("User", "x")] {
+            let group = self.pick(&["g", "h", "i"])?;
+            if self.0.arbitrary()? {
+                entity(kind, id, &[("Group", group)]);
+            }
+        }
+        let parents: &[(&str, &str)] = if self.0.arbitrary()? { &[("fs::Class", "D")] } else { &[] };
+        entity("fs::Class", "C", parents);
+        let mut known = Vec::new();
+        for _ in 0..self.0.int_in_range(0..=3)? {
+            let path = self.path()?;
+            let class = self.pick(&["C", "D", "E"])?;
+            if !known.contains(&path) {
+                entity("fs::Path", &path, &[("fs::Class", class)]);
+                known.push(path);
+            }
+        }
+        entity("service::Unit", "u.service", &[("service::Class", self.pick(&["C", "D"])?)]);
+        Ok(serde_json::Value::from(all).to_string())
+    }
+
+    fn policy(&mut self) -> Result<String> {
+        let effect = self.pick(&["permit", "permit", "forbid"])?;
+        let principal = self.pick(&[
+            "principal",
+            "principal",
+            "principal == Agent::\"x\"",
+            "principal in Agent::\"x\"",
+            "principal in Group::\"g\"",
+            "principal in Group::\"h\"",
+            "principal is User",
+            "principal is Agent in Group::\"h\"",
+        ])?;
+        let about = *self.0.choose(&[
+            About::Files,
+            About::Files,
+            About::Files,
+            About::Writes,
+            About::Units,
+            About::Anything,
+        ])?;
+        let (action, scope) = self.head(about)?;
+        let mut text = format!("{effect} ({principal}, {action}, {scope})");
+        for _ in 0..self.0.int_in_range(0..=2)? {
+            let kind = self.pick(&["when", "when", "unless"])?;
+            let _ = write!(text, " {kind} {{ {} }}", self.condition(about, 3)?);
+        }
+        Ok(text + ";")
+    }
+
+    fn head(&mut self, about: About) -> Result<(&'static str, String)> {
+        let path = self.path()?;
+        let scopes = [
+            "resource".to_owned(),
+            format!("resource == fs::Path::\"{path}\""),
+            format!("resource in fs::Path::\"{path}\""),
+            "resource is fs::Path".to_owned(),
+            format!("resource is fs::Path in fs::Path::\"{path}\""),
+            "resource in fs::Class::\"C\"".to_owned(),
+            "resource is fs::Path in fs::Class::\"D\"".to_owned(),
+        ];
+        Ok(match about {
+            About::Files => {
+                let action = self.pick(&[
+                    "action == fs::Action::\"read\"",
+                    "action in fs::Action::\"ReadOnly\"",
+                    "action in [fs::Action::\"read\", fs::Action::\"write\", fs::Action::\"append\"]",
+                ])?;
+                (action, self.0.choose(&scopes)?.clone())
+            }
+            About::Writes => {
+                let action = "action in [fs::Action::\"write\", fs::Action::\"append\"]";
+                (action, self.0.choose(&scopes)?.clone())
+            }
+            About::Units => {
+                let scopes =
+                    ["resource", "resource == service::Unit::\"u.service\"", "resource in service::Class::\"C\""];
+                ("action == service::Action::\"restart\"", self.pick(&scopes)?.to_owned())
+            }
+            About::Anything => ("action", self.pick(&["resource", "resource is fs::Path"])?.to_owned()),
+        })
+    }
+
+    fn condition(&mut self, about: About, depth: u32) -> Result<String> {
+        if depth == 0 || self.0.ratio(1, 3)? {
+            return self.atom(about);
+        }
+        let left = self.condition(about, depth - 1)?;
+        Ok(match self.0.int_in_range(0..=6)? {
+            0..=3 => format!("{left} && {}", self.condition(about, depth - 1)?),
+            4 => format!("({left} || {})", self.condition(about, depth - 1)?),
+            5 => format!("!({left})"),
+            _ => format!("(if {left} then {} else {})", self.atom(about)?, self.condition(about, depth - 1)?),
+        })
+    }
+
+    fn atom(&mut self, about: About) -> Result<String> {
+        let path = self.path()?;
+        let of_files = [
+            format!("resource.path like \"{}*\"", path.replace('*', "\\*")),
+            format!("resource.path like \"{}\"", path.replace('a', "*")),
+            format!("resource.path == \"{path}\""),
+            format!("resource == fs::Path::\"{path}\""),
+            format!("resource in fs::Path::\"{path}\""),
+            format!("resource is fs::Path in fs::Path::\"{path}\""),
+            format!("resource in [fs::Path::\"{path}\", fs::Path::\"/b\"]"),
+            format!("fs::Path::\"{path}\" in fs::Class::\"C\""),
+            format!("fs::Path::\"{path}\" in fs::Path::\"/a\""),
+            "resource in fs::Class::\"D\"".to_owned(),
+            "resource.extension == \"c\"".to_owned(),
+            "resource.name like \"?b\" || resource.name like \"*\\*\"".replace('?', "*"),
+        ];
+        let of_all = [
+            "principal in Group::\"h\"",
+            "principal == User::\"x\"",
+            "Agent::\"y\" in Group::\"g\"",
+            "context.now < datetime(\"1970-01-01T00:00:02Z\")",
+            "context.tags.contains(\"t=1\")",
+            "context.script == \"s\"",
+            "context.now.offset(duration(\"106751991167d\")) > context.now",
+            "true",
+        ];
+        let of_writes = ["context.bytes > 1", "context.bytes * 9223372036854775807 > 0", "-context.bytes < 0"];
+        let kind = self.0.int_in_range(0..=9)?;
+        Ok(match (about, kind) {
+            (About::Files, 0..=7) | (About::Writes, 0..=4) => format!("({})", self.0.choose(&of_files)?),
+            (About::Writes, 5..=8) => self.pick(&of_writes)?.to_owned(),
+            (About::Units, 0..=4) => {
+                self.pick(&["resource.name like \"u*\"", "resource.kind == \"service\""])?.to_owned()
+            }
+            _ => self.pick(&of_all)?.to_owned(),
+        })
+    }
+
+    fn subject(&mut self) -> Result<Subject> {
+        let id = self.pick(&["x", "y", "z"])?;
+        let principal = if self.0.ratio(2, 3)? { Principal::agent(id) } else { Principal::user(id) };
+        let mut subject = Subject::new(principal);
+        subject.script = self.pick(&["", "s"])?.to_owned();
+        subject.tags = if self.0.arbitrary()? { vec!["t=1".to_owned()] } else { Vec::new() };
+        Ok(subject)
+    }
+
+    fn act(&mut self) -> Result<(Box<dyn AnyAction>, Box<dyn AnyResource>)> {
+        let bytes = *self.0.choose(&[0, 1, 2, i64::MIN, i64::MAX])?;
+        let path = AbsPath::parse(&self.path()?).map_err(|_| arbitrary::Error::IncorrectFormat)?;
+        Ok(match self.0.int_in_range(0..=4)? {
+            0 => (Box::new(fs::Read {}), Box::new(path)),
+            1 => (Box::new(fs::List {}), Box::new(path)),
+            2 => (Box::new(fs::Write { bytes }), Box::new(path)),
+            3 => (Box::new(fs::Append { bytes }), Box::new(path)),
+            _ => {
+                let unit = Unit::parse(self.pick(&["u", "v"])?).map_err(|_| arbitrary::Error::IncorrectFormat)?;
+                (Box::new(service::Restart {}), Box::new(unit))
+            }
+        })
+    }
+}

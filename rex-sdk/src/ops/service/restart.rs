@@ -1,0 +1,32 @@
+//! `service::restart`
+
+use rex_core::action::service;
+use rex_core::{Action, Code, Error, Value};
+
+use super::describe;
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// Restarts a unit.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "service::restart",
+        aliases: &["restart"],
+        needs: &[service::Restart::SPEC],
+        params: &[Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`.")],
+        returns: Returns { kind: "map", doc: super::STATUS },
+        doc: "Restarts a unit.\nWaits until the service manager has done it, and fails if it could not.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
+        example: Example {
+            args: r#"["nginx"]"#,
+            returns: r#"{"active":"active","description":"A web server","load":"loaded","main_pid":4243,"since":"2026-03-02T12:00:00Z","since_epoch":1772452800.0,"sub":"running","unit":"nginx.service"}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let unit = args.unit("unit")?;
+    session
+        .act(service::Restart {}, unit, |grant| session.os.restart(grant, session.run.budget()))
+        .map(|status| describe(&status))
+}

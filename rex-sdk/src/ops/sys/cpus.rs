@@ -1,0 +1,27 @@
+//! `sys::cpus`
+
+use rex_core::action::sys;
+use rex_core::resource::Host;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::{Args, Example, Op, OpSpec, Returns, Session};
+
+/// Tells how many processors there are.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "sys::cpus",
+        aliases: &[],
+        needs: &[sys::Inspect::SPEC],
+        params: &[],
+        returns: Returns { kind: "int", doc: "How many processors Rex may use." },
+        doc: "Tells how many processors there are.",
+        errors: &[Code::Io],
+        example: Example { args: "[]", returns: r#"4"# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
+    let grant = session.gate.permit(sys::Inspect {}, Host)?;
+    session.os.cpus(grant).map(Value::count).map_err(|error| error.about(&Host))
+}
