@@ -4,8 +4,13 @@ use std::sync::{Arc, LazyLock};
 
 use arbitrary::{Result, Unstructured};
 use rex_core::{AbsPath, Authorize, Code, Decision, Limits, MemoryJournal, Principal, Request, Run, Subject, Value};
+use rex_engine::{CountingAllocator, Engine, Input};
 use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 use rex_sdk::{Kind, MemOs, OPS, Operation, Session};
+
+/// Counts the allocations of scripts, so that their memory is bounded as in the `rex` command.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// A path has one spelling, with nothing left in it that another spelling could hide behind.
 pub fn paths(data: &[u8]) {
@@ -33,8 +38,19 @@ pub fn policy_compile(data: &[u8]) {
     let entities = entities.map(|text| Source::new("entities.json", text));
     let limits = PolicyLimits::default();
     if let Err(rejected) = Policy::compile(&VOCABULARY, &[Source::new("a.cedar", policy)], entities.as_ref(), &limits) {
-        assert!(!rejected.findings().is_empty(), "refused without a word");
+        assert!(!rejected.findings.is_empty(), "refused without a word");
     }
+}
+
+/// Any script ends within its limits, and not by a defect of Rex.
+pub fn script(data: &[u8]) {
+    static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
+        let limits = Limits { script_steps: 200_000, wall_ms: 5_000, memory_bytes: 32 << 20, ..Limits::default() };
+        Engine::builder(Arc::new(MemOs::example()), Arc::new(Constant(true))).limits(limits).build().ok()
+    });
+    let (Ok(text), Some(engine)) = (std::str::from_utf8(data), ENGINE.as_ref()) else { return };
+    let report = engine.run(text, Input::new(Principal::agent("fuzz")));
+    assert_ne!(report.code(), Some(Code::Internal), "{report:?}");
 }
 
 /// Some calls of operations with any arguments, first permitted, then denied.

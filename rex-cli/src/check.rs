@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rex_engine::{Engine, Failure};
-use rex_policy::{Finding, Rejected, Source};
+use rex_policy::{Finding, Rejected, Severity, Source};
 use rex_sdk::MemOs;
 use serde::Serialize;
 
@@ -51,12 +51,12 @@ fn summary(policies: usize, script: Option<&Source>) -> String {
 /// Shows why policies are rejected.
 pub(crate) fn rejected(rejected: &Rejected, format: Format, color: Color) -> Exit {
     if format == Format::Json {
-        match json(0, rejected.findings(), None) {
+        match json(0, &rejected.findings, None) {
             Ok(text) => print(&text),
             Err(stop) => draw::message(color, &stop.message, None),
         }
     } else {
-        for finding in rejected.findings() {
+        for finding in &rejected.findings {
             draw::diagnostic(color, finding);
         }
     }
@@ -72,7 +72,7 @@ struct Found<'a> {
 
 #[derive(Serialize)]
 struct FoundOne<'a> {
-    severity: &'a str,
+    severity: &'static str,
     message: &'a str,
     help: Option<&'a str>,
     file: &'a str,
@@ -84,10 +84,10 @@ fn json(policies: usize, findings: &[Finding], script: Option<&Failure>) -> Resu
     let findings = findings
         .iter()
         .map(|finding| FoundOne {
-            severity: finding.severity.as_str(),
+            severity: if finding.severity == Severity::Error { "error" } else { "warning" },
             message: &finding.message,
             help: finding.help.as_deref(),
-            file: &finding.source,
+            file: finding.source_name(),
             line: finding.line,
             column: finding.column,
         })

@@ -25,7 +25,7 @@ fn colored(color: Color) -> bool {
 pub(crate) fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
     let theme = if colored(color) { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
+    let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false);
     match handler.render_report(&mut text, diagnostic) {
         Ok(()) => complain(text.trim_start_matches('\n')),
         Err(_) => complain(&diagnostic.to_string()),

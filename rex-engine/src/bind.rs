@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_sdk::Operation;
-use rhai::{Dynamic, EvalAltResult, FuncRegistration, Module, NativeCallContext};
+use rhai::{Blob, Dynamic, EvalAltResult, FuncRegistration, ImmutableString, Map, Module, NativeCallContext};
 
 use crate::active;
 use crate::convert::{to_dynamic, to_value};
@@ -15,7 +15,9 @@ pub(crate) fn modules(operations: &[&'static dyn Operation]) -> BTreeMap<&'stati
         let spec = operation.spec();
         bind(modules.entry(spec.namespace()).or_default(), spec.verb(), operation);
         for alias in spec.aliases {
-            bind(modules.entry("").or_default(), alias, operation);
+            let plain = modules.entry("").or_default();
+            bind(plain, alias, operation);
+            outbid(plain, alias, operation);
         }
     }
     modules
@@ -46,6 +48,25 @@ fn bind(module: &mut Module, name: &str, operation: &'static dyn Operation) {
     if params > 4 {
         arity!(a, b, c, d, e);
     }
+}
+
+/// Registers a plain name for exact types too. Rhai prefers a function whose types fit exactly, and has some of its own
+/// under the same names: `append(text, text)` would change a copy of a text, and say nothing.
+fn outbid(module: &mut Module, name: &str, operation: &'static dyn Operation) {
+    macro_rules! exact {
+        ($($arg:ident: $type:ty),*) => {
+            FuncRegistration::new(name).with_volatility(true).set_into_module(
+                module,
+                move |context: NativeCallContext, $($arg: $type),*| invoke(operation, &context, vec![$(Dynamic::from($arg)),*]),
+            );
+        };
+    }
+    exact!(a: ImmutableString);
+    exact!(a: ImmutableString, b: ImmutableString);
+    exact!(a: ImmutableString, b: Blob);
+    exact!(a: ImmutableString, b: Map);
+    exact!(a: ImmutableString, b: ImmutableString, c: Map);
+    exact!(a: ImmutableString, b: Blob, c: Map);
 }
 
 fn invoke(

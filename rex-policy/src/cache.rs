@@ -77,7 +77,20 @@ impl KeyWriter<'_> {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    pub(crate) fn fact(&mut self, name: &str, fact: Fact<'_>) {
+    /// A text that is often the start or the end of one that was written, of which then the length is enough.
+    pub(crate) fn part_of(&mut self, whole: &str, text: &str) {
+        let kind = if whole.starts_with(text) {
+            0
+        } else if whole.ends_with(text) {
+            1
+        } else {
+            2
+        };
+        self.bytes.push(kind);
+        if kind == 2 { self.text(text) } else { self.number(text.len()) }
+    }
+
+    pub(crate) fn fact(&mut self, whole: &str, name: &str, fact: Fact<'_>) {
         self.more(true);
         self.text(name);
         match fact {
@@ -88,7 +101,7 @@ impl KeyWriter<'_> {
             Fact::Bool(value) => self.bytes.extend_from_slice(&[1, value.into()]),
             Fact::String(value) => {
                 self.bytes.push(2);
-                self.text(value);
+                self.part_of(whole, value);
             }
         }
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
 use miette::Diagnostic;
 
+use crate::explain;
 use crate::finding::{Finding, Severity, Source, Text};
 use crate::limits::{PolicyLimits, Statement, statements};
+use crate::lint::Lint;
 use crate::members::Members;
 use crate::rule::Rule;
 use crate::vocabulary::Vocabulary;
-use crate::{explain, lint};
 
 /// What a policy is compiled to.
 #[derive(Debug, Default)]
@@ -59,14 +60,17 @@ pub(crate) fn compile(
             Members::default()
         });
     }
-    let files: Vec<File> = sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect();
+    let (files, schema) = while_loading_schema(vocabulary, || {
+        sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect::<Vec<File>>()
+    });
     let mut ids = HashMap::new();
     let files: Vec<File> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
-    validate(vocabulary, &files, &mut findings)?;
+    validate(vocabulary, schema?, &files, &mut findings);
+    let lint = Lint::new(vocabulary, &compiled.members);
     for file in &files {
         for (number, policy) in in_order(&file.set) {
             let id = file.ids.get(number).cloned().unwrap_or_else(|| Arc::from(AsRef::<str>::as_ref(policy.id())));
-            findings.extend(lint::policy(file, number, &id, policy, vocabulary, &compiled.members));
+            findings.extend(lint.policy(file, number, &id, policy));
             compiled.rules.push(Rule::new(id, policy));
             compiled.policies.push(policy.clone());
         }
@@ -97,7 +101,7 @@ fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLim
 }
 
 fn nowhere(sources: &[Source]) -> Text {
-    sources.first().map_or_else(|| Text { name: Arc::from("policy"), text: Arc::from("") }, Text::name_only)
+    Text::name_only(sources.first().map_or("policy", |source| &source.name))
 }
 
 fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) -> Option<File> {
@@ -188,11 +192,27 @@ fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Ve
     file
 }
 
-fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut Vec<Finding>) -> Result<(), Vec<Finding>> {
-    let schema = Schema::from_json_str(&vocabulary.schema_to_load()).map_err(|error| {
-        let text = Text { name: Arc::from("schema"), text: Arc::from("") };
-        vec![Finding::new(Severity::Error, &text, None, format!("the table of actions makes no schema: {error}"))]
-    })?;
+/// Does something while another thread loads the schema: each of the two takes about half of a cold start.
+fn while_loading_schema<T>(
+    vocabulary: &Vocabulary,
+    meanwhile: impl FnOnce() -> T,
+) -> (T, Result<Schema, Vec<Finding>>) {
+    let load = || {
+        Schema::from_json_str(&vocabulary.schema_to_load()).map_err(|error| {
+            let message = format!("the table of actions makes no schema: {error}");
+            vec![Finding::new(Severity::Error, &Text::name_only("schema"), None, message)]
+        })
+    };
+    std::thread::scope(|scope| {
+        let loading = std::thread::Builder::new().spawn_scoped(scope, load);
+        let done = meanwhile();
+        // Without another thread, it takes longer.
+        let schema = loading.ok().and_then(|loading| loading.join().ok()).unwrap_or_else(load);
+        (done, schema)
+    })
+}
+
+fn validate(vocabulary: &Vocabulary, schema: Schema, files: &[File], findings: &mut Vec<Finding>) {
     let validator = Validator::new(schema);
     for file in files {
         let result = validator.validate(&file.set, ValidationMode::Strict);
@@ -222,7 +242,6 @@ fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut Vec<Finding>
             wrong.push(warning.policy_id());
         }
     }
-    Ok(())
 }
 
 /// A `forbid` that never applies protects nothing, whatever its author thinks; a `permit` that never applies is

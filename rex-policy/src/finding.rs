@@ -1,7 +1,7 @@
 //! What is wrong with a policy, and where.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 
@@ -149,23 +149,28 @@ impl std::error::Error for Rejected {}
 pub(crate) struct Text {
     pub(crate) name: Arc<str>,
     pub(crate) text: Arc<str>,
+    /// Where each line starts; counted when the first place is asked for.
+    lines: Arc<OnceLock<Vec<usize>>>,
 }
 
 impl Text {
     pub(crate) fn new(source: &Source) -> Self {
-        Self { name: Arc::from(&*source.name), text: Arc::from(&*source.text) }
+        Self { name: Arc::from(&*source.name), text: Arc::from(&*source.text), lines: Arc::default() }
     }
 
     /// The name without the text, for what is said about the text as a whole.
-    pub(crate) fn name_only(source: &Source) -> Self {
-        Self { name: Arc::from(&*source.name), text: Arc::from("") }
+    pub(crate) fn name_only(name: &str) -> Self {
+        Self { name: Arc::from(name), text: Arc::from(""), lines: Arc::default() }
     }
 
     /// Line and column of a place, both from 1.
     pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        (before.bytes().filter(|byte| *byte == b'\n').count() + 1, column)
+        let lines = self.lines.get_or_init(|| {
+            let after = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after).collect()
+        });
+        let line = lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|line| lines.get(line)).copied().unwrap_or(0);
+        (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
 }

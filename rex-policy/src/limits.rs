@@ -32,7 +32,7 @@ impl PolicyLimits {
             left = left.checked_sub(source.text.len()).ok_or_else(|| {
                 // The text is left out: nobody wants a copy of 100 MB to look at.
                 let message = format!("this is more than {} bytes of policy", self.bytes);
-                let finding = Finding::new(Severity::Error, &Text::name_only(source), None, message);
+                let finding = Finding::new(Severity::Error, &Text::name_only(&source.name), None, message);
                 vec![finding.with_help("the limit counts all files together")]
             })?;
         }

@@ -236,19 +236,20 @@ impl Policy {
 impl ActionSlice {
     /// Writes all that the decision depends on, except the principal, whose cache it is, and what is not cached.
     fn key(&self, number: usize, request: &Request<'_>, key: &mut KeyWriter<'_>) {
+        let id = request.resource.id();
         key.number(number);
-        key.text(request.resource.id());
+        key.text(id);
         request.resource.ancestors(&mut |ancestor| {
             key.more(true);
-            key.text(ancestor);
+            key.part_of(id, ancestor);
         });
         key.more(false);
         if self.needs.attributes {
-            request.resource.attributes(&mut |name, fact| key.fact(name, fact));
+            request.resource.attributes(&mut |name, fact| key.fact(id, name, fact));
         }
         key.more(false);
         if self.needs.facts {
-            request.action.facts(&mut |name, fact| key.fact(name, fact));
+            request.action.facts(&mut |name, fact| key.fact(id, name, fact));
         }
     }
 }

@@ -159,11 +159,38 @@ impl Condition {
         // `as_ref` leads to types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
         // evaluates, where the documented `to_pst` and `Expression::from_str` would parse each policy again.
         let tree = policy.as_ref().non_scope_constraints()?.clone();
-        let (anchor, needs) = match Expr::try_from(tree.clone()) {
-            Ok(syntax) => (anchor(&syntax), needs(&syntax)),
-            Err(_) => (Anchor::Anywhere, Needs::ALL),
+        let (anchor, needs) = match syntax(policy) {
+            Some(syntax) => (anchor(&syntax), needs(&syntax)),
+            None => (Anchor::Anywhere, Needs::ALL),
         };
         Some(Self { expression: Expression::from(tree), anchor, needs })
+    }
+}
+
+/// The condition of a policy as a tree to look at; `None` if it has none, or one of a shape that this Cedar does not show.
+pub(crate) fn syntax(policy: &Policy) -> Option<Expr> {
+    Expr::try_from(policy.as_ref().non_scope_constraints()?.clone()).ok()
+}
+
+/// Calls `visit` with an expression and each part of it.
+pub(crate) fn walk(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
+    visit(expr);
+    match expr {
+        Expr::UnaryOp { expr, .. }
+        | Expr::GetAttr { expr, .. }
+        | Expr::HasAttr { expr, .. }
+        | Expr::Like { expr, .. }
+        | Expr::Is { expr, in_expr: None, .. } => walk(expr, visit),
+        Expr::BinaryOp { left, right, .. } | Expr::Is { expr: left, in_expr: Some(right), .. } => {
+            walk(left, visit);
+            walk(right, visit);
+        }
+        Expr::IfThenElse { cond, then_expr, else_expr } => {
+            [cond, then_expr, else_expr].into_iter().for_each(|part| walk(part, visit));
+        }
+        Expr::Set(members) => members.iter().for_each(|member| walk(member, visit)),
+        Expr::Record(fields) => fields.values().for_each(|field| walk(field, visit)),
+        _ => {}
     }
 }
 
@@ -236,7 +263,7 @@ fn anchor_of(conjunct: &Expr) -> Anchor {
 }
 
 /// The attribute, if the expression is one of the resource.
-fn of_resource(expr: &Expr) -> Option<Box<str>> {
+pub(crate) fn of_resource(expr: &Expr) -> Option<Box<str>> {
     match expr {
         Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Resource) => Some(attr.as_str().into()),
         _ => None,

@@ -111,8 +111,11 @@ impl<'r> Session<'r> {
     /// If it is not permitted, or cannot be opened.
     pub fn open(&self, path: AbsPath) -> Result<Metered<'r>, Error> {
         let id = path.as_str().to_owned();
-        let source = self.act(rex_core::action::fs::Read {}, path, |grant| self.os.open(grant))?;
-        Ok(Metered { source, run: self.run, id })
+        let (path, source) = self.act(rex_core::action::fs::Read {}, path, |grant| {
+            let path = grant.resource().clone();
+            self.os.open(grant).map(|source| (path, source))
+        })?;
+        Ok(Metered { source, run: self.run, id, path })
     }
 }
 
@@ -170,6 +173,7 @@ pub struct Metered<'r> {
     source: Box<dyn Source>,
     run: &'r Run,
     id: String,
+    path: AbsPath,
 }
 
 impl fmt::Debug for Metered<'_> {
@@ -179,6 +183,12 @@ impl fmt::Debug for Metered<'_> {
 }
 
 impl Metered<'_> {
+    /// The name under which it was opened: where the given one led to.
+    #[must_use]
+    pub fn path(&self) -> &AbsPath {
+        &self.path
+    }
+
     /// The size when it was opened, in bytes; 0 if that is unknown.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -14,7 +14,10 @@ fn each_example_runs_as_a_script() {
         assert_eq!(report.outcome.map(|value| value.to_string()), Ok(canonical(spec.example.returns)), "{call}");
         for alias in spec.aliases {
             let called = call.replacen(spec.name, alias, 1);
-            assert!(run(&called).outcome.is_ok(), "{called}");
+            let report = run(&called);
+            assert!(report.outcome.is_ok(), "{called}");
+            // Rhai has functions of its own with such names, and prefers them where their types fit better.
+            assert_eq!(report.stats.operations, 1, "{called}");
         }
     }
 }

@@ -80,7 +80,7 @@ fn check(entities: &str, expected: Expect) {
 }
 
 #[test]
-fn entities_that_cannot_be_are_refused() {
+fn a_file_of_another_shape_is_refused() {
     check(
         "[",
         expect![[r#"
@@ -111,6 +111,10 @@ fn entities_that_cannot_be_are_refused() {
         entities.json:1:37: this is not an entity of the entities file
         an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#]],
     );
+}
+
+#[test]
+fn entities_that_cannot_be_are_refused() {
     check(
         r#"[{"uid": {"type": "fs::Pth", "id": "/x"}}]"#,
         expect![[r#"

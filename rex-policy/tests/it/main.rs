@@ -7,6 +7,8 @@ mod decide;
 #[cfg(test)]
 mod entities;
 #[cfg(test)]
+mod example;
+#[cfg(test)]
 mod reject;
 #[cfg(test)]
 mod schema;

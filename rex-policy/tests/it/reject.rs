@@ -64,10 +64,10 @@ fn a_typo_in_a_forbid_is_refused() {
     check(
         r#"forbid (principal, action, resource) when { resource.path like "/etc/*" };"#,
         expect![[r#"
-        Error test.cedar:1:45 `resource.path`
-          attribute `path` on entity type `service::Unit` not found
-          help: `fs::Path` has it: write `resource is fs::Path` in the head of the policy
-    "#]],
+            Error test.cedar:1:45 `resource.path`
+              attribute `path` on entity type `sys::Host` not found
+              help: `fs::Path` has it: write `resource is fs::Path` in the head of the policy
+        "#]],
     );
     check(
         r#"forbid (principal == Agnet::"triage", action, resource);"#,
@@ -128,6 +128,23 @@ fn a_forbid_that_never_applies_is_refused() {
           `nginx` is never the id of a `service::Unit`
           help: did you mean `nginx.service`?
     "#]],
+    );
+    for pattern in ["like \"etc/*\"", "like \"/etc/\"", "like \"/etc//*\"", "like \"*/..\"", "== \"/etc/\"", "!= \"x\""]
+    {
+        let policy = format!("forbid (principal, action, resource is fs::Path) when {{ resource.path {pattern} }};");
+        assert!(try_compile(&policy, None).is_err(), "{pattern}");
+    }
+    for pattern in ["like \"*\"", "like \"/\"", "like \"/*/\\*.x\"", "like \"*/.*\"", "== \"/\"", "like \"/etc*/x\""] {
+        let policy = format!("forbid (principal, action, resource is fs::Path) when {{ resource.path {pattern} }};");
+        assert_eq!(compile(&policy).warnings().len(), 0, "{pattern}");
+    }
+    check(
+        r#"forbid (principal, action, resource is fs::Path) when { resource.name == "x" && resource.path like "/a/../*" };"#,
+        expect![[r#"
+            Error test.cedar:1:100 `"/a/../*"`
+              no path is ever like `/a/../*`
+              help: paths are absolute, without `.`, `..`, `//` and a slash at the end
+        "#]],
     );
     let idle = compile(r#"permit (principal, action, resource) when { false };"#);
     assert_eq!(idle.warnings()[0].severity, Severity::Warning);
@@ -217,10 +234,13 @@ fn a_policy_with_hidden_text_is_refused() {
     check(
         "permit (principal, action, resource is fs::Path) when { resource.path == \"\u{202e}/x\" };",
         expect![[r#"
-        Error test.cedar:1:74 `"<RLO>/x"`
-          string `"\u{202e}/x"` contains BIDI control characters
-          help: -
-    "#]],
+            Error test.cedar:1:74 `"<RLO>/x"`
+              string `"\u{202e}/x"` contains BIDI control characters
+              help: -
+            Error test.cedar:1:74 `"<RLO>/x"`
+              no path is ever like `\u{202e}/x`
+              help: paths are absolute, without `.`, `..`, `//` and a slash at the end
+        "#]],
     );
 }
 

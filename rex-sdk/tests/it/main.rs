@@ -3,3 +3,6 @@
 #[cfg(test)]
 #[cfg(feature = "host")]
 mod files;
+#[cfg(test)]
+#[cfg(feature = "host")]
+mod services;

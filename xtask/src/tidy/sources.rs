@@ -71,9 +71,10 @@ fn words(name: &str, text: &str, findings: &mut Findings) {
     }
 }
 
-/// Whether the whole file is a test, a bench or an example.
+/// Whether the whole file is a test, a bench, an example, or what tests and fuzz targets are made of.
 pub(super) fn is_test(name: &str) -> bool {
-    name.contains("/tests/")
+    name.ends_with("/testing.rs")
+        || name.contains("/tests/")
         || name.contains("/examples/")
         || name.starts_with("benches/")
         || name.ends_with("/tests.rs")

@@ -3,8 +3,9 @@
 use std::io::{Cursor, Read};
 
 use rex_core::action::fs;
-use rex_core::{Action, Code, Error, Value};
+use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
 
+use super::into_missing;
 use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -30,11 +31,13 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (from, to) = (args.path("from")?, args.path("to")?);
+    let onto_itself = |path: &AbsPath| Error::validation(format!("`{path}` cannot be copied onto itself"));
     if from == to {
-        return Err(Error::validation(format!("`{from}` cannot be copied onto itself")));
+        return Err(onto_itself(&from));
     }
     let options = WriteOptions { new: args.flag("new")? };
     let source = session.open(from)?;
+    let opened = source.path().clone();
     // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
     let (bytes, mut source): (u64, Box<dyn Read + '_>) = match source.size() {
         0 => {
@@ -44,7 +47,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         size => (size, Box::new(source.take(size))),
     };
     let action = fs::Write { bytes: i64::try_from(bytes).unwrap_or(i64::MAX) };
-    session
-        .act(action, to, |grant| session.os.write(grant, &mut session.written(&mut source), options))
-        .map(Value::count)
+    let write = |grant: Grant<fs::Write>| {
+        // By way of a link. What is written to the old file from now on would be lost.
+        if *grant.resource() == opened {
+            return Err(onto_itself(&opened).into());
+        }
+        session.os.write(grant, &mut session.written(&mut source), options)
+    };
+    session.act(action, to, write).map(Value::count).map_err(into_missing)
 }

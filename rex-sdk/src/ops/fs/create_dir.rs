@@ -3,6 +3,8 @@
 use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
+use super::{into_missing, stat};
+use crate::os::EntryKind;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Creates a directory.
@@ -17,7 +19,7 @@ pub static OP: Op = Op {
                 "parents",
                 Kind::Bool,
                 Literal::Bool(false),
-                "Create the missing ones above it too, each with a permission of its own, and take one that exists.",
+                "Create the missing ones above it too, each with a permission of its own. A directory that exists is taken as it is; asks for `fs::stat` on it.",
             ),
         ],
         returns: Returns { kind: "nothing", doc: "" },
@@ -33,7 +35,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if args.flag("parents")? {
         create_with_parents(session, path)?;
     } else {
-        create(session, path)?;
+        create(session, path).map_err(into_missing)?;
     }
     Ok(Value::Null)
 }
@@ -42,17 +44,33 @@ fn create(session: &Session<'_>, path: AbsPath) -> Result<(), Error> {
     session.act(fs::CreateDir {}, path, |grant| session.os.create_dir(grant))
 }
 
-/// From the innermost outwards until one can be created, then back inwards: what exists above needs no permission.
+/// From the innermost outwards until one exists or can be created, then back inwards.
 fn create_with_parents(session: &Session<'_>, path: AbsPath) -> Result<(), Error> {
-    let mut missing = vec![path];
-    while let Some(path) = missing.last() {
-        match create(session, path.clone()) {
-            Err(error) if error.code == Code::NotFound => match path.parent() {
-                Some(parent) => missing.push(parent),
-                None => return Err(error),
-            },
-            Err(error) if error.code != Code::AlreadyExists => return Err(error),
-            _ => drop(missing.pop()),
+    let mut missing = Vec::new();
+    let mut next = Some(path.clone());
+    while let Some(dir) = next.take() {
+        session.run.budget().check()?;
+        match create(session, dir.clone()) {
+            Ok(()) => {}
+            Err(error) if error.code == Code::NotFound && !dir.is_root() => {
+                next = dir.parent();
+                missing.push(dir);
+            }
+            Err(error) if error.code == Code::AlreadyExists => {
+                // What is above the directory shows what it is when something is created in it.
+                if dir == path && stat::follow(session, dir)?.1.kind != EntryKind::Directory {
+                    return Err(error.with_help("it is no directory"));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    while let Some(dir) = missing.pop() {
+        session.run.budget().check()?;
+        match create(session, dir) {
+            // Somebody else was faster, which is as good.
+            Err(error) if error.code == Code::AlreadyExists => {}
+            done => done?,
         }
     }
     Ok(())

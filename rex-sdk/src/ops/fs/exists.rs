@@ -1,9 +1,11 @@
 //! `fs::exists`
 
+use std::io::ErrorKind;
+
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Kind, Op, OpSpec, OsError, Param, Returns, Session};
 
 /// Tells whether there is something of that name.
 pub static OP: Op = Op {
@@ -12,18 +14,20 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::Stat::SPEC],
         params: &[Param::required("path", Kind::Path, "The name.")],
-        returns: Returns { kind: "bool", doc: "Whether there is anything; a symbolic link counts, wherever it leads." },
+        returns: Returns { kind: "bool", doc: "Whether there is anything; a symbolic link counts, even one that leads nowhere." },
         doc: "Tells whether there is something of that name.\nWhat may not be looked at is denied, so the answer tells nothing that is not permitted.",
-        errors: &[Code::Io],
+        errors: &[Code::Unsupported, Code::Io],
         example: Example { args: r#"["/srv/app/config.yaml"]"#, returns: "true" },
     },
     call,
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    match session.act(fs::Stat {}, args.path("path")?, |grant| session.os.stat(grant)) {
-        Ok(_) => Ok(true.into()),
-        Err(error) if error.code == Code::NotFound => Ok(false.into()),
+    let exists = |grant| match session.os.stat(grant) {
+        Ok(_) => Ok(true),
+        // Nothing is below what is no directory.
+        Err(OsError::Io(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
         Err(error) => Err(error),
-    }
+    };
+    session.act(fs::Stat {}, args.path("path")?, exists).map(Value::Bool)
 }

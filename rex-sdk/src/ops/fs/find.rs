@@ -1,14 +1,17 @@
 //! `fs::find`
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobSet};
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Timestamp, Value};
 
 use super::list::named;
-use super::{Entry, describe, skipped};
-use crate::os::{EntryKind, Metadata};
+use super::{Entry, as_listed, describe, skipped};
+use crate::os::{DirEntry, EntryKind, Metadata};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// The longest glob, in bytes. Names are at most 255, and what nests deeper than this cannot be compiled.
+const MAX_GLOB: usize = 1024;
 
 /// Finds files below a directory.
 pub static OP: Op = Op {
@@ -48,15 +51,15 @@ pub static OP: Op = Op {
                 "depth",
                 Kind::Count,
                 Literal::Null,
-                "How deep to go; 1 is the directory's own entries. As deep as the limit `tree_depth`, if not given.",
+                "How deep to go, at least 1, which is the directory's own entries. As deep as the limit `tree_depth`, if not given.",
             ),
             Param::option("max", Kind::Count, Literal::Null, "Stop after so many finds."),
         ],
         returns: Returns {
             kind: "map",
             doc: "`entries`: a list of maps with `path`, `name`, `kind`, and what `fs::stat` tells if it was asked for, level by level in the order of \
-                  names; `skipped`: a list of maps with `path`, `code`, `message` of what could not be looked at; `complete`: false if `max` stopped it or \
-                  something was skipped.",
+                  names; `skipped`: a list of maps with `path`, `code`, `message` of what could not be looked at, or lies deeper than the limit; \
+                  `complete`: false if `max` stopped it or something was skipped.",
         },
         doc: "Finds files below a directory.\nAsks for `fs::list` on every directory that it enters, and never follows symbolic links.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
@@ -69,7 +72,7 @@ pub static OP: Op = Op {
 };
 
 struct Filter {
-    name: Option<GlobMatcher>,
+    name: Option<GlobSet>,
     kind: Option<EntryKind>,
     size: (u64, u64),
     modified: (Timestamp, Timestamp),
@@ -78,12 +81,6 @@ struct Filter {
 
 impl Filter {
     fn of(session: &Session<'_>, args: &Args) -> Result<Self, Error> {
-        let glob = |text: &str| {
-            // The name of an entry has no separator, so `*` matches all of it.
-            GlobBuilder::new(text).build().map(|glob| glob.compile_matcher()).map_err(|error| {
-                Error::validation(format!("`{}` is not a glob: {}", text.escape_debug(), error.kind()))
-            })
-        };
         let (min, max) = (args.count_option("min_size")?, args.count_option("max_size")?);
         let (newer, older) = (args.count_option("newer_than")?, args.count_option("older_than")?);
         let now = session.run.now().as_micros();
@@ -113,6 +110,17 @@ impl Filter {
     }
 }
 
+fn glob(text: &str) -> Result<GlobSet, Error> {
+    if text.len() > MAX_GLOB {
+        return Err(Error::validation(format!("a glob of {} bytes is longer than {MAX_GLOB}", text.len())));
+    }
+    // As a set, because a glob alone panics where its pattern does not compile.
+    GlobBuilder::new(text)
+        .build()
+        .and_then(|glob| GlobSet::new([glob]))
+        .map_err(|error| Error::validation(format!("`{}` is not a glob: {}", text.escape_debug(), error.kind())))
+}
+
 fn kind(text: &str) -> Result<EntryKind, Error> {
     use EntryKind::{Device, Directory, Fifo, File, Socket, Symlink};
     [File, Directory, Symlink, Fifo, Socket, Device].into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
@@ -121,113 +129,126 @@ fn kind(text: &str) -> Result<EntryKind, Error> {
     })
 }
 
-#[derive(Default)]
-struct Found {
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let limits = session.limits();
+    let depth = args.count_option("depth")?;
+    match depth {
+        Some(0) => return Err(Error::validation("`depth` of `fs::find` is at least 1")),
+        Some(depth) if depth > limits.tree_depth => {
+            return Err(exceeded("tree_depth", limits.tree_depth, "levels of directories"));
+        }
+        _ => {}
+    }
+    let mut walk = Walk {
+        session,
+        filter: Filter::of(session, args)?,
+        max: args.count_option("max")?.unwrap_or(u64::MAX),
+        entries: Vec::new(),
+        skipped: Vec::new(),
+        visited: 0,
+        below: Vec::new(),
+    };
+    // A link at the start is what was asked for; below it none is followed.
+    let (start, entries) = session.act(fs::List {}, args.path("path")?, |grant| {
+        let start = grant.resource().clone();
+        session.os.list(grant, limits.entries).map(|entries| (start, entries))
+    })?;
+    walk.visit(&start, entries)?;
+    for _ in 1..depth.unwrap_or(limits.tree_depth) {
+        for dir in std::mem::take(&mut walk.below) {
+            if walk.full() {
+                return Ok(walk.result());
+            }
+            let list = |grant| as_listed(session.os.list(grant, limits.entries));
+            match session.act(fs::List {}, dir.clone(), list) {
+                Ok(entries) => walk.visit(&dir, entries)?,
+                Err(error) => walk.skip(&dir, error)?,
+            }
+        }
+    }
+    if depth.is_none() {
+        for dir in std::mem::take(&mut walk.below) {
+            walk.skip(&dir, exceeded("tree_depth", limits.tree_depth, "levels of directories"))?;
+        }
+    }
+    Ok(walk.result())
+}
+
+/// What was found so far, and where to go on.
+struct Walk<'s, 'r> {
+    session: &'s Session<'r>,
+    filter: Filter,
+    max: u64,
     entries: Vec<Value>,
     skipped: Vec<Value>,
     visited: u64,
+    /// Directories of the next level. INVARIANT: no more than were visited, so the limit on those bounds it.
+    below: Vec<AbsPath>,
 }
 
-fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let filter = Filter::of(session, args)?;
-    let limits = session.limits();
-    let depth = args.count_option("depth")?.unwrap_or(limits.tree_depth);
-    if depth > limits.tree_depth {
-        return Err(exceeded("tree_depth", limits.tree_depth, "levels of directories"));
+impl Walk<'_, '_> {
+    fn full(&self) -> bool {
+        self.entries.len() as u64 >= self.max
     }
-    let max = args.count_option("max")?.unwrap_or(u64::MAX);
-    let mut found = Found::default();
-    let start = args.path("path")?;
-    let mut level = vec![start.clone()];
-    for _ in 0..depth {
-        let mut below = Vec::new();
-        for dir in level {
-            match visit(session, &filter, &dir, max, &mut found, &mut below) {
-                Err(error) if error.is_fatal() || dir == start || error.code == Code::LimitExceeded => {
-                    return Err(error);
+
+    /// Looks at the entries of one directory.
+    fn visit(&mut self, dir: &AbsPath, entries: Vec<DirEntry>) -> Result<(), Error> {
+        let limit = self.session.limits().entries;
+        for entry in entries {
+            self.session.run.budget().check()?;
+            if self.full() {
+                return Ok(());
+            }
+            self.visited += 1;
+            if self.visited > limit {
+                return Err(exceeded("entries", limit, "entries"));
+            }
+            let kind = entry.kind;
+            match named(dir, entry.name) {
+                Ok((name, path)) => {
+                    if self.filter.takes_entry(&name, kind) {
+                        self.keep(&path, name, kind)?;
+                    }
+                    if kind == EntryKind::Directory {
+                        self.below.push(path);
+                    }
                 }
-                Err(error) => found.skipped.push(skipped(dir.as_str(), &error)),
-                Ok(()) if found.entries.len() as u64 >= max => return Ok(result(found, false)),
-                Ok(()) => {}
+                Err((_, error)) => self.skip(dir, error)?,
             }
         }
-        level = below;
+        Ok(())
     }
-    let complete = found.skipped.is_empty();
-    Ok(result(found, complete))
-}
 
-fn result(found: Found, complete: bool) -> Value {
-    Value::map([("entries", found.entries.into()), ("skipped", found.skipped.into()), ("complete", complete.into())])
-}
-
-/// Looks at the entries of one directory; those that are directories go to `below`.
-fn visit(
-    session: &Session<'_>,
-    filter: &Filter,
-    dir: &AbsPath,
-    max: u64,
-    found: &mut Found,
-    below: &mut Vec<AbsPath>,
-) -> Result<(), Error> {
-    let limit = session.limits().entries;
-    let (dir, entries) = session.act(fs::List {}, dir.clone(), |grant| {
-        let dir = grant.resource().clone();
-        session.os.list(grant, limit).map(|entries| (dir, entries))
-    })?;
-    for entry in entries {
-        session.run.budget().check()?;
-        found.visited += 1;
-        if found.visited > limit {
-            return Err(exceeded("entries", limit, "entries"));
-        }
-        let (name, path) = match named(&dir, entry.name) {
-            Ok(named) => named,
-            Err((_, error)) => {
-                found.skipped.push(skipped(dir.as_str(), &error));
-                continue;
-            }
-        };
-        if filter.takes_entry(&name, entry.kind) {
-            let mut map = Entry::from([
-                ("path".to_owned(), path.as_str().into()),
-                ("name".to_owned(), name.into()),
-                ("kind".to_owned(), entry.kind.as_str().into()),
-            ]);
-            if keep(session, filter, &path, &mut map, found)? {
-                found.entries.push(Value::Map(map));
-                if found.entries.len() as u64 >= max {
-                    return Ok(());
-                }
+    /// Keeps an entry, if size and age are as wanted.
+    fn keep(&mut self, path: &AbsPath, name: String, kind: EntryKind) -> Result<(), Error> {
+        let mut entry = Entry::from([
+            ("path".to_owned(), path.as_str().into()),
+            ("name".to_owned(), name.into()),
+            ("kind".to_owned(), kind.as_str().into()),
+        ]);
+        if self.filter.stat {
+            let stat = |grant| as_listed(self.session.os.stat(grant));
+            match self.session.act(fs::Stat {}, path.clone(), stat) {
+                Ok(metadata) if self.filter.takes(&metadata) => describe(&mut entry, &metadata),
+                Ok(_) => return Ok(()),
+                Err(error) => return self.skip(path, error),
             }
         }
-        if entry.kind == EntryKind::Directory {
-            below.push(path);
-        }
+        self.entries.push(Value::Map(entry));
+        Ok(())
     }
-    Ok(())
-}
 
-/// Whether size and age are as wanted, if they matter.
-fn keep(
-    session: &Session<'_>,
-    filter: &Filter,
-    path: &AbsPath,
-    map: &mut Entry,
-    found: &mut Found,
-) -> Result<bool, Error> {
-    if !filter.stat {
-        return Ok(true);
+    /// Says what is left out, unless the run ends.
+    fn skip(&mut self, path: &AbsPath, error: Error) -> Result<(), Error> {
+        if error.is_fatal() {
+            return Err(error);
+        }
+        self.skipped.push(skipped(path.as_str(), &error));
+        Ok(())
     }
-    match session.act(fs::Stat {}, path.clone(), |grant| session.os.stat(grant)) {
-        Ok(metadata) => {
-            describe(map, &metadata);
-            Ok(filter.takes(&metadata))
-        }
-        Err(error) if error.is_fatal() => Err(error),
-        Err(error) => {
-            found.skipped.push(skipped(path.as_str(), &error));
-            Ok(false)
-        }
+
+    fn result(self) -> Value {
+        let complete = !self.full() && self.skipped.is_empty();
+        Value::map([("entries", self.entries.into()), ("skipped", self.skipped.into()), ("complete", complete.into())])
     }
 }

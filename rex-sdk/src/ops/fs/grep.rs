@@ -1,5 +1,6 @@
 //! `fs::grep`
 
+use std::borrow::Cow;
 use std::io;
 
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
@@ -11,10 +12,13 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::Entry;
+use super::lines::content;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Size of a compiled pattern, in bytes.
 const PATTERN_BYTES: usize = 10 << 20;
+/// How much of a pattern a message shows, in characters.
+const SHOWN: usize = 200;
 
 /// Finds the lines of a file that match a pattern.
 pub static OP: Op = Op {
@@ -32,14 +36,16 @@ pub static OP: Op = Op {
             Param::option("before", Kind::Count, Literal::Int(0), "How many lines to show before each match."),
             Param::option("after", Kind::Count, Literal::Int(0), "How many lines to show after each match."),
             Param::option("max", Kind::Count, Literal::Null, "Stop after so many matches, without reading on."),
+            Param::option("binary", Kind::Bool, Literal::Bool(false), "Search on behind a NUL byte."),
         ],
         returns: Returns {
             kind: "map",
             doc: "`count` of the matches; `matches`: a list of maps with `line` (its number, from 1), `text`, and with context lines the lists \
-                  `before` and `after`; `complete`: false if `max` stopped it; `binary`: true if the file holds a NUL byte, at which the \
-                  search ends. What is not UTF-8 is replaced in `text`.",
+                  `before` and `after`; `complete`: false if `max` or a NUL byte stopped it; `binary`: true if it was a NUL byte. A match with \
+                  something that is not UTF-8, which is replaced in its texts, has `lossy: true`.",
         },
-        doc: "Finds the lines of a file that match a pattern.",
+        doc: "Finds the lines of a file that match a pattern.\nA line stands in the result once: lines between two matches that are near each other come \
+              `after` the first. A file that holds a NUL byte is searched up to there.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", "ERROR|WARN", {"max": 1}]"#,
@@ -59,27 +65,38 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         }
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     };
+    let count_only = args.flag("count")?;
+    let (before, after) = if count_only { (0, 0) } else { (lines("before")?, lines("after")?) };
     let heap = usize::try_from(limits.file_bytes).unwrap_or(usize::MAX);
     let mut searcher = SearcherBuilder::new()
         .invert_match(args.flag("invert")?)
-        .before_context(lines("before")?)
-        .after_context(lines("after")?)
-        .binary_detection(BinaryDetection::quit(0))
+        .line_number(!count_only)
+        .before_context(before)
+        .after_context(after)
+        .binary_detection(if args.flag("binary")? { BinaryDetection::none() } else { BinaryDetection::quit(0) })
         .heap_limit(Some(heap))
         .build();
     let mut hits = Hits {
-        count_only: args.flag("count")?,
+        count_only,
         max: args.count_option("max")?.unwrap_or(u64::MAX),
         entries: limits.entries,
         bytes: limits.file_bytes,
-        context: lines("before")? > 0 || lines("after")? > 0,
+        context: before > 0 || after > 0,
+        after,
         ..Hits::default()
     };
-    let mut file = session.open(args.path("path")?)?;
+    let mut file = session.open(args.path("path")?).map_err(|error| match error.code {
+        Code::Unsupported => error.with_help("one file is searched; `fs::find` tells which there are in a directory"),
+        _ => error,
+    })?;
     if hits.max > 0
         && let Err(error) = searcher.search_reader(&matcher, &mut file, &mut hits)
     {
-        return Err(file.error(error));
+        // The searcher says only with these words that a line outgrew its buffer.
+        return Err(match error.to_string().starts_with("configured allocation limit") {
+            true => exceeded("file_bytes", limits.file_bytes, "bytes of one line in memory"),
+            false => file.error(error),
+        });
     }
     Ok(hits.result())
 }
@@ -93,7 +110,13 @@ fn matcher(args: &Args) -> Result<RegexMatcher, Error> {
         .size_limit(PATTERN_BYTES)
         .dfa_size_limit(PATTERN_BYTES)
         .build(pattern)
-        .map_err(|error| Error::validation(format!("`{}` is not a pattern: {error}", pattern.escape_debug())))
+        .map_err(|error| {
+            // The last line of several is what is wrong; those before it show the pattern.
+            let error = error.to_string();
+            let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let shown: String = pattern.chars().take(SHOWN).collect();
+            Error::validation(format!("`{}` is not a pattern: {why}", shown.escape_debug()))
+        })
 }
 
 /// What was found so far.
@@ -101,33 +124,38 @@ fn matcher(args: &Args) -> Result<RegexMatcher, Error> {
 struct Hits {
     count: u64,
     matches: Vec<Entry>,
-    pending: Vec<Value>,
+    /// Lines before the next match.
+    pending: Vec<Line>,
     binary: bool,
     stopped: bool,
     held: u64,
     count_only: bool,
     context: bool,
+    after: usize,
     max: u64,
     entries: u64,
     bytes: u64,
 }
 
+/// The text of a line, and whether something in it was replaced.
+type Line = (Value, bool);
+
 impl Hits {
-    fn text(&mut self, line: &[u8]) -> io::Result<Value> {
+    fn line(&mut self, line: &[u8]) -> io::Result<Line> {
         self.held += line.len() as u64;
         if self.held > self.bytes {
             return Err(io::Error::other(exceeded("file_bytes", self.bytes, "bytes of matches in memory")));
         }
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        Ok(String::from_utf8_lossy(line).into_owned().into())
+        let text = String::from_utf8_lossy(content(line));
+        let lossy = matches!(text, Cow::Owned(_));
+        Ok((text.into_owned().into(), lossy))
     }
 
     fn result(self) -> Value {
         Value::map([
             ("count", Value::count(self.count)),
             ("matches", Value::List(self.matches.into_iter().map(Value::Map).collect())),
-            ("complete", (!self.stopped && self.max > 0).into()),
+            ("complete", (!self.stopped && !self.binary && self.max > 0).into()),
             ("binary", self.binary.into()),
         ])
     }
@@ -137,45 +165,54 @@ impl Sink for Hits {
     type Error = io::Error;
 
     fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
-        if self.count >= self.max {
-            self.stopped = true;
+        if self.stopped {
             return Ok(false);
         }
         self.count += 1;
-        if !self.count_only {
-            if self.count > self.entries {
-                return Err(io::Error::other(exceeded("entries", self.entries, "matches")));
-            }
-            let mut entry = Entry::from([
-                ("line".to_owned(), found.line_number().map(Value::count).unwrap_or_default()),
-                ("text".to_owned(), self.text(found.bytes())?),
-            ]);
-            if self.context {
-                entry.insert("before".to_owned(), std::mem::take(&mut self.pending).into());
-                entry.insert("after".to_owned(), Value::List(Vec::new()));
-            }
-            self.matches.push(entry);
-        }
-        // Without lines to show after it, the last match is where reading ends.
         self.stopped = self.count >= self.max;
-        Ok(!self.stopped || (self.context && !self.count_only))
+        if self.count_only {
+            return Ok(!self.stopped);
+        }
+        if self.count > self.entries {
+            return Err(io::Error::other(exceeded("entries", self.entries, "matches")));
+        }
+        let (text, mut lossy) = self.line(found.bytes())?;
+        let mut entry = Entry::from([
+            ("line".to_owned(), found.line_number().map(Value::count).unwrap_or_default()),
+            ("text".to_owned(), text),
+        ]);
+        if self.context {
+            lossy |= self.pending.iter().any(|(_, lossy)| *lossy);
+            let before = self.pending.drain(..).map(|(text, _)| text).collect();
+            entry.insert("before".to_owned(), Value::List(before));
+            entry.insert("after".to_owned(), Value::List(Vec::new()));
+        }
+        if lossy {
+            entry.insert("lossy".to_owned(), true.into());
+        }
+        self.matches.push(entry);
+        // Reading ends with the last match, or with the lines to show after it.
+        Ok(!self.stopped || self.after > 0)
     }
 
     fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> io::Result<bool> {
-        if self.count_only {
+        if *context.kind() == SinkContextKind::Before {
+            let line = self.line(context.bytes())?;
+            self.pending.push(line);
             return Ok(true);
         }
-        let text = self.text(context.bytes())?;
-        if *context.kind() == SinkContextKind::Before {
-            self.pending.push(text);
-        } else if let Some(Value::List(after)) = self.matches.last_mut().and_then(|entry| entry.get_mut("after")) {
-            after.push(text);
+        let (text, lossy) = self.line(context.bytes())?;
+        let Some(entry) = self.matches.last_mut() else { return Ok(true) };
+        if lossy {
+            entry.insert("lossy".to_owned(), true.into());
         }
-        Ok(true)
+        let Some(Value::List(after)) = entry.get_mut("after") else { return Ok(true) };
+        after.push(text);
+        Ok(!self.stopped || after.len() < self.after)
     }
 
     fn finish(&mut self, _: &Searcher, finish: &SinkFinish) -> io::Result<()> {
-        self.binary = finish.binary_byte_offset().is_some();
+        self.binary = finish.binary_byte_offset().is_some() && !self.stopped;
         Ok(())
     }
 }

@@ -72,10 +72,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 fn first(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
     let limit = session.limits().file_bytes;
     let mut reader = BufReader::with_capacity(BLOCK, file);
-    let (mut lines, mut held, mut number) = (Vec::new(), 0, 0);
+    let (mut lines, mut line, mut held, mut number) = (Vec::new(), Vec::new(), 0, 0);
     while (lines.len() as u64) < max {
-        let mut line = Vec::new();
-        let room = limit - held + 1;
+        line.clear();
+        let room = limit.saturating_sub(held).saturating_add(1);
         let read = reader.by_ref().take(room).read_until(b'\n', &mut line);
         if read.map_err(|error| reader.get_ref().error(error))? == 0 {
             break;
@@ -86,8 +86,7 @@ fn first(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Resul
         number += 1;
         if number > skip {
             held += line.len() as u64;
-            trim(&mut line);
-            lines.push(line);
+            lines.push(content(&line).to_vec());
         }
     }
     Ok(lines)
@@ -127,22 +126,14 @@ fn last(session: &Session<'_>, file: &Metered<'_>, size: u64, skip: u64, max: u6
 }
 
 fn last_of(text: &[u8], skip: u64, max: u64) -> Vec<Vec<u8>> {
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    if text.is_empty() {
-        return Vec::new();
-    }
     let count = |count| usize::try_from(count).unwrap_or(usize::MAX);
-    let mut lines: Vec<_> =
-        text.rsplit(|&byte| byte == b'\n').skip(count(skip)).take(count(max)).map(<[u8]>::to_vec).collect();
-    lines.iter_mut().for_each(trim);
+    let ended = text.split_inclusive(|&byte| byte == b'\n').rev();
+    let mut lines: Vec<_> = ended.skip(count(skip)).take(count(max)).map(|line| content(line).to_vec()).collect();
     lines.reverse();
     lines
 }
 
-fn trim(line: &mut Vec<u8>) {
-    for end in [b'\n', b'\r'] {
-        if line.last() == Some(&end) {
-            line.pop();
-        }
-    }
+/// A line without its end.
+pub(super) fn content(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }

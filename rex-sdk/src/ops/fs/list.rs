@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
-use super::{Entry, describe, skipped};
+use super::{Entry, as_listed, describe, skipped};
 use crate::os::DirEntry;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -65,7 +65,7 @@ fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: b
     map.insert("name".to_owned(), name.into());
     map.insert("path".to_owned(), path.as_str().into());
     if stat {
-        match session.act(fs::Stat {}, path.clone(), |grant| session.os.stat(grant)) {
+        match session.act(fs::Stat {}, path.clone(), |grant| as_listed(session.os.stat(grant))) {
             Ok(metadata) => describe(&mut map, &metadata),
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => drop(map.insert("error".to_owned(), skipped(path.as_str(), &error))),
@@ -76,10 +76,13 @@ fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: b
 
 /// The name and the path of an entry, or its bytes and why they are no path.
 pub(super) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (Vec<u8>, Error)> {
-    let name = String::from_utf8(name)
-        .map_err(|error| (error.into_bytes(), Error::new(Code::Unsupported, "the name is not UTF-8")))?;
+    let refuse = |name: Vec<u8>, why: &str| {
+        let message = format!("the name `{}` {why}", name.escape_ascii());
+        (name, Error::new(Code::Unsupported, message))
+    };
+    let name = String::from_utf8(name).map_err(|error| refuse(error.into_bytes(), "is not UTF-8"))?;
     match dir.join(&name) {
         Ok(path) => Ok((name, path)),
-        Err(error) => Err((name.into_bytes(), Error::new(Code::Unsupported, error.to_string()))),
+        Err(error) => Err(refuse(name.into_bytes(), &format!("makes no path: {error}"))),
     }
 }

@@ -18,8 +18,9 @@ pub mod write;
 
 use std::collections::BTreeMap;
 
-use rex_core::{Error, Value};
+use rex_core::{Code, Error, Value};
 
+use crate::OsError;
 use crate::os::Metadata;
 
 /// A map of entries that may get more.
@@ -31,9 +32,11 @@ fn describe(entry: &mut Entry, metadata: &Metadata) {
     put("kind", metadata.kind.as_str().into());
     put("size", Value::count(metadata.size));
     put("mode", Value::Int(metadata.mode.into()));
+    put("mode_text", format!("{:04o}", metadata.mode).into());
     put("uid", Value::Int(metadata.uid.into()));
     put("gid", Value::Int(metadata.gid.into()));
     put("links", Value::count(metadata.links));
+    put("target", metadata.target.clone().into());
     for (key, time) in [("modified", metadata.modified), ("accessed", metadata.accessed), ("changed", metadata.changed)]
     {
         put(key, time.to_string().into());
@@ -48,4 +51,20 @@ fn skipped(path: &str, error: &Error) -> Value {
         ("code", error.code.as_str().into()),
         ("message", error.message.as_str().into()),
     ])
+}
+
+/// For a name that a listing told: if a symbolic link has come into its way since, the answer would be about another thing.
+fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
+    result.map_err(|error| match error {
+        OsError::Crossed(_) => OsError::Changed,
+        other => other,
+    })
+}
+
+/// Where something is to get a name, it is not the name that is missing.
+fn into_missing(error: Error) -> Error {
+    match error.code {
+        Code::NotFound => error.with_help("the directory that it would be in does not exist: `fs::create_dir` makes one"),
+        _ => error,
+    }
 }

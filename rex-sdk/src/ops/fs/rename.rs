@@ -3,6 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
+use super::into_missing;
 use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -30,6 +31,6 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let options = WriteOptions { new: args.flag("new")? };
     let taken = session.act(fs::Rename {}, from, |grant| session.os.take(grant))?;
     let action = fs::Write { bytes: i64::try_from(taken.size()).unwrap_or(i64::MAX) };
-    session.act(action, to, |grant| taken.rename(grant, options))?;
+    session.act(action, to, |grant| taken.rename(grant, options)).map_err(into_missing)?;
     Ok(Value::Null)
 }

@@ -1,10 +1,13 @@
 //! `fs::stat`
 
+use std::io;
+
 use rex_core::action::fs;
-use rex_core::{Action, Code, Error, Value};
+use rex_core::{AbsPath, Action, Code, Error, Value};
 
 use super::{Entry, describe};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::os::{EntryKind, Metadata};
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, OsError, Param, Returns, Session};
 
 /// How many links one name may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -27,41 +30,98 @@ pub static OP: Op = Op {
         returns: Returns {
             kind: "map",
             doc: "`path` (where it led to), `kind` (`file`, `directory`, `symlink`, `fifo`, `socket`, `device`), `size` in bytes, \
-                  `mode` (permission bits), `uid`, `gid`, `links`, `target` (of a symbolic link), and `modified`, `accessed`, \
-                  `changed` as RFC 3339, each with `_epoch` in seconds.",
+                  `mode` (permission bits) and the same in octal as `mode_text`, `uid`, `gid`, `links`, `target` (of a symbolic link, its text), and \
+                  `modified`, `accessed`, `changed` as RFC 3339, each with `_epoch` in seconds.",
         },
         doc: "Tells kind, size, times, mode and owner.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
         example: Example {
             args: r#"["/etc/hosts"]"#,
-            returns: r#"{"accessed":"2026-03-02T12:00:00Z","accessed_epoch":1772452800.0,"changed":"2026-03-02T12:00:00Z","changed_epoch":1772452800.0,"gid":0,"kind":"file","links":1,"mode":420,"modified":"2026-03-02T12:00:00Z","modified_epoch":1772452800.0,"path":"/etc/hosts","size":20,"target":null,"uid":0}"#,
+            returns: r#"{"accessed":"2026-03-02T12:00:00Z","accessed_epoch":1772452800.0,"changed":"2026-03-02T12:00:00Z","changed_epoch":1772452800.0,"gid":0,"kind":"file","links":1,"mode":420,"mode_text":"0644","modified":"2026-03-02T12:00:00Z","modified_epoch":1772452800.0,"path":"/etc/hosts","size":20,"target":null,"uid":0}"#,
         },
     },
     call,
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (mut path, follow) = (args.path("path")?, args.flag("follow")?);
-    for _ in 0..MAX_LINKS {
-        let (at, metadata) = session.act(fs::Stat {}, path, |grant| {
-            let at = grant.resource().clone();
-            session.os.stat(grant).map(|metadata| (at, metadata))
-        })?;
-        match (&metadata.target, at.parent()) {
-            (Some(target), Some(parent)) if follow => {
-                path = parent
-                    .resolve(target)
-                    .map_err(|error| Error::new(Code::Unsupported, format!("`{at}`: {error}")))?;
-            }
-            _ => {
-                let mut entry = Entry::from([
-                    ("path".to_owned(), at.as_str().into()),
-                    ("target".to_owned(), metadata.target.clone().into()),
-                ]);
-                describe(&mut entry, &metadata);
-                return Ok(Value::Map(entry));
+    let path = args.path("path")?;
+    let (at, metadata) = if args.flag("follow")? { follow(session, path)? } else { look(session, path)? };
+    let mut entry = Entry::from([("path".to_owned(), at.as_str().into())]);
+    describe(&mut entry, &metadata);
+    Ok(Value::Map(entry))
+}
+
+/// What has this name, and the canonical name of the directory that it is in with its own name.
+fn look(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Metadata), Error> {
+    session.run.budget().check()?;
+    session.act(fs::Stat {}, path, |grant| {
+        let at = grant.resource().clone();
+        session.os.stat(grant).map(|metadata| (at, metadata))
+    })
+}
+
+/// What this name leads to, each link on the way looked at with a permission of its own.
+pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Metadata), Error> {
+    let mut todo = Vec::new();
+    let (mut found, mut links) = (path, 0);
+    loop {
+        // `..` leaves the directory that a link before it led to, so what is before it is looked at first.
+        let mut up = false;
+        let mut canonical = true;
+        while let Some(part) = todo.pop() {
+            match part {
+                Part::Up if canonical => found = found.parent().unwrap_or(found),
+                Part::Up => {
+                    up = true;
+                    break;
+                }
+                Part::Down(name) => {
+                    canonical = false;
+                    found = found.join(&name).map_err(|error| unsupported(&found, &error.to_string()))?;
+                }
             }
         }
+        let (at, metadata) = look(session, found)?;
+        if metadata.kind != EntryKind::Symlink {
+            if !up {
+                return Ok((at, metadata));
+            }
+            if metadata.kind != EntryKind::Directory {
+                return Err(OsError::from(io::Error::from(io::ErrorKind::NotADirectory)).about(&at));
+            }
+            found = at.parent().unwrap_or(at);
+            continue;
+        }
+        let Some(target) = &metadata.target else {
+            return Err(unsupported(&at, "it is a symbolic link whose target is not UTF-8")
+                .with_help("the option `follow: false` tells about the link itself"));
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Error::new(Code::Io, format!("`{at}`: too many symbolic links, or they lead in a circle")));
+        }
+        todo.extend(up.then_some(Part::Up));
+        todo.extend(target.rsplit('/').filter_map(Part::of));
+        found = if target.starts_with('/') { AbsPath::root() } else { at.parent().unwrap_or(at) };
     }
-    Err(Error::new(Code::Io, "the name leads through too many symbolic links"))
+}
+
+/// One component of where a link leads.
+enum Part {
+    Up,
+    Down(String),
+}
+
+impl Part {
+    fn of(text: &str) -> Option<Self> {
+        match text {
+            "" | "." => None,
+            ".." => Some(Self::Up),
+            name => Some(Self::Down(name.to_owned())),
+        }
+    }
+}
+
+fn unsupported(at: &AbsPath, why: &str) -> Error {
+    Error::new(Code::Unsupported, format!("`{}`: {why}", at.as_str().escape_debug()))
 }

@@ -3,6 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
+use super::into_missing;
 use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -32,4 +33,5 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     session
         .act(action, args.path("path")?, |grant| session.os.write(grant, &mut session.written(contents), options))
         .map(Value::count)
+        .map_err(into_missing)
 }

@@ -1,0 +1,7 @@
+//! The command, as its users meet it.
+
+#[cfg(test)]
+mod command;
+
+#[cfg(test)]
+mod examples;

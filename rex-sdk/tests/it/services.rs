@@ -1,0 +1,257 @@
+//! Units of a real systemd, which `examples/restart-nginx/with-systemd.sh` starts beside the tests.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests start processes and look at nginx behind Rex's back"
+)]
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rex_core::journal::Event;
+use rex_core::{
+    AbsPath, Authorize, Code, Decision, Effect, Error, Limits, MemoryJournal, Principal, Request, Run, Subject, Value,
+};
+use rex_sdk::host::{Bus, HostOptions};
+use rex_sdk::{HostOs, Session};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/restart-nginx/with-systemd.sh");
+
+/// Permits everything on one unit, or everything.
+struct Only(Option<&'static str>);
+
+impl Authorize for Only {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        match self.0 {
+            Some(unit) if unit != request.resource.id() => Decision::deny(None),
+            _ => Decision::allow(&["rule"]),
+        }
+    }
+}
+
+/// A run on the real system.
+struct World {
+    os: HostOs,
+    run: Run,
+    base: AbsPath,
+    journal: Arc<MemoryJournal>,
+}
+
+impl World {
+    fn new(bus: &str, only: Option<&'static str>, wall_ms: u64) -> Self {
+        let journal = Arc::new(MemoryJournal::new(1_000));
+        let limits = Limits { wall_ms, ..Limits::default() };
+        let subject = Subject::new(Principal::agent("operator"));
+        Self {
+            os: HostOs::new(HostOptions { bus: Bus::Address(bus.to_owned()), ..HostOptions::default() }),
+            run: Run::new("test", subject, Arc::new(Only(only)), journal.clone(), limits),
+            base: AbsPath::parse("/").unwrap(),
+            journal,
+        }
+    }
+
+    /// On the bus of the manager, everything permitted, with time enough.
+    fn open() -> Self {
+        Self::new(&env::var("REX_BUS").unwrap(), None, 60_000)
+    }
+
+    fn call(&self, operation: &str, args: &[&str]) -> Result<Value, Error> {
+        let args = args.iter().map(|&arg| arg.into()).collect();
+        Session::new(&self.run, &self.os, &self.base).call(&format!("service::{operation}"), args)
+    }
+
+    /// `status nginx.service`, and `!` in front of what was denied.
+    fn asked(&self) -> Vec<String> {
+        let line = |event| match event {
+            Event::Decision { action, resource, effect, .. } => {
+                let denied = if effect == Effect::Deny { "!" } else { "" };
+                Some(format!("{denied}{} {resource}", action.name))
+            }
+            _ => None,
+        };
+        self.journal.take().0.into_iter().filter_map(|record| line(record.event)).collect()
+    }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    match value.get(key) {
+        Some(Value::Text(text)) => text.to_string(),
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+fn pid(value: &Value) -> Option<i64> {
+    match value.get("main_pid") {
+        Some(Value::Int(pid)) => Some(*pid),
+        Some(Value::Null) => None,
+        other => panic!("main_pid: {other:?}"),
+    }
+}
+
+/// Asks nginx for its page. A job of a simple service is done before nginx listens, so this waits for it.
+fn answers() -> bool {
+    let port = env::var("REX_PORT").unwrap().parse().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if page(port).is_some_and(|page| page.contains("nginx is here")) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+fn page(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+#[test]
+fn a_real_systemd() {
+    let output = Command::new(SCRIPT)
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", "services::inside", "--nocapture"])
+        .env("REX_INSIDE_SYSTEMD", "1")
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.code() == Some(77) && env::var_os("REX_REQUIRE_SYSTEMD").is_none() {
+        print!("{said}");
+        return;
+    }
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("every step was taken"), "the test did not run inside: {said}");
+}
+
+/// What [`a_real_systemd`] runs beside the manager; elsewhere it does nothing. The steps share one nginx, so they are one
+/// test and in this order.
+#[test]
+fn inside() {
+    if env::var_os("REX_INSIDE_SYSTEMD").is_none() {
+        return;
+    }
+    nginx_starts_and_stops();
+    failures_are_told_apart();
+    an_alias_lends_no_permission();
+    a_job_that_hangs_ends_with_the_run();
+    a_run_that_is_told_to_stop_stops();
+    a_bus_that_does_not_exist();
+    println!("every step was taken");
+}
+
+fn nginx_starts_and_stops() {
+    let world = World::open();
+    let status = world.call("status", &["nginx"]).unwrap();
+    assert_eq!((text(&status, "active"), pid(&status)), ("inactive".to_owned(), None));
+    assert_eq!(status.get("since"), Some(&Value::Null));
+
+    let started = world.call("start", &["nginx"]).unwrap();
+    assert_eq!(text(&started, "unit"), "nginx.service");
+    assert_eq!(text(&started, "description"), "A web server");
+    assert_eq!(text(&started, "load"), "loaded");
+    assert_eq!((text(&started, "active"), text(&started, "sub")), ("active".to_owned(), "running".to_owned()));
+    assert!(text(&started, "since").ends_with('Z'));
+    assert!(answers());
+
+    let restarted = world.call("restart", &["nginx.service"]).unwrap();
+    assert!(pid(&restarted).is_some());
+    assert_ne!(pid(&restarted), pid(&started));
+    assert!(answers());
+    assert_eq!(world.call("status", &["nginx"]).unwrap(), restarted);
+
+    let reloaded = world.call("reload", &["nginx"]).unwrap();
+    assert_eq!(pid(&reloaded), pid(&restarted));
+    assert!(answers());
+
+    let Value::List(units) = world.call("list", &[]).unwrap() else { panic!("no list") };
+    let nginx = units.iter().find(|unit| text(unit, "unit") == "nginx.service").unwrap();
+    assert_eq!(text(nginx, "active"), "active");
+    assert!(units.iter().all(|unit| text(unit, "unit").ends_with(".service")));
+    let names: Vec<_> = units.iter().map(|unit| text(unit, "unit")).collect();
+    assert!(names.is_sorted());
+
+    let stopped = world.call("stop", &["nginx"]).unwrap();
+    assert_eq!((text(&stopped, "active"), pid(&stopped)), ("inactive".to_owned(), None));
+    assert!(page(env::var("REX_PORT").unwrap().parse().unwrap()).is_none());
+    let asked = ["status", "start", "restart", "status", "reload"].map(|action| format!("{action} nginx.service"));
+    assert_eq!(world.asked()[..5], asked);
+}
+
+fn failures_are_told_apart() {
+    let world = World::open();
+    let error = world.call("start", &["broken"]).unwrap_err();
+    assert_eq!(error.code, Code::ServiceFailed);
+    assert_eq!(error.message, "`broken.service`: the job ended with `failed`, the unit with `exit-code`");
+    assert_eq!(text(&world.call("status", &["broken"]).unwrap(), "active"), "failed");
+
+    // Nothing to read again: nginx is not running.
+    assert_eq!(world.call("reload", &["nginx"]).unwrap_err().code, Code::ServiceFailed);
+
+    for operation in ["status", "start", "stop", "restart", "reload"] {
+        let error = world.call(operation, &["no-such-unit"]).unwrap_err();
+        assert_eq!(error.code, Code::NotFound, "{operation}: {error:?}");
+        assert_eq!(error.message, "`no-such-unit.service` does not exist");
+    }
+}
+
+fn an_alias_lends_no_permission() {
+    let world = World::open();
+    let started = world.call("start", &["www"]).unwrap();
+    assert_eq!(text(&started, "unit"), "nginx.service");
+    assert_eq!(world.asked(), ["start www.service", "start nginx.service"]);
+
+    let www = World::new(&env::var("REX_BUS").unwrap(), Some("www.service"), 60_000);
+    for operation in ["restart", "stop", "reload", "start", "status"] {
+        let error = www.call(operation, &["www"]).unwrap_err();
+        assert_eq!(error.code, Code::AccessDenied, "{operation}: {error:?}");
+        assert_eq!(www.asked(), [format!("{operation} www.service"), format!("!{operation} nginx.service")]);
+    }
+    assert_eq!(pid(&world.call("status", &["nginx"]).unwrap()), pid(&started));
+}
+
+fn a_job_that_hangs_ends_with_the_run() {
+    let world = World::new(&env::var("REX_BUS").unwrap(), None, 1_500);
+    let start = Instant::now();
+    let error = world.call("start", &["hangs"]).unwrap_err();
+    assert_eq!(error.code, Code::LimitExceeded);
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_millis(2_500), "{took:?}");
+    assert_eq!(text(&World::open().call("status", &["hangs"]).unwrap(), "active"), "activating");
+    assert_eq!(text(&World::open().call("stop", &["hangs"]).unwrap(), "active"), "inactive");
+}
+
+fn a_run_that_is_told_to_stop_stops() {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let mut world = World::open();
+    world.run = world.run.with_cancel(cancel.clone());
+    let told = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        cancel.store(true, Ordering::Relaxed);
+        Instant::now()
+    });
+    let error = world.call("start", &["hangs"]).unwrap_err();
+    let ended = Instant::now();
+    assert_eq!(error.code, Code::Cancelled);
+    let took = ended.saturating_duration_since(told.join().unwrap());
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    World::open().call("stop", &["hangs"]).unwrap();
+}
+
+fn a_bus_that_does_not_exist() {
+    let address = "unix:path=/run/rex/there-is-no-bus";
+    let world = World::new(address, None, 60_000);
+    for (operation, args) in [("status", &["nginx"][..]), ("list", &[]), ("start", &["nginx"])] {
+        let error = world.call(operation, args).unwrap_err();
+        assert_eq!(error.code, Code::Unsupported, "{error:?}");
+        assert!(error.message.contains(address), "{}", error.message);
+    }
+}
