@@ -26,7 +26,7 @@ if [ "${1-}" != --inside ]; then
     [ $# -gt 0 ] || { echo "usage: with-systemd.sh COMMAND [ARGUMENT...]" >&2; exit 2; }
     PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
     export PATH
-    [ "$(id -u)" = 0 ] || leave_out "root is needed for a mount namespace"
+    [ "$EUID" = 0 ] || leave_out "root is needed for a mount namespace"
     for tool in unshare mount dbus-daemon nginx systemctl; do
         command -v "$tool" >/dev/null || leave_out "there is no $tool"
     done

@@ -40,11 +40,11 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
     Ok(Exit::Success)
 }
 
-/// One line for each operation and each pure helper.
+/// One line for each operation and each pure function.
 fn list(specs: &[&OpSpec]) -> String {
     let mut rows: Vec<(String, &str)> =
         specs.iter().map(|spec| (spec.to_string(), spec.doc.lines().next().unwrap_or_default())).collect();
-    rows.extend(rex_engine::HELPERS.iter().map(|(signature, doc)| ((*signature).to_owned(), *doc)));
+    rows.extend(rex_engine::PURE_FUNCTIONS.iter().map(|(signature, doc)| ((*signature).to_owned(), *doc)));
     // The longest signatures get a line that is out of line, so that the others stay readable.
     let width = rows.iter().map(|(call, _)| call.len()).filter(|&length| length <= 44).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut text, (call, doc)| {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::limits::exhausted;
-use rex_core::{AbsPath, Code, Error, Run, Value};
+use rex_core::{AbsPath, Error, Run, Value};
 use rex_sdk::{Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
@@ -165,6 +165,14 @@ pub(crate) fn print(text: &str) {
     }
 }
 
+/// Fails a function of ours in the script.
+pub(crate) fn throw(error: Error, position: Position) -> Box<EvalAltResult> {
+    match current() {
+        Some(active) => active.fail(error, position),
+        None => EvalAltResult::ErrorRuntime(to_map(&error, line(position)).into(), position).into(),
+    }
+}
+
 /// Calls an operation for a script.
 pub(crate) fn invoke(
     operation: &dyn Operation,
@@ -173,7 +181,7 @@ pub(crate) fn invoke(
 ) -> Result<Value, Box<EvalAltResult>> {
     let Some(active) = current() else {
         let message = format!("`{}` was called outside of a run", operation.spec().name);
-        return Err(EvalAltResult::ErrorRuntime(message.into(), position).into());
+        return Err(throw(Error::new(rex_core::Code::Internal, message), position));
     };
     Session::new(&active.run, &*active.os, &active.base)
         .invoke(operation, args, line(position))
@@ -194,17 +202,5 @@ pub(crate) fn sleep(seconds: f64, position: Position) -> Result<(), Box<EvalAltR
             None | Some(std::time::Duration::ZERO) => return Ok(()),
             Some(left) => std::thread::park_timeout(left.min(SLICE)),
         }
-    }
-}
-
-/// The code of a failure that Rhai itself found.
-pub(crate) fn code_of(error: &EvalAltResult) -> Code {
-    match error {
-        EvalAltResult::ErrorStackOverflow(_)
-        | EvalAltResult::ErrorTooManyOperations(_)
-        | EvalAltResult::ErrorDataTooLarge(..)
-        | EvalAltResult::ErrorTooManyVariables(_) => Code::LimitExceeded,
-        EvalAltResult::ErrorSystem(..) | EvalAltResult::ErrorTerminated(..) => Code::Internal,
-        _ => Code::Script,
     }
 }

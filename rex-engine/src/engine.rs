@@ -9,22 +9,18 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rex_core::limits::{exceeded, exhausted};
-use rex_core::run::Clock;
-use rex_core::{AbsPath, Authorize, Code, Error, Journal, Limits, MemoryJournal, Principal, Run, Subject, Value};
-use rex_sdk::{OPS, Operation, Os};
-use rhai::packages::{
-    BasicArrayPackage, BasicBlobPackage, BasicMapPackage, BasicMathPackage, BitFieldPackage, CorePackage, LogicPackage,
-    MoreStringPackage, Package,
-};
-use rhai::{Dynamic, EvalAltResult, FLOAT, INT, NativeCallContext, OptimizationLevel, Position, Scope};
+use rex_core::{AbsPath, Authorize, Code, Error, MemoryJournal, Principal, Run, Subject, Value};
+use rex_sdk::Os;
+use rhai::{Dynamic, Scope};
 use sha2::{Digest, Sha256};
 
-use crate::active::{self, Active};
+use crate::active::Active;
+use crate::builder::Builder;
 use crate::convert::{to_dynamic, to_value};
-use crate::memory::{self, Meter};
+use crate::failure;
+use crate::memory::Meter;
 use crate::report::{Failure, Report, Stats};
 use crate::worker::Workers;
-use crate::{bind, helpers};
 
 /// How long a run that does not see its deadline may go on before it is left behind.
 const GRACE: Duration = Duration::from_millis(400);
@@ -63,148 +59,6 @@ impl Input {
     }
 }
 
-/// Why an engine cannot be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Memory cannot be bounded: [`CountingAllocator`](crate::CountingAllocator) is not the program's allocator.
-    MemoryNotCounted,
-    /// Two operations have one name.
-    Duplicate(&'static str),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MemoryNotCounted => write!(
-                f,
-                "the memory of runs cannot be bounded: make `CountingAllocator` the global allocator, or give up the bound with `without_memory_limit`"
-            ),
-            Self::Duplicate(name) => write!(f, "there are two operations `{name}`"),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}
-
-/// Builds an [`Engine`].
-pub struct Builder {
-    os: Arc<dyn Os>,
-    authorize: Arc<dyn Authorize>,
-    journal: Option<Arc<dyn Journal>>,
-    operations: Vec<&'static dyn Operation>,
-    limits: Limits,
-    clock: Option<Clock>,
-    memory_counted: bool,
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-impl Builder {
-    /// Writes every record there too, before the act that it is about.
-    #[must_use]
-    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
-        self.journal = Some(journal);
-        self
-    }
-
-    /// Adds an operation of the host program's own.
-    #[must_use]
-    pub fn operation(mut self, operation: &'static dyn Operation) -> Self {
-        self.operations.push(operation);
-        self
-    }
-
-    /// Runs under these limits instead of the default ones.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Tells runs another time than the system's, for tests and simulation.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Does without a bound on memory, for programs that need an allocator of their own.
-    #[must_use]
-    pub fn without_memory_limit(mut self) -> Self {
-        self.memory_counted = false;
-        self
-    }
-
-    /// The engine.
-    ///
-    /// # Errors
-    /// See [`BuildError`].
-    pub fn build(self) -> Result<Engine, BuildError> {
-        if self.memory_counted && !memory::is_counted() {
-            return Err(BuildError::MemoryNotCounted);
-        }
-        for (index, operation) in self.operations.iter().enumerate() {
-            let name = operation.spec().name;
-            if self.operations.iter().skip(index + 1).any(|other| other.spec().name == name) {
-                return Err(BuildError::Duplicate(name));
-            }
-        }
-        let rhai = script_engine(&self.operations, &self.limits);
-        Ok(Engine { shared: Arc::new(Shared { rhai, config: self, workers: Workers::default() }) })
-    }
-}
-
-/// Rhai's engine with nothing but the language, pure functions and the operations.
-fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> rhai::Engine {
-    let mut engine = rhai::Engine::new_raw();
-    CorePackage::new().register_into_engine(&mut engine);
-    LogicPackage::new().register_into_engine(&mut engine);
-    BasicMathPackage::new().register_into_engine(&mut engine);
-    BitFieldPackage::new().register_into_engine(&mut engine);
-    BasicArrayPackage::new().register_into_engine(&mut engine);
-    BasicBlobPackage::new().register_into_engine(&mut engine);
-    BasicMapPackage::new().register_into_engine(&mut engine);
-    MoreStringPackage::new().register_into_engine(&mut engine);
-    for (namespace, module) in bind::modules(operations) {
-        if namespace.is_empty() {
-            engine.register_global_module(module.into());
-        } else {
-            engine.register_static_module(namespace, module.into());
-        }
-    }
-    for (namespace, module) in helpers::modules() {
-        engine.register_static_module(namespace, module.into());
-    }
-    // Rhai's own `sleep` heeds no deadline.
-    engine.register_fn("sleep", |context: NativeCallContext<'_>, seconds: INT| {
-        #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 seconds nobody counts")]
-        active::sleep(seconds as FLOAT, context.call_position())
-    });
-    engine.register_fn("sleep", |context: NativeCallContext<'_>, seconds: FLOAT| {
-        active::sleep(seconds, context.call_position())
-    });
-    engine
-        .disable_symbol("eval")
-        .disable_symbol("import")
-        .disable_symbol("export")
-        .set_optimization_level(OptimizationLevel::None)
-        .set_strict_variables(true)
-        .set_max_call_levels(usize::try_from(limits.call_depth).unwrap_or(usize::MAX))
-        .set_max_expr_depths(64, 32)
-        .set_max_functions(1_000)
-        .set_max_variables(10_000)
-        .set_max_modules(0)
-        .on_progress(|_| active::step())
-        .on_print(active::print)
-        .on_debug(|text, _, _| active::print(text));
-    engine
-}
-
 /// Runs scripts. Cheap to clone; runs share it and may go on at the same time.
 #[derive(Clone)]
 pub struct Engine {
@@ -224,17 +78,13 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
+    pub(crate) fn new(rhai: rhai::Engine, config: Builder) -> Self {
+        Self { shared: Arc::new(Shared { rhai, config, workers: Workers::default() }) }
+    }
+
     /// An engine for Rex's operations on this system, decided by this policy.
     pub fn builder(os: Arc<dyn Os>, authorize: Arc<dyn Authorize>) -> Builder {
-        Builder {
-            os,
-            authorize,
-            journal: None,
-            operations: OPS.to_vec(),
-            limits: Limits::default(),
-            clock: None,
-            memory_counted: true,
-        }
+        Builder::new(os, authorize)
     }
 
     /// Whether a script can be compiled.
@@ -356,12 +206,12 @@ impl Shared {
                 let mut scope = scope(args);
                 let ast = self.compile(script, &mut scope)?;
                 let value = self.rhai.eval_ast_with_scope::<Dynamic>(&mut scope, &ast);
-                value.map(to_value).map_err(|error| failure(*error, active))
+                value.map(to_value).map_err(|error| failure::of_running(*error, active))
             })
         }));
         // A limit that is met in the last step ends the run just the same.
         match (active.fatal(), result) {
-            (Some((error, position)), _) => Err(at(error, position)),
+            (Some((error, position)), _) => Err(failure::at(error, position)),
             (None, Ok(outcome)) => outcome,
             (None, Err(_)) => Err(Failure::new(
                 Error::new(Code::Internal, "the script engine failed in a way that it should not")
@@ -375,19 +225,13 @@ impl Shared {
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
         }
-        self.rhai.compile_with_scope(scope, script).map_err(|error| {
-            let code = match *error.0 {
-                rhai::ParseErrorType::ExprTooDeep | rhai::ParseErrorType::TooManyFunctions => Code::LimitExceeded,
-                _ => Code::Script,
-            };
-            at(Error::new(code, lower(&error.0.to_string())), error.1)
-        })
+        self.rhai.compile_with_scope(scope, script).map_err(|error| failure::of_parsing(&error))
     }
 
     fn left_behind(&self, active: &Active) -> Failure {
         let limits = &self.config.limits;
         let error = if let Some((error, position)) = active.fatal() {
-            return at(error, position);
+            return failure::at(error, position);
         } else if active.meter.is_stopped() {
             exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")
         } else {
@@ -404,57 +248,6 @@ fn scope(args: BTreeMap<String, Value>) -> Scope<'static> {
     let mut scope = Scope::new();
     scope.push_constant_dynamic("args", to_dynamic(Value::Map(args)));
     scope
-}
-
-fn at(error: Error, position: Position) -> Failure {
-    let column = position.position().and_then(|column| u32::try_from(column).ok());
-    Failure { error, line: active::line(position), column }
-}
-
-/// What an error of Rhai means to whoever reads the report.
-fn failure(error: EvalAltResult, active: &Active) -> Failure {
-    let position = innermost(&error);
-    if let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
-        return failure(*inner, active);
-    }
-    let EvalAltResult::ErrorRuntime(thrown, _) = error else {
-        return at(Error::new(active::code_of(&error), lower(&without_position(&error))), position);
-    };
-    let Some(map) = thrown.clone().try_cast::<rhai::Map>() else {
-        return at(Error::new(Code::Script, thrown.to_string()), position);
-    };
-    // Only what the gate or an operation said keeps its code: a script cannot make one up.
-    if let Some((error, line)) = active.raised(&map) {
-        let failure = at(error, position);
-        return Failure { column: if failure.line == line { failure.column } else { None }, line, ..failure };
-    }
-    let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
-    let mut error = Error::new(Code::Script, text("message").unwrap_or_else(|| thrown.to_string()));
-    error.help = text("help");
-    at(error, position)
-}
-
-fn innermost(error: &EvalAltResult) -> Position {
-    match error {
-        EvalAltResult::ErrorInFunctionCall(_, _, inner, position) => match innermost(inner) {
-            Position::NONE => *position,
-            inner => inner,
-        },
-        other => other.position(),
-    }
-}
-
-/// The message without the place that Rhai puts behind it: a failure has fields for that.
-fn without_position(error: &EvalAltResult) -> String {
-    let text = error.to_string();
-    let place = format!(" ({})", error.position());
-    text.strip_suffix(&place).map_or(text.clone(), str::to_owned)
-}
-
-/// Messages start in lower case.
-fn lower(message: &str) -> String {
-    let mut chars = message.chars();
-    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn sha256(text: &str) -> String {

@@ -9,22 +9,25 @@
 //! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
 //! | `bind` | the one generic binder from operations to Rhai's modules |
 //! | `active` | the state of the run that a thread is in |
-//! | `helpers` | pure functions that scripts need and Rhai lacks: `regex`, `json`, `time`, `table` |
+//! | `pure` | pure functions that scripts need and Rhai lacks: `regex`, `json`, `time`, `table` |
 //!
 //! What never is here: a policy language, a system call, `eval`, `import`.
 
 mod active;
 mod bind;
+mod builder;
 mod convert;
 pub mod engine;
-mod helpers;
+mod failure;
 pub mod memory;
+mod pure;
 pub mod report;
 mod worker;
 
-pub use engine::{BuildError, Builder, Engine, Input};
+pub use builder::{BuildError, Builder};
+pub use engine::{Engine, Input};
 pub use memory::CountingAllocator;
 pub use report::{Failure, Report, Stats};
 
-/// Signature and meaning of each pure helper function.
-pub use helpers::DOCS as HELPERS;
+/// Signature and meaning of each pure function.
+pub use pure::DOCS as PURE_FUNCTIONS;

@@ -1,7 +1,8 @@
 //! Decisions that were made before.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::fast::RandomState;
 use rex_core::{Decision, Fact};
 
 /// How many decisions are kept for one principal.
@@ -11,7 +12,7 @@ const SLOTS: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     slots: Vec<Option<Box<Entry>>>,
-    /// Scripts choose the ids, so the hash is one that they cannot foresee.
+    /// A script that finds ids of the same hash makes its own decisions be made again, and no more.
     hash: RandomState,
     scratch: Vec<u8>,
 }
@@ -79,20 +80,27 @@ impl KeyWriter<'_> {
 
     /// A text that is often the start or the end of one that was written, of which then the length is enough.
     pub(crate) fn part_of(&mut self, whole: &str, text: &str) {
-        let kind = if whole.starts_with(text) {
-            0
-        } else if whole.ends_with(text) {
-            1
-        } else {
-            2
-        };
-        self.bytes.push(kind);
-        if kind == 2 { self.text(text) } else { self.number(text.len()) }
+        match u16::try_from(text.len()) {
+            Ok(length) if whole.starts_with(text) => {
+                self.bytes.push(0);
+                self.bytes.extend_from_slice(&length.to_le_bytes());
+            }
+            Ok(length) if whole.ends_with(text) => {
+                self.bytes.push(1);
+                self.bytes.extend_from_slice(&length.to_le_bytes());
+            }
+            _ => {
+                self.bytes.push(2);
+                self.text(text);
+            }
+        }
     }
 
-    pub(crate) fn fact(&mut self, whole: &str, name: &str, fact: Fact<'_>) {
+    /// A value under its name, by where the name is kept: the same name kept elsewhere is a miss, never a confusion.
+    pub(crate) fn fact(&mut self, whole: &str, name: &'static str, fact: Fact<'_>) {
         self.more(true);
-        self.text(name);
+        self.number(name.as_ptr().addr());
+        self.number(name.len());
         match fact {
             Fact::Long(value) => {
                 self.bytes.push(0);

@@ -1,11 +1,11 @@
 //! Which policies can have a say in a request: found without looking at the others.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Fact};
 
 use crate::members::Above;
+use crate::prefixes::Prefixes;
 use crate::rule::{Anchor, Rule, Scope, Uid};
 
 /// A resource with all that it is in.
@@ -82,7 +82,6 @@ impl Index {
     /// The index of those of `candidates` that are about an action.
     pub(crate) fn new(rules: &[Rule], candidates: &[u32], spec: &ActionSpec, kind: &str) -> Self {
         let mut index = Self::default();
-        let mut prefixes = HashMap::<Box<str>, HashMap<Box<str>, Vec<u32>>>::new();
         for &number in candidates {
             let Some(rule) = rules.get(number as usize).filter(|rule| action_meets(rule.actions.as_deref(), spec))
             else {
@@ -99,11 +98,17 @@ impl Index {
                 Anchor::Within(uid) if *uid.kind == *kind => index.within.entry(uid.id).or_default().push(number),
                 Anchor::Within(uid) => index.within_class.entry(uid).or_default().push(number),
                 Anchor::Prefix(name, text) => {
-                    prefixes.entry(name).or_default().entry(text).or_default().push(number);
+                    let known = index.prefixes.iter().position(|(known, _)| *known == name);
+                    let at = known.unwrap_or_else(|| {
+                        index.prefixes.push((name, Prefixes::default()));
+                        index.prefixes.len() - 1
+                    });
+                    if let Some((_, prefixes)) = index.prefixes.get_mut(at) {
+                        prefixes.insert(&text, number);
+                    }
                 }
             }
         }
-        index.prefixes = prefixes.into_iter().map(|(name, texts)| (name, Prefixes::new(texts))).collect();
         index
     }
 
@@ -125,12 +130,12 @@ impl Index {
             resource.attributes(&mut |attribute, fact| {
                 if let (true, Fact::String(value)) = (attribute == &**name, fact) {
                     missing = false;
-                    prefixes.of(value, &mut found);
+                    prefixes.find(value, &mut found);
                 }
             });
             if missing {
                 // Looking at an attribute that is not there is an error, which must be seen.
-                found.extend(prefixes.nodes.iter().flat_map(|node| &node.rules));
+                found.extend(prefixes.all());
             }
         }
         found.retain(|number| rules.get(*number as usize).is_some_and(|rule| lineage.meets(&rule.resource)));
@@ -141,8 +146,8 @@ impl Index {
     /// Every policy about the action.
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
         let maps = self.exactly.values().chain(self.within.values()).chain(self.within_class.values());
-        let prefixes = self.prefixes.iter().flat_map(|(_, prefixes)| prefixes.nodes.iter().map(|node| &node.rules));
-        self.anywhere.iter().chain(maps.flatten()).chain(prefixes.flatten()).copied()
+        let prefixes = self.prefixes.iter().flat_map(|(_, prefixes)| prefixes.all());
+        self.anywhere.iter().chain(maps.flatten()).copied().chain(prefixes)
     }
 }
 
@@ -156,52 +161,5 @@ fn anchor(rule: &Rule) -> Anchor {
     match rule.condition.as_ref().map(|condition| condition.anchor.clone()) {
         Some(condition) if condition.worth() > head.worth() => condition,
         _ => head,
-    }
-}
-
-/// Texts, with the policies that demand each as a prefix.
-#[derive(Debug, Default)]
-struct Prefixes {
-    /// Sorted by text.
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug)]
-struct Node {
-    text: Box<str>,
-    /// The longest other text that this one starts with.
-    parent: Option<usize>,
-    rules: Vec<u32>,
-}
-
-impl Prefixes {
-    fn new(texts: HashMap<Box<str>, Vec<u32>>) -> Self {
-        let mut texts: Vec<_> = texts.into_iter().collect();
-        texts.sort_unstable();
-        let mut nodes: Vec<Node> = Vec::with_capacity(texts.len());
-        for (text, rules) in texts {
-            // Whatever this text starts with is the text before it, or above that one.
-            let mut parent = nodes.len().checked_sub(1);
-            while let Some(node) = parent.and_then(|parent| nodes.get(parent)) {
-                if text.starts_with(&*node.text) {
-                    break;
-                }
-                parent = node.parent;
-            }
-            nodes.push(Node { text, parent, rules });
-        }
-        Self { nodes }
-    }
-
-    /// Adds the policies whose text `value` starts with.
-    fn of(&self, value: &str, found: &mut Vec<u32>) {
-        // Every text that `value` starts with is the last one that is not after it, or above that one.
-        let mut next = self.nodes.partition_point(|node| &*node.text <= value).checked_sub(1);
-        while let Some(node) = next.and_then(|next| self.nodes.get(next)) {
-            if value.starts_with(&*node.text) {
-                found.extend(&node.rules);
-            }
-            next = node.parent;
-        }
     }
 }

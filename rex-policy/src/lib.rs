@@ -11,6 +11,7 @@ mod limits;
 mod lint;
 mod members;
 mod policy;
+mod prefixes;
 mod remedy;
 mod rule;
 mod schema;

@@ -1,8 +1,9 @@
 //! Who is in which group, and what is in which class: the owner's entities file.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use serde_json::Value;
 
 use crate::finding::{Finding, Severity, Source, Text};
@@ -57,7 +58,7 @@ impl Members {
 
     /// Computes `above` and `named`; an entity that is in itself is returned.
     fn close(&mut self) -> Option<Uid> {
-        let mut closed = HashMap::<_, Above>::new();
+        let mut closed = HashMap::<_, Above>::default();
         for ((kind, id), parents) in &self.declared {
             let uid = Uid { kind: kind.clone(), id: id.clone() };
             let mut all: Vec<Uid> = Vec::new();

@@ -1,10 +1,10 @@
 //! The compiled policy: what decides.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet};
+use foldhash::HashMap;
 use rex_core::{ActionSpec, Authorize, Decision, Effect, Request};
 
 use crate::cache::{Cache, KeyWriter};

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
+/// The type of a context that holds no facts about the act.
+const AMBIENT_TYPE: &str = "Ambient";
 /// What the context of every action holds besides the facts about the act: name, type in Cedar's own syntax, meaning.
 pub(crate) const AMBIENT: [(&str, &str, &str); 3] = [
     ("now", "datetime", "When the request is decided, to the millisecond."),
@@ -59,6 +61,10 @@ pub(crate) fn cedar(actions: &'static [&'static ActionSpec]) -> String {
         comment(&mut out, "", doc);
         line(&mut out, format_args!("entity {names} in [{GROUP}];\n"));
     }
+    comment(&mut out, "", "What the context of every action holds.");
+    line(&mut out, format_args!("type {AMBIENT_TYPE} = {{"));
+    write_ambient(&mut out, "  ");
+    line(&mut out, format_args!("}};\n"));
     for (name, space) in namespaces(actions) {
         line(&mut out, format_args!("namespace {name} {{"));
         for resource in &space.resources {
@@ -109,15 +115,24 @@ fn write_action(out: &mut String, action: &ActionSpec) {
     line(out, format_args!("  action {:?}{groups} appliesTo {{", action.name));
     line(out, format_args!("    principal: [{}],", PRINCIPALS.join(", ")));
     line(out, format_args!("    resource: [{}],", action.resource));
-    line(out, format_args!("    context: {{"));
-    for fact in action.context {
-        write_attribute(out, "      ", fact);
+    if action.context.is_empty() {
+        line(out, format_args!("    context: {AMBIENT_TYPE},"));
+    } else {
+        line(out, format_args!("    context: {{"));
+        for fact in action.context {
+            write_attribute(out, "      ", fact);
+        }
+        write_ambient(out, "      ");
+        line(out, format_args!("    }},"));
     }
+    line(out, format_args!("  }};\n"));
+}
+
+fn write_ambient(out: &mut String, indent: &str) {
     for (name, kind, doc) in AMBIENT {
-        comment(out, "      ", doc);
-        line(out, format_args!("      {name}: {kind},"));
+        comment(out, indent, doc);
+        line(out, format_args!("{indent}{name}: {kind},"));
     }
-    line(out, format_args!("    }},\n  }};\n"));
 }
 
 fn comment(out: &mut String, indent: &str, text: &str) {
@@ -136,7 +151,9 @@ pub(crate) fn json(actions: &'static [&'static ActionSpec]) -> String {
     let mut schema = Map::new();
     let group = json!({ "memberOfTypes": [GROUP] });
     let types: Map<_, _> = PRINCIPALS.iter().chain([&GROUP]).map(|name| ((*name).to_owned(), group.clone())).collect();
-    schema.insert(String::new(), json!({ "entityTypes": types, "actions": {} }));
+    let ambient = json!({ "type": "Record", "attributes": ambient() });
+    let common = json!({ AMBIENT_TYPE: ambient });
+    schema.insert(String::new(), json!({ "commonTypes": common, "entityTypes": types, "actions": {} }));
     for (name, space) in namespaces(actions) {
         let resources = space.resources.iter().map(|resource| {
             let shape = json!({ "type": "Record", "attributes": record(resource.attributes) });
@@ -159,23 +176,30 @@ fn record(attributes: &[Attribute]) -> Map<String, Value> {
     attributes.iter().map(|attribute| (attribute.name.to_owned(), kind(attribute))).collect()
 }
 
+fn ambient() -> Map<String, Value> {
+    let kind = |kind| match kind {
+        "datetime" => json!({ "type": "Extension", "name": "datetime" }),
+        "Set<String>" => json!({ "type": "Set", "element": { "type": "String" } }),
+        other => json!({ "type": other }),
+    };
+    AMBIENT.iter().map(|(name, text, _)| ((*name).to_owned(), kind(text))).collect()
+}
+
 fn action_json(action: &ActionSpec) -> Value {
-    let mut context = record(action.context);
-    for (name, kind, _) in AMBIENT {
-        let kind = match kind {
-            "datetime" => json!({ "type": "Extension", "name": "datetime" }),
-            "Set<String>" => json!({ "type": "Set", "element": { "type": "String" } }),
-            other => json!({ "type": other }),
-        };
-        context.insert(name.to_owned(), kind);
-    }
     let groups: Vec<_> = action.groups.iter().map(|group| json!({ "id": group })).collect();
+    let context = if action.context.is_empty() {
+        json!({ "type": AMBIENT_TYPE })
+    } else {
+        let mut attributes = record(action.context);
+        attributes.extend(ambient());
+        json!({ "type": "Record", "attributes": attributes })
+    };
     json!({
         "memberOf": groups,
         "appliesTo": {
             "principalTypes": PRINCIPALS,
             "resourceTypes": [action.resource.to_string()],
-            "context": { "type": "Record", "attributes": context },
+            "context": context,
         },
     })
 }

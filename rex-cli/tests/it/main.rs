@@ -5,3 +5,6 @@ mod command;
 
 #[cfg(test)]
 mod examples;
+
+#[cfg(test)]
+mod restart;

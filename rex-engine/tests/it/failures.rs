@@ -135,3 +135,10 @@ fn the_journal_pins_script_and_line() {
     let lines: Vec<_> = report.journal.iter().map(|record| (record.call.operation, record.call.line)).collect();
     assert_eq!(lines, [("fs::read", Some(2)); 2]);
 }
+
+#[test]
+fn pure_functions_fail_with_their_code() {
+    let report = run("let x = 1;\nregex::find(\"a\", \"(\")");
+    fails(&report, Code::Validation, "(");
+    assert_eq!(report.outcome.unwrap_err().line, Some(2));
+}

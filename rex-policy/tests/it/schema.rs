@@ -95,6 +95,16 @@ fn another_programs_table() {
         // A group of them, or of groups.
         entity Group in [Group];
 
+        // What the context of every action holds.
+        type Ambient = {
+          // When the request is decided, to the millisecond.
+          now: datetime,
+          // The SHA-256 of the script in lower-case hexadecimal; empty if there is none.
+          script: String,
+          // The operator's `key=value` strings.
+          tags: Set<String>,
+        };
+
         namespace wiki {
           // A page.
           entity Page in [Page] {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use rex_core::action::service;
@@ -20,7 +20,7 @@ const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 /// How often whoever waits for the bus looks whether the run may go on.
 const POLL: Duration = Duration::from_millis(50);
-/// How long one call may take at the most. A thread that nobody waits for any more ends with it.
+/// How long one call may take at the most.
 const CALL: Duration = Duration::from_secs(120);
 
 /// Where the service manager is reached.
@@ -61,7 +61,8 @@ impl HostOs {
         self.bus(budget, move |manager| manager.job(method, &unit))
     }
 
-    /// Talks to the service manager in a thread of its own, so that a bus that hangs does not hang the run.
+    /// Talks to the service manager in a thread of its own, so that a bus that hangs does not hang the run. If the run
+    /// ends first, the connection is closed under the thread, which ends it too.
     fn bus<T: Send + 'static>(
         &self,
         budget: &Budget,
@@ -69,14 +70,23 @@ impl HostOs {
     ) -> Result<T, OsError> {
         let bus = self.options.bus.clone();
         let (sender, receiver) = mpsc::sync_channel(1);
+        let open = Arc::new(OnceLock::new());
+        let opened = open.clone();
         std::thread::Builder::new().name("rex-bus".to_owned()).spawn(move || {
             // Nobody listens any more if the run ended meanwhile.
-            drop(sender.send(Manager::connect(&bus).and_then(|manager| talk(&manager))));
+            drop(sender.send(Manager::connect(&bus).and_then(|manager| {
+                drop(opened.set(manager.connection.clone()));
+                talk(&manager)
+            })));
         })?;
         loop {
             match receiver.recv_timeout(POLL) {
                 Ok(result) => return result,
-                Err(mpsc::RecvTimeoutError::Timeout) => budget.check()?,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    let Err(stopped) = budget.check() else { continue };
+                    drop(open.get().cloned().map(Connection::close));
+                    return Err(stopped.into());
+                }
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     let message = "the conversation with the service manager broke off";
                     return Err(Error::new(rex_core::Code::Internal, message).into());
@@ -214,6 +224,15 @@ fn failed(error: zbus::Error) -> OsError {
         "org.freedesktop.systemd1.NoSuchUnit" => io::Error::from(io::ErrorKind::NotFound).into(),
         "org.freedesktop.DBus.Error.AccessDenied" | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired" => {
             io::Error::new(io::ErrorKind::PermissionDenied, message.to_owned()).into()
+        }
+        "org.freedesktop.DBus.Error.ServiceUnknown"
+        | "org.freedesktop.DBus.Error.NameHasNoOwner"
+        | "org.freedesktop.DBus.Error.NoReply" => {
+            OsError::Unavailable(format!("there is no service manager on the bus: {}", message.trim_end_matches('.')))
+        }
+        // The bus tried to start the manager itself.
+        name if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => {
+            OsError::Unavailable(format!("there is no service manager on the bus: {}", message.trim_end_matches('.')))
         }
         _ => OsError::ServiceFailed(message.trim_end_matches('.').to_owned()),
     }

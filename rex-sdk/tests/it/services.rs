@@ -145,6 +145,7 @@ fn inside() {
     a_job_that_hangs_ends_with_the_run();
     a_run_that_is_told_to_stop_stops();
     a_bus_that_does_not_exist();
+    a_bus_without_a_manager();
     println!("every step was taken");
 }
 
@@ -225,8 +226,21 @@ fn a_job_that_hangs_ends_with_the_run() {
     assert_eq!(error.code, Code::LimitExceeded);
     let took = start.elapsed();
     assert!(took >= Duration::from_secs(1) && took < Duration::from_millis(2_500), "{took:?}");
+    // The thread that waited for the job ends too.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while waiting() > 0 {
+        assert!(Instant::now() < deadline, "a thread still waits for the bus");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert_eq!(text(&World::open().call("status", &["hangs"]).unwrap(), "active"), "activating");
     assert_eq!(text(&World::open().call("stop", &["hangs"]).unwrap(), "active"), "inactive");
+}
+
+/// How many threads of this process talk to a bus.
+fn waiting() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| name.trim_end() == "rex-bus").count()
 }
 
 fn a_run_that_is_told_to_stop_stops() {
@@ -253,5 +267,27 @@ fn a_bus_that_does_not_exist() {
         let error = world.call(operation, args).unwrap_err();
         assert_eq!(error.code, Code::Unsupported, "{error:?}");
         assert!(error.message.contains(address), "{}", error.message);
+    }
+}
+
+fn a_bus_without_a_manager() {
+    let socket = "/run/rex/empty-bus";
+    let address = format!("unix:path={socket}");
+    let mut daemon = Command::new("dbus-daemon")
+        .args(["--session", "--nofork", "--nopidfile", &format!("--address={address}")])
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !std::path::Path::new(socket).exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let results = [("status", &["nginx"][..]), ("list", &[])]
+        .map(|(operation, args)| World::new(&address, None, 60_000).call(operation, args));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    for result in results {
+        let error = result.unwrap_err();
+        assert_eq!(error.code, Code::Unsupported, "{error:?}");
+        assert!(error.message.contains("there is no service manager on the bus"), "{}", error.message);
     }
 }

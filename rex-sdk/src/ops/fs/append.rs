@@ -38,3 +38,32 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     session.act(action, args.path("path")?, append).map_err(into_missing)?;
     Ok(Value::count(contents.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rex_core::{Code, Limits};
+
+    use super::super::testing::World;
+    use crate::MemOs;
+
+    #[test]
+    fn what_cannot_be_read_is_kept() {
+        // Neither permitted to be read, nor text.
+        let world = World::ruled(MemOs::example(), |action, path| action == "append" && path != "/etc/hosts");
+        assert_eq!(world.returns("fs::append", r#"["icon.bin", [1]]"#), "1");
+        assert_eq!(world.os.contents("/srv/app/icon.bin").unwrap(), [0x89, b'P', b'N', b'G', 0xff, 0, 1]);
+        assert_eq!(world.returns("fs::append", r#"["new", "x"]"#), "1");
+        assert_eq!(world.fails("fs::append", r#"["/etc/hosts", "x"]"#), Code::AccessDenied);
+        assert_eq!(world.run.budget().bytes_read(), 0);
+    }
+
+    #[test]
+    fn what_is_added_counts_once_where_the_name_crosses_a_link() {
+        let limits = Limits { written_bytes: 5, ..Limits::default() };
+        let world = World::limited(MemOs::example(), |_, _| true, limits);
+        assert_eq!(world.returns("fs::append", r#"["current.log", "12345"]"#), "5");
+        assert_eq!(world.run.budget().bytes_written(), 5);
+        assert!(world.call("fs::append", r#"["version.txt", "6"]"#).unwrap_err().is_fatal());
+        assert_eq!(world.os.contents("/srv/app/version.txt").unwrap(), b"1.4.2\n");
+    }
+}

@@ -56,3 +56,40 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     };
     session.act(action, to, write).map(Value::count).map_err(into_missing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    #[test]
+    fn a_file_is_not_copied_onto_itself() {
+        let world = World::new(MemOs::example());
+        for args in [
+            r#"["version.txt", "./version.txt"]"#,
+            r#"["current.log", "logs/app.log"]"#,
+            r#"["logs/app.log", "current.log"]"#,
+        ] {
+            assert_eq!(world.fails("fs::copy", args), Code::Validation, "{args}");
+        }
+    }
+
+    #[test]
+    fn both_names_need_a_permission() {
+        let world = World::ruled(MemOs::example(), |_, path| !path.starts_with("/etc"));
+        assert_eq!(world.fails("fs::copy", r#"["/etc/hosts", "/tmp/h"]"#), Code::AccessDenied);
+        assert_eq!(world.fails("fs::copy", r#"["version.txt", "/etc/hosts"]"#), Code::AccessDenied);
+        assert_eq!(world.asked(), ["!read /etc/hosts", "read /srv/app/version.txt", "!write /etc/hosts"]);
+        assert_eq!(world.os.contents("/etc/hosts").unwrap(), b"127.0.0.1 localhost\n");
+    }
+
+    #[test]
+    fn what_is_copied_counts_as_read_and_as_written() {
+        let world = World::new(MemOs::example());
+        assert_eq!(world.returns("fs::copy", r#"["version.txt", "/tmp/v", {"new": true}]"#), "6");
+        assert_eq!((world.run.budget().bytes_read(), world.run.budget().bytes_written()), (6, 6));
+        assert_eq!(world.fails("fs::copy", r#"["version.txt", "/tmp/v", {"new": true}]"#), Code::AlreadyExists);
+        assert_eq!(world.fails("fs::copy", r#"["logs", "/tmp/logs"]"#), Code::Unsupported);
+    }
+}

@@ -75,3 +75,52 @@ fn create_with_parents(session: &Session<'_>, path: AbsPath) -> Result<(), Error
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    const PARENTS: &str = r#"{"parents": true}"#;
+
+    #[test]
+    fn parents_are_created_each_with_its_own_permission() {
+        let world = World::new(MemOs::example());
+        assert_eq!(world.fails("fs::create_dir", r#"["a/b/c"]"#), Code::NotFound);
+        world.asked();
+        assert_eq!(world.returns("fs::create_dir", &format!(r#"["a/b/c", {PARENTS}]"#)), "null");
+        let dirs = ["a/b/c", "a/b", "a", "a/b", "a/b/c"].map(|dir| format!("create_dir /srv/app/{dir}"));
+        assert_eq!(world.asked(), dirs);
+        // Again, and it is taken as it is.
+        assert_eq!(world.returns("fs::create_dir", &format!(r#"["a/b/c", {PARENTS}]"#)), "null");
+        assert_eq!(world.asked(), ["create_dir /srv/app/a/b/c", "stat /srv/app/a/b/c"]);
+        assert_eq!(world.fails("fs::create_dir", r#"["a"]"#), Code::AlreadyExists);
+    }
+
+    #[test]
+    fn nothing_is_created_before_a_parent_is_denied() {
+        let world = World::ruled(MemOs::example(), |_, path| path != "/srv/app/a/b");
+        assert_eq!(world.fails("fs::create_dir", &format!(r#"["a/b/c", {PARENTS}]"#)), Code::AccessDenied);
+        assert_eq!(world.returns("fs::exists", r#"["a"]"#), "false");
+    }
+
+    #[test]
+    fn what_is_no_directory_is_not_taken_for_one() {
+        let os = MemOs::example().link("/lost", "/none/d").link("/logs", "/srv/app/logs");
+        let world = World::new(os);
+        for (name, code) in [
+            ("version.txt", Code::AlreadyExists),
+            ("version.txt/a/b", Code::Unsupported),
+            ("/lost", Code::NotFound),
+            ("/lost/a", Code::NotFound),
+            ("/", Code::AlreadyExists),
+        ] {
+            match world.call("fs::create_dir", &format!(r#"["{name}", {PARENTS}]"#)) {
+                Ok(_) => assert_eq!(name, "/"),
+                Err(error) => assert_eq!(error.code, code, "{name}"),
+            }
+        }
+        assert_eq!(world.returns("fs::create_dir", &format!(r#"["/logs", {PARENTS}]"#)), "null");
+    }
+}

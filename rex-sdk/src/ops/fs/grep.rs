@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::{
-    BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkFinish, SinkMatch,
-};
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch};
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
@@ -36,16 +34,15 @@ pub static OP: Op = Op {
             Param::option("before", Kind::Count, Literal::Int(0), "How many lines to show before each match."),
             Param::option("after", Kind::Count, Literal::Int(0), "How many lines to show after each match."),
             Param::option("max", Kind::Count, Literal::Null, "Stop after so many matches, without reading on."),
-            Param::option("binary", Kind::Bool, Literal::Bool(false), "Search on behind a NUL byte."),
         ],
         returns: Returns {
             kind: "map",
             doc: "`count` of the matches; `matches`: a list of maps with `line` (its number, from 1), `text`, and with context lines the lists \
-                  `before` and `after`; `complete`: false if `max` or a NUL byte stopped it; `binary`: true if it was a NUL byte. A match with \
-                  something that is not UTF-8, which is replaced in its texts, has `lossy: true`.",
+                  `before` and `after`; `complete`: false if `max` stopped it; `binary`: true if a line that was found holds a NUL byte. A match \
+                  with something that is not UTF-8, which is replaced in its texts, has `lossy: true`.",
         },
         doc: "Finds the lines of a file that match a pattern.\nA line stands in the result once: lines between two matches that are near each other come \
-              `after` the first. A file that holds a NUL byte is searched up to there.",
+              `after` the first. A file that is not text is searched like any other, to its end.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", "ERROR|WARN", {"max": 1}]"#,
@@ -73,7 +70,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         .line_number(!count_only)
         .before_context(before)
         .after_context(after)
-        .binary_detection(if args.flag("binary")? { BinaryDetection::none() } else { BinaryDetection::quit(0) })
+        // What would end the search at a NUL byte would also leave out the lines of the block before it.
+        .binary_detection(BinaryDetection::none())
         .heap_limit(Some(heap))
         .build();
     let mut hits = Hits {
@@ -155,7 +153,7 @@ impl Hits {
         Value::map([
             ("count", Value::count(self.count)),
             ("matches", Value::List(self.matches.into_iter().map(Value::Map).collect())),
-            ("complete", (!self.stopped && !self.binary && self.max > 0).into()),
+            ("complete", (!self.stopped && self.max > 0).into()),
             ("binary", self.binary.into()),
         ])
     }
@@ -169,6 +167,7 @@ impl Sink for Hits {
             return Ok(false);
         }
         self.count += 1;
+        self.binary |= found.bytes().contains(&0);
         self.stopped = self.count >= self.max;
         if self.count_only {
             return Ok(!self.stopped);
@@ -209,10 +208,5 @@ impl Sink for Hits {
         let Some(Value::List(after)) = entry.get_mut("after") else { return Ok(true) };
         after.push(text);
         Ok(!self.stopped || after.len() < self.after)
-    }
-
-    fn finish(&mut self, _: &Searcher, finish: &SinkFinish) -> io::Result<()> {
-        self.binary = finish.binary_byte_offset().is_some() && !self.stopped;
-        Ok(())
     }
 }

@@ -86,3 +86,45 @@ pub(super) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (
         Err(error) => Err(refuse(name.into_bytes(), &format!("makes no path: {error}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Code;
+
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    fn error(entry: &Value) -> &str {
+        match entry.get("error").and_then(|error| error.get("code")) {
+            Some(Value::Text(code)) => code,
+            _ => "",
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_looked_at_is_listed_with_the_reason() {
+        let world = World::ruled(MemOs::example(), |_, path| path != "/srv/app/logs/old.log" && path != "/etc");
+        let Ok(Value::List(entries)) = world.call("fs::list", r#"["logs", {"stat": true}]"#) else { panic!() };
+        assert_eq!(entries.iter().map(error).collect::<Vec<_>>(), ["", Code::AccessDenied.as_str()]);
+        assert_eq!((entries[0].get("size"), entries[1].get("size")), (Some(&Value::Int(259)), None));
+        assert_eq!(world.fails("fs::list", r#"["/etc"]"#), Code::AccessDenied);
+    }
+
+    #[test]
+    fn a_name_that_no_path_can_say_comes_as_bytes() {
+        let world = World::new(MemOs::new().dir("/d").raw_name("/d", b"\xff\n").file("/d/a\nb", ""));
+        let Ok(Value::List(entries)) = world.call("fs::list", r#"["/d"]"#) else { panic!() };
+        assert_eq!(entries[0].get("name"), Some(&"a\nb".into()));
+        assert_eq!(entries[1].get("name_bytes"), Some(&Value::Bytes(b"\xff\n".to_vec())));
+        assert_eq!((entries[1].get("name"), error(&entries[1])), (None, Code::Unsupported.as_str()));
+    }
+
+    #[test]
+    fn through_a_link_the_entries_have_their_own_paths() {
+        let world = World::new(MemOs::example().link("/l", "/srv/app/logs"));
+        let Ok(Value::List(entries)) = world.call("fs::list", r#"["/l"]"#) else { panic!() };
+        assert_eq!(entries[0].get("path"), Some(&"/srv/app/logs/app.log".into()));
+        assert_eq!(world.asked(), ["list /l", "list /srv/app/logs"]);
+    }
+}

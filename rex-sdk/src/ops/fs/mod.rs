@@ -64,7 +64,110 @@ fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
 /// Where something is to get a name, it is not the name that is missing.
 fn into_missing(error: Error) -> Error {
     match error.code {
-        Code::NotFound => error.with_help("the directory that it would be in does not exist: `fs::create_dir` makes one"),
+        Code::NotFound => {
+            error.with_help("the directory that it would be in does not exist: `fs::create_dir` makes one")
+        }
         _ => error,
+    }
+}
+
+/// A world in memory in which the operations are tried, and what it permits.
+#[cfg(test)]
+mod testing {
+    use std::sync::Arc;
+
+    use rex_core::journal::Event;
+    use rex_core::{
+        AbsPath, Authorize, Code, Decision, Effect, Error, Limits, MemoryJournal, Principal, Request, Run, Subject,
+        Timestamp, Value,
+    };
+
+    use crate::mem::EPOCH;
+    use crate::{MemOs, Session};
+
+    /// May this action (`read`) be done on this path?
+    type Rule = fn(&str, &str) -> bool;
+
+    struct Rules(Rule);
+
+    impl Authorize for Rules {
+        fn decide(&self, request: &Request<'_>) -> Decision {
+            match (self.0)(request.action.spec().name, request.resource.id()) {
+                true => Decision::allow(&["rule"]),
+                false => Decision::deny(None),
+            }
+        }
+    }
+
+    pub(super) struct World {
+        pub(super) os: MemOs,
+        pub(super) run: Run,
+        journal: Arc<MemoryJournal>,
+    }
+
+    impl World {
+        /// Everything is permitted.
+        pub(super) fn new(os: MemOs) -> Self {
+            Self::ruled(os, |_, _| true)
+        }
+
+        pub(super) fn ruled(os: MemOs, rule: Rule) -> Self {
+            Self::limited(os, rule, Limits::default())
+        }
+
+        pub(super) fn limited(os: MemOs, rule: Rule, limits: Limits) -> Self {
+            let journal = Arc::new(MemoryJournal::new(1_000));
+            let subject = Subject::new(Principal::agent("tester"));
+            let run = Run::new("test", subject, Arc::new(Rules(rule)), journal.clone(), limits)
+                .with_clock(Arc::new(|| Timestamp::from_micros(EPOCH.as_micros() + 60_000_000)));
+            Self { os, run, journal }
+        }
+
+        /// Calls an operation with arguments that are a JSON array.
+        pub(super) fn call(&self, name: &str, args: &str) -> Result<Value, Error> {
+            let args: Vec<serde_json::Value> = serde_json::from_str(args).unwrap();
+            let base = AbsPath::parse("/srv/app").unwrap();
+            Session::new(&self.run, &self.os, &base).call(name, args.iter().map(value).collect())
+        }
+
+        /// What it returns, as JSON.
+        #[track_caller]
+        pub(super) fn returns(&self, name: &str, args: &str) -> String {
+            self.call(name, args).unwrap().to_string()
+        }
+
+        /// The code that it fails with.
+        #[track_caller]
+        pub(super) fn fails(&self, name: &str, args: &str) -> Code {
+            self.call(name, args).unwrap_err().code
+        }
+
+        /// What was asked for since the last time: `read /x`, and `!` in front of what was denied.
+        pub(super) fn asked(&self) -> Vec<String> {
+            let asked = |event| match event {
+                Event::Decision { action, resource, effect, .. } => {
+                    let denied = if effect == Effect::Deny { "!" } else { "" };
+                    Some(format!("{denied}{} {resource}", action.name))
+                }
+                _ => None,
+            };
+            self.journal.take().0.into_iter().filter_map(|record| asked(record.event)).collect()
+        }
+    }
+
+    fn value(json: &serde_json::Value) -> Value {
+        match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::Number(value) => Value::Int(value.as_i64().unwrap()),
+            serde_json::Value::String(value) => Value::Text(value.clone()),
+            // No operation takes a list, so one of numbers stands for bytes.
+            serde_json::Value::Array(values) => {
+                Value::Bytes(values.iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect())
+            }
+            serde_json::Value::Object(entries) => {
+                Value::Map(entries.iter().map(|(key, entry)| (key.clone(), value(entry))).collect())
+            }
+        }
     }
 }

@@ -29,3 +29,24 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             .with_help("read it with `fs::read_bytes`")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use crate::MemOs;
+
+    #[test]
+    fn what_is_not_utf8_is_refused_with_its_place() {
+        let world = World::new(MemOs::new().file("/f", b"caf\xe9").file("/empty", ""));
+        let error = world.call("fs::read", r#"["/f"]"#).unwrap_err();
+        assert_eq!(error.to_string(), "UNSUPPORTED_EXCEPTION: `/f` is not UTF-8: the first bad byte is at 3");
+        assert_eq!(world.returns("fs::read", r#"["/empty"]"#), r#""""#);
+    }
+
+    #[test]
+    fn a_link_needs_a_permission_for_its_target() {
+        let world = World::ruled(MemOs::example(), |_, path| !path.contains("logs"));
+        world.call("fs::read", r#"["current.log"]"#).unwrap_err();
+        assert_eq!(world.asked(), ["read /srv/app/current.log", "!read /srv/app/logs/app.log"]);
+    }
+}

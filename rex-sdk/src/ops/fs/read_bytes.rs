@@ -23,3 +23,21 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     session.open(args.path("path")?)?.read_all().map(Value::Bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use rex_core::{Code, Limits};
+
+    use super::super::testing::World;
+    use crate::MemOs;
+
+    #[test]
+    fn bytes_come_as_they_are_up_to_the_limit() {
+        let limits = Limits { file_bytes: 4, ..Limits::default() };
+        let os = MemOs::new().file("/four", [0, 10, 255, 13]).file("/five", "12345").file("/secret", "");
+        let world = World::limited(os, |_, path| path != "/secret", limits);
+        assert_eq!(world.returns("fs::read_bytes", r#"["/four"]"#), "[0,10,255,13]");
+        assert_eq!(world.fails("fs::read_bytes", r#"["/five"]"#), Code::LimitExceeded);
+        assert_eq!(world.fails("fs::read_bytes", r#"["/secret"]"#), Code::AccessDenied);
+    }
+}

@@ -24,3 +24,21 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     session.act(fs::Remove {}, args.path("path")?, |grant| session.os.remove(grant))?;
     Ok(Value::Null)
 }
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Code;
+
+    use super::super::testing::World;
+    use crate::MemOs;
+
+    #[test]
+    fn of_a_link_the_link_goes() {
+        let world = World::ruled(MemOs::example(), |_, path| !path.starts_with("/srv/app/logs/"));
+        assert_eq!(world.returns("fs::remove", r#"["current.log"]"#), "null");
+        assert_eq!(world.fails("fs::remove", r#"["current.log"]"#), Code::NotFound);
+        assert_eq!(world.fails("fs::remove", r#"["logs"]"#), Code::Unsupported);
+        assert_eq!(world.fails("fs::remove", r#"["logs/app.log"]"#), Code::AccessDenied);
+        assert!(world.os.contents("/srv/app/logs/app.log").is_some());
+    }
+}

@@ -34,3 +34,30 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     session.act(action, to, |grant| taken.rename(grant, options)).map_err(into_missing)?;
     Ok(Value::Null)
 }
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Code;
+
+    use super::super::testing::World;
+    use crate::MemOs;
+
+    #[test]
+    fn both_names_need_a_permission() {
+        let world = World::ruled(MemOs::example(), |_, path| !path.starts_with("/etc"));
+        assert_eq!(world.fails("fs::rename", r#"["/etc/hosts", "/tmp/h"]"#), Code::AccessDenied);
+        assert_eq!(world.fails("fs::rename", r#"["version.txt", "/etc/hosts"]"#), Code::AccessDenied);
+        assert_eq!(world.asked(), ["!rename /etc/hosts", "rename /srv/app/version.txt", "!write /etc/hosts"]);
+        assert!(world.os.contents("/etc/hosts").is_some() && world.os.contents("/srv/app/version.txt").is_some());
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_another_unless_it_must_be_new() {
+        let world = World::new(MemOs::example());
+        assert_eq!(world.fails("fs::rename", r#"["version.txt", "config.yaml", {"new": true}]"#), Code::AlreadyExists);
+        assert_eq!(world.fails("fs::rename", r#"["logs", "other"]"#), Code::Unsupported);
+        assert_eq!(world.returns("fs::rename", r#"["version.txt", "config.yaml"]"#), "null");
+        assert_eq!(world.os.contents("/srv/app/config.yaml").unwrap(), b"1.4.2\n");
+        assert_eq!(world.os.contents("/srv/app/version.txt"), None);
+    }
+}

@@ -125,3 +125,47 @@ impl Part {
 fn unsupported(at: &AbsPath, why: &str) -> Error {
     Error::new(Code::Unsupported, format!("`{}`: {why}", at.as_str().escape_debug()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    fn links() -> MemOs {
+        MemOs::example()
+            .file("/a/b/f", "12345")
+            .link("/a/up", "b/../../a/b/f")
+            .link("/l", "/a/b")
+            .link("/a/through", "../l/../b/f")
+            .link("/loop", "loop")
+            .link("/raw", b"f\xff")
+            .link("/lost", "/none")
+            .link("/odd", "etc/hosts/../f")
+    }
+
+    #[test]
+    fn links_are_followed_as_the_kernel_does() {
+        let world = World::new(links());
+        for name in ["/a/up", "/a/through", "/l/f"] {
+            let stat = world.call("fs::stat", &format!("[\"{name}\"]")).unwrap();
+            assert_eq!((stat.get("path"), stat.get("size")), (Some(&"/a/b/f".into()), Some(&Value::Int(5))), "{name}");
+        }
+        for (name, code) in
+            [("/loop", Code::Io), ("/raw", Code::Unsupported), ("/lost", Code::NotFound), ("/odd", Code::Unsupported)]
+        {
+            assert_eq!(world.fails("fs::stat", &format!("[\"{name}\"]")), code, "{name}");
+            let link = world.call("fs::stat", &format!("[\"{name}\", {{\"follow\": false}}]")).unwrap();
+            assert_eq!(link.get("kind"), Some(&"symlink".into()), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_step_needs_a_permission_of_its_own() {
+        let world = World::ruled(links(), |_, path| path != "/a/b/f");
+        assert_eq!(world.fails("fs::stat", r#"["/a/through"]"#), Code::AccessDenied);
+        assert_eq!(world.asked(), ["stat /a/through", "stat /l", "stat /a/b", "!stat /a/b/f"]);
+        let link = world.call("fs::stat", r#"["/a/through", {"follow": false}]"#).unwrap();
+        assert_eq!(link.get("target"), Some(&"../l/../b/f".into()));
+    }
+}

@@ -125,7 +125,10 @@ fn reading_at_an_offset_does_not_move_the_place() {
 
 #[test]
 fn hard_links_are_refused_where_the_operator_says_so() {
-    let disk = Disk::optioned(|_, path| !path.starts_with("closed"), HostOptions { deny_hard_links: true });
+    let disk = Disk::optioned(
+        |_, path| !path.starts_with("closed"),
+        HostOptions { deny_hard_links: true, ..HostOptions::default() },
+    );
     disk.put("closed/f", "secret").put("open/single", "public");
     fs::hard_link(disk.at("closed/f"), disk.at("open/f")).unwrap();
     for result in [

@@ -1,10 +1,13 @@
-//! Pure helpers for scripts: patterns, JSON, dates, tables. No clock, no environment, no input or output. What a call
-//! may build is bounded, and so is the work it may do; every failure is a map with `code`, `message` and `help`.
+//! Pure functions that scripts need and Rhai lacks: patterns, JSON, dates, tables. No clock, no environment, no input or
+//! output. What a call may build is bounded, and so is the work it may do; every failure is a map with `code`, `message`
+//! and `help`.
 
 use std::cell::Cell;
 
-use rex_core::Code;
-use rhai::{EvalAltResult, Map, Module, Position};
+use rex_core::{Code, Error};
+use rhai::{EvalAltResult, Module, Position};
+
+use crate::active;
 
 /// Declares the functions of one module: from it come the module and its documentation.
 macro_rules! functions {
@@ -49,7 +52,7 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
     vec![("json", json::module()), ("regex", regex::module()), ("table", table::module()), ("time", time::module())]
 }
 
-/// Signature and meaning of every helper.
+/// Signature and meaning of every pure function.
 pub const DOCS: &[(&str, &str)] = &flatten::<{ count(GROUPS) }>(GROUPS);
 
 const GROUPS: &[&[Doc]] = &[json::DOCS, regex::DOCS, table::DOCS, time::DOCS];
@@ -94,12 +97,7 @@ fn exceeded(message: impl Into<String>, help: impl Into<String>) -> Box<EvalAltR
 }
 
 fn raise(code: Code, message: String, help: Option<String>) -> Box<EvalAltResult> {
-    let map = Map::from([
-        ("code".into(), code.as_str().into()),
-        ("message".into(), message.into()),
-        ("help".into(), help.map_or(rhai::Dynamic::UNIT, Into::into)),
-    ]);
-    Box::new(EvalAltResult::ErrorRuntime(map.into(), Position::NONE))
+    active::throw(Error { help, ..Error::new(code, message) }, Position::NONE)
 }
 
 /// What came from outside, in backticks, on one line, and not at any length.
@@ -153,11 +151,11 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use rhai::packages::{Package, StandardPackage};
-    use rhai::{Dynamic, Engine, EvalAltResult, Scope};
+    use rhai::{Dynamic, Engine, EvalAltResult, Map, Scope};
 
     use super::*;
 
-    /// Runs a script with the helpers, in which `text` is what is given.
+    /// Runs a script with the modules, in which `text` is what is given.
     pub(super) fn run_with(text: &str, script: &str) -> Result<Dynamic, Box<EvalAltResult>> {
         let mut engine = Engine::new_raw();
         engine.register_global_module(StandardPackage::new().as_shared_module());
@@ -185,7 +183,7 @@ mod tests {
         match error.unwrap_inner() {
             EvalAltResult::ErrorRuntime(value, _) => {
                 let map = value.clone().cast::<Map>();
-                assert!(map.contains_key("help") && map.len() == 3);
+                assert!(map.contains_key("help") && map.contains_key("operation"));
                 let message = map["message"].to_string();
                 assert!(message.starts_with(|first: char| !first.is_uppercase()) && !message.ends_with('.'));
                 format!("{}: {message}", map["code"])

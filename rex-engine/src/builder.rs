@@ -1,0 +1,169 @@
+//! How an engine is put together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rex_core::run::Clock;
+use rex_core::{Authorize, Journal, Limits};
+use rex_sdk::{OPS, Operation, Os};
+use rhai::packages::{
+    BasicArrayPackage, BasicBlobPackage, BasicMapPackage, BasicMathPackage, BitFieldPackage, CorePackage, LogicPackage,
+    MoreStringPackage, Package,
+};
+use rhai::{FLOAT, INT, NativeCallContext, OptimizationLevel};
+
+use crate::{Engine, active, bind, memory, pure};
+
+/// Why an engine cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Memory cannot be bounded: [`CountingAllocator`](crate::CountingAllocator) is not the program's allocator.
+    MemoryNotCounted,
+    /// Two operations have one name.
+    Duplicate(&'static str),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MemoryNotCounted => write!(
+                f,
+                "the memory of runs cannot be bounded: make `CountingAllocator` the global allocator, or give up the bound with `without_memory_limit`"
+            ),
+            Self::Duplicate(name) => write!(f, "there are two operations `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Builds an [`Engine`].
+pub struct Builder {
+    pub(crate) os: Arc<dyn Os>,
+    pub(crate) authorize: Arc<dyn Authorize>,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
+    operations: Vec<&'static dyn Operation>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Option<Clock>,
+    pub(crate) memory_counted: bool,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    pub(crate) fn new(os: Arc<dyn Os>, authorize: Arc<dyn Authorize>) -> Self {
+        Self {
+            os,
+            authorize,
+            journal: None,
+            operations: OPS.to_vec(),
+            limits: Limits::default(),
+            clock: None,
+            memory_counted: true,
+        }
+    }
+
+    /// Writes every record there too, before the act that it is about.
+    #[must_use]
+    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Adds an operation of the host program's own.
+    #[must_use]
+    pub fn operation(mut self, operation: &'static dyn Operation) -> Self {
+        self.operations.push(operation);
+        self
+    }
+
+    /// Runs under these limits instead of the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Tells runs another time than the system's, for tests and simulation.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Does without a bound on memory, for programs that need an allocator of their own.
+    #[must_use]
+    pub fn without_memory_limit(mut self) -> Self {
+        self.memory_counted = false;
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(self) -> Result<Engine, BuildError> {
+        if self.memory_counted && !memory::is_counted() {
+            return Err(BuildError::MemoryNotCounted);
+        }
+        for (index, operation) in self.operations.iter().enumerate() {
+            let name = operation.spec().name;
+            if self.operations.iter().skip(index + 1).any(|other| other.spec().name == name) {
+                return Err(BuildError::Duplicate(name));
+            }
+        }
+        let rhai = script_engine(&self.operations, &self.limits);
+        Ok(Engine::new(rhai, self))
+    }
+}
+
+/// Rhai's engine with nothing but the language, pure functions and the operations.
+fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> rhai::Engine {
+    let mut engine = rhai::Engine::new_raw();
+    CorePackage::new().register_into_engine(&mut engine);
+    LogicPackage::new().register_into_engine(&mut engine);
+    BasicMathPackage::new().register_into_engine(&mut engine);
+    BitFieldPackage::new().register_into_engine(&mut engine);
+    BasicArrayPackage::new().register_into_engine(&mut engine);
+    BasicBlobPackage::new().register_into_engine(&mut engine);
+    BasicMapPackage::new().register_into_engine(&mut engine);
+    MoreStringPackage::new().register_into_engine(&mut engine);
+    for (namespace, module) in bind::modules(operations) {
+        if namespace.is_empty() {
+            engine.register_global_module(module.into());
+        } else {
+            engine.register_static_module(namespace, module.into());
+        }
+    }
+    for (namespace, module) in pure::modules() {
+        engine.register_static_module(namespace, module.into());
+    }
+    // Rhai's own `sleep` heeds no deadline.
+    engine.register_fn("sleep", |context: NativeCallContext<'_>, seconds: INT| {
+        #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 seconds nobody counts")]
+        active::sleep(seconds as FLOAT, context.call_position())
+    });
+    engine.register_fn("sleep", |context: NativeCallContext<'_>, seconds: FLOAT| {
+        active::sleep(seconds, context.call_position())
+    });
+    engine
+        .disable_symbol("eval")
+        .disable_symbol("import")
+        .disable_symbol("export")
+        .set_optimization_level(OptimizationLevel::None)
+        .set_strict_variables(true)
+        .set_max_call_levels(usize::try_from(limits.call_depth).unwrap_or(usize::MAX))
+        .set_max_expr_depths(64, 32)
+        .set_max_functions(1_000)
+        .set_max_variables(10_000)
+        .set_max_modules(0)
+        .on_progress(|_| active::step())
+        .on_print(active::print)
+        .on_debug(|text, _, _| active::print(text));
+    engine
+}

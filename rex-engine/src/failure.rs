@@ -1,0 +1,84 @@
+//! What an error of Rhai means to whoever reads the report.
+
+use rex_core::{Code, Error};
+use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
+
+use crate::active::{self, Active};
+use crate::report::Failure;
+
+/// A failure at a place of the script.
+pub(crate) fn at(error: Error, position: Position) -> Failure {
+    let column = position.position().and_then(|column| u32::try_from(column).ok());
+    Failure { error, line: active::line(position), column }
+}
+
+/// A script that does not compile.
+pub(crate) fn of_parsing(error: &ParseError) -> Failure {
+    let code = match *error.0 {
+        ParseErrorType::ExprTooDeep | ParseErrorType::TooManyFunctions => Code::LimitExceeded,
+        _ => Code::Script,
+    };
+    at(Error::new(code, lower(&error.0.to_string())), error.1)
+}
+
+/// A run that failed.
+pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
+    let position = innermost(&error);
+    if let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
+        return of_running(*inner, active);
+    }
+    let EvalAltResult::ErrorRuntime(thrown, _) = error else {
+        return at(Error::new(code_of(&error), lower(&without_position(&error))), position);
+    };
+    let Some(map) = thrown.clone().try_cast::<rhai::Map>() else {
+        return at(Error::new(Code::Script, thrown.to_string()), position);
+    };
+    // Only what the gate or an operation said keeps its code: a script cannot make one up.
+    if let Some((error, line)) = active.raised(&map) {
+        let failure = at(error, position);
+        // Passed on with `throw`, it is still about the line where it came up.
+        return match line {
+            Some(_) if line != failure.line => Failure { line, column: None, ..failure },
+            _ => failure,
+        };
+    }
+    let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
+    let mut error = Error::new(Code::Script, text("message").unwrap_or_else(|| thrown.to_string()));
+    error.help = text("help");
+    at(error, position)
+}
+
+fn innermost(error: &EvalAltResult) -> Position {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, position) => match innermost(inner) {
+            Position::NONE => *position,
+            inner => inner,
+        },
+        other => other.position(),
+    }
+}
+
+/// The message without the place that Rhai puts behind it: a failure has fields for that.
+fn without_position(error: &EvalAltResult) -> String {
+    let text = error.to_string();
+    let place = format!(" ({})", error.position());
+    text.strip_suffix(&place).map_or(text.clone(), str::to_owned)
+}
+
+/// Messages start in lower case.
+fn lower(message: &str) -> String {
+    let mut chars = message.chars();
+    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// The code of a failure that Rhai itself found.
+fn code_of(error: &EvalAltResult) -> Code {
+    match error {
+        EvalAltResult::ErrorStackOverflow(_)
+        | EvalAltResult::ErrorTooManyOperations(_)
+        | EvalAltResult::ErrorDataTooLarge(..)
+        | EvalAltResult::ErrorTooManyVariables(_) => Code::LimitExceeded,
+        EvalAltResult::ErrorSystem(..) | EvalAltResult::ErrorTerminated(..) => Code::Internal,
+        _ => Code::Script,
+    }
+}
