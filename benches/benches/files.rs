@@ -9,7 +9,6 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::print_stderr,
-    missing_docs,
     reason = "a bench on real files, against real programs"
 )]
 

@@ -4,7 +4,7 @@
 //! - a permitted read of a 60-byte file from Rhai: at most 1.5 times `bare`, plus 6 µs, under 1 policy and under 10,000
 //! - a denied operation: at most 3 µs
 //! - a warm run of `1`: at most 50 µs
-#![expect(clippy::expect_used, clippy::disallowed_methods, missing_docs, reason = "a bench on real files")]
+#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a bench on real files")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

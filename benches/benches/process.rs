@@ -7,7 +7,6 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::print_stderr,
-    missing_docs,
     reason = "a bench of a real program"
 )]
 

@@ -106,7 +106,6 @@ port=${REX_TEST_PORT:-$(free_port)}
 [ -n "$port" ] || give_up "there is no free port"
 
 cat >$home/nginx/nginx.conf <<END
-daemon off;
 pid $home/nginx/pid;
 error_log $home/nginx/error.log;
 worker_processes 1;
@@ -128,6 +127,8 @@ cat >$home/units/nginx.service <<END
 [Unit]
 Description=A web server
 [Service]
+Type=forking
+PIDFile=$home/nginx/pid
 ExecStart=$(command -v nginx) -e $home/nginx/error.log -c $home/nginx/nginx.conf
 ExecReload=/bin/kill -HUP \$MAINPID
 KillMode=mixed

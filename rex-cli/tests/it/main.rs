@@ -1,4 +1,5 @@
 //! The command, as its users meet it.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests start processes and prepare files")]
 
 #[cfg(test)]
 mod command;

@@ -1,5 +1,4 @@
 //! The example `restart-nginx` on a real systemd, which its `with-systemd.sh` starts beside the tests.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests start processes")]
 
 use std::env;
 use std::process::{Command, Output};

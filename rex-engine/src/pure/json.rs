@@ -11,11 +11,11 @@ use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with};
 
 functions! { "json";
     /// Reads a JSON text. `null` is `()`; an integer that no INT holds becomes a FLOAT; of two equal keys the last counts.
-    parse(text) -> "value" = parse;
+    parse(text: &str) -> "value" = parse;
     /// Writes a value as JSON on one line. A character is text, a blob a list of numbers, `()` is `null`.
-    encode(value) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::CompactFormatter);
+    encode(value: &mut Dynamic) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::CompactFormatter);
     /// Writes a value as JSON over several lines, for people.
-    pretty(value) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::PrettyFormatter::new());
+    pretty(value: &mut Dynamic) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::PrettyFormatter::new());
 }
 
 /// How deep lists and maps may hold one another, both ways; serde_json's own limit for reading.
@@ -287,6 +287,6 @@ mod tests {
         let mut value = Dynamic::from_array(Array::new()).into_shared();
         let itself = value.clone();
         value.write_lock::<Array>().unwrap().push(itself);
-        assert!(thrown(encode(&value).map(Into::into)).contains("nested deeper than 127 levels"));
+        assert!(encode(&value).unwrap_err().message.contains("nested deeper than 127 levels"));
     }
 }

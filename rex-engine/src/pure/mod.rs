@@ -5,13 +5,11 @@
 use std::cell::Cell;
 
 use rex_core::{Code, Error};
-use rhai::{EvalAltResult, Module, Position};
-
-use crate::active;
+use rhai::Module;
 
 /// Declares the functions of one module: from it come the module and its documentation.
 macro_rules! functions {
-    ($module:literal; $($(#[doc = $doc:literal])+ $name:ident($($param:ident),*) -> $returns:literal = $function:expr;)+) => {
+    ($module:literal; $($(#[doc = $doc:literal])+ $name:ident($($param:ident: $type:ty),*) -> $returns:literal = $function:expr;)+) => {
         pub(super) const DOCS: &[super::Doc] = &[$((
             concat!($module, "::", stringify!($name), stringify!(($($param),*)), " -> ", $returns),
             concat!($($doc),+).trim_ascii(),
@@ -20,10 +18,12 @@ macro_rules! functions {
         pub(super) fn module() -> rhai::Module {
             let mut module = rhai::Module::new();
             // Volatile, so that no optimiser runs them while compiling.
-            $(rhai::FuncRegistration::new(stringify!($name))
-                .with_volatility(true)
-                // The number of parameters, so that a signature of another length does not compile.
-                .set_into_module::<_, { [$(stringify!($param)),*].len() }, _, _, _, _>(&mut module, $function);)+
+            $(rhai::FuncRegistration::new(stringify!($name)).with_volatility(true).set_into_module(
+                &mut module,
+                |context: rhai::NativeCallContext<'_>, $($param: $type),*| {
+                    $function($($param),*).map_err(|error| crate::active::throw(error, context.call_position()))
+                },
+            );)+
             module
         }
     };
@@ -45,7 +45,7 @@ const VALUE_BYTES: usize = 128 << 20;
 const ENTRIES: usize = 100_000;
 
 type Doc = (&'static str, &'static str);
-type Fallible<T> = Result<T, Box<EvalAltResult>>;
+type Fallible<T> = Result<T, Error>;
 
 /// The modules, by the name under which scripts call them.
 pub(crate) fn modules() -> Vec<(&'static str, Module)> {
@@ -82,22 +82,18 @@ const fn flatten<const N: usize>(mut groups: &[&[Doc]]) -> [Doc; N] {
 }
 
 /// The error of an argument that cannot be taken.
-fn fail(message: impl Into<String>) -> Box<EvalAltResult> {
-    raise(Code::Validation, message.into(), None)
+fn fail(message: impl Into<String>) -> Error {
+    Error::new(Code::Validation, message)
 }
 
 /// The same with advice.
-fn fail_with(message: impl Into<String>, help: impl Into<String>) -> Box<EvalAltResult> {
-    raise(Code::Validation, message.into(), Some(help.into()))
+fn fail_with(message: impl Into<String>, help: impl Into<String>) -> Error {
+    fail(message).with_help(help)
 }
 
 /// The error of a call that would build or do too much.
-fn exceeded(message: impl Into<String>, help: impl Into<String>) -> Box<EvalAltResult> {
-    raise(Code::LimitExceeded, message.into(), Some(help.into()))
-}
-
-fn raise(code: Code, message: String, help: Option<String>) -> Box<EvalAltResult> {
-    active::throw(Error { help, ..Error::new(code, message) }, Position::NONE)
+fn exceeded(message: impl Into<String>, help: impl Into<String>) -> Error {
+    Error::new(Code::LimitExceeded, message).with_help(help)
 }
 
 /// What came from outside, in backticks, on one line, and not at any length.
@@ -143,7 +139,7 @@ impl Budget {
         self.left.get().is_none()
     }
 
-    fn error(&self) -> Box<EvalAltResult> {
+    fn error(&self) -> Error {
         exceeded(format!("the result would take more than {} bytes", self.limit), "work on less in one call")
     }
 }

@@ -10,17 +10,17 @@ use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, int};
 
 functions! { "regex";
     /// Whether the pattern occurs in the text.
-    is_match(text, pattern) -> "bool" = is_match;
+    is_match(text: &str, pattern: &str) -> "bool" = is_match;
     /// The first match, or `()`: `text`, `start` and `end` in characters, `groups` (the whole match is number 0, a group that took no part `()`), `named`.
-    find(text, pattern) -> "map or ()" = find;
+    find(text: &str, pattern: &str) -> "map or ()" = find;
     /// Every match, each as `find` returns it.
-    find_all(text, pattern) -> "list of maps" = find_all;
+    find_all(text: &str, pattern: &str) -> "list of maps" = find_all;
     /// The text with every match replaced; in the replacement `$1`, `${1}` and `${name}` are groups and `$$` is a dollar sign.
-    replace_all(text, pattern, replacement) -> "text" = replace_all;
+    replace_all(text: &str, pattern: &str, replacement: &str) -> "text" = replace_all;
     /// The parts of the text between the matches.
-    split(text, pattern) -> "list of text" = split;
+    split(text: &str, pattern: &str) -> "list of text" = split;
     /// A pattern that matches the text itself.
-    escape(text) -> "text" = escape;
+    escape(text: &str) -> "text" = escape;
 }
 
 fn is_match(text: &str, pattern: &str) -> Fallible<bool> {

@@ -143,7 +143,7 @@ fn thompson_config(reverse: bool) -> thompson::Config {
 const SYNTAX: &str =
     "the syntax is that of the Rust crate regex; regex::escape(text) makes a pattern that matches text itself";
 
-fn too_complex() -> Box<rhai::EvalAltResult> {
+fn too_complex() -> rex_core::Error {
     exceeded(
         "the pattern is too large or too complex",
         "repeat less, and write [0-9] for \\d and [A-Za-z0-9_] for \\w: those match all of Unicode",
@@ -182,7 +182,7 @@ impl<'a> Matches<'a> {
     }
 }
 
-fn too_slow() -> Box<rhai::EvalAltResult> {
+fn too_slow() -> rex_core::Error {
     exceeded(
         "the pattern takes too long on a text of this length",
         "search line by line, or write a simpler pattern; for \\b in a text that is not ASCII, (?-u:\\b)",

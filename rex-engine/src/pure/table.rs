@@ -8,17 +8,17 @@ use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, pr
 
 functions! { "table";
     /// A list of maps as aligned text, with a line of column names first: all keys, in the order of the alphabet.
-    format(rows) -> "text" = |rows: &mut Array| format(rows, None);
+    format(rows: &mut Array) -> "text" = |rows: &mut Array| format(rows, None);
     /// The same with these columns in this order. Columns of numbers are aligned to the right, widths are counted in characters.
-    format(rows, columns) -> "text" = |rows: &mut Array, columns: Array| format(rows, Some(&columns));
+    format(rows: &mut Array, columns: Array) -> "text" = |rows: &mut Array, columns: Array| format(rows, Some(&columns));
     /// The lines of a table whose first line names the columns, as maps of text. Blanks separate; the last column takes the rest of its line.
-    parse(text) -> "list of maps" = |text: &str| parse(text, None);
+    parse(text: &str) -> "list of maps" = |text: &str| parse(text, None);
     /// The same with a separator, such as `,` or `|`. Quotes mean nothing.
-    parse(text, separator) -> "list of maps" = |text: &str, separator: &str| parse(text, Some(separator));
+    parse(text: &str, separator: &str) -> "list of maps" = |text: &str, separator: &str| parse(text, Some(separator));
     /// How often each value of a list occurs.
-    count_by(values) -> "map of counts" = count_by;
+    count_by(values: &mut Array) -> "map of counts" = count_by;
     /// The largest counts of a map, as maps of `key` and `count`; equal ones in the order of their keys.
-    top(counts, n) -> "list of maps" = top;
+    top(counts: &mut Map, n: i64) -> "list of maps" = top;
 }
 
 /// One column: its name, and its cells from top to bottom.
@@ -128,7 +128,7 @@ fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
     Err(fail(format!("{what} is neither text nor a number")))
 }
 
-fn not_a_map() -> Box<rhai::EvalAltResult> {
+fn not_a_map() -> rex_core::Error {
     fail_with("a row is not a map", "rows are a list such as [#{name: \"a\", size: 1}]")
 }
 

@@ -11,25 +11,25 @@ use super::{Fallible, fail, fail_with, quote};
 
 functions! { "time";
     /// The epoch of an RFC 3339 time, `2026-01-31T12:00:00Z` or with an offset such as `+02:00`.
-    parse(text) -> "int" = |text: &str| read(text).map(seconds);
+    parse(text: &str) -> "int" = |text: &str| read(text).map(seconds);
     /// The epoch of a time in a format of strptime; without an offset in it the time is UTC.
-    parse(text, format) -> "int" = |text: &str, format: &str| read_as(text, format).map(seconds);
+    parse(text: &str, format: &str) -> "int" = |text: &str, format: &str| read_as(text, format).map(seconds);
     /// Milliseconds since 1970 of an RFC 3339 time.
-    parse_millis(text) -> "int" = |text: &str| read(text).map(|time| floor(time, 1_000_000));
+    parse_millis(text: &str) -> "int" = |text: &str| read(text).map(|time| floor(time, 1_000_000));
     /// The epoch as an RFC 3339 time in UTC.
-    format(epoch) -> "text" = |epoch: i64| instant(epoch).map(|time| time.to_string());
+    format(epoch: i64) -> "text" = |epoch: i64| instant(epoch).map(|time| time.to_string());
     /// The epoch in a format of strftime, in UTC.
-    format(epoch, format) -> "text" = write_as;
+    format(epoch: i64, format: &str) -> "text" = write_as;
     /// The epoch after a duration, which is text such as `1d 2h` or `-90m`, or a map with `years`, `months`, `weeks`, `days`, `hours`, `minutes`, `seconds`.
-    add(epoch, duration) -> "int" = add;
+    add(epoch: i64, duration: Dynamic) -> "int" = add;
     /// The map of `year`, `month`, `day`, `hour`, `minute`, `second`, `weekday` (Monday is 1) and `day_of_year`, in UTC.
-    parts(epoch) -> "map" = parts;
+    parts(epoch: i64) -> "map" = parts;
     /// The epoch at which its `minute`, `hour`, `day`, `week` (from Monday), `month` or `year` began, in UTC.
-    truncate(epoch, unit) -> "int" = truncate;
+    truncate(epoch: i64, unit: &str) -> "int" = truncate;
     /// The seconds of a duration such as `1d 2h`; a day has 24 hours.
-    seconds(duration) -> "int" = duration_seconds;
+    seconds(duration: &str) -> "int" = duration_seconds;
     /// Seconds as people write them: `1d 2h 5m 3s`.
-    human(seconds) -> "text" = human;
+    human(seconds: i64) -> "text" = |seconds: i64| Ok(human(seconds));
 }
 
 /// Length of a time, a duration or a format, in bytes.

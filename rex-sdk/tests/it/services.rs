@@ -6,9 +6,9 @@
 )]
 
 use std::env;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -93,17 +93,10 @@ fn pid(value: &Value) -> Option<i64> {
     }
 }
 
-/// Asks nginx for its page. A job of a simple service is done before nginx listens, so this waits for it.
+/// Whether nginx serves its page.
 fn answers() -> bool {
     let port = env::var("REX_PORT").unwrap().parse().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < deadline {
-        if page(port).is_some_and(|page| page.contains("nginx is here")) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
+    page(port).is_some_and(|page| page.contains("nginx is here"))
 }
 
 fn page(port: u16) -> Option<String> {
@@ -230,7 +223,7 @@ fn a_job_that_hangs_ends_with_the_run() {
     let deadline = Instant::now() + Duration::from_secs(5);
     while waiting() > 0 {
         assert!(Instant::now() < deadline, "a thread still waits for the bus");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::yield_now();
     }
     assert_eq!(text(&World::open().call("status", &["hangs"]).unwrap(), "active"), "activating");
     assert_eq!(text(&World::open().call("stop", &["hangs"]).unwrap(), "active"), "inactive");
@@ -248,7 +241,7 @@ fn a_run_that_is_told_to_stop_stops() {
     let mut world = World::open();
     world.run = world.run.with_cancel(cancel.clone());
     let told = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
+        while text(&World::open().call("status", &["hangs"]).unwrap(), "active") != "activating" {}
         cancel.store(true, Ordering::Relaxed);
         Instant::now()
     });
@@ -274,13 +267,14 @@ fn a_bus_without_a_manager() {
     let socket = "/run/rex/empty-bus";
     let address = format!("unix:path={socket}");
     let mut daemon = Command::new("dbus-daemon")
-        .args(["--session", "--nofork", "--nopidfile", &format!("--address={address}")])
+        .args(["--session", "--nofork", "--nopidfile", "--print-address", &format!("--address={address}")])
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !std::path::Path::new(socket).exists() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    // It prints its address when it listens.
+    let mut said = String::new();
+    BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.starts_with(&address), "{said}");
     let results = [("status", &["nginx"][..]), ("list", &[])]
         .map(|(operation, args)| World::new(&address, None, 60_000).call(operation, args));
     daemon.kill().unwrap();
