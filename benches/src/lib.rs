@@ -12,9 +12,17 @@ use rex_sdk::host::HostOptions;
 /// A policy that permits reading below `dir`, among `others` that do not match.
 #[must_use]
 pub fn policy(dir: &str, others: usize) -> Policy {
-    let mut text = format!(
-        "@id(\"match\") permit (principal, action in [fs::Action::\"ReadOnly\", fs::Action::\"append\"], resource in fs::Path::\"{dir}\");\n"
-    );
+    policy_of(
+        format!(
+            "@id(\"match\") permit (principal, action in [fs::Action::\"ReadOnly\", fs::Action::\"append\"], resource in fs::Path::\"{dir}\");\n"
+        ),
+        others,
+    )
+}
+
+/// A policy of this text, among `others` that do not match.
+#[must_use]
+pub fn policy_of(mut text: String, others: usize) -> Policy {
     for number in 0..others {
         text.push_str(&format!(
             "@id(\"other-{number}\") permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv/app-{number}\");\n"

@@ -45,6 +45,8 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
     }
     let engine = builder.build().map_err(|error| Stop::internal(error.to_string()))?;
     let report = engine.run(&script.text, input);
+    // The process ends next, which frees everything at once.
+    std::mem::forget(engine);
     show(&report, &script, args.format, color)?;
     let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(0);
     Ok(report.code().map_or(Exit::Success, |code| Exit::of(code, signal)))

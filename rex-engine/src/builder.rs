@@ -10,7 +10,7 @@ use rhai::packages::{
     BasicArrayPackage, BasicBlobPackage, BasicMapPackage, BasicMathPackage, BitFieldPackage, CorePackage, LogicPackage,
     MoreStringPackage, Package,
 };
-use rhai::{FLOAT, INT, NativeCallContext, OptimizationLevel};
+use rhai::{FLOAT, INT, NativeCallContext};
 
 use crate::{Engine, active, bind, memory, pure};
 
@@ -155,7 +155,6 @@ fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> rhai
         .disable_symbol("eval")
         .disable_symbol("import")
         .disable_symbol("export")
-        .set_optimization_level(OptimizationLevel::None)
         .set_strict_variables(true)
         .set_max_call_levels(usize::try_from(limits.call_depth).unwrap_or(usize::MAX))
         .set_max_expr_depths(64, 32)

@@ -11,7 +11,7 @@ use crate::finding::{Finding, Severity, Source, Text};
 use crate::limits::{PolicyLimits, Statement, statements};
 use crate::lint::Lint;
 use crate::members::Members;
-use crate::rule::Rule;
+use crate::rule::{Rule, annotation};
 use crate::vocabulary::Vocabulary;
 
 /// What a policy is compiled to.
@@ -174,7 +174,7 @@ fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Ve
     for (number, policy) in in_order(&file.set) {
         let place = file.place(number);
         let (line, _) = file.text.position(place.map_or(0, |(offset, _)| offset));
-        let annotated = policy.annotation("id").filter(|id| !id.is_empty());
+        let annotated = annotation(policy, "id").filter(|id| !id.is_empty());
         let id: Arc<str> = annotated.map_or_else(|| format!("{}:{line}", file.text.name).into(), Arc::from);
         if let Some(first) = taken.get(&id) {
             let message = format!("the id `{}` is taken by the policy at {first}", id.escape_debug());
@@ -218,10 +218,14 @@ fn validate(vocabulary: &Vocabulary, schema: Schema, files: &[File], findings: &
         let result = validator.validate(&file.set, ValidationMode::Strict);
         let id = |id: &PolicyId| File::number(id).and_then(|number| file.ids.get(number).cloned());
         let mut wrong: Vec<&PolicyId> = Vec::new();
-        for error in result.validation_errors() {
+        // That a policy with an unknown name applies to nothing goes without saying.
+        let follows = |error: &ValidationError| matches!(error, ValidationError::InvalidActionApplication(_));
+        let mut errors: Vec<_> = result.validation_errors().collect();
+        // Cedar finds them in no order.
+        errors.sort_by_cached_key(|error| (follows(error), File::number(error.policy_id()), error.to_string()));
+        for error in errors {
             let finding = from_cedar(&file.text, Severity::Error, error).about(id(error.policy_id()));
-            // That a policy with an unknown name applies to nothing goes without saying.
-            let follows = matches!(error, ValidationError::InvalidActionApplication(_));
+            let follows = follows(error);
             let repeats = findings.iter().any(|known: &Finding| known.same_place(&finding));
             let follows = follows && wrong.contains(&error.policy_id());
             wrong.push(error.policy_id());
@@ -229,7 +233,9 @@ fn validate(vocabulary: &Vocabulary, schema: Schema, files: &[File], findings: &
                 findings.push(explain::error(finding, error, vocabulary));
             }
         }
-        for warning in result.validation_warnings() {
+        let mut warnings: Vec<_> = result.validation_warnings().collect();
+        warnings.sort_by_cached_key(|warning| (File::number(warning.policy_id()), warning.to_string()));
+        for warning in warnings {
             let follows = matches!(
                 warning,
                 ValidationWarning::InvalidActionApplication(_) | ValidationWarning::ImpossiblePolicy(_)

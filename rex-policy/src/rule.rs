@@ -114,7 +114,7 @@ impl Rule {
         Self {
             id,
             permit: policy.effect() == Effect::Permit,
-            reason: policy.annotation("reason").map(Arc::from),
+            reason: annotation(policy, "reason").map(Arc::from),
             principal: principal_scope(policy.principal_constraint()),
             actions: match policy.action_constraint() {
                 ActionConstraint::Any => None,
@@ -130,6 +130,12 @@ impl Rule {
     pub(crate) fn needs(&self) -> Needs {
         self.condition.as_ref().map_or_else(Needs::default, |condition| condition.needs)
     }
+}
+
+/// What a policy's annotation says. Cedar's own way parses the key as a name each time, which takes as long as parsing
+/// the policy.
+pub(crate) fn annotation<'p>(policy: &'p Policy, key: &str) -> Option<&'p str> {
+    policy.annotations().find_map(|(name, value)| (name == key).then_some(value))
 }
 
 fn principal_scope(constraint: PrincipalConstraint) -> Scope {

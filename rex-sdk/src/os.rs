@@ -65,6 +65,13 @@ pub trait Source: io::Read + Send {
     /// # Errors
     /// If the system cannot read there.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Reads once, into the room that a vector has beyond its length, and says how much came. 0 bytes mean the end, or
+    /// that there is no room.
+    ///
+    /// # Errors
+    /// If the system cannot read.
+    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize>;
 }
 
 /// A regular file that is about to get another name.

@@ -216,33 +216,31 @@ impl Metered<'_> {
     /// # Errors
     /// If there is more, it cannot be read, or the budget is used up.
     pub fn read_all(mut self) -> Result<Vec<u8>, Error> {
-        const CHUNK: u64 = 1 << 20;
+        /// The most that is read between two looks at the budget, in bytes.
+        const CHUNK: u64 = 16 << 20;
         let max = self.run.limits().file_bytes;
         let too_large = || exceeded("file_bytes", max, "bytes of one file in memory");
         if self.size() > max {
             return Err(too_large().with_help("read a part of it: `fs::lines`, `fs::grep`"));
         }
-        // A file that says 0 may be one of `/proc`, so it is read to its end; one with a size is at its end when a read
-        // comes short, which spares a system call.
         let known = self.size();
-        let mut bytes = Vec::with_capacity(usize::try_from(known + 1).unwrap_or(0));
-        let mut filled = 0;
+        let mut bytes = Vec::new();
         loop {
-            let left = known.saturating_sub(filled as u64) + 1;
-            let room = usize::try_from(left.clamp(256, CHUNK)).unwrap_or(256);
-            bytes.resize(filled + room, 0);
-            let buffer = bytes.get_mut(filled..).unwrap_or_default();
-            let count = self.read(buffer).map_err(|error| self.error(error))?;
-            filled += count;
-            if filled as u64 > max {
+            // One more than there should be, so that a read that comes short shows the end without another one.
+            let left = known.saturating_sub(bytes.len() as u64) + 1;
+            let room = left.max(bytes.len() as u64).clamp(256, CHUNK);
+            bytes.reserve_exact(usize::try_from(room).unwrap_or(256));
+            let room = bytes.capacity() - bytes.len();
+            let count = self.source.read_into(&mut bytes).map_err(|error| self.error(error))?;
+            self.run.budget().count_read(count as u64)?;
+            if bytes.len() as u64 > max {
                 return Err(too_large());
             }
-            if count == 0 || (filled as u64 >= known && known > 0 && count < room) {
-                break;
+            // A file that says 0 may be one of `/proc`, which come in pieces, so it is read until nothing comes.
+            if count == 0 || (bytes.len() as u64 >= known && known > 0 && count < room) {
+                return Ok(bytes);
             }
         }
-        bytes.truncate(filled);
-        Ok(bytes)
     }
 }
 

@@ -65,7 +65,7 @@ fn a_typo_in_a_forbid_is_refused() {
         r#"forbid (principal, action, resource) when { resource.path like "/etc/*" };"#,
         expect![[r#"
             Error test.cedar:1:45 `resource.path`
-              attribute `path` on entity type `sys::Host` not found
+              attribute `path` on entity type `service::Manager` not found
               help: `fs::Path` has it: write `resource is fs::Path` in the head of the policy
         "#]],
     );
@@ -93,7 +93,7 @@ fn a_forbid_that_never_applies_is_refused() {
         r#"forbid (principal, action == fs::Action::"read", resource is service::Unit);"#,
         expect![[r#"
             Error test.cedar:1:1 `forbid (principal, action == fs::Action::"read", resource is service::Unit);`
-              unable to find an applicable action given the policy scope constraints
+              policy is impossible: the policy expression evaluates to false for all valid requests
               help: -
         "#]],
     );

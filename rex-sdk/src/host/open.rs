@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat};
 use rex_core::{AbsPath, Timestamp};
+use rustix::buffer::spare_capacity;
 
 use super::HostOptions;
 use super::resolve;
@@ -129,6 +130,11 @@ impl Source for HostSource {
             return Ok(0);
         }
         again(|| self.file.read_at(buffer, offset))
+    }
+
+    /// Without filling the room with zeros first, which for large files takes as long as reading.
+    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        again(|| Ok(rustix::io::read(&self.file, spare_capacity(bytes))?))
     }
 }
 

@@ -223,6 +223,15 @@ impl Source for MemSource {
         let mut rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
         rest.read(buffer)
     }
+
+    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let room = bytes.capacity() - bytes.len();
+        let rest = usize::try_from(self.at).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
+        let read = rest.get(..room).unwrap_or(rest);
+        bytes.extend_from_slice(read);
+        self.at += read.len() as u64;
+        Ok(read.len())
+    }
 }
 
 struct MemTaken {
