@@ -14,6 +14,7 @@
 )]
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -59,9 +60,9 @@ fn files(c: &mut Criterion) {
     std::fs::write(&large, &log).expect("a file");
     std::fs::write(&empty, "").expect("a file");
     drop(log);
-    let engine = engine(policy(dir.path().to_str().expect("UTF-8"), 9));
+    let (engine, policy) = (engine(), Arc::new(policy(dir.path().to_str().expect("UTF-8"), 9)));
     let run = |script: &str| {
-        let report = engine.run(script, input());
+        let report = engine.run(script, input(&policy));
         assert!(report.outcome.is_ok(), "{:?}", report.outcome);
         report
     };

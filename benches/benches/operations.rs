@@ -7,22 +7,24 @@
 #![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a bench on real files")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use rex_benches::{engine, input, policy};
 use rex_engine::Engine;
+use rex_policy::Policy;
 
 #[global_allocator]
 static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
 
 /// The time of `count` turns of a loop with this body in one run, less that of the empty loop.
-fn looped(engine: &Engine, body: &str, count: u64) -> Duration {
+fn looped(engine: &Engine, policy: &Arc<Policy>, body: &str, count: u64) -> Duration {
     let run = |body: &str| {
         let script = format!("for i in 0..{count} {{ {body} }}");
         let start = Instant::now();
-        let report = engine.run(&script, input());
+        let report = engine.run(&script, input(policy));
         let elapsed = start.elapsed();
         assert!(report.outcome.is_ok(), "{:?}", report.outcome);
         elapsed
@@ -36,6 +38,7 @@ fn operations(c: &mut Criterion) {
     std::fs::write(&path, [b'x'; 60]).expect("a file");
     let path = path.to_str().expect("UTF-8");
     let below = dir.path().to_str().expect("UTF-8");
+    let engine = engine();
     let mut group = c.benchmark_group("read-60-bytes");
     group.bench_function("bare", |b| {
         let how = OpenHow::new()
@@ -50,26 +53,26 @@ fn operations(c: &mut Criterion) {
         });
     });
     for others in [0, 9_999] {
-        let engine = engine(policy(below, others));
+        let policy = Arc::new(policy(below, others));
         let body = format!("read(\"{path}\");");
         group.bench_function(format!("rhai-{}-policies", others + 1), |b| {
-            b.iter_custom(|count| looped(&engine, &body, count));
+            b.iter_custom(|count| looped(&engine, &policy, &body, count));
         });
     }
     group.finish();
 
     let mut group = c.benchmark_group("denied");
     for others in [0, 9_999] {
-        let engine = engine(policy(below, others));
+        let policy = Arc::new(policy(below, others));
         let body = "try { read(\"/etc/shadow\") } catch {}";
         group.bench_function(format!("{}-policies", others + 1), |b| {
-            b.iter_custom(|count| looped(&engine, body, count));
+            b.iter_custom(|count| looped(&engine, &policy, body, count));
         });
     }
     group.finish();
 
-    let engine = engine(policy(below, 9));
-    c.bench_function("warm-run", |b| b.iter(|| engine.run("1", input())));
+    let policy = Arc::new(policy(below, 9));
+    c.bench_function("warm-run", |b| b.iter(|| engine.run("1", input(&policy))));
 }
 
 criterion_group! {

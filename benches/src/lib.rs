@@ -33,9 +33,9 @@ pub fn policy_of(mut text: String, others: usize) -> Policy {
     Policy::compile(&Vocabulary::rex(), &[source], None, &limits).expect("the policy is valid")
 }
 
-/// An engine on this host under a policy, with room for long loops.
+/// An engine on this host, with room for long loops.
 #[must_use]
-pub fn engine(policy: Policy) -> Engine {
+pub fn engine() -> Engine {
     let limits = Limits {
         operations: u64::MAX,
         script_steps: u64::MAX,
@@ -44,14 +44,14 @@ pub fn engine(policy: Policy) -> Engine {
         memory_bytes: 1 << 30,
         ..Limits::default()
     };
-    Engine::builder(Arc::new(HostOs::new(HostOptions::default())), Arc::new(policy))
+    Engine::builder(Arc::new(HostOs::new(HostOptions::default())))
         .limits(limits)
         .build()
         .expect("the bench's allocator counts")
 }
 
-/// On whose behalf benches run.
+/// What a run under a policy starts from.
 #[must_use]
-pub fn input() -> Input {
-    Input::new(Principal::agent("bench"))
+pub fn input(policy: &Arc<Policy>) -> Input {
+    Input::new(Principal::agent("bench"), policy.clone())
 }

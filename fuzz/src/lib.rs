@@ -31,13 +31,12 @@ pub fn paths(data: &[u8]) {
 
 /// Any text is compiled or refused.
 pub fn policy_compile(data: &[u8]) {
-    static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::rex);
     let Ok(text) = std::str::from_utf8(data) else { return };
     // A NUL ends the policy and starts the entities.
     let (policy, entities) = text.split_once('\0').map_or((text, None), |(policy, rest)| (policy, Some(rest)));
     let entities = entities.map(|text| Source::new("entities.json", text));
     let limits = PolicyLimits::default();
-    if let Err(rejected) = Policy::compile(&VOCABULARY, &[Source::new("a.cedar", policy)], entities.as_ref(), &limits) {
+    if let Err(rejected) = Policy::compile(&Vocabulary::rex(), &[Source::new("a.cedar", policy)], entities.as_ref(), &limits) {
         assert!(!rejected.findings.is_empty(), "refused without a word");
     }
 }
@@ -46,10 +45,10 @@ pub fn policy_compile(data: &[u8]) {
 pub fn script(data: &[u8]) {
     static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
         let limits = Limits { script_steps: 200_000, wall_ms: 5_000, memory_bytes: 32 << 20, ..Limits::default() };
-        Engine::builder(Arc::new(MemOs::example()), Arc::new(Constant(true))).limits(limits).build().ok()
+        Engine::builder(Arc::new(MemOs::example())).limits(limits).build().ok()
     });
     let (Ok(text), Some(engine)) = (std::str::from_utf8(data), ENGINE.as_ref()) else { return };
-    let report = engine.run(text, Input::new(Principal::agent("fuzz")));
+    let report = engine.run(text, Input::new(Principal::agent("fuzz"), Arc::new(Constant(true))));
     assert_ne!(report.code(), Some(Code::Internal), "{report:?}");
 }
 

@@ -13,6 +13,7 @@ use crate::{draw, load, print};
 
 /// Validates policies, and a script if there is one.
 pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
+    load::ahead();
     let script = args.script.as_deref().map(|path| load::script(Some(path), None)).transpose()?;
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,
@@ -22,7 +23,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     let failure = match &script {
         // Compiling reaches no system, so any will do.
         Some(script) => {
-            let engine = Engine::builder(Arc::new(MemOs::new()), Arc::new(policy)).build();
+            let engine = Engine::builder(Arc::new(MemOs::new())).build();
             engine.map_err(|error| Stop::internal(error.to_string()))?.check(&script.text).err()
         }
         None => None,

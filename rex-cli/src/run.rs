@@ -20,17 +20,10 @@ use crate::{check, complain, draw, load, print};
 
 /// Runs a script and prints its report.
 pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
-    let script = load::script(args.script.as_deref(), args.code.as_deref())?;
-    let limits = limits(&args.limits)?;
+    load::ahead();
     let (cancel, signal) = signals()?;
-    let input = Input {
-        principal: principal(args.principal.as_deref())?,
-        tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-        args: load::arguments(args.args.as_deref(), &args.arg)?,
-        base: base(args.base.as_deref())?,
-        run_id: String::new(),
-        cancel,
-    };
+    let script = load::script(args.script.as_deref(), args.code.as_deref())?;
+    let engine = engine(args)?;
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,
         Err(rejected) => return Ok(check::rejected(&rejected, args.format, color)),
@@ -38,18 +31,31 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
     for warning in policy.warnings() {
         draw::diagnostic(color, warning);
     }
-    let os = HostOs::new(HostOptions { deny_hard_links: args.deny_hard_links, bus: bus(&args.bus)? });
-    let mut builder = Engine::builder(Arc::new(os), Arc::new(policy)).limits(limits);
-    if let Some(path) = &args.journal {
-        builder = builder.journal(Arc::new(JsonLines::new(journal(path)?)));
-    }
-    let engine = builder.build().map_err(|error| Stop::internal(error.to_string()))?;
+    let input = Input {
+        principal: principal(args.principal.as_deref())?,
+        authorize: Arc::new(policy),
+        tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        args: load::arguments(args.args.as_deref(), &args.arg)?,
+        base: base(args.base.as_deref())?,
+        run_id: String::new(),
+        cancel,
+    };
     let report = engine.run(&script.text, input);
     // The process ends next, which frees everything at once.
     std::mem::forget(engine);
     show(&report, &script, args.format, color)?;
     let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(0);
     Ok(report.code().map_or(Exit::Success, |code| Exit::of(code, signal)))
+}
+
+/// The engine for this host.
+fn engine(args: &RunArgs) -> Result<Engine, Stop> {
+    let os = HostOs::new(HostOptions { deny_hard_links: args.deny_hard_links, bus: bus(&args.bus)? });
+    let mut builder = Engine::builder(Arc::new(os)).limits(limits(&args.limits)?);
+    if let Some(path) = &args.journal {
+        builder = builder.journal(Arc::new(JsonLines::new(journal(path)?)));
+    }
+    builder.build().map_err(|error| Stop::internal(error.to_string()))
 }
 
 fn show(report: &Report, script: &Source, format: Format, color: Color) -> Result<(), Stop> {

@@ -78,13 +78,13 @@ impl Authorize for DoorOnly {
 
 #[expect(clippy::print_stdout, reason = "an example talks to its reader")]
 fn main() -> Result<(), rex_engine::BuildError> {
-    let engine = Engine::builder(Arc::new(MemOs::new()), Arc::new(DoorOnly)).operation(&RING).build()?;
+    let engine = Engine::builder(Arc::new(MemOs::new())).operation(&RING).build()?;
     let script = r#"
         ring("door");
         try { ring("church") } catch (e) { print(e.message) }
         bell::ring("door")
     "#;
-    let report = engine.run(script, Input::new(Principal::agent("butler")));
+    let report = engine.run(script, Input::new(Principal::agent("butler"), Arc::new(DoorOnly)));
     for line in &report.output {
         println!("{line}");
     }

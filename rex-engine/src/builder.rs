@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rex_core::run::Clock;
-use rex_core::{Authorize, Journal, Limits};
+use rex_core::{Journal, Limits};
 use rex_sdk::{OPS, Operation, Os};
 use rhai::packages::{
     BasicArrayPackage, BasicBlobPackage, BasicMapPackage, BasicMathPackage, BitFieldPackage, CorePackage, LogicPackage,
@@ -41,7 +41,6 @@ impl std::error::Error for BuildError {}
 /// Builds an [`Engine`].
 pub struct Builder {
     pub(crate) os: Arc<dyn Os>,
-    pub(crate) authorize: Arc<dyn Authorize>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
     operations: Vec<&'static dyn Operation>,
     pub(crate) limits: Limits,
@@ -56,10 +55,9 @@ impl fmt::Debug for Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(os: Arc<dyn Os>, authorize: Arc<dyn Authorize>) -> Self {
+    pub(crate) fn new(os: Arc<dyn Os>) -> Self {
         Self {
             os,
-            authorize,
             journal: None,
             operations: OPS.to_vec(),
             limits: Limits::default(),

@@ -28,10 +28,12 @@ const GRACE: Duration = Duration::from_millis(400);
 const POLL: Duration = Duration::from_millis(50);
 
 /// What one run starts from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Input {
     /// On whose behalf.
     pub principal: Principal,
+    /// The policy: what decides.
+    pub authorize: Arc<dyn Authorize>,
     /// The operator's `key=value` strings.
     pub tags: Vec<String>,
     /// What the script finds as `args`.
@@ -47,15 +49,22 @@ pub struct Input {
 impl Input {
     /// No tags, no arguments, relative to the root directory.
     #[must_use]
-    pub fn new(principal: Principal) -> Self {
+    pub fn new(principal: Principal, authorize: Arc<dyn Authorize>) -> Self {
         Self {
             principal,
+            authorize,
             tags: Vec::new(),
             args: BTreeMap::new(),
             base: AbsPath::root(),
             run_id: String::new(),
             cancel: Arc::default(),
         }
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("principal", &self.principal).field("args", &self.args).finish_non_exhaustive()
     }
 }
 
@@ -82,9 +91,9 @@ impl Engine {
         Self { shared: Arc::new(Shared { rhai, config, workers: Workers::default() }) }
     }
 
-    /// An engine for Rex's operations on this system, decided by this policy.
-    pub fn builder(os: Arc<dyn Os>, authorize: Arc<dyn Authorize>) -> Builder {
-        Builder::new(os, authorize)
+    /// An engine for Rex's operations on this system.
+    pub fn builder(os: Arc<dyn Os>) -> Builder {
+        Builder::new(os)
     }
 
     /// Whether a script can be compiled.
@@ -183,8 +192,7 @@ impl Shared {
         let journal = Arc::new(journal);
         let subject = Subject { principal: input.principal, script: sha256(script), tags: input.tags };
         let id = if input.run_id.is_empty() { random_id() } else { input.run_id };
-        let mut run =
-            Run::new(&id, subject, self.config.authorize.clone(), journal.clone(), limits).with_cancel(input.cancel);
+        let mut run = Run::new(&id, subject, input.authorize, journal.clone(), limits).with_cancel(input.cancel);
         if let Some(clock) = &self.config.clock {
             run = run.with_clock(clock.clone());
         }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    Entities, PolicyId, PolicySet, ValidationError, ValidationMode, ValidationResult, ValidationWarning, Validator,
+};
 use miette::Diagnostic;
 
 use crate::explain;
@@ -60,12 +62,16 @@ pub(crate) fn compile(
             Members::default()
         });
     }
-    let (files, schema) = while_loading_schema(vocabulary, || {
-        sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect::<Vec<File>>()
+    let files: Vec<File> = while_loading_schema(vocabulary, || {
+        sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect()
     });
+    let validator = vocabulary.validator().map_err(|error| {
+        let message = format!("the table of actions makes no schema: {error}");
+        vec![Finding::new(Severity::Error, &Text::name_only("schema"), None, message)]
+    })?;
     let mut ids = HashMap::new();
     let files: Vec<File> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
-    validate(vocabulary, schema?, &files, &mut findings);
+    validate(vocabulary, validator, &files, &mut findings);
     let lint = Lint::new(vocabulary, &compiled.members);
     for file in &files {
         for (number, policy) in in_order(&file.set) {
@@ -192,35 +198,28 @@ fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Ve
     file
 }
 
-/// Does something while another thread loads the schema: each of the two takes about half of a cold start.
-fn while_loading_schema<T>(
-    vocabulary: &Vocabulary,
-    meanwhile: impl FnOnce() -> T,
-) -> (T, Result<Schema, Vec<Finding>>) {
-    let load = || {
-        Schema::from_json_str(&vocabulary.schema_to_load()).map_err(|error| {
-            let message = format!("the table of actions makes no schema: {error}");
-            vec![Finding::new(Severity::Error, &Text::name_only("schema"), None, message)]
-        })
-    };
+/// Does something while another thread loads the schema, if that is still to do: each of the two takes about half of a cold
+/// start.
+fn while_loading_schema<T>(vocabulary: &Vocabulary, meanwhile: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
-        let loading = std::thread::Builder::new().spawn_scoped(scope, load);
-        let done = meanwhile();
-        // Without another thread, it takes longer.
-        let schema = loading.ok().and_then(|loading| loading.join().ok()).unwrap_or_else(load);
-        (done, schema)
+        if !vocabulary.is_loaded() {
+            // Without another thread, it is loaded when it is needed.
+            drop(std::thread::Builder::new().spawn_scoped(scope, || vocabulary.load()));
+            // The first use of any entities makes Cedar set up its extension types, which the schema needs halfway.
+            drop(Entities::from_entities([], None));
+        }
+        meanwhile()
     })
 }
 
-fn validate(vocabulary: &Vocabulary, schema: Schema, files: &[File], findings: &mut Vec<Finding>) {
-    let validator = Validator::new(schema);
+fn validate(vocabulary: &Vocabulary, validator: &Validator, files: &[File], findings: &mut Vec<Finding>) {
     for file in files {
-        let result = validator.validate(&file.set, ValidationMode::Strict);
+        let results = validate_halves(validator, &file.set);
         let id = |id: &PolicyId| File::number(id).and_then(|number| file.ids.get(number).cloned());
         let mut wrong: Vec<&PolicyId> = Vec::new();
         // That a policy with an unknown name applies to nothing goes without saying.
         let follows = |error: &ValidationError| matches!(error, ValidationError::InvalidActionApplication(_));
-        let mut errors: Vec<_> = result.validation_errors().collect();
+        let mut errors: Vec<_> = results.iter().flat_map(ValidationResult::validation_errors).collect();
         // Cedar finds them in no order.
         errors.sort_by_cached_key(|error| (follows(error), File::number(error.policy_id()), error.to_string()));
         for error in errors {
@@ -233,7 +232,7 @@ fn validate(vocabulary: &Vocabulary, schema: Schema, files: &[File], findings: &
                 findings.push(explain::error(finding, error, vocabulary));
             }
         }
-        let mut warnings: Vec<_> = result.validation_warnings().collect();
+        let mut warnings: Vec<_> = results.iter().flat_map(ValidationResult::validation_warnings).collect();
         warnings.sort_by_cached_key(|warning| (File::number(warning.policy_id()), warning.to_string()));
         for warning in warnings {
             let follows = matches!(
@@ -248,6 +247,21 @@ fn validate(vocabulary: &Vocabulary, schema: Schema, files: &[File], findings: &
             wrong.push(warning.policy_id());
         }
     }
+}
+
+/// Validates policies, each for itself, half of them in another thread: after loading the schema, this is most of a cold
+/// start.
+fn validate_halves(validator: &Validator, set: &PolicySet) -> Vec<ValidationResult> {
+    let validate = |set: &PolicySet| validator.validate(set, ValidationMode::Strict);
+    let policies: Vec<_> = set.policies().cloned().collect();
+    let (one, other) = policies.split_at(policies.len() / 2);
+    let halves = [one, other].map(|half| PolicySet::from_policies(half.iter().cloned()).ok());
+    let [Some(one), Some(other)] = halves else { return vec![validate(set)] };
+    std::thread::scope(|scope| {
+        let validating = std::thread::Builder::new().spawn_scoped(scope, || validate(&one));
+        let other = validate(&other);
+        vec![validating.ok().and_then(|validating| validating.join().ok()).unwrap_or_else(|| validate(&one)), other]
+    })
 }
 
 /// A `forbid` that never applies protects nothing, whatever its author thinks; a `permit` that never applies is

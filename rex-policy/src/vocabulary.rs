@@ -1,5 +1,10 @@
 //! What policies can speak of.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use cedar_policy::{Schema, Validator};
 use rex_core::{AbsPath, ActionSpec, Resource, ResourceSpec, action::ACTIONS, resource::Unit};
 
 use crate::schema;
@@ -12,28 +17,41 @@ pub(crate) const GROUP: &str = "Group";
 /// What policies can speak of: a table of actions, from which the Cedar schema is generated.
 ///
 /// Principals are the same for every table: `Agent` and `User`, both `in [Group]`.
-#[derive(Debug, Clone, Copy)]
+/// The schema is loaded once for a vocabulary and its clones, which takes most of the time of compiling a policy.
+#[derive(Clone)]
 pub struct Vocabulary {
     actions: &'static [&'static ActionSpec],
     schema_json: Option<&'static str>,
+    validator: Arc<OnceLock<Result<Validator, String>>>,
 }
 
 impl Vocabulary {
     /// Rex's own vocabulary. Its schema was generated beforehand.
     #[must_use]
-    pub const fn rex() -> Self {
-        Self { actions: ACTIONS, schema_json: Some(include_str!("../schema/rex.cedarschema.json")) }
+    pub fn rex() -> Self {
+        static REX: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
+            schema_json: Some(include_str!("../schema/rex.cedarschema.json")),
+            ..Vocabulary::new(ACTIONS)
+        });
+        REX.clone()
     }
 
     /// The vocabulary of another program, by the table that its `actions!` declares.
     #[must_use]
-    pub const fn new(actions: &'static [&'static ActionSpec]) -> Self {
-        Self { actions, schema_json: None }
+    pub fn new(actions: &'static [&'static ActionSpec]) -> Self {
+        Self { actions, schema_json: None, validator: Arc::default() }
+    }
+
+    /// Loads the schema, if that was not done yet. Compiling a policy does it too; who does it ahead, in another thread,
+    /// has the first policy sooner.
+    pub fn load(&self) {
+        // Whoever compiles a policy is told what is wrong.
+        let _ = self.validator();
     }
 
     /// The actions.
     #[must_use]
-    pub const fn actions(&self) -> &'static [&'static ActionSpec] {
+    pub fn actions(&self) -> &'static [&'static ActionSpec] {
         self.actions
     }
 
@@ -49,9 +67,18 @@ impl Vocabulary {
         schema::json(self.actions)
     }
 
-    /// The schema to load: as it was generated beforehand, or generated now.
-    pub(crate) fn schema_to_load(&self) -> std::borrow::Cow<'static, str> {
-        self.schema_json.map_or_else(|| self.schema_json().into(), Into::into)
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.validator.get().is_some()
+    }
+
+    /// What validates policies against the schema.
+    pub(crate) fn validator(&self) -> Result<&Validator, &str> {
+        let load = || {
+            let json = self.schema_json.map_or_else(|| self.schema_json().into(), Cow::from);
+            let schema = Schema::from_json_str(&json).map_err(|error| error.to_string())?;
+            Ok(Validator::new(schema))
+        };
+        self.validator.get_or_init(load).as_ref().map_err(String::as_str)
     }
 
     /// The types of resources, each once, in the order of the table.
@@ -63,6 +90,12 @@ impl Vocabulary {
             }
         }
         resources
+    }
+}
+
+impl fmt::Debug for Vocabulary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vocabulary").field("actions", &self.actions.len()).finish_non_exhaustive()
     }
 }
 

@@ -1,10 +1,9 @@
 //! Errors: what a script can catch, what it cannot make up, and what the report says.
 
 use expect_test::expect;
-use rex_core::{Code, Limits, Principal, Value};
-use rex_engine::Input;
+use rex_core::{Code, Limits, Value};
 
-use crate::worlds::{engine, fails, returns, run, run_denied};
+use crate::worlds::{engine, fails, input, returns, run, run_denied};
 
 #[test]
 fn a_denial_is_caught_and_names_everything() {
@@ -20,13 +19,13 @@ fn a_denial_is_caught_and_names_everything() {
 
 #[test]
 fn a_script_adapts_and_goes_on() {
-    let engine = engine(|request| request.action.spec().name == "read", Limits::default());
+    let engine = engine(Limits::default());
     let script = r#"
         let denied = "";
         try { write("/srv/app/config.yaml", "port: 1") } catch (e) { denied = e.code; }
         denied + " " + read("/srv/app/config.yaml")
     "#;
-    let report = engine.run(script, Input::new(Principal::agent("test")));
+    let report = engine.run(script, input(|request| request.action.spec().name == "read"));
     assert_eq!(report.outcome, Ok("ACCESS_DENIED_EXCEPTION port: 8080\n".into()));
     assert_eq!((report.stats.decisions, report.stats.denied), (2, 1));
 }
@@ -108,18 +107,18 @@ fn print_and_debug_are_captured() {
 
 #[test]
 fn compiling_calls_nothing() {
-    let engine = engine(|_| true, Limits::default());
+    let engine = engine(Limits::default());
     engine.check("const X = read(\"/etc/hosts\"); if false { read(\"/etc/hosts\") }").unwrap();
-    let report = engine.run("if false { read(\"/etc/hosts\") }", Input::new(Principal::agent("test")));
+    let report = engine.run("if false { read(\"/etc/hosts\") }", input(|_| true));
     assert_eq!(report.stats.decisions, 0);
 }
 
 #[test]
 fn arguments_come_in() {
-    let mut input = Input::new(Principal::agent("test"));
+    let mut input = input(|_| true);
     input.args.insert("name".into(), "x".into());
     input.args.insert("list".into(), Value::List(vec![Value::Int(1), Value::Float(0.5), Value::Null]));
-    let report = engine(|_| true, Limits::default()).run("[args.name, args.list[0] + 1, args.list[2] == ()]", input);
+    let report = engine(Limits::default()).run("[args.name, args.list[0] + 1, args.list[2] == ()]", input);
     assert_eq!(report.outcome.unwrap().to_string(), r#"["x",2,true]"#);
 }
 

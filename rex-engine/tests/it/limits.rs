@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rex_core::{Code, Limits, Principal};
+use rex_core::{Code, Limits};
 use rex_engine::Input;
 
-use crate::worlds::{engine, fails, run, run_within};
+use crate::worlds::{engine, fails, input, run, run_within};
 
 fn small() -> Limits {
     Limits { wall_ms: 2_000, memory_bytes: 32 << 20, ..Limits::default() }
@@ -130,8 +130,8 @@ fn a_report_is_whole_even_if_the_run_is_not() {
 #[test]
 fn a_run_that_is_told_to_stop_stops() {
     let cancel = Arc::new(AtomicBool::new(false));
-    let input = Input { cancel: cancel.clone(), ..Input::new(Principal::agent("test")) };
-    let engine = engine(|_| true, Limits::default());
+    let input = Input { cancel: cancel.clone(), ..input(|_| true) };
+    let engine = engine(Limits::default());
     let runner = std::thread::spawn(move || engine.run("print(1); loop {}", input));
     cancel.store(true, Ordering::Relaxed);
     let start = Instant::now();

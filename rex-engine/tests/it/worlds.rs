@@ -15,13 +15,13 @@ impl Authorize for Permit {
     }
 }
 
-pub(crate) fn engine(permit: fn(&Request<'_>) -> bool, limits: Limits) -> Engine {
+pub(crate) fn engine(limits: Limits) -> Engine {
     let noon = || Timestamp::from_micros(1_772_452_800_000_000);
-    Engine::builder(Arc::new(MemOs::example()), Arc::new(Permit(permit)))
-        .limits(limits)
-        .clock(Arc::new(noon))
-        .build()
-        .unwrap()
+    Engine::builder(Arc::new(MemOs::example())).limits(limits).clock(Arc::new(noon)).build().unwrap()
+}
+
+pub(crate) fn input(permit: fn(&Request<'_>) -> bool) -> Input {
+    Input::new(Principal::agent("test"), Arc::new(Permit(permit)))
 }
 
 /// Runs a script that everything is permitted to.
@@ -30,12 +30,12 @@ pub(crate) fn run(script: &str) -> Report {
 }
 
 pub(crate) fn run_within(script: &str, limits: Limits) -> Report {
-    engine(|_| true, limits).run(script, Input::new(Principal::agent("test")))
+    engine(limits).run(script, input(|_| true))
 }
 
 /// Runs a script that nothing is permitted to.
 pub(crate) fn run_denied(script: &str) -> Report {
-    engine(|_| false, Limits::default()).run(script, Input::new(Principal::agent("test")))
+    engine(Limits::default()).run(script, input(|_| false))
 }
 
 #[track_caller]

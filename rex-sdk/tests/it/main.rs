@@ -1,6 +1,8 @@
 //! Integration tests of rex-sdk.
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 #[cfg(feature = "host")]
 mod files;
 #[cfg(test)]
