@@ -252,3 +252,90 @@ impl Walk<'_, '_> {
         Value::map([("entries", self.entries.into()), ("skipped", self.skipped.into()), ("complete", complete.into())])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+    use crate::mem::EPOCH;
+
+    /// The paths that were found, without what they all start with, and those that were left out with the code.
+    fn found(value: &Value) -> (Vec<String>, Vec<String>) {
+        let texts = |list: &str, keys: &[&str]| match value.get(list) {
+            Some(Value::List(entries)) => entries
+                .iter()
+                .map(|entry| keys.iter().map(|key| text(entry, key)).collect::<Vec<_>>().join(" "))
+                .collect(),
+            other => panic!("{list}: {other:?}"),
+        };
+        (texts("entries", &["path"]), texts("skipped", &["path", "code"]))
+    }
+
+    fn text(entry: &Value, key: &str) -> String {
+        match entry.get(key) {
+            Some(Value::Text(text)) => text.replace("/srv/app/", ""),
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn filters_hold_together() {
+        let world = World::new(MemOs::example());
+        for (options, expected) in [
+            (r#"{"name": "*.log"}"#, &["current.log", "logs/app.log", "logs/old.log"][..]),
+            (r#"{"name": "*.log", "kind": "symlink"}"#, &["current.log"]),
+            (r#"{"name": "{i,v}*"}"#, &["icon.bin", "version.txt"]),
+            (r#"{"kind": "directory"}"#, &["empty", "logs"]),
+            (r#"{"kind": "file", "depth": 1}"#, &["config.yaml", "icon.bin", "version.txt"]),
+            (r#"{"kind": "file", "min_size": 30}"#, &["logs/app.log", "logs/old.log"]),
+            (r#"{"kind": "file", "max_size": 6}"#, &["icon.bin", "version.txt"]),
+            (r#"{"older_than": 86400}"#, &["logs/old.log"]),
+            (r#"{"name": "*.log", "kind": "file", "newer_than": 86400}"#, &["logs/app.log"]),
+        ] {
+            let value = world.call("fs::find", &format!(r#"["/srv/app", {options}]"#)).unwrap();
+            assert_eq!(
+                found(&value),
+                (expected.iter().map(|&path| path.to_owned()).collect(), Vec::new()),
+                "{options}"
+            );
+            assert_eq!(value.get("complete"), Some(&true.into()), "{options}");
+        }
+        assert_eq!(world.fails("fs::find", r#"["/srv", {"depth": 0}]"#), Code::Validation);
+        assert_eq!(world.fails("fs::find", r#"["/srv", {"kind": "folder"}]"#), Code::Validation);
+        assert_eq!(world.fails("fs::find", r#"["/srv", {"name": "[a"}]"#), Code::Validation);
+    }
+
+    #[test]
+    fn what_is_denied_on_the_way_is_told_entry_by_entry() {
+        let world = World::ruled(MemOs::example(), |action, path| match action {
+            "stat" => path != "/srv/app/config.yaml",
+            _ => path != "/srv/app/logs",
+        });
+        let value = world.call("fs::find", r#"["/srv/app", {"kind": "file", "min_size": 1}]"#).unwrap();
+        let denied = ["config.yaml ACCESS_DENIED_EXCEPTION", "/srv/app/logs ACCESS_DENIED_EXCEPTION"]
+            .map(|line| line.replace("/srv/app/", ""))
+            .to_vec();
+        assert_eq!(found(&value), (vec!["icon.bin".to_owned(), "version.txt".to_owned()], denied));
+        assert_eq!(value.get("complete"), Some(&false.into()));
+    }
+
+    #[test]
+    fn links_below_the_start_are_found_and_not_followed() {
+        let world = World::new(MemOs::new().file("/secret/key", "").dir("/d").link("/d/l", "/secret").link("/s", "d"));
+        let value = world.call("fs::find", r#"["/s"]"#).unwrap();
+        assert_eq!(found(&value).0, ["/d/l"]);
+        assert_eq!(world.asked(), ["list /s", "list /d"]);
+    }
+
+    #[test]
+    fn what_lies_deeper_than_the_limit_is_told() {
+        let limits = rex_core::Limits { tree_depth: 2, entries: 4, ..rex_core::Limits::default() };
+        let deep = MemOs::new().file("/a/b/c/d", "").modified("/a", EPOCH);
+        let world = World::limited(deep, |_, _| true, limits);
+        let value = world.call("fs::find", r#"["/"]"#).unwrap();
+        assert_eq!(found(&value), (vec!["/a".into(), "/a/b".into()], vec!["/a/b LIMIT_EXCEEDED_EXCEPTION".into()]));
+        let wide = (0..5).fold(MemOs::new(), |os, number| os.file(&format!("/{number}"), ""));
+        assert_eq!(World::limited(wide, |_, _| true, limits).fails("fs::find", r#"["/"]"#), Code::LimitExceeded);
+    }
+}

@@ -210,3 +210,69 @@ impl Sink for Hits {
         Ok(!self.stopped || after.len() < self.after)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    const LOG: &str = "one\ntwo ERROR\nthree\nfour error\nfive\nsix ERROR\nseven";
+
+    #[track_caller]
+    fn check(options: &str, expected: &str) {
+        let world = World::new(MemOs::new().file("/log", LOG));
+        assert_eq!(world.returns("fs::grep", &format!(r#"["/log", "ERROR", {options}]"#)), expected);
+    }
+
+    #[test]
+    fn lines_around_a_match_stand_once() {
+        check(
+            r#"{"before": 1, "after": 2}"#,
+            r#"{"binary":false,"complete":true,"count":2,"matches":[{"after":["three","four error"],"before":["one"],"line":2,"text":"two ERROR"},{"after":["seven"],"before":["five"],"line":6,"text":"six ERROR"}]}"#,
+        );
+    }
+
+    #[test]
+    fn inverted_counted_and_in_any_case() {
+        check(r#"{"count": true}"#, r#"{"binary":false,"complete":true,"count":2,"matches":[]}"#);
+        check(r#"{"ignore_case": true, "count": true}"#, r#"{"binary":false,"complete":true,"count":3,"matches":[]}"#);
+        check(r#"{"invert": true, "count": true}"#, r#"{"binary":false,"complete":true,"count":5,"matches":[]}"#);
+        check(r#"{"max": 0}"#, r#"{"binary":false,"complete":false,"count":0,"matches":[]}"#);
+    }
+
+    #[test]
+    fn after_the_last_wanted_match_nothing_is_read() {
+        let large = format!("ERROR first\n{}", "quiet\n".repeat(1_000_000));
+        let world = World::new(MemOs::new().file("/log", large));
+        let value = world.call("fs::grep", r#"["/log", "ERROR", {"max": 1}]"#).unwrap();
+        assert_eq!((value.get("count"), value.get("complete")), (Some(&Value::Int(1)), Some(&false.into())));
+        assert!(world.run.budget().bytes_read() <= 1 << 17, "{}", world.run.budget().bytes_read());
+    }
+
+    #[test]
+    fn plain_text_is_no_pattern_and_a_bad_pattern_is_named() {
+        let world = World::new(MemOs::new().file("/f", "a.c\nabc\n"));
+        let count = |args: &str| world.call("fs::grep", args).unwrap().get("count").cloned();
+        assert_eq!(count(r#"["/f", "a.c"]"#), Some(Value::Int(2)));
+        assert_eq!(count(r#"["/f", "a.c", {"fixed": true}]"#), Some(Value::Int(1)));
+        let error = world.call("fs::grep", r#"["/f", "a("]"#).unwrap_err();
+        assert_eq!(error.to_string(), "VALIDATION_EXCEPTION: `a(` is not a pattern: unclosed group");
+    }
+
+    #[test]
+    fn what_is_not_text_is_searched_and_marked() {
+        let world = World::new(MemOs::new().file("/f", b"caf\xe9 x\nnul\0 x\n"));
+        assert_eq!(
+            world.returns("fs::grep", r#"["/f", "x"]"#),
+            r#"{"binary":true,"complete":true,"count":2,"matches":[{"line":1,"lossy":true,"text":"caf� x"},{"line":2,"text":"nul\u0000 x"}]}"#
+        );
+    }
+
+    #[test]
+    fn one_endless_line_meets_the_limit() {
+        let limits = rex_core::Limits { file_bytes: 1 << 20, ..rex_core::Limits::default() };
+        let world = World::limited(MemOs::new().file("/f", vec![b'x'; 3 << 20]), |_, _| true, limits);
+        assert_eq!(world.fails("fs::grep", r#"["/f", "y"]"#), Code::LimitExceeded);
+    }
+}

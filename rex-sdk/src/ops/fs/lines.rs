@@ -137,3 +137,50 @@ fn last_of(text: &[u8], skip: u64, max: u64) -> Vec<Vec<u8>> {
 pub(super) fn content(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    #[test]
+    fn a_range_from_either_end() {
+        let world = World::new(MemOs::new().file("/f", "1\r\n2\n\n4\n5").file("/ended", "1\n2\n").file("/empty", ""));
+        for (args, expected) in [
+            (r#"["/f"]"#, r#"["1","2","","4","5"]"#),
+            (r#"["/f", {"skip": 1, "max": 2}]"#, r#"["2",""]"#),
+            (r#"["/f", {"from_end": true, "max": 2}]"#, r#"["4","5"]"#),
+            (r#"["/f", {"from_end": true, "skip": 1, "max": 3}]"#, r#"["2","","4"]"#),
+            (r#"["/f", {"from_end": true, "skip": 9}]"#, "[]"),
+            (r#"["/f", {"skip": 9}]"#, "[]"),
+            (r#"["/f", {"max": 0}]"#, "[]"),
+            (r#"["/ended", {"from_end": true, "max": 1}]"#, r#"["2"]"#),
+            (r#"["/empty"]"#, "[]"),
+            (r#"["/empty", {"from_end": true}]"#, "[]"),
+        ] {
+            assert_eq!(world.returns("fs::lines", args), expected, "{args}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_needed() {
+        let text: String = (0..1_000_000).map(|number| format!("{number}\n")).collect();
+        for (args, expected) in [
+            (r#"["/f", {"max": 2}]"#, r#"["0","1"]"#),
+            (r#"["/f", {"max": 2, "from_end": true}]"#, r#"["999998","999999"]"#),
+        ] {
+            let world = World::new(MemOs::new().file("/f", &text));
+            assert_eq!(world.returns("fs::lines", args), expected);
+            assert!(world.run.budget().bytes_read() <= 2 * BLOCK as u64, "{}", world.run.budget().bytes_read());
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_fails_or_is_replaced() {
+        let world = World::new(MemOs::new().file("/f", b"ok\ncaf\xe9\n"));
+        assert_eq!(world.fails("fs::lines", r#"["/f"]"#), Code::Unsupported);
+        assert_eq!(world.returns("fs::lines", r#"["/f", {"lossy": true}]"#), r#"["ok","caf�"]"#);
+        assert_eq!(world.returns("fs::lines", r#"["/f", {"max": 1}]"#), r#"["ok"]"#);
+    }
+}
