@@ -2,7 +2,7 @@
 //!
 //! Rhai's own budgets do not bound memory, and its size limits make growing a container quadratic. So a run's thread
 //! counts what it allocates. The engine ends a run that is over its limit between two steps of the script; a single step
-//! that allocates far beyond it is stopped inside the allocator, see [`Meter::new`].
+//! that allocates far beyond it is stopped inside the allocator, see `Meter::new`.
 #![expect(
     unsafe_code,
     reason = "`GlobalAlloc` is an unsafe trait; every method here only counts and hands on to `System`"
