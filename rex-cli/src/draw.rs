@@ -36,8 +36,39 @@ pub(crate) fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
 pub(crate) fn message(color: Color, message: &str, help: Option<&str>) {
     diagnostic(
         color,
-        &Drawn { message: message.to_owned(), help: help.map(str::to_owned), code: None, source: None, label: None },
+        &Drawn { message: visible(message), help: help.map(visible), code: None, source: None, label: None },
     );
+}
+
+/// A text of a script's as it may stand on a terminal: what would move the cursor, change colours, or turn the order of what
+/// is read around is written out.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if is_hidden(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+/// A script as it may stand on a terminal: every byte stays at its place, so that what is underlined does too.
+fn visible_in_place(script: &str) -> String {
+    let stand_in = |c: char| if c.len_utf8() == 3 { "\u{fffd}" } else { "??".get(..c.len_utf8()).unwrap_or("?") };
+    script.chars().fold(String::with_capacity(script.len()), |mut out, c| {
+        if is_hidden(c) {
+            out.push_str(stand_in(c));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Draws why a run failed, at its place in the script.
@@ -48,10 +79,10 @@ pub(crate) fn failure(color: Color, failure: &Failure, script: &Source) {
     diagnostic(
         color,
         &Drawn {
-            message: failure.error.message.clone(),
-            help: failure.error.help.clone(),
+            message: visible(&failure.error.message),
+            help: failure.error.help.as_deref().map(visible),
             code: Some(failure.error.code.as_str()),
-            source: label.is_some().then(|| NamedSource::new(&script.name, script.text.clone())),
+            source: label.is_some().then(|| NamedSource::new(&script.name, visible_in_place(&script.text))),
             label,
         },
     );

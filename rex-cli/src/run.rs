@@ -64,12 +64,15 @@ fn show(report: &Report, script: &Source, format: Format, color: Color) -> Resul
         return Ok(());
     }
     for line in &report.output {
-        print(line);
+        print(&draw::visible(line));
     }
     match &report.outcome {
         Ok(Value::Null) => {}
-        Ok(Value::Text(text)) => print(text),
-        Ok(value) => print(&serde_json::to_string_pretty(value).map_err(|error| Stop::internal(error.to_string()))?),
+        Ok(Value::Text(text)) => print(&draw::visible(text)),
+        Ok(value) => {
+            let text = serde_json::to_string_pretty(value).map_err(|error| Stop::internal(error.to_string()))?;
+            print(&draw::visible(&text));
+        }
         Err(failure) => {
             draw::failure(color, failure, script);
             let stats = &report.stats;

@@ -185,3 +185,22 @@ fn scripts_come_from_standard_input_and_arguments_from_json() {
         .unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "45\n");
 }
+
+#[test]
+fn nothing_that_a_script_says_reaches_the_terminal_as_a_command_to_it() {
+    let (_dir, policy) = policy("permit (principal, action, resource);");
+    let escape = '\u{1b}';
+    for script in [
+        format!("print(\"a{escape}[2J\"); \"b\\x1b]0;t\\x07\""),
+        "print(\"\\r\\u{202e}\"); [\"\\u{9b}\"]".to_owned(),
+        format!("// {escape}[2J\nlet x = 1; /* \u{9b}\u{202e} */ throw \"c\\x1b[31m\""),
+        "throw #{message: \"d\\x08\", help: \"\\x1b\"}".to_owned(),
+        "read(\"/\\x1b[2J\")".to_owned(),
+        format!("let {escape}"),
+    ] {
+        let output = rex(&["run", "-e", &script, "--policy", &policy, "--color", "never"]);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let bad = said.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert_eq!((bad, said.is_empty()), (None, false), "{script:?}: {said:?}");
+    }
+}
