@@ -1,7 +1,7 @@
 //! A limit on everything, and the budget that counts against it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::{Code, Error};
@@ -76,7 +76,8 @@ limits! {
 pub struct Budget {
     limits: Limits,
     deadline: Instant,
-    cancelled: Arc<AtomicBool>,
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) memory: Option<&'static AtomicI64>,
     operations: AtomicU64,
     read: AtomicU64,
     written: AtomicU64,
@@ -94,6 +95,7 @@ impl Budget {
             limits,
             deadline,
             cancelled,
+            memory: None,
             operations: AtomicU64::new(0),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -115,13 +117,16 @@ impl Budget {
     /// Whether the run may go on. Every loop asks.
     ///
     /// # Errors
-    /// If the run was cancelled, or its wall time is over.
+    /// If the run was cancelled, its wall time is over, or it has allocated too much.
     pub fn check(&self) -> Result<(), Error> {
         if self.cancelled.load(Relaxed) {
             return Err(Error::new(Code::Cancelled, "the run was told to stop"));
         }
         if self.remaining().is_zero() {
             return Err(exhausted("wall_ms", self.limits.wall_ms, "milliseconds of wall time"));
+        }
+        if self.memory.is_some_and(|live| u64::try_from(live.load(Relaxed)).unwrap_or(0) > self.limits.memory_bytes) {
+            return Err(exhausted("memory_bytes", self.limits.memory_bytes, "bytes of memory"));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use crate::grant::{Call, Gate};
 use crate::{Authorize, Budget, Journal, Limits, Timestamp};
@@ -145,7 +145,14 @@ impl Run {
     /// The same run, stopped by whoever sets the flag.
     #[must_use]
     pub fn with_cancel(mut self, cancelled: Arc<AtomicBool>) -> Self {
-        self.budget = Budget::new(*self.budget.limits(), cancelled);
+        self.budget.cancelled = cancelled;
+        self
+    }
+
+    /// The same run, its memory bounded by `memory_bytes`: whoever counts its allocations keeps in `live` the bytes that it holds.
+    #[must_use]
+    pub fn with_memory(mut self, live: &'static AtomicI64) -> Self {
+        self.budget.memory = Some(live);
         self
     }
 

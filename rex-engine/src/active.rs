@@ -2,15 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rex_core::limits::exhausted;
-use rex_core::{AbsPath, Error, Run, Value};
+use rex_core::{AbsPath, Code, Error, Run, Value};
 use rex_sdk::{Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
 use crate::convert::to_map;
-use crate::memory::Meter;
+use crate::memory::{Meter, shielded};
 
 /// How many of the failures that a script was told of are remembered, to tell a failure that it passes on from one
 /// that it makes up.
@@ -76,6 +78,11 @@ impl Active {
                 current.ended = true;
             }
         });
+    }
+
+    fn is_over_memory(&self) -> bool {
+        let live = u64::try_from(self.meter.live().load(Relaxed)).unwrap_or(0);
+        live > self.run.limits().memory_bytes
     }
 
     pub(crate) fn fatal(&self) -> Option<(Error, Position)> {
@@ -145,7 +152,7 @@ pub(crate) fn step() -> Option<Dynamic> {
             return Some(Dynamic::UNIT);
         } else if *steps > limits.script_steps {
             exhausted("script_steps", limits.script_steps, "steps of the script")
-        } else if active.meter.live() > i64::try_from(limits.memory_bytes).unwrap_or(i64::MAX) {
+        } else if active.is_over_memory() {
             exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")
         } else if steps.is_multiple_of(STEPS_PER_CHECK) {
             active.run.budget().check().err()?
@@ -160,17 +167,28 @@ pub(crate) fn step() -> Option<Dynamic> {
 
 /// Captures what a script prints.
 pub(crate) fn print(text: &str) {
-    if let Some(active) = current() {
-        active.print(text);
-    }
+    shielded(|| {
+        if let Some(active) = current() {
+            active.print(text);
+        }
+    });
 }
 
-/// Fails a function of ours in the script.
-pub(crate) fn throw(error: Error, position: Position) -> Box<EvalAltResult> {
-    match current() {
-        Some(active) => active.fail(error, position),
-        None => EvalAltResult::ErrorRuntime(to_map(&error, line(position)).into(), position).into(),
-    }
+/// Calls a function of ours for a script, and fails in the script if it does.
+pub(crate) fn native<T>(position: Position, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Box<EvalAltResult>> {
+    shielded(|| {
+        let result = call();
+        let Some(active) = current() else {
+            return result
+                .map_err(|error| EvalAltResult::ErrorRuntime(to_map(&error, line(position)).into(), position).into());
+        };
+        let limit = active.run.limits().memory_bytes;
+        let result = match result {
+            Ok(_) if active.is_over_memory() => Err(exhausted("memory_bytes", limit, "bytes of memory")),
+            other => other,
+        };
+        result.map_err(|error| active.fail(error, position))
+    })
 }
 
 /// Calls an operation for a script.
@@ -179,28 +197,29 @@ pub(crate) fn invoke(
     args: Vec<Value>,
     position: Position,
 ) -> Result<Value, Box<EvalAltResult>> {
-    let Some(active) = current() else {
-        let message = format!("`{}` was called outside of a run", operation.spec().name);
-        return Err(throw(Error::new(rex_core::Code::Internal, message), position));
-    };
-    Session::new(&active.run, &*active.os, &active.base)
-        .invoke(operation, args, line(position))
-        .map_err(|error| active.fail(error, position))
+    native(position, || {
+        let Some(active) = current() else {
+            let message = format!("`{}` was called outside of a run", operation.spec().name);
+            return Err(Error::new(Code::Internal, message));
+        };
+        Session::new(&active.run, &*active.os, &active.base).invoke(operation, args, line(position))
+    })
 }
 
 /// Waits, as far as the run's time allows.
 pub(crate) fn sleep(seconds: f64, position: Position) -> Result<(), Box<EvalAltResult>> {
-    const SLICE: std::time::Duration = std::time::Duration::from_millis(20);
-    let Some(active) = current() else { return Ok(()) };
-    let fail = |error| active.fail(error, position);
-    let total = std::time::Duration::try_from_secs_f64(seconds)
-        .map_err(|_| fail(Error::validation(format!("`sleep` takes seconds from 0, {seconds} came"))))?;
-    let start = std::time::Instant::now();
-    loop {
-        active.run.budget().check().map_err(fail)?;
-        match total.checked_sub(start.elapsed()) {
-            None | Some(std::time::Duration::ZERO) => return Ok(()),
-            Some(left) => std::thread::park_timeout(left.min(SLICE)),
+    const SLICE: Duration = Duration::from_millis(20);
+    native(position, || {
+        let Some(active) = current() else { return Ok(()) };
+        let total = Duration::try_from_secs_f64(seconds)
+            .map_err(|_| Error::validation(format!("`sleep` takes seconds from 0, {seconds} came")))?;
+        let start = Instant::now();
+        loop {
+            active.run.budget().check()?;
+            match total.checked_sub(start.elapsed()) {
+                None | Some(Duration::ZERO) => return Ok(()),
+                Some(left) => std::thread::park_timeout(left.min(SLICE)),
+            }
         }
-    }
+    })
 }

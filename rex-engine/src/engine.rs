@@ -196,15 +196,17 @@ impl Shared {
         if let Some(clock) = &self.config.clock {
             run = run.with_clock(clock.clone());
         }
-        // INVARIANT: a step starts below the limit, and Rex's own code needs less than this slack in one step, so it is
-        // never parked while it holds a lock; a step of the script that needs more is parked for good.
+        // A step starts below the limit. One that then needs as much again, and more, is parked for good.
         let bound = if self.config.memory_counted {
-            let slack = limits.memory_bytes.max(64 << 20).saturating_add(limits.file_bytes.saturating_mul(2));
+            let slack = limits.memory_bytes.max(64 << 20);
             i64::try_from(limits.memory_bytes.saturating_add(slack)).unwrap_or(i64::MAX)
         } else {
             i64::MAX
         };
         let meter = Meter::new(bound);
+        if self.config.memory_counted {
+            run = run.with_memory(meter.live());
+        }
         (Arc::new(Active::new(run, self.config.os.clone(), input.base, meter)), journal)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Rhai's own budgets do not bound memory, and its size limits make growing a container quadratic. So a run's thread
 //! counts what it allocates. The engine ends a run that is over its limit between two steps of the script; a single step
-//! that allocates far beyond it is stopped inside the allocator, see `Meter::new`.
+//! that allocates far beyond it is stopped inside the allocator, see `Meter::new`. Rex's own code, which may hold locks,
+//! is never stopped there: it asks the run's budget instead.
 #![expect(
     unsafe_code,
     reason = "`GlobalAlloc` is an unsafe trait; every method here only counts and hands on to `System`"
@@ -56,6 +57,19 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
 thread_local! {
     static METER: Cell<Option<&'static Meter>> = const { Cell::new(None) };
+    static SHIELDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something in which the thread is not stopped: it may hold locks, and has limits of its own.
+pub(crate) fn shielded<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SHIELDED.set(self.0);
+        }
+    }
+    let _restore = Restore(SHIELDED.replace(true));
+    work()
 }
 
 fn grow(bytes: usize) {
@@ -139,7 +153,7 @@ impl Meter {
 
     fn grow(&self, bytes: usize) {
         let live = self.live.load(Relaxed).saturating_add(signed(bytes));
-        if live > self.bound.load(Relaxed) {
+        if live > self.bound.load(Relaxed) && !SHIELDED.get() {
             METER.set(None);
             self.stopped.store(true, Relaxed);
             loop {
@@ -153,8 +167,8 @@ impl Meter {
     }
 
     /// Bytes that are allocated now.
-    pub(crate) fn live(&self) -> i64 {
-        self.live.load(Relaxed)
+    pub(crate) fn live(&'static self) -> &'static AtomicI64 {
+        &self.live
     }
 
     /// The most bytes that were allocated at one time.

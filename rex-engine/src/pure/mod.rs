@@ -21,7 +21,7 @@ macro_rules! functions {
             $(rhai::FuncRegistration::new(stringify!($name)).with_volatility(true).set_into_module(
                 &mut module,
                 |context: rhai::NativeCallContext<'_>, $($param: $type),*| {
-                    $function($($param),*).map_err(|error| crate::active::throw(error, context.call_position()))
+                    crate::active::native(context.call_position(), || $function($($param),*))
                 },
             );)+
             module

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rex_core::{Code, Limits};
-use rex_engine::Input;
+use rex_engine::{Engine, Input};
+use rex_sdk::MemOs;
 
 use crate::worlds::{engine, fails, input, run, run_within};
 
@@ -53,6 +54,20 @@ fn no_catch_holds_up_a_limit() {
 fn recursion_meets_the_call_depth() {
     fails(&run("fn f(x) { f(x + 1) } f(0)"), Code::LimitExceeded, "");
     fails(&run("let f = |f| f.call(f); f.call(f)"), Code::LimitExceeded, "");
+}
+
+#[test]
+fn an_operation_that_needs_much_memory_ends_without_a_lock_held() {
+    // A long path, of which each of many denied entries makes records and messages.
+    let dir = format!("/{}", ["n".repeat(255).as_str(); 13].join("/"));
+    let world = (0..20_000).fold(MemOs::new(), |os, number| os.file(&format!("{dir}/{number}"), ""));
+    let limits = Limits { memory_bytes: 64 << 20, ..Limits::default() };
+    let engine = Engine::builder(Arc::new(world)).limits(limits).build().unwrap();
+    let mut input = input(|request| request.action.spec().name == "list");
+    input.args.insert("dir".into(), dir.into());
+    let report = engine.run("try { fs::list(args.dir, #{stat: true}).len() } catch { 1 }", input);
+    fails(&report, Code::LimitExceeded, "memory_bytes");
+    assert!(report.stats.denied > 100 && !report.journal.is_empty());
 }
 
 #[test]
