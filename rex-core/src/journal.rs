@@ -209,10 +209,11 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn write(&self, record: Record) -> Result<(), JournalError> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not under the lock: a journal that does not come back must not hold up whoever takes what was kept.
         if let Some(next) = &self.next {
             next.write(record.clone())?;
         }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if (kept.0.len() as u64) < self.keep {
             kept.0.push(record);
         } else {

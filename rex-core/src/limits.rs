@@ -67,6 +67,8 @@ limits! {
     tree_depth = 64,
     /// Operations on the system in one run.
     operations = 100_000,
+    /// Decisions in one run. Each is a record of the journal.
+    decisions = 1_000_000,
     /// Records of the journal that the report of a run keeps in memory.
     journal_records = 10_000,
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use rex_core::limits::exceeded;
+use rex_core::limits::{exceeded, exhausted};
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
@@ -94,7 +94,12 @@ impl<'r> Session<'r> {
         A: Action<Resource: Redirected>,
     {
         let mut resource = resource;
+        let limit = self.limits().decisions;
         for _ in 0..MAX_HOPS {
+            self.run.budget().check()?;
+            if self.run.decisions() >= limit {
+                return Err(exhausted("decisions", limit, "decisions"));
+            }
             let grant = self.gate.permit(action.clone(), resource.clone())?;
             match act(grant).map_err(A::Resource::redirected) {
                 Ok(done) => return Ok(done),

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
 use nix::unistd::{Gid, Uid, fchown};
-use rustix::fs::{XattrFlags, fgetxattr, flistxattr, flistxattr_query, fsetxattr};
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, flistxattr_query, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
 use super::open::WARY;
@@ -17,6 +17,8 @@ use crate::OsError;
 
 /// As much as the kernel lets the list of names, or one value, be.
 const MAX_ATTRIBUTE: usize = 64 << 10;
+
+const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
 /// Gives `file` what the file `name`, which it is about to replace, has.
 pub(super) fn keep(file: &File, parent: &OwnedFd, name: &str, old: &FileStat) -> Result<(), OsError> {
@@ -36,6 +38,15 @@ pub(super) fn keep(file: &File, parent: &OwnedFd, name: &str, old: &FileStat) ->
 }
 
 fn extended(file: &File, old: &OwnedFd) -> Result<(), Errno> {
+    // What a new file has of its own, from the directory's default list, gives others access that they did not have.
+    match fgetxattr(old, ACCESS_LIST, &mut [0; 0]) {
+        Err(Errno::NODATA) => match fremovexattr(file, ACCESS_LIST) {
+            Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
+            Err(error) => return Err(error),
+        },
+        Ok(_) | Err(Errno::NOTSUP) => {}
+        Err(error) => return Err(error),
+    }
     match flistxattr_query(old) {
         Ok(0) | Err(Errno::NOTSUP) => return Ok(()),
         other => other?,
@@ -57,5 +68,5 @@ fn extended(file: &File, old: &OwnedFd) -> Result<(), Errno> {
 }
 
 fn kept(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || matches!(name, b"system.posix_acl_access" | b"security.selinux" | b"security.SMACK64")
+    name.starts_with(b"user.") || matches!(name, ACCESS_LIST | b"security.selinux" | b"security.SMACK64")
 }

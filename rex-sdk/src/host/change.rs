@@ -1,7 +1,7 @@
 //! Adds to files; creates directories; removes names.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -44,9 +44,27 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
             }
             opened => opened?.0,
         };
-        return Ok(file.write_all(bytes)?);
+        return add(&mut file, bytes);
     }
     Err(OsError::Changed)
+}
+
+/// Writes in one piece, or says how much of it came to be written.
+fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match file.write(rest) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if written == 0 => return Err(error.into()),
+            Err(error) => {
+                let message = format!("{written} of {} bytes were added, then: {error}", bytes.len());
+                return Err(io::Error::new(error.kind(), message).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Creates one directory.

@@ -29,11 +29,9 @@ pub(super) fn read(path: &AbsPath, options: &HostOptions) -> Result<HostSource, 
 
 /// Opens exactly this name, if it is a regular file.
 pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Result<(File, FileStat), OsError> {
-    // Opening a device can act on it (a watchdog starts, a tape rewinds), so where devices live Rex looks first. This
-    // is a courtesy and no check: nothing depends on it.
-    if path.components().next() == Some("dev") {
-        demand_regular(&fstat(resolve::open(path, OFlag::O_PATH, Last::Cross)?).map_err(resolve::system)?, options)?;
-    }
+    // Opening a device can act on it (a watchdog starts, a tape rewinds), and opening a pipe wakes whoever waits at its
+    // other end, so Rex looks first. This is a courtesy and no check: nothing depends on it.
+    demand_regular(&fstat(resolve::open(path, OFlag::O_PATH, Last::Cross)?).map_err(resolve::system)?, options)?;
     let file = resolve::open(path, flags | WARY, Last::Cross).map_err(|error| explain(error, path))?;
     let status = fstat(&file).map_err(resolve::system)?;
     demand_regular(&status, options)?;

@@ -13,9 +13,12 @@ use crate::os::{Load, Memory, Mount, OsError, System};
 
 impl System for HostOs {
     fn disk(&self, _: Grant<sys::Disk>) -> Result<Vec<Mount>, OsError> {
-        let table = std::fs::read_to_string("/proc/self/mountinfo")?;
+        // Names that are not UTF-8 are shown as well as they can be.
+        let table = String::from_utf8_lossy(&std::fs::read("/proc/self/mountinfo")?).into_owned();
         // Of several mounts on one directory the last is the one that is seen.
-        let mounts: BTreeMap<String, (String, String)> = table.lines().filter_map(mount_line).collect();
+        let mut mounts: BTreeMap<String, (String, String)> = table.lines().filter_map(mount_line).collect();
+        // Asking for the space of what is mounted on demand would mount it.
+        mounts.retain(|_, (kind, _)| kind != "autofs");
         Ok(mounts.into_iter().filter_map(|(target, (kind, source))| space(target, kind, source)).collect())
     }
 
@@ -68,9 +71,9 @@ fn mount_line(line: &str) -> Option<(String, (String, String))> {
     Some((unescape(target), (right.next()?.to_owned(), unescape(right.next()?))))
 }
 
-/// Blanks, tabs, newlines and backslashes are written as `\040` and the like.
+/// Blanks, tabs, newlines, hashes and backslashes are written as `\040` and the like.
 fn unescape(text: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")]
         .iter()
         .fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }

@@ -205,6 +205,9 @@ impl Walk<'_, '_> {
             }
             let kind = entry.kind;
             match named(dir, entry.name) {
+                Ok((_, path)) if kind == EntryKind::Unknown => {
+                    self.skip(&path, Error::new(Code::Io, "what it is could not be found out"))?;
+                }
                 Ok((name, path)) => {
                     if self.filter.takes_entry(&name, kind) {
                         self.keep(&path, name, kind)?;

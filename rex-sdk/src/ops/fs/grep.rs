@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use grep_matcher::LineTerminator;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch};
 use rex_core::action::fs;
@@ -13,8 +14,14 @@ use super::Entry;
 use super::lines::content;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Size of a compiled pattern, in bytes.
-const PATTERN_BYTES: usize = 10 << 20;
+/// Length of a pattern, in bytes. Taking one apart needs many times its size.
+const PATTERN_BYTES: usize = 8 << 10;
+/// Size of a compiled pattern, in bytes: what a byte of the file can cost at the most grows with it.
+const COMPILED_BYTES: usize = 512 << 10;
+/// Size of what the search remembers about the pattern, in bytes.
+const CACHE_BYTES: usize = 10 << 20;
+/// Length of a line, in bytes. One line is searched in one go, without a look at the clock.
+const LINE_BYTES: u64 = 1 << 20;
 /// How much of a pattern a message shows, in characters.
 const SHOWN: usize = 200;
 
@@ -53,7 +60,6 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let matcher = matcher(args)?;
     let limits = session.limits();
     let lines = |name: &str| -> Result<usize, Error> {
         let count = args.count(name)?;
@@ -64,7 +70,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     };
     let count_only = args.flag("count")?;
     let (before, after) = if count_only { (0, 0) } else { (lines("before")?, lines("after")?) };
-    let heap = usize::try_from(limits.file_bytes).unwrap_or(usize::MAX);
+    let line_bytes = limits.file_bytes.min(LINE_BYTES);
     let mut searcher = SearcherBuilder::new()
         .invert_match(args.flag("invert")?)
         .line_number(!count_only)
@@ -72,7 +78,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         .after_context(after)
         // What would end the search at a NUL byte would also leave out the lines of the block before it.
         .binary_detection(BinaryDetection::none())
-        .heap_limit(Some(heap))
+        // Bytes are bytes, also those that look like the mark of another encoding.
+        .bom_sniffing(false)
+        .line_terminator(LineTerminator::crlf())
+        .heap_limit(usize::try_from(line_bytes).ok())
         .build();
     let mut hits = Hits {
         count_only,
@@ -87,12 +96,16 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         Code::Unsupported => error.with_help("one file is searched; `fs::find` tells which there are in a directory"),
         _ => error,
     })?;
+    let matcher = matcher(args)?;
     if hits.max > 0
         && let Err(error) = searcher.search_reader(&matcher, &mut file, &mut hits)
     {
         // The searcher says only with these words that a line outgrew its buffer.
         return Err(match error.to_string().starts_with("configured allocation limit") {
-            true => exceeded("file_bytes", limits.file_bytes, "bytes of one line in memory"),
+            true => {
+                let message = format!("a line is longer than {line_bytes} bytes");
+                Error::new(Code::LimitExceeded, message).with_help("`fs::read` takes files without lines")
+            }
             false => file.error(error),
         });
     }
@@ -101,12 +114,16 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 
 fn matcher(args: &Args) -> Result<RegexMatcher, Error> {
     let pattern = args.text("pattern")?;
+    if pattern.len() > PATTERN_BYTES {
+        return Err(Error::validation(format!("a pattern of {} bytes is longer than {PATTERN_BYTES}", pattern.len())));
+    }
     RegexMatcherBuilder::new()
         .fixed_strings(args.flag("fixed")?)
         .case_insensitive(args.flag("ignore_case")?)
-        .line_terminator(Some(b'\n'))
-        .size_limit(PATTERN_BYTES)
-        .dfa_size_limit(PATTERN_BYTES)
+        .multi_line(true)
+        .crlf(true)
+        .size_limit(COMPILED_BYTES)
+        .dfa_size_limit(CACHE_BYTES)
         .build(pattern)
         .map_err(|error| {
             // The last line of several is what is wrong; those before it show the pattern.
@@ -127,6 +144,7 @@ struct Hits {
     binary: bool,
     stopped: bool,
     held: u64,
+    lines: u64,
     count_only: bool,
     context: bool,
     after: usize,
@@ -140,6 +158,10 @@ type Line = (Value, bool);
 
 impl Hits {
     fn line(&mut self, line: &[u8]) -> io::Result<Line> {
+        self.lines += 1;
+        if self.lines > self.entries {
+            return Err(io::Error::other(exceeded("entries", self.entries, "lines")));
+        }
         self.held += line.len() as u64;
         if self.held > self.bytes {
             return Err(io::Error::other(exceeded("file_bytes", self.bytes, "bytes of matches in memory")));
@@ -147,6 +169,18 @@ impl Hits {
         let text = String::from_utf8_lossy(content(line));
         let lossy = matches!(text, Cow::Owned(_));
         Ok((text.into_owned().into(), lossy))
+    }
+
+    /// Adds a line behind the last match, and says whether to go on.
+    fn after_match(&mut self, line: &[u8]) -> io::Result<bool> {
+        let (text, lossy) = self.line(line)?;
+        let Some(entry) = self.matches.last_mut() else { return Ok(true) };
+        if lossy {
+            entry.insert("lossy".to_owned(), true.into());
+        }
+        let Some(Value::List(after)) = entry.get_mut("after") else { return Ok(true) };
+        after.push(text);
+        Ok(!self.stopped || after.len() < self.after)
     }
 
     fn result(self) -> Value {
@@ -164,16 +198,14 @@ impl Sink for Hits {
 
     fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
         if self.stopped {
-            return Ok(false);
+            // Another match, among the lines to show after the last one that was wanted.
+            return self.after_match(found.bytes());
         }
         self.count += 1;
         self.binary |= found.bytes().contains(&0);
         self.stopped = self.count >= self.max;
         if self.count_only {
             return Ok(!self.stopped);
-        }
-        if self.count > self.entries {
-            return Err(io::Error::other(exceeded("entries", self.entries, "matches")));
         }
         let (text, mut lossy) = self.line(found.bytes())?;
         let mut entry = Entry::from([
@@ -200,14 +232,7 @@ impl Sink for Hits {
             self.pending.push(line);
             return Ok(true);
         }
-        let (text, lossy) = self.line(context.bytes())?;
-        let Some(entry) = self.matches.last_mut() else { return Ok(true) };
-        if lossy {
-            entry.insert("lossy".to_owned(), true.into());
-        }
-        let Some(Value::List(after)) = entry.get_mut("after") else { return Ok(true) };
-        after.push(text);
-        Ok(!self.stopped || after.len() < self.after)
+        self.after_match(context.bytes())
     }
 }
 
@@ -267,6 +292,33 @@ mod tests {
             world.returns("fs::grep", r#"["/f", "x"]"#),
             r#"{"binary":true,"complete":true,"count":2,"matches":[{"line":1,"lossy":true,"text":"caf� x"},{"line":2,"text":"nul\u0000 x"}]}"#
         );
+    }
+
+    #[test]
+    fn line_ends_of_both_kinds_are_ends() {
+        let world = World::new(MemOs::new().file("/f", "\u{feff}foo\r\nfoo\n"));
+        assert_eq!(world.call("fs::grep", r#"["/f", "foo$"]"#).unwrap().get("count"), Some(&Value::Int(2)));
+        assert_eq!(world.call("fs::grep", r#"["/f", "^foo"]"#).unwrap().get("count"), Some(&Value::Int(1)));
+    }
+
+    #[test]
+    fn lines_after_the_last_wanted_match_are_shown_though_they_match() {
+        let world = World::new(MemOs::new().file("/f", "a1\nb\na2\nc\nd\n"));
+        let value = world.returns("fs::grep", r#"["/f", "a", {"max": 1, "after": 3}]"#);
+        assert!(value.contains(r#""after":["b","a2","c"]"#), "{value}");
+    }
+
+    #[test]
+    fn patterns_and_context_are_bounded_and_nothing_is_compiled_for_a_denied_caller() {
+        let large = format!(r#"["/f", "{}"]"#, "(a)".repeat(10_000));
+        let text = MemOs::new().file("/f", format!("x\n{}", "\n".repeat(10_000)));
+        assert_eq!(World::ruled(text, |_, _| false).fails("fs::grep", &large), Code::AccessDenied);
+        let limits = rex_core::Limits { entries: 1_000, ..rex_core::Limits::default() };
+        let text = MemOs::new().file("/f", format!("x\n{}x", "\n".repeat(3_000)));
+        let world = World::limited(text, |_, _| true, limits);
+        assert_eq!(world.fails("fs::grep", &large), Code::Validation);
+        assert_eq!(world.fails("fs::grep", r#"["/f", "x", {"after": 1000}]"#), Code::LimitExceeded);
+        assert_eq!(world.fails("fs::grep", r#"["/f", "(?:[a-z ]{1,60}){1,200}[A-Z]{3}"]"#), Code::Validation);
     }
 
     #[test]

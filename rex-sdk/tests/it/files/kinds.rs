@@ -46,6 +46,21 @@ fn pipes_sockets_devices_and_directories_are_refused_without_waiting() {
             unsupported(&disk.write(name, b"x").unwrap_err(), word);
             unsupported(&disk.rename(name, "new", WriteOptions::default()).unwrap_err(), word);
         }
+        // Whoever waits to write into the pipe goes on waiting: opening it for reading would let them in, and then fail.
+        let pipe = disk.at("pipe");
+        let (woken, waits) = std::sync::mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            let opened = fs::OpenOptions::new().write(true).open(pipe);
+            woken.send(()).unwrap();
+            opened
+        });
+        for _ in 0..100 {
+            unsupported(&disk.read("pipe").unwrap_err(), "fifo");
+        }
+        waits.recv_timeout(std::time::Duration::from_millis(50)).unwrap_err();
+        let reader = fs::OpenOptions::new().read(true).open(disk.at("pipe")).unwrap();
+        writer.join().unwrap().unwrap();
+        drop(reader);
         disk.put("f", "x");
         unsupported(&disk.rename("f", "pipe", WriteOptions::default()).unwrap_err(), "fifo");
         // A pipe that somebody reads from can be opened for writing; still nothing gets into it.

@@ -42,6 +42,31 @@ fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
     assert_eq!((disk.names("."), disk.on_disk("f")), (vec!["f".into()], "old".into()));
 }
 
+/// A file without an access list keeps none, whatever list the directory gives to new files.
+#[test]
+fn a_write_gives_nobody_access_that_they_did_not_have() {
+    let disk = Disk::new();
+    disk.put("f", "old");
+    // `setfacl -d -m user:12345:rwx .`; see `acl(5)` and the kernel's `posix_acl_xattr.h`.
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in
+        [(1_u16, 7_u16, u32::MAX), (2, 7, 12_345), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 0, u32::MAX)]
+    {
+        list.extend(tag.to_le_bytes().into_iter().chain(rights.to_le_bytes()).chain(id.to_le_bytes()));
+    }
+    let directory = std::fs::File::open(disk.at(".")).unwrap();
+    let set = rustix::fs::fsetxattr(&directory, "system.posix_acl_default", &list, rustix::fs::XattrFlags::empty());
+    if set == Err(rustix::io::Errno::NOTSUP) {
+        println!("left out: this file system has no access lists");
+        return;
+    }
+    set.unwrap();
+    disk.write("f", b"secret").unwrap();
+    let file = std::fs::File::open(disk.at("f")).unwrap();
+    let kept = rustix::fs::fgetxattr(&file, "system.posix_acl_access", &mut [0_u8; 256]);
+    assert_eq!((kept, disk.on_disk("f")), (Err(rustix::io::Errno::NODATA), "secret".to_owned()));
+}
+
 #[test]
 fn a_full_disk_leaves_the_old_file() {
     std::thread::spawn(|| {
