@@ -20,7 +20,7 @@ use crate::convert::{to_dynamic, to_value};
 use crate::failure;
 use crate::memory::Meter;
 use crate::report::{Failure, Report, Stats};
-use crate::worker::Workers;
+use crate::worker::{Workers, soon};
 
 /// How long a run that does not see its deadline may go on before it is left behind.
 const GRACE: Duration = Duration::from_millis(400);
@@ -165,6 +165,9 @@ fn wait(
     active: &Active,
     cancel: &AtomicBool,
 ) -> Option<Result<Value, Failure>> {
+    if let Some(outcome) = soon(|| outcome.try_recv().ok()) {
+        return Some(outcome);
+    }
     let mut overdue: Option<Instant> = None;
     loop {
         match outcome.recv_timeout(POLL) {

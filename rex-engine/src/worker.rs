@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 /// Stack of a thread, in bytes. Values nest as deep as a script likes, and cloning one recurses; pages that are never
 /// touched cost nothing.
@@ -22,9 +23,26 @@ impl Worker {
         std::thread::Builder::new()
             .name("rex-run".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || queue.into_iter().for_each(|job| job()))?;
+            .spawn(move || {
+                while let Some(job) = soon(|| queue.try_recv().ok()).or_else(|| queue.recv().ok()) {
+                    job();
+                }
+            })?;
         Ok(Self { jobs })
     }
+}
+
+/// What comes within a moment. Waking a thread that sleeps takes longer than most runs do.
+pub(crate) fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    const MOMENT: Duration = Duration::from_micros(50);
+    let start = Instant::now();
+    while start.elapsed() < MOMENT {
+        if let Some(done) = attempt() {
+            return Some(done);
+        }
+        std::thread::yield_now();
+    }
+    None
 }
 
 /// The idle threads of an engine.
