@@ -41,6 +41,7 @@ pub fn engine() -> Engine {
         script_steps: u64::MAX,
         wall_ms: 600_000,
         read_bytes: u64::MAX,
+        decisions: u64::MAX,
         memory_bytes: 1 << 30,
         ..Limits::default()
     };

@@ -24,6 +24,9 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
     let (cancel, signal) = signals()?;
     let script = load::script(args.script.as_deref(), args.code.as_deref())?;
     let engine = engine(args)?;
+    let principal = principal(args.principal.as_deref())?;
+    let arguments = load::arguments(args.args.as_deref(), &args.arg)?;
+    let base = base(args.base.as_deref())?;
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,
         Err(rejected) => return Ok(check::rejected(&rejected, args.format, color)),
@@ -32,11 +35,11 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
         draw::diagnostic(color, warning);
     }
     let input = Input {
-        principal: principal(args.principal.as_deref())?,
+        principal,
         authorize: Arc::new(policy),
         tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-        args: load::arguments(args.args.as_deref(), &args.arg)?,
-        base: base(args.base.as_deref())?,
+        args: arguments,
+        base,
         run_id: String::new(),
         cancel,
     };

@@ -88,7 +88,7 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn new(rhai: rhai::Engine, config: Builder) -> Self {
-        Self { shared: Arc::new(Shared { rhai, config, workers: Workers::default() }) }
+        Self { shared: Arc::new(Shared { rhai, config, workers: Workers::new() }) }
     }
 
     /// An engine for Rex's operations on this system.

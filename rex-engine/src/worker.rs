@@ -20,14 +20,11 @@ pub(crate) struct Worker {
 impl Worker {
     fn start() -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
-        std::thread::Builder::new()
-            .name("rex-run".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                while let Some(job) = soon(|| queue.try_recv().ok()).or_else(|| queue.recv().ok()) {
-                    job();
-                }
-            })?;
+        std::thread::Builder::new().name("rex-run".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+            while let Some(job) = soon(|| queue.try_recv().ok()).or_else(|| queue.recv().ok()) {
+                job();
+            }
+        })?;
         Ok(Self { jobs })
     }
 }
@@ -46,12 +43,16 @@ pub(crate) fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
 }
 
 /// The idle threads of an engine.
-#[derive(Default)]
 pub(crate) struct Workers {
     idle: Mutex<Vec<Worker>>,
 }
 
 impl Workers {
+    /// Idle threads, of which one is there from the start: it comes up while the first run is made ready.
+    pub(crate) fn new() -> Self {
+        Self { idle: Mutex::new(Worker::start().ok().into_iter().collect()) }
+    }
+
     /// Starts a job in a thread that has nothing else to do. Give the worker back when the job has ended; one that is
     /// dropped meanwhile is left behind with its job.
     pub(crate) fn start(&self, job: impl FnOnce() + Send + 'static) -> io::Result<Worker> {

@@ -202,12 +202,12 @@ fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Ve
 /// start.
 fn while_loading_schema<T>(vocabulary: &Vocabulary, meanwhile: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
-        if !vocabulary.is_loaded() {
+        if !vocabulary.is_loading() {
             // Without another thread, it is loaded when it is needed.
             drop(std::thread::Builder::new().spawn_scoped(scope, || vocabulary.load()));
-            // The first use of any entities makes Cedar set up its extension types, which the schema needs halfway.
-            drop(Entities::from_entities([], None));
         }
+        // The first use of any entities makes Cedar set up its extension types, which the schema needs halfway.
+        drop(Entities::from_entities([], None));
         meanwhile()
     })
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use cedar_policy::{Schema, Validator};
@@ -22,7 +23,13 @@ pub(crate) const GROUP: &str = "Group";
 pub struct Vocabulary {
     actions: &'static [&'static ActionSpec],
     schema_json: Option<&'static str>,
-    validator: Arc<OnceLock<Result<Validator, String>>>,
+    schema: Arc<Loaded>,
+}
+
+#[derive(Default)]
+struct Loaded {
+    begun: AtomicBool,
+    validator: OnceLock<Result<Validator, String>>,
 }
 
 impl Vocabulary {
@@ -39,7 +46,7 @@ impl Vocabulary {
     /// The vocabulary of another program, by the table that its `actions!` declares.
     #[must_use]
     pub fn new(actions: &'static [&'static ActionSpec]) -> Self {
-        Self { actions, schema_json: None, validator: Arc::default() }
+        Self { actions, schema_json: None, schema: Arc::default() }
     }
 
     /// Loads the schema, if that was not done yet. Compiling a policy does it too; who does it ahead, in another thread,
@@ -67,8 +74,9 @@ impl Vocabulary {
         schema::json(self.actions)
     }
 
-    pub(crate) fn is_loaded(&self) -> bool {
-        self.validator.get().is_some()
+    /// Whether somebody has begun to load the schema.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.schema.begun.load(Relaxed)
     }
 
     /// What validates policies against the schema.
@@ -78,7 +86,8 @@ impl Vocabulary {
             let schema = Schema::from_json_str(&json).map_err(|error| error.to_string())?;
             Ok(Validator::new(schema))
         };
-        self.validator.get_or_init(load).as_ref().map_err(String::as_str)
+        self.schema.begun.store(true, Relaxed);
+        self.schema.validator.get_or_init(load).as_ref().map_err(String::as_str)
     }
 
     /// The types of resources, each once, in the order of the table.
