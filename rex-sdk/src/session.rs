@@ -203,7 +203,7 @@ impl Metered<'_> {
     /// What went wrong while reading, in the words of a script.
     #[must_use]
     pub fn error(&self, error: io::Error) -> Error {
-        io_error(error, &self.id)
+        io_error(error, &self.id.escape_debug().to_string())
     }
 
     /// Reads at an offset, without moving the place at which [`Read`] goes on. 0 bytes mean the end.
@@ -254,5 +254,32 @@ impl Read for Metered<'_> {
         let count = self.source.read(buffer)?;
         self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rex_core::{Authorize, Decision, MemoryJournal, Principal, Request, Subject};
+
+    use super::*;
+    use crate::MemOs;
+
+    struct All;
+
+    impl Authorize for All {
+        fn decide(&self, _: &Request<'_>) -> Decision {
+            Decision::allow(&["rule"])
+        }
+    }
+
+    #[test]
+    fn a_name_of_two_lines_is_told_in_one() {
+        let (subject, journal) = (Subject::new(Principal::agent("tester")), Arc::new(MemoryJournal::new(9)));
+        let run = Run::new("test", subject, Arc::new(All), journal, Limits::default());
+        let (os, base) = (MemOs::new().file("/a\nb", ""), AbsPath::root());
+        let file = Session::new(&run, &os, &base).open(base.join("a\nb").unwrap()).unwrap();
+        assert_eq!(file.error(io::Error::other("broken")).message, r"`/a\nb`: broken");
     }
 }

@@ -9,12 +9,16 @@ use rex_core::{
     AbsPath, ActionSpec, Authorize, Code, Decision, Effect, Error, Limits, MemoryJournal, Principal, Request, Run,
     Subject, Timestamp, Value,
 };
+use rex_sdk::os::EntryKind;
 use rex_sdk::{Args, Example, Kind, MemOs, OPS, Op, OpSpec, Operation, Returns, Session};
 
-/// A minute after everything in the example world was made.
+/// Operations that need a permission and no system: the clock that `sys::time` tells is the run's.
+const WITHOUT_SYSTEM: &[&str] = &["sys::time"];
+
+/// When everything in the example world was made.
 const NOON: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
 
-/// Permits every action but this one, or none at all.
+/// Permits everything, every action but one, or nothing.
 #[derive(Clone, Copy)]
 enum Rule {
     All,
@@ -57,22 +61,21 @@ impl World {
         self.call(operation, example(operation.spec()))
     }
 
-    /// The actions that were asked for, each once (a walk asks for every entry), and how often a call ended.
-    fn recorded(&self) -> (Vec<(String, Effect)>, usize) {
-        let (mut asked, mut ended): (Vec<(String, Effect)>, _) = (Vec::new(), 0);
-        for record in self.journal.take().0 {
+    /// What one call asked for, with the answers, and the code that it failed with. The end is recorded once, and last.
+    #[track_caller]
+    fn recorded(&self, name: &str) -> (Vec<(&'static ActionSpec, String, Effect)>, Option<Code>) {
+        let (records, _) = self.journal.take();
+        let (mut asked, mut ended) = (Vec::new(), None);
+        for (before, record) in (0..).zip(records) {
+            assert_eq!((record.sequence, record.call.operation, record.call.line), (before + 1, name, Some(7)));
+            assert_eq!(ended, None, "{name}: something is recorded after the end");
             match record.event {
-                Event::Decision { action, effect, .. } => {
-                    let entry = (action.to_string(), effect);
-                    if !asked.contains(&entry) {
-                        asked.push(entry);
-                    }
-                }
-                Event::Outcome { .. } => ended += 1,
+                Event::Decision { action, resource, effect, .. } => asked.push((action, resource, effect)),
+                Event::Outcome { result, .. } => ended = Some(result),
                 other => panic!("what is {other:?}?"),
             }
         }
-        (asked, ended)
+        (asked, ended.unwrap_or_else(|| panic!("{name}: the end is not recorded")))
     }
 }
 
@@ -100,24 +103,28 @@ fn value(json: &serde_json::Value) -> Value {
 #[test]
 fn denied_means_no_system_call() {
     for (operation, spec) in specs() {
+        let Some(&first) = spec.needs.first() else { panic!("{} needs nothing: name it here, and say why", spec.name) };
         let world = World::new(Rule::None);
         let error = world.example(operation).unwrap_err();
-        assert_eq!(error.code, Code::AccessDenied, "{}", spec.name);
-        assert_eq!(error.operation, Some(spec.name));
-        assert_eq!(error.denial.unwrap().action, spec.needs[0], "{}", spec.name);
+        assert_eq!((error.code, error.operation), (Code::AccessDenied, Some(spec.name)));
+        let denial = error.denial.unwrap();
+        assert_eq!(denial.action, first, "{}", spec.name);
         assert_eq!(world.os.calls(), 0, "{} reached the system", spec.name);
-        let (asked, ended) = world.recorded();
-        assert_eq!((asked, ended), (vec![(spec.needs[0].to_string(), Effect::Deny)], 1), "{}", spec.name);
+        let denied = vec![(first, denial.resource, Effect::Deny)];
+        assert_eq!(world.recorded(spec.name), (denied, Some(Code::AccessDenied)));
     }
 }
 
 #[test]
 fn allowed_gives_the_examples_output() {
     for (operation, spec) in specs() {
-        let returned =
-            World::new(Rule::All).example(operation).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+        let world = World::new(Rule::All);
+        let returned = world.example(operation).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
         let expected: serde_json::Value = serde_json::from_str(spec.example.returns).unwrap();
         assert_eq!(returned.to_string(), expected.to_string(), "{}", spec.name);
+        assert_eq!(returned.kind(), spec.returns.kind, "{}", spec.name);
+        // Without this, a system that does not count would pass as one that was not reached.
+        assert_eq!(world.os.calls() == 0, WITHOUT_SYSTEM.contains(&spec.name), "{}", spec.name);
     }
 }
 
@@ -126,93 +133,116 @@ fn the_journal_equals_needs() {
     for (operation, spec) in specs() {
         let world = World::new(Rule::All);
         world.example(operation).unwrap();
-        let (asked, ended) = world.recorded();
-        let needs: Vec<_> = spec.needs.iter().map(|action| (action.to_string(), Effect::Allow)).collect();
-        assert_eq!((asked, ended), (needs, 1), "{}", spec.name);
+        let (asked, result) = world.recorded(spec.name);
+        assert_eq!(result, None, "{}", spec.name);
+        let mut actions: Vec<&ActionSpec> = Vec::new();
+        for (place, (action, resource, effect)) in asked.iter().enumerate() {
+            assert_eq!(*effect, Effect::Allow, "{}", spec.name);
+            if !actions.contains(action) {
+                actions.push(action);
+                continue;
+            }
+            // A walk asks again, for each thing below the first, and for none twice.
+            assert!(resource.starts_with(&format!("{}/", asked[0].1)), "{}: {resource}", spec.name);
+            assert!(!asked[..place].contains(&asked[place]), "{} asks for {resource} twice", spec.name);
+        }
+        assert_eq!(actions, spec.needs, "{}", spec.name);
     }
 }
 
 #[test]
 fn removing_each_permit_denies() {
     for (operation, spec) in specs() {
-        for &action in spec.needs {
+        for (place, &action) in spec.needs.iter().enumerate() {
             let world = World::new(Rule::AllBut(action));
             let error = world.example(operation).unwrap_err();
             assert_eq!(error.code, Code::AccessDenied, "{} without {action}", spec.name);
             assert_eq!(error.denial.unwrap().action, action, "{}", spec.name);
+            // One permit, one act: those before it, and nothing after it.
+            assert_eq!(world.os.calls(), place as u64, "{} without {action}", spec.name);
         }
     }
 }
 
 #[test]
 fn a_denied_caller_learns_nothing_about_what_exists() {
+    // A file, a directory, links to one and to nothing, nothing, nothing below a file.
+    let paths = ["version.txt", "logs", "current.log", "lost", "none", "version.txt/none"].as_slice();
+    let units = ["nginx", "www", "broken", "none"].as_slice();
     for (operation, spec) in specs() {
-        for (place, param) in spec.params.iter().enumerate() {
-            let other = match param.kind {
-                Kind::Path => "/srv/app/there-is-no-such-thing",
-                Kind::Unit => "there-is-no-such-unit",
+        // What is needed first is asked for the first argument, and so on.
+        for (place, (&action, param)) in spec.needs.iter().zip(spec.params).enumerate() {
+            let others = match param.kind {
+                Kind::Path => paths,
+                Kind::Unit => units,
                 _ => continue,
             };
-            let mut args = example(spec);
-            let Some(slot @ Value::Text(_)) = args.get_mut(place) else { continue };
-            *slot = other.into();
-            let world = World::new(Rule::None);
-            let [there, missing] = [example(spec), args].map(|args| world.call(operation, args).unwrap_err());
-            let told = |error: &Error| {
-                let denial = error.denial.clone().unwrap();
-                let told = format!("{:?} {} {:?}", error.code, error.message, error.help);
-                told.replace(&denial.resource, "it")
-            };
-            assert_eq!(told(&there), told(&missing), "{}", spec.name);
-            assert_eq!(world.os.calls(), 0, "{}", spec.name);
+            let mut told = Vec::new();
+            for &other in others {
+                let mut args = example(spec);
+                args[place] = other.into();
+                let mut world = World::new(Rule::AllBut(action));
+                world.os = world.os.link("/srv/app/lost", "/none");
+                let error = world.call(operation, args).unwrap_err();
+                let denial = error.denial.unwrap();
+                // Of the name that came, not of one that it leads to.
+                assert!([format!("/srv/app/{other}"), format!("{other}.service")].contains(&denial.resource));
+                let shown = format!("{:?} {} {:?}", error.code, error.message, error.help);
+                told.push((shown.replace(&denial.resource, "it"), world.os.calls(), world.run.budget().bytes_read()));
+            }
+            assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{}: {told:?}", spec.name);
         }
     }
+}
+
+/// The example world, with names in it that a message must not repeat as they are.
+fn strange_world(rule: Rule) -> World {
+    let mut world = World::new(rule);
+    world.os = (world.os.dir("/srv/app/d\n").special("/srv/app/p\n", EntryKind::Fifo))
+        .file("/srv/app/f\n\u{202e}", b"caf\xe9")
+        .link("/srv/app/l\n", "l\n")
+        .link("/srv/app/raw", b"\xff")
+        .link("/srv/app/to-f", "f\n\u{202e}");
+    world
 }
 
 /// What has broken functions before.
 fn nasty() -> Vec<Value> {
     let ints = [0, 1, -1, i64::MIN, i64::MAX, 1 << 62, i64::from(u32::MAX) + 1];
-    let long = "a".repeat(5_000);
+    let (long, nested) = ("a".repeat(5_000), "{".repeat(500) + &"}".repeat(500));
+    let short = [
+        "", "\0", ".", "..", "/", "//", "a/../..", "~", "*", "[", "(", "\\", "\u{202e}", "é\n", "-1", "nginx", "@",
+        "d\n", "p\n", "l\n", "to-f", "raw/x",
+    ];
     let texts = [
-        "",
-        "\0",
-        ".",
-        "..",
-        "/",
-        "//",
-        "a/../..",
         "/etc/passwd/",
-        "~",
-        "*",
-        "[",
-        "(",
-        "\\",
-        "\u{202e}",
-        "é\n",
-        "-1",
-        "nginx",
         "nginx@.service",
-        "@",
         ".service",
         "/srv/app",
         "/srv/app/current.log",
+        "f\n\u{202e}",
+        "[b-\n]",
+        "(?P<\n>x)",
+        "a{1000}{1000}{1000}",
+        &nested,
         &long,
     ];
     let deep = (0..100).fold(Value::Null, |inner, _| Value::map([("x", Value::List(vec![inner]))]));
     let mut all = vec![Value::Null, Value::Bool(true), Value::Bytes(vec![0, 255]), Value::List(Vec::new()), deep];
-    all.extend([f64::NAN, f64::INFINITY, -0.0, 0.5].map(Value::Float));
+    all.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.5].map(Value::Float));
     all.extend(ints.map(Value::Int));
-    all.extend(texts.map(Value::from));
+    all.extend(short.into_iter().chain(texts).map(Value::from));
     all.push(Value::Map(BTreeMap::from([("no-such-option".to_owned(), Value::Int(1))])));
     all
 }
 
-/// Calls with every number of arguments, every argument and every option replaced by each of these.
+/// Calls with every number of arguments; with each argument, all of them, and each option replaced by each of these.
 fn strange_calls(spec: &OpSpec) -> Vec<Vec<Value>> {
     let usual = example(spec);
     let required = spec.required().count();
     let mut calls: Vec<_> = (0..=required + 2).map(|count| vec![Value::from("x"); count]).collect();
     for value in nasty() {
+        calls.push(vec![value.clone(); required]);
         for place in 0..=required {
             let mut args = usual.clone();
             args.truncate(required);
@@ -235,21 +265,40 @@ fn strange_arguments_give_errors_that_are_declared_and_well_formed() {
     for (operation, spec) in specs() {
         for args in strange_calls(spec) {
             let told = format!("{}({args:?})", spec.name);
-            let Err(error) = World::new(Rule::All).call(operation, args) else { continue };
-            let declared =
-                matches!(error.code, Code::Validation | Code::LimitExceeded) || spec.errors.contains(&error.code);
-            assert!(declared, "{told:.300}: {error}");
-            well_formed(&error, &told);
-            failures += 1;
+            match strange_world(Rule::All).call(operation, args) {
+                Ok(returned) => assert_eq!(returned.kind(), spec.returns.kind, "{told:.300}"),
+                Err(error) => {
+                    let declared = matches!(error.code, Code::Validation | Code::LimitExceeded)
+                        || (error.code != Code::Internal && spec.errors.contains(&error.code));
+                    assert!(declared, "{told:.300}: {error}");
+                    well_formed(&error, &told);
+                    failures += 1;
+                }
+            }
         }
     }
     assert!(failures > 1_000, "only {failures} calls failed");
 }
 
+#[test]
+fn strange_arguments_reach_no_system_without_a_permit() {
+    for (operation, spec) in specs() {
+        for args in strange_calls(spec) {
+            let told = format!("{}({args:?})", spec.name);
+            let world = strange_world(Rule::None);
+            let error = world.call(operation, args).unwrap_err();
+            let codes = [Code::AccessDenied, Code::Validation, Code::LimitExceeded];
+            assert!(codes.contains(&error.code) && world.os.calls() == 0, "{told:.300}: {error}");
+            well_formed(&error, &told);
+        }
+    }
+}
+
 fn well_formed(error: &Error, told: &str) {
     let message = &error.message;
-    assert!(!message.starts_with(char::is_uppercase) && !message.ends_with('.'), "{told:.300}: {message}");
-    assert!(!message.contains(char::is_control), "{told:.300}: {message:?}");
+    let start = |c: char| c == '`' || c.is_ascii_lowercase();
+    assert!(message.starts_with(start) && !message.ends_with('.'), "{told:.300}: {message}");
+    assert!(!message.contains(|c: char| c.is_control() || c == '\u{202e}'), "{told:.300}: {message:?}");
     for word in ["rex_", "std::", "core::", "Value", "Some("] {
         assert!(!message.contains(word), "{told:.300}: {message}");
     }
@@ -263,7 +312,7 @@ fn a_panicking_operation_is_an_internal_error_and_keeps_its_secrets() {
             aliases: &[],
             needs: &[],
             params: &[],
-            returns: Returns { kind: "null", doc: "Never." },
+            returns: Returns { kind: "nothing", doc: "" },
             doc: "Panics.",
             errors: &[],
             example: Example { args: "[]", returns: "null" },
@@ -274,7 +323,8 @@ fn a_panicking_operation_is_an_internal_error_and_keeps_its_secrets() {
     let error = world.call(&PANICS, Vec::new()).unwrap_err();
     assert_eq!(error.code, Code::Internal);
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-    assert_eq!(world.recorded(), (Vec::new(), 1));
+    assert_eq!(world.recorded("test::panics"), (Vec::new(), Some(Code::Internal)));
+    // The session goes on.
     world.example(OPS[0]).unwrap();
 }
 

@@ -31,7 +31,8 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (from, to) = (args.path("from")?, args.path("to")?);
-    let onto_itself = |path: &AbsPath| Error::validation(format!("`{path}` cannot be copied onto itself"));
+    let onto_itself =
+        |path: &AbsPath| Error::validation(format!("`{}` cannot be copied onto itself", path.as_str().escape_debug()));
     if from == to {
         return Err(onto_itself(&from));
     }
@@ -73,6 +74,8 @@ mod tests {
         ] {
             assert_eq!(world.fails("fs::copy", args), Code::Validation, "{args}");
         }
+        let error = world.call("fs::copy", r#"["/a\nb", "/a\nb"]"#).unwrap_err();
+        assert_eq!(error.message, r"`/a\nb` cannot be copied onto itself");
     }
 
     #[test]

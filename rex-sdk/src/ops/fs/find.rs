@@ -1,6 +1,6 @@
 //! `fs::find`
 
-use globset::{GlobBuilder, GlobSet};
+use globset::{ErrorKind, GlobBuilder, GlobSet};
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Timestamp, Value};
@@ -115,10 +115,14 @@ fn glob(text: &str) -> Result<GlobSet, Error> {
         return Err(Error::validation(format!("a glob of {} bytes is longer than {MAX_GLOB}", text.len())));
     }
     // As a set, because a glob alone panics where its pattern does not compile.
-    GlobBuilder::new(text)
-        .build()
-        .and_then(|glob| GlobSet::new([glob]))
-        .map_err(|error| Error::validation(format!("`{}` is not a glob: {}", text.escape_debug(), error.kind())))
+    GlobBuilder::new(text).build().and_then(|glob| GlobSet::new([glob])).map_err(|error| {
+        let why = match error.kind() {
+            // Its own words hold the characters as they are.
+            ErrorKind::InvalidRange(..) => "a range ends before it starts".to_owned(),
+            kind => kind.to_string(),
+        };
+        Error::validation(format!("`{}` is not a glob: {why}", text.escape_debug()))
+    })
 }
 
 fn kind(text: &str) -> Result<EntryKind, Error> {
@@ -307,6 +311,17 @@ mod tests {
         assert_eq!(world.fails("fs::find", r#"["/srv", {"depth": 0}]"#), Code::Validation);
         assert_eq!(world.fails("fs::find", r#"["/srv", {"kind": "folder"}]"#), Code::Validation);
         assert_eq!(world.fails("fs::find", r#"["/srv", {"name": "[a"}]"#), Code::Validation);
+    }
+
+    #[test]
+    fn what_is_no_glob_is_told_in_one_line() {
+        let world = World::new(MemOs::example());
+        let message = |args| world.call("fs::find", args).unwrap_err().message;
+        assert_eq!(
+            message(r#"["/srv", {"name": "[b-\n]"}]"#),
+            r"`[b-\n]` is not a glob: a range ends before it starts"
+        );
+        assert_eq!(message(r#"["/srv", {"name": "[b"}]"#), "`[b` is not a glob: unclosed character class; missing ']'");
     }
 
     #[test]

@@ -63,8 +63,11 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let text = |line: Vec<u8>| match String::from_utf8(line) {
         Ok(text) => Ok(Value::Text(text)),
         Err(error) if lossy => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned().into()),
-        Err(_) => Err(Error::new(Code::Unsupported, format!("`{path}` has a line that is not UTF-8"))
-            .with_help("read it with the option `lossy`, or with `fs::read_bytes`")),
+        Err(_) => {
+            let message = format!("`{}` has a line that is not UTF-8", path.as_str().escape_debug());
+            Err(Error::new(Code::Unsupported, message)
+                .with_help("read it with the option `lossy`, or with `fs::read_bytes`"))
+        }
     };
     lines.into_iter().map(text).collect::<Result<_, _>>().map(Value::List)
 }
@@ -178,7 +181,9 @@ mod tests {
 
     #[test]
     fn what_is_not_utf8_fails_or_is_replaced() {
-        let world = World::new(MemOs::new().file("/f", b"ok\ncaf\xe9\n"));
+        let world = World::new(MemOs::new().file("/f", b"ok\ncaf\xe9\n").file("/a\nb", b"\xe9"));
+        let error = world.call("fs::lines", r#"["/a\nb"]"#).unwrap_err();
+        assert_eq!(error.message, r"`/a\nb` has a line that is not UTF-8");
         assert_eq!(world.fails("fs::lines", r#"["/f"]"#), Code::Unsupported);
         assert_eq!(world.returns("fs::lines", r#"["/f", {"lossy": true}]"#), r#"["ok","caf�"]"#);
         assert_eq!(world.returns("fs::lines", r#"["/f", {"max": 1}]"#), r#"["ok"]"#);

@@ -25,6 +25,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let bytes = session.open(path.clone())?.read_all()?;
     String::from_utf8(bytes).map(Value::Text).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
+        let path = path.as_str().escape_debug();
         Error::new(Code::Unsupported, format!("`{path}` is not UTF-8: the first bad byte is at {at}"))
             .with_help("read it with `fs::read_bytes`")
     })
@@ -37,9 +38,11 @@ mod tests {
 
     #[test]
     fn what_is_not_utf8_is_refused_with_its_place() {
-        let world = World::new(MemOs::new().file("/f", b"caf\xe9").file("/empty", ""));
+        let world = World::new(MemOs::new().file("/f", b"caf\xe9").file("/a\nb", b"\xe9").file("/empty", ""));
         let error = world.call("fs::read", r#"["/f"]"#).unwrap_err();
         assert_eq!(error.to_string(), "UNSUPPORTED_EXCEPTION: `/f` is not UTF-8: the first bad byte is at 3");
+        let error = world.call("fs::read", r#"["/a\nb"]"#).unwrap_err();
+        assert_eq!(error.message, r"`/a\nb` is not UTF-8: the first bad byte is at 0");
         assert_eq!(world.returns("fs::read", r#"["/empty"]"#), r#""""#);
     }
 

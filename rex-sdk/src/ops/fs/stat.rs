@@ -98,6 +98,7 @@ pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, M
         };
         links += 1;
         if links > MAX_LINKS {
+            let at = at.as_str().escape_debug();
             return Err(Error::new(Code::Io, format!("`{at}`: too many symbolic links, or they lead in a circle")));
         }
         todo.extend(up.then_some(Part::Up));
@@ -158,6 +159,13 @@ mod tests {
             let link = world.call("fs::stat", &format!("[\"{name}\", {{\"follow\": false}}]")).unwrap();
             assert_eq!(link.get("kind"), Some(&"symlink".into()), "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_of_two_lines_is_told_in_one() {
+        let world = World::new(MemOs::new().link("/a\nb", "a\nb"));
+        let error = world.call("fs::stat", r#"["/a\nb"]"#).unwrap_err();
+        assert_eq!(error.message, r"`/a\nb`: too many symbolic links, or they lead in a circle");
     }
 
     #[test]
