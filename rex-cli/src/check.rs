@@ -13,7 +13,6 @@ use crate::{draw, load, print};
 
 /// Validates policies, and a script if there is one.
 pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
-    load::ahead();
     let script = args.script.as_deref().map(|path| load::script(Some(path), None)).transpose()?;
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,

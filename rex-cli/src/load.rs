@@ -48,12 +48,6 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
     Stop::usage(format!("`{name}` cannot be read: {error}"))
 }
 
-/// Starts to load the schema, which takes longer than anything else, while the rest is made ready.
-pub(crate) fn ahead() {
-    // Without a thread for it, it is loaded when it is needed.
-    drop(std::thread::Builder::new().spawn(|| Vocabulary::rex().load()));
-}
-
 /// The policy of all these files; those of a folder in the order of their names.
 pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
     let mut paths = Vec::new();

@@ -20,7 +20,6 @@ use crate::{check, complain, draw, load, print};
 
 /// Runs a script and prints its report.
 pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
-    load::ahead();
     let (cancel, signal) = signals()?;
     let script = load::script(args.script.as_deref(), args.code.as_deref())?;
     let engine = engine(args)?;

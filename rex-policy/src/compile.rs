@@ -3,17 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{
-    Entities, PolicyId, PolicySet, ValidationError, ValidationMode, ValidationResult, ValidationWarning, Validator,
-};
+use cedar_policy::{PolicyId, PolicySet};
 use miette::Diagnostic;
 
-use crate::explain;
 use crate::finding::{Finding, Severity, Source, Text};
 use crate::limits::{PolicyLimits, Statement, statements};
 use crate::lint::Lint;
 use crate::members::Members;
 use crate::rule::{Rule, annotation};
+use crate::validate::Schema;
 use crate::vocabulary::Vocabulary;
 
 /// What a policy is compiled to.
@@ -30,15 +28,20 @@ pub(crate) struct Compiled {
 pub(crate) struct File {
     pub(crate) text: Text,
     statements: Vec<Statement>,
-    set: PolicySet,
+    pub(crate) set: PolicySet,
     /// The ids of its policies, in order.
     ids: Vec<Arc<str>>,
 }
 
 impl File {
     /// The number of a policy in the file, which is what Cedar names it by.
-    fn number(id: &PolicyId) -> Option<usize> {
+    pub(crate) fn number(id: &PolicyId) -> Option<usize> {
         AsRef::<str>::as_ref(id).strip_prefix("policy")?.parse().ok()
+    }
+
+    /// What the policy is called.
+    pub(crate) fn id(&self, id: &PolicyId) -> Option<Arc<str>> {
+        Self::number(id).and_then(|number| self.ids.get(number).cloned())
     }
 
     pub(crate) fn place(&self, number: usize) -> Option<Statement> {
@@ -62,16 +65,15 @@ pub(crate) fn compile(
             Members::default()
         });
     }
-    let files: Vec<File> = while_loading_schema(vocabulary, || {
-        sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect()
-    });
-    let validator = vocabulary.validator().map_err(|error| {
+    let files: Vec<File> = sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect();
+    let mut ids = HashMap::new();
+    let files: Vec<File> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
+    let schema = Schema::new(vocabulary);
+    let validate = |schema: Schema<'_>| files.iter().try_for_each(|file| schema.validate(file, &mut findings));
+    schema.and_then(validate).map_err(|error| {
         let message = format!("the table of actions makes no schema: {error}");
         vec![Finding::new(Severity::Error, &Text::name_only("schema"), None, message)]
     })?;
-    let mut ids = HashMap::new();
-    let files: Vec<File> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
-    validate(vocabulary, validator, &files, &mut findings);
     let lint = Lint::new(vocabulary, &compiled.members);
     for file in &files {
         for (number, policy) in in_order(&file.set) {
@@ -129,7 +131,7 @@ fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) ->
 }
 
 /// A finding of Cedar's, at the first place that it names.
-fn from_cedar(text: &Text, severity: Severity, diagnostic: &dyn Diagnostic) -> Finding {
+pub(crate) fn from_cedar(text: &Text, severity: Severity, diagnostic: &dyn Diagnostic) -> Finding {
     let place = diagnostic.labels().and_then(|mut labels| labels.next()).map(|label| (label.offset(), label.len()));
     let message = visible(&diagnostic.to_string());
     // Cedar says which policy by the number that it gave it; the finding says it by the policy's own id.
@@ -196,83 +198,4 @@ fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Ve
     }
     file.ids = ids;
     file
-}
-
-/// Does something while another thread loads the schema, if that is still to do: each of the two takes about half of a cold
-/// start.
-fn while_loading_schema<T>(vocabulary: &Vocabulary, meanwhile: impl FnOnce() -> T) -> T {
-    std::thread::scope(|scope| {
-        if !vocabulary.is_loading() {
-            // Without another thread, it is loaded when it is needed.
-            drop(std::thread::Builder::new().spawn_scoped(scope, || vocabulary.load()));
-        }
-        // The first use of any entities makes Cedar set up its extension types, which the schema needs halfway.
-        drop(Entities::from_entities([], None));
-        meanwhile()
-    })
-}
-
-fn validate(vocabulary: &Vocabulary, validator: &Validator, files: &[File], findings: &mut Vec<Finding>) {
-    for file in files {
-        let results = validate_halves(validator, &file.set);
-        let id = |id: &PolicyId| File::number(id).and_then(|number| file.ids.get(number).cloned());
-        let mut wrong: Vec<&PolicyId> = Vec::new();
-        // That a policy with an unknown name applies to nothing goes without saying.
-        let follows = |error: &ValidationError| matches!(error, ValidationError::InvalidActionApplication(_));
-        let mut errors: Vec<_> = results.iter().flat_map(ValidationResult::validation_errors).collect();
-        // Cedar finds them in no order.
-        errors.sort_by_cached_key(|error| (follows(error), File::number(error.policy_id()), error.to_string()));
-        for error in errors {
-            let finding = from_cedar(&file.text, Severity::Error, error).about(id(error.policy_id()));
-            let follows = follows(error);
-            let repeats = findings.iter().any(|known: &Finding| known.same_place(&finding));
-            let follows = follows && wrong.contains(&error.policy_id());
-            wrong.push(error.policy_id());
-            if !(repeats || follows) {
-                findings.push(explain::error(finding, error, vocabulary));
-            }
-        }
-        let mut warnings: Vec<_> = results.iter().flat_map(ValidationResult::validation_warnings).collect();
-        warnings.sort_by_cached_key(|warning| (File::number(warning.policy_id()), warning.to_string()));
-        for warning in warnings {
-            let follows = matches!(
-                warning,
-                ValidationWarning::InvalidActionApplication(_) | ValidationWarning::ImpossiblePolicy(_)
-            );
-            if follows && wrong.contains(&warning.policy_id()) {
-                continue;
-            }
-            let severity = severity(warning, &file.set);
-            findings.push(from_cedar(&file.text, severity, warning).about(id(warning.policy_id())));
-            wrong.push(warning.policy_id());
-        }
-    }
-}
-
-/// Validates policies, each for itself, half of them in another thread: after loading the schema, this is most of a cold
-/// start.
-fn validate_halves(validator: &Validator, set: &PolicySet) -> Vec<ValidationResult> {
-    let validate = |set: &PolicySet| validator.validate(set, ValidationMode::Strict);
-    let policies: Vec<_> = set.policies().cloned().collect();
-    let (one, other) = policies.split_at(policies.len() / 2);
-    let halves = [one, other].map(|half| PolicySet::from_policies(half.iter().cloned()).ok());
-    let [Some(one), Some(other)] = halves else { return vec![validate(set)] };
-    std::thread::scope(|scope| {
-        let validating = std::thread::Builder::new().spawn_scoped(scope, || validate(&one));
-        let other = validate(&other);
-        vec![validating.ok().and_then(|validating| validating.join().ok()).unwrap_or_else(|| validate(&one)), other]
-    })
-}
-
-/// A `forbid` that never applies protects nothing, whatever its author thinks; a `permit` that never applies is
-/// merely idle. Text that does not read as it is stored has no honest use in a policy.
-fn severity(warning: &ValidationWarning, set: &PolicySet) -> Severity {
-    let forbids = set.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == cedar_policy::Effect::Forbid);
-    match warning {
-        ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) if forbids => {
-            Severity::Error
-        }
-        ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => Severity::Error,
-        _ => Severity::Warning,
-    }
 }

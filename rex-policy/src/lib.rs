@@ -18,6 +18,7 @@ mod schema;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
+mod validate;
 mod vocabulary;
 
 pub use finding::{Finding, Rejected, Severity, Source};

@@ -116,11 +116,7 @@ impl Rule {
             permit: policy.effect() == Effect::Permit,
             reason: annotation(policy, "reason").map(Arc::from),
             principal: principal_scope(policy.principal_constraint()),
-            actions: match policy.action_constraint() {
-                ActionConstraint::Any => None,
-                ActionConstraint::Eq(uid) => Some(vec![Uid::from(&uid)]),
-                ActionConstraint::In(uids) => Some(uids.iter().map(Uid::from).collect()),
-            },
+            actions: actions(policy),
             resource: resource_scope(policy.resource_constraint()),
             condition: Condition::new(policy),
         }
@@ -129,6 +125,15 @@ impl Rule {
     /// What the policy looks at beyond its head.
     pub(crate) fn needs(&self) -> Needs {
         self.condition.as_ref().map_or_else(Needs::default, |condition| condition.needs)
+    }
+}
+
+/// The actions and groups of actions that the head of a policy names; `None` if it names none and means all.
+pub(crate) fn actions(policy: &Policy) -> Option<Vec<Uid>> {
+    match policy.action_constraint() {
+        ActionConstraint::Any => None,
+        ActionConstraint::Eq(uid) => Some(vec![Uid::from(&uid)]),
+        ActionConstraint::In(uids) => Some(uids.iter().map(Uid::from).collect()),
     }
 }
 

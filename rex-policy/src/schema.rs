@@ -10,23 +10,31 @@ use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
 /// The type of a context that holds no facts about the act.
 const AMBIENT_TYPE: &str = "Ambient";
-/// What the context of every action holds besides the facts about the act: name, type in Cedar's own syntax, meaning.
-pub(crate) const AMBIENT: [(&str, &str, &str); 3] = [
-    ("now", "datetime", "When the request is decided, to the millisecond."),
-    ("script", "String", "The SHA-256 of the script in lower-case hexadecimal; empty if there is none."),
-    ("tags", "Set<String>", "The operator's `key=value` strings."),
+/// What the context of every action holds besides the facts about the act: name, type, meaning.
+pub(crate) const AMBIENT: [(&str, AmbientKind, &str); 3] = [
+    ("now", AmbientKind::Datetime, "When the request is decided, to the millisecond."),
+    ("script", AmbientKind::String, "The SHA-256 of the script in lower-case hexadecimal; empty if there is none."),
+    ("tags", AmbientKind::Strings, "The operator's `key=value` strings."),
 ];
+
+/// The type of something in [`AMBIENT`].
+#[derive(Clone, Copy)]
+pub(crate) enum AmbientKind {
+    Datetime,
+    String,
+    Strings,
+}
 
 /// One namespace of the schema.
 #[derive(Default)]
-struct Namespace {
-    resources: Vec<&'static ResourceSpec>,
-    classes: BTreeSet<&'static str>,
-    groups: BTreeSet<&'static str>,
-    actions: Vec<&'static ActionSpec>,
+pub(crate) struct Namespace {
+    pub(crate) resources: Vec<&'static ResourceSpec>,
+    pub(crate) classes: BTreeSet<&'static str>,
+    pub(crate) groups: BTreeSet<&'static str>,
+    pub(crate) actions: Vec<&'static ActionSpec>,
 }
 
-fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str, Namespace> {
+pub(crate) fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str, Namespace> {
     let mut spaces = BTreeMap::<_, Namespace>::new();
     for resource in Vocabulary::new(actions).resources() {
         let space = spaces.entry(resource.namespace).or_default();
@@ -41,7 +49,8 @@ fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str,
     spaces
 }
 
-fn parents(resource: &ResourceSpec) -> Vec<&'static str> {
+/// The types that a resource can be in.
+pub(crate) fn parents(resource: &ResourceSpec) -> Vec<&'static str> {
     resource.nested.then_some(resource.name).into_iter().chain(resource.class).collect()
 }
 
@@ -130,6 +139,11 @@ fn write_action(out: &mut String, action: &ActionSpec) {
 
 fn write_ambient(out: &mut String, indent: &str) {
     for (name, kind, doc) in AMBIENT {
+        let kind = match kind {
+            AmbientKind::Datetime => "datetime",
+            AmbientKind::String => "String",
+            AmbientKind::Strings => "Set<String>",
+        };
         comment(out, indent, doc);
         line(out, format_args!("{indent}{name}: {kind},"));
     }
@@ -177,12 +191,12 @@ fn record(attributes: &[Attribute]) -> Map<String, Value> {
 }
 
 fn ambient() -> Map<String, Value> {
-    let kind = |kind| match kind {
-        "datetime" => json!({ "type": "Extension", "name": "datetime" }),
-        "Set<String>" => json!({ "type": "Set", "element": { "type": "String" } }),
-        other => json!({ "type": other }),
+    let json = |kind| match kind {
+        AmbientKind::Datetime => json!({ "type": "Extension", "name": "datetime" }),
+        AmbientKind::String => json!({ "type": "String" }),
+        AmbientKind::Strings => json!({ "type": "Set", "element": { "type": "String" } }),
     };
-    AMBIENT.iter().map(|(name, text, _)| ((*name).to_owned(), kind(text))).collect()
+    AMBIENT.iter().map(|(name, kind, _)| ((*name).to_owned(), json(*kind))).collect()
 }
 
 fn action_json(action: &ActionSpec) -> Value {

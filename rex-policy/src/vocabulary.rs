@@ -1,11 +1,7 @@
 //! What policies can speak of.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, OnceLock};
 
-use cedar_policy::{Schema, Validator};
 use rex_core::{AbsPath, ActionSpec, Resource, ResourceSpec, action::ACTIONS, resource::Unit};
 
 use crate::schema;
@@ -18,42 +14,22 @@ pub(crate) const GROUP: &str = "Group";
 /// What policies can speak of: a table of actions, from which the Cedar schema is generated.
 ///
 /// Principals are the same for every table: `Agent` and `User`, both `in [Group]`.
-/// The schema is loaded once for a vocabulary and its clones, which takes most of the time of compiling a policy.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Vocabulary {
     actions: &'static [&'static ActionSpec],
-    schema_json: Option<&'static str>,
-    schema: Arc<Loaded>,
-}
-
-#[derive(Default)]
-struct Loaded {
-    begun: AtomicBool,
-    validator: OnceLock<Result<Validator, String>>,
 }
 
 impl Vocabulary {
-    /// Rex's own vocabulary. Its schema was generated beforehand.
+    /// Rex's own vocabulary.
     #[must_use]
     pub fn rex() -> Self {
-        static REX: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary {
-            schema_json: Some(include_str!("../schema/rex.cedarschema.json")),
-            ..Vocabulary::new(ACTIONS)
-        });
-        REX.clone()
+        Self::new(ACTIONS)
     }
 
     /// The vocabulary of another program, by the table that its `actions!` declares.
     #[must_use]
-    pub fn new(actions: &'static [&'static ActionSpec]) -> Self {
-        Self { actions, schema_json: None, schema: Arc::default() }
-    }
-
-    /// Loads the schema, if that was not done yet. Compiling a policy does it too; who does it ahead, in another thread,
-    /// has the first policy sooner.
-    pub fn load(&self) {
-        // Whoever compiles a policy is told what is wrong.
-        let _ = self.validator();
+    pub const fn new(actions: &'static [&'static ActionSpec]) -> Self {
+        Self { actions }
     }
 
     /// The actions.
@@ -68,26 +44,10 @@ impl Vocabulary {
         schema::cedar(self.actions)
     }
 
-    /// The schema in Cedar's JSON syntax, which loads faster; for programs.
+    /// The schema in Cedar's JSON syntax, which loads faster than the other; for programs.
     #[must_use]
     pub fn schema_json(&self) -> String {
         schema::json(self.actions)
-    }
-
-    /// Whether somebody has begun to load the schema.
-    pub(crate) fn is_loading(&self) -> bool {
-        self.schema.begun.load(Relaxed)
-    }
-
-    /// What validates policies against the schema.
-    pub(crate) fn validator(&self) -> Result<&Validator, &str> {
-        let load = || {
-            let json = self.schema_json.map_or_else(|| self.schema_json().into(), Cow::from);
-            let schema = Schema::from_json_str(&json).map_err(|error| error.to_string())?;
-            Ok(Validator::new(schema))
-        };
-        self.schema.begun.store(true, Relaxed);
-        self.schema.validator.get_or_init(load).as_ref().map_err(String::as_str)
     }
 
     /// The types of resources, each once, in the order of the table.

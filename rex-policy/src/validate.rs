@@ -1,0 +1,290 @@
+//! Strict validation, each policy against no more of the schema than it is about.
+//!
+//! Cedar's validator types a policy once for every action and every type of principal, which grows with the table of
+//! actions, while most policies name one action. For the actions that the head of a policy does not name, the head is
+//! `false`, and there the check of the policy ends. So what passes the part of the schema that holds the named actions passes
+//! all of it, and only what does not pass is held against all of it, to say what is wrong.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use cedar_policy::{
+    Policy, PolicyId, PolicySet, ValidationError, ValidationMode, ValidationResult, ValidationWarning, Validator,
+};
+use cedar_policy_core::ast::{Eid, EntityType, EntityUID, Id, InternalName, Name};
+use cedar_policy_core::validator::types::{Attributes, OpenTag, Type};
+use cedar_policy_core::validator::{ValidatorActionId, ValidatorEntityType, ValidatorSchema};
+use rex_core::{ActionSpec, Attribute, FactKind};
+
+use crate::compile::{File, from_cedar};
+use crate::explain;
+use crate::finding::{Finding, Severity};
+use crate::rule::{Uid, actions};
+use crate::schema::{AMBIENT, AmbientKind, Namespace, namespaces, parents};
+use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
+
+/// The schema of a vocabulary as Cedar's validator takes it, made from the table without a text between.
+pub(crate) struct Schema<'v> {
+    vocabulary: &'v Vocabulary,
+    spaces: BTreeMap<&'static str, Namespace>,
+    names: HashMap<(&'static str, &'static str), EntityType>,
+    types: Vec<ValidatorEntityType>,
+}
+
+impl<'v> Schema<'v> {
+    /// `Err` says what is wrong with the table.
+    pub(crate) fn new(vocabulary: &'v Vocabulary) -> Result<Self, String> {
+        let spaces = namespaces(vocabulary.actions());
+        let mut schema = Self { vocabulary, names: HashMap::new(), types: Vec::new(), spaces: BTreeMap::new() };
+        for kind in PRINCIPALS {
+            schema.declare("", kind, &[], &[])?;
+        }
+        schema.declare("", GROUP, &[PRINCIPALS.as_slice(), &[GROUP]].concat(), &[])?;
+        for (space, declared) in &spaces {
+            schema.names.insert((space, "Action"), entity_type(space, "Action")?);
+            let members = |kind: &str| -> Vec<&'static str> {
+                let all = declared.resources.iter().filter(|resource| parents(resource).contains(&kind));
+                all.map(|resource| resource.name).collect()
+            };
+            for resource in &declared.resources {
+                schema.declare(space, resource.name, &members(resource.name), resource.attributes)?;
+            }
+            for class in &declared.classes {
+                schema.declare(space, class, &[&members(class), [*class].as_slice()].concat(), &[])?;
+            }
+        }
+        schema.spaces = spaces;
+        Ok(schema)
+    }
+
+    fn declare(
+        &mut self,
+        space: &'static str,
+        kind: &'static str,
+        members: &[&'static str],
+        attributes: &[Attribute],
+    ) -> Result<(), String> {
+        if kind == "Action" {
+            return Err("`Action` is the type of actions; a resource needs another name".to_owned());
+        }
+        let name = self.name(space, kind)?;
+        let members = members.iter().map(|member| self.name(space, member)).collect::<Result<Vec<_>, _>>()?;
+        let attributes = Attributes::with_required_attributes(facts(attributes));
+        let open = OpenTag::ClosedAttributes;
+        self.types.push(ValidatorEntityType::new_standard(name, members, attributes, open, None, None));
+        Ok(())
+    }
+
+    fn name(&mut self, space: &'static str, kind: &'static str) -> Result<EntityType, String> {
+        if let Some(name) = self.names.get(&(space, kind)) {
+            return Ok(name.clone());
+        }
+        let name = entity_type(space, kind)?;
+        self.names.insert((space, kind), name.clone());
+        Ok(name)
+    }
+
+    /// A validator that knows every type, and of the actions those that a scope names, or all.
+    fn validator(&self, scope: Option<&[Uid]>) -> Result<Validator, String> {
+        let name = |space, kind| self.names.get(&(space, kind)).cloned().ok_or_else(|| format!("`{space}::{kind}`?"));
+        let principals = PRINCIPALS.map(|kind| name("", kind));
+        let principals = principals.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let ambient = AMBIENT.iter().map(|(name, kind, _)| Ok(((*name).into(), Arc::new(ambient(*kind)?))));
+        let ambient = ambient.collect::<Result<Vec<_>, String>>()?;
+        let record = |facts| Type::record_with_required_attributes(facts, OpenTag::ClosedAttributes);
+        let mut declared = Vec::new();
+        for (space, actions) in &self.spaces {
+            let kind = name(space, "Action")?;
+            let text = format!("{space}::Action");
+            let named = |id: &str| scope.is_none_or(|scope| scope.iter().any(|uid| uid.is(&text, id)));
+            let uid = |id: &str| EntityUID::from_components(kind.clone(), Eid::new(id), None);
+            for group in actions.groups.iter().filter(|group| named(group)) {
+                let members = actions.actions.iter().filter(|action| action.groups.contains(group));
+                let members = members.map(|action| uid(action.name));
+                declared.push(ValidatorActionId::new_defined(uid(group), [], [], members, record(Vec::new()), None));
+            }
+            let wanted = |action: &&&ActionSpec| named(action.name) || action.groups.iter().any(|group| named(group));
+            for action in actions.actions.iter().filter(wanted) {
+                let resource = name(action.resource.namespace, action.resource.name)?;
+                let context = record(facts(action.context).chain(ambient.iter().cloned()).collect());
+                let principals = principals.iter().cloned();
+                let id = uid(action.name);
+                declared.push(ValidatorActionId::new_defined(id, principals, [resource], [], context, None));
+            }
+        }
+        Ok(Validator::new(ValidatorSchema::new(self.types.iter().cloned(), declared).into()))
+    }
+
+    /// Validates the policies of a file.
+    pub(crate) fn validate(&self, file: &File, findings: &mut Vec<Finding>) -> Result<(), String> {
+        let mut by_scope = HashMap::<_, Vec<Policy>>::new();
+        for policy in file.set.policies() {
+            by_scope.entry(actions(policy)).or_default().push(policy.clone());
+        }
+        let mut doubtful = by_scope.remove(&None).unwrap_or_default();
+        for (scope, policies) in by_scope {
+            if !self.validated(scope.as_deref(), &policies)?.validation_passed_without_warnings() {
+                doubtful.extend(policies);
+            }
+        }
+        if !doubtful.is_empty() {
+            self.report(&self.validated(None, &doubtful)?, file, findings);
+        }
+        Ok(())
+    }
+
+    fn validated(&self, scope: Option<&[Uid]>, policies: &[Policy]) -> Result<ValidationResult, String> {
+        let set = PolicySet::from_policies(policies.iter().cloned()).map_err(|error| error.to_string())?;
+        Ok(self.validator(scope)?.validate(&set, ValidationMode::Strict))
+    }
+
+    fn report(&self, result: &ValidationResult, file: &File, findings: &mut Vec<Finding>) {
+        let mut wrong: Vec<&PolicyId> = Vec::new();
+        // That a policy with an unknown name applies to nothing goes without saying.
+        let follows = |error: &ValidationError| matches!(error, ValidationError::InvalidActionApplication(_));
+        let mut errors: Vec<_> = result.validation_errors().collect();
+        // Cedar finds them in no order.
+        errors.sort_by_cached_key(|error| (follows(error), File::number(error.policy_id()), error.to_string()));
+        for error in errors {
+            let finding = from_cedar(&file.text, Severity::Error, error).about(file.id(error.policy_id()));
+            let follows = follows(error);
+            let repeats = findings.iter().any(|known: &Finding| known.same_place(&finding));
+            let follows = follows && wrong.contains(&error.policy_id());
+            wrong.push(error.policy_id());
+            if !(repeats || follows) {
+                findings.push(explain::error(finding, error, self.vocabulary));
+            }
+        }
+        let mut warnings: Vec<_> = result.validation_warnings().collect();
+        warnings.sort_by_cached_key(|warning| (File::number(warning.policy_id()), warning.to_string()));
+        for warning in warnings {
+            let follows = matches!(
+                warning,
+                ValidationWarning::InvalidActionApplication(_) | ValidationWarning::ImpossiblePolicy(_)
+            );
+            if follows && wrong.contains(&warning.policy_id()) {
+                continue;
+            }
+            let severity = severity(warning, &file.set);
+            findings.push(from_cedar(&file.text, severity, warning).about(file.id(warning.policy_id())));
+            wrong.push(warning.policy_id());
+        }
+    }
+}
+
+fn entity_type(space: &str, kind: &str) -> Result<EntityType, String> {
+    let id = |text: &str| text.parse::<Id>().map_err(|error| format!("`{text}` is not a name: {error}"));
+    let above = space.split("::").filter(|part| !part.is_empty()).map(id).collect::<Result<Vec<_>, _>>()?;
+    let name = Name::try_from(InternalName::new(id(kind)?, above, None)).map_err(|error| error.to_string())?;
+    Ok(EntityType::from(name))
+}
+
+fn facts<T: From<&'static str>>(attributes: &[Attribute]) -> impl Iterator<Item = (T, Arc<Type>)> {
+    let kind = |kind| match kind {
+        FactKind::Long => Type::primitive_long(),
+        FactKind::Bool => Type::primitive_boolean(),
+        FactKind::String => Type::primitive_string(),
+    };
+    attributes.iter().map(move |attribute| (attribute.name.into(), Arc::new(kind(attribute.kind))))
+}
+
+fn ambient(kind: AmbientKind) -> Result<Type, String> {
+    Ok(match kind {
+        AmbientKind::Datetime => {
+            Type::ExtensionType { name: Name::parse_unqualified_name("datetime").map_err(|error| error.to_string())? }
+        }
+        AmbientKind::String => Type::primitive_string(),
+        AmbientKind::Strings => Type::set(Arc::new(Type::primitive_string())),
+    })
+}
+
+/// A `forbid` that never applies protects nothing, whatever its author thinks; a `permit` that never applies is
+/// merely idle. Text that does not read as it is stored has no honest use in a policy.
+fn severity(warning: &ValidationWarning, set: &PolicySet) -> Severity {
+    let forbids = set.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == cedar_policy::Effect::Forbid);
+    match warning {
+        ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) if forbids => {
+            Severity::Error
+        }
+        ValidationWarning::BidiCharsInString(_) | ValidationWarning::BidiCharsInIdentifier(_) => Severity::Error,
+        _ => Severity::Warning,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_text(vocabulary: &Vocabulary) -> Validator {
+        Validator::new(cedar_policy::Schema::from_json_str(&vocabulary.schema_json()).unwrap())
+    }
+
+    #[test]
+    fn the_schema_is_that_of_the_text() {
+        let vocabulary = Vocabulary::rex();
+        let made = Schema::new(&vocabulary).unwrap().validator(None).unwrap();
+        assert_eq!(made.schema().as_ref(), from_text(&vocabulary).schema().as_ref());
+    }
+
+    /// What passes for the actions of its head passes for all, with no warning less.
+    #[test]
+    fn a_part_of_the_schema_passes_no_more_than_all_of_it() {
+        let principals = ["principal", "principal is Agent", "principal in Group::\"g\"", "principal == Robot::\"r\""];
+        let actions = [
+            "action == fs::Action::\"read\"",
+            "action == fs::Action::\"write\"",
+            "action in [fs::Action::\"write\", fs::Action::\"append\"]",
+            "action in [fs::Action::\"read\", service::Action::\"status\"]",
+            "action in fs::Action::\"ReadOnly\"",
+            "action in [fs::Action::\"Mutating\", sys::Action::\"ReadOnly\"]",
+            "action == fs::Action::\"raed\"",
+            "action in []",
+        ];
+        let resources = [
+            "resource",
+            "resource in fs::Path::\"/a\"",
+            "resource is fs::Path in fs::Class::\"c\"",
+            "resource == service::Unit::\"u.service\"",
+            "resource is sys::Host",
+        ];
+        let conditions = [
+            "",
+            "when { resource.path like \"/a/*\" }",
+            "when { resource.size > 1 }",
+            "when { context.bytes < 9 }",
+            "when { context has bytes && context.bytes < 9 }",
+            "when { context.now < datetime(\"2030-01-01\") && context.tags.contains(\"a=b\") }",
+            "when { context.script }",
+            "when { action == fs::Action::\"write\" }",
+            "unless { action in fs::Action::\"Mutating\" }",
+            "when { [fs::Action::\"read\", fs::Action::\"write\"].contains(action) }",
+            "when { principal == User::\"u\" || resource in service::Unit::\"u.service\" }",
+            "when { principal.name == \"x\" }",
+            "when { resource == 1 }",
+            "when { false }",
+            "when { if action == fs::Action::\"read\" then true else context.bytes }",
+            "when { \"\u{202e}\" == context.script }",
+        ];
+        let vocabulary = Vocabulary::rex();
+        let schema = Schema::new(&vocabulary).unwrap();
+        let whole = from_text(&vocabulary);
+        let (mut passed, mut failed) = (0, 0);
+        for (principal, action) in principals.iter().flat_map(|p| actions.iter().map(move |a| (p, a))) {
+            for (resource, condition) in resources.iter().flat_map(|r| conditions.iter().map(move |c| (r, c))) {
+                let text = format!("permit ({principal}, {action}, {resource}) {condition};");
+                let set: PolicySet = text.parse().unwrap();
+                let policies: Vec<_> = set.policies().cloned().collect();
+                let scope = super::actions(&policies[0]);
+                let part = schema.validated(scope.as_deref(), &policies).unwrap();
+                if part.validation_passed_without_warnings() {
+                    let whole = whole.validate(&set, ValidationMode::Strict);
+                    assert!(whole.validation_passed_without_warnings(), "{text}: {whole}");
+                    passed += 1;
+                } else {
+                    failed += 1;
+                }
+            }
+        }
+        assert!(passed > 100 && failed > 100, "{passed} passed, {failed} failed");
+    }
+}
