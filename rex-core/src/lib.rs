@@ -9,6 +9,7 @@
 //! | [`path`] | [`AbsPath`], a path that has one spelling |
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
+//! | [`reach`] | [`Reach`], a bound on what a policy could ever permit |
 //! | [`run`] | [`Run`]: who runs, under which limits, recorded where |
 //! | [`journal`] | [`Journal`], where every decision and outcome is recorded |
 //! | [`limits`] | [`Limits`] and the [`Budget`] that counts against them |
@@ -25,6 +26,7 @@ pub mod grant;
 pub mod journal;
 pub mod limits;
 pub mod path;
+pub mod reach;
 pub mod resource;
 pub mod run;
 pub mod time;
@@ -37,6 +39,7 @@ pub use grant::{Call, Gate, Grant};
 pub use journal::{Journal, JournalError, JsonLines, MemoryJournal, Record};
 pub use limits::{Budget, Limits};
 pub use path::{AbsPath, PathError};
+pub use reach::{Extent, Place, Reach};
 pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
 pub use run::{Principal, Run, Subject};
 pub use time::Timestamp;

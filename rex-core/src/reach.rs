@@ -1,0 +1,126 @@
+//! What a policy could ever permit: the bound that a kernel can be told to hold.
+
+use std::collections::BTreeSet;
+
+use crate::action::ActionSpec;
+use crate::resource::AnyResource;
+
+/// Which resources something holds for. It never leaves one out; it may hold more than was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extent {
+    /// Those in any of these places; none, if there is no place.
+    Within(BTreeSet<Place>),
+    /// No bound can be shown.
+    Anything,
+}
+
+/// Where a resource can be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// The resource with this id.
+    Exactly(String),
+    /// The resource with this id, and all that is in it.
+    Below(String),
+    /// The resources whose ids start with this text.
+    Prefix(String),
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self::Within(BTreeSet::new())
+    }
+}
+
+impl Extent {
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Within(places) if places.is_empty())
+    }
+
+    /// Adds a place.
+    pub fn insert(&mut self, place: Place) {
+        if let Self::Within(places) = self {
+            places.insert(place);
+        }
+    }
+
+    /// Whether it holds a resource.
+    #[must_use]
+    pub fn covers(&self, resource: &dyn AnyResource) -> bool {
+        let Self::Within(places) = self else { return true };
+        let mut ids = vec![resource.id().to_owned()];
+        resource.ancestors(&mut |id| ids.push(id.to_owned()));
+        places.iter().any(|place| match place {
+            Place::Exactly(id) => id == resource.id(),
+            Place::Below(id) => ids.contains(id),
+            Place::Prefix(text) => resource.id().starts_with(text),
+        })
+    }
+}
+
+/// What a policy could ever permit, over-approximated: for each action of a table, the resources that it may be permitted
+/// on. Whatever is permitted lies inside; what lies inside need not be permitted, since conditions and `forbid` cut out more.
+///
+/// That is as much as a mechanism without a policy engine, such as a kernel's sandbox, can hold.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    extents: Vec<(&'static ActionSpec, Extent)>,
+}
+
+impl Reach {
+    /// A reach of these actions; an action that is not among them reaches nothing.
+    #[must_use]
+    pub fn new(extents: Vec<(&'static ActionSpec, Extent)>) -> Self {
+        Self { extents }
+    }
+
+    /// How far an action reaches.
+    #[must_use]
+    pub fn extent(&self, action: &ActionSpec) -> Option<&Extent> {
+        self.extents.iter().find(|(spec, _)| *spec == action).map(|(_, extent)| extent)
+    }
+
+    /// Whether an action on a resource lies inside.
+    #[must_use]
+    pub fn covers(&self, action: &ActionSpec, resource: &dyn AnyResource) -> bool {
+        self.extent(action).is_some_and(|extent| extent.covers(resource))
+    }
+
+    /// The actions that reach something, in the order of the table.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static ActionSpec, &Extent)> {
+        self.extents.iter().filter(|(_, extent)| !extent.is_empty()).map(|(spec, extent)| (*spec, extent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AbsPath;
+    use crate::action::{Action, fs};
+
+    fn path(text: &str) -> AbsPath {
+        AbsPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn places_hold_what_lies_in_them() {
+        let within = |place| Extent::Within(BTreeSet::from([place]));
+        let below = within(Place::Below("/var/log".to_owned()));
+        assert!(below.covers(&path("/var/log")) && below.covers(&path("/var/log/a/b")));
+        assert!(!below.covers(&path("/var/logs")) && !below.covers(&path("/var")));
+        let exactly = within(Place::Exactly("/var/log".to_owned()));
+        assert!(exactly.covers(&path("/var/log")) && !exactly.covers(&path("/var/log/a")));
+        let prefix = within(Place::Prefix("/var/lo".to_owned()));
+        assert!(prefix.covers(&path("/var/log/a")) && !prefix.covers(&path("/var/l")));
+        assert!(Extent::Anything.covers(&path("/")) && !Extent::default().covers(&path("/")));
+    }
+
+    #[test]
+    fn what_is_not_listed_is_out_of_reach() {
+        let reach = Reach::new(vec![(fs::Read::SPEC, Extent::Anything), (fs::List::SPEC, Extent::default())]);
+        assert!(reach.covers(fs::Read::SPEC, &path("/a")));
+        assert!(!reach.covers(fs::List::SPEC, &path("/a")) && !reach.covers(fs::Write::SPEC, &path("/a")));
+        assert_eq!(reach.iter().count(), 1);
+    }
+}
