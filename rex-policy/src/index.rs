@@ -6,7 +6,7 @@ use rex_core::{ActionSpec, Fact};
 
 use crate::members::Above;
 use crate::prefixes::Prefixes;
-use crate::rule::{Anchor, Rule, Scope, Uid};
+use crate::rule::{Actions, Anchor, Rule, Scope, Uid};
 
 /// A resource with all that it is in.
 #[derive(Debug)]
@@ -59,11 +59,11 @@ pub(crate) fn principal_meets(scope: &Scope, kind: &str, id: &str, groups: &[Uid
 }
 
 /// Whether an action is one that a policy is about. Groups of actions are not nested.
-fn action_meets(actions: Option<&[Uid]>, spec: &ActionSpec) -> bool {
+fn action_meets(actions: Option<&Actions>, spec: &ActionSpec) -> bool {
     actions.is_none_or(|actions| {
-        actions.iter().any(|uid| {
+        actions.named.iter().any(|uid| {
             uid.kind.strip_suffix("::Action") == Some(spec.namespace)
-                && (*uid.id == *spec.name || spec.groups.contains(&&*uid.id))
+                && (*uid.id == *spec.name || (!actions.exact && spec.groups.contains(&&*uid.id)))
         })
     })
 }
@@ -83,7 +83,7 @@ impl Index {
     pub(crate) fn new(rules: &[Rule], candidates: &[u32], spec: &ActionSpec, kind: &str) -> Self {
         let mut index = Self::default();
         for &number in candidates {
-            let Some(rule) = rules.get(number as usize).filter(|rule| action_meets(rule.actions.as_deref(), spec))
+            let Some(rule) = rules.get(number as usize).filter(|rule| action_meets(rule.actions.as_ref(), spec))
             else {
                 continue;
             };

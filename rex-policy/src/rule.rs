@@ -38,6 +38,15 @@ pub(crate) struct Scope {
     pub(crate) exact: bool,
 }
 
+/// What a policy's head says about its action.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Actions {
+    /// The actions and groups of actions that it names.
+    pub(crate) named: Vec<Uid>,
+    /// Whether the action itself is meant (`==`), not what is in it: a group equals none of its actions.
+    pub(crate) exact: bool,
+}
+
 /// One policy.
 #[derive(Debug)]
 pub(crate) struct Rule {
@@ -45,8 +54,8 @@ pub(crate) struct Rule {
     pub(crate) permit: bool,
     pub(crate) reason: Option<Arc<str>>,
     pub(crate) principal: Scope,
-    /// The actions and groups of actions that it is about; `None` if it is about all.
-    pub(crate) actions: Option<Vec<Uid>>,
+    /// The actions that it is about; `None` if it is about all.
+    pub(crate) actions: Option<Actions>,
     pub(crate) resource: Scope,
     pub(crate) condition: Option<Condition>,
 }
@@ -128,12 +137,12 @@ impl Rule {
     }
 }
 
-/// The actions and groups of actions that the head of a policy names; `None` if it names none and means all.
-pub(crate) fn actions(policy: &Policy) -> Option<Vec<Uid>> {
+/// The actions that the head of a policy is about; `None` if it is about all.
+pub(crate) fn actions(policy: &Policy) -> Option<Actions> {
     match policy.action_constraint() {
         ActionConstraint::Any => None,
-        ActionConstraint::Eq(uid) => Some(vec![Uid::from(&uid)]),
-        ActionConstraint::In(uids) => Some(uids.iter().map(Uid::from).collect()),
+        ActionConstraint::Eq(uid) => Some(Actions { named: vec![Uid::from(&uid)], exact: true }),
+        ActionConstraint::In(uids) => Some(Actions { named: uids.iter().map(Uid::from).collect(), exact: false }),
     }
 }
 

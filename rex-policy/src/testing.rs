@@ -154,6 +154,8 @@ impl Random<'_> {
                 let action = self.pick(&[
                     "action == fs::Action::\"read\"",
                     "action in fs::Action::\"ReadOnly\"",
+                    // Equals no action: a group of them is another thing than each of them.
+                    "action == fs::Action::\"ReadOnly\"",
                     "action in [fs::Action::\"read\", fs::Action::\"write\", fs::Action::\"append\"]",
                 ])?;
                 (action, self.0.choose(&scopes)?.clone())

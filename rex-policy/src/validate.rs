@@ -19,7 +19,7 @@ use rex_core::{ActionSpec, Attribute, FactKind};
 use crate::compile::{File, from_cedar};
 use crate::explain;
 use crate::finding::{Finding, Severity};
-use crate::rule::{Uid, actions};
+use crate::rule::{Actions, actions};
 use crate::schema::{AMBIENT, AmbientKind, Namespace, namespaces, parents};
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
@@ -85,7 +85,7 @@ impl<'v> Schema<'v> {
     }
 
     /// A validator that knows every type, and of the actions those that a scope names, or all.
-    fn validator(&self, scope: Option<&[Uid]>) -> Result<Validator, String> {
+    fn validator(&self, scope: Option<&Actions>) -> Result<Validator, String> {
         let name = |space, kind| self.names.get(&(space, kind)).cloned().ok_or_else(|| format!("`{space}::{kind}`?"));
         let principals = PRINCIPALS.map(|kind| name("", kind));
         let principals = principals.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -96,7 +96,7 @@ impl<'v> Schema<'v> {
         for (space, actions) in &self.spaces {
             let kind = name(space, "Action")?;
             let text = format!("{space}::Action");
-            let named = |id: &str| scope.is_none_or(|scope| scope.iter().any(|uid| uid.is(&text, id)));
+            let named = |id: &str| scope.is_none_or(|scope| scope.named.iter().any(|uid| uid.is(&text, id)));
             let uid = |id: &str| EntityUID::from_components(kind.clone(), Eid::new(id), None);
             for group in actions.groups.iter().filter(|group| named(group)) {
                 let members = actions.actions.iter().filter(|action| action.groups.contains(group));
@@ -123,7 +123,7 @@ impl<'v> Schema<'v> {
         }
         let mut doubtful = by_scope.remove(&None).unwrap_or_default();
         for (scope, policies) in by_scope {
-            if !self.validated(scope.as_deref(), &policies)?.validation_passed_without_warnings() {
+            if !self.validated(scope.as_ref(), &policies)?.validation_passed_without_warnings() {
                 doubtful.extend(policies);
             }
         }
@@ -133,7 +133,7 @@ impl<'v> Schema<'v> {
         Ok(())
     }
 
-    fn validated(&self, scope: Option<&[Uid]>, policies: &[Policy]) -> Result<ValidationResult, String> {
+    fn validated(&self, scope: Option<&Actions>, policies: &[Policy]) -> Result<ValidationResult, String> {
         let set = PolicySet::from_policies(policies.iter().cloned()).map_err(|error| error.to_string())?;
         Ok(self.validator(scope)?.validate(&set, ValidationMode::Strict))
     }
@@ -237,6 +237,7 @@ mod tests {
             "action in [fs::Action::\"read\", service::Action::\"status\"]",
             "action in fs::Action::\"ReadOnly\"",
             "action in [fs::Action::\"Mutating\", sys::Action::\"ReadOnly\"]",
+            "action == fs::Action::\"ReadOnly\"",
             "action == fs::Action::\"raed\"",
             "action in []",
         ];
@@ -275,7 +276,7 @@ mod tests {
                 let set: PolicySet = text.parse().unwrap();
                 let policies: Vec<_> = set.policies().cloned().collect();
                 let scope = super::actions(&policies[0]);
-                let part = schema.validated(scope.as_deref(), &policies).unwrap();
+                let part = schema.validated(scope.as_ref(), &policies).unwrap();
                 if part.validation_passed_without_warnings() {
                     let whole = whole.validate(&set, ValidationMode::Strict);
                     assert!(whole.validation_passed_without_warnings(), "{text}: {whole}");

@@ -37,6 +37,14 @@ fn permits_forbids_and_nothing() {
 }
 
 #[test]
+fn a_group_of_actions_equals_none_of_them() {
+    let policy = compile(r#"permit (principal, action == fs::Action::"ReadOnly", resource);"#);
+    assert_eq!(policy.warnings().len(), 1, "it can never apply");
+    assert!(!reads(&policy, "/x"));
+    assert!(reads(&compile(r#"permit (principal, action in fs::Action::"ReadOnly", resource);"#), "/x"));
+}
+
+#[test]
 fn what_is_unknown_is_denied() {
     let all = compile("permit (principal, action, resource);");
     let stranger = Subject::new(Principal::parse(r#"Robot::"x""#).unwrap());
