@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use rex_sdk::host::confine::Mode;
 
 /// Runs scripts on this host, each operation decided by a policy.
 ///
@@ -96,6 +97,9 @@ pub(crate) struct RunArgs {
     /// Refuse files that have more than one name
     #[arg(long)]
     pub(crate) deny_hard_links: bool,
+    /// What to do where this host cannot confine the run
+    #[arg(long, value_enum, default_value_t = Confine::Require)]
+    pub(crate) confine: Confine,
     /// The service manager's bus: `system`, `user`, or an address
     #[arg(long, default_value = "system")]
     pub(crate) bus: String,
@@ -130,6 +134,26 @@ pub(crate) enum Format {
     Human,
     /// For programs
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Confine {
+    /// Refuse the run, and say what is missing
+    Require,
+    /// Go without what is missing, and say so in the report
+    Available,
+    /// Run without any confinement, in this process
+    Off,
+}
+
+impl From<Confine> for Mode {
+    fn from(confine: Confine) -> Self {
+        match confine {
+            Confine::Require => Self::Require,
+            Confine::Available => Self::Available,
+            Confine::Off => Self::Off,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use rex_engine::{Engine, Failure};
+use rex_engine::Engine;
 use rex_policy::{Finding, Rejected, Severity, Source};
 use rex_sdk::MemOs;
 use serde::Serialize;
 
 use crate::args::{CheckArgs, Color, Format};
 use crate::exit::{Exit, Stop};
+use crate::told::Wrong;
 use crate::{draw, load, print};
 
 /// Validates policies, and a script if there is one.
@@ -23,7 +24,8 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
         // Compiling reaches no system, so any will do.
         Some(script) => {
             let engine = Engine::builder(Arc::new(MemOs::new())).build();
-            engine.map_err(|error| Stop::internal(error.to_string()))?.check(&script.text).err()
+            let failure = engine.map_err(|error| Stop::internal(error.to_string()))?.check(&script.text).err();
+            failure.as_ref().map(Wrong::new).transpose()?
         }
         None => None,
     };
@@ -67,7 +69,7 @@ pub(crate) fn rejected(rejected: &Rejected, format: Format, color: Color) -> Exi
 struct Found<'a> {
     policies: usize,
     findings: Vec<FoundOne<'a>>,
-    script: Option<&'a Failure>,
+    script: Option<&'a Wrong>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +82,7 @@ struct FoundOne<'a> {
     column: usize,
 }
 
-fn json(policies: usize, findings: &[Finding], script: Option<&Failure>) -> Result<String, Stop> {
+fn json(policies: usize, findings: &[Finding], script: Option<&Wrong>) -> Result<String, Stop> {
     let findings = findings
         .iter()
         .map(|finding| FoundOne {

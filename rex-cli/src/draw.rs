@@ -4,11 +4,11 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
-use rex_engine::Failure;
 use rex_policy::Source;
 
 use crate::args::Color;
 use crate::complain;
+use crate::told::Wrong;
 
 /// Whether to use colours on standard error.
 fn colored(color: Color) -> bool {
@@ -72,16 +72,16 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// Draws why a run failed, at its place in the script.
-pub(crate) fn failure(color: Color, failure: &Failure, script: &Source) {
+pub(crate) fn failure(color: Color, failure: &Wrong, script: &Source) {
     let label = failure.line.and_then(|line| place(&script.text, line, failure.column)).map(|(offset, length)| {
-        LabeledSpan::new(Some(failure.error.operation.unwrap_or("here").to_owned()), offset, length)
+        LabeledSpan::new(Some(visible(failure.operation.as_deref().unwrap_or("here"))), offset, length)
     });
     diagnostic(
         color,
         &Drawn {
-            message: visible(&failure.error.message),
-            help: failure.error.help.as_deref().map(visible),
-            code: Some(failure.error.code.as_str()),
+            message: visible(&failure.message),
+            help: failure.help.as_deref().map(visible),
+            code: Some(visible(&failure.code)),
             source: label.is_some().then(|| NamedSource::new(&script.name, visible_in_place(&script.text))),
             label,
         },
@@ -107,7 +107,7 @@ fn place(text: &str, line: u32, column: Option<u32>) -> Option<(usize, usize)> {
 struct Drawn {
     message: String,
     help: Option<String>,
-    code: Option<&'static str>,
+    code: Option<String>,
     source: Option<NamedSource<String>>,
     label: Option<LabeledSpan>,
 }
@@ -122,7 +122,7 @@ impl std::error::Error for Drawn {}
 
 impl Diagnostic for Drawn {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.code.map(|code| Box::new(code) as Box<dyn fmt::Display>)
+        self.code.as_ref().map(|code| Box::new(code) as Box<dyn fmt::Display>)
     }
     fn severity(&self) -> Option<Severity> {
         Some(Severity::Error)

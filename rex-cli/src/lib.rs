@@ -7,9 +7,15 @@ mod args;
 mod check;
 mod draw;
 mod exit;
+mod journal;
+mod link;
 mod listing;
 mod load;
 mod run;
+mod services;
+mod supervise;
+mod told;
+mod wire;
 
 use std::ffi::OsString;
 use std::io::Write;

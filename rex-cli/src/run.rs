@@ -1,31 +1,51 @@
 //! `rex run`
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rex_core::{AbsPath, JsonLines, Limits, Principal, Value};
+use rex_core::{AbsPath, Journal, JsonLines, Limits, Principal, Reach};
 use rex_engine::{Engine, Input, Report};
 use rex_policy::Source;
 use rex_sdk::HostOs;
+use rex_sdk::host::confine::Mode;
 use rex_sdk::host::{Bus, HostOptions};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::{Color, Format, RunArgs};
 use crate::exit::{Exit, Stop};
-use crate::{check, complain, draw, load, print};
+use crate::journal::JournalFile;
+use crate::told::Told;
+use crate::wire::Confined;
+use crate::{check, complain, draw, load, print, supervise};
+
+/// Everything that a run is made of, before it begins.
+pub(crate) struct Job {
+    pub(crate) script: Source,
+    pub(crate) input: Input,
+    pub(crate) limits: Limits,
+    pub(crate) host: HostOptions,
+    pub(crate) reach: Reach,
+    pub(crate) journal: Option<JournalFile>,
+    pub(crate) mode: Mode,
+    /// The number of the signal that came last.
+    pub(crate) signal: Arc<AtomicUsize>,
+}
 
 /// Runs a script and prints its report.
 pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
     let (cancel, signal) = signals()?;
     let script = load::script(args.script.as_deref(), args.code.as_deref())?;
-    let engine = engine(args)?;
     let principal = principal(args.principal.as_deref())?;
     let arguments = load::arguments(args.args.as_deref(), &args.arg)?;
     let base = base(args.base.as_deref())?;
+    let limits = limits(&args.limits)?;
+    let journal = args.journal.as_deref().map(JournalFile::open).transpose()?;
+    let host = HostOptions {
+        deny_hard_links: args.deny_hard_links,
+        bus: bus(&args.bus)?,
+        journal: journal.as_ref().and_then(JournalFile::id),
+    };
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,
         Err(rejected) => return Ok(check::rejected(&rejected, args.format, color)),
@@ -33,56 +53,71 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
     for warning in policy.warnings() {
         draw::diagnostic(color, warning);
     }
+    let reach = policy.reach(Some(&principal));
     let input = Input {
         principal,
         authorize: Arc::new(policy),
         tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         args: arguments,
         base,
-        run_id: String::new(),
+        run_id: rex_engine::random_id(),
         cancel,
     };
-    let report = engine.run(&script.text, input);
+    let mode = args.confine.into();
+    let job = Job { script, input, limits, host, reach, journal, mode, signal };
+    let told = if mode == Mode::Off { unconfined(&job)? } else { supervise::run(&job)? };
+    show(&told, &job.script, args.format, color)?;
+    Ok(told.exit(u8::try_from(job.signal.load(Ordering::Relaxed)).unwrap_or(0)))
+}
+
+/// Runs the script in this process.
+fn unconfined(job: &Job) -> Result<Told, Stop> {
+    let journal = job.journal.as_ref().map(JournalFile::try_clone).transpose();
+    let journal = journal.map_err(|error| Stop::internal(format!("the journal cannot be written: {error}")))?;
+    let journal = journal.map(|file| Arc::new(JsonLines::new(file)) as Arc<dyn Journal>);
+    let report = execute(job, HostOs::new(job.host.clone()), journal)?;
+    let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), parts: Vec::new() });
+    Ok(Told { confinement, ..Told::new(&report)? })
+}
+
+/// Runs the script here and now.
+pub(crate) fn execute(job: &Job, os: HostOs, journal: Option<Arc<dyn Journal>>) -> Result<Report, Stop> {
+    let mut builder = Engine::builder(Arc::new(os)).limits(job.limits);
+    if let Some(journal) = journal {
+        builder = builder.journal(journal);
+    }
+    let engine = builder.build().map_err(|error| Stop::internal(error.to_string()))?;
+    let report = engine.run(&job.script.text, job.input.clone());
     // The process ends next, which frees everything at once.
     std::mem::forget(engine);
-    show(&report, &script, args.format, color)?;
-    let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(0);
-    Ok(report.code().map_or(Exit::Success, |code| Exit::of(code, signal)))
+    Ok(report)
 }
 
-/// The engine for this host.
-fn engine(args: &RunArgs) -> Result<Engine, Stop> {
-    let os = HostOs::new(HostOptions { deny_hard_links: args.deny_hard_links, bus: bus(&args.bus)? });
-    let mut builder = Engine::builder(Arc::new(os)).limits(limits(&args.limits)?);
-    if let Some(path) = &args.journal {
-        builder = builder.journal(Arc::new(JsonLines::new(journal(path)?)));
-    }
-    builder.build().map_err(|error| Stop::internal(error.to_string()))
-}
-
-fn show(report: &Report, script: &Source, format: Format, color: Color) -> Result<(), Stop> {
+fn show(told: &Told, script: &Source, format: Format, color: Color) -> Result<(), Stop> {
+    let unprintable = |error: serde_json::Error| Stop::internal(error.to_string());
     if format == Format::Json {
-        print(&serde_json::to_string(report).map_err(|error| Stop::internal(error.to_string()))?);
+        print(&serde_json::to_string(told).map_err(unprintable)?);
         return Ok(());
     }
-    for line in &report.output {
+    for line in &told.output {
         print(&draw::visible(line));
     }
-    match &report.outcome {
-        Ok(Value::Null) => {}
-        Ok(Value::Text(text)) => print(&draw::visible(text)),
-        Ok(value) => {
-            let text = serde_json::to_string_pretty(value).map_err(|error| Stop::internal(error.to_string()))?;
-            print(&draw::visible(&text));
-        }
-        Err(failure) => {
-            draw::failure(color, failure, script);
-            let stats = &report.stats;
-            complain(&format!(
-                "  run {}: {} operations, {} decisions, {} denied",
-                report.run_id, stats.operations, stats.decisions, stats.denied
-            ));
-        }
+    if let Some(error) = &told.error {
+        draw::failure(color, error, script);
+        let stats = &told.stats;
+        complain(&format!(
+            "  run {}: {} operations, {} decisions, {} denied",
+            draw::visible(&told.run_id),
+            stats.operations,
+            stats.decisions,
+            stats.denied
+        ));
+        return Ok(());
+    }
+    match &told.value {
+        serde_json::Value::Null => {}
+        serde_json::Value::String(text) => print(&draw::visible(text)),
+        value => print(&draw::visible(&serde_json::to_string_pretty(value).map_err(unprintable)?)),
     }
     Ok(())
 }
@@ -150,20 +185,4 @@ fn bus(given: &str) -> Result<Bus, Stop> {
         address if address.contains(':') => Ok(Bus::Address(address.to_owned())),
         other => Err(Stop::usage(format!("`{other}` is not a bus: `system`, `user` or an address is taken"))),
     }
-}
-
-/// Opens a journal to add to. A last line that a killed run left torn is ended first, so that it spoils no other.
-fn journal(path: &Path) -> Result<File, Stop> {
-    let open = || -> std::io::Result<File> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        if file.metadata()?.is_file() && file.seek(SeekFrom::End(-1)).is_ok() {
-            let mut last = [0];
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                file.write_all(b"\n")?;
-            }
-        }
-        Ok(file)
-    };
-    open().map_err(|error| Stop::usage(format!("the journal `{}` cannot be written: {error}", path.display())))
 }

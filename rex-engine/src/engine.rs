@@ -193,7 +193,7 @@ impl Shared {
             journal = journal.before(host.clone());
         }
         let journal = Arc::new(journal);
-        let subject = Subject { principal: input.principal, script: sha256(script), tags: input.tags };
+        let subject = Subject { principal: input.principal, script: script_sha256(script), tags: input.tags };
         let id = if input.run_id.is_empty() { random_id() } else { input.run_id };
         let mut run = Run::new(&id, subject, input.authorize, journal.clone(), limits).with_cancel(input.cancel);
         if let Some(clock) = &self.config.clock {
@@ -263,13 +263,16 @@ fn scope(args: BTreeMap<String, Value>) -> Scope<'static> {
     scope
 }
 
-fn sha256(text: &str) -> String {
+/// The SHA-256 of a script in lower-case hexadecimal, as policies compare it with `context.script`.
+#[must_use]
+pub fn script_sha256(text: &str) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
     Sha256::digest(text).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// 128 bits from the seeds that the standard library takes from the system.
-fn random_id() -> String {
+/// A name for a run that no other has: 128 bits from the seeds that the standard library takes from the system.
+#[must_use]
+pub fn random_id() -> String {
     let part = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", part(), part())
 }

@@ -25,7 +25,7 @@ pub mod report;
 mod worker;
 
 pub use builder::{BuildError, Builder};
-pub use engine::{Engine, Input};
+pub use engine::{Engine, Input, random_id, script_sha256};
 pub use memory::CountingAllocator;
 pub use report::{Failure, Report, Stats};
 

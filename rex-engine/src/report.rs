@@ -44,7 +44,7 @@ impl Serialize for Failure {
 }
 
 /// What a run used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Stats {
     /// Wall time, in microseconds, compiling the script included.
     pub duration_us: u64,

@@ -59,7 +59,7 @@ pub(crate) fn principal_meets(scope: &Scope, kind: &str, id: &str, groups: &[Uid
 }
 
 /// Whether an action is one that a policy is about. Groups of actions are not nested.
-fn action_meets(actions: Option<&Actions>, spec: &ActionSpec) -> bool {
+pub(crate) fn action_meets(actions: Option<&Actions>, spec: &ActionSpec) -> bool {
     actions.is_none_or(|actions| {
         actions.named.iter().any(|uid| {
             uid.kind.strip_suffix("::Action") == Some(spec.namespace)
@@ -83,8 +83,7 @@ impl Index {
     pub(crate) fn new(rules: &[Rule], candidates: &[u32], spec: &ActionSpec, kind: &str) -> Self {
         let mut index = Self::default();
         for &number in candidates {
-            let Some(rule) = rules.get(number as usize).filter(|rule| action_meets(rule.actions.as_ref(), spec))
-            else {
+            let Some(rule) = rules.get(number as usize).filter(|rule| action_meets(rule.actions.as_ref(), spec)) else {
                 continue;
             };
             if rule.resource.kind.as_ref().is_some_and(|wanted| **wanted != *kind) {

@@ -12,6 +12,7 @@ mod lint;
 mod members;
 mod policy;
 mod prefixes;
+mod reach;
 mod remedy;
 mod rule;
 mod schema;

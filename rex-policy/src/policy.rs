@@ -13,9 +13,9 @@ use crate::evaluate::{Outcome, Parties, Trouble};
 use crate::finding::{Finding, Rejected, Source};
 use crate::index::{Index, Lineage, principal_meets};
 use crate::limits::PolicyLimits;
-use crate::members::Above;
+use crate::members::{Above, Members};
 use crate::remedy::remedy;
-use crate::rule::{Needs, Uid};
+use crate::rule::{Needs, Rule, Uid};
 use crate::vocabulary::{PRINCIPALS, Vocabulary, same_type};
 
 /// For how many principals of each type the index is kept. A run has one.
@@ -138,7 +138,19 @@ impl Policy {
         })
     }
 
-    fn groups(&self, kind: &str, id: &str) -> Vec<Uid> {
+    pub(crate) fn actions(&self) -> &'static [&'static ActionSpec] {
+        self.actions
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.compiled.rules
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.compiled.members
+    }
+
+    pub(crate) fn groups(&self, kind: &str, id: &str) -> Vec<Uid> {
         self.compiled.members.above(kind).and_then(|above| above.get(id)).cloned().unwrap_or_default()
     }
 

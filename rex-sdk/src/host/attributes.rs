@@ -26,8 +26,13 @@ pub(super) fn keep(file: &File, parent: &OwnedFd, name: &str, old: &FileStat) ->
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid) {
         fchown(file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid))).map_err(resolve::system)?;
     }
-    let previous =
-        open_entry(parent, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | WARY, Mode::empty()).map_err(resolve::system)?;
+    let open = |flags| open_entry(parent, name, flags | OFlag::O_NOFOLLOW | WARY, Mode::empty());
+    // One that may be written but not read has its attributes all the same.
+    let previous = match open(OFlag::O_RDONLY) {
+        Err(nix::errno::Errno::EACCES) => open(OFlag::O_WRONLY),
+        other => other,
+    };
+    let previous = previous.map_err(resolve::system)?;
     let now = fstat(&previous).map_err(resolve::system)?;
     if (now.st_dev, now.st_ino) != (old.st_dev, old.st_ino) {
         return Err(OsError::Changed);

@@ -5,13 +5,13 @@ use std::io::{self, Write};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
 use super::HostOptions;
-use super::open::{WARY, regular};
+use super::open::{WARY, demand_changeable, regular};
 use super::resolve::{self, open_parent};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError};
@@ -42,7 +42,11 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
                     Err(error) => return Err(resolve::system(error)),
                 }
             }
-            opened => opened?.0,
+            opened => {
+                let (file, status) = opened?;
+                demand_changeable(&status, options)?;
+                file
+            }
         };
         return add(&mut file, bytes);
     }
@@ -76,7 +80,12 @@ pub(super) fn create_dir(path: &AbsPath) -> Result<(), OsError> {
 }
 
 /// Removes anything but a directory.
-pub(super) fn remove(path: &AbsPath) -> Result<(), OsError> {
+pub(super) fn remove(path: &AbsPath, options: &HostOptions) -> Result<(), OsError> {
+    if options.journal.is_some() {
+        // What is swapped in between this look and the act is removed: whoever writes the journal notices that.
+        let found = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
+        demand_changeable(&fstat(found).map_err(resolve::system)?, options)?;
+    }
     unlink(path, UnlinkatFlags::NoRemoveDir)
 }
 

@@ -8,22 +8,25 @@
 
 mod attributes;
 mod change;
+pub mod confine;
 mod dir;
 mod open;
 mod rename;
 mod resolve;
 mod services;
 mod system;
+pub mod worker;
 mod write;
 
-use std::io;
+use std::sync::Arc;
+use std::{fmt, io};
 
-use rex_core::Grant;
-use rex_core::action::fs;
+use rex_core::action::{fs, service};
+use rex_core::{Budget, Grant};
 
 pub use services::Bus;
 
-use crate::os::{DirEntry, Files, Metadata, OsError, Source, Taken, WriteOptions};
+use crate::os::{DirEntry, Files, Metadata, OsError, Services, Source, Taken, UnitStatus, WriteOptions};
 
 /// What an operator decides about the real operating system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,21 +34,62 @@ pub struct HostOptions {
     /// Refuse to read, write, append to or rename a file that has more than one name. A policy speaks of names: who can
     /// make a hard link can give a file a name that is permitted.
     pub deny_hard_links: bool,
+    /// The run's own journal, by device and inode. It is not changed, moved or removed, whatever the policy permits.
+    pub journal: Option<(u64, u64)>,
     /// Where the service manager is reached.
     pub bus: Bus,
 }
 
 /// The real operating system.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct HostOs {
     options: HostOptions,
+    services: Option<Arc<dyn Services>>,
 }
 
 impl HostOs {
     /// The operating system, as the operator wants it to be treated.
     #[must_use]
     pub fn new(options: HostOptions) -> Self {
-        Self { options }
+        Self { options, services: None }
+    }
+
+    /// The same, with somebody else asked about services: a process that is confined reaches no bus.
+    #[must_use]
+    pub fn with_services(mut self, services: Arc<dyn Services>) -> Self {
+        self.services = Some(services);
+        self
+    }
+
+    fn services(&self) -> &dyn Services {
+        self.services.as_deref().unwrap_or(&self.options.bus)
+    }
+}
+
+impl fmt::Debug for HostOs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostOs").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Services for HostOs {
+    fn units(&self, grant: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+        self.services().units(grant, budget)
+    }
+    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.services().status(grant, budget)
+    }
+    fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.services().start(grant, budget)
+    }
+    fn stop(&self, grant: Grant<service::Stop>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.services().stop(grant, budget)
+    }
+    fn restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.services().restart(grant, budget)
+    }
+    fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.services().reload(grant, budget)
     }
 }
 
@@ -80,7 +124,7 @@ impl Files for HostOs {
     }
 
     fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {
-        change::remove(grant.resource())
+        change::remove(grant.resource(), &self.options)
     }
 
     fn remove_dir(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {

@@ -87,6 +87,21 @@ fn target(link: &OwnedFd) -> Option<String> {
     readlinkat(link.as_fd(), "").ok().and_then(|target| String::from_utf8(target.into_vec()).ok())
 }
 
+/// Refuses what must not be changed.
+pub(super) fn demand_changeable(status: &FileStat, options: &HostOptions) -> Result<(), OsError> {
+    match options.journal {
+        Some(journal) if journal == (status.st_dev, status.st_ino) => {
+            Err(OsError::Refused("it is the journal of this run, which only Rex writes"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a descriptor is of a directory.
+pub(super) fn is_directory(thing: &OwnedFd) -> bool {
+    fstat(thing).is_ok_and(|status| kind(&status) == EntryKind::Directory)
+}
+
 /// What the system says it is.
 pub(super) fn kind(status: &FileStat) -> EntryKind {
     match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {

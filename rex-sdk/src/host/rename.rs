@@ -9,7 +9,7 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
 use super::HostOptions;
-use super::open::demand_regular;
+use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, open_entry, open_parent};
 use super::write::{destination, rename_flags, sync_directory};
 use crate::links::Last;
@@ -32,6 +32,7 @@ pub(super) fn take(path: &AbsPath, options: &HostOptions) -> Result<HostTaken, O
     let entry = open_entry(&parent, name, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty()).map_err(resolve::system)?;
     let status = fstat(&entry).map_err(resolve::system)?;
     demand_regular(&status, options)?;
+    demand_changeable(&status, options)?;
     let size = u64::try_from(status.st_size).unwrap_or(0);
     Ok(HostTaken { parent, name: name.to_owned(), entry, size, options: options.clone() })
 }
@@ -67,8 +68,8 @@ impl Taken for HostTaken {
                 error => resolve::system(error),
             },
         )?;
-        sync_directory(&parent)?;
-        sync_directory(&self.parent)
+        sync_directory(&parent, None)?;
+        sync_directory(&self.parent, None)
     }
 }
 

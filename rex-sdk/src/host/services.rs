@@ -11,7 +11,6 @@ use rex_core::{Budget, Error, Grant, Timestamp};
 use zbus::blocking::{Connection, Proxy, connection};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-use super::HostOs;
 use crate::os::{OsError, Services, UnitStatus};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -33,13 +32,13 @@ pub enum Bus {
     Address(String),
 }
 
-impl Services for HostOs {
+impl Services for Bus {
     fn units(&self, _: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
-        self.bus(budget, |manager| manager.units())
+        self.talk(budget, |manager| manager.units())
     }
     fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError> {
         let unit = grant.resource().clone();
-        self.bus(budget, move |manager| manager.status(&unit))
+        self.talk(budget, move |manager| manager.status(&unit))
     }
     fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError> {
         self.job("StartUnit", grant.resource(), budget)
@@ -55,20 +54,20 @@ impl Services for HostOs {
     }
 }
 
-impl HostOs {
+impl Bus {
     fn job(&self, method: &'static str, unit: &Unit, budget: &Budget) -> Result<UnitStatus, OsError> {
         let unit = unit.clone();
-        self.bus(budget, move |manager| manager.job(method, &unit))
+        self.talk(budget, move |manager| manager.job(method, &unit))
     }
 
     /// Talks to the service manager in a thread of its own, so that a bus that hangs does not hang the run. If the run
     /// ends first, the connection is closed under the thread, which ends it too.
-    fn bus<T: Send + 'static>(
+    fn talk<T: Send + 'static>(
         &self,
         budget: &Budget,
         talk: impl FnOnce(&Manager) -> Result<T, OsError> + Send + 'static,
     ) -> Result<T, OsError> {
-        let bus = self.options.bus.clone();
+        let bus = self.clone();
         let (sender, receiver) = mpsc::sync_channel(1);
         let open = Arc::new(OnceLock::new());
         let opened = open.clone();

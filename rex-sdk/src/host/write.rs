@@ -19,7 +19,7 @@ use rex_core::action::fs;
 use super::HostOptions;
 use super::attributes::keep;
 use super::change::NEW_FILE;
-use super::open::demand_regular;
+use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, crossed, open_entry, open_parent};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError, WriteOptions};
@@ -51,8 +51,9 @@ pub(super) fn replace(
         keep(&temporary.file, &parent, name, old)?;
     }
     temporary.file.sync_all()?;
+    let file = temporary.file.try_clone()?;
     temporary.rename(name, options)?;
-    sync_directory(&parent)?;
+    sync_directory(&parent, Some(&file))?;
     Ok(count)
 }
 
@@ -67,7 +68,9 @@ pub(super) fn destination(
         Err(Errno::ENOENT) => Ok(None),
         Err(error) => Err(resolve::system(error)),
         Ok(_) if options.new => Err(resolve::system(Errno::EEXIST)),
-        Ok(status) => demand_regular(&status, host).map(|()| Some(status)),
+        Ok(status) => {
+            demand_regular(&status, host).and_then(|()| demand_changeable(&status, host)).map(|()| Some(status))
+        }
     }
 }
 
@@ -76,11 +79,12 @@ pub(super) fn rename_flags(options: WriteOptions) -> RenameFlags {
     if options.new { RenameFlags::RENAME_NOREPLACE } else { RenameFlags::empty() }
 }
 
-/// Has a directory's entries on disk. One that Rex may write but not read cannot be asked for that.
-pub(super) fn sync_directory(directory: &OwnedFd) -> Result<(), OsError> {
+/// Has a directory's entries on disk. One that Rex may write but not read cannot be asked for that; there, syncing the file
+/// that got the new name does it on the common file systems, whose logs keep the two together.
+pub(super) fn sync_directory(directory: &OwnedFd, file: Option<&File>) -> Result<(), OsError> {
     match open_entry(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()) {
         Ok(readable) => fsync(readable).map_err(resolve::system),
-        Err(Errno::EACCES) => Ok(()),
+        Err(Errno::EACCES) => Ok(file.map_or(Ok(()), File::sync_all)?),
         Err(error) => Err(resolve::system(error)),
     }
 }

@@ -172,3 +172,26 @@ fn without_that_option_a_write_parts_a_hard_link_from_its_other_names() {
     disk.write("b", b"new").unwrap();
     assert_eq!((disk.on_disk("a"), disk.on_disk("b")), ("old".into(), "new".into()));
 }
+
+#[test]
+fn the_journal_of_a_run_is_not_changed_by_its_script() {
+    let mut disk = Disk::new();
+    disk.put("journal", "{}\n").put("f", "x");
+    fs::hard_link(disk.at("journal"), disk.at("other")).unwrap();
+    let status = nix::sys::stat::stat(disk.at("journal").as_path()).unwrap();
+    disk.world.os =
+        HostOs::new(HostOptions { journal: Some((status.st_dev, status.st_ino)), ..HostOptions::default() });
+    for name in ["journal", "other"] {
+        for result in [
+            disk.write(name, b"x").map(drop),
+            disk.append(name, b"x"),
+            disk.remove(name),
+            disk.rename(name, "g", WriteOptions::default()),
+            disk.rename("f", name, WriteOptions::default()),
+        ] {
+            unsupported(&result.unwrap_err(), "the journal of this run");
+        }
+    }
+    assert_eq!((disk.on_disk("journal"), disk.on_disk("f")), ("{}\n".into(), "x".into()));
+    disk.remove("f").unwrap();
+}

@@ -1,0 +1,185 @@
+//! A worker's side of the conversation: its journal, and whom it asks about services.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rex_core::action::service;
+use rex_core::journal::Event;
+use rex_core::resource::Unit;
+use rex_core::{Action, Budget, Effect, Grant, Journal, JournalError, Record, Timestamp};
+use rex_sdk::os::{OsError, Services, UnitStatus};
+
+use crate::wire::{Answer, Ask, Frames, Kind, Refusal, UnitLine, send};
+
+/// Lines for the journal that nothing waits for are held back until they are so many bytes, or so old.
+const BATCH_BYTES: usize = 32 << 10;
+const BATCH_AGE: Duration = Duration::from_millis(20);
+
+/// The socket to the supervisor.
+///
+/// As a journal, it has a line about an act that changes something written before the act; others go in batches.
+pub(crate) struct Link {
+    state: Mutex<State>,
+}
+
+struct State {
+    stream: UnixStream,
+    frames: Frames,
+    lines: Vec<u8>,
+    since: Instant,
+    asked: u64,
+}
+
+impl Link {
+    /// Whoever waits for an answer looks whether the run may go on as often as the stream times out.
+    pub(crate) fn new(stream: UnixStream) -> Self {
+        let state = State { stream, frames: Frames::default(), lines: Vec::new(), since: Instant::now(), asked: 0 };
+        Self { state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what is left, and the report.
+    pub(crate) fn report(&self, report: &[u8]) {
+        let mut state = self.state();
+        // Whoever cannot be told any more has ended this process, or is about to.
+        let _ = state.flush(Kind::Records).and_then(|()| send(&state.stream, Kind::Report, report));
+    }
+
+    /// Has the supervisor do something about services.
+    fn ask(&self, action: &str, unit: &str, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+        let mut state = self.state();
+        state.flush(Kind::Records)?;
+        state.asked += 1;
+        let ask = Ask { number: state.asked, action: action.to_owned(), unit: unit.to_owned() };
+        let bytes = serde_json::to_vec(&ask).map_err(io::Error::from)?;
+        send(&state.stream, Kind::Ask, &bytes)?;
+        let answer = loop {
+            budget.check()?;
+            if let Some((Kind::Answer, bytes)) = state.next()? {
+                let answer = serde_json::from_slice::<Answer>(&bytes).map_err(io::Error::from)?;
+                // Others are to what was asked before, by a call that did not wait for them.
+                if answer.number == ask.number {
+                    break answer;
+                }
+            }
+        };
+        let units = answer.result.map_err(|refusal| refused(refusal, unit))?;
+        Ok(units.into_iter().map(status).collect())
+    }
+
+    fn one(&self, action: &str, unit: &Unit, budget: &Budget) -> Result<UnitStatus, OsError> {
+        let none = || OsError::Unavailable("the supervisor says nothing about the unit".to_owned());
+        self.ask(action, unit.name(), budget)?.pop().ok_or_else(none)
+    }
+}
+
+impl State {
+    fn flush(&mut self, kind: Kind) -> io::Result<()> {
+        let lines = std::mem::take(&mut self.lines);
+        if lines.is_empty() { Ok(()) } else { send(&self.stream, kind, &lines) }
+    }
+
+    /// What comes next; `None` if nothing did in time.
+    fn next(&mut self) -> io::Result<Option<(Kind, Vec<u8>)>> {
+        loop {
+            if let Some(frame) = self.frames.next()? {
+                return Ok(Some(frame));
+            }
+            match self.frames.fill(&self.stream) {
+                Ok(true) => {}
+                Ok(false) => return Err(io::Error::other("the supervisor is gone")),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until the supervisor has written what was sent.
+    fn written(&mut self) -> Result<(), JournalError> {
+        loop {
+            match self.next().map_err(|error| JournalError(error.to_string()))? {
+                Some((Kind::Written, _)) => return Ok(()),
+                Some((Kind::Lost, why)) => return Err(JournalError(String::from_utf8_lossy(&why).into_owned())),
+                // An answer that nobody waits for any more, or another turn.
+                Some(_) | None => {}
+            }
+        }
+    }
+}
+
+impl Journal for Link {
+    fn write(&self, record: Record) -> Result<(), JournalError> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let lost = |error: io::Error| JournalError(error.to_string());
+        let changes = matches!(
+            &record.event,
+            Event::Decision { action, effect: Effect::Allow, .. } if !action.groups.contains(&"ReadOnly")
+        );
+        if state.lines.is_empty() {
+            state.since = Instant::now();
+        }
+        serde_json::to_writer(&mut state.lines, &record).map_err(|error| JournalError(error.to_string()))?;
+        state.lines.push(b'\n');
+        if changes {
+            state.flush(Kind::Intent).map_err(lost)?;
+            return state.written();
+        }
+        if state.lines.len() > BATCH_BYTES || state.since.elapsed() > BATCH_AGE {
+            state.flush(Kind::Records).map_err(lost)?;
+        }
+        Ok(())
+    }
+}
+
+impl Services for Link {
+    fn units(&self, _: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+        self.ask(service::List::SPEC.name, "", budget)
+    }
+    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.one(service::Status::SPEC.name, grant.resource(), budget)
+    }
+    fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.one(service::Start::SPEC.name, grant.resource(), budget)
+    }
+    fn stop(&self, grant: Grant<service::Stop>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.one(service::Stop::SPEC.name, grant.resource(), budget)
+    }
+    fn restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.one(service::Restart::SPEC.name, grant.resource(), budget)
+    }
+    fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.one(service::Reload::SPEC.name, grant.resource(), budget)
+    }
+}
+
+fn refused(refusal: Refusal, unit: &str) -> OsError {
+    match refusal {
+        Refusal::Alias(name) => match Unit::parse(&name) {
+            Ok(name) => OsError::Alias(name),
+            Err(_) => OsError::Unavailable(format!("`{unit}` has a name that is none")),
+        },
+        Refusal::Failed(why) => OsError::ServiceFailed(why),
+        Refusal::Unavailable(why) => OsError::Unavailable(why),
+        Refusal::System(Some(number), _) => OsError::Io(io::Error::from_raw_os_error(number)),
+        Refusal::System(None, why) => OsError::Io(io::Error::other(why)),
+    }
+}
+
+fn status(unit: UnitLine) -> UnitStatus {
+    UnitStatus {
+        name: unit.name,
+        description: unit.description,
+        load: unit.load,
+        active: unit.active,
+        sub: unit.sub,
+        main_pid: unit.main_pid,
+        since: unit.since_us.map(Timestamp::from_micros),
+    }
+}

@@ -1,0 +1,290 @@
+//! Two processes for a run: a worker that confines itself and then runs the script, and this one, which holds the journal
+//! and makes a report, whatever becomes of the worker.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rex_core::{Code, Effect, Journal, Limits};
+use rex_engine::Stats;
+use rex_sdk::HostOs;
+use rex_sdk::host::confine::{Bounds, Confinement, Mode, State, confine};
+use rex_sdk::host::worker::{Ending, Worker};
+
+use crate::exit::Stop;
+use crate::link::Link;
+use crate::run::{Job, execute};
+use crate::services::Asked;
+use crate::told::Told;
+use crate::wire::{Confined, ConfinedPart, Frames, Kind, Line, send};
+
+/// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
+const TURN: Duration = Duration::from_millis(50);
+/// How much longer than its run a worker may take: to confine itself, to end by its own limits, to report.
+const GRACE: Duration = Duration::from_millis(1_500);
+/// How long a worker that was told to stop has to report.
+const STOPPING: Duration = Duration::from_millis(700);
+/// Runs the script in a confined worker.
+pub(crate) fn run(job: &Job) -> Result<Told, Stop> {
+    let (worker, stream) = Worker::start(|stream| work(job, stream))
+        .map_err(|error| Stop::internal(format!("no worker for the run: {error}")))?;
+    stream.set_read_timeout(Some(TURN)).map_err(|error| Stop::internal(error.to_string()))?;
+    let mut supervisor = Supervisor {
+        job,
+        worker,
+        stream,
+        frames: Frames::default(),
+        start: Instant::now(),
+        stopping: None,
+        lines: 0,
+        stats: Stats::default(),
+        confined: None,
+        asked: Arc::new(Asked::new(job)),
+    };
+    let told = supervisor.watch()?;
+    Ok(Told { run_id: job.input.run_id.clone(), confinement: supervisor.confined.take(), ..told })
+}
+
+/// What a worker may use: what its run may, and what threads and parsers need besides.
+fn bounds(limits: &Limits) -> Bounds {
+    // The stacks of the threads that run scripts, of which the most is never touched.
+    const STACKS: u64 = 4 * (256 << 20);
+    let wall = Duration::from_millis(limits.wall_ms);
+    Bounds {
+        // What a single step may allocate beyond the limit is as much again.
+        address_space: limits.memory_bytes.saturating_mul(3).saturating_add(STACKS + (512 << 20)),
+        file_bytes: limits.written_bytes,
+        cpu: wall.saturating_mul(4).saturating_add(Duration::from_secs(2)),
+        ..Bounds::default()
+    }
+}
+
+/// All that a worker does.
+fn work(job: &Job, stream: UnixStream) {
+    // Nothing about a socket can be changed later.
+    if stream.set_read_timeout(Some(TURN)).is_err() {
+        return;
+    }
+    let (confinement, refused) = match confine(&job.reach, &bounds(&job.limits), job.mode) {
+        Ok(confinement) => (confinement, false),
+        Err(unconfined) => (unconfined.0, true),
+    };
+    let said = serde_json::to_vec(&record(job.mode, &confinement)).unwrap_or_default();
+    if send(&stream, Kind::Confined, &said).is_err() || refused {
+        return;
+    }
+    let link = Arc::new(Link::new(stream));
+    let journal = job.journal.is_some().then(|| link.clone() as Arc<dyn Journal>);
+    let os = HostOs::new(job.host.clone()).with_services(link.clone());
+    let told = execute(job, os, journal).and_then(|report| Told::new(&report));
+    let told =
+        told.unwrap_or_else(|stop| Told::failed(&job.input.run_id, Code::Internal, stop.message, Stats::default()));
+    link.report(&serde_json::to_vec(&told).unwrap_or_default());
+}
+
+fn record(mode: Mode, confinement: &Confinement) -> Confined {
+    let part = |(part, state): &(rex_sdk::host::confine::Part, State)| ConfinedPart {
+        part: part.as_str().to_owned(),
+        state: state.as_str().to_owned(),
+        why: if let State::Missing(why) = state { Some(why.clone()) } else { None },
+    };
+    Confined { mode: mode.as_str().to_owned(), parts: confinement.parts.iter().map(part).collect() }
+}
+
+/// The process that outlives the worker.
+struct Supervisor<'j> {
+    job: &'j Job,
+    worker: Worker,
+    stream: UnixStream,
+    frames: Frames,
+    start: Instant,
+    stopping: Option<Instant>,
+    /// How many lines the worker had written.
+    lines: u64,
+    /// What is known of the run without its report.
+    stats: Stats,
+    confined: Option<Confined>,
+    asked: Arc<Asked>,
+}
+
+impl Supervisor<'_> {
+    /// Waits for the report, or makes one.
+    fn watch(&mut self) -> Result<Told, Stop> {
+        loop {
+            match self.frames.next() {
+                Err(error) => return Ok(self.gone_bad(&error.to_string())),
+                Ok(Some((kind, bytes))) => {
+                    if let Some(told) = self.take(kind, &bytes)? {
+                        return Ok(told);
+                    }
+                }
+                Ok(None) => match self.frames.fill(&self.stream) {
+                    Ok(true) => {}
+                    Ok(false) => return self.ended(),
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                    Err(_) => return self.ended(),
+                },
+            }
+            if let Some(told) = self.overdue() {
+                return Ok(told);
+            }
+        }
+    }
+
+    /// Does what a frame asks for; `Some` ends the run.
+    fn take(&mut self, kind: Kind, bytes: &[u8]) -> Result<Option<Told>, Stop> {
+        match kind {
+            Kind::Confined if self.confined.is_none() => match serde_json::from_slice::<Confined>(bytes) {
+                Ok(confined) => self.confined(confined)?,
+                Err(_) => return Ok(Some(self.gone_bad("it does not say how it is confined"))),
+            },
+            Kind::Records | Kind::Intent => match self.write(bytes) {
+                Ok(()) if kind == Kind::Intent => {
+                    // A worker that is gone is noticed when nothing more comes.
+                    let _ = send(&self.stream, Kind::Written, b"");
+                }
+                Ok(()) => {}
+                Err(Trouble::Bad(why)) => return Ok(Some(self.gone_bad(why))),
+                // The act is not done, and the worker reports why.
+                Err(Trouble::Lost(why)) if kind == Kind::Intent => {
+                    let _ = send(&self.stream, Kind::Lost, why.as_bytes());
+                }
+                Err(Trouble::Lost(why)) => {
+                    let message = format!("the journal cannot be written: {why}");
+                    return Ok(Some(self.end(Code::JournalFailed, message)));
+                }
+            },
+            Kind::Ask if self.confined.is_some() => self.ask(bytes.to_vec()),
+            Kind::Report if self.confined.is_some() => {
+                return Ok(Some(match serde_json::from_slice::<Told>(bytes) {
+                    Ok(told) => told,
+                    Err(_) => self.gone_bad("its report cannot be read"),
+                }));
+            }
+            _ => return Ok(Some(self.gone_bad("it said what it has not to say"))),
+        }
+        Ok(None)
+    }
+
+    fn confined(&mut self, confined: Confined) -> Result<(), Stop> {
+        let missing: Vec<_> = confined.parts.iter().filter(|part| part.state == "MISSING").collect();
+        if self.job.mode == Mode::Require && !missing.is_empty() {
+            let why = |part: &&ConfinedPart| {
+                let meaning = rex_sdk::host::confine::Part::ALL.into_iter().find(|known| known.as_str() == part.part);
+                let why = part.why.as_deref().unwrap_or("for an unknown reason");
+                format!("`{}` does not hold ({why}): {}", part.part, meaning.map_or("", |part| part.without()))
+            };
+            let list: Vec<_> = missing.iter().map(why).collect();
+            return Err(Stop::usage(format!("this host cannot confine the run: {}", list.join("; "))).with_help(
+                "`rex doctor` says what to do about it; `--confine available` goes without what is missing",
+            ));
+        }
+        self.confined = Some(confined);
+        // The time of the run starts now.
+        self.start = Instant::now();
+        Ok(())
+    }
+
+    /// Has a thread do what the worker asks about services, as long as the worker lives.
+    fn ask(&self, ask: Vec<u8>) {
+        let (asked, stream) = (self.asked.clone(), self.stream.try_clone());
+        let answer = move || {
+            let answer = asked.answer(&ask);
+            // A worker that is gone is noticed when nothing more comes.
+            let _ = stream.and_then(|stream| send(&stream, Kind::Answer, &answer));
+        };
+        // Without a thread there is no answer, and the run ends at its deadline.
+        drop(std::thread::Builder::new().name("rex-services".to_owned()).spawn(answer));
+    }
+
+    /// Writes lines to the journal, if they are what this run's next lines can be.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let run = &self.job.input;
+        for text in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let line: Line = serde_json::from_slice(text).map_err(|_| Trouble::Bad("its record is none"))?;
+            let ours = line.run == run.run_id && line.principal == run.principal.to_string();
+            if !ours || line.sequence != self.lines + 1 || !text.ends_with(b"\n") {
+                return Err(Trouble::Bad("its record is not the next of this run"));
+            }
+            self.lines += 1;
+            let stats = &mut self.stats;
+            stats.decisions += u64::from(line.event == "decision");
+            stats.denied += u64::from(line.decision.as_deref() == Some(Effect::Deny.as_str()));
+            stats.operations += u64::from(line.event == "outcome");
+        }
+        let journal = self.job.journal.as_ref().ok_or(Trouble::Bad("it keeps a journal that nobody asked for"))?;
+        let lost = |error: std::io::Error| Trouble::Lost(error.to_string());
+        journal.try_clone().and_then(|mut journal| journal.write_all(bytes)).map_err(lost)
+    }
+
+    /// Ends a worker that takes too long, holds too much, or was told to stop and does not.
+    fn overdue(&mut self) -> Option<Told> {
+        let limits = &self.job.limits;
+        if self.job.input.cancel.load(Ordering::Relaxed) {
+            let since = *self.stopping.get_or_insert_with(|| {
+                self.worker.stop();
+                Instant::now()
+            });
+            if since.elapsed() > STOPPING {
+                return Some(self.end(Code::Cancelled, "the run was told to stop, and was ended"));
+            }
+        }
+        if self.start.elapsed() > Duration::from_millis(limits.wall_ms).saturating_add(GRACE) {
+            let message = format!("the run was ended from outside after {} milliseconds of wall time", limits.wall_ms);
+            return Some(self.end(Code::LimitExceeded, message));
+        }
+        let most = bounds(limits).address_space;
+        if self.worker.resident().is_some_and(|resident| resident > most) {
+            let message = format!("the run was ended from outside: it held more than {most} bytes of memory");
+            return Some(self.end(Code::LimitExceeded, message));
+        }
+        None
+    }
+
+    /// The report after a worker that has ended without one.
+    fn ended(&mut self) -> Result<Told, Stop> {
+        let ending = self.worker.wait().map_err(|error| Stop::internal(error.to_string()))?;
+        let how = match ending {
+            Ending::Exited(status) => format!("with status {status}"),
+            Ending::Killed(signal) => format!("by {signal}"),
+        };
+        if self.confined.is_none() {
+            return Err(Stop::internal(format!("the worker ended {how} before it was confined")));
+        }
+        let (code, help) = match ending {
+            Ending::Killed("SIGSYS") => {
+                (Code::Internal, "it made a system call that no permitted operation needs, and the kernel ended it")
+            }
+            Ending::Killed("SIGXCPU") => (Code::LimitExceeded, "it used up the processor time of the run"),
+            Ending::Killed("SIGKILL" | "SIGTERM" | "SIGINT") => {
+                (Code::Internal, "somebody, or the kernel when memory ran out, ended it from outside")
+            }
+            _ => (Code::Internal, "this is a defect in Rex: please report it"),
+        };
+        Ok(Told::failed("", code, format!("the worker of the run ended {how}"), self.known()).with_help(help))
+    }
+
+    fn gone_bad(&mut self, why: &str) -> Told {
+        self.end(Code::Internal, format!("the worker was ended: {why}"))
+            .with_help("a script may have taken it over: please report it")
+    }
+
+    fn end(&mut self, code: Code, message: impl Into<String>) -> Told {
+        self.worker.kill();
+        Told::failed("", code, message, self.known())
+    }
+
+    fn known(&self) -> Stats {
+        Stats { duration_us: u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX), ..self.stats }
+    }
+}
+
+/// Why lines are not in the journal.
+enum Trouble {
+    /// They are not what this run's worker writes.
+    Bad(&'static str),
+    /// They cannot be written.
+    Lost(String),
+}

@@ -1,0 +1,99 @@
+//! The report as it is promised in JSON: what a worker tells its supervisor, and what is printed.
+
+use rex_core::Code;
+use rex_engine::{Failure, Report, Stats};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{Exit, Stop};
+use crate::wire::Confined;
+
+/// What a run came back with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) run_id: String,
+    pub(crate) status: Status,
+    pub(crate) value: serde_json::Value,
+    pub(crate) output: Vec<String>,
+    pub(crate) error: Option<Wrong>,
+    pub(crate) stats: Stats,
+    pub(crate) confinement: Option<Confined>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Status {
+    Success,
+    Error,
+}
+
+/// Why it failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Wrong {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) operation: Option<String>,
+    pub(crate) action: Option<String>,
+    pub(crate) resource: Option<String>,
+    pub(crate) policies: Vec<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) help: Option<String>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}
+
+impl Told {
+    /// A report, through the form in which it is promised.
+    pub(crate) fn new(report: &Report) -> Result<Self, Stop> {
+        serde_json::to_value(report)
+            .and_then(serde_json::from_value)
+            .map_err(|error| Stop::internal(format!("the report is not as it is promised: {error}")))
+    }
+
+    /// A report of a run that could not make one itself.
+    pub(crate) fn failed(run_id: &str, code: Code, message: impl Into<String>, stats: Stats) -> Self {
+        let error = Wrong {
+            code: code.as_str().to_owned(),
+            message: message.into(),
+            operation: None,
+            action: None,
+            resource: None,
+            policies: Vec::new(),
+            reason: None,
+            help: None,
+            line: None,
+            column: None,
+        };
+        Self {
+            run_id: run_id.to_owned(),
+            status: Status::Error,
+            value: serde_json::Value::Null,
+            output: Vec::new(),
+            error: Some(error),
+            stats,
+            confinement: None,
+        }
+    }
+
+    pub(crate) fn with_help(mut self, help: &str) -> Self {
+        if let Some(error) = &mut self.error {
+            error.help = Some(help.to_owned());
+        }
+        self
+    }
+
+    /// How the command ends after this, if `signal` was the last to tell it to stop.
+    pub(crate) fn exit(&self, signal: u8) -> Exit {
+        let Some(error) = &self.error else { return Exit::Success };
+        let code = Code::ALL.iter().copied().find(|code| code.as_str() == error.code);
+        Exit::of(code.unwrap_or(Code::Internal), signal)
+    }
+}
+
+impl Wrong {
+    /// A failure, through the form in which it is promised.
+    pub(crate) fn new(failure: &Failure) -> Result<Self, Stop> {
+        serde_json::to_value(failure)
+            .and_then(serde_json::from_value)
+            .map_err(|error| Stop::internal(format!("the failure is not as it is promised: {error}")))
+    }
+}

@@ -1,0 +1,183 @@
+//! What worker and supervisor tell each other: frames of a kind, a length, and that many bytes.
+//!
+//! The supervisor believes nothing that a worker says about others than itself: a worker may have been taken over.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+/// The largest frame that is taken, in bytes.
+const MAX_BYTES: u32 = 1 << 30;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// To the supervisor: how the worker is confined. Nothing of the script was looked at before.
+    Confined = b'C',
+    /// To the supervisor: lines for the journal.
+    Records = b'R',
+    /// To the supervisor: lines for the journal, of which the last is about an act that waits for an answer.
+    Intent = b'I',
+    /// To the supervisor: something about services, see [`Ask`].
+    Ask = b'S',
+    /// To the supervisor: the report. Nothing comes after it.
+    Report = b'F',
+    /// To the worker: the lines are where they belong.
+    Written = b'A',
+    /// To the worker: they are not, for this reason.
+    Lost = b'N',
+    /// To the worker: see [`Answer`].
+    Answer = b'U',
+}
+
+impl Kind {
+    const ALL: [Self; 8] =
+        [Self::Confined, Self::Records, Self::Intent, Self::Ask, Self::Report, Self::Written, Self::Lost, Self::Answer];
+}
+
+/// Sends one frame.
+pub(crate) fn send(mut to: impl Write, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= MAX_BYTES);
+    let length = length.ok_or_else(|| io::Error::other(format!("a frame of {} bytes is too long", bytes.len())))?;
+    let mut frame = Vec::with_capacity(bytes.len() + 5);
+    frame.push(kind as u8);
+    frame.extend(length.to_le_bytes());
+    frame.extend(bytes);
+    to.write_all(&frame)
+}
+
+/// Frames out of the bytes that come.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+}
+
+impl Frames {
+    /// The next frame, if all of it has come.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(Kind, Vec<u8>)>> {
+        let Some((&[kind, a, b, c, d], rest)) = self.bytes.split_first_chunk() else { return Ok(None) };
+        let kind = Kind::ALL.into_iter().find(|known| *known as u8 == kind);
+        let length = u32::from_le_bytes([a, b, c, d]);
+        let (Some(kind), true) = (kind, length <= MAX_BYTES) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is not a frame"));
+        };
+        let Some(body) = usize::try_from(length).ok().and_then(|length| rest.get(..length)) else { return Ok(None) };
+        let body = body.to_vec();
+        self.bytes.drain(..5 + body.len());
+        Ok(Some((kind, body)))
+    }
+
+    /// Reads what there is; `false` at the end.
+    pub(crate) fn fill(&mut self, mut from: impl Read) -> io::Result<bool> {
+        let mut buffer = [0; 16 << 10];
+        let count = from.read(&mut buffer)?;
+        self.bytes.extend(buffer.get(..count).unwrap_or_default());
+        Ok(count > 0)
+    }
+}
+
+/// What a supervisor looks at in a line for the journal.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) run: String,
+    pub(crate) sequence: u64,
+    pub(crate) principal: String,
+    pub(crate) event: String,
+    pub(crate) decision: Option<String>,
+}
+
+/// What a worker asks about services: it reaches no bus itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    /// Names the answer.
+    pub(crate) number: u64,
+    /// The id of the action: `restart`.
+    pub(crate) action: String,
+    /// The unit; empty for the manager itself.
+    pub(crate) unit: String,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// Of what was asked.
+    pub(crate) number: u64,
+    /// The units, or why there are none.
+    pub(crate) result: Result<Vec<UnitLine>, Refusal>,
+}
+
+/// The state of a unit.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UnitLine {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) load: String,
+    pub(crate) active: String,
+    pub(crate) sub: String,
+    pub(crate) main_pid: Option<i64>,
+    pub(crate) since_us: Option<i64>,
+}
+
+/// Why something about services was not done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// The unit has this name of its own.
+    Alias(String),
+    /// The job failed.
+    Failed(String),
+    /// There is nobody to ask.
+    Unavailable(String),
+    /// The system's own error, by its number.
+    System(Option<i32>, String),
+}
+
+/// How a worker is confined, in reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Confined {
+    /// `require`, `available` or `off`.
+    pub(crate) mode: String,
+    /// Each part with what was found by trying.
+    pub(crate) parts: Vec<ConfinedPart>,
+}
+
+/// One part of a confinement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConfinedPart {
+    /// `files`, `programs`, ...
+    pub(crate) part: String,
+    /// `VERIFIED`, `UNBOUNDED` or `MISSING`.
+    pub(crate) state: String,
+    /// Why it is missing.
+    pub(crate) why: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut() {
+        let mut bytes = Vec::new();
+        send(&mut bytes, Kind::Records, b"abc").unwrap();
+        send(&mut bytes, Kind::Written, b"").unwrap();
+        let mut frames = Frames::default();
+        let mut out = Vec::new();
+        for byte in bytes {
+            assert!(frames.fill(&[byte][..]).unwrap());
+            out.extend(frames.next().unwrap());
+        }
+        assert_eq!(out, [(Kind::Records, b"abc".to_vec()), (Kind::Written, Vec::new())]);
+        assert!(!frames.fill(&[][..]).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        let mut frames = Frames::default();
+        frames.fill(&b"x\0\0\0\0"[..]).unwrap();
+        assert!(frames.next().is_err());
+        let mut frames = Frames::default();
+        frames.fill(&b"R\xff\xff\xff\xff"[..]).unwrap();
+        assert!(frames.next().is_err());
+    }
+}

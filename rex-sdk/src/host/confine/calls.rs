@@ -1,0 +1,205 @@
+//! The system calls that a worker can still make: a seccomp filter from what the reach needs.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::SeccompCmpArgLen::Qword;
+use seccompiler::SeccompCmpOp::{Eq, MaskedEq};
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+    apply_filter,
+};
+
+use super::Needs;
+
+/// What every run needs: memory, threads, time, the descriptors that it has.
+const ALWAYS: &[c_long] = &[
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_futex,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_ppoll,
+    libc::SYS_close,
+    libc::SYS_fstat,
+    libc::SYS_lseek,
+    // Refused below with the error that makes the C library take `clone`, whose flags can be looked at.
+    libc::SYS_clone3,
+];
+/// What finding, reading and looking at files needs. Landlock says which.
+const FILES: &[c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_pread64,
+    libc::SYS_preadv,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_readlinkat,
+    libc::SYS_getdents64,
+    libc::SYS_fadvise64,
+];
+/// What changing files needs besides.
+const WRITES: &[c_long] = &[
+    libc::SYS_pwrite64,
+    libc::SYS_renameat2,
+    // What the C library makes of it where there are no flags.
+    libc::SYS_renameat,
+    libc::SYS_unlinkat,
+    libc::SYS_mkdirat,
+    libc::SYS_fchmod,
+    libc::SYS_fchown,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_fgetxattr,
+    libc::SYS_flistxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_fremovexattr,
+];
+/// What the machine is asked with.
+const MACHINE: &[c_long] = &[libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_uname, libc::SYS_sysinfo];
+/// The same calls by older names, which some machines still have.
+#[cfg(target_arch = "x86_64")]
+const OLDER: &[c_long] = &[libc::SYS_poll, libc::SYS_readlink];
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER: &[c_long] = &[];
+/// What a process that means well has no use for here, whatever the policy: it is ended.
+const NEVER: &[c_long] = &[
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_fsopen,
+    libc::SYS_fsmount,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_mount_setattr,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_io_uring_setup,
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+];
+
+/// Restricts this thread, and all that it starts; `Err` says what the kernel lacks.
+pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
+    // The kernel asks every filter and does what the strictest says. The last one refuses to add more.
+    let programs = [
+        filter(never(), SeccompAction::Allow, SeccompAction::KillProcess),
+        filter(one(libc::SYS_clone3), SeccompAction::Allow, refuse(libc::ENOSYS)),
+        // What is not listed fails, so that a library that only tries something finds out.
+        allowed(needs).and_then(|rules| filter(rules, refuse(libc::EPERM), SeccompAction::Allow)),
+    ];
+    for program in programs {
+        let program = program.map_err(|error| format!("seccomp: {error}"))?;
+        apply_filter(&program).map_err(|error| format!("seccomp: {error}"))?;
+    }
+    Ok(())
+}
+
+type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+
+fn filter(rules: Rules, otherwise: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, BackendError> {
+    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
+    SeccompFilter::new(rules, otherwise, listed, machine)?.try_into()
+}
+
+fn refuse(error: libc::c_int) -> SeccompAction {
+    SeccompAction::Errno(error.unsigned_abs())
+}
+
+fn never() -> Rules {
+    NEVER.iter().map(|call| (*call, Vec::new())).collect()
+}
+
+fn one(call: c_long) -> Rules {
+    BTreeMap::from([(call, Vec::new())])
+}
+
+fn allowed(needs: &Needs) -> Result<Rules, BackendError> {
+    let groups =
+        [(true, ALWAYS), (true, OLDER), (needs.opens(), FILES), (needs.writes, WRITES), (needs.machine, MACHINE)];
+    let calls = groups.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, calls)| calls);
+    let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
+    let mut only = |call, conditions: &[(u8, SeccompCmpOp, u64)]| -> Result<(), BackendError> {
+        let condition = |(argument, op, value): &(u8, _, _)| {
+            SeccompCondition::new(*argument, Qword, SeccompCmpOp::clone(op), *value)
+        };
+        let rule = SeccompRule::new(conditions.iter().map(condition).collect::<Result<_, _>>()?)?;
+        rules.entry(call).or_default().push(rule);
+        Ok(())
+    };
+    let bits = |value: libc::c_int| u64::from(value.unsigned_abs());
+    // No memory that is written and then run.
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        only(call, &[(2, MaskedEq(bits(libc::PROT_EXEC)), 0)])?;
+    }
+    // Threads, and no processes.
+    let thread = bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND);
+    let spaces = bits(
+        libc::CLONE_NEWNS
+            | libc::CLONE_NEWUTS
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWUSER
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWNET
+            | libc::CLONE_NEWCGROUP,
+    );
+    only(libc::SYS_clone, &[(0, MaskedEq(thread | spaces), thread)])?;
+    // `abort` signals its own thread.
+    only(libc::SYS_tgkill, &[(0, Eq, u64::from(std::process::id()))])?;
+    only(libc::SYS_prctl, &[(0, Eq, bits(libc::PR_SET_NAME))])?;
+    // Its own limits can be read.
+    only(libc::SYS_prlimit64, &[(0, Eq, 0), (2, Eq, 0)])?;
+    for command in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC] {
+        only(libc::SYS_fcntl, &[(1, Eq, bits(command))])?;
+    }
+    Ok(rules)
+}

@@ -1,0 +1,229 @@
+//! What a worker does to itself before it looks at a script: gives up, for good and in the kernel, whatever the policy
+//! could not permit anyway.
+//!
+//! The bound is a [`Reach`], compiled from the same policy that decides each act. A kernel's sandbox cannot subtract, so
+//! `forbid` and conditions stay with the decision in user space; what both hold, both would have to fail for.
+
+mod calls;
+mod files;
+mod process;
+mod verify;
+
+use std::fmt;
+
+use nix::unistd::getppid;
+use rex_core::action::{fs, sys};
+use rex_core::{Action, ActionSpec, Reach};
+
+pub use process::Bounds;
+
+/// How much of the confinement a run may go without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Nothing: where the kernel lacks a part, the run is refused.
+    #[default]
+    Require,
+    /// Whatever this kernel lacks.
+    Available,
+    /// All of it.
+    Off,
+}
+
+impl Mode {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Require => "require",
+            Self::Available => "available",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// One thing that the kernel holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// Which files can be opened and changed: Landlock.
+    Files,
+    /// That no program can be started and no process be made: seccomp.
+    Programs,
+    /// That no socket can be made: seccomp.
+    Network,
+    /// That no other process can be signalled or traced: seccomp.
+    Signals,
+    /// That only those system calls can be made that the permitted operations need: seccomp.
+    Calls,
+    /// That no privilege is held or can be gained: capabilities, `no_new_privs`, not dumpable.
+    Privileges,
+    /// Memory, descriptors, file sizes, no core files: resource limits.
+    Resources,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 7] =
+        [Self::Files, Self::Programs, Self::Network, Self::Signals, Self::Calls, Self::Privileges, Self::Resources];
+
+    /// The word for it in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Programs => "programs",
+            Self::Network => "network",
+            Self::Signals => "signals",
+            Self::Calls => "calls",
+            Self::Privileges => "privileges",
+            Self::Resources => "resources",
+        }
+    }
+
+    /// What it means to go without it.
+    #[must_use]
+    pub fn without(self) -> &'static str {
+        match self {
+            Self::Files => "a worker that gets out of hand could open every file that its user can",
+            Self::Programs => "a worker that gets out of hand could start programs",
+            Self::Network => "a worker that gets out of hand could use the network",
+            Self::Signals => "a worker that gets out of hand could signal and trace other processes of its user",
+            Self::Calls => {
+                "a worker that gets out of hand could reach every system call of the kernel, with its defects"
+            }
+            Self::Privileges => {
+                "a worker that gets out of hand would have the privileges of its user, and could gain others"
+            }
+            Self::Resources => "a worker that gets out of hand could use up the memory of the host",
+        }
+    }
+}
+
+/// Whether a part holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It was tried from inside, and the kernel refused.
+    Verified,
+    /// The policy could permit anything there, so there is nothing to hold.
+    Unbounded,
+    /// It does not hold, for this reason.
+    Missing(String),
+}
+
+impl State {
+    /// The word for it in reports.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Verified => "VERIFIED",
+            Self::Unbounded => "UNBOUNDED",
+            Self::Missing(_) => "MISSING",
+        }
+    }
+}
+
+/// What was found to hold, part by part.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Confinement {
+    /// Each part with its state, in the order of [`Part::ALL`].
+    pub parts: Vec<(Part, State)>,
+}
+
+impl Confinement {
+    /// The parts that do not hold, with the reason.
+    pub fn missing(&self) -> impl Iterator<Item = (Part, &str)> {
+        self.parts.iter().filter_map(|(part, state)| match state {
+            State::Missing(why) => Some((*part, &**why)),
+            _ => None,
+        })
+    }
+}
+
+/// The parts that do not hold, where all were required.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unconfined(pub Confinement);
+
+impl fmt::Display for Unconfined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missing: Vec<_> = self
+            .0
+            .missing()
+            .map(|(part, why)| format!("`{}` does not hold ({why}): {}", part.as_str(), part.without()))
+            .collect();
+        f.write_str(&missing.join("; "))
+    }
+}
+
+impl std::error::Error for Unconfined {}
+
+/// What the policy reaches, in the terms of this kernel.
+struct Needs {
+    /// Whether files are read, listed, or looked at.
+    reads: bool,
+    /// Whether files are changed.
+    writes: bool,
+    /// Whether files that are there are added to.
+    appends: bool,
+    /// Whether the machine is asked about itself.
+    machine: bool,
+}
+
+impl Needs {
+    fn new(reach: &Reach) -> Self {
+        let any = |specs: &[&ActionSpec]| reach.iter().any(|(spec, _)| specs.contains(&spec));
+        Self {
+            reads: any(&[fs::Read::SPEC, fs::List::SPEC, fs::Stat::SPEC]),
+            writes: any(&[fs::Write::SPEC, fs::Append::SPEC, fs::CreateDir::SPEC, fs::Rename::SPEC, fs::Remove::SPEC]),
+            appends: any(&[fs::Append::SPEC]),
+            machine: any(&[sys::Disk::SPEC, sys::Inspect::SPEC]),
+        }
+    }
+
+    fn opens(&self) -> bool {
+        self.reads || self.writes || self.machine
+    }
+}
+
+/// Confines this thread, and all that it starts, to a reach, for good. Then tries from inside what must not work.
+///
+/// No socket can be made any more, so whoever is asked about services is asked by somebody else; see
+/// [`HostOs::with_services`](super::HostOs::with_services).
+///
+/// Threads that run already are not confined: call it while there is no other.
+///
+/// # Errors
+/// With [`Mode::Require`], if a part does not hold. The thread may be confined in part.
+pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement, Unconfined> {
+    if mode == Mode::Off {
+        return Ok(Confinement::default());
+    }
+    let needs = Needs::new(reach);
+    let supervisor = getppid();
+    // In this order: each takes away what the one before it needs.
+    let given = process::give_up(&needs, bounds);
+    let files = files::restrict(reach);
+    let privileges = given.as_ref().map_err(Clone::clone).and_then(verify::privileges);
+    let resources = given.as_ref().map_err(Clone::clone).and_then(verify::resources);
+    let calls = calls::restrict(&needs);
+    let tried = |found: &dyn Fn() -> State| calls.as_ref().map_or_else(|why| State::Missing(why.clone()), |()| found());
+    let parts = Part::ALL.map(|part| {
+        let state = match part {
+            Part::Files => files.as_ref().map_or_else(|why| State::Missing(why.clone()), verify::files),
+            Part::Programs => tried(&verify::programs),
+            Part::Network => tried(&verify::network),
+            Part::Signals => tried(&|| verify::signals(supervisor)),
+            Part::Calls => tried(&verify::calls),
+            Part::Privileges => state(&privileges),
+            Part::Resources => state(&resources),
+        };
+        (part, state)
+    });
+    let confinement = Confinement { parts: parts.into() };
+    if mode == Mode::Require && confinement.missing().next().is_some() {
+        return Err(Unconfined(confinement));
+    }
+    Ok(confinement)
+}
+
+fn state(result: &Result<(), String>) -> State {
+    result.as_ref().map_or_else(|why| State::Missing(why.clone()), |()| State::Verified)
+}

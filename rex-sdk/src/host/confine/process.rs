@@ -1,0 +1,101 @@
+//! What a process gives up of itself: privileges, resources, what it inherited.
+
+use std::io;
+use std::time::Duration;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs,
+};
+
+use super::Needs;
+
+/// What a worker may use at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Address space beyond what it has when it is confined, in bytes.
+    pub address_space: u64,
+    /// Size of a file that it makes, in bytes. Where files may be added to, their size is theirs.
+    pub file_bytes: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
+    /// Processor time of all its threads together.
+    pub cpu: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { address_space: 4 << 30, file_bytes: 1 << 30, descriptors: 256, cpu: Duration::from_secs(600) }
+    }
+}
+
+/// What was given up.
+pub(super) struct Given {
+    /// The capabilities that are left.
+    pub(super) capabilities: CapabilitySet,
+    /// Each resource with its bound.
+    pub(super) resources: Vec<(Resource, u64)>,
+}
+
+/// Gives up what the reach does not need; `Err` says what did not work.
+pub(super) fn give_up(needs: &Needs, bounds: &Bounds) -> Result<Given, String> {
+    // Whatever the user's own mask is, nothing that a worker makes can be written by others.
+    let own = umask(Mode::empty());
+    umask(own | Mode::S_IWGRP | Mode::S_IWOTH);
+    let resources = resources(needs, bounds).map_err(|error| format!("address space: {error}"))?;
+    for (resource, bound) in &resources {
+        setrlimit(*resource, *bound, *bound).map_err(|error| format!("{resource:?}: {error}"))?;
+    }
+    set_no_new_privs(true).map_err(|error| format!("no_new_privs: {error}"))?;
+    let capabilities = keep(needs).map_err(|error| format!("capabilities: {error}"))?;
+    // Last: a change of capabilities can make a process dumpable again.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| format!("dumpable: {error}"))?;
+    Ok(Given { capabilities, resources })
+}
+
+/// The bounds in the kernel's terms. None is raised.
+fn resources(needs: &Needs, bounds: &Bounds) -> io::Result<Vec<(Resource, u64)>> {
+    let files = if needs.appends { RLIM_INFINITY } else { bounds.file_bytes };
+    let wanted = [
+        (Resource::RLIMIT_AS, address_space()?.saturating_add(bounds.address_space)),
+        (Resource::RLIMIT_FSIZE, files),
+        (Resource::RLIMIT_NOFILE, bounds.descriptors),
+        (Resource::RLIMIT_CPU, bounds.cpu.as_secs().saturating_add(1)),
+        (Resource::RLIMIT_CORE, 0),
+    ];
+    Ok(wanted
+        .map(|(resource, bound)| (resource, getrlimit(resource).map_or(bound, |(_, hard)| hard.min(bound))))
+        .into())
+}
+
+/// What this process has of it now, in bytes.
+#[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
+fn address_space() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let pages = text.split(' ').next().and_then(|pages| pages.parse::<u64>().ok());
+    let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
+    pages.map(|pages| pages.saturating_mul(page)).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Drops every capability that no permitted operation needs.
+fn keep(needs: &Needs) -> io::Result<CapabilitySet> {
+    let mut wanted = CapabilitySet::empty();
+    if needs.reads {
+        wanted |= CapabilitySet::DAC_READ_SEARCH;
+    }
+    if needs.writes {
+        // Files of others are written, and keep their owner and mode.
+        wanted |= CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER | CapabilitySet::CHOWN | CapabilitySet::FSETID;
+    }
+    let kept = capabilities(None)?.permitted & wanted;
+    clear_ambient_capability_set()?;
+    for capability in CapabilitySet::all().iter() {
+        // Only who could give it to others may drop it; for all others `no_new_privs` does it.
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() })?;
+    Ok(kept)
+}

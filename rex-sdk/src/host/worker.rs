@@ -1,0 +1,140 @@
+//! A second process that does the work, so that the first one outlives whatever becomes of it.
+#![expect(unsafe_code, reason = "`fork` is unsafe where there are other threads; there are none here")]
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, close, dup2_stderr, dup2_stdin, dup2_stdout, fork, getppid, setpgid};
+use rustix::process::set_parent_process_death_signal;
+
+/// A worker: a copy of this process that goes on by itself, connected by a socket.
+///
+/// It is ended when this is dropped, and when this process ends, however that happens.
+#[derive(Debug)]
+pub struct Worker {
+    pid: Pid,
+    ended: Option<Ending>,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal.
+    Killed(&'static str),
+}
+
+impl Worker {
+    /// Starts a worker that does `work` and ends. It inherits memory and the working directory; of the descriptors it
+    /// has its end of the socket alone, and reads and writes nothing where this process does.
+    ///
+    /// # Errors
+    /// If this process has other threads, or the system gives no process or socket.
+    pub fn start(work: impl FnOnce(UnixStream)) -> io::Result<(Self, UnixStream)> {
+        if descriptors_or_threads("/proc/self/task")?.len() != 1 {
+            return Err(io::Error::other("a worker is started before any thread"));
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        let supervisor = nix::unistd::getpid();
+        // SAFETY: this is the only thread, so no lock is held that the copy could wait for, and no memory is half written.
+        match unsafe { fork() }? {
+            ForkResult::Parent { child } => Ok((Self { pid: child, ended: None }, ours)),
+            ForkResult::Child => {
+                drop(ours);
+                let done =
+                    catch_unwind(AssertUnwindSafe(|| settle(supervisor, &theirs).map(|()| work(theirs)).is_ok()));
+                std::process::exit(if matches!(done, Ok(true)) { 0 } else { 70 })
+            }
+        }
+    }
+
+    /// Asks it to stop.
+    pub fn stop(&self) {
+        self.send(Signal::SIGTERM);
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) {
+        self.send(Signal::SIGKILL);
+    }
+
+    fn send(&self, signal: Signal) {
+        if self.ended.is_none() {
+            // INVARIANT: it was not waited for, so the number is still its own. With its group, whatever it started.
+            let _ = kill(Pid::from_raw(-self.pid.as_raw()), signal).or_else(|_| kill(self.pid, signal));
+        }
+    }
+
+    /// The memory that it holds now, in bytes; `None` if that cannot be told.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
+    pub fn resident(&self) -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/statm", self.pid)).ok()?;
+        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+        Some(pages.saturating_mul(u64::try_from(rustix::param::page_size()).ok()?))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn wait(&mut self) -> io::Result<Ending> {
+        loop {
+            if let Some(ending) = self.ended {
+                return Ok(ending);
+            }
+            match waitpid(self.pid, None) {
+                Ok(WaitStatus::Exited(_, status)) => self.ended = Some(Ending::Exited(status)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => self.ended = Some(Ending::Killed(signal.as_str())),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.wait();
+    }
+}
+
+/// What the worker does before its work: it lives no longer than its supervisor, and holds nothing that it was not given.
+fn settle(supervisor: Pid, stream: &UnixStream) -> io::Result<()> {
+    set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    if getppid() != supervisor {
+        return Err(io::Error::other("the supervisor has ended"));
+    }
+    // Keys that end the supervisor's group are for the supervisor alone, which passes them on.
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    dup2_stdin(&nothing)?;
+    dup2_stdout(&nothing)?;
+    dup2_stderr(&nothing)?;
+    drop(nothing);
+    for descriptor in descriptors_or_threads("/proc/self/fd")? {
+        if descriptor > 2 && descriptor != stream.as_raw_fd() {
+            // The one that the list was read from is closed already.
+            let _ = close(descriptor);
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
+fn descriptors_or_threads(list: &str) -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(list)? {
+        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(numbers)
+}
