@@ -44,6 +44,11 @@ impl File {
         Self::number(id).and_then(|number| self.ids.get(number).cloned())
     }
 
+    /// Where the policy stands.
+    pub(crate) fn statement(&self, id: &PolicyId) -> Option<(usize, usize)> {
+        Self::number(id).and_then(|number| self.place(number))
+    }
+
     pub(crate) fn place(&self, number: usize) -> Option<Statement> {
         self.statements.get(number).map(|(start, end)| (*start, end - start))
     }
@@ -122,7 +127,7 @@ fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) ->
             let mut more: Vec<&dyn Diagnostic> = vec![&errors];
             more.extend(errors.related().into_iter().flatten());
             for error in more.iter().take(limits.findings) {
-                findings.push(from_cedar(&text, Severity::Error, *error));
+                findings.push(from_cedar(&text, Severity::Error, *error, None));
             }
             debug_assert!(findings.len() > before, "a parse error is an error");
             None
@@ -130,17 +135,26 @@ fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) ->
     }
 }
 
-/// A finding of Cedar's, at the first place that it names.
-pub(crate) fn from_cedar(text: &Text, severity: Severity, diagnostic: &dyn Diagnostic) -> Finding {
-    let place = diagnostic.labels().and_then(|mut labels| labels.next()).map(|label| (label.offset(), label.len()));
-    let message = visible(&diagnostic.to_string());
+/// A finding of Cedar's, at the first place that it names, or else another.
+pub(crate) fn from_cedar(
+    text: &Text,
+    severity: Severity,
+    diagnostic: &dyn Diagnostic,
+    otherwise: Option<(usize, usize)>,
+) -> Finding {
+    let place = diagnostic
+        .labels()
+        .and_then(|mut labels| labels.next())
+        .map(|label| (label.offset(), label.len()))
+        .or(otherwise);
     // Cedar says which policy by the number that it gave it; the finding says it by the policy's own id.
-    let message = match message.strip_prefix("for policy `policy").and_then(|rest| rest.split_once("`, ")) {
-        Some((_, rest)) => rest.to_owned(),
-        None => message,
-    };
-    let mut finding = Finding::new(severity, text, place, message);
-    finding.help = diagnostic.help().map(|help| visible(&help.to_string()));
+    let unnumbered =
+        |said: String| match said.strip_prefix("for policy `policy").and_then(|rest| rest.split_once("`, ")) {
+            Some((_, rest)) => rest.to_owned(),
+            None => said,
+        };
+    let mut finding = Finding::new(severity, text, place, unnumbered(visible(&diagnostic.to_string())));
+    finding.help = diagnostic.help().map(|help| unnumbered(visible(&help.to_string())));
     finding
 }
 

@@ -10,6 +10,9 @@ use crate::finding::{Finding, Severity, Source, Text};
 use crate::rule::Uid;
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary, canonical};
 
+/// How often something may be in something, directly or not. A chain of groups has half the square of its length.
+const MEMBERSHIPS: usize = 1_000_000;
+
 /// For each id of one type, all that it is in, directly or not.
 pub(crate) type Above = HashMap<Box<str>, Vec<Uid>>;
 
@@ -49,16 +52,16 @@ impl Members {
             reader.entity(entity);
         }
         let Reader { text, mut findings, mut members, .. } = reader;
-        if let Some(uid) = members.close() {
-            let message = format!("`{}` is in itself", uid.id.escape_debug());
+        if let Err((uid, message)) = members.close() {
             findings.push(Finding::new(Severity::Error, &text, find(&text, &uid.id), message));
         }
         if findings.is_empty() { Ok(members) } else { Err(findings) }
     }
 
-    /// Computes `above` and `named`; an entity that is in itself is returned.
-    fn close(&mut self) -> Option<Uid> {
+    /// Computes `above` and `named`; `Err` names an entity that is in itself, or in too much.
+    fn close(&mut self) -> Result<(), (Uid, String)> {
         let mut closed = HashMap::<_, Above>::default();
+        let mut memberships = 0;
         for ((kind, id), parents) in &self.declared {
             let uid = Uid { kind: kind.clone(), id: id.clone() };
             let mut all: Vec<Uid> = Vec::new();
@@ -66,9 +69,17 @@ impl Members {
             let mut queue: Vec<&Uid> = parents.iter().collect();
             while let Some(parent) = queue.pop() {
                 if *parent == uid {
-                    return Some(uid);
+                    let message = format!("`{}` is in itself", uid.id.escape_debug());
+                    return Err((uid, message));
                 }
                 if seen.insert(parent) {
+                    memberships += 1;
+                    if memberships > MEMBERSHIPS {
+                        let message = format!(
+                            "with what is in something by way of something else, there are more than {MEMBERSHIPS} memberships"
+                        );
+                        return Err((uid, message));
+                    }
                     all.push(parent.clone());
                     queue.extend(self.declared.get(&(parent.kind.clone(), parent.id.clone())).into_iter().flatten());
                 }
@@ -78,7 +89,7 @@ impl Members {
             closed.entry(kind.clone()).or_default().insert(id.clone(), all);
         }
         self.above = closed.into_iter().map(|(kind, above)| (kind, Arc::new(above))).collect();
-        None
+        Ok(())
     }
 }
 
@@ -140,7 +151,7 @@ impl Reader {
             self.error(find(&self.text, &uid.kind), message, format!("it can declare: {}", types.join(", ")));
             return false;
         }
-        let finding = check_id(&self.text, find(&self.text, &uid.id), uid);
+        let finding = check_id(&self.text, || find(&self.text, &uid.id), uid);
         let known = finding.is_none();
         self.findings.extend(finding);
         known
@@ -152,7 +163,7 @@ impl Reader {
 }
 
 /// Refuses an id that equals that of no request.
-pub(crate) fn check_id(text: &Text, place: Option<(usize, usize)>, uid: &Uid) -> Option<Finding> {
+pub(crate) fn check_id(text: &Text, place: impl FnOnce() -> Option<(usize, usize)>, uid: &Uid) -> Option<Finding> {
     let (message, help) = match canonical(&uid.kind, &uid.id) {
         Ok(None) => return None,
         Ok(Some(id)) if *id == *uid.id => return None,
@@ -162,7 +173,7 @@ pub(crate) fn check_id(text: &Text, place: Option<(usize, usize)>, uid: &Uid) ->
         }
         Err(why) => (why, None),
     };
-    let mut finding = Finding::new(Severity::Error, text, place, message);
+    let mut finding = Finding::new(Severity::Error, text, place(), message);
     finding.help = help;
     Some(finding)
 }

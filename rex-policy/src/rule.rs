@@ -290,7 +290,7 @@ pub(crate) fn of_resource(expr: &Expr) -> Option<Box<str>> {
     }
 }
 
-fn literal(uid: &pst::EntityUID) -> Uid {
+pub(crate) fn literal(uid: &pst::EntityUID) -> Uid {
     let parts = uid.ty.0.namespace.iter().chain([&uid.ty.0.id]);
     Uid::new(&parts.map(AsRef::as_ref).collect::<Vec<&str>>().join("::"), uid.eid.as_str())
 }

@@ -146,7 +146,8 @@ impl<'v> Schema<'v> {
         // Cedar finds them in no order.
         errors.sort_by_cached_key(|error| (follows(error), File::number(error.policy_id()), error.to_string()));
         for error in errors {
-            let finding = from_cedar(&file.text, Severity::Error, error).about(file.id(error.policy_id()));
+            let place = file.statement(error.policy_id());
+            let finding = from_cedar(&file.text, Severity::Error, error, place).about(file.id(error.policy_id()));
             let follows = follows(error);
             let repeats = findings.iter().any(|known: &Finding| known.same_place(&finding));
             let follows = follows && wrong.contains(&error.policy_id());
@@ -166,7 +167,8 @@ impl<'v> Schema<'v> {
                 continue;
             }
             let severity = severity(warning, &file.set);
-            findings.push(from_cedar(&file.text, severity, warning).about(file.id(warning.policy_id())));
+            let finding = from_cedar(&file.text, severity, warning, file.statement(warning.policy_id()));
+            findings.push(finding.about(file.id(warning.policy_id())));
             wrong.push(warning.policy_id());
         }
     }

@@ -17,6 +17,24 @@ const ENTITIES: &str = r#"[
 ]"#;
 
 #[test]
+fn many_entities_load_at_once_and_endless_chains_are_refused() {
+    let entity = |kind: &str, id: String, above: String| {
+        format!(r#"{{"uid": {{"type": "{kind}", "id": "{id}"}}, "parents": [{{"type": "{above}", "id": "x{id}"}}]}}"#)
+    };
+    let all = |entities: Vec<String>| format!("[{}]", entities.join(",\n"));
+    let paths = (0..20_000).map(|number| entity("fs::Path", format!("/srv/{number}"), "fs::Class".to_owned()));
+    let start = std::time::Instant::now();
+    let policy = compile_with("permit (principal, action, resource);", &all(paths.collect()));
+    assert!(start.elapsed() < std::time::Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(policy.len(), 1);
+    let chain = (0..12_000).map(|n| {
+        format!(r#"{{"uid": {{"type": "Group", "id": "g{n}"}}, "parents": [{{"type": "Group", "id": "g{}"}}]}}"#, n + 1)
+    });
+    let refused = try_compile("permit (principal, action, resource);", Some(&all(chain.collect()))).unwrap_err();
+    assert!(refused.to_string().contains("more than 1000000 memberships"), "{refused}");
+}
+
+#[test]
 fn groups_and_classes_are_inherited() {
     let policy = compile_with(
         r#"

@@ -9,6 +9,7 @@ mod entities;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod reach;
 mod reject;
 #[cfg(test)]
 mod schema;

@@ -230,6 +230,37 @@ fn an_id_is_given_once() {
 }
 
 #[test]
+fn what_an_attribute_never_is_is_refused() {
+    for condition in [
+        "resource.extension == \".key\"",
+        "resource.extension like \"*.gz\"",
+        "resource.name like \"/etc/*\"",
+        "resource.name == \"a/b\"",
+        "fs::Path::\"/a/b\" in resource",
+        "fs::Path::\"/a/b\" in fs::Path::\"/a\"",
+    ] {
+        let policy = format!("forbid (principal, action, resource is fs::Path) when {{ {condition} }};");
+        assert!(try_compile(&policy, None).is_err(), "{condition}");
+    }
+    for condition in ["resource.extension == \"key\"", "resource.name like \"*.key\"", "resource in fs::Path::\"/a\""] {
+        let policy = format!("forbid (principal, action, resource is fs::Path) when {{ {condition} }};");
+        assert_eq!(compile(&policy).warnings().len(), 0, "{condition}");
+    }
+}
+
+#[test]
+fn a_finding_without_a_place_of_its_own_is_about_its_policy() {
+    check(
+        r#"@id("b") permit (principal, action in [fs::Action::"read", sys::Action::"disk"], resource);"#,
+        expect![[r#"
+            Error test.cedar:1:1 `@id("b") permit (principal, action in [fs::Action::"read", sys::Action::"disk"], resource);`
+              the types fs::Action and sys::Action are not compatible
+              help: elements of a set must have compatible types. Different entity types are never compatible even when their attributes would be compatible
+        "#]],
+    );
+}
+
+#[test]
 fn a_policy_with_hidden_text_is_refused() {
     check(
         "permit (principal, action, resource is fs::Path) when { resource.path == \"\u{202e}/x\" };",
