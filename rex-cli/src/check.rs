@@ -30,18 +30,18 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
         None => None,
     };
     if args.format == Format::Json {
-        print(&json(policies, &warnings, failure.as_ref())?);
+        print(&json(policies, &warnings, failure.as_ref())?)?;
     } else {
         for warning in &warnings {
-            draw::diagnostic(color, warning);
+            draw::finding(color, warning);
         }
         if let (Some(failure), Some(script)) = (&failure, &script) {
             draw::failure(color, failure, script);
         } else {
-            print(&summary(policies, script.as_ref()));
+            print(&summary(policies, script.as_ref()))?;
         }
     }
-    Ok(if failure.is_some() { Exit::Script } else { Exit::Success })
+    Ok(failure.map_or(Exit::Success, |failure| failure.exit(0)))
 }
 
 fn summary(policies: usize, script: Option<&Source>) -> String {
@@ -54,12 +54,12 @@ fn summary(policies: usize, script: Option<&Source>) -> String {
 pub(crate) fn rejected(rejected: &Rejected, format: Format, color: Color) -> Exit {
     if format == Format::Json {
         match json(0, &rejected.findings, None) {
-            Ok(text) => print(&text),
+            Ok(text) => drop(print(&text)),
             Err(stop) => draw::message(color, &stop.message, None),
         }
     } else {
         for finding in &rejected.findings {
-            draw::diagnostic(color, finding);
+            draw::finding(color, finding);
         }
     }
     Exit::Policy

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
-use rex_policy::Source;
+use rex_policy::{Finding, Source};
 
 use crate::args::Color;
 use crate::complain;
@@ -22,7 +22,7 @@ fn colored(color: Color) -> bool {
 }
 
 /// Draws a diagnostic to standard error.
-pub(crate) fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
+fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
     let theme = if colored(color) { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false);
@@ -32,11 +32,37 @@ pub(crate) fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
     }
 }
 
+/// Draws something about a policy.
+pub(crate) fn finding(color: Color, finding: &Finding) {
+    let label = finding.labels().and_then(|mut labels| labels.next());
+    let source = label
+        .is_some()
+        .then(|| NamedSource::new(visible(finding.source_name()), visible_in_place(finding.source_text())));
+    diagnostic(
+        color,
+        &Drawn {
+            severity: finding.severity().unwrap_or(Severity::Error),
+            message: visible(&finding.message),
+            help: finding.help.as_deref().map(visible),
+            code: None,
+            source,
+            label,
+        },
+    );
+}
+
 /// Draws a message that has no source.
 pub(crate) fn message(color: Color, message: &str, help: Option<&str>) {
     diagnostic(
         color,
-        &Drawn { message: visible(message), help: help.map(visible), code: None, source: None, label: None },
+        &Drawn {
+            severity: Severity::Error,
+            message: visible(message),
+            help: help.map(visible),
+            code: None,
+            source: None,
+            label: None,
+        },
     );
 }
 
@@ -79,10 +105,11 @@ pub(crate) fn failure(color: Color, failure: &Wrong, script: &Source) {
     diagnostic(
         color,
         &Drawn {
+            severity: Severity::Error,
             message: visible(&failure.message),
             help: failure.help.as_deref().map(visible),
             code: Some(visible(&failure.code)),
-            source: label.is_some().then(|| NamedSource::new(&script.name, visible_in_place(&script.text))),
+            source: label.is_some().then(|| NamedSource::new(visible(&script.name), visible_in_place(&script.text))),
             label,
         },
     );
@@ -105,6 +132,7 @@ fn place(text: &str, line: u32, column: Option<u32>) -> Option<(usize, usize)> {
 
 #[derive(Debug)]
 struct Drawn {
+    severity: Severity,
     message: String,
     help: Option<String>,
     code: Option<String>,
@@ -125,7 +153,7 @@ impl Diagnostic for Drawn {
         self.code.as_ref().map(|code| Box::new(code) as Box<dyn fmt::Display>)
     }
     fn severity(&self) -> Option<Severity> {
-        Some(Severity::Error)
+        Some(self.severity)
     }
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)

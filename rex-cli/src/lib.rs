@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command, SchemaFormat};
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 
 /// The whole command: reads arguments, does what they say, prints, and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -47,27 +47,24 @@ fn dispatch(args: Args) -> Exit {
         Command::Ops(args) => listing::ops(&args),
         Command::Schema { format } => {
             let vocabulary = rex_policy::Vocabulary::rex();
-            print(&match format {
+            let text = match format {
                 SchemaFormat::Cedar => vocabulary.schema_cedar(),
                 SchemaFormat::Json => vocabulary.schema_json(),
-            });
-            Ok(Exit::Success)
+            };
+            print(&text).map(|()| Exit::Success)
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "rex", &mut script);
-            print(&String::from_utf8_lossy(&script));
-            Ok(Exit::Success)
+            print(&String::from_utf8_lossy(&script)).map(|()| Exit::Success)
         }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command())
-                .render(&mut page)
-                .map(|()| {
-                    print(&String::from_utf8_lossy(&page));
-                    Exit::Success
-                })
-                .map_err(|error| exit::Stop::internal(error.to_string()))
+            let rendered = clap_mangen::Man::new(Args::command()).render(&mut page);
+            rendered
+                .map_err(|error| Stop::internal(error.to_string()))
+                .and_then(|()| print(&String::from_utf8_lossy(&page)))
+                .map(|()| Exit::Success)
         }
     };
     result.unwrap_or_else(|stop| {
@@ -76,11 +73,16 @@ fn dispatch(args: Args) -> Exit {
     })
 }
 
-/// Prints to standard output. A reader that has gone away is no mistake of ours.
-fn print(text: &str) {
+/// Prints to standard output. A reader that has gone away is no mistake of ours; what cannot be written is told.
+fn print(text: &str) -> Result<(), Stop> {
     let mut out = std::io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    drop(write!(out, "{text}{newline}").and_then(|()| out.flush()));
+    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Stop::internal(format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints to standard error.

@@ -36,7 +36,7 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
             chosen.iter().map(|spec| markdown(spec)).collect::<Vec<_>>().join("\n")
         }
     };
-    print(&text);
+    print(&text)?;
     Ok(Exit::Success)
 }
 

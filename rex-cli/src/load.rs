@@ -52,7 +52,11 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
 pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
     let mut paths = Vec::new();
     for path in &args.policies {
+        let before = paths.len();
         collect(path, &mut paths)?;
+        if paths.len() == before {
+            return Err(Stop::usage(format!("there is no `*.cedar` file in `{}`", path.display())));
+        }
     }
     let sources = paths.iter().map(|path| file(path)).collect::<Result<Vec<_>, _>>()?;
     let entities = args.entities.as_deref().map(file).transpose()?;
@@ -71,17 +75,21 @@ fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Stop> {
         entries.push(entry.map_err(unreadable)?.path());
     }
     entries.sort();
-    let before = paths.len();
     for entry in entries {
-        // A link to a folder is not followed, so folders cannot go in circles.
-        if entry.is_dir() && !entry.is_symlink() {
+        // What starts with a dot is a tool's own, such as the copies that a deployment switches between.
+        if entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
+        if entry.is_dir() {
+            // Folders could go in circles, and leaving one out could leave out a `forbid`.
+            if entry.is_symlink() {
+                return Err(Stop::usage(format!("`{}` is a link to a folder, which is not followed", entry.display()))
+                    .with_help("name the folder itself with another `--policy`"));
+            }
             collect(&entry, paths)?;
         } else if entry.extension().is_some_and(|extension| extension == "cedar") {
             paths.push(entry);
         }
-    }
-    if paths.len() == before && paths.is_empty() {
-        return Err(Stop::usage(format!("there is no `*.cedar` file in `{name}`")));
     }
     Ok(())
 }

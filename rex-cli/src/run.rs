@@ -34,7 +34,6 @@ pub(crate) struct Job {
 
 /// Runs a script and prints its report.
 pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
-    let (cancel, signal) = signals()?;
     let script = load::script(args.script.as_deref(), args.code.as_deref())?;
     let principal = principal(args.principal.as_deref())?;
     let arguments = load::arguments(args.args.as_deref(), &args.arg)?;
@@ -51,9 +50,11 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
         Err(rejected) => return Ok(check::rejected(&rejected, args.format, color)),
     };
     for warning in policy.warnings() {
-        draw::diagnostic(color, warning);
+        draw::finding(color, warning);
     }
     let reach = policy.reach(Some(&principal));
+    // Until now, and after the run, a signal ends the command as it ends others.
+    let Signals { cancel, signal, done } = signals()?;
     let input = Input {
         principal,
         authorize: Arc::new(policy),
@@ -66,6 +67,7 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
     let mode = args.confine.into();
     let job = Job { script, input, limits, host, reach, journal, mode, signal };
     let told = if mode == Mode::Off { unconfined(&job)? } else { supervise::run(&job)? };
+    done.store(true, Ordering::Relaxed);
     show(&told, &job.script, args.format, color)?;
     Ok(told.exit(u8::try_from(job.signal.load(Ordering::Relaxed)).unwrap_or(0)))
 }
@@ -96,11 +98,10 @@ pub(crate) fn execute(job: &Job, os: HostOs, journal: Option<Arc<dyn Journal>>) 
 fn show(told: &Told, script: &Source, format: Format, color: Color) -> Result<(), Stop> {
     let unprintable = |error: serde_json::Error| Stop::internal(error.to_string());
     if format == Format::Json {
-        print(&serde_json::to_string(told).map_err(unprintable)?);
-        return Ok(());
+        return print(&serde_json::to_string(told).map_err(unprintable)?);
     }
     for line in &told.output {
-        print(&draw::visible(line));
+        print(&draw::visible(line))?;
     }
     if let Some(error) = &told.error {
         draw::failure(color, error, script);
@@ -115,30 +116,45 @@ fn show(told: &Told, script: &Source, format: Format, color: Color) -> Result<()
         return Ok(());
     }
     match &told.value {
-        serde_json::Value::Null => {}
+        serde_json::Value::Null => Ok(()),
         serde_json::Value::String(text) => print(&draw::visible(text)),
         value => print(&draw::visible(&serde_json::to_string_pretty(value).map_err(unprintable)?)),
     }
-    Ok(())
+}
+
+/// What signals do to a run.
+#[derive(Default)]
+struct Signals {
+    /// Set by the first.
+    cancel: Arc<AtomicBool>,
+    /// The number of the last.
+    signal: Arc<AtomicUsize>,
+    /// Once this is set, signals do again what they do by default.
+    done: Arc<AtomicBool>,
 }
 
 /// SIGINT and SIGTERM tell the run to stop; a second one ends the process at once.
-fn signals() -> Result<(Arc<AtomicBool>, Arc<AtomicUsize>), Stop> {
-    let (cancel, number) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+fn signals() -> Result<Signals, Stop> {
+    let signals = Signals::default();
     for signal in [SIGINT, SIGTERM] {
         let exit = 128 | signal;
         let value = usize::try_from(signal).unwrap_or(0);
-        signal_hook::flag::register_conditional_shutdown(signal, exit, cancel.clone())
-            .and_then(|_| signal_hook::flag::register_usize(signal, number.clone(), value))
-            .and_then(|_| signal_hook::flag::register(signal, cancel.clone()))
+        signal_hook::flag::register_conditional_default(signal, signals.done.clone())
+            .and_then(|_| signal_hook::flag::register_conditional_shutdown(signal, exit, signals.cancel.clone()))
+            .and_then(|_| signal_hook::flag::register_usize(signal, signals.signal.clone(), value))
+            .and_then(|_| signal_hook::flag::register(signal, signals.cancel.clone()))
             .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
     }
-    Ok((cancel, number))
+    Ok(signals)
 }
 
 fn principal(given: Option<&str>) -> Result<Principal, Stop> {
     if let Some(text) = given {
-        return Principal::parse(text).map_err(|error| Stop::usage(error.to_string()));
+        let principal = Principal::parse(text).map_err(|error| Stop::usage(error.to_string()))?;
+        if !["Agent", "User"].contains(&principal.kind()) {
+            return Err(Stop::usage(format!("`{}` is no type of principal: `Agent` and `User` are", principal.kind())));
+        }
+        return Ok(principal);
     }
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();

@@ -83,9 +83,7 @@ impl Told {
 
     /// How the command ends after this, if `signal` was the last to tell it to stop.
     pub(crate) fn exit(&self, signal: u8) -> Exit {
-        let Some(error) = &self.error else { return Exit::Success };
-        let code = Code::ALL.iter().copied().find(|code| code.as_str() == error.code);
-        Exit::of(code.unwrap_or(Code::Internal), signal)
+        self.error.as_ref().map_or(Exit::Success, |error| error.exit(signal))
     }
 }
 
@@ -95,5 +93,11 @@ impl Wrong {
         serde_json::to_value(failure)
             .and_then(serde_json::from_value)
             .map_err(|error| Stop::internal(format!("the failure is not as it is promised: {error}")))
+    }
+
+    /// How the command ends after this, if `signal` was the last to tell it to stop.
+    pub(crate) fn exit(&self, signal: u8) -> Exit {
+        let code = Code::ALL.iter().copied().find(|code| code.as_str() == self.code);
+        Exit::of(code.unwrap_or(Code::Internal), signal)
     }
 }

@@ -146,7 +146,8 @@ impl<'a> Lint<'a> {
             Expr::Literal(Literal::EntityUID(right)) => literal(right).kind == uid.kind,
             _ => false,
         };
-        let found = nests(right.as_ref()) || matches!(&**right, Expr::Set(members) if members.iter().any(|member| nests(member)));
+        let found = nests(right.as_ref())
+            || matches!(&**right, Expr::Set(members) if members.iter().any(|member| nests(member)));
         (found && self.nested.contains(&*uid.kind)).then_some(uid)
     }
 }

@@ -37,6 +37,7 @@ fn exit_codes_tell_endings_apart() {
         (&["run", "-e", "1", "--policy", &all, "--limit", "nope=1"], 2),
         (&["run", "-e", "1", "--policy", &all, "--limit", "wall_ms=many"], 2),
         (&["run", "-e", "1", "--policy", &all, "--principal", "me"], 2),
+        (&["run", "-e", "1", "--policy", &all, "--principal", "Robot::\"x\""], 2),
         (&["run", "-e", "1", "--policy", &all, "--journal", "/nowhere/journal"], 2),
         (&["run", "-e", "1", "--policy", &typo], 3),
         (&["check", "--policy", &typo], 3),
@@ -63,7 +64,6 @@ fn signals_end_a_run_with_its_report() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // The script is read after the signals are handled, so what follows its end cannot come too early.
         let journal = tempfile::NamedTempFile::new().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let ready = journal.path().to_str().unwrap();
@@ -203,4 +203,81 @@ fn nothing_that_a_script_says_reaches_the_terminal_as_a_command_to_it() {
         let bad = said.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
         assert_eq!((bad, said.is_empty()), (None, false), "{script:?}: {said:?}");
     }
+}
+
+#[test]
+fn a_script_cannot_change_its_own_journal() {
+    let (dir, all) = policy(ALL);
+    let journal = dir.path().join("j.jsonl");
+    let name = journal.to_str().unwrap();
+    for (number, act) in
+        ["remove(J)", "write(J, \"{}\")", "append(J, \"{}\")", "rename(J, J + \"2\")"].iter().enumerate()
+    {
+        let script = format!("const J = \"{name}\"; try {{ fs::{act} }} catch (e) {{ print(e.code) }} {number}");
+        for confine in ["require", "off"] {
+            let args = ["run", "-e", &script, "--policy", &all, "--journal", name, "--confine", confine];
+            let output = rex(&args);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), format!("UNSUPPORTED_EXCEPTION\n{number}\n"), "{act}");
+        }
+    }
+    let lines = std::fs::read_to_string(&journal).unwrap();
+    assert_eq!(lines.lines().filter(|line| line.contains("\"event\":\"decision\"")).count(), 8, "{lines}");
+}
+
+#[test]
+fn no_policy_file_is_left_out_in_silence() {
+    let (dir, all) = policy(ALL);
+    let folder = dir.path().join("folder");
+    std::fs::create_dir_all(folder.join("real")).unwrap();
+    std::fs::write(folder.join("real/f.cedar"), "@id(\"f\") forbid (principal, action, resource);").unwrap();
+    let run = |folder: &std::path::Path| {
+        rex(&["run", "-e", "read(\"/etc/hostname\")", "--policy", &all, "--policy", folder.to_str().unwrap()])
+    };
+    assert_eq!(run(&folder).status.code(), Some(4));
+    // What a deployment keeps beside the files that it links to is not read twice.
+    std::fs::rename(folder.join("real"), folder.join("..data")).unwrap();
+    std::os::unix::fs::symlink("..data/f.cedar", folder.join("f.cedar")).unwrap();
+    assert_eq!(run(&folder).status.code(), Some(4));
+    std::os::unix::fs::symlink("..data", folder.join("site")).unwrap();
+    assert_eq!(run(&folder).status.code(), Some(2));
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert_eq!(run(&empty).status.code(), Some(2));
+}
+
+#[test]
+fn a_signal_before_the_run_ends_the_command_as_it_ends_others() {
+    let (_dir, all) = policy(ALL);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rex"));
+    command.args(["run", "-", "--policy", &all]).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let status = loop {
+        // It may not have begun to read yet, which makes no difference.
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().try_into().unwrap()), nix::sys::signal::SIGTERM)
+            .unwrap();
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_no_success() {
+    let (_dir, all) = policy(ALL);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rex"));
+    let status =
+        command.args(["run", "-e", "1", "--policy", &all]).stdout(full).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(70));
+}
+
+#[test]
+fn nothing_in_a_policy_reaches_the_terminal_as_a_command_to_it() {
+    let (_dir, typo) =
+        policy("// \u{1b}]0;pwned\u{7}\u{1b}[31m\npermit (principal, action == fs::Action::\"raed\", resource);");
+    let output = rex(&["check", "--policy", &typo, "--color", "never"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(!output.stderr.contains(&0x1b) && !output.stderr.contains(&7));
 }
