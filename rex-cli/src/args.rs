@@ -35,6 +35,9 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Validate policies, and a script if one is given
     Check(CheckArgs),
+    /// Learn what a policy means
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// List the operations, or explain one
     Ops(OpsArgs),
     /// Print the schema that policies are validated against
@@ -50,6 +53,15 @@ pub(crate) enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show the most that a policy could ever permit, which is what a kernel can hold
+    ///
+    /// For each action, the places that the permits name. What lies there need not be permitted: the conditions of permits
+    /// ask for more, and forbids take away again. The forbids that do are listed.
+    Reach(ReachArgs),
 }
 
 /// What policies are loaded from.
@@ -115,6 +127,18 @@ pub(crate) struct CheckArgs {
     /// A script; `-` reads it from standard input
     pub(crate) script: Option<PathBuf>,
     /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReachArgs {
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// To whom: `Agent::"name"` or `User::"name"`; to any principal by default
+    #[arg(long)]
+    pub(crate) principal: Option<String>,
+    /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }

@@ -11,6 +11,7 @@ mod journal;
 mod link;
 mod listing;
 mod load;
+mod reach;
 mod run;
 mod services;
 mod supervise;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::args::{Args, Command, SchemaFormat};
+use crate::args::{Args, Command, PolicyCommand, SchemaFormat};
 use crate::exit::{Exit, Stop};
 
 /// The whole command: reads arguments, does what they say, prints, and says how it ended.
@@ -44,6 +45,7 @@ fn dispatch(args: Args) -> Exit {
     let result = match args.command {
         Command::Run(args) => run::run(&args, color),
         Command::Check(args) => check::check(&args, color),
+        Command::Policy(PolicyCommand::Reach(args)) => reach::reach(&args, color),
         Command::Ops(args) => listing::ops(&args),
         Command::Schema { format } => {
             let vocabulary = rex_policy::Vocabulary::rex();

@@ -16,6 +16,7 @@ impl Resource for Room {
         name: "Room",
         doc: "A room; the id is its name.",
         attributes: &[],
+        id_attribute: None,
         nested: false,
         class: None,
     };

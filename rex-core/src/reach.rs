@@ -78,7 +78,8 @@ impl Reach {
     /// How far an action reaches.
     #[must_use]
     pub fn extent(&self, action: &ActionSpec) -> Option<&Extent> {
-        self.extents.iter().find(|(spec, _)| *spec == action).map(|(_, extent)| extent)
+        let same = |spec: &ActionSpec| spec.name == action.name && spec.namespace == action.namespace;
+        self.extents.iter().find(|(spec, _)| same(spec)).map(|(_, extent)| extent)
     }
 
     /// Whether an action on a resource lies inside.

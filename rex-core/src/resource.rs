@@ -99,6 +99,9 @@ pub struct ResourceSpec {
     pub doc: &'static str,
     /// What policies can ask of it.
     pub attributes: &'static [Attribute],
+    /// The one of them that is the id once more, if any: an id has no `like`, so what is to be matched by parts of its id
+    /// says it a second time. Authorizers get it from [`Resource::id`], so the two cannot differ.
+    pub id_attribute: Option<&'static str>,
     /// Whether ids form a tree: a resource is then `in` each of its [ancestors](Resource::ancestors).
     pub nested: bool,
     /// The type of the classes that an owner can put such resources in, without its namespace (`Class`), if any.
@@ -121,10 +124,12 @@ pub trait Resource: fmt::Debug + Send + Sync + 'static {
     /// The id: one spelling for one thing, since policies compare it.
     fn id(&self) -> &str;
 
-    /// Calls `visit` with each attribute that [`ResourceSpec::attributes`] declares.
+    /// Calls `visit` with each attribute that [`ResourceSpec::attributes`] declares, except
+    /// [`id_attribute`](ResourceSpec::id_attribute).
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
 
-    /// Calls `visit` with the id of each ancestor of the same type, nearest first. None by default.
+    /// Calls `visit` with the id of each ancestor of the same type, nearest first. None by default, and none for a type
+    /// that is not [`nested`](ResourceSpec::nested).
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
         let _ = visit;
     }
@@ -136,7 +141,7 @@ pub trait AnyResource: fmt::Debug + Send + Sync {
     fn spec(&self) -> &'static ResourceSpec;
     /// See [`Resource::id`].
     fn id(&self) -> &str;
-    /// See [`Resource::attributes`].
+    /// See [`Resource::attributes`]; the one that is the id is among them.
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
     /// See [`Resource::ancestors`].
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str));
@@ -150,10 +155,20 @@ impl<R: Resource> AnyResource for R {
         Resource::id(self)
     }
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
-        Resource::attributes(self, visit);
+        let Some(same) = R::SPEC.id_attribute else { return Resource::attributes(self, visit) };
+        // INVARIANT: a reach takes what a policy says of this attribute for something said of the id.
+        visit(same, Fact::String(Resource::id(self)));
+        Resource::attributes(self, &mut |name, fact| {
+            if name != same {
+                visit(name, fact);
+            }
+        });
     }
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
-        Resource::ancestors(self, visit);
+        // INVARIANT: a reach takes it that nothing is in a resource of a type that is not nested.
+        if R::SPEC.nested {
+            Resource::ancestors(self, visit);
+        }
     }
 }
 
@@ -171,6 +186,7 @@ impl Resource for AbsPath {
                 doc: "What follows the last dot of the name, without the dot; empty if there is none.",
             },
         ],
+        id_attribute: Some("path"),
         nested: true,
         class: Some("Class"),
     };
@@ -180,7 +196,6 @@ impl Resource for AbsPath {
     }
 
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
-        visit("path", Fact::String(self.as_str()));
         visit("name", Fact::String(self.name()));
         visit("extension", Fact::String(self.extension()));
     }
@@ -254,6 +269,7 @@ impl Resource for Unit {
             Attribute { name: "name", kind: FactKind::String, doc: "The full name, the same as the id; for `like`." },
             Attribute { name: "kind", kind: FactKind::String, doc: "The type: `service`, `timer`, `socket`, ..." },
         ],
+        id_attribute: Some("name"),
         nested: false,
         class: Some("Class"),
     };
@@ -263,7 +279,6 @@ impl Resource for Unit {
     }
 
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
-        visit("name", Fact::String(&self.name));
         visit("kind", Fact::String(self.kind()));
     }
 }
@@ -278,6 +293,7 @@ impl Resource for Manager {
         name: "Manager",
         doc: "The service manager that Rex talks to; the id is `default`.",
         attributes: &[],
+        id_attribute: None,
         nested: false,
         class: None,
     };
@@ -299,6 +315,7 @@ impl Resource for Host {
         name: "Host",
         doc: "The machine that the script runs on; the id is `local`.",
         attributes: &[],
+        id_attribute: None,
         nested: false,
         class: None,
     };
@@ -308,4 +325,60 @@ impl Resource for Host {
     }
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A door, which gets wrong all that it is asked for beyond its id.
+    #[derive(Debug)]
+    struct Door;
+
+    impl Resource for Door {
+        const SPEC: &'static ResourceSpec = &ResourceSpec {
+            namespace: "house",
+            name: "Door",
+            doc: "A door.",
+            attributes: &[
+                Attribute { name: "number", kind: FactKind::String, doc: "The id." },
+                Attribute { name: "open", kind: FactKind::Bool, doc: "Whether it is open." },
+            ],
+            id_attribute: Some("number"),
+            nested: false,
+            class: None,
+        };
+        fn id(&self) -> &str {
+            "7"
+        }
+        fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+            visit("open", Fact::Bool(true));
+            visit("number", Fact::String("8"));
+        }
+        fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+            visit("6");
+        }
+    }
+
+    #[test]
+    fn authorizers_see_one_id_and_no_ancestors_where_there_are_none() {
+        let (mut attributes, mut ancestors) = (Vec::new(), Vec::new());
+        let door: &dyn AnyResource = &Door;
+        door.attributes(&mut |name, fact| attributes.push((name, fact)));
+        door.ancestors(&mut |id| ancestors.push(id));
+        assert_eq!(attributes, [("number", Fact::String("7")), ("open", Fact::Bool(true))]);
+        assert!(ancestors.is_empty());
+    }
+
+    #[test]
+    fn attributes_are_those_that_are_declared() {
+        let path = AbsPath::parse("/srv/app.log").unwrap();
+        let unit = Unit::parse("nginx").unwrap();
+        for resource in [&path as &dyn AnyResource, &unit, &Manager, &Host] {
+            let mut seen = Vec::new();
+            resource.attributes(&mut |name, _| seen.push(name));
+            let declared: Vec<_> = resource.spec().attributes.iter().map(|attribute| attribute.name).collect();
+            assert_eq!(seen, declared, "{resource:?}");
+        }
+    }
 }

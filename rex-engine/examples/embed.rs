@@ -21,6 +21,7 @@ impl Resource for Bell {
         name: "Bell",
         doc: "A bell; the id is its name.",
         attributes: &[],
+        id_attribute: None,
         nested: false,
         class: None,
     };

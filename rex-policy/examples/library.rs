@@ -18,6 +18,7 @@ impl Resource for Book {
         name: "Book",
         doc: "A book; the id is its shelf mark. A book is `in` each shelf above it.",
         attributes: &[Attribute { name: "precious", kind: FactKind::Bool, doc: "Whether it cannot be bought again." }],
+        id_attribute: None,
         nested: true,
         class: Some("Collection"),
     };

@@ -96,7 +96,7 @@ impl Index {
                 Anchor::Exactly(_) => {}
                 Anchor::Within(uid) if *uid.kind == *kind => index.within.entry(uid.id).or_default().push(number),
                 Anchor::Within(uid) => index.within_class.entry(uid).or_default().push(number),
-                Anchor::Prefix(name, text) => {
+                Anchor::Prefix(name, text) | Anchor::Value(name, text) => {
                     let known = index.prefixes.iter().position(|(known, _)| *known == name);
                     let at = known.unwrap_or_else(|| {
                         index.prefixes.push((name, Prefixes::default()));
@@ -152,11 +152,7 @@ impl Index {
 
 /// The most telling of what a policy says about its resource, in its head and in its condition.
 fn anchor(rule: &Rule) -> Anchor {
-    let head = match &rule.resource {
-        Scope { entity: Some(uid), exact: true, .. } => return Anchor::Exactly(uid.clone()),
-        Scope { entity: Some(uid), .. } => Anchor::Within(uid.clone()),
-        Scope { entity: None, .. } => Anchor::Anywhere,
-    };
+    let head = Anchor::of_head(&rule.resource);
     match rule.condition.as_ref().map(|condition| condition.anchor.clone()) {
         Some(condition) if condition.worth() > head.worth() => condition,
         _ => head,

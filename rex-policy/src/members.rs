@@ -32,6 +32,15 @@ impl Members {
         self.above.get(kind)
     }
 
+    /// For each class, the ids of one type that are in it, directly or not.
+    pub(crate) fn below(&self, kind: &str) -> HashMap<&Uid, Vec<&str>> {
+        let mut below = HashMap::<_, Vec<&str>>::default();
+        for (id, classes) in self.above(kind).into_iter().flat_map(|above| above.iter()) {
+            classes.iter().for_each(|class| below.entry(class).or_default().push(id));
+        }
+        below
+    }
+
     pub(crate) fn names(&self, uid: &Uid) -> bool {
         self.named.contains(uid)
     }

@@ -1,95 +1,158 @@
-//! What a policy could ever permit, as a bound that needs no policy engine to hold.
+//! What a policy could ever permit, and what is cut out of it again.
 
-use rex_core::resource::Unit;
-use rex_core::{AbsPath, ActionSpec, Extent, Place, Principal, Reach, Resource, ResourceSpec};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use foldhash::HashMap;
+use rex_core::{ActionSpec, Extent, Place, Principal, Reach};
 
 use crate::index::{action_meets, principal_meets};
+use crate::places::Nesting;
 use crate::policy::Policy;
-use crate::rule::{Anchor, Rule, Scope};
-use crate::vocabulary::same_type;
+use crate::rule::{Anchor, Rule, Uid};
+use crate::vocabulary::PRINCIPALS;
+
+/// A `forbid` that takes something out of what a policy could ever permit.
+///
+/// A [`Reach`] is a sum of places, so what it is told to cannot hold this: it is for whoever decides each request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// The id of the policy.
+    pub policy: Arc<str>,
+    /// What its `@reason` says.
+    pub reason: Option<Arc<str>>,
+    /// Whether it has a condition, so that it may take out less than what follows.
+    pub conditional: bool,
+    /// For each action, which part of what the action reaches.
+    pub extents: Vec<(&'static ActionSpec, Extent)>,
+}
 
 impl Policy {
-    /// What the policies could ever permit a principal, or any principal if none is given. Every request that is allowed lies
-    /// inside; a `forbid`, and all of a condition but the place that it names, cut out more than this tells.
+    /// What the policy could ever permit to a principal, or to any: whatever [`decide`](rex_core::Authorize::decide)
+    /// allows lies inside.
+    ///
+    /// It is the sum of the `permit` policies, each bounded by its head and by those conjuncts of its condition that bound
+    /// the resource: `==`, `in` one entity, and `==` or `like` with a literal start on the
+    /// [`id_attribute`](rex_core::ResourceSpec::id_attribute). Whatever else a condition asks for, and every `forbid`, would
+    /// make it smaller, and is left to the decision; see [`exceptions`](Self::exceptions).
     #[must_use]
     pub fn reach(&self, principal: Option<&Principal>) -> Reach {
-        Reach::new(self.actions().iter().map(|spec| (*spec, self.extent(spec, principal))).collect())
+        Reach::new(Survey::new(self, principal).reach())
     }
 
-    fn extent(&self, spec: &'static ActionSpec, principal: Option<&Principal>) -> Extent {
-        let groups = principal.map(|principal| self.groups(principal.kind(), principal.id())).unwrap_or_default();
-        let meant = |rule: &&Rule| {
-            rule.permit
-                && action_meets(rule.actions.as_ref(), spec)
-                && principal.is_none_or(|who| principal_meets(&rule.principal, who.kind(), who.id(), &groups))
+    /// The `forbid` policies that take something out of the [`reach`](Self::reach).
+    #[must_use]
+    pub fn exceptions(&self, principal: Option<&Principal>) -> Vec<Exception> {
+        Survey::new(self, principal).exceptions()
+    }
+}
+
+/// The policies about a principal, with what they need to be placed.
+struct Survey<'p> {
+    rules: Vec<&'p Rule>,
+    acts: Vec<Act>,
+    /// For each type of resource and each class, where its members are.
+    classes: HashMap<String, HashMap<&'p Uid, Extent>>,
+}
+
+/// An action, and what is known of its resources.
+struct Act {
+    spec: &'static ActionSpec,
+    kind: String,
+    nesting: Nesting,
+}
+
+impl<'p> Survey<'p> {
+    fn new(policy: &'p Policy, principal: Option<&Principal>) -> Self {
+        let groups = principal.map(|principal| policy.groups(principal.kind(), principal.id())).unwrap_or_default();
+        let concerns = |rule: &&Rule| {
+            principal.is_none_or(|principal| {
+                PRINCIPALS.contains(&principal.kind())
+                    && principal_meets(&rule.principal, principal.kind(), principal.id(), &groups)
+            })
         };
-        let mut extent = Extent::default();
-        for rule in self.rules().iter().filter(meant) {
-            let Some(places) = self.places(rule, spec.resource) else { return Extent::Anything };
-            places.into_iter().for_each(|place| extent.insert(place));
-        }
-        if let Extent::Within(places) = &mut extent {
-            let all = places.clone();
-            places.retain(|place| !all.iter().any(|other| other != place && holds(other, place)));
-        }
-        extent
-    }
-
-    /// Where the resources are that a policy is about; `None` if no bound can be shown.
-    fn places(&self, rule: &Rule, resource: &ResourceSpec) -> Option<Vec<Place>> {
-        let kind = resource.to_string();
-        if rule.resource.kind.as_ref().is_some_and(|wanted| **wanted != *kind) {
-            return Some(Vec::new());
-        }
-        // Both hold, so either is a bound. What a condition says is mostly the closer one.
-        let condition = rule.condition.as_ref().and_then(|condition| self.place(&condition.anchor, resource, &kind));
-        let head = match &rule.resource {
-            Scope { entity: Some(uid), exact: true, .. } => Anchor::Exactly(uid.clone()),
-            Scope { entity: Some(uid), .. } => Anchor::Within(uid.clone()),
-            Scope { entity: None, .. } => Anchor::Anywhere,
+        let rules = policy.rules().iter().filter(concerns).collect();
+        let act = |spec: &&'static ActionSpec| Act {
+            spec,
+            kind: spec.resource.to_string(),
+            nesting: Nesting::of(spec.resource),
         };
-        let exact = matches!(head, Anchor::Exactly(_));
-        let head = self.place(&head, resource, &kind);
-        if exact { head } else { condition.or(head) }
+        let acts: Vec<Act> = policy.actions().iter().map(act).collect();
+        let mut classes = HashMap::<_, HashMap<_, _>>::default();
+        for Act { kind, nesting, .. } in &acts {
+            if !classes.contains_key(kind) {
+                let members = policy.members().below(kind).into_iter();
+                let places = |ids: Vec<&str>| nesting.simplify(ids.into_iter().map(|id| nesting.below(id)));
+                classes
+                    .insert(kind.clone(), members.map(|(class, ids)| (class, Extent::Within(places(ids)))).collect());
+            }
+        }
+        Self { rules, acts, classes }
     }
 
-    fn place(&self, anchor: &Anchor, resource: &ResourceSpec, kind: &str) -> Option<Vec<Place>> {
-        let whole =
-            |id: &str| if resource.nested { Place::Below(id.to_owned()) } else { Place::Exactly(id.to_owned()) };
+    fn reach(&self) -> Vec<(&'static ActionSpec, Extent)> {
+        self.acts.iter().map(|act| (act.spec, self.permitted(act))).collect()
+    }
+
+    fn permitted(&self, act: &Act) -> Extent {
+        let mut places: Vec<Place> = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.permit) {
+            match self.extent(rule, act) {
+                Extent::Within(more) => places.extend(more),
+                Extent::Anything => return Extent::Anything,
+            }
+        }
+        Extent::Within(act.nesting.simplify(places))
+    }
+
+    fn exceptions(&self) -> Vec<Exception> {
+        let reach: Vec<_> = self.acts.iter().map(|act| (act, self.permitted(act))).collect();
+        let forbids = self.rules.iter().filter(|rule| !rule.permit);
+        let exceptions = forbids.map(|rule| {
+            let cut =
+                |(act, reach): &(&Act, Extent)| (act.spec, act.nesting.intersection(&self.extent(rule, act), reach));
+            Exception {
+                policy: rule.id.clone(),
+                reason: rule.reason.clone(),
+                conditional: rule.condition.is_some(),
+                extents: reach.iter().map(cut).filter(|(_, extent)| !extent.is_empty()).collect(),
+            }
+        });
+        exceptions.filter(|exception| !exception.extents.is_empty()).collect()
+    }
+
+    /// Where the policy can apply to an action.
+    fn extent(&self, rule: &Rule, act: &Act) -> Extent {
+        if !action_meets(rule.actions.as_ref(), act.spec)
+            || rule.resource.kind.as_ref().is_some_and(|kind| **kind != *act.kind)
+        {
+            return Extent::default();
+        }
+        let head = Anchor::of_head(&rule.resource);
+        let bounds = rule.condition.iter().flat_map(|condition| &condition.bounds);
+        std::iter::once(&head)
+            .chain(bounds)
+            .fold(Extent::Anything, |extent, anchor| act.nesting.intersection(&extent, &self.anchored(anchor, act)))
+    }
+
+    /// The resources that something said of them holds for.
+    fn anchored(&self, anchor: &Anchor, act: &Act) -> Cow<'_, Extent> {
+        let only = |place| Cow::Owned(Extent::Within(BTreeSet::from([place])));
+        let is_id = |name: &str| act.spec.resource.id_attribute == Some(name);
         match anchor {
-            Anchor::Anywhere => None,
-            Anchor::Exactly(uid) if *uid.kind == *kind => Some(vec![Place::Exactly(uid.id.to_string())]),
-            // Another type equals nothing that a request is about.
-            Anchor::Exactly(_) => Some(Vec::new()),
-            Anchor::Within(uid) if *uid.kind == *kind => Some(vec![whole(&uid.id)]),
-            Anchor::Within(class) => {
-                let above = self.members().above(kind);
-                let members = above.iter().flat_map(|above| above.iter());
-                let members = members.filter(|(_, classes)| classes.contains(class));
-                Some(members.map(|(id, _)| whole(id)).collect())
+            Anchor::Exactly(uid) if *uid.kind == *act.kind => only(Place::Exactly(uid.id.to_string())),
+            // Nothing that the action is on is of this type.
+            Anchor::Exactly(_) => Cow::Owned(Extent::default()),
+            Anchor::Within(uid) if *uid.kind == *act.kind => only(act.nesting.below(&uid.id)),
+            Anchor::Within(uid) => {
+                let members = self.classes.get(&act.kind).and_then(|classes| classes.get(uid));
+                members.map_or_else(|| Cow::Owned(Extent::default()), Cow::Borrowed)
             }
-            Anchor::Prefix(attribute, text) if is_id(resource, attribute) && !text.is_empty() => {
-                Some(vec![Place::Prefix(text.to_string())])
-            }
-            Anchor::Prefix(..) => None,
+            Anchor::Value(name, text) if is_id(name) => only(Place::Exactly(text.to_string())),
+            Anchor::Prefix(name, text) if is_id(name) => Cow::Owned(act.nesting.prefix(text)),
+            // Of another attribute, no place follows.
+            Anchor::Value(..) | Anchor::Prefix(..) | Anchor::Anywhere => Cow::Owned(Extent::Anything),
         }
-    }
-}
-
-/// Whether an attribute is always the same as the id.
-fn is_id(resource: &ResourceSpec, attribute: &str) -> bool {
-    (same_type(resource, AbsPath::SPEC) && attribute == "path")
-        || (same_type(resource, Unit::SPEC) && attribute == "name")
-}
-
-/// Whether one place holds all of another.
-fn holds(outer: &Place, inner: &Place) -> bool {
-    let below = |root: &str, id: &str| {
-        id == root || id.strip_prefix(root).is_some_and(|rest| root.ends_with('/') || rest.starts_with('/'))
-    };
-    match (outer, inner) {
-        (Place::Below(root), Place::Below(id) | Place::Exactly(id)) => below(root, id),
-        (Place::Prefix(text), Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) => id.starts_with(text),
-        _ => false,
     }
 }

@@ -65,13 +65,15 @@ pub(crate) struct Rule {
 pub(crate) struct Condition {
     /// `when` and not `unless`.
     pub(crate) expression: Expression,
-    /// What holds of the resource wherever the condition holds.
+    /// What holds of the resource wherever the condition holds or is an error.
     pub(crate) anchor: Anchor,
+    /// All that holds of the resource wherever the condition holds.
+    pub(crate) bounds: Vec<Anchor>,
     pub(crate) needs: Needs,
 }
 
-/// What holds of the resource wherever a condition holds, and without which it is false rather than an error.
-#[derive(Debug, Clone, Default)]
+/// Something that a policy says of its resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Anchor {
     /// Nothing is known.
     #[default]
@@ -82,6 +84,8 @@ pub(crate) enum Anchor {
     Within(Uid),
     /// An attribute of the resource starts with this text.
     Prefix(Box<str>, Box<str>),
+    /// An attribute of the resource is this text.
+    Value(Box<str>, Box<str>),
 }
 
 /// What the evaluation of a condition looks at. What none looks at is not built.
@@ -179,11 +183,14 @@ impl Condition {
         // `as_ref` leads to types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
         // evaluates, where the documented `to_pst` and `Expression::from_str` would parse each policy again.
         let tree = policy.as_ref().non_scope_constraints()?.clone();
-        let (anchor, needs) = match syntax(policy) {
-            Some(syntax) => (anchor(&syntax), needs(&syntax)),
-            None => (Anchor::Anywhere, Needs::ALL),
+        let (anchor, bounds, needs) = match syntax(policy) {
+            Some(syntax) => {
+                let (anchor, bounds) = anchors(&syntax);
+                (anchor, bounds, needs(&syntax))
+            }
+            None => (Anchor::Anywhere, Vec::new(), Needs::ALL),
         };
-        Some(Self { expression: Expression::from(tree), anchor, needs })
+        Some(Self { expression: Expression::from(tree), anchor, bounds, needs })
     }
 }
 
@@ -214,23 +221,26 @@ pub(crate) fn walk(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
     }
 }
 
-/// The most telling of the conjuncts that can be relied on.
-fn anchor(condition: &Expr) -> Anchor {
+/// The most telling of the conjuncts without which the condition is false rather than an error, and all that the
+/// conjuncts say.
+fn anchors(condition: &Expr) -> (Anchor, Vec<Anchor>) {
     let mut conjuncts = Vec::new();
     flatten(condition, &mut conjuncts);
-    let mut best = Anchor::Anywhere;
+    let (mut best, mut bounds) = (Anchor::Anywhere, Vec::new());
+    let mut evaluated = true;
     for conjunct in conjuncts {
         let found = anchor_of(conjunct);
-        if found.worth() > best.worth() {
-            best = found;
+        if evaluated && found.worth() > best.worth() {
+            best = found.clone();
         }
         // INVARIANT: Cedar evaluates from left to right. Where this conjunct would be an error, the ones after it
         // are not looked at, so none of them may keep the policy from being evaluated: the error must be seen.
-        if can_fail(conjunct) {
-            break;
+        evaluated = evaluated && !can_fail(conjunct);
+        if found != Anchor::Anywhere {
+            bounds.push(found);
         }
     }
-    best
+    (best, bounds)
 }
 
 fn flatten<'a>(expr: &'a Expr, conjuncts: &mut Vec<&'a Expr>) {
@@ -244,12 +254,21 @@ fn flatten<'a>(expr: &'a Expr, conjuncts: &mut Vec<&'a Expr>) {
 }
 
 impl Anchor {
+    /// What the head of a policy says.
+    pub(crate) fn of_head(scope: &Scope) -> Self {
+        match scope {
+            Scope { entity: Some(uid), exact: true, .. } => Self::Exactly(uid.clone()),
+            Scope { entity: Some(uid), .. } => Self::Within(uid.clone()),
+            Scope { entity: None, .. } => Self::Anywhere,
+        }
+    }
+
     /// How few resources are likely to have it.
     pub(crate) fn worth(&self) -> usize {
         match self {
             Self::Anywhere => 0,
             Self::Within(_) => 1,
-            Self::Prefix(_, text) => 1 + text.len(),
+            Self::Prefix(_, text) | Self::Value(_, text) => 1 + text.len(),
             Self::Exactly(_) => usize::MAX,
         }
     }
@@ -261,7 +280,7 @@ fn anchor_of(conjunct: &Expr) -> Anchor {
             (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid)))
             | (Expr::Literal(Literal::EntityUID(uid)), Expr::Var(Var::Resource)) => Anchor::Exactly(literal(uid)),
             (attribute, Expr::Literal(Literal::String(text))) | (Expr::Literal(Literal::String(text)), attribute) => {
-                of_resource(attribute).map_or(Anchor::Anywhere, |name| Anchor::Prefix(name, text.as_str().into()))
+                of_resource(attribute).map_or(Anchor::Anywhere, |name| Anchor::Value(name, text.as_str().into()))
             }
             _ => Anchor::Anywhere,
         },
@@ -276,7 +295,12 @@ fn anchor_of(conjunct: &Expr) -> Anchor {
                 PatternElem::Char(c) => Some(*c),
                 PatternElem::Wildcard => None,
             });
-            Anchor::Prefix(name, literal.collect::<String>().into())
+            let literal = literal.collect::<String>().into();
+            if pattern.contains(&PatternElem::Wildcard) {
+                Anchor::Prefix(name, literal)
+            } else {
+                Anchor::Value(name, literal)
+            }
         }),
         _ => Anchor::Anywhere,
     }

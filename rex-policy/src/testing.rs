@@ -5,24 +5,80 @@ use std::fmt::Write;
 use arbitrary::{Result, Unstructured};
 use rex_core::action::{AnyAction, fs, service};
 use rex_core::resource::{AnyResource, Unit};
-use rex_core::{AbsPath, Authorize, Effect, Principal, Request, Subject, Timestamp};
+use rex_core::{AbsPath, Authorize, Effect, Extent, Principal, Reach, Request, Subject, Timestamp};
 
-use crate::{Policy, PolicyLimits, Source, Vocabulary};
+use crate::{Exception, Policy, PolicyLimits, Source, Vocabulary};
 
 /// Reads policies, entities and requests from `data`, and asserts that the index and the cache decide as Cedar does, and
-/// that each remedy helps, and that what is allowed lies within reach. Says whether the policies validated, so that a test can see that most do.
+/// that each remedy helps. Says whether the policies validated, so that a test can see that most do.
 ///
 /// # Panics
 /// If they do not.
 #[must_use]
 pub fn decide_agrees(data: &[u8]) -> bool {
-    let mut random = Random(Unstructured::new(data));
     // INVARIANT: bytes that have run out read as zeros, so every choice is made.
-    random.world().unwrap_or(false)
+    Random(Unstructured::new(data)).decide_agrees().unwrap_or(false)
+}
+
+/// Reads policies, entities and requests from `data`, and asserts that what is allowed lies within reach, and that a `forbid`
+/// that denies what lies within reach is an exception from it. Says whether something was allowed within a bound, so that a
+/// test can see that it often is.
+///
+/// # Panics
+/// If that does not hold.
+#[must_use]
+pub fn reach_covers(data: &[u8]) -> bool {
+    Random(Unstructured::new(data)).reach_covers().unwrap_or(false)
+}
+
+/// Policies that validate, with their texts.
+#[derive(Debug)]
+struct World {
+    policy: Policy,
+    sources: [Source; 1],
+    entities: Source,
+}
+
+impl World {
+    /// Whether a request lies within reach, having asserted that it does if it is allowed, and that the `forbid` policies
+    /// that deny what does are exceptions.
+    fn is_within(&self, (reach, exceptions): &(Reach, Vec<Exception>), request: &Request<'_>) -> bool {
+        let spec = request.action.spec();
+        let decision = self.policy.decide(request);
+        let inside = reach.covers(spec, request.resource);
+        assert!(inside || decision.effect == Effect::Deny, "{self:?}\n{request:?}\n{reach:?}");
+        let covers = |exception: &Exception| {
+            exception.extents.iter().any(|(known, cut)| *known == spec && cut.covers(request.resource))
+        };
+        if inside && decision.effect == Effect::Deny {
+            for forbid in decision.policies.iter() {
+                let known = exceptions.iter().any(|known| known.policy == *forbid && covers(known));
+                assert!(known, "{self:?}\n{request:?}\n{forbid}\n{exceptions:?}");
+            }
+        }
+        inside
+    }
+}
+
+/// What a request is made of.
+struct Asked {
+    subject: Subject,
+    action: Box<dyn AnyAction>,
+    resource: Box<dyn AnyResource>,
+    now: Timestamp,
+}
+
+impl Asked {
+    fn request(&self) -> Request<'_> {
+        Request { subject: &self.subject, action: &*self.action, resource: &*self.resource, now: self.now }
+    }
 }
 
 /// What is read from the bytes: each method makes one part of a policy.
 struct Random<'a>(Unstructured<'a>);
+
+/// What paths are made of.
+const NAMES: [&str; 6] = ["a", "b", "ab", "a.c", "*", "é"];
 
 /// Which resources a policy is about, so that what it says of them validates.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,29 +90,12 @@ enum About {
 }
 
 impl Random<'_> {
-    fn world(&mut self) -> Result<bool> {
-        let entities = Source::new("entities", self.entities()?);
-        let mut text = String::new();
-        for number in 0..self.0.int_in_range(1..=9)? {
-            let _ = writeln!(text, "@id(\"p{number}\") {}", self.policy()?);
-        }
-        let sources = [Source::new("policy", text)];
-        let limits = PolicyLimits::default();
-        let Ok(policy) = Policy::compile(&Vocabulary::rex(), &sources, Some(&entities), &limits) else {
-            return Ok(false);
-        };
+    fn decide_agrees(&mut self) -> Result<bool> {
+        let Some(World { policy, sources, entities }) = self.world()? else { return Ok(false) };
         for _ in 0..8 {
-            let subject = self.subject()?;
-            let now = Timestamp::from_micros(self.0.int_in_range(0..=4)? * 1_000_000);
-            let (action, resource) = self.act()?;
-            let request = Request { subject: &subject, action: &*action, resource: &*resource, now };
+            let asked = self.asked()?;
+            let request = asked.request();
             let expected = policy.decide_fully(&request);
-            if expected.effect == Effect::Allow {
-                for principal in [Some(&subject.principal), None] {
-                    let reach = policy.reach(principal);
-                    assert!(reach.covers(action.spec(), &*resource), "{sources:?}\n{request:?}\n{reach:?}");
-                }
-            }
             for _ in 0..2 {
                 let decision = policy.decide(&request);
                 assert!(decision == expected, "{sources:?}\n{entities:?}\n{request:?}\n{decision:?}\n{expected:?}");
@@ -64,12 +103,50 @@ impl Random<'_> {
             let remedy = policy.remedy(&request, &expected).filter(|remedy| remedy.starts_with("permit"));
             if let Some(remedy) = remedy {
                 let sources = [sources.as_slice(), &[Source::new("remedy", remedy)]].concat();
-                let remedied = Policy::compile(&Vocabulary::rex(), &sources, Some(&entities), &limits);
+                let remedied = compile(&sources, &entities);
                 let effect = remedied.map(|policy| policy.decide(&request).effect);
-                assert!(matches!(effect, Ok(Effect::Allow)), "{sources:?}\n{request:?}\n{effect:?}");
+                assert!(matches!(effect, Some(Effect::Allow)), "{sources:?}\n{request:?}\n{effect:?}");
             }
         }
         Ok(true)
+    }
+
+    fn reach_covers(&mut self) -> Result<bool> {
+        let Some(world) = self.world()? else { return Ok(false) };
+        let any = (world.policy.reach(None), world.policy.exceptions(None));
+        let mut bounded = false;
+        for _ in 0..3 {
+            let mut asked = self.asked()?;
+            let principal = Some(&asked.subject.principal);
+            let own = (world.policy.reach(principal), world.policy.exceptions(principal));
+            for (action, resource) in everything(self.bytes()?) {
+                (asked.action, asked.resource) = (action, resource);
+                let request = asked.request();
+                let narrow = world.is_within(&own, &request);
+                assert!(world.is_within(&any, &request) || !narrow, "{world:?}\n{request:?}\n{own:?}\n{any:?}");
+                let allowed = world.policy.decide(&request).effect == Effect::Allow;
+                bounded |= allowed && matches!(own.0.extent(request.action.spec()), Some(Extent::Within(_)));
+            }
+        }
+        Ok(bounded)
+    }
+
+    /// Policies and entities; `None` if they do not validate.
+    fn world(&mut self) -> Result<Option<World>> {
+        let entities = Source::new("entities", self.entities()?);
+        let mut text = String::new();
+        for number in 0..self.0.int_in_range(1..=9)? {
+            let _ = writeln!(text, "@id(\"p{number}\") {}", self.policy()?);
+        }
+        let sources = [Source::new("policy", text)];
+        Ok(compile(&sources, &entities).map(|policy| World { policy, sources, entities }))
+    }
+
+    fn asked(&mut self) -> Result<Asked> {
+        let subject = self.subject()?;
+        let now = Timestamp::from_micros(self.0.int_in_range(0..=4)? * 1_000_000);
+        let (action, resource) = self.act()?;
+        Ok(Asked { subject, action, resource, now })
     }
 
     fn pick<'p>(&mut self, from: &[&'p str]) -> Result<&'p str> {
@@ -80,7 +157,7 @@ impl Random<'_> {
         let mut path = String::new();
         for _ in 0..self.0.int_in_range(0..=3)? {
             path += "/";
-            path += self.pick(&["a", "b", "ab", "a.c", "*", "é"])?;
+            path += self.pick(&NAMES)?;
         }
         Ok(if path.is_empty() { "/".to_owned() } else { path })
     }
@@ -223,7 +300,13 @@ impl Random<'_> {
             (About::Files, 0..=7) | (About::Writes, 0..=4) => format!("({})", self.0.choose(&of_files)?),
             (About::Writes, 5..=8) => self.pick(&of_writes)?.to_owned(),
             (About::Units, 0..=4) => {
-                self.pick(&["resource.name like \"u*\"", "resource.kind == \"service\""])?.to_owned()
+                let of_units = [
+                    "resource.name like \"u*\"",
+                    "resource.name like \"u.service\"",
+                    "\"u.service\" == resource.name",
+                    "resource.kind == \"service\"",
+                ];
+                self.pick(&of_units)?.to_owned()
             }
             _ => self.pick(&of_all)?.to_owned(),
         })
@@ -238,8 +321,12 @@ impl Random<'_> {
         Ok(subject)
     }
 
+    fn bytes(&mut self) -> Result<i64> {
+        self.0.choose(&[0, 1, 2, i64::MIN, i64::MAX]).copied()
+    }
+
     fn act(&mut self) -> Result<(Box<dyn AnyAction>, Box<dyn AnyResource>)> {
-        let bytes = *self.0.choose(&[0, 1, 2, i64::MIN, i64::MAX])?;
+        let bytes = self.bytes()?;
         let path = AbsPath::parse(&self.path()?).map_err(|_| arbitrary::Error::IncorrectFormat)?;
         Ok(match self.0.int_in_range(0..=4)? {
             0 => (Box::new(fs::Read {}), Box::new(path)),
@@ -252,4 +339,26 @@ impl Random<'_> {
             }
         })
     }
+}
+
+fn compile(sources: &[Source], entities: &Source) -> Option<Policy> {
+    Policy::compile(&Vocabulary::rex(), sources, Some(entities), &PolicyLimits::default()).ok()
+}
+
+/// What can be asked for: everything about each path of at most two names, and about units.
+fn everything(bytes: i64) -> impl Iterator<Item = (Box<dyn AnyAction>, Box<dyn AnyResource>)> {
+    let above = std::iter::once(String::new()).chain(NAMES.map(|name| format!("/{name}")));
+    let paths = above.flat_map(|above| NAMES.map(|name| format!("{above}/{name}"))).chain(["/".to_owned()]);
+    let paths = paths.filter_map(|path| AbsPath::parse(&path).ok());
+    let files = paths.flat_map(move |path| {
+        let actions: [Box<dyn AnyAction>; 4] = [
+            Box::new(fs::Read {}),
+            Box::new(fs::List {}),
+            Box::new(fs::Write { bytes }),
+            Box::new(fs::Append { bytes }),
+        ];
+        actions.map(|action| (action, Box::new(path.clone()) as Box<dyn AnyResource>))
+    });
+    let units = ["u", "v"].into_iter().filter_map(|unit| Unit::parse(unit).ok());
+    files.chain(units.map(|unit| (Box::new(service::Restart {}) as _, Box::new(unit) as _)))
 }

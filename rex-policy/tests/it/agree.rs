@@ -1,7 +1,7 @@
-//! The index and the cache decide as Cedar's full evaluation does.
+//! The index and the cache decide as Cedar's full evaluation does, and what they allow lies within reach.
 
 use proptest::prelude::*;
-use rex_policy::testing::decide_agrees;
+use rex_policy::testing::{decide_agrees, reach_covers};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
@@ -10,21 +10,32 @@ proptest! {
     fn indexed_decisions_are_full_decisions(data in proptest::collection::vec(any::<u8>(), 0..1500)) {
         let _ = decide_agrees(&data);
     }
+
+    #[test]
+    fn what_is_allowed_lies_within_reach(data in proptest::collection::vec(any::<u8>(), 0..1500)) {
+        let _ = reach_covers(&data);
+    }
+}
+
+/// How many of 200 random inputs have a property.
+fn count(property: fn(&[u8]) -> bool) -> usize {
+    let mut state = 1_u64;
+    let mut byte = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..200).filter(|_| property(&std::iter::repeat_with(&mut byte).take(1500).collect::<Vec<u8>>())).count()
 }
 
 /// A property that holds because nothing validates would be worth nothing.
 #[test]
 fn most_random_policies_validate() {
-    let mut state = 1_u64;
-    let valid = (0..200).filter(|_| {
-        let data: Vec<u8> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        })
-        .take(1500)
-        .collect();
-        decide_agrees(&data)
-    });
-    let valid = valid.count();
+    let valid = count(decide_agrees);
     assert!(valid > 100, "{valid} of 200");
+}
+
+#[test]
+fn enough_is_allowed_within_a_bound() {
+    let bounded = count(reach_covers);
+    assert!(bounded > 25, "{bounded} of 200");
 }

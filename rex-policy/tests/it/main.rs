@@ -10,6 +10,7 @@ mod entities;
 mod example;
 #[cfg(test)]
 mod reach;
+#[cfg(test)]
 mod reject;
 #[cfg(test)]
 mod schema;

@@ -1,27 +1,26 @@
 //! What a policy could ever permit.
 
 use expect_test::{Expect, expect};
-use rex_core::{Extent, Place, Principal, Reach};
-use rex_policy::Policy;
+use rex_core::{Attribute, Extent, Fact, FactKind, Place, Principal, Reach, Resource, ResourceSpec};
+use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 
 use crate::support::{compile, compile_with};
 
 fn draw(reach: &Reach) -> String {
-    let mut text = String::new();
-    for (action, extent) in reach.iter() {
-        let places = match extent {
-            Extent::Anything => "anything".to_owned(),
-            Extent::Within(places) => places.iter().map(place).collect::<Vec<_>>().join(" "),
-        };
-        text += &format!("{action}: {places}\n");
+    reach.iter().map(|(action, extent)| format!("{action}: {}\n", places(extent))).collect()
+}
+
+fn places(extent: &Extent) -> String {
+    match extent {
+        Extent::Anything => "anything".to_owned(),
+        Extent::Within(places) => places.iter().map(place).collect::<Vec<_>>().join(" "),
     }
-    text
 }
 
 fn place(place: &Place) -> String {
     match place {
         Place::Exactly(id) => id.clone(),
-        Place::Below(id) => format!("{id}/**"),
+        Place::Below(id) => format!("{}/**", id.trim_end_matches('/')),
         Place::Prefix(text) => format!("{text}*"),
     }
 }
@@ -123,4 +122,243 @@ fn groups_and_classes_reach_what_the_owner_put_in_them() {
     assert_eq!(of(Principal::agent("x")), "fs::read: /srv/logs/**\n");
     assert_eq!(of(Principal::agent("y")), "");
     assert_eq!(of(Principal::user("u")), "service::stop: nginx.service\n");
+}
+
+const HOST: &str = r#"
+@id("read-app")
+permit (principal == Agent::"triage", action in fs::Action::"ReadOnly", resource in fs::Path::"/srv/app")
+unless { resource.extension == "key" };
+
+@id("rotate")
+permit (principal in Group::"operators", action in [fs::Action::"append", fs::Action::"rename"], resource in fs::Class::"LogFile");
+
+@id("web")
+permit (principal, action == service::Action::"restart", resource in service::Class::"Web")
+when { context.tags.contains("ticket=7") };
+
+@id("users") permit (principal is User, action in sys::Action::"ReadOnly", resource);
+
+@id("no-secrets") @reason("they stay where they are")
+forbid (principal, action, resource in fs::Path::"/srv/app/secrets");
+
+@id("no-odd-logs")
+forbid (principal, action in fs::Action::"Mutating", resource is fs::Path) unless { resource.name like "*.log" };
+
+@id("no-config") forbid (principal, action in fs::Action::"Mutating", resource in fs::Path::"/etc");
+
+@id("no-night") forbid (principal is User, action == service::Action::"restart", resource)
+when { context.now.toTime() > duration("20h") };
+"#;
+
+const MEMBERS: &str = r#"[
+    {"uid": {"type": "Agent", "id": "triage"}, "parents": [{"type": "Group", "id": "analysts"}]},
+    {"uid": {"type": "User", "id": "ada"}, "parents": [{"type": "Group", "id": "admins"}]},
+    {"uid": {"type": "Group", "id": "admins"}, "parents": [{"type": "Group", "id": "operators"}]},
+    {"uid": {"type": "fs::Path", "id": "/var/log/app"}, "parents": [{"type": "fs::Class", "id": "AppLog"}]},
+    {"uid": {"type": "fs::Path", "id": "/var/log/app/audit"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]},
+    {"uid": {"type": "fs::Path", "id": "/var/log/web.log"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]},
+    {"uid": {"type": "fs::Path", "id": "/var/mail"}, "parents": [{"type": "fs::Class", "id": "Mail"}]},
+    {"uid": {"type": "fs::Class", "id": "AppLog"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]},
+    {"uid": {"type": "service::Unit", "id": "nginx.service"}, "parents": [{"type": "service::Class", "id": "Web"}]}
+]"#;
+
+/// The reach of a policy as owners write them is not simply anything.
+#[test]
+fn a_typical_policy() {
+    let policy = compile_with(HOST, MEMBERS);
+    let of = |principal| draw(&policy.reach(Some(&principal)));
+    expect![[r#"
+        fs::read: /srv/app/**
+        fs::list: /srv/app/**
+        fs::stat: /srv/app/**
+        service::restart: nginx.service
+    "#]]
+    .assert_eq(&of(Principal::agent("triage")));
+    expect![[r#"
+        fs::append: /var/log/app/** /var/log/web.log/**
+        fs::rename: /var/log/app/** /var/log/web.log/**
+        service::restart: nginx.service
+        sys::disk: anything
+        sys::inspect: anything
+    "#]]
+    .assert_eq(&of(Principal::user("ada")));
+    expect![[r#"
+        service::restart: nginx.service
+    "#]]
+    .assert_eq(&of(Principal::agent("stranger")));
+    assert_eq!(of(Principal::parse("Robot::\"x\"").unwrap()), "", "it is denied everything");
+    check(
+        &policy,
+        expect![[r#"
+            fs::read: /srv/app/**
+            fs::list: /srv/app/**
+            fs::stat: /srv/app/**
+            fs::append: /var/log/app/** /var/log/web.log/**
+            fs::rename: /var/log/app/** /var/log/web.log/**
+            service::restart: nginx.service
+            sys::disk: anything
+            sys::inspect: anything
+        "#]],
+    );
+}
+
+#[test]
+fn forbids_that_cut_something_out_are_exceptions() {
+    let policy = compile_with(HOST, MEMBERS);
+    let of = |principal: Option<Principal>| -> String {
+        let exceptions = policy.exceptions(principal.as_ref());
+        let lines = exceptions.iter().flat_map(|exception| {
+            let kind = if exception.conditional { "may" } else { "must not" };
+            let reason = exception.reason.as_deref().unwrap_or("no reason");
+            let line = move |(action, extent): &(&rex_core::ActionSpec, Extent)| {
+                format!("{} ({kind}, {reason}): {action} on {}\n", exception.policy, places(extent))
+            };
+            exception.extents.iter().map(line)
+        });
+        lines.collect()
+    };
+    expect![[r#"
+        no-secrets (must not, they stay where they are): fs::read on /srv/app/secrets/**
+        no-secrets (must not, they stay where they are): fs::list on /srv/app/secrets/**
+        no-secrets (must not, they stay where they are): fs::stat on /srv/app/secrets/**
+    "#]]
+    .assert_eq(&of(Some(Principal::agent("triage"))));
+    expect![[r#"
+        no-odd-logs (may, no reason): fs::append on /var/log/app/** /var/log/web.log/**
+        no-odd-logs (may, no reason): fs::rename on /var/log/app/** /var/log/web.log/**
+        no-night (may, no reason): service::restart on nginx.service
+    "#]]
+    .assert_eq(&of(Some(Principal::user("ada"))));
+    assert_eq!(of(None).lines().count(), 6);
+    assert_eq!(of(Some(Principal::agent("stranger"))), "");
+}
+
+/// Everything that a policy says for sure is a bound, not only what its index makes most of.
+#[test]
+fn all_that_holds_bounds_together() {
+    for (policy, places) in [
+        // Whichever of head and condition is the narrower.
+        ("resource in fs::Path::\"/a/b\") when { resource.path like \"/a*\" }", "/a/b/**"),
+        ("resource in fs::Path::\"/a\") when { resource.path like \"/a/b/*\" }", "/a/b/*"),
+        (
+            "resource in fs::Path::\"/a\") when { resource.path like \"/a*\" && resource in fs::Path::\"/a/b\" }",
+            "/a/b/**",
+        ),
+        ("resource in fs::Class::\"LogFile\") when { resource.path like \"/var/log/w*\" }", "/var/log/web.log/**"),
+        ("resource in fs::Path::\"/\") when { resource.path like \"/*\" }", "/**"),
+        // Other attributes than the id say nothing of the place, and hide nothing that does.
+        ("resource in fs::Path::\"/a\") when { resource.name like \"access*\" }", "/a/**"),
+        ("resource) when { resource.name == \"a\" }", "anything"),
+        ("resource) when { resource in fs::Path::\"/a\" && resource.name == \"very-telling\" }", "/a/**"),
+        // A text without a wildcard is the whole id.
+        ("resource) when { resource.path like \"/a/b\" }", "/a/b"),
+        ("resource) when { \"/a/b\" == resource.path }", "/a/b"),
+        ("resource) when { resource.path like \"/a\\*b\" }", "/a*b"),
+        ("resource) when { resource.path like \"/*\" }", "/**"),
+        ("resource) when { resource.path like \"*\" }", "anything"),
+        ("resource is fs::Path in fs::Path::\"/a\")", "/a/**"),
+        ("resource) when { resource is fs::Path in fs::Path::\"/a\" }", "/a/**"),
+        ("resource) when { fs::Path::\"/a\" == resource }", "/a"),
+        // After what can be an error, too: then nothing is allowed.
+        ("resource) when { context.bytes * 2 > 4 && resource == fs::Path::\"/a\" }", "/a"),
+        ("resource) unless { context.bytes > 4 } when { resource == fs::Path::\"/a\" }", "/a"),
+        // What can never hold reaches nothing.
+        ("resource in fs::Path::\"/a\") when { resource in fs::Path::\"/ab\" }", ""),
+        ("resource in fs::Path::\"/a\") when { resource.path like \"/ab*\" }", ""),
+        ("resource == fs::Path::\"/a\") when { resource.path == \"/b\" }", ""),
+        ("resource in fs::Class::\"Empty\")", ""),
+        // No bound, though it looks like one.
+        ("resource) when { resource.path like \"/a/*\" || resource.path like \"/b/*\" }", "anything"),
+        ("resource) unless { resource in fs::Path::\"/a\" }", "anything"),
+        ("resource) when { !(resource in fs::Path::\"/a\") }", "anything"),
+        ("resource) when { fs::Path::\"/a\" in fs::Class::\"LogFile\" }", "anything"),
+        ("resource) when { resource in [fs::Path::\"/a\", fs::Path::\"/b\"] }", "anything"),
+    ] {
+        let text = format!("permit (principal, action == fs::Action::\"append\", {policy};");
+        let policy = compile_with(&text, MEMBERS);
+        let expected = if places.is_empty() { String::new() } else { format!("fs::append: {places}\n") };
+        assert_eq!(draw(&policy.reach(None)), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_resource_of_another_type_is_out_of_reach() {
+    check(
+        &compile(
+            r#"
+            permit (principal, action, resource is service::Manager);
+            permit (principal, action, resource == service::Unit::"nginx.service");
+            permit (principal, action, resource == fs::Path::"/a");
+            "#,
+        ),
+        expect![[r#"
+            fs::read: /a
+            fs::list: /a
+            fs::stat: /a
+            fs::write: /a
+            fs::append: /a
+            fs::create_dir: /a
+            fs::rename: /a
+            fs::remove: /a
+            service::list: anything
+            service::status: nginx.service
+            service::start: nginx.service
+            service::stop: nginx.service
+            service::restart: nginx.service
+            service::reload: nginx.service
+        "#]],
+    );
+}
+
+/// A parcel, whose `path` is the way that it takes and not its id, and which can change hands.
+#[derive(Debug)]
+#[expect(unreachable_pub, reason = "a public trait names it")]
+pub struct Parcel;
+
+impl Resource for Parcel {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "post",
+        name: "Parcel",
+        doc: "A parcel.",
+        attributes: &[
+            Attribute { name: "path", kind: FactKind::String, doc: "The way." },
+            Attribute { name: "label", kind: FactKind::String, doc: "The id." },
+        ],
+        id_attribute: Some("label"),
+        nested: true,
+        class: None,
+    };
+    fn id(&self) -> &str {
+        "p/1"
+    }
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        visit("path", Fact::String("/somewhere"));
+    }
+}
+
+rex_core::actions! {
+    /// What can be done to parcels.
+    static POST;
+    /// Parcels.
+    post {
+        /// Open it.
+        Open = "open" on Parcel {} in [];
+    }
+}
+
+#[test]
+fn another_program_says_which_attribute_is_the_id() {
+    for (condition, places) in [
+        ("resource.label like \"p/*\"", "p/*"),
+        ("resource.label == \"p/1\"", "p/1"),
+        ("resource.path like \"/a/*\"", "anything"),
+        ("resource in post::Parcel::\"p\"", "p/**"),
+        // What is in which is not told by the id, so neither is known to be the narrower.
+        ("resource in post::Parcel::\"p\" && resource in post::Parcel::\"q/r\"", "p/**"),
+    ] {
+        let text = format!("permit (principal, action, resource) when {{ {condition} }};");
+        let sources = [Source::new("post.cedar", text)];
+        let policy = Policy::compile(&Vocabulary::new(POST), &sources, None, &PolicyLimits::default()).unwrap();
+        assert_eq!(draw(&policy.reach(None)), format!("post::open: {places}\n"), "{condition}");
+    }
 }

@@ -52,6 +52,7 @@ impl Resource for Page {
         name: "Page",
         doc: "A page.",
         attributes: &[rex_core::Attribute { name: "draft", kind: rex_core::FactKind::Bool, doc: "Whether it is one." }],
+        id_attribute: None,
         nested: true,
         class: None,
     };

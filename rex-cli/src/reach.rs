@@ -1,0 +1,173 @@
+//! `rex policy reach`
+
+use std::fmt::Write;
+
+use rex_core::{ActionSpec, Extent, Place, Principal};
+use rex_policy::Exception;
+use serde::Serialize;
+
+use crate::args::{Color, Format, ReachArgs};
+use crate::exit::{Exit, Stop};
+use crate::{check, draw, load, print};
+
+/// Shows what a policy could ever permit, and what is cut out of that.
+pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
+    let principal = args.principal.as_deref().map(principal).transpose()?;
+    let policy = match load::policy(&args.policy)? {
+        Ok(policy) => policy,
+        Err(found) => return Ok(check::rejected(&found, args.format, color)),
+    };
+    let reach = policy.reach(principal.as_ref());
+    let reach: Vec<_> = reach.iter().collect();
+    let exceptions = policy.exceptions(principal.as_ref());
+    if args.format == Format::Json {
+        print(&json(principal.as_ref(), &reach, &exceptions)?)?;
+    } else {
+        for warning in policy.warnings() {
+            draw::finding(color, warning);
+        }
+        print(&human(principal.as_ref(), &reach, &exceptions))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn principal(text: &str) -> Result<Principal, Stop> {
+    let principal = Principal::parse(text).map_err(|error| Stop::usage(error.to_string()))?;
+    match principal.kind() {
+        "Agent" | "User" => Ok(principal),
+        kind => Err(Stop::usage(format!("`{kind}` is no type of principal: `Agent` and `User` are"))),
+    }
+}
+
+/// How far an action reaches.
+type Reached<'a> = (&'static ActionSpec, &'a Extent);
+
+fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> String {
+    let who = principal.map_or("any principal".to_owned(), |principal| line(&principal.to_string()));
+    if reach.is_empty() {
+        return format!("Nothing can be permitted to {who}.\n");
+    }
+    let mut out = format!("At most, this can be permitted to {who}:\n\n");
+    write_reach(&mut out, "", reach);
+    if !exceptions.is_empty() {
+        out +=
+            "\nwarning: held by the check in user space alone, as a kernel can add up places and not subtract any:\n";
+    }
+    for exception in exceptions {
+        let condition = if exception.conditional { ", under its condition" } else { "" };
+        let reason = exception.reason.as_ref().map_or(String::new(), |reason| format!(" ({})", line(reason)));
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "\n  `{}`{reason} forbids{condition}:\n", line(&exception.policy));
+        let extents: Vec<_> = exception.extents.iter().map(|(action, extent)| (*action, extent)).collect();
+        write_reach(&mut out, "    ", &extents);
+    }
+    out
+}
+
+/// Writes the places of each namespace, those once that several of its actions reach.
+fn write_reach(out: &mut String, indent: &str, reach: &[Reached<'_>]) {
+    for space in reach.chunk_by(|(a, _), (b, _)| a.namespace == b.namespace) {
+        let namespace = space.first().map_or("", |(action, _)| action.namespace);
+        let _ = writeln!(out, "{indent}{namespace}");
+        let mut groups: Vec<(&Extent, Vec<&str>)> = Vec::new();
+        for (action, extent) in space {
+            match groups.iter_mut().find(|(known, _)| known == extent) {
+                Some((_, names)) => names.push(action.name),
+                None => groups.push((extent, vec![action.name])),
+            }
+        }
+        for (extent, names) in groups {
+            let _ = writeln!(out, "{indent}  {}", names.join(", "));
+            match extent {
+                Extent::Anything => out.push_str(&format!("{indent}    anything\n")),
+                Extent::Within(places) => {
+                    for place in places {
+                        let _ = writeln!(out, "{indent}    {}", place_text(place));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn place_text(place: &Place) -> String {
+    match place {
+        Place::Exactly(id) => line(id),
+        Place::Below(id) => format!("{} and all below it", line(id)),
+        Place::Prefix(text) => format!("whatever starts with {}", line(text)),
+    }
+}
+
+/// A text of a policy's that stays in its line: what breaks lines can be part of a path, and could feign another.
+fn line(text: &str) -> String {
+    draw::visible(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    principal: Option<String>,
+    reach: Vec<ShownAction<'a>>,
+    exceptions: Vec<ShownException<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownException<'a> {
+    policy: &'a str,
+    reason: Option<&'a str>,
+    conditional: bool,
+    reach: Vec<ShownAction<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownAction<'a> {
+    action: String,
+    places: Vec<ShownPlace<'a>>,
+}
+
+/// That there is no bound is a place like others, so that nobody who reads only places takes it for none.
+#[derive(Serialize)]
+struct ShownPlace<'a> {
+    kind: &'static str,
+    id: Option<&'a str>,
+}
+
+impl<'a> ShownException<'a> {
+    fn new(exception: &'a Exception) -> Self {
+        Self {
+            policy: &exception.policy,
+            reason: exception.reason.as_deref(),
+            conditional: exception.conditional,
+            reach: exception.extents.iter().map(|(action, extent)| ShownAction::new((action, extent))).collect(),
+        }
+    }
+}
+
+impl<'a> ShownAction<'a> {
+    fn new((action, extent): Reached<'a>) -> Self {
+        let places = match extent {
+            Extent::Anything => vec![ShownPlace { kind: "anything", id: None }],
+            Extent::Within(places) => places.iter().map(ShownPlace::new).collect(),
+        };
+        Self { action: action.to_string(), places }
+    }
+}
+
+impl<'a> ShownPlace<'a> {
+    fn new(place: &'a Place) -> Self {
+        let (kind, id) = match place {
+            Place::Exactly(id) => ("exactly", id),
+            Place::Below(id) => ("below", id),
+            Place::Prefix(text) => ("prefix", text),
+        };
+        Self { kind, id: Some(id) }
+    }
+}
+
+fn json(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> Result<String, Stop> {
+    let shown = Shown {
+        principal: principal.map(ToString::to_string),
+        reach: reach.iter().copied().map(ShownAction::new).collect(),
+        exceptions: exceptions.iter().map(ShownException::new).collect(),
+    };
+    serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))
+}

@@ -1,0 +1,184 @@
+//! Places against places: which lies in which, as far as their ids tell.
+
+use std::collections::BTreeSet;
+
+use rex_core::{AbsPath, Extent, Place, Resource, ResourceSpec};
+
+/// How the resources of a type lie in each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nesting {
+    /// Not at all.
+    Flat,
+    /// As the ids of paths say.
+    Paths,
+    /// In a way that a resource knows, and its id does not tell.
+    Unknown,
+}
+
+impl Nesting {
+    pub(crate) fn of(spec: &ResourceSpec) -> Self {
+        match spec.nested {
+            false => Self::Flat,
+            true if spec == AbsPath::SPEC => Self::Paths,
+            true => Self::Unknown,
+        }
+    }
+
+    /// A resource with all that is in it.
+    pub(crate) fn below(self, id: &str) -> Place {
+        if self == Self::Flat { Place::Exactly(id.to_owned()) } else { Place::Below(id.to_owned()) }
+    }
+
+    /// The resources whose ids start with a text.
+    pub(crate) fn prefix(self, text: &str) -> Extent {
+        match (self, text) {
+            (_, "") => Extent::Anything,
+            // INVARIANT: no two places of a set hold the same, or either would be dropped for the other.
+            (Self::Paths, "/") => Extent::Within(BTreeSet::from([self.below("/")])),
+            _ => Extent::Within(BTreeSet::from([Place::Prefix(text.to_owned())])),
+        }
+    }
+
+    /// The same with fewer places: none lies in another.
+    pub(crate) fn simplify(self, places: impl IntoIterator<Item = Place>) -> BTreeSet<Place> {
+        let mut places: Vec<Place> = places.into_iter().collect();
+        // What holds another place has no longer text, and with the same text is of a wider kind.
+        places.sort_by_cached_key(|place| {
+            let kind = match place {
+                Place::Prefix(_) => 0,
+                Place::Below(_) => 1,
+                Place::Exactly(_) => 2,
+            };
+            (text(place).len(), kind)
+        });
+        let mut simple = BTreeSet::new();
+        for place in places {
+            if !self.covered(&place, &simple) {
+                simple.insert(place);
+            }
+        }
+        simple
+    }
+
+    /// What lies in both, both being simple. Where that cannot be told it may hold more, but never less.
+    pub(crate) fn intersection(self, a: &Extent, b: &Extent) -> Extent {
+        let (a, b) = match (a, b) {
+            (Extent::Anything, other) | (other, Extent::Anything) => return other.clone(),
+            (Extent::Within(a), Extent::Within(b)) => (a, b),
+        };
+        let nests = |places: &BTreeSet<Place>| places.iter().any(|place| matches!(place, Place::Below(_)));
+        if self == Self::Unknown && (nests(a) || nests(b)) {
+            // What is not known to lie in the other may do so all the same, so one of the two stays whole.
+            let narrow = if (nests(b), b.len()) < (nests(a), a.len()) { b } else { a };
+            return Extent::Within(narrow.clone());
+        }
+        // INVARIANT: any two places lie one in the other, or have nothing in common.
+        let both =
+            a.iter().filter(|place| self.covered(place, b)).chain(b.iter().filter(|place| self.covered(place, a)));
+        Extent::Within(both.cloned().collect())
+    }
+
+    /// Whether one of a simple set of places is known to hold all of a place.
+    fn covered(self, place: &Place, by: &BTreeSet<Place>) -> bool {
+        let text = text(place);
+        let exactly = matches!(place, Place::Exactly(_));
+        let below = |id: &str| by.contains(&Place::Below(id.to_owned()));
+        // None of the set's texts starts with another of them, so one that starts this text is the last before it.
+        let last = || by.range(..=Place::Prefix(text.to_owned())).next_back();
+        let starts = || matches!(last(), Some(Place::Prefix(start)) if text.starts_with(&**start));
+        by.contains(place)
+            || (exactly && below(text))
+            || (self == Self::Paths && above(text).any(below))
+            // Elsewhere, the ids of what is in something can start with anything.
+            || ((self == Self::Paths || !matches!(place, Place::Below(_))) && starts())
+    }
+}
+
+fn text(place: &Place) -> &str {
+    match place {
+        Place::Exactly(text) | Place::Below(text) | Place::Prefix(text) => text,
+    }
+}
+
+/// The directories that hold whatever starts with a text that is cut at a slash.
+fn above(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('/').map(|(at, _)| if at == 0 { "/" } else { text.get(..at).unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn place(path: &str, kind: u8, cut: usize) -> Place {
+        let path = AbsPath::parse(path).unwrap().to_string();
+        match kind {
+            0 => Place::Exactly(path),
+            1 => Place::Below(path),
+            _ => {
+                let mut text: String = path.chars().take(cut).collect();
+                if text == path && text != "/" && cut.is_multiple_of(3) {
+                    text.push('/');
+                }
+                match Nesting::Paths.prefix(&text) {
+                    Extent::Within(places) => places.into_iter().next().unwrap(),
+                    Extent::Anything => Place::Below("/".to_owned()),
+                }
+            }
+        }
+    }
+
+    fn places() -> impl Strategy<Value = Vec<Place>> {
+        let one = ("/[abé]{0,2}/[ab]{0,2}/[ab]{0,1}", 0..3_u8, 0..6_usize);
+        prop::collection::vec(one.prop_map(|(path, kind, cut)| place(&path, kind, cut)), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn sets_of_paths_hold_what_they_should(a in places(), b in places(), path in "/[abé]{0,2}/[ab]{0,2}/[ab]{0,1}") {
+            let path = AbsPath::parse(&path).unwrap();
+            let extent = |places: &[Place]| Extent::Within(places.iter().cloned().collect());
+            let simple = |places: &[Place]| Extent::Within(Nesting::Paths.simplify(places.iter().cloned()));
+            let (in_a, in_b) = (extent(&a).covers(&path), extent(&b).covers(&path));
+            prop_assert_eq!(simple(&a).covers(&path), in_a);
+            let both = Nesting::Paths.intersection(&simple(&a), &simple(&b));
+            prop_assert_eq!(both.covers(&path), in_a && in_b, "{:?}", both);
+            let Extent::Within(both) = both else { panic!("it has a bound") };
+            prop_assert_eq!(Nesting::Paths.simplify(both.clone()), both);
+        }
+    }
+
+    #[test]
+    fn what_lies_in_another_place_is_dropped() {
+        let set = |places: &[Place]| places.iter().cloned().collect::<BTreeSet<_>>();
+        let (exactly, below, prefix) = (
+            |id: &str| Place::Exactly(id.to_owned()),
+            |id: &str| Place::Below(id.to_owned()),
+            |text: &str| Place::Prefix(text.to_owned()),
+        );
+        let all =
+            [exactly("/a"), exactly("/a/b"), below("/a"), below("/a/b"), prefix("/a/c"), prefix("/b"), below("/bc")];
+        assert_eq!(Nesting::Paths.simplify(all), set(&[below("/a"), prefix("/b")]));
+        assert_eq!(Nesting::Paths.simplify([below("/"), prefix("/a"), exactly("/")]), set(&[below("/")]));
+        // Of other trees, nothing is known but that a resource is in itself.
+        let all = [exactly("/a"), exactly("/a/c"), below("/a"), below("/a/b")];
+        assert_eq!(Nesting::Unknown.simplify(all), set(&[below("/a"), below("/a/b"), exactly("/a/c")]));
+        assert_eq!(
+            Nesting::Unknown.simplify([prefix("a"), exactly("ab"), below("ac")]),
+            set(&[prefix("a"), below("ac")])
+        );
+        assert_eq!(Nesting::Flat.simplify([prefix("a"), exactly("ab"), prefix("ab")]), set(&[prefix("a")]));
+    }
+
+    #[test]
+    fn where_the_tree_is_unknown_one_side_stays_whole() {
+        let one = |place| Extent::Within(BTreeSet::from([place]));
+        let (shelf, other) = (one(Place::Below("fiction".to_owned())), one(Place::Below("poetry".to_owned())));
+        let book = one(Place::Exactly("moved".to_owned()));
+        assert_eq!(Nesting::Unknown.intersection(&shelf, &other), shelf);
+        assert_eq!(Nesting::Unknown.intersection(&shelf, &book), book);
+        assert_eq!(Nesting::Unknown.intersection(&shelf, &Extent::default()), Extent::default());
+        assert_eq!(Nesting::Unknown.intersection(&shelf, &Extent::Anything), shelf);
+    }
+}
