@@ -19,6 +19,14 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
             specs.iter().copied().filter(|spec| spec.name == name || spec.aliases.contains(&&**name)).collect()
         }
     };
+    let pure = |name: &str| {
+        let called = |signature: &&(&str, &str)| signature.0.split('(').next() == Some(name);
+        rex_engine::PURE_FUNCTIONS.iter().find(called)
+    };
+    if let (Some((signature, doc)), ListFormat::Human) = (args.name.as_deref().and_then(pure), args.format) {
+        print(&format!("{signature}\n\n{doc}\n\nA pure function: no policy is asked.\n"))?;
+        return Ok(Exit::Success);
+    }
     if let (Some(name), true) = (&args.name, chosen.is_empty()) {
         let near: Vec<_> = specs.iter().map(|spec| spec.name).filter(|known| known.contains(name.as_str())).collect();
         let stop = Stop::usage(format!("there is no operation `{name}`"));

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use crate::journal::{Event, Record};
 use crate::run::Run;
-use crate::{Action, Code, Decision, Denial, Effect, Error, Request, Resource};
+use crate::{Action, Code, Decision, Denial, Effect, Error, Request, Resource, Timestamp};
 
 /// Proof that one action on one resource was permitted, and that this is on record. One check, one act.
 #[must_use = "a grant that is not spent was asked for in vain"]
@@ -103,7 +103,7 @@ impl<'r> Gate<'r> {
         let request = Request { subject: &self.run.subject, action: &action, resource: &resource, now: self.run.now() };
         let decision = self.run.authorize.decide(&request);
         self.run.decisions.fetch_add(1, Relaxed);
-        let recorded = self.record(Event::decision(&request, &decision));
+        let recorded = self.record(request.now, Event::decision(&request, &decision));
         let denial = |decision: Decision, help, unrecorded| Denial {
             action: A::SPEC,
             resource: Resource::id(&resource).to_owned(),
@@ -128,7 +128,7 @@ impl<'r> Gate<'r> {
     /// # Errors
     /// If it cannot be recorded; from then on nothing is permitted.
     pub fn outcome(&self, result: Option<Code>, bytes: u64, duration: Duration) -> Result<(), Error> {
-        self.record(Event::Outcome { result, bytes, duration }).map(drop).map_err(|reason| {
+        self.record(self.run.now(), Event::Outcome { result, bytes, duration }).map(drop).map_err(|reason| {
             let message = format!("the journal cannot be written, so nothing more is done: {reason}");
             Error::new(Code::JournalFailed, message)
         })
@@ -141,13 +141,13 @@ impl<'r> Gate<'r> {
     }
 
     // INVARIANT: after one record is lost no other is attempted, so nothing runs unaudited and no gap goes unseen.
-    fn record(&self, event: Event) -> Result<u64, String> {
+    fn record(&self, time: Timestamp, event: Event) -> Result<u64, String> {
         if self.run.closed.load(Relaxed) {
             return Err("an earlier record was lost".to_owned());
         }
         let sequence = self.run.sequence.fetch_add(1, Relaxed) + 1;
         let record = Record {
-            time: self.run.now(),
+            time,
             run: self.run.id().clone(),
             sequence,
             principal: self.run.principal.clone(),

@@ -55,6 +55,8 @@ limits! {
     call_depth = 32,
     /// What a run may print, in bytes.
     output_bytes = 1 << 20,
+    /// What a run may return, in bytes of text and 16 for each value.
+    value_bytes = 8 << 20,
     /// What a run may read, in bytes, all files together.
     read_bytes = 4 << 30,
     /// What a run may write, in bytes, all files together.

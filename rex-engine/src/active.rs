@@ -11,11 +11,11 @@ use rex_core::{AbsPath, Code, Error, Run, Value};
 use rex_sdk::{Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
-use crate::convert::to_map;
+use crate::convert::{to_map, to_value};
 use crate::memory::{Meter, shielded};
 
 /// How many of the failures that a script was told of are remembered, to tell a failure that it passes on from one
-/// that it makes up.
+/// that it makes up: so many denials, and so many others.
 const REMEMBERED: usize = 256;
 /// How many steps of a script go by between two looks at the clock.
 const STEPS_PER_CHECK: u64 = 32;
@@ -28,7 +28,14 @@ pub(crate) struct Active {
     pub(crate) meter: &'static Meter,
     output: Mutex<Output>,
     fatal: Mutex<Option<(Error, Position)>>,
-    raised: Mutex<VecDeque<(Error, Option<u32>)>>,
+    raised: Mutex<Raised>,
+}
+
+/// Failures that a script was told of, with their lines. Denials apart, so that no number of others crowds one out.
+#[derive(Default)]
+struct Raised {
+    denials: VecDeque<(Error, Option<u32>)>,
+    others: VecDeque<(Error, Option<u32>)>,
 }
 
 #[derive(Default)]
@@ -98,9 +105,9 @@ impl Active {
         let code = thrown.get("code")?.clone().into_immutable_string().ok()?;
         let message = thrown.get("message")?.clone().into_immutable_string().ok()?;
         let raised = lock(&self.raised);
-        raised
-            .iter()
-            .rev()
+        let (denials, others) = (raised.denials.iter().rev(), raised.others.iter().rev());
+        denials
+            .chain(others)
             .find(|(error, _)| error.code.as_str() == code.as_str() && error.message == message.as_str())
             .cloned()
     }
@@ -125,11 +132,12 @@ impl Active {
         }
         let line = line(position);
         let map = to_map(&error, line);
-        let mut raised = lock(&self.raised);
-        if raised.len() == REMEMBERED {
-            raised.pop_front();
+        let raised = &mut *lock(&self.raised);
+        let kind = if error.code == Code::AccessDenied { &mut raised.denials } else { &mut raised.others };
+        if kind.len() == REMEMBERED {
+            kind.pop_front();
         }
-        raised.push_back((error, line));
+        kind.push_back((error, line));
         EvalAltResult::ErrorRuntime(map.into(), position).into()
     }
 }
@@ -194,7 +202,7 @@ pub(crate) fn native<T>(position: Position, call: impl FnOnce() -> Result<T, Err
 /// Calls an operation for a script.
 pub(crate) fn invoke(
     operation: &dyn Operation,
-    args: Vec<Value>,
+    args: Vec<Dynamic>,
     position: Position,
 ) -> Result<Value, Box<EvalAltResult>> {
     native(position, || {
@@ -202,6 +210,8 @@ pub(crate) fn invoke(
             let message = format!("`{}` was called outside of a run", operation.spec().name);
             return Err(Error::new(Code::Internal, message));
         };
+        // What an operation holds of its arguments is memory of the run, and bounded as such.
+        let args = args.into_iter().map(|arg| to_value(arg, u64::MAX)).collect::<Result<_, _>>()?;
         Session::new(&active.run, &*active.os, &active.base).invoke(operation, args, line(position))
     })
 }

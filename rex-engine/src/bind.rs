@@ -6,7 +6,7 @@ use rex_sdk::Operation;
 use rhai::{Blob, Dynamic, EvalAltResult, FuncRegistration, ImmutableString, Map, Module, NativeCallContext};
 
 use crate::active;
-use crate::convert::{to_dynamic, to_value};
+use crate::convert::to_dynamic;
 
 /// The modules of these operations by their namespace; the plain names are in the module without one (`""`).
 pub(crate) fn modules(operations: &[&'static dyn Operation]) -> BTreeMap<&'static str, Module> {
@@ -74,6 +74,5 @@ fn invoke(
     context: &NativeCallContext<'_>,
     args: Vec<Dynamic>,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
-    let args = args.into_iter().map(to_value).collect();
     active::invoke(operation, args, context.call_position()).map(to_dynamic)
 }

@@ -1,42 +1,102 @@
 //! Between the values of operations and those of Rhai.
 
-use rex_core::{Error, Value};
+use std::collections::BTreeMap;
+
+use rex_core::limits::exceeded;
+use rex_core::{Code, Error, Value};
 use rhai::{Array, Blob, Dynamic, ImmutableString, Map};
 
+/// How deep lists and maps may hold one another where a value leaves a script; as deep as JSON goes.
+const DEPTH: u32 = 127;
+/// What a value counts for besides its text.
+const VALUE_BYTES: u64 = 16;
+
 /// A script's value as an operation's. What an operation has no word for (a function, a time) becomes its text.
-pub(crate) fn to_value(dynamic: Dynamic) -> Value {
-    if dynamic.is_unit() {
-        return Value::Null;
-    }
-    if let Ok(value) = dynamic.as_bool() {
-        return Value::Bool(value);
-    }
-    if let Ok(value) = dynamic.as_int() {
-        return Value::Int(value);
-    }
-    if let Ok(value) = dynamic.as_float() {
-        return Value::Float(value);
-    }
-    if let Ok(value) = dynamic.as_char() {
-        return Value::Text(value.to_string());
-    }
-    let dynamic = match dynamic.try_cast_result::<ImmutableString>() {
-        Ok(text) => return Value::Text(text.into_owned()),
-        Err(other) => other,
-    };
-    let dynamic = match dynamic.try_cast_result::<Array>() {
-        Ok(array) => return Value::List(array.into_iter().map(to_value).collect()),
-        Err(other) => other,
-    };
-    let dynamic = match dynamic.try_cast_result::<Map>() {
-        Ok(map) => {
-            return Value::Map(map.into_iter().map(|(key, value)| (key.to_string(), to_value(value))).collect());
+///
+/// # Errors
+/// If it takes more than `value_bytes`, or its lists and maps hold one another too deep.
+pub(crate) fn to_value(dynamic: Dynamic, value_bytes: u64) -> Result<Value, Error> {
+    Leaving { value_bytes, left: value_bytes, depth: 0 }.value(dynamic)
+}
+
+/// What a value may still take on its way out.
+struct Leaving {
+    value_bytes: u64,
+    left: u64,
+    depth: u32,
+}
+
+impl Leaving {
+    fn value(&mut self, dynamic: Dynamic) -> Result<Value, Error> {
+        self.count(VALUE_BYTES)?;
+        if dynamic.is_unit() {
+            return Ok(Value::Null);
         }
-        Err(other) => other,
-    };
-    match dynamic.try_cast_result::<Blob>() {
-        Ok(blob) => Value::Bytes(blob),
-        Err(other) => Value::Text(other.to_string()),
+        if let Ok(value) = dynamic.as_bool() {
+            return Ok(Value::Bool(value));
+        }
+        if let Ok(value) = dynamic.as_int() {
+            return Ok(Value::Int(value));
+        }
+        if let Ok(value) = dynamic.as_float() {
+            return Ok(Value::Float(value));
+        }
+        if let Ok(value) = dynamic.as_char() {
+            return Ok(Value::Text(value.to_string()));
+        }
+        let dynamic = match dynamic.try_cast_result::<ImmutableString>() {
+            Ok(text) => return self.text(text.into_owned()).map(Value::Text),
+            Err(other) => other,
+        };
+        let dynamic = match dynamic.try_cast_result::<Array>() {
+            Ok(array) => {
+                return self
+                    .inside(|inside| array.into_iter().map(|value| inside.value(value)).collect())
+                    .map(Value::List);
+            }
+            Err(other) => other,
+        };
+        let dynamic = match dynamic.try_cast_result::<Map>() {
+            Ok(map) => {
+                let entries = |inside: &mut Self| {
+                    let mut entries = BTreeMap::new();
+                    for (key, value) in map {
+                        entries.insert(inside.text(key.to_string())?, inside.value(value)?);
+                    }
+                    Ok(entries)
+                };
+                return self.inside(entries).map(Value::Map);
+            }
+            Err(other) => other,
+        };
+        match dynamic.try_cast_result::<Blob>() {
+            Ok(blob) => {
+                self.count(blob.len() as u64)?;
+                Ok(Value::Bytes(blob))
+            }
+            Err(other) => self.text(other.to_string()).map(Value::Text),
+        }
+    }
+
+    fn text(&mut self, text: String) -> Result<String, Error> {
+        self.count(text.len() as u64).map(|()| text)
+    }
+
+    fn count(&mut self, bytes: u64) -> Result<(), Error> {
+        let exceeded = || exceeded("value_bytes", self.value_bytes, "bytes of value");
+        self.left = self.left.checked_sub(bytes).ok_or_else(exceeded)?;
+        Ok(())
+    }
+
+    fn inside<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        if self.depth == DEPTH {
+            let message = format!("lists and maps hold one another more than {DEPTH} deep");
+            return Err(Error::new(Code::LimitExceeded, message).with_help("make the value flatter"));
+        }
+        self.depth += 1;
+        let result = work(self);
+        self.depth -= 1;
+        result
     }
 }
 

@@ -214,18 +214,24 @@ impl Shared {
     }
 
     fn execute(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {
+        let limits = &self.config.limits;
         let result = catch_unwind(AssertUnwindSafe(|| {
             active.enter(|| {
                 let mut scope = scope(args);
                 let ast = self.compile(script, &mut scope)?;
                 let value = self.rhai.eval_ast_with_scope::<Dynamic>(&mut scope, &ast);
-                value.map(to_value).map_err(|error| failure::of_running(*error, active))
+                let value = value.map_err(|error| failure::of_running(*error, active))?;
+                to_value(value, limits.value_bytes).map_err(Failure::new)
             })
         }));
         // A limit that is met in the last step ends the run just the same.
         match (active.fatal(), result) {
             (Some((error, position)), _) => Err(failure::at(error, position)),
             (None, Ok(outcome)) => outcome,
+            // What Rust says where a size is beyond all memory: Rhai's own `pad` asks for `1 << 62` if told to.
+            (None, Err(panic)) if panic.downcast_ref::<&str>() == Some(&"capacity overflow") => {
+                Err(Failure::new(exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")))
+            }
             (None, Err(_)) => Err(Failure::new(
                 Error::new(Code::Internal, "the script engine failed in a way that it should not")
                     .with_help("this is a defect in Rex: please report it"),

@@ -31,7 +31,7 @@ pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
         return at(Error::new(code_of(&error), lower(&without_position(&error))), position);
     };
     let Some(map) = thrown.clone().try_cast::<rhai::Map>() else {
-        return at(Error::new(Code::Script, thrown.to_string()), position);
+        return at(Error::new(Code::Script, short(thrown.to_string())), position);
     };
     // Only what the gate or an operation said keeps its code: a script cannot make one up.
     if let Some((error, line)) = active.raised(&map) {
@@ -42,8 +42,8 @@ pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
             _ => failure,
         };
     }
-    let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
-    let mut error = Error::new(Code::Script, text("message").unwrap_or_else(|| thrown.to_string()));
+    let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok()).map(short);
+    let mut error = Error::new(Code::Script, text("message").unwrap_or_else(|| short(thrown.to_string())));
     error.help = text("help");
     at(error, position)
 }
@@ -65,10 +65,20 @@ fn without_position(error: &EvalAltResult) -> String {
     text.strip_suffix(&place).map_or(text.clone(), str::to_owned)
 }
 
+/// What came from a script, as far as a message goes.
+fn short(mut text: String) -> String {
+    const BYTES: usize = 4096;
+    if text.len() > BYTES {
+        text.truncate(text.floor_char_boundary(BYTES));
+        text.push('…');
+    }
+    text
+}
+
 /// Messages start in lower case.
 fn lower(message: &str) -> String {
     let mut chars = message.chars();
-    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+    short(chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect()))
 }
 
 /// The code of a failure that Rhai itself found.

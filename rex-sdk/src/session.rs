@@ -69,7 +69,12 @@ impl<'r> Session<'r> {
             })
         });
         let bytes = (budget.bytes_read() + budget.bytes_written()).saturating_sub(before);
-        session.gate.outcome(result.as_ref().err().map(|error| error.code), bytes, start.elapsed())?;
+        let code = result.as_ref().err().map(|error| error.code);
+        let recorded = session.gate.outcome(code, bytes, start.elapsed());
+        // A record that was lost before says why; this one only that there was one.
+        if code != Some(Code::JournalFailed) {
+            recorded?;
+        }
         result.map_err(|error| Error { operation: Some(spec.name), ..error })
     }
 

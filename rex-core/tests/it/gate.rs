@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -93,6 +94,17 @@ fn nothing_is_permitted_once_a_record_is_lost() {
         assert!(error.is_fatal() && error.message.ends_with(reason), "{error}");
     }
     assert_eq!(gate.outcome(None, 0, Duration::ZERO).unwrap_err().code, Code::JournalFailed);
+}
+
+#[test]
+fn a_record_tells_the_time_that_was_decided_on() {
+    let ticks = Arc::new(AtomicI64::new(0));
+    let clock = Arc::new(move || Timestamp::from_micros(ticks.fetch_add(1, Ordering::Relaxed)));
+    let journal = Arc::new(MemoryJournal::new(9));
+    let run = run(Effect::Allow, journal.clone()).with_clock(clock);
+    drop(run.gate(Call::default()).permit(fs::Stat {}, path()).unwrap());
+    assert_eq!(journal.take().0.first().map(|record| record.time), Some(Timestamp::from_micros(0)));
+    assert_eq!(run.now(), Timestamp::from_micros(1), "the clock was read once");
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Errors: what a script can catch, what it cannot make up, and what the report says.
 
+use std::sync::Arc;
+
 use expect_test::expect;
-use rex_core::{Code, Limits, Value};
+use rex_core::{Code, Journal, JournalError, Limits, Record, Value};
+use rex_engine::Engine;
+use rex_sdk::MemOs;
 
 use crate::worlds::{engine, fails, input, returns, run, run_denied};
 
@@ -55,6 +59,31 @@ fn a_failure_that_is_passed_on_stays_what_it_was() {
     assert_eq!(report.outcome.unwrap_err().line, Some(1));
     let report = run_denied("fn f() {\n  read(\"/etc/hosts\")\n}\nf()");
     assert_eq!(report.outcome.unwrap_err().line, Some(2));
+}
+
+#[test]
+fn no_number_of_failures_makes_a_denial_another_failure() {
+    let script = r#"
+        let denied = ();
+        try { read("/srv/app/secret") } catch (e) { denied = e; }
+        for i in 0..1_000 { try { read("/srv/none" + i) } catch {} }
+        throw denied;"#;
+    let report = engine(Limits::default()).run(script, input(|request| request.resource.id() != "/srv/app/secret"));
+    fails(&report, Code::AccessDenied, "`/srv/app/secret`");
+}
+
+#[test]
+fn a_lost_record_is_told_with_its_reason() {
+    #[derive(Debug)]
+    struct Full;
+    impl Journal for Full {
+        fn write(&self, _: Record) -> Result<(), JournalError> {
+            Err(JournalError("no space left on device".to_owned()))
+        }
+    }
+    let engine = Engine::builder(Arc::new(MemOs::example())).journal(Arc::new(Full)).build().unwrap();
+    let report = engine.run(r#"try { fs::exists("/etc") } catch {}"#, input(|_| true));
+    fails(&report, Code::JournalFailed, "no space left on device");
 }
 
 #[test]

@@ -71,6 +71,49 @@ fn an_operation_that_needs_much_memory_ends_without_a_lock_held() {
 }
 
 #[test]
+fn sizes_beyond_all_memory_meet_the_memory_limit() {
+    for script in [
+        "let a = []; a.pad(1 << 62, 0)",
+        "let a = [0]; a.pad(9_223_372_036_854_775_807, 0)",
+        "let b = blob(); b.pad(1 << 62, 0)",
+        r#"let s = ""; s.pad(1 << 62, 'x')"#,
+        r#"let s = ""; s.pad(1 << 62, "xy")"#,
+        "blob(1 << 62)",
+        "blob(1 << 62, 7)",
+    ] {
+        exceeds(script, small(), "");
+    }
+    for script in [
+        "let a = [1]; a.insert(-(1 << 62), 0); a.splice(1 << 62, 1 << 62, [2]); a.chop(1 << 62); a.truncate(1 << 62); a.extract(1 << 62, 1 << 62)",
+        "let b = blob(3); b.insert(1 << 62, 0); b.splice(-(1 << 62), 1 << 62, blob(1)); b.chop(1 << 62); b.extract(1 << 62, 1 << 62)",
+        r#"let s = "abc"; s.crop(1 << 62, 1 << 62); s.truncate(1 << 62); s.sub_string(-(1 << 62), 1 << 62)"#,
+    ] {
+        let report = run_within(script, small());
+        assert!(report.outcome.is_ok(), "{script}: {report:?}");
+    }
+}
+
+#[test]
+fn what_a_run_returns_and_throws_is_bounded() {
+    let deep = "let s = [[]]; for i in 0..500 { s.push([[[[[[[[[[[[s.pop()]]]]]]]]]]]]); } ";
+    exceeds(&format!("{deep} s"), small(), "127 deep");
+    exceeds(&format!("{deep} fs::exists(s)"), small(), "127 deep");
+    exceeds(r#"let s = "x"; s.pad(9_000_000, 'x'); s"#, small(), "value_bytes");
+    exceeds("let a = []; a.pad(600_000, 1); a", small(), "value_bytes");
+    for (script, text) in [
+        (r#"let s = "é"; s.pad(9_000_000, 'é'); throw s"#, "ééé"),
+        (r#"let s = "é"; s.pad(9_000_000, 'é'); throw #{message: s, help: s}"#, "ééé"),
+        ("let a = []; a.pad(100_000, 1); throw a", "[1, 1"),
+        (&format!("{}()", "f".repeat(100_000)), "ffff"),
+    ] {
+        let report = run_within(script, small());
+        fails(&report, Code::Script, text);
+        let error = report.outcome.unwrap_err().error;
+        assert!(error.message.len() < 5_000 && error.help.is_none_or(|help| help.len() < 5_000), "{script:.50}");
+    }
+}
+
+#[test]
 fn growing_values_meet_the_memory_limit() {
     for script in [
         r#"let s = "x"; loop { s += s; }"#,
