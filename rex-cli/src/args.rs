@@ -35,6 +35,12 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Validate policies, and a script if one is given
     Check(CheckArgs),
+    /// Say how well this host can confine runs, and what to do about it
+    Doctor {
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
     /// Learn what a policy means
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod doctor;
 mod draw;
 mod exit;
 mod journal;
@@ -45,6 +46,7 @@ fn dispatch(args: Args) -> Exit {
     let result = match args.command {
         Command::Run(args) => run::run(&args, color),
         Command::Check(args) => check::check(&args, color),
+        Command::Doctor { format } => doctor::doctor(format),
         Command::Policy(PolicyCommand::Reach(args)) => reach::reach(&args, color),
         Command::Ops(args) => listing::ops(&args),
         Command::Schema { format } => {

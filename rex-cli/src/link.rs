@@ -35,7 +35,8 @@ struct State {
 impl Link {
     /// Whoever waits for an answer looks whether the run may go on as often as the stream times out.
     pub(crate) fn new(stream: UnixStream) -> Self {
-        let state = State { stream, frames: Frames::default(), lines: Vec::new(), since: Instant::now(), asked: 0 };
+        let state =
+            State { stream, frames: Frames::new(u32::MAX.into()), lines: Vec::new(), since: Instant::now(), asked: 0 };
         Self { state: Mutex::new(state) }
     }
 
@@ -48,6 +49,12 @@ impl Link {
         let mut state = self.state();
         // Whoever cannot be told any more has ended this process, or is about to.
         let _ = state.flush(Kind::Records).and_then(|()| send(&state.stream, Kind::Report, report));
+    }
+
+    /// Sends a line that the script printed, so that it is not lost with this process.
+    pub(crate) fn printed(&self, line: &str) {
+        // The report has it too.
+        let _ = send(&self.state().stream, Kind::Output, line.as_bytes());
     }
 
     /// Has the supervisor do something about services.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use rex_core::Value;
+use rex_core::{Principal, Value};
 use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
 
 use crate::args::PolicyArgs;
@@ -23,6 +23,15 @@ pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, 
         }
         (None, Some(path)) => file(path),
         (None, None) => Err(Stop::usage("no script was given")),
+    }
+}
+
+/// A principal of a type that policies know.
+pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
+    let principal = Principal::parse(text).map_err(|error| Stop::usage(error.to_string()))?;
+    match principal.kind() {
+        "Agent" | "User" => Ok(principal),
+        kind => Err(Stop::usage(format!("`{kind}` is no type of principal: `Agent` and `User` are"))),
     }
 }
 
@@ -48,8 +57,26 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
     Stop::usage(format!("`{name}` cannot be read: {error}"))
 }
 
-/// The policy of all these files; those of a folder in the order of their names.
+/// What a policy is made of, as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Policies {
+    sources: Vec<Source>,
+    entities: Option<Source>,
+}
+
+impl Policies {
+    pub(crate) fn compile(&self) -> Result<Policy, Rejected> {
+        Policy::compile(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
+    }
+}
+
+/// The policy of all these files.
 pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
+    policies(args).map(|policies| policies.compile())
+}
+
+/// All these files; those of a folder in the order of their names.
+pub(crate) fn policies(args: &PolicyArgs) -> Result<Policies, Stop> {
     let mut paths = Vec::new();
     for path in &args.policies {
         let before = paths.len();
@@ -60,7 +87,7 @@ pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop
     }
     let sources = paths.iter().map(|path| file(path)).collect::<Result<Vec<_>, _>>()?;
     let entities = args.entities.as_deref().map(file).transpose()?;
-    Ok(Policy::compile(&Vocabulary::rex(), &sources, entities.as_ref(), &PolicyLimits::default()))
+    Ok(Policies { sources, entities })
 }
 
 fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Stop> {

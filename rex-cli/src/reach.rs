@@ -12,7 +12,7 @@ use crate::{check, draw, load, print};
 
 /// Shows what a policy could ever permit, and what is cut out of that.
 pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
-    let principal = args.principal.as_deref().map(principal).transpose()?;
+    let principal = args.principal.as_deref().map(load::principal).transpose()?;
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
@@ -29,14 +29,6 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
         print(&human(principal.as_ref(), &reach, &exceptions))?;
     }
     Ok(Exit::Success)
-}
-
-fn principal(text: &str) -> Result<Principal, Stop> {
-    let principal = Principal::parse(text).map_err(|error| Stop::usage(error.to_string()))?;
-    match principal.kind() {
-        "Agent" | "User" => Ok(principal),
-        kind => Err(Stop::usage(format!("`{kind}` is no type of principal: `Agent` and `User` are"))),
-    }
 }
 
 /// How far an action reaches.

@@ -1,33 +1,41 @@
 //! `rex run`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rex_core::{AbsPath, Journal, JsonLines, Limits, Principal, Reach};
-use rex_engine::{Engine, Input, Report};
-use rex_policy::Source;
+use rex_core::{AbsPath, Journal, JsonLines, Limits, Principal, Subject, Value};
+use rex_engine::{Builder, Engine, Input, Report};
+use rex_policy::{Policy, Rejected, Source};
 use rex_sdk::HostOs;
 use rex_sdk::host::confine::Mode;
+use rex_sdk::host::worker::Worker;
 use rex_sdk::host::{Bus, HostOptions};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::{Color, Format, RunArgs};
 use crate::exit::{Exit, Stop};
 use crate::journal::JournalFile;
+use crate::load::Policies;
 use crate::told::Told;
 use crate::wire::Confined;
 use crate::{check, complain, draw, load, print, supervise};
 
 /// Everything that a run is made of, before it begins.
 pub(crate) struct Job {
+    pub(crate) run_id: String,
     pub(crate) script: Source,
-    pub(crate) input: Input,
+    pub(crate) policies: Policies,
+    pub(crate) subject: Subject,
+    pub(crate) args: BTreeMap<String, Value>,
+    pub(crate) base: AbsPath,
     pub(crate) limits: Limits,
     pub(crate) host: HostOptions,
-    pub(crate) reach: Reach,
     pub(crate) journal: Option<JournalFile>,
     pub(crate) mode: Mode,
+    /// Set when the run is told to stop.
+    pub(crate) cancel: Arc<AtomicBool>,
     /// The number of the signal that came last.
     pub(crate) signal: Arc<AtomicUsize>,
 }
@@ -45,51 +53,76 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
         bus: bus(&args.bus)?,
         journal: journal.as_ref().and_then(JournalFile::id),
     };
-    let policy = match load::policy(&args.policy)? {
-        Ok(policy) => policy,
-        Err(rejected) => return Ok(check::rejected(&rejected, args.format, color)),
+    let policies = load::policies(&args.policy)?;
+    let subject = Subject {
+        principal,
+        script: rex_engine::script_sha256(&script.text),
+        tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
     };
-    for warning in policy.warnings() {
-        draw::finding(color, warning);
-    }
-    let reach = policy.reach(Some(&principal));
     // Until now, and after the run, a signal ends the command as it ends others.
     let Signals { cancel, signal, done } = signals()?;
-    let input = Input {
-        principal,
-        authorize: Arc::new(policy),
-        tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-        args: arguments,
-        base,
-        run_id: rex_engine::random_id(),
-        cancel,
-    };
+    let run_id = rex_engine::random_id();
     let mode = args.confine.into();
-    let job = Job { script, input, limits, host, reach, journal, mode, signal };
-    let told = if mode == Mode::Off { unconfined(&job)? } else { supervise::run(&job)? };
+    let job =
+        Job { run_id, script, policies, subject, args: arguments, base, limits, host, journal, mode, cancel, signal };
+    let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(color, warning));
+    let ran = if mode == Mode::Off { unconfined(&job, warn)? } else { supervise::run(&job, warn)? };
     done.store(true, Ordering::Relaxed);
-    show(&told, &job.script, args.format, color)?;
-    Ok(told.exit(u8::try_from(job.signal.load(Ordering::Relaxed)).unwrap_or(0)))
+    match &ran {
+        Ran::Rejected(rejected) => Ok(check::rejected(rejected, args.format, color)),
+        // A worker that is not needed any more is waited for after this.
+        Ran::Told(told, _worker) => {
+            show(told, &job.script, args.format, color)?;
+            Ok(told.exit(u8::try_from(job.signal.load(Ordering::Relaxed)).unwrap_or(0)))
+        }
+    }
+}
+
+/// What came of a run.
+pub(crate) enum Ran {
+    Told(Told, Option<Worker>),
+    /// It did not begin.
+    Rejected(Rejected),
 }
 
 /// Runs the script in this process.
-fn unconfined(job: &Job) -> Result<Told, Stop> {
+fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
+    let policy = match job.policies.compile() {
+        Ok(policy) => policy,
+        Err(rejected) => return Ok(Ran::Rejected(rejected)),
+    };
+    warn(&policy);
     let journal = job.journal.as_ref().map(JournalFile::try_clone).transpose();
     let journal = journal.map_err(|error| Stop::internal(format!("the journal cannot be written: {error}")))?;
     let journal = journal.map(|file| Arc::new(JsonLines::new(file)) as Arc<dyn Journal>);
-    let report = execute(job, HostOs::new(job.host.clone()), journal)?;
+    let report = execute(job, policy, HostOs::new(job.host.clone()), journal, |builder| builder)?;
     let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), parts: Vec::new() });
-    Ok(Told { confinement, ..Told::new(&report)? })
+    Ok(Ran::Told(Told { confinement, ..Told::new(&report)? }, None))
 }
 
 /// Runs the script here and now.
-pub(crate) fn execute(job: &Job, os: HostOs, journal: Option<Arc<dyn Journal>>) -> Result<Report, Stop> {
+pub(crate) fn execute(
+    job: &Job,
+    policy: Policy,
+    os: HostOs,
+    journal: Option<Arc<dyn Journal>>,
+    more: impl FnOnce(Builder) -> Builder,
+) -> Result<Report, Stop> {
     let mut builder = Engine::builder(Arc::new(os)).limits(job.limits);
     if let Some(journal) = journal {
         builder = builder.journal(journal);
     }
-    let engine = builder.build().map_err(|error| Stop::internal(error.to_string()))?;
-    let report = engine.run(&job.script.text, job.input.clone());
+    let engine = more(builder).build().map_err(|error| Stop::internal(error.to_string()))?;
+    let input = Input {
+        principal: job.subject.principal.clone(),
+        authorize: Arc::new(policy),
+        tags: job.subject.tags.clone(),
+        args: job.args.clone(),
+        base: job.base.clone(),
+        run_id: job.run_id.clone(),
+        cancel: job.cancel.clone(),
+    };
+    let report = engine.run(&job.script.text, input);
     // The process ends next, which frees everything at once.
     std::mem::forget(engine);
     Ok(report)
@@ -150,11 +183,7 @@ fn signals() -> Result<Signals, Stop> {
 
 fn principal(given: Option<&str>) -> Result<Principal, Stop> {
     if let Some(text) = given {
-        let principal = Principal::parse(text).map_err(|error| Stop::usage(error.to_string()))?;
-        if !["Agent", "User"].contains(&principal.kind()) {
-            return Err(Stop::usage(format!("`{}` is no type of principal: `Agent` and `User` are", principal.kind())));
-        }
-        return Ok(principal);
+        return load::principal(text);
     }
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();

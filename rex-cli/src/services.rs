@@ -1,7 +1,7 @@
 //! A supervisor's side of services: what a worker asks is decided again, here, where no script ever was, and then done.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use rex_core::action::service;
 use rex_core::resource::{Manager, Unit};
@@ -9,6 +9,7 @@ use rex_core::{Action, Authorize, Call, Effect, Grant, Limits, MemoryJournal, Re
 use rex_sdk::host::Bus;
 use rex_sdk::os::{OsError, Services, UnitStatus};
 
+use crate::load::Policies;
 use crate::run::Job;
 use crate::wire::{Answer, Ask, Refusal, UnitLine};
 
@@ -16,7 +17,8 @@ use crate::wire::{Answer, Ask, Refusal, UnitLine};
 pub(crate) struct Asked {
     run_id: String,
     subject: Subject,
-    authorize: Arc<dyn Authorize>,
+    policies: Policies,
+    authorize: OnceLock<Option<Arc<dyn Authorize>>>,
     cancel: Arc<AtomicBool>,
     limits: Limits,
     bus: Bus,
@@ -24,45 +26,42 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(job: &Job) -> Self {
-        let input = &job.input;
         Self {
-            run_id: input.run_id.clone(),
-            subject: Subject {
-                principal: input.principal.clone(),
-                script: rex_engine::script_sha256(&job.script.text),
-                tags: input.tags.clone(),
-            },
-            authorize: input.authorize.clone(),
-            cancel: input.cancel.clone(),
+            run_id: job.run_id.clone(),
+            subject: job.subject.clone(),
+            policies: job.policies.clone(),
+            authorize: OnceLock::new(),
+            cancel: job.cancel.clone(),
             limits: job.limits,
             bus: job.host.bus.clone(),
         }
     }
 
     /// Does what is asked, if the policy permits it, and says what became of it.
-    pub(crate) fn answer(&self, ask: &[u8]) -> Vec<u8> {
-        let answer = match serde_json::from_slice::<Ask>(ask) {
-            Ok(ask) => Answer { number: ask.number, result: self.act(&ask) },
-            Err(_) => Answer { number: 0, result: Err(Refusal::Unavailable("that is not a question".to_owned())) },
-        };
+    pub(crate) fn answer(&self, ask: &Ask) -> Vec<u8> {
+        let answer = Answer { number: ask.number, result: self.act(ask) };
         serde_json::to_vec(&answer).unwrap_or_default()
     }
 
     fn act(&self, ask: &Ask) -> Result<Vec<UnitLine>, Refusal> {
         // The worker's journal has the lines about it.
         let journal = Arc::new(MemoryJournal::new(0));
-        let run = Run::new(&self.run_id, self.subject.clone(), self.authorize.clone(), journal, self.limits)
+        // Most runs ask nothing, and need no policy here.
+        let compile = || self.policies.compile().ok().map(|policy| Arc::new(policy) as Arc<dyn Authorize>);
+        let none = || Refusal::Unavailable("the supervisor has no policy".to_owned());
+        let authorize = self.authorize.get_or_init(compile).clone().ok_or_else(none)?;
+        let run = Run::new(&self.run_id, self.subject.clone(), authorize.clone(), journal, self.limits)
             .with_cancel(self.cancel.clone());
         let unit = || Unit::parse(&ask.unit).map_err(|error| Refusal::Unavailable(error.to_string()));
         let (bus, budget) = (&self.bus, run.budget());
         let one = |status: Result<UnitStatus, OsError>| status.map(|status| vec![status]);
         let units = match &*ask.action {
-            "list" => bus.units(permit(&run, &*self.authorize, service::List {}, Manager)?, budget),
-            "status" => one(bus.status(permit(&run, &*self.authorize, service::Status {}, unit()?)?, budget)),
-            "start" => one(bus.start(permit(&run, &*self.authorize, service::Start {}, unit()?)?, budget)),
-            "stop" => one(bus.stop(permit(&run, &*self.authorize, service::Stop {}, unit()?)?, budget)),
-            "restart" => one(bus.restart(permit(&run, &*self.authorize, service::Restart {}, unit()?)?, budget)),
-            "reload" => one(bus.reload(permit(&run, &*self.authorize, service::Reload {}, unit()?)?, budget)),
+            "list" => bus.units(permit(&run, &*authorize, service::List {}, Manager)?, budget),
+            "status" => one(bus.status(permit(&run, &*authorize, service::Status {}, unit()?)?, budget)),
+            "start" => one(bus.start(permit(&run, &*authorize, service::Start {}, unit()?)?, budget)),
+            "stop" => one(bus.stop(permit(&run, &*authorize, service::Stop {}, unit()?)?, budget)),
+            "restart" => one(bus.restart(permit(&run, &*authorize, service::Restart {}, unit()?)?, budget)),
+            "reload" => one(bus.reload(permit(&run, &*authorize, service::Reload {}, unit()?)?, budget)),
             other => return Err(Refusal::Unavailable(format!("`{other}` is nothing that is done to services"))),
         };
         units.map(|units| units.into_iter().map(line).collect()).map_err(refusal)

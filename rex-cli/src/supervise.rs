@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rex_core::{Code, Effect, Journal, Limits};
+use rex_core::resource::Manager;
+use rex_core::{Code, Effect, Journal, Limits, Resource};
 use rex_engine::Stats;
+use rex_policy::{Policy, Rejected};
 use rex_sdk::HostOs;
 use rex_sdk::host::confine::{Bounds, Confinement, Mode, State, confine};
 use rex_sdk::host::worker::{Ending, Worker};
 
 use crate::exit::Stop;
 use crate::link::Link;
-use crate::run::{Job, execute};
+use crate::run::{Job, Ran, execute};
 use crate::services::Asked;
 use crate::told::Told;
-use crate::wire::{Confined, ConfinedPart, Frames, Kind, Line, send};
+use crate::wire::{Ask, Confined, ConfinedPart, Frames, Kind, Line, send};
 
 /// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
 const TURN: Duration = Duration::from_millis(50);
@@ -26,8 +28,16 @@ const TURN: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_millis(1_500);
 /// How long a worker that was told to stop has to report.
 const STOPPING: Duration = Duration::from_millis(700);
+/// How many questions of a worker may be open: it waits for each answer, though not for longer than its run.
+const QUESTIONS: usize = 8;
+
+/// How long a worker may take to compile the policy and to confine itself.
+const SETTLING: Duration = Duration::from_secs(60);
+
 /// Runs the script in a confined worker.
-pub(crate) fn run(job: &Job) -> Result<Told, Stop> {
+///
+/// The worker is started early, while there is little to copy, and compiles the policy for itself.
+pub(crate) fn run(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let (worker, stream) = Worker::start(|stream| work(job, stream))
         .map_err(|error| Stop::internal(format!("no worker for the run: {error}")))?;
     stream.set_read_timeout(Some(TURN)).map_err(|error| Stop::internal(error.to_string()))?;
@@ -35,16 +45,30 @@ pub(crate) fn run(job: &Job) -> Result<Told, Stop> {
         job,
         worker,
         stream,
-        frames: Frames::default(),
+        frames: Frames::new(frame_bytes(&job.limits)),
+        output: Vec::new(),
+        output_bytes: 0,
+        looked: Instant::now(),
         start: Instant::now(),
+        permitted: None,
         stopping: None,
         lines: 0,
         stats: Stats::default(),
         confined: None,
         asked: Arc::new(Asked::new(job)),
     };
-    let told = supervisor.watch()?;
-    Ok(Told { run_id: job.input.run_id.clone(), confinement: supervisor.confined.take(), ..told })
+    match supervisor.watch(&warn)? {
+        Err(rejected) => Ok(Ran::Rejected(rejected)),
+        Ok(told) => {
+            let told = Told { run_id: job.run_id.clone(), confinement: supervisor.confined.take(), ..told };
+            Ok(Ran::Told(told, Some(supervisor.worker)))
+        }
+    }
+}
+
+/// What a report, which is the longest of frames, may take: a byte of text is at most six of JSON.
+fn frame_bytes(limits: &Limits) -> u64 {
+    limits.value_bytes.saturating_add(limits.output_bytes).saturating_mul(6).saturating_add(1 << 20)
 }
 
 /// What a worker may use: what its run may, and what threads and parsers need besides.
@@ -67,7 +91,13 @@ fn work(job: &Job, stream: UnixStream) {
     if stream.set_read_timeout(Some(TURN)).is_err() {
         return;
     }
-    let (confinement, refused) = match confine(&job.reach, &bounds(&job.limits), job.mode) {
+    let policy = job.policies.compile();
+    if !policy.as_ref().is_ok_and(|policy| policy.warnings().is_empty()) && send(&stream, Kind::Warned, b"").is_err() {
+        return;
+    }
+    let Ok(policy) = policy else { return };
+    let reach = policy.reach(Some(&job.subject.principal));
+    let (confinement, refused) = match confine(&reach, &bounds(&job.limits), job.mode) {
         Ok(confinement) => (confinement, false),
         Err(unconfined) => (unconfined.0, true),
     };
@@ -78,13 +108,15 @@ fn work(job: &Job, stream: UnixStream) {
     let link = Arc::new(Link::new(stream));
     let journal = job.journal.is_some().then(|| link.clone() as Arc<dyn Journal>);
     let os = HostOs::new(job.host.clone()).with_services(link.clone());
-    let told = execute(job, os, journal).and_then(|report| Told::new(&report));
-    let told =
-        told.unwrap_or_else(|stop| Told::failed(&job.input.run_id, Code::Internal, stop.message, Stats::default()));
+    let printed = link.clone();
+    let tell = move |line: &str| printed.printed(line);
+    let told = execute(job, policy, os, journal, |builder| builder.output(tell)).and_then(|report| Told::new(&report));
+    let told = told.unwrap_or_else(|stop| Told::failed(&job.run_id, Code::Internal, stop.message, Stats::default()));
     link.report(&serde_json::to_vec(&told).unwrap_or_default());
 }
 
-fn record(mode: Mode, confinement: &Confinement) -> Confined {
+/// How a worker is confined, in the words of reports.
+pub(crate) fn record(mode: Mode, confinement: &Confinement) -> Confined {
     let part = |(part, state): &(rex_sdk::host::confine::Part, State)| ConfinedPart {
         part: part.as_str().to_owned(),
         state: state.as_str().to_owned(),
@@ -99,36 +131,51 @@ struct Supervisor<'j> {
     worker: Worker,
     stream: UnixStream,
     frames: Frames,
+    /// What the script has printed.
+    output: Vec<String>,
+    output_bytes: u64,
     start: Instant,
+    /// When it looked at the worker's memory.
+    looked: Instant,
     stopping: Option<Instant>,
     /// How many lines the worker had written.
     lines: u64,
     /// What is known of the run without its report.
     stats: Stats,
+    /// The action and the resource of the last line, if it was permitted.
+    permitted: Option<(String, String)>,
     confined: Option<Confined>,
     asked: Arc<Asked>,
 }
 
 impl Supervisor<'_> {
     /// Waits for the report, or makes one.
-    fn watch(&mut self) -> Result<Told, Stop> {
+    fn watch(&mut self, warn: &dyn Fn(&Policy)) -> Result<Result<Told, Rejected>, Stop> {
+        let mut warned = false;
         loop {
             match self.frames.next() {
-                Err(error) => return Ok(self.gone_bad(&error.to_string())),
+                Err(error) => return Ok(Ok(self.gone_bad(&error.to_string()))),
+                Ok(Some((Kind::Warned, _))) if !warned && self.confined.is_none() => {
+                    warned = true;
+                    match self.job.policies.compile() {
+                        Ok(policy) => warn(&policy),
+                        Err(rejected) => return Ok(Err(rejected)),
+                    }
+                }
                 Ok(Some((kind, bytes))) => {
                     if let Some(told) = self.take(kind, &bytes)? {
-                        return Ok(told);
+                        return Ok(Ok(told));
                     }
                 }
                 Ok(None) => match self.frames.fill(&self.stream) {
                     Ok(true) => {}
-                    Ok(false) => return self.ended(),
+                    Ok(false) => return self.ended().map(Ok),
                     Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                    Err(_) => return self.ended(),
+                    Err(_) => return self.ended().map(Ok),
                 },
             }
             if let Some(told) = self.overdue() {
-                return Ok(told);
+                return Ok(Ok(told));
             }
         }
     }
@@ -156,7 +203,18 @@ impl Supervisor<'_> {
                     return Ok(Some(self.end(Code::JournalFailed, message)));
                 }
             },
-            Kind::Ask if self.confined.is_some() => self.ask(bytes.to_vec()),
+            Kind::Output if self.confined.is_some() => {
+                self.output_bytes = self.output_bytes.saturating_add(bytes.len() as u64 + 1);
+                if self.output_bytes > self.job.limits.output_bytes {
+                    return Ok(Some(self.gone_bad("it prints more than it may")));
+                }
+                self.output.push(String::from_utf8_lossy(bytes).into_owned());
+            }
+            Kind::Ask if self.confined.is_some() => {
+                if let Err(why) = self.ask(bytes) {
+                    return Ok(Some(self.gone_bad(why)));
+                }
+            }
             Kind::Report if self.confined.is_some() => {
                 return Ok(Some(match serde_json::from_slice::<Told>(bytes) {
                     Ok(told) => told,
@@ -187,8 +245,21 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Has a thread do what the worker asks about services, as long as the worker lives.
-    fn ask(&self, ask: Vec<u8>) {
+    /// Has a thread do what the worker asks about services, as long as the worker lives; `Err` if no worker that means
+    /// well asks that.
+    fn ask(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        let ask: Ask = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
+        // Nothing is done that is not on record: each question follows its own line.
+        let line = self.permitted.take();
+        let id = if ask.unit.is_empty() { Manager.id() } else { &ask.unit };
+        let same =
+            |(action, resource): (String, String)| action == format!("service::{}", ask.action) && resource == id;
+        if self.job.journal.is_some() && !line.is_some_and(same) {
+            return Err("it asks for what it has no record of");
+        }
+        if Arc::strong_count(&self.asked) > QUESTIONS {
+            return Err("it asks too much at a time");
+        }
         let (asked, stream) = (self.asked.clone(), self.stream.try_clone());
         let answer = move || {
             let answer = asked.answer(&ask);
@@ -197,14 +268,15 @@ impl Supervisor<'_> {
         };
         // Without a thread there is no answer, and the run ends at its deadline.
         drop(std::thread::Builder::new().name("rex-services".to_owned()).spawn(answer));
+        Ok(())
     }
 
     /// Writes lines to the journal, if they are what this run's next lines can be.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let run = &self.job.input;
+        let run = self.job;
         for text in bytes.split_inclusive(|byte| *byte == b'\n') {
             let line: Line = serde_json::from_slice(text).map_err(|_| Trouble::Bad("its record is none"))?;
-            let ours = line.run == run.run_id && line.principal == run.principal.to_string();
+            let ours = line.run == run.run_id && line.principal == run.subject.principal.to_string();
             if !ours || line.sequence != self.lines + 1 || !text.ends_with(b"\n") {
                 return Err(Trouble::Bad("its record is not the next of this run"));
             }
@@ -213,6 +285,8 @@ impl Supervisor<'_> {
             stats.decisions += u64::from(line.event == "decision");
             stats.denied += u64::from(line.decision.as_deref() == Some(Effect::Deny.as_str()));
             stats.operations += u64::from(line.event == "outcome");
+            let allowed = line.decision.as_deref() == Some(Effect::Allow.as_str());
+            self.permitted = if allowed { line.action.zip(line.resource) } else { None };
         }
         let journal = self.job.journal.as_ref().ok_or(Trouble::Bad("it keeps a journal that nobody asked for"))?;
         let lost = |error: std::io::Error| Trouble::Lost(error.to_string());
@@ -222,7 +296,7 @@ impl Supervisor<'_> {
     /// Ends a worker that takes too long, holds too much, or was told to stop and does not.
     fn overdue(&mut self) -> Option<Told> {
         let limits = &self.job.limits;
-        if self.job.input.cancel.load(Ordering::Relaxed) {
+        if self.job.cancel.load(Ordering::Relaxed) {
             let since = *self.stopping.get_or_insert_with(|| {
                 self.worker.stop();
                 Instant::now()
@@ -231,10 +305,18 @@ impl Supervisor<'_> {
                 return Some(self.end(Code::Cancelled, "the run was told to stop, and was ended"));
             }
         }
+        if self.confined.is_none() {
+            let late = self.start.elapsed() > SETTLING;
+            return late.then(|| self.end(Code::Internal, "the worker did not get ready in time"));
+        }
         if self.start.elapsed() > Duration::from_millis(limits.wall_ms).saturating_add(GRACE) {
             let message = format!("the run was ended from outside after {} milliseconds of wall time", limits.wall_ms);
             return Some(self.end(Code::LimitExceeded, message));
         }
+        if self.looked.elapsed() < TURN {
+            return None;
+        }
+        self.looked = Instant::now();
         let most = bounds(limits).address_space;
         if self.worker.resident().is_some_and(|resident| resident > most) {
             let message = format!("the run was ended from outside: it held more than {most} bytes of memory");
@@ -263,7 +345,7 @@ impl Supervisor<'_> {
             }
             _ => (Code::Internal, "this is a defect in Rex: please report it"),
         };
-        Ok(Told::failed("", code, format!("the worker of the run ended {how}"), self.known()).with_help(help))
+        Ok(self.failed(code, format!("the worker of the run ended {how}")).with_help(help))
     }
 
     fn gone_bad(&mut self, why: &str) -> Told {
@@ -273,11 +355,14 @@ impl Supervisor<'_> {
 
     fn end(&mut self, code: Code, message: impl Into<String>) -> Told {
         self.worker.kill();
-        Told::failed("", code, message, self.known())
+        self.failed(code, message)
     }
 
-    fn known(&self) -> Stats {
-        Stats { duration_us: u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX), ..self.stats }
+    /// A report of what is known here.
+    fn failed(&mut self, code: Code, message: impl Into<String>) -> Told {
+        let duration_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let told = Told::failed("", code, message, Stats { duration_us, ..self.stats });
+        Told { output: std::mem::take(&mut self.output), ..told }
     }
 }
 

@@ -6,19 +6,20 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-/// The largest frame that is taken, in bytes.
-const MAX_BYTES: u32 = 1 << 30;
-
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
+    /// To the supervisor: the policy is rejected, or has warnings. It looks for itself.
+    Warned = b'W',
     /// To the supervisor: how the worker is confined. Nothing of the script was looked at before.
     Confined = b'C',
     /// To the supervisor: lines for the journal.
     Records = b'R',
     /// To the supervisor: lines for the journal, of which the last is about an act that waits for an answer.
     Intent = b'I',
+    /// To the supervisor: a line that the script printed.
+    Output = b'P',
     /// To the supervisor: something about services, see [`Ask`].
     Ask = b'S',
     /// To the supervisor: the report. Nothing comes after it.
@@ -32,14 +33,24 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] =
-        [Self::Confined, Self::Records, Self::Intent, Self::Ask, Self::Report, Self::Written, Self::Lost, Self::Answer];
+    const ALL: [Self; 10] = [
+        Self::Warned,
+        Self::Confined,
+        Self::Records,
+        Self::Intent,
+        Self::Output,
+        Self::Ask,
+        Self::Report,
+        Self::Written,
+        Self::Lost,
+        Self::Answer,
+    ];
 }
 
 /// Sends one frame.
 pub(crate) fn send(mut to: impl Write, kind: Kind, bytes: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= MAX_BYTES);
-    let length = length.ok_or_else(|| io::Error::other(format!("a frame of {} bytes is too long", bytes.len())))?;
+    let too_long = |_| io::Error::other(format!("a frame of {} bytes is too long", bytes.len()));
+    let length = u32::try_from(bytes.len()).map_err(too_long)?;
     let mut frame = Vec::with_capacity(bytes.len() + 5);
     frame.push(kind as u8);
     frame.extend(length.to_le_bytes());
@@ -48,18 +59,24 @@ pub(crate) fn send(mut to: impl Write, kind: Kind, bytes: &[u8]) -> io::Result<(
 }
 
 /// Frames out of the bytes that come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
+    most: u64,
 }
 
 impl Frames {
+    /// Frames of so many bytes at most.
+    pub(crate) fn new(most: u64) -> Self {
+        Self { bytes: Vec::new(), most }
+    }
+
     /// The next frame, if all of it has come.
     pub(crate) fn next(&mut self) -> io::Result<Option<(Kind, Vec<u8>)>> {
         let Some((&[kind, a, b, c, d], rest)) = self.bytes.split_first_chunk() else { return Ok(None) };
         let kind = Kind::ALL.into_iter().find(|known| *known as u8 == kind);
         let length = u32::from_le_bytes([a, b, c, d]);
-        let (Some(kind), true) = (kind, length <= MAX_BYTES) else {
+        let (Some(kind), true) = (kind, u64::from(length) <= self.most) else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is not a frame"));
         };
         let Some(body) = usize::try_from(length).ok().and_then(|length| rest.get(..length)) else { return Ok(None) };
@@ -85,6 +102,8 @@ pub(crate) struct Line {
     pub(crate) principal: String,
     pub(crate) event: String,
     pub(crate) decision: Option<String>,
+    pub(crate) action: Option<String>,
+    pub(crate) resource: Option<String>,
 }
 
 /// What a worker asks about services: it reaches no bus itself.
@@ -161,7 +180,7 @@ mod tests {
         let mut bytes = Vec::new();
         send(&mut bytes, Kind::Records, b"abc").unwrap();
         send(&mut bytes, Kind::Written, b"").unwrap();
-        let mut frames = Frames::default();
+        let mut frames = Frames::new(3);
         let mut out = Vec::new();
         for byte in bytes {
             assert!(frames.fill(&[byte][..]).unwrap());
@@ -173,11 +192,10 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        let mut frames = Frames::default();
-        frames.fill(&b"x\0\0\0\0"[..]).unwrap();
-        assert!(frames.next().is_err());
-        let mut frames = Frames::default();
-        frames.fill(&b"R\xff\xff\xff\xff"[..]).unwrap();
-        assert!(frames.next().is_err());
+        for bytes in [b"x\0\0\0\0", b"R\xff\xff\xff\xff", b"R\x04\0\0\0"] {
+            let mut frames = Frames::new(3);
+            frames.fill(&bytes[..]).unwrap();
+            assert!(frames.next().is_err(), "{bytes:?}");
+        }
     }
 }

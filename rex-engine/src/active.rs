@@ -11,6 +11,7 @@ use rex_core::{AbsPath, Code, Error, Run, Value};
 use rex_sdk::{Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
+use crate::builder::{self, Builder};
 use crate::convert::{to_map, to_value};
 use crate::memory::{Meter, shielded};
 
@@ -26,6 +27,7 @@ pub(crate) struct Active {
     pub(crate) os: Arc<dyn Os>,
     pub(crate) base: AbsPath,
     pub(crate) meter: &'static Meter,
+    told: Option<builder::Output>,
     output: Mutex<Output>,
     fatal: Mutex<Option<(Error, Position)>>,
     raised: Mutex<Raised>,
@@ -60,8 +62,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Active {
-    pub(crate) fn new(run: Run, os: Arc<dyn Os>, base: AbsPath, meter: &'static Meter) -> Self {
-        Self { run, os, base, meter, output: Mutex::default(), fatal: Mutex::default(), raised: Mutex::default() }
+    pub(crate) fn new(run: Run, config: &Builder, base: AbsPath, meter: &'static Meter) -> Self {
+        Self {
+            run,
+            os: config.os.clone(),
+            base,
+            meter,
+            told: config.output.clone(),
+            output: Mutex::default(),
+            fatal: Mutex::default(),
+            raised: Mutex::default(),
+        }
     }
 
     /// Makes this the run of the thread while `work` lasts.
@@ -121,6 +132,10 @@ impl Active {
             self.end(exhausted("output_bytes", limit, "bytes of output"), Position::NONE);
         } else {
             output.lines.push(text.to_owned());
+            drop(output);
+            if let Some(told) = &self.told {
+                told(text);
+            }
         }
     }
 

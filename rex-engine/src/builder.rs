@@ -46,7 +46,11 @@ pub struct Builder {
     pub(crate) limits: Limits,
     pub(crate) clock: Option<Clock>,
     pub(crate) memory_counted: bool,
+    pub(crate) output: Option<Output>,
 }
+
+/// Whoever is told each line that a script prints.
+pub(crate) type Output = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +67,7 @@ impl Builder {
             limits: Limits::default(),
             clock: None,
             memory_counted: true,
+            output: None,
         }
     }
 
@@ -91,6 +96,13 @@ impl Builder {
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Tells each line that a script prints, at once and in the thread of the run; the report has them as well.
+    #[must_use]
+    pub fn output(mut self, output: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.output = Some(Arc::new(output));
         self
     }
 

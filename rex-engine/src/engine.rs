@@ -210,7 +210,7 @@ impl Shared {
         if self.config.memory_counted {
             run = run.with_memory(meter.live());
         }
-        (Arc::new(Active::new(run, self.config.os.clone(), input.base, meter)), journal)
+        (Arc::new(Active::new(run, &self.config, input.base, meter)), journal)
     }
 
     fn execute(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {

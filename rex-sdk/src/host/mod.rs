@@ -66,6 +66,14 @@ impl HostOs {
     }
 }
 
+/// Whether this host can open a name without following links, which no operation on files goes without.
+///
+/// # Errors
+/// If it cannot.
+pub fn links_can_be_refused() -> Result<(), OsError> {
+    resolve::open(&rex_core::AbsPath::root(), nix::fcntl::OFlag::O_PATH, crate::links::Last::Cross).map(drop)
+}
+
 impl fmt::Debug for HostOs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostOs").field("options", &self.options).finish_non_exhaustive()

@@ -50,6 +50,8 @@ const ALWAYS: &[c_long] = &[
     libc::SYS_lseek,
     // Refused below with the error that makes the C library take `clone`, whose flags can be looked at.
     libc::SYS_clone3,
+    // For the filters that are added after this one, the last of which refuses it.
+    libc::SYS_seccomp,
 ];
 /// What finding, reading and looking at files needs. Landlock says which.
 const FILES: &[c_long] = &[
@@ -126,16 +128,19 @@ const NEVER: &[c_long] = &[
     libc::SYS_clock_settime,
     libc::SYS_quotactl,
     libc::SYS_syslog,
+    libc::SYS_seccomp,
 ];
 
 /// Restricts this thread, and all that it starts; `Err` says what the kernel lacks.
 pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
-    // The kernel asks every filter and does what the strictest says. The last one refuses to add more.
+    // The kernel asks every filter and does what the strictest says. For each that is added it tries all system calls
+    // that the ones before it allow, so the one that allows the fewest comes first.
     let programs = [
-        filter(never(), SeccompAction::Allow, SeccompAction::KillProcess),
-        filter(one(libc::SYS_clone3), SeccompAction::Allow, refuse(libc::ENOSYS)),
         // What is not listed fails, so that a library that only tries something finds out.
         allowed(needs).and_then(|rules| filter(rules, refuse(libc::EPERM), SeccompAction::Allow)),
+        filter(one(libc::SYS_clone3), SeccompAction::Allow, refuse(libc::ENOSYS)),
+        // The last one: none can be added after it.
+        filter(never(), SeccompAction::Allow, SeccompAction::KillProcess),
     ];
     for program in programs {
         let program = program.map_err(|error| format!("seccomp: {error}"))?;
@@ -195,7 +200,10 @@ fn allowed(needs: &Needs) -> Result<Rules, BackendError> {
     only(libc::SYS_clone, &[(0, MaskedEq(thread | spaces), thread)])?;
     // `abort` signals its own thread.
     only(libc::SYS_tgkill, &[(0, Eq, u64::from(std::process::id()))])?;
-    only(libc::SYS_prctl, &[(0, Eq, bits(libc::PR_SET_NAME))])?;
+    // The second is asked for with each filter, and takes nothing back.
+    for option in [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS] {
+        only(libc::SYS_prctl, &[(0, Eq, bits(option))])?;
+    }
     // Its own limits can be read.
     only(libc::SYS_prlimit64, &[(0, Eq, 0), (2, Eq, 0)])?;
     for command in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC] {

@@ -98,6 +98,25 @@ impl Part {
     }
 }
 
+impl Part {
+    /// What a host needs for it.
+    #[must_use]
+    pub fn needs(self) -> &'static str {
+        match self {
+            Self::Files => {
+                "Linux 6.2 or later, built with CONFIG_SECURITY_LANDLOCK and started with `landlock` among its `lsm=`; \
+                 in a container, a seccomp profile that lets `landlock_create_ruleset`, `landlock_add_rule` and \
+                 `landlock_restrict_self` through"
+            }
+            Self::Programs | Self::Network | Self::Signals | Self::Calls => {
+                "a kernel built with CONFIG_SECCOMP_FILTER; in a container, a profile that lets `seccomp` through"
+            }
+            Self::Privileges => "a `prctl` and a `capset` that nothing in between holds back",
+            Self::Resources => "`/proc` where it belongs, and a `prlimit64` that nothing in between holds back",
+        }
+    }
+}
+
 /// Whether a part holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
