@@ -80,7 +80,7 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
 
 /// What came of a run.
 pub(crate) enum Ran {
-    Told(Told, Option<Worker>),
+    Told(Box<Told>, Option<Worker>),
     /// It did not begin.
     Rejected(Rejected),
 }
@@ -97,7 +97,7 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let journal = journal.map(|file| Arc::new(JsonLines::new(file)) as Arc<dyn Journal>);
     let report = execute(job, policy, HostOs::new(job.host.clone()), journal, |builder| builder)?;
     let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), parts: Vec::new() });
-    Ok(Ran::Told(Told { confinement, ..Told::new(&report)? }, None))
+    Ok(Ran::Told(Box::new(Told { confinement, ..Told::new(&report)? }), None))
 }
 
 /// Runs the script here and now.

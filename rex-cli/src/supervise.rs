@@ -61,7 +61,7 @@ pub(crate) fn run(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
         Err(rejected) => Ok(Ran::Rejected(rejected)),
         Ok(told) => {
             let told = Told { run_id: job.run_id.clone(), confinement: supervisor.confined.take(), ..told };
-            Ok(Ran::Told(told, Some(supervisor.worker)))
+            Ok(Ran::Told(Box::new(told), Some(supervisor.worker)))
         }
     }
 }
