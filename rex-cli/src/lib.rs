@@ -22,16 +22,30 @@ mod wire;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
+use rex_core::Authorize;
+use rex_policy::Policy;
 
 use crate::args::{Args, Command, PolicyCommand, SchemaFormat};
 use crate::exit::{Exit, Stop};
 
 /// The whole command: reads arguments, does what they say, prints, and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main_with(args, |policy| Arc::new(policy))
+}
+
+/// Who decides what a script asks for, where a policy was compiled.
+#[doc(hidden)]
+pub type Decide = fn(Policy) -> Arc<dyn Authorize>;
+
+/// The same, with somebody else in place of the policy, from which the confinement is compiled all the same. Tests find out
+/// so what the kernel holds by itself.
+#[doc(hidden)]
+pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> ExitCode {
     let exit = match Args::try_parse_from(args) {
-        Ok(args) => dispatch(args),
+        Ok(args) => dispatch(args, decide),
         Err(error) => {
             // clap prints help to standard output and mistakes to standard error. A closed pipe is nobody's mistake.
             drop(error.print());
@@ -41,10 +55,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit.into()
 }
 
-fn dispatch(args: Args) -> Exit {
+fn dispatch(args: Args, decide: Decide) -> Exit {
     let color = args.color;
     let result = match args.command {
-        Command::Run(args) => run::run(&args, color),
+        Command::Run(args) => run::run(&args, color, decide),
         Command::Check(args) => check::check(&args, color),
         Command::Doctor { format } => doctor::doctor(format),
         Command::Policy(PolicyCommand::Reach(args)) => reach::reach(&args, color),

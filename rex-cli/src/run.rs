@@ -20,7 +20,7 @@ use crate::journal::JournalFile;
 use crate::load::Policies;
 use crate::told::Told;
 use crate::wire::Confined;
-use crate::{check, complain, draw, load, print, supervise};
+use crate::{Decide, check, complain, draw, load, print, supervise};
 
 /// Everything that a run is made of, before it begins.
 pub(crate) struct Job {
@@ -34,6 +34,7 @@ pub(crate) struct Job {
     pub(crate) host: HostOptions,
     pub(crate) journal: Option<JournalFile>,
     pub(crate) mode: Mode,
+    pub(crate) decide: Decide,
     /// Set when the run is told to stop.
     pub(crate) cancel: Arc<AtomicBool>,
     /// The number of the signal that came last.
@@ -41,7 +42,7 @@ pub(crate) struct Job {
 }
 
 /// Runs a script and prints its report.
-pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
+pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, Stop> {
     let script = load::script(args.script.as_deref(), args.code.as_deref())?;
     let principal = principal(args.principal.as_deref())?;
     let arguments = load::arguments(args.args.as_deref(), &args.arg)?;
@@ -63,8 +64,21 @@ pub(crate) fn run(args: &RunArgs, color: Color) -> Result<Exit, Stop> {
     let Signals { cancel, signal, done } = signals()?;
     let run_id = rex_engine::random_id();
     let mode = args.confine.into();
-    let job =
-        Job { run_id, script, policies, subject, args: arguments, base, limits, host, journal, mode, cancel, signal };
+    let job = Job {
+        run_id,
+        script,
+        policies,
+        subject,
+        args: arguments,
+        base,
+        limits,
+        host,
+        journal,
+        mode,
+        decide,
+        cancel,
+        signal,
+    };
     let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(color, warning));
     let ran = if mode == Mode::Off { unconfined(&job, warn)? } else { supervise::run(&job, warn)? };
     done.store(true, Ordering::Relaxed);
@@ -115,7 +129,7 @@ pub(crate) fn execute(
     let engine = more(builder).build().map_err(|error| Stop::internal(error.to_string()))?;
     let input = Input {
         principal: job.subject.principal.clone(),
-        authorize: Arc::new(policy),
+        authorize: (job.decide)(policy),
         tags: job.subject.tags.clone(),
         args: job.args.clone(),
         base: job.base.clone(),

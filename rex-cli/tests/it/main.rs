@@ -5,6 +5,9 @@
 mod command;
 
 #[cfg(test)]
+mod escapes;
+
+#[cfg(test)]
 mod examples;
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ fn settle(supervisor: Pid, stream: &UnixStream) -> io::Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
-fn descriptors_or_threads(list: &str) -> io::Result<Vec<i32>> {
+pub(super) fn descriptors_or_threads(list: &str) -> io::Result<Vec<i32>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(list)? {
         numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));

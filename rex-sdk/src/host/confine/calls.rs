@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use libc::c_long;
-use seccompiler::SeccompCmpArgLen::Qword;
-use seccompiler::SeccompCmpOp::{Eq, MaskedEq};
+use seccompiler::SeccompCmpArgLen::{Dword, Qword};
+use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
     apply_filter,
@@ -143,10 +143,126 @@ pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
         filter(never(), SeccompAction::Allow, SeccompAction::KillProcess),
     ];
     for program in programs {
-        let program = program.map_err(|error| format!("seccomp: {error}"))?;
-        apply_filter(&program).map_err(|error| format!("seccomp: {error}"))?;
+        apply(&program.map_err(|error| format!("seccomp: {error}"))?)?;
     }
     Ok(())
+}
+
+/// What a program that a script starts must not do, and what Landlock does not hold.
+const NOT_BY_PROGRAMS: &[c_long] = &[
+    // The network, and everybody who listens on this host.
+    libc::SYS_socket,
+    // A group or session of its own would outlive the group that is ended with the run.
+    libc::SYS_setsid,
+    libc::SYS_setpgid,
+    // Attributes of files, whichever they are.
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_utimensat,
+    // What happens to files, whichever they are.
+    libc::SYS_inotify_init1,
+    libc::SYS_fanotify_init,
+    // Memory, queues and semaphores that others share.
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    // Other processes.
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_process_madvise,
+    libc::SYS_kcmp,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setattr,
+];
+/// The same by older names.
+#[cfg(target_arch = "x86_64")]
+const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_inotify_init,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[];
+/// What signals others, where Landlock does not hold signals.
+const SIGNALS: &[c_long] =
+    &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo];
+/// What makes a process without flags that could be looked at.
+#[cfg(target_arch = "x86_64")]
+const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const FORKS: &[c_long] = &[];
+/// The newest system call that was thought of. What comes after it is unknown, and refused.
+const NEWEST: c_long = libc::SYS_mseal;
+
+/// The filters for a program that a script starts: all system calls that are known, less those that it must not make.
+pub(super) fn of_program(processes: bool, signals_held: bool) -> Result<Vec<BpfProgram>, BackendError> {
+    let forks = if processes { &[] } else { FORKS };
+    let signals = if signals_held { &[] } else { SIGNALS };
+    let refused = |call: &c_long| {
+        [NEVER, NOT_BY_PROGRAMS, NOT_BY_PROGRAMS_OLDER, forks, signals].iter().any(|list| list.contains(call))
+    };
+    let mut rules: Rules = (0..=NEWEST).filter(|call| !refused(call)).map(|call| (call, Vec::new())).collect();
+    let masked = |mask, value| SeccompCondition::new(0, Qword, MaskedEq(mask), value);
+    let clone = if processes { masked(spaces(), 0)? } else { masked(thread() | spaces(), thread())? };
+    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![clone])?]);
+    // Bounds of its own, and of no other process.
+    for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
+        rules.insert(call, vec![SeccompRule::new(vec![SeccompCondition::new(0, Dword, Eq, 0)?])?]);
+    }
+    // Typing at a terminal in place of whoever sits there.
+    let types = |request| SeccompCondition::new(1, Dword, Ne, request);
+    let types = vec![types(libc::TIOCSTI)?, types(libc::TIOCLINUX)?];
+    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(types)?]);
+    Ok(vec![
+        filter(one(libc::SYS_clone3), SeccompAction::Allow, refuse(libc::ENOSYS))?,
+        // The last one: none can be added after it.
+        filter(rules, refuse(libc::EPERM), SeccompAction::Allow)?,
+    ])
+}
+
+/// Holds this thread, and all that it starts, to a filter.
+pub(super) fn apply(program: &BpfProgram) -> Result<(), String> {
+    apply_filter(program).map_err(|error| format!("seccomp: {error}"))
+}
+
+/// The flags of `clone` that make a thread.
+fn thread() -> u64 {
+    bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND)
+}
+
+/// Those that make a namespace.
+fn spaces() -> u64 {
+    bits(
+        libc::CLONE_NEWNS
+            | libc::CLONE_NEWUTS
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWUSER
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWNET
+            | libc::CLONE_NEWCGROUP,
+    )
+}
+
+fn bits(value: libc::c_int) -> u64 {
+    u64::from(value.unsigned_abs())
 }
 
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
@@ -181,23 +297,12 @@ fn allowed(needs: &Needs) -> Result<Rules, BackendError> {
         rules.entry(call).or_default().push(rule);
         Ok(())
     };
-    let bits = |value: libc::c_int| u64::from(value.unsigned_abs());
     // No memory that is written and then run.
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         only(call, &[(2, MaskedEq(bits(libc::PROT_EXEC)), 0)])?;
     }
     // Threads, and no processes.
-    let thread = bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND);
-    let spaces = bits(
-        libc::CLONE_NEWNS
-            | libc::CLONE_NEWUTS
-            | libc::CLONE_NEWIPC
-            | libc::CLONE_NEWUSER
-            | libc::CLONE_NEWPID
-            | libc::CLONE_NEWNET
-            | libc::CLONE_NEWCGROUP,
-    );
-    only(libc::SYS_clone, &[(0, MaskedEq(thread | spaces), thread)])?;
+    only(libc::SYS_clone, &[(0, MaskedEq(thread() | spaces()), thread())])?;
     // `abort` signals its own thread.
     only(libc::SYS_tgkill, &[(0, Eq, u64::from(std::process::id()))])?;
     // The second is asked for with each filter, and takes nothing back.

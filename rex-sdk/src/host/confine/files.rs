@@ -8,9 +8,10 @@ use std::os::fd::OwnedFd;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use rex_core::action::{fs, sys};
 use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Reach};
 
@@ -39,12 +40,83 @@ impl Held {
 
 /// Restricts this thread to the files of a reach; `Err` says what the kernel lacks.
 pub(super) fn restrict(reach: &Reach) -> Result<Held, String> {
-    let rules = rules(reach);
-    let restricted = apply(&rules).map_err(|error| format!("Landlock: {error}"))?;
-    match restricted {
-        LandlockStatus::Available { effective_abi, .. } if effective_abi >= OLDEST => Ok(Held { rules }),
+    Rulebook::new(reach)?.restrict()
+}
+
+/// Rules that the kernel knows, and that nobody is held to yet.
+pub(super) struct Rulebook {
+    rules: BTreeMap<String, BitFlags<AccessFs>>,
+    kernel: RulesetCreated,
+}
+
+impl Rulebook {
+    fn new(reach: &Reach) -> Result<Self, String> {
+        let rules = rules(reach);
+        Ok(Self { kernel: tell(&rules).map_err(failed)?, rules })
+    }
+
+    /// The rules of a program that a script starts: the reach, and the program itself with its libraries.
+    pub(super) fn of_program(reach: &Reach, program: &OwnedFd) -> Result<Self, String> {
+        let Self { rules, mut kernel } = Self::new(reach)?;
+        let run = AccessFs::Execute | AccessFs::ReadFile;
+        kernel = kernel.add_rule(PathBeneath::new(program, run)).map_err(failed)?;
+        let shared = LOADERS
+            .iter()
+            .map(|path| (path, run))
+            .chain(LIBRARIES.iter().map(|path| (path, AccessFs::ReadFile | AccessFs::ReadDir)));
+        let devices = [(&"/dev/null", AccessFs::ReadFile | AccessFs::WriteFile)];
+        for (path, access) in shared.chain(devices) {
+            // Fixed names of the system's own, of which each host has some; most are links.
+            if let Ok(place) = nix::fcntl::open(*path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
+                let directory = super::super::open::is_directory(&place);
+                let access = if directory { access } else { access & AccessFs::from_file(NEWEST) };
+                kernel = kernel.add_rule(PathBeneath::new(place, access)).map_err(failed)?;
+            }
+        }
+        Ok(Self { rules, kernel })
+    }
+
+    /// Restricts this thread, and all that it starts.
+    pub(super) fn restrict(self) -> Result<Held, String> {
+        let status = self.kernel.restrict_self().map_err(failed)?;
+        let status =
+            if status.ruleset == RulesetStatus::NotEnforced { LandlockStatus::NotImplemented } else { status.landlock };
+        found(&status).map(|()| Held { rules: self.rules })
+    }
+}
+
+/// Programs that the kernel starts to start others: the dynamic loaders of the GNU and musl C libraries.
+const LOADERS: &[&str] = &[
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-linux-riscv64-lp64d.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+];
+/// What programs are made of besides themselves. Nothing there can be started but by the loaders.
+const LIBRARIES: &[&str] = &[
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/etc/ld.so.cache",
+    "/usr/share/locale",
+    "/usr/share/zoneinfo",
+    "/etc/localtime",
+    "/dev/zero",
+    "/dev/urandom",
+];
+
+fn failed(error: RulesetError) -> String {
+    format!("Landlock: {error}")
+}
+
+fn found(status: &LandlockStatus) -> Result<(), String> {
+    match status {
+        LandlockStatus::Available { effective_abi, .. } if *effective_abi >= OLDEST => Ok(()),
         LandlockStatus::Available { effective_abi, .. } => {
-            Err(format!("Landlock is of version {}, {} is needed: Linux 6.2", effective_abi as i32, OLDEST as i32))
+            Err(format!("Landlock is of version {}, {} is needed: Linux 6.2", *effective_abi as i32, OLDEST as i32))
         }
         LandlockStatus::NotEnabled => {
             Err("Landlock is not enabled: add it to the kernel's `lsm=` parameter".to_owned())
@@ -53,7 +125,13 @@ pub(super) fn restrict(reach: &Reach) -> Result<Held, String> {
     }
 }
 
-fn apply(rules: &BTreeMap<String, BitFlags<AccessFs>>) -> Result<LandlockStatus, RulesetError> {
+/// Whether the kernel keeps whoever is restricted from signalling others.
+pub(super) fn holds_signals() -> bool {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).scope(Scope::Signal);
+    ruleset.and_then(Ruleset::create).is_ok()
+}
+
+fn tell(rules: &BTreeMap<String, BitFlags<AccessFs>>) -> Result<RulesetCreated, RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -69,8 +147,7 @@ fn apply(rules: &BTreeMap<String, BitFlags<AccessFs>>) -> Result<LandlockStatus,
             }
         }
     }
-    let status = ruleset.restrict_self()?;
-    Ok(if status.ruleset == RulesetStatus::NotEnforced { LandlockStatus::NotImplemented } else { status.landlock })
+    Ok(ruleset)
 }
 
 fn open(path: &str) -> Option<(OwnedFd, bool)> {
@@ -85,11 +162,11 @@ fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     let mut rules = Rules { reach, map: BTreeMap::new() };
     rules.on_the_thing(fs::Read::SPEC, AccessFs::ReadFile.into());
     rules.on_the_thing(fs::List::SPEC, AccessFs::ReadDir.into());
-    rules.on_its_directory(fs::Append::SPEC, AccessFs::WriteFile | AccessFs::MakeReg);
+    rules.on_the_thing_or_its_directory(fs::Append::SPEC, AccessFs::WriteFile | AccessFs::MakeReg);
     rules.on_its_directory(fs::CreateDir::SPEC, AccessFs::MakeDir.into());
     rules.on_its_directory(fs::Remove::SPEC, AccessFs::RemoveFile | AccessFs::RemoveDir);
-    // Written beside the old file and renamed over it, so the name is removed too.
-    let write = AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
+    // Written beside the old file and renamed over it, so the name is removed too. Programs write it in place.
+    let write = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     let renames = reach.extent(fs::Rename::SPEC).is_some_and(|extent| !extent.is_empty());
     rules.on_its_directory(fs::Write::SPEC, if renames { write | AccessFs::Refer } else { write });
     rules.on_its_directory(fs::Rename::SPEC, AccessFs::RemoveFile | AccessFs::Refer);
@@ -132,13 +209,28 @@ impl Rules<'_> {
         }
     }
 
+    /// What is done to a thing that is there, and that makes it if it is not.
+    fn on_the_thing_or_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
+        for place in self.places(spec) {
+            let there = matches!(&place, Place::Exactly(path) if open(path).is_some());
+            match place {
+                Place::Exactly(path) if there && !self.is_replaced(&path) => self.add(&path, access),
+                place => self.add_directory(place, access),
+            }
+        }
+    }
+
     /// What is done to a name in a directory.
     fn on_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
-            match place {
-                Place::Below(path) if is_directory(&path) => self.add(&path, access),
-                Place::Exactly(path) | Place::Below(path) | Place::Prefix(path) => self.add(parent(&path), access),
-            }
+            self.add_directory(place, access);
+        }
+    }
+
+    fn add_directory(&mut self, place: Place, access: BitFlags<AccessFs>) {
+        match place {
+            Place::Below(path) if is_directory(&path) => self.add(&path, access),
+            Place::Exactly(path) | Place::Below(path) | Place::Prefix(path) => self.add(parent(&path), access),
         }
     }
 
@@ -151,8 +243,11 @@ impl Rules<'_> {
     }
 
     fn is_replaced(&self, path: &str) -> bool {
+        let there = open(path).is_some();
         let Ok(path) = AbsPath::parse(path) else { return true };
-        [fs::Write::SPEC, fs::Append::SPEC].into_iter().any(|spec| self.reach.covers(spec, &path))
+        let covers = |spec: &&ActionSpec| self.reach.covers(spec, &path);
+        [fs::Write::SPEC, fs::Rename::SPEC, fs::Remove::SPEC].iter().any(covers)
+            || (!there && covers(&fs::Append::SPEC))
     }
 }
 

@@ -7,6 +7,7 @@
 mod calls;
 mod files;
 mod process;
+mod program;
 mod verify;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use rex_core::action::{fs, sys};
 use rex_core::{Action, ActionSpec, Reach};
 
 pub use process::Bounds;
+pub use program::{Program, Running};
 
 /// How much of the confinement a run may go without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

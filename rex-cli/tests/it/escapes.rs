@@ -1,0 +1,411 @@
+//! The corpus of `tests/escapes/`: whatever a script, a worker that was taken over, or a program does, it stays within the
+//! reach of its policy. As whoever runs the tests, as an ordinary user, and in a namespace of a user without privileges.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, chown};
+use serde_json::Value;
+
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escapes");
+const PYTHON: &str = "/usr/bin/python3";
+/// Nobody, who is an ordinary user on every host.
+const NOBODY: u32 = 65_534;
+
+/// On whose behalf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Whoever runs the tests.
+    Own,
+    /// An ordinary user.
+    Ordinary,
+    /// An ordinary user, who is root in a namespace as in a container.
+    Contained,
+}
+
+impl Who {
+    /// A command on their behalf; `None`, having said so, where this cannot be done here.
+    pub(crate) fn command(self, program: &Path) -> Option<Command> {
+        const TO_NOBODY: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+        let root = Uid::effective().is_root();
+        let mut command = match self {
+            Self::Own => return Some(Command::new(program)),
+            Self::Ordinary if !root => {
+                println!("left out: the tests run as an ordinary user already");
+                return None;
+            }
+            Self::Contained if !root => Command::new("unshare"),
+            Self::Ordinary | Self::Contained => Command::new("setpriv"),
+        };
+        if root {
+            command.args(TO_NOBODY);
+        }
+        if self == Self::Contained {
+            let spaces = Command::new("unshare").args(["-Ur", "true"]).status();
+            if !spaces.is_ok_and(|status| status.success()) {
+                println!("left out: this host gives nobody a namespace");
+                return None;
+            }
+            if root {
+                command.arg("unshare");
+            }
+            command.arg("-Ur");
+        }
+        command.arg(program);
+        Some(command)
+    }
+
+    fn owner(self) -> Option<u32> {
+        (self != Self::Own && Uid::effective().is_root()).then_some(NOBODY)
+    }
+}
+
+/// What is attacked.
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+    who: Who,
+}
+
+impl World {
+    pub(crate) fn new(who: Who) -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap(), who };
+        let w = world.w();
+        for dir in ["open/sub", "open/private", "out/dir", "secret/dir"] {
+            std::fs::create_dir_all(w.join(dir)).unwrap();
+        }
+        for (file, text) in [
+            ("secret/key", "SECRET-7f3a\n"),
+            ("open/private/diary", "PRIVATE-7f3a\n"),
+            ("open/app.log", "a line\n"),
+            ("open/notes", ""),
+        ] {
+            std::fs::write(w.join(file), text).unwrap();
+        }
+        for (link, target) in [
+            ("open/link", "../secret/key"),
+            ("open/chain", "link"),
+            ("open/dirlink", "../secret"),
+            ("open/loop", "loop"),
+            ("open/dangling", "../secret/none"),
+            ("open/to-private", "private/diary"),
+            ("out/link", "../open/app.log"),
+            ("out/dangling", "../secret/new"),
+            ("out/dirlink", "../secret"),
+        ] {
+            symlink(target, w.join(link)).unwrap();
+        }
+        symlink(w.join("secret/key"), w.join("open/absolute")).unwrap();
+        let policy = format!(
+            r#"
+            @id("read") permit (principal, action in fs::Action::"ReadOnly", resource in fs::Path::"{0}/open");
+            @id("write") permit (
+                principal,
+                action in [fs::Action::"write", fs::Action::"create_dir", fs::Action::"remove", fs::Action::"rename"],
+                resource in fs::Path::"{0}/out"
+            );"#,
+            w.display()
+        );
+        let more = format!(
+            r#"
+            @id("note") permit (principal, action == fs::Action::"append", resource == fs::Path::"{0}/open/notes");
+            @id("private") forbid (principal, action, resource in fs::Path::"{0}/open/private");"#,
+            w.display()
+        );
+        std::fs::write(world.policy(), &policy).unwrap();
+        std::fs::write(world.path("all.cedar"), policy + &more).unwrap();
+        std::fs::copy(format!("{CORPUS}/attacks.py"), w.join("open/attacks.py")).unwrap();
+        std::fs::create_dir(world.path("bin")).unwrap();
+        let built = Path::new(env!("CARGO_BIN_EXE_rex")).parent().unwrap();
+        for program in ["rex", "examples/open-gate", "examples/inside"] {
+            let (from, to) = (built.join(program), world.path("bin").join(Path::new(program).file_name().unwrap()));
+            std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop)).unwrap();
+        }
+        std::fs::set_permissions(world.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        if let Some(owner) = who.owner() {
+            walk(&w, &mut |path| {
+                nix::unistd::fchownat(
+                    nix::fcntl::AT_FDCWD,
+                    path,
+                    Some(Uid::from_raw(owner)),
+                    Some(Gid::from_raw(owner)),
+                    nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW,
+                )
+                .unwrap();
+            });
+            chown(&w, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner))).unwrap();
+        }
+        world
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn w(&self) -> PathBuf {
+        self.path("w")
+    }
+
+    fn policy(&self) -> PathBuf {
+        self.path("policy.cedar")
+    }
+
+    /// Builds the attacks, as a library and as a program.
+    fn build(&self) {
+        for options in [&["-shared", "-fPIC", "-o", "attacks.so"][..], &["-o", "attacks"]] {
+            let built = Command::new("cc")
+                .args(["-Wall", "-Wextra", "-Werror", "-O1"])
+                .args(options)
+                .arg(format!("{CORPUS}/attacks.c"))
+                .current_dir(self.path("bin"))
+                .status();
+            assert!(built.unwrap().success());
+        }
+    }
+
+    pub(crate) fn command(&self, program: &str) -> Option<Command> {
+        let mut command = self.who.command(&self.path("bin").join(program))?;
+        command.env("W", self.w()).current_dir("/");
+        Some(command)
+    }
+
+    /// All that must stay as it is.
+    pub(crate) fn state(&self) -> BTreeMap<PathBuf, String> {
+        let mut state = BTreeMap::new();
+        walk(&self.w(), &mut |path| {
+            let name = path.strip_prefix(self.w()).unwrap();
+            if name == Path::new("open/notes") || (name.starts_with("out") && name != Path::new("out")) {
+                return;
+            }
+            let metadata = path.symlink_metadata().unwrap();
+            let kind = metadata.file_type();
+            let content = match (kind.is_file(), kind.is_symlink()) {
+                (true, _) => std::fs::read_to_string(path).unwrap(),
+                (_, true) => path.read_link().unwrap().display().to_string(),
+                _ => String::new(),
+            };
+            let attributes = (metadata.mode(), metadata.uid(), metadata.gid(), metadata.nlink(), metadata.mtime());
+            state.insert(name.to_owned(), format!("{attributes:?} {content}"));
+        });
+        // Making and removing in it changes when it was changed.
+        state.remove(Path::new("out"));
+        state
+    }
+
+    /// What came out of the world, and what was put where things may be put.
+    fn leaks(&self, output: &Output) -> bool {
+        let mut leaks = [&output.stdout, &output.stderr].iter().any(|text| has_secret(text));
+        walk(&self.w(), &mut |path| {
+            let name = path.strip_prefix(self.w()).unwrap();
+            if (name.starts_with("out") || name == Path::new("open/notes"))
+                && path.symlink_metadata().unwrap().is_file()
+            {
+                leaks |= has_secret(&std::fs::read(path).unwrap());
+            }
+        });
+        leaks
+    }
+
+    /// Runs `inside` for each row of a table, and holds what it met against what the row expects.
+    fn attack(&self, rows: &[(String, String)], arguments: &dyn Fn(&str) -> Vec<String>) {
+        let before = self.state();
+        let mut wrong = Vec::new();
+        for (name, expected) in rows {
+            let Some(mut command) = self.command("inside") else { return };
+            let output = command.args(arguments(name)).output().unwrap();
+            let met = match (output.status.code(), output.status.signal()) {
+                (Some(0), _) => "OK".to_owned(),
+                (Some(254 | 255), _) => String::from_utf8_lossy(&output.stderr).into_owned(),
+                // A program's signal, as `inside` tells it.
+                (Some(code), _) if code & 128 != 0 => "KILLED".to_owned(),
+                (Some(code), _) => format!("{:?}", Errno::from_raw(code)),
+                (None, _) => "KILLED".to_owned(),
+            };
+            if !expected.split('|').any(|expected| expected == met) || self.leaks(&output) || self.state() != before {
+                wrong.push(format!("{name}: {met} instead of {expected}, leaks {}", self.leaks(&output)));
+            }
+        }
+        assert!(wrong.is_empty(), "{:?}\n{}", self.who, wrong.join("\n"));
+        assert!(rows.len() > 30, "the table is read");
+        println!("{:?}: {} attacks", self.who, rows.len());
+    }
+}
+
+pub(crate) fn walk(path: &Path, visit: &mut dyn FnMut(&Path)) {
+    for entry in std::fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        visit(&entry.path());
+        if entry.file_type().unwrap().is_dir() {
+            walk(&entry.path(), visit);
+        }
+    }
+}
+
+fn has_secret(text: &[u8]) -> bool {
+    text.windows(7).any(|window| window == b"SECRET-")
+}
+
+/// The lines of a table: a name, and in each column what is expected.
+fn table(command: &mut Command, column: usize) -> Vec<(String, String)> {
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[0].to_owned(), words[column].to_owned())
+    };
+    text.lines().map(row).collect()
+}
+
+#[track_caller]
+fn a_worker_that_was_taken_over(who: Who) {
+    let world = World::new(who);
+    world.build();
+    let text = |path: PathBuf| path.display().to_string();
+    let rows = table(&mut Command::new(world.path("bin/attacks")), 1);
+    let library = text(world.path("bin/attacks.so"));
+    let arguments = |name: &str| ["worker".to_owned(), text(world.policy()), library.clone(), name.to_owned()].into();
+    world.attack(&rows, &arguments);
+}
+
+#[track_caller]
+fn a_program(who: Who) {
+    let world = World::new(who);
+    world.build();
+    let text = |path: PathBuf| path.display().to_string();
+    let program = text(world.path("bin/attacks"));
+    let rows = table(&mut Command::new(&program), 2);
+    let arguments = |name: &str| ["program".to_owned(), text(world.policy()), program.clone(), name.to_owned()].into();
+    world.attack(&rows, &arguments);
+}
+
+#[track_caller]
+fn a_program_in_python(who: Who) {
+    let world = World::new(who);
+    let python = std::fs::canonicalize(PYTHON).unwrap().display().to_string();
+    let script = world.w().join("open/attacks.py").display().to_string();
+    let rows = table(Command::new(&python).arg(&script), 1);
+    let policy = world.policy().display().to_string();
+    let arguments = |name: &str| {
+        // Without the modules that Python looks for at home.
+        ["program", &policy, &python, "-S", &script, name].map(str::to_owned).into()
+    };
+    world.attack(&rows, &arguments);
+}
+
+/// A script with its name, how it ends, and whether the gate alone holds it.
+type Case = (String, String, bool, String);
+
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(format!("{CORPUS}/scripts.rhai")).unwrap();
+    let case = |text: &str| {
+        let (head, code) = text.split_once('\n').unwrap();
+        let (name, expected) = head.split_once(": ").unwrap();
+        let alone = name.strip_suffix(" alone");
+        (alone.unwrap_or(name).to_owned(), expected.to_owned(), alone.is_some(), code.to_owned())
+    };
+    text.split("//# ").skip(1).map(case).collect()
+}
+
+#[track_caller]
+fn scripts(who: Who, program: &str) {
+    let world = World::new(who);
+    let mut before = world.state();
+    let open = program != "rex";
+    let mut wrong = Vec::new();
+    let cases = cases();
+    for (name, expected, alone, code) in &cases {
+        let Some(mut command) = world.command(program) else { return };
+        let output = command
+            .args(["run", "--format", "json", "--principal", "Agent::\"x\"", "--limit", "wall_ms=600", "-e", code])
+            .args(["--limit", "output_bytes=100000", "--limit", "memory_bytes=67108864"])
+            .arg(format!("--policy={}", world.path("all.cedar").display()))
+            .arg(format!("--arg=w={}", world.w().display()))
+            .arg(format!("--base={}", world.w().join("open").display()))
+            .output()
+            .unwrap();
+        let Ok(report) = serde_json::from_slice::<Value>(&output.stdout) else {
+            wrong.push(format!("{name}: no report: {output:?}"));
+            continue;
+        };
+        let met = report["error"]["code"].as_str().unwrap_or("SUCCESS");
+        if !open && !expected.split('|').any(|expected| expected == met) {
+            wrong.push(format!("{name}: {met} instead of {expected}: {}", report["error"]["message"]));
+        }
+        if !(open && *alone) && String::from_utf8_lossy(&output.stdout).contains("PRIVATE-") {
+            wrong.push(format!("{name}: it read what is forbidden"));
+        }
+        if world.leaks(&output) {
+            wrong.push(format!("{name}: the secret is out"));
+        }
+        let after = world.state();
+        let changed: Vec<_> = after
+            .iter()
+            .chain(&before)
+            .filter(|(name, state)| before.get(*name) != Some(*state) || after.get(*name) != Some(*state))
+            .collect();
+        if !changed.is_empty() {
+            wrong.push(format!("{name}: it changed {changed:?}"));
+            before = after;
+        }
+    }
+    assert!(wrong.is_empty(), "{who:?}\n{}", wrong.join("\n"));
+    assert!(cases.len() > 80 && has_no_process(&world), "{who:?}");
+    println!("{who:?}, {program}: {} scripts", cases.len());
+}
+
+/// Whether no process is left that knows the world.
+pub(crate) fn has_no_process(world: &World) -> bool {
+    let name = world.dir.path().display().to_string();
+    std::fs::read_dir("/proc").unwrap().all(|entry| {
+        let line = std::fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
+        !String::from_utf8_lossy(&line).contains(&name)
+    })
+}
+
+macro_rules! by_everybody {
+    ($($who:ident: $variant:ident),*) => { $(
+        mod $who {
+            use super::Who;
+
+            #[test]
+            fn a_worker_that_was_taken_over_stays_within_reach() {
+                super::a_worker_that_was_taken_over(Who::$variant);
+            }
+            #[test]
+            fn a_program_stays_within_reach() {
+                super::a_program(Who::$variant);
+            }
+            #[test]
+            fn a_program_in_python_stays_within_reach() {
+                super::a_program_in_python(Who::$variant);
+            }
+            #[test]
+            fn scripts_do_what_is_permitted() {
+                super::scripts(Who::$variant, "rex");
+            }
+            #[test]
+            fn scripts_stay_within_reach_without_the_gate() {
+                super::scripts(Who::$variant, "open-gate");
+            }
+        }
+    )* };
+}
+
+by_everybody! { own: Own, ordinary: Ordinary, contained: Contained }
+
+#[test]
+fn without_gate_and_kernel_the_secret_is_out() {
+    let world = World::new(Who::Own);
+    let run = |program: &str, confine: &str| {
+        let code = r#"read(args.w + "/secret/key")"#;
+        let mut command = world.command(program).unwrap();
+        command.args(["run", "--format=json", "-e", code]).arg(format!("--policy={}", world.policy().display()));
+        let output = command.arg(format!("--arg=w={}", world.w().display())).arg(confine).output().unwrap();
+        world.leaks(&output)
+    };
+    assert!(run("open-gate", "--confine=off"), "this is what the others would find");
+    assert!(!run("open-gate", "--confine=require") && !run("rex", "--confine=off"), "either holds it");
+}

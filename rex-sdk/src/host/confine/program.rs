@@ -1,0 +1,174 @@
+//! Programs that scripts start: confined before their first instruction, ended with whoever started them.
+#![expect(
+    unsafe_code,
+    reason = "what happens between `fork` and `exec` is up to the caller of `pre_exec` to get right"
+)]
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Pid, close, getpid, getppid};
+use rex_core::Reach;
+use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
+
+use super::super::worker::descriptors_or_threads;
+use super::process::Bounds;
+use super::{State, calls, files, process, verify};
+
+/// A program that is about to be started, with nothing of this process but what it is given: no environment, no
+/// descriptor but the three, no capability, no network.
+///
+/// It opens and changes the files of the reach, as far as its user may, and reads itself and the libraries of the
+/// system; nothing else can be executed. It makes no socket, leaves neither its process group nor its session, and, on
+/// kernels that hold that (Linux 6.12) signals nobody outside; on others it signals nobody.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// The program itself, opened: what was looked at is what is started.
+    pub file: &'a OwnedFd,
+    /// Its arguments, in order, of which the first is its name.
+    pub arguments: &'a [&'a OsStr],
+    /// Its environment, all of it.
+    pub environment: &'a [(&'a OsStr, &'a OsStr)],
+    /// Where it starts.
+    pub directory: &'a Path,
+    /// What it reads.
+    pub stdin: Stdio,
+    /// Where it writes.
+    pub stdout: Stdio,
+    /// Where it complains.
+    pub stderr: Stdio,
+    /// Whether it may make processes. They end with its group; but where *this* process is killed, only the program
+    /// itself is sure to end.
+    pub processes: bool,
+}
+
+impl Program<'_> {
+    /// Starts it. It is ended when the thread that started it ends, however that happens.
+    ///
+    /// # Errors
+    /// If this host cannot confine it, or the system does not start it.
+    pub fn start(self, reach: &Reach, bounds: &Bounds) -> io::Result<Running> {
+        let broken = |why: String| io::Error::new(io::ErrorKind::Unsupported, why);
+        let inherited = descriptors_or_threads("/proc/self/fd")?;
+        // What the child does must not allocate: another thread may hold the allocator's lock for good.
+        let mut rulebook = Some(files::Rulebook::of_program(reach, self.file).map_err(broken)?);
+        let filters = calls::of_program(self.processes, files::holds_signals());
+        let filters = filters.map_err(|error| broken(format!("seccomp: {error}")))?;
+        let resources = process::of_program(bounds);
+        let (mut reader, mut writer) = io::pipe()?;
+        let (keep, why, parent) = (self.file.as_raw_fd(), writer.as_raw_fd(), getpid());
+        let mut command = Command::new(format!("/proc/self/fd/{keep}"));
+        let [name, arguments @ ..] = self.arguments else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a program has a name"));
+        };
+        command.arg0(name).args(arguments).env_clear().envs(self.environment.iter().copied());
+        command.current_dir(self.directory).stdin(self.stdin).stdout(self.stdout).stderr(self.stderr).process_group(0);
+        let confine = move || {
+            set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            if getppid() != parent {
+                return Err(io::Error::other("whoever started it has ended"));
+            }
+            let rulebook = rulebook.take().ok_or_else(|| io::Error::other("it is started once"))?;
+            let confined = process::give_up_all(&resources)
+                .and_then(|given| verify::privileges(&given).and_then(|()| verify::resources(&given)))
+                .and_then(|()| rulebook.restrict())
+                .and_then(|held| filters.iter().try_for_each(calls::apply).map(|()| held))
+                .and_then(|held| match (verify::files(&held), verify::network()) {
+                    (State::Missing(why), _) | (_, State::Missing(why)) => Err(why),
+                    _ => Ok(()),
+                });
+            if let Err(reason) = confined {
+                drop(writer.write_all(reason.as_bytes()));
+                return Err(io::Error::from_raw_os_error(nix::libc::EOPNOTSUPP));
+            }
+            for descriptor in &inherited {
+                // The standard library's own, by which it tells of an error, is newer than the list, and closes itself.
+                if *descriptor > 2 && *descriptor != keep && *descriptor != why {
+                    let _ = close(*descriptor);
+                }
+            }
+            Ok(())
+        };
+        // SAFETY: the closure makes system calls and, where it fails, a short text; all else was made beforehand. The C
+        // library keeps its allocator usable in a child.
+        unsafe { command.pre_exec(confine) };
+        let started = command.spawn();
+        drop(command);
+        match started {
+            Ok(child) => Running::new(child),
+            Err(error) => {
+                let mut reason = String::new();
+                reader.read_to_string(&mut reason)?;
+                Err(if reason.is_empty() { error } else { broken(reason) })
+            }
+        }
+    }
+}
+
+/// A program that was started. It is ended, with its group, when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    end: OwnedFd,
+    ended: Option<ExitStatus>,
+}
+
+impl Running {
+    fn new(mut child: Child) -> io::Result<Self> {
+        let pid = rustix::process::Pid::from_child(&child);
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(end) => Ok(Self { child, end, ended: None }),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Its standard streams, as far as they are pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Waits for its end, and ends what is left of its group; `None` if that does not come in time.
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn wait(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+        if self.ended.is_none() {
+            let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+            if poll(&mut [PollFd::new(std::os::fd::AsFd::as_fd(&self.end), PollFlags::POLLIN)], timeout)? == 0 {
+                return Ok(None);
+            }
+            self.kill();
+            self.ended = Some(self.child.wait()?);
+        }
+        Ok(self.ended)
+    }
+
+    /// Ends it, and all of its group.
+    pub fn kill(&self) {
+        if self.ended.is_none() {
+            // INVARIANT: it was not waited for, so the number is still its own.
+            let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0));
+            if pid.as_raw() > 1 {
+                let _ = killpg(pid, Signal::SIGKILL).or_else(|_| kill(pid, Signal::SIGKILL));
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.child.wait();
+    }
+}
