@@ -11,4 +11,7 @@ mod escapes;
 mod examples;
 
 #[cfg(test)]
+mod oracle;
+
+#[cfg(test)]
 mod restart;

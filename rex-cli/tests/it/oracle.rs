@@ -1,0 +1,398 @@
+//! The system calls of a run, as strace sees them, against the policy: for random policies and random scripts, what a worker
+//! touches once it is confined is what the policy permits, and what is on the list below.
+//!
+//! On the list, and harmless: looking (without reading) at the directories on the way to what is permitted, and at where a
+//! symbolic link leads that lies in a permitted place; a temporary file beside one that may be written, under the name
+//! `.NAME.rex-XXXXXXXX`; opening its directory to have it on disk; opening, without following links, the file that it
+//! replaces, whose owner, mode and attributes it takes over; the probes that the confinement is tried with, all of
+//! which fail; and the calls of [`OF_ITSELF`], which touch the worker alone.
+
+use std::path::Path;
+use std::process::Command;
+
+use rex_core::action::fs;
+use rex_core::{AbsPath, Action, Authorize, Effect, Principal, Request, Subject, Timestamp};
+use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+
+/// Calls about memory, threads, time, and descriptors that are open already.
+const OF_ITSELF: &[&str] = &[
+    "brk",
+    "clock_gettime",
+    "clock_nanosleep",
+    "clone",
+    "clone3",
+    "close",
+    "exit",
+    "exit_group",
+    "fcntl",
+    "fdatasync",
+    "fstat",
+    "fsync",
+    "futex",
+    "getdents64",
+    "getpid",
+    "getrandom",
+    "gettid",
+    "lseek",
+    "madvise",
+    "mmap",
+    "mprotect",
+    "mremap",
+    "munmap",
+    "ppoll",
+    "poll",
+    "prctl",
+    "pread64",
+    "prlimit64",
+    "pwrite64",
+    "read",
+    "recvfrom",
+    "restart_syscall",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_getaffinity",
+    "sched_yield",
+    "seccomp",
+    "sendto",
+    "set_robust_list",
+    "sigaltstack",
+    "write",
+    "fadvise64",
+    "capget",
+];
+/// What is tried, and must fail.
+const PROBES: &[&str] = &["execve", "socket", "kill", "getpriority"];
+const NAMES: [&str; 4] = ["a", "b", "ab", "c.key"];
+
+/// Numbers from a seed (xorshift64*; Vigna 2016), so that a failure can be had again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        usize::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33).unwrap() % bound
+    }
+
+    fn one<'t>(&mut self, of: &[&'t str]) -> &'t str {
+        of[self.below(of.len())]
+    }
+
+    /// A path of the world, which is two deep.
+    fn path(&mut self) -> String {
+        let mut path = String::new();
+        for _ in 0..=self.below(2) {
+            path = format!("{path}/{}", self.one(&NAMES));
+        }
+        path
+    }
+
+    fn policy(&mut self, w: &str) -> String {
+        const ACTIONS: [&str; 10] =
+            ["read", "list", "stat", "write", "append", "create_dir", "rename", "remove", "ReadOnly", "Mutating"];
+        let mut text = String::new();
+        for number in 0..=self.below(5) {
+            let effect = if self.below(4) == 0 { "forbid" } else { "permit" };
+            let action = self.one(&ACTIONS);
+            let action = if action.starts_with(char::is_uppercase) {
+                format!("in fs::Action::\"{action}\"")
+            } else {
+                format!("== fs::Action::\"{action}\"")
+            };
+            let path = if self.below(3) == 0 { String::new() } else { self.path() };
+            let (resource, condition) = match self.below(5) {
+                0 => (format!("== fs::Path::\"{w}{path}\""), String::new()),
+                1 => (String::new(), format!("when {{ resource.path like \"{w}{path}*\" }}")),
+                2 => (format!("in fs::Path::\"{w}\""), format!("when {{ resource.name == \"{}\" }}", self.one(&NAMES))),
+                3 => (format!("in fs::Path::\"{w}{path}\""), "unless { resource.extension == \"key\" }".to_owned()),
+                _ => (format!("in fs::Path::\"{w}{path}\""), String::new()),
+            };
+            text += &format!(
+                "@id(\"p{number}\") {effect} (principal, action {action}, resource {resource}) {condition};\n"
+            );
+        }
+        text
+    }
+
+    fn script(&mut self) -> String {
+        let mut text = String::new();
+        for _ in 0..12 {
+            let (a, b) = (self.path(), self.path());
+            let call = match self.below(12) {
+                0 => format!("fs::read(args.w + \"{a}\")"),
+                1 => format!("fs::list(args.w + \"{a}\", #{{stat: true}})"),
+                2 => format!("fs::stat(args.w + \"{a}\")"),
+                3 => format!("fs::write(args.w + \"{a}\", \"x\")"),
+                4 => format!("fs::append(args.w + \"{a}\", \"x\")"),
+                5 => format!("fs::create_dir(args.w + \"{a}\")"),
+                6 => format!("fs::rename(args.w + \"{a}\", args.w + \"{b}\")"),
+                7 => format!("fs::remove(args.w + \"{a}\")"),
+                8 => format!("fs::copy(args.w + \"{a}\", args.w + \"{b}\")"),
+                9 => format!("fs::find(args.w + \"{a}\")"),
+                10 => format!("fs::grep(args.w + \"{a}\", \"x\")"),
+                _ => format!("fs::exists(args.w + \"{a}\")"),
+            };
+            text += &format!("try {{ {call}; }} catch {{}}\n");
+        }
+        text
+    }
+
+    /// Files, directories and links under all names.
+    fn fill(&mut self, w: &Path) {
+        for name in NAMES {
+            let path = w.join(name);
+            match self.below(3) {
+                0 => std::fs::write(path, "some x\n").unwrap(),
+                1 => std::os::unix::fs::symlink(format!("{}{}", w.display(), self.path()), path).unwrap(),
+                _ => {
+                    std::fs::create_dir(&path).unwrap();
+                    for name in NAMES {
+                        match self.below(4) {
+                            0 => {}
+                            1 => std::os::unix::fs::symlink(format!("..{}", self.path()), path.join(name)).unwrap(),
+                            _ => std::fs::write(path.join(name), "some x\n").unwrap(),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the policy says.
+struct Oracle {
+    policy: Policy,
+    subject: Subject,
+    w: String,
+}
+
+impl Oracle {
+    fn permits<A: Action<Resource = AbsPath>>(&self, action: &A, path: &str) -> bool {
+        let resource = AbsPath::parse(path).unwrap();
+        let request = Request { subject: &self.subject, action, resource: &resource, now: Timestamp::now() };
+        self.policy.decide(&request).effect == Effect::Allow
+    }
+
+    fn writes(&self, path: &str) -> bool {
+        self.permits(&fs::Write { bytes: 1 }, path) || self.permits(&fs::Append { bytes: 1 }, path)
+    }
+
+    fn changes(&self, path: &str) -> bool {
+        self.writes(path)
+            || self.permits(&fs::CreateDir {}, path)
+            || self.permits(&fs::Rename {}, path)
+            || self.permits(&fs::Remove {}, path)
+    }
+
+    fn anything(&self, path: &str) -> bool {
+        self.permits(&fs::Read {}, path)
+            || self.permits(&fs::List {}, path)
+            || self.permits(&fs::Stat {}, path)
+            || self.changes(path)
+    }
+
+    /// Whether something can be permitted there or below.
+    fn leads_somewhere(&self, path: &str, links: &[(String, String)]) -> bool {
+        let names = || NAMES.into_iter().flat_map(|a| NAMES.map(|b| format!("{}/{a}/{b}", self.w)));
+        let all = names().chain(NAMES.map(|a| format!("{}/{a}", self.w)));
+        let below = |known: &str| known == path || known.starts_with(&format!("{path}/"));
+        let mut all: Vec<String> =
+            all.chain(links.iter().map(|(link, _)| link.clone())).filter(|path| self.anything(path)).collect();
+        // Where links lead from there, and from there again.
+        for _ in 0..8 {
+            let further = links
+                .iter()
+                .filter(|(link, _)| all.iter().any(|known| known == link || known.starts_with(&format!("{link}/"))));
+            let targets: Vec<String> = further.map(|(_, target)| target.clone()).collect();
+            let moved = links.iter().flat_map(|(link, target)| {
+                all.iter().filter_map(move |known| {
+                    known.strip_prefix(&format!("{link}/")).map(|rest| format!("{target}/{rest}"))
+                })
+            });
+            let more: Vec<String> = moved.chain(targets).filter(|path| !all.contains(path)).collect();
+            all.extend(more);
+        }
+        all.iter().any(|known| below(known))
+    }
+}
+
+/// Joins what a link says to where it is, as the kernel would.
+fn resolved(link: &Path) -> String {
+    let target = link.read_link().unwrap();
+    AbsPath::parse(link.parent().unwrap().to_str().unwrap())
+        .unwrap()
+        .resolve(target.to_str().unwrap())
+        .unwrap()
+        .to_string()
+}
+
+/// The texts in quotes, each behind the directory that strace names before it.
+fn paths(call: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = call;
+    while let Some((before, after)) = rest.split_once('"') {
+        let Some((text, next)) = after.split_once('"') else { break };
+        let directory =
+            before.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("/", |(name, _)| name);
+        found.push(match text {
+            "" | "." => directory.to_owned(),
+            text if text.starts_with('/') => text.to_owned(),
+            text => format!("{directory}/{text}"),
+        });
+        rest = next;
+    }
+    found
+}
+
+/// The file that a temporary one is for.
+fn behind(path: &str) -> Option<String> {
+    let (directory, name) = path.rsplit_once('/')?;
+    let (name, random) = name.strip_prefix('.')?.rsplit_once(".rex-")?;
+    (random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| format!("{directory}/{name}"))
+}
+
+impl Oracle {
+    /// Why a call of a confined worker touches what it must not.
+    fn objection(&self, call: &str, links: &[(String, String)]) -> Option<&'static str> {
+        let (name, arguments) = call.split_once('(')?;
+        if name.starts_with('<') || OF_ITSELF.contains(&name) || call.starts_with("+++") || call.starts_with("---") {
+            return None;
+        }
+        if PROBES.contains(&name) {
+            return (!call.contains("= -1 EPERM")).then_some("a probe that worked");
+        }
+        if ["fchmod", "fchown", "fsetxattr", "fremovexattr", "fgetxattr", "flistxattr"].contains(&name) {
+            let path = arguments.split_once('<')?.1.split_once('>')?.0;
+            let owner = behind(path);
+            return (!self.writes(owner.as_deref().unwrap_or(path))).then_some("attributes");
+        }
+        let paths = paths(arguments);
+        let path = paths.first()?;
+        let inside = path.starts_with(&format!("{}/", self.w));
+        if !inside {
+            let above = self.w == *path || self.w.starts_with(&format!("{path}/"));
+            let probe = name == "openat" && path == "/" && call.contains("= -1 E");
+            let look = call.contains("O_PATH") || ["readlink", "readlinkat", "newfstatat", "statx"].contains(&name);
+            return (!probe && !(above && (look || call.contains("O_DIRECTORY")))).then_some("outside of the world");
+        }
+        let owner = behind(path);
+        match name {
+            "openat2" if call.contains("O_CREAT") || call.contains("O_WRONLY") || call.contains("O_RDWR") => {
+                (!self.writes(owner.as_ref().unwrap_or(path))).then_some("writes")
+            }
+            "openat2" if !call.contains("O_PATH") && call.contains("\".\"") => {
+                let changed = |name: &str| self.changes(&format!("{path}/{name}"));
+                (!NAMES.iter().any(|name| changed(name))).then_some("opens a directory that nothing is changed in")
+            }
+            "openat2" if !call.contains("O_PATH") && call.contains("O_DIRECTORY") => {
+                (!self.permits(&fs::List {}, path)).then_some("lists")
+            }
+            "openat2" if !call.contains("O_PATH") => {
+                let replaced = call.contains("O_NOFOLLOW") && self.writes(path);
+                (!replaced && !self.permits(&fs::Read {}, path)).then_some("reads")
+            }
+            "renameat" | "renameat2" => {
+                let onto = paths.get(1)?;
+                let moved = || self.permits(&fs::Rename {}, path) && self.permits(&fs::Write { bytes: 1 }, onto);
+                (!owner.map_or_else(moved, |owner| owner == *onto && self.writes(onto))).then_some("renames")
+            }
+            "unlinkat" => {
+                let removes = || self.permits(&fs::Remove {}, path);
+                (!owner.map_or_else(removes, |owner| self.writes(&owner))).then_some("removes")
+            }
+            "mkdirat" => (!self.permits(&fs::CreateDir {}, path)).then_some("makes a directory"),
+            "openat2" | "newfstatat" | "statx" | "readlink" | "readlinkat" | "fstatfs" | "statfs" => {
+                let looks = owner.is_some_and(|owner| self.writes(&owner)) || self.leads_somewhere(path, links);
+                (!looks).then_some("looks")
+            }
+            _ => Some("a call that is on no list"),
+        }
+    }
+}
+
+/// One run; how many calls of its worker were looked at.
+fn run(seed: u64, program: &Path) -> Result<usize, String> {
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let dir = tempfile::tempdir().unwrap();
+    let w = dir.path().join("w");
+    std::fs::create_dir(&w).unwrap();
+    random.fill(&w);
+    let mut links = Vec::new();
+    crate::escapes::walk(&w, &mut |path| {
+        if path.is_symlink() {
+            links.push((path.display().to_string(), resolved(path)));
+        }
+    });
+    let text = random.policy(w.to_str().unwrap());
+    let script = random.script();
+    let (policy, trace) = (dir.path().join("policy.cedar"), dir.path().join("trace"));
+    std::fs::write(&policy, &text).unwrap();
+    let output = Command::new("strace")
+        .args(["-f", "-y", "-qq", "-s", "4096", "-o"])
+        .arg(&trace)
+        .arg(program)
+        .args(["run", "--principal", "Agent::\"x\"", "-e", &script])
+        .args([format!("--policy={}", policy.display()), format!("--arg=w={}", w.display())])
+        .output()
+        .unwrap();
+    let policy =
+        Policy::compile(&Vocabulary::rex(), &[Source::new("policy", text.clone())], None, &PolicyLimits::default());
+    let oracle =
+        Oracle { policy: policy.unwrap(), subject: Subject::new(Principal::agent("x")), w: w.display().to_string() };
+    let story = || format!("seed {seed}\n{text}\n{script}\n{output:?}");
+    assert!(output.status.success(), "{}", story());
+    let trace = std::fs::read_to_string(&trace).unwrap();
+    let supervisor = trace.split_once(' ').unwrap().0;
+    let confined = trace.split_once("landlock_restrict_self").ok_or_else(story)?.1;
+    let calls = confined.lines().skip(1).filter_map(|line| line.split_once(' '));
+    let mut count = 0;
+    for (pid, call) in calls.filter(|(pid, _)| *pid != supervisor) {
+        count += 1;
+        // What the supervisor ends it with, which strace can take for the last call of the one that was ended.
+        if call.contains(&format!("kill(-{pid}, SIGKILL <unfinished")) {
+            continue;
+        }
+        if let Some(why) = oracle.objection(call.trim(), &links) {
+            return Err(format!("{why}: {call} of {supervisor}\n{links:?}\n{}\n{trace}", story()));
+        }
+    }
+    Ok(count)
+}
+
+fn has_strace() -> bool {
+    let installed = Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success());
+    if !installed {
+        println!("left out: `strace` is not installed");
+    }
+    installed
+}
+
+#[test]
+fn the_oracle_notices_an_open_gate() {
+    if has_strace() {
+        let program = Path::new(env!("CARGO_BIN_EXE_rex")).with_file_name("examples/open-gate");
+        let noticed = (0..10).filter(|seed| run(*seed, &program).is_err()).count();
+        assert_eq!(noticed, 10);
+    }
+}
+
+#[test]
+fn system_calls_touch_what_the_policy_permits() {
+    if !has_strace() {
+        return;
+    }
+    let rex = Path::new(env!("CARGO_BIN_EXE_rex"));
+    let runs = std::env::var("REX_ORACLE_RUNS").map_or(100, |runs| runs.parse().unwrap());
+    let halves = std::thread::scope(|scope| {
+        let half =
+            |start: u64| move || (start..runs).step_by(2).map(|seed| run(seed, rex)).collect::<Result<Vec<_>, _>>();
+        let (even, odd) = (scope.spawn(half(0)), scope.spawn(half(1)));
+        [even.join().unwrap(), odd.join().unwrap()]
+    });
+    let calls: usize = halves.into_iter().flat_map(|half| half.unwrap_or_else(|why| panic!("{why}"))).sum();
+    println!("{runs} runs, {calls} system calls of confined workers");
+    assert!(calls > 50 * usize::try_from(runs).unwrap(), "workers were seen");
+}
