@@ -332,9 +332,6 @@ impl Supervisor<'_> {
             Ending::Exited(status) => format!("with status {status}"),
             Ending::Killed(signal) => format!("by {signal}"),
         };
-        if self.confined.is_none() {
-            return Err(Stop::internal(format!("the worker ended {how} before it was confined")));
-        }
         let (code, help) = match ending {
             Ending::Killed("SIGSYS") => {
                 (Code::Internal, "it made a system call that no permitted operation needs, and the kernel ended it")
@@ -345,7 +342,8 @@ impl Supervisor<'_> {
             }
             _ => (Code::Internal, "this is a defect in Rex: please report it"),
         };
-        Ok(self.failed(code, format!("the worker of the run ended {how}")).with_help(help))
+        let before = if self.confined.is_none() { ", before it was confined" } else { "" };
+        Ok(self.failed(code, format!("the worker of the run ended {how}{before}")).with_help(help))
     }
 
     fn gone_bad(&mut self, why: &str) -> Told {

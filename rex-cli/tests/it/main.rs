@@ -11,6 +11,12 @@ mod escapes;
 mod examples;
 
 #[cfg(test)]
+mod kernels;
+
+#[cfg(test)]
+mod kills;
+
+#[cfg(test)]
 mod oracle;
 
 #[cfg(test)]

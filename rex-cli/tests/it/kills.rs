@@ -1,0 +1,173 @@
+//! Worker and supervisor killed at random moments: no effect without its line, no orphan, no half-written file, and where the
+//! supervisor lives on, a whole report.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::escapes::{Who, World, has_no_process};
+
+/// Writes files, whole or not at all, and adds lines to one.
+const SCRIPT: &str = r#"
+    print("begin");
+    let text = "";
+    text.pad(20_000, "0123456789");
+    for i in 0..100_000 {
+        write(args.w + "/out/" + i, text);
+        append(args.w + "/out/log", "line " + i + "\n");
+        read(args.w + "/open/app.log");
+    }
+"#;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Worker,
+    Supervisor,
+}
+
+/// Waits for something that is sure to come.
+fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !there() {
+        assert!(start.elapsed() < PATIENCE, "{what} takes too long");
+        std::thread::yield_now();
+    }
+}
+
+/// The process that a process has started.
+fn worker_of(supervisor: &Child) -> Option<Pid> {
+    let pid = supervisor.id();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    Some(Pid::from_raw(children.split_whitespace().next()?.parse().ok()?))
+}
+
+/// A run of [`SCRIPT`], with its worker and its journal.
+fn start(world: &World, limits: &[&str]) -> (Child, Pid, PathBuf) {
+    let (journal, policy) = (world.path("journal"), world.path("kills.cedar"));
+    let permit = |action: &str, directory: &str| {
+        let path = world.w().join(directory).display().to_string();
+        format!("permit (principal, action in fs::Action::\"{action}\", resource in fs::Path::\"{path}\");\n")
+    };
+    std::fs::write(&policy, permit("ReadOnly", "open") + &permit("Mutating", "out")).unwrap();
+    let supervisor = world
+        .command("rex")
+        .unwrap()
+        .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", SCRIPT])
+        .arg(format!("--policy={}", policy.display()))
+        .arg(format!("--journal={}", journal.display()))
+        .arg(format!("--arg=w={}", world.w().display()))
+        .args(limits)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut worker = None;
+    wait_until("a worker", || {
+        worker = worker_of(&supervisor);
+        worker.is_some()
+    });
+    (supervisor, worker.unwrap(), journal)
+}
+
+fn kill_at(victim: Victim, lines: usize) {
+    let world = World::new(Who::Own);
+    let (mut supervisor, worker, journal) = start(&world, &[]);
+    let text = || std::fs::read(&journal).unwrap_or_default();
+    wait_until("the journal", || text().iter().filter(|byte| **byte == b'\n').count() >= lines);
+    match victim {
+        Victim::Worker => kill(worker, Signal::SIGKILL).unwrap(),
+        Victim::Supervisor => supervisor.kill().unwrap(),
+    }
+    let output = supervisor.wait_with_output().unwrap();
+    if victim == Victim::Worker {
+        assert_eq!(output.status.code(), Some(70), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["error"]["code"], "INTERNAL_EXCEPTION");
+    }
+    wait_until("the end of the worker", || has_no_process(&world));
+    holds(&world, &text(), victim);
+}
+
+/// Whether the journal knows all that was done, and all that was done was done whole.
+fn holds(world: &World, journal: &[u8], victim: Victim) {
+    let journal = String::from_utf8_lossy(journal);
+    let mut written = BTreeSet::new();
+    let mut appends = 0;
+    for line in journal.split_inclusive('\n') {
+        let Ok(line) = serde_json::from_str::<Value>(line) else {
+            assert!(victim == Victim::Supervisor && !line.ends_with('\n'), "torn: {line}");
+            continue;
+        };
+        if line["decision"] == "ALLOW" && line["action"] == "fs::write" {
+            written.insert(line["resource"].as_str().unwrap().to_owned());
+        }
+        appends += usize::from(line["decision"] == "ALLOW" && line["action"] == "fs::append");
+    }
+    for entry in std::fs::read_dir(world.w().join("out")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name == "log" {
+            let lines = std::fs::read_to_string(&path).unwrap();
+            assert!(lines.lines().count() <= appends, "{lines}");
+            assert!(lines.is_empty() || lines.ends_with('\n'), "{lines}");
+        } else if name.parse::<u64>().is_ok() {
+            assert_eq!(path.metadata().unwrap().len(), 20_000, "{name} is half written");
+            assert!(written.contains(path.to_str().unwrap()), "{name} is not on record");
+        } else {
+            // Under a name of its own, a temporary file may be left behind.
+            assert!(["dir", "link", "dangling", "dirlink"].contains(&name) || name.contains(".rex-"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn however_a_worker_ends_there_is_a_report() {
+    let limits = ["--limit=wall_ms=300"];
+    for (signal, exit, code) in [
+        (Signal::SIGSEGV, 70, "INTERNAL_EXCEPTION"),
+        (Signal::SIGSYS, 70, "INTERNAL_EXCEPTION"),
+        (Signal::SIGABRT, 70, "INTERNAL_EXCEPTION"),
+        (Signal::SIGBUS, 70, "INTERNAL_EXCEPTION"),
+        (Signal::SIGKILL, 70, "INTERNAL_EXCEPTION"),
+        (Signal::SIGXCPU, 5, "LIMIT_EXCEEDED_EXCEPTION"),
+        (Signal::SIGSTOP, 5, "LIMIT_EXCEEDED_EXCEPTION"),
+    ] {
+        let world = World::new(Who::Own);
+        let (supervisor, worker, journal) = start(&world, &limits);
+        wait_until("the journal", || journal.metadata().is_ok_and(|metadata| metadata.len() > 0));
+        kill(worker, signal).unwrap();
+        if matches!(signal, Signal::SIGSEGV | Signal::SIGBUS) {
+            // The handler that Rust has for these returns, to fault again.
+            let status = || std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap_or_default();
+            wait_until("the handler", || status().lines().any(|line| line == "ShdPnd:\t0000000000000000"));
+            let _ = kill(worker, signal);
+        }
+        let output = supervisor.wait_with_output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &report["error"]["code"]), (Some(exit), &code.into()), "{signal}: {report}");
+        assert_eq!(report["output"][0], "begin", "{signal}: {report}");
+        assert!(report["stats"]["decisions"].as_u64() > Some(0) && has_no_process(&world), "{signal}: {report}");
+        holds(&world, &std::fs::read(&journal).unwrap(), Victim::Worker);
+    }
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_half_done_or_unknown() {
+    let run = |half: usize| {
+        for number in (half..500).step_by(2) {
+            // Spread over the beginning, by steps that have no factor in common with anything else here.
+            let victim = if number % 4 < 2 { Victim::Worker } else { Victim::Supervisor };
+            kill_at(victim, number * 37 % 61);
+        }
+    };
+    std::thread::scope(|scope| {
+        let halves = [scope.spawn(|| run(0)), scope.spawn(|| run(1))];
+        halves.into_iter().for_each(|half| half.join().unwrap());
+    });
+}
