@@ -21,3 +21,6 @@ mod oracle;
 
 #[cfg(test)]
 mod restart;
+
+#[cfg(test)]
+mod units;
