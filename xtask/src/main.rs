@@ -46,6 +46,12 @@ enum Chore {
         #[command(subcommand)]
         command: fuzz::Command,
     },
+    /// Try to escape: the corpus, the oracle of system calls, kills at random moments, kernels that lack parts
+    Escapes {
+        /// Hold 2,000 random runs against their policies instead of 100
+        #[arg(long)]
+        long: bool,
+    },
     /// Run every test: units, integration, documentation, examples
     Test,
     /// Run what continuous integration runs, or only the named steps
@@ -75,6 +81,7 @@ fn main() -> ExitCode {
         Chore::Policy(args) => policy::run(&args),
         Chore::Tidy => tidy::run(),
         Chore::Fuzz { command } => fuzz::run(&command),
+        Chore::Escapes { long } => test::escapes(long),
         Chore::Test => test::run(),
         Chore::Ci { steps } => ci::run(&steps),
     };

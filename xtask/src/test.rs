@@ -11,6 +11,8 @@ const NEEDED: &[(&str, &str, &str)] = &[
     ("systemd", "services under a real service manager", "systemd"),
     ("dbus-daemon", "services under a real service manager", "dbus"),
     ("nginx", "the restart of a real nginx", "nginx-light"),
+    ("systemd-analyze", "the exposure of the unit files", "systemd"),
+    ("strace", "system calls of confined runs against their policies", "strace"),
 ];
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,14 @@ impl Count {
         self.failed += other.failed;
         self.ignored += other.ignored;
     }
+}
+
+/// The tests that try to get out, with what they say.
+pub(crate) fn escapes(long: bool) -> Result<(), Stop> {
+    let runs = if long { "2000" } else { "100" };
+    let args = ["test", "--locked", "--package", "rex-cli", "--test", "it", "--", "--nocapture", "--test-threads=2"];
+    let modules = ["escapes", "oracle", "kills", "kernels"];
+    shell::run(shell::cargo(&args).args(modules).env("REX_ORACLE_RUNS", runs))
 }
 
 pub(crate) fn run() -> Result<(), Stop> {
