@@ -47,6 +47,16 @@ impl JournalFile {
 }
 
 impl Write for JournalFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Write for &JournalFile {
     /// Fails where the file was removed, or another took its name: nobody would find what is written.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(id) = self.id {
@@ -55,11 +65,11 @@ impl Write for JournalFile {
                 return Err(io::Error::other("it was removed, or another file took its name"));
             }
         }
-        self.file.write(bytes)
+        (&self.file).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        (&self.file).flush()
     }
 }
 

@@ -289,8 +289,8 @@ impl Supervisor<'_> {
             self.permitted = if allowed { line.action.zip(line.resource) } else { None };
         }
         let journal = self.job.journal.as_ref().ok_or(Trouble::Bad("it keeps a journal that nobody asked for"))?;
-        let lost = |error: std::io::Error| Trouble::Lost(error.to_string());
-        journal.try_clone().and_then(|mut journal| journal.write_all(bytes)).map_err(lost)
+        let mut journal = journal;
+        journal.write_all(bytes).map_err(|error| Trouble::Lost(error.to_string()))
     }
 
     /// Ends a worker that takes too long, holds too much, or was told to stop and does not.

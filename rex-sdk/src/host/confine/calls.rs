@@ -1,16 +1,10 @@
 //! The system calls that a worker can still make: a seccomp filter from what the reach needs.
 
-use std::collections::BTreeMap;
-
-use libc::c_long;
-use seccompiler::SeccompCmpArgLen::{Dword, Qword};
-use seccompiler::SeccompCmpOp::{Eq, MaskedEq, Ne};
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-    apply_filter,
-};
+use libc::{c_int, c_long};
+use seccompiler::{BpfProgram, apply_filter};
 
 use super::Needs;
+use super::filter::{Action, Filter, Test};
 
 /// What every run needs: memory, threads, time, the descriptors that it has.
 const ALWAYS: &[c_long] = &[
@@ -48,10 +42,6 @@ const ALWAYS: &[c_long] = &[
     libc::SYS_close,
     libc::SYS_fstat,
     libc::SYS_lseek,
-    // Refused below with the error that makes the C library take `clone`, whose flags can be looked at.
-    libc::SYS_clone3,
-    // For the filters that are added after this one, the last of which refuses it.
-    libc::SYS_seccomp,
 ];
 /// What finding, reading and looking at files needs. Landlock says which.
 const FILES: &[c_long] = &[
@@ -133,19 +123,41 @@ const NEVER: &[c_long] = &[
 
 /// Restricts this thread, and all that it starts; `Err` says what the kernel lacks.
 pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
-    // The kernel asks every filter and does what the strictest says. For each that is added it tries all system calls
-    // that the ones before it allow, so the one that allows the fewest comes first.
-    let programs = [
-        // What is not listed fails, so that a library that only tries something finds out.
-        allowed(needs).and_then(|rules| filter(rules, refuse(libc::EPERM), SeccompAction::Allow)),
-        filter(one(libc::SYS_clone3), SeccompAction::Allow, refuse(libc::ENOSYS)),
-        // The last one: none can be added after it.
-        filter(never(), SeccompAction::Allow, SeccompAction::KillProcess),
-    ];
-    for program in programs {
-        apply(&program.map_err(|error| format!("seccomp: {error}"))?)?;
+    apply(&of_worker(needs))
+}
+
+/// Holds this thread, and all that it starts, to a filter.
+pub(super) fn apply(program: &BpfProgram) -> Result<(), String> {
+    apply_filter(program).map_err(|error| format!("seccomp: {error}"))
+}
+
+/// What is not listed fails, so that a library that only tries something finds out.
+const REFUSED: Action = Action::Refuse(libc::EPERM);
+
+fn of_worker(needs: &Needs) -> BpfProgram {
+    let mut filter = Filter::new();
+    let groups =
+        [(true, ALWAYS), (true, OLDER), (needs.opens(), FILES), (needs.writes, WRITES), (needs.machine, MACHINE)];
+    let wanted = groups.into_iter().filter(|(wanted, _)| *wanted);
+    filter.among(&wanted.flat_map(|(_, calls)| calls).copied().collect::<Vec<_>>(), Action::Allow);
+    // No memory that is written and then run.
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        filter.when(call, &[&[Test::Masked(2, bits(libc::PROT_EXEC), 0)]], REFUSED);
     }
-    Ok(())
+    // Its descriptors.
+    let commands = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC];
+    let commands = commands.map(|command| [equals(1, command)]);
+    filter.when(libc::SYS_fcntl, &commands.each_ref().map(|list| &list[..]), REFUSED);
+    // Threads, and no processes; by the call whose flags can be looked at, which the C library takes if there is no other.
+    filter.when(libc::SYS_clone, &[&[Test::Masked(0, thread() | spaces(), thread())]], REFUSED);
+    filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
+    // `abort` signals its own thread.
+    filter.when(libc::SYS_tgkill, &[&[Test::Masked(0, u32::MAX, std::process::id())]], REFUSED);
+    filter.when(libc::SYS_prctl, &[&[equals(0, libc::PR_SET_NAME)]], REFUSED);
+    // Its own limits can be read.
+    filter.when(libc::SYS_prlimit64, &[&[Test::Zero(0), Test::Zero(2)]], REFUSED);
+    filter.among(NEVER, Action::Kill);
+    filter.finish(REFUSED)
 }
 
 /// What a program that a script starts must not do, and what Landlock does not hold.
@@ -212,44 +224,35 @@ const FORKS: &[c_long] = &[];
 /// The newest system call that was thought of. What comes after it is unknown, and refused.
 const NEWEST: c_long = libc::SYS_mseal;
 
-/// The filters for a program that a script starts: all system calls that are known, less those that it must not make.
-pub(super) fn of_program(processes: bool, signals_held: bool) -> Result<Vec<BpfProgram>, BackendError> {
+/// The filter for a program that a script starts: all system calls that are known, less those that it must not make.
+pub(super) fn of_program(processes: bool, signals_held: bool) -> BpfProgram {
+    let mut filter = Filter::new();
+    filter.above(NEWEST, REFUSED);
     let forks = if processes { &[] } else { FORKS };
     let signals = if signals_held { &[] } else { SIGNALS };
-    let refused = |call: &c_long| {
-        [NEVER, NOT_BY_PROGRAMS, NOT_BY_PROGRAMS_OLDER, forks, signals].iter().any(|list| list.contains(call))
-    };
-    let mut rules: Rules = (0..=NEWEST).filter(|call| !refused(call)).map(|call| (call, Vec::new())).collect();
-    let masked = |mask, value| SeccompCondition::new(0, Qword, MaskedEq(mask), value);
-    let clone = if processes { masked(spaces(), 0)? } else { masked(thread() | spaces(), thread())? };
-    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![clone])?]);
+    let refused = [NEVER, NOT_BY_PROGRAMS, NOT_BY_PROGRAMS_OLDER, forks, signals].concat();
+    filter.among(&refused, REFUSED);
+    filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
+    let (mask, value) = if processes { (spaces(), 0) } else { (thread() | spaces(), thread()) };
+    filter.when(libc::SYS_clone, &[&[Test::Masked(0, mask, value)]], REFUSED);
     // Bounds of its own, and of no other process.
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
-        rules.insert(call, vec![SeccompRule::new(vec![SeccompCondition::new(0, Dword, Eq, 0)?])?]);
+        filter.when(call, &[&[equals(0, 0)]], REFUSED);
     }
-    // Typing at a terminal in place of whoever sits there.
-    let types = |request| SeccompCondition::new(1, Dword, Ne, request);
-    let types = vec![types(libc::TIOCSTI)?, types(libc::TIOCLINUX)?];
-    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(types)?]);
-    Ok(vec![
-        filter(one(libc::SYS_clone3), SeccompAction::Allow, refuse(libc::ENOSYS))?,
-        // The last one: none can be added after it.
-        filter(rules, refuse(libc::EPERM), SeccompAction::Allow)?,
-    ])
-}
-
-/// Holds this thread, and all that it starts, to a filter.
-pub(super) fn apply(program: &BpfProgram) -> Result<(), String> {
-    apply_filter(program).map_err(|error| format!("seccomp: {error}"))
+    // Terminals, but not typing at one in place of whoever sits there: TIOCSTI, and TIOCLINUX, which can paste.
+    const TIOCSTI: u32 = 0x5412;
+    const TIOCLINUX: u32 = 0x541C;
+    filter.when(libc::SYS_ioctl, &[&[Test::Not(1, TIOCSTI), Test::Not(1, TIOCLINUX)]], REFUSED);
+    filter.finish(Action::Allow)
 }
 
 /// The flags of `clone` that make a thread.
-fn thread() -> u64 {
+fn thread() -> u32 {
     bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND)
 }
 
 /// Those that make a namespace.
-fn spaces() -> u64 {
+fn spaces() -> u32 {
     bits(
         libc::CLONE_NEWNS
             | libc::CLONE_NEWUTS
@@ -261,58 +264,10 @@ fn spaces() -> u64 {
     )
 }
 
-fn bits(value: libc::c_int) -> u64 {
-    u64::from(value.unsigned_abs())
+fn bits(value: c_int) -> u32 {
+    value.unsigned_abs()
 }
 
-type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
-
-fn filter(rules: Rules, otherwise: SeccompAction, listed: SeccompAction) -> Result<BpfProgram, BackendError> {
-    let machine = TargetArch::try_from(std::env::consts::ARCH)?;
-    SeccompFilter::new(rules, otherwise, listed, machine)?.try_into()
-}
-
-fn refuse(error: libc::c_int) -> SeccompAction {
-    SeccompAction::Errno(error.unsigned_abs())
-}
-
-fn never() -> Rules {
-    NEVER.iter().map(|call| (*call, Vec::new())).collect()
-}
-
-fn one(call: c_long) -> Rules {
-    BTreeMap::from([(call, Vec::new())])
-}
-
-fn allowed(needs: &Needs) -> Result<Rules, BackendError> {
-    let groups =
-        [(true, ALWAYS), (true, OLDER), (needs.opens(), FILES), (needs.writes, WRITES), (needs.machine, MACHINE)];
-    let calls = groups.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, calls)| calls);
-    let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
-    let mut only = |call, conditions: &[(u8, SeccompCmpOp, u64)]| -> Result<(), BackendError> {
-        let condition = |(argument, op, value): &(u8, _, _)| {
-            SeccompCondition::new(*argument, Qword, SeccompCmpOp::clone(op), *value)
-        };
-        let rule = SeccompRule::new(conditions.iter().map(condition).collect::<Result<_, _>>()?)?;
-        rules.entry(call).or_default().push(rule);
-        Ok(())
-    };
-    // No memory that is written and then run.
-    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        only(call, &[(2, MaskedEq(bits(libc::PROT_EXEC)), 0)])?;
-    }
-    // Threads, and no processes.
-    only(libc::SYS_clone, &[(0, MaskedEq(thread() | spaces()), thread())])?;
-    // `abort` signals its own thread.
-    only(libc::SYS_tgkill, &[(0, Eq, u64::from(std::process::id()))])?;
-    // The second is asked for with each filter, and takes nothing back.
-    for option in [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS] {
-        only(libc::SYS_prctl, &[(0, Eq, bits(option))])?;
-    }
-    // Its own limits can be read.
-    only(libc::SYS_prlimit64, &[(0, Eq, 0), (2, Eq, 0)])?;
-    for command in [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC] {
-        only(libc::SYS_fcntl, &[(1, Eq, bits(command))])?;
-    }
-    Ok(rules)
+fn equals(argument: u8, value: c_int) -> Test {
+    Test::Masked(argument, u32::MAX, bits(value))
 }

@@ -6,6 +6,7 @@
 
 mod calls;
 mod files;
+mod filter;
 mod process;
 mod program;
 mod verify;

@@ -59,8 +59,7 @@ impl Program<'_> {
         let inherited = descriptors_or_threads("/proc/self/fd")?;
         // What the child does must not allocate: another thread may hold the allocator's lock for good.
         let mut rulebook = Some(files::Rulebook::of_program(reach, self.file).map_err(broken)?);
-        let filters = calls::of_program(self.processes, files::holds_signals());
-        let filters = filters.map_err(|error| broken(format!("seccomp: {error}")))?;
+        let filter = calls::of_program(self.processes, files::holds_signals());
         let resources = process::of_program(bounds);
         let (mut reader, mut writer) = io::pipe()?;
         let (keep, why, parent) = (self.file.as_raw_fd(), writer.as_raw_fd(), getpid());
@@ -79,7 +78,7 @@ impl Program<'_> {
             let confined = process::give_up_all(&resources)
                 .and_then(|given| verify::privileges(&given).and_then(|()| verify::resources(&given)))
                 .and_then(|()| rulebook.restrict())
-                .and_then(|held| filters.iter().try_for_each(calls::apply).map(|()| held))
+                .and_then(|held| calls::apply(&filter).map(|()| held))
                 .and_then(|held| match (verify::files(&held), verify::network()) {
                     (State::Missing(why), _) | (_, State::Missing(why)) => Err(why),
                     _ => Ok(()),
