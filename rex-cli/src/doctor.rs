@@ -100,7 +100,7 @@ fn confinement() -> Result<Confined, Stop> {
     let (mut worker, stream) = Worker::start(|stream| {
         let tried = confine(&Reach::default(), &Bounds::default(), Mode::Available);
         let confinement = tried.unwrap_or_else(|unconfined| unconfined.0);
-        let said = serde_json::to_vec(&record(Mode::Available, &confinement)).unwrap_or_default();
+        let said = serde_json::to_vec(&record(Mode::Available, None, &confinement)).unwrap_or_default();
         drop(send(&stream, Kind::Confined, &said));
     })
     .map_err(broken)?;

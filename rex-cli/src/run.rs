@@ -9,6 +9,7 @@ use rex_core::{AbsPath, Journal, JsonLines, Limits, Principal, Subject, Value};
 use rex_engine::{Builder, Engine, Input, Report};
 use rex_policy::{Policy, Rejected, Source};
 use rex_sdk::HostOs;
+use rex_sdk::host::cgroup::Group;
 use rex_sdk::host::confine::Mode;
 use rex_sdk::host::worker::Worker;
 use rex_sdk::host::{Bus, HostOptions};
@@ -33,6 +34,7 @@ pub(crate) struct Job {
     pub(crate) limits: Limits,
     pub(crate) host: HostOptions,
     pub(crate) journal: Option<JournalFile>,
+    pub(crate) group: Option<Group>,
     pub(crate) mode: Mode,
     pub(crate) decide: Decide,
     /// Set when the run is told to stop.
@@ -64,6 +66,7 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
     let Signals { cancel, signal, done } = signals()?;
     let run_id = rex_engine::random_id();
     let mode = args.confine.into();
+    let group = if mode == Mode::Off { None } else { supervise::group(&run_id, &limits, mode)? };
     let job = Job {
         run_id,
         script,
@@ -74,6 +77,7 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
         limits,
         host,
         journal,
+        group,
         mode,
         decide,
         cancel,
@@ -110,7 +114,7 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let journal = journal.map_err(|error| Stop::internal(format!("the journal cannot be written: {error}")))?;
     let journal = journal.map(|file| Arc::new(JsonLines::new(file)) as Arc<dyn Journal>);
     let report = execute(job, policy, HostOs::new(job.host.clone()), journal, |builder| builder)?;
-    let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), parts: Vec::new() });
+    let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), group: None, parts: Vec::new() });
     Ok(Ran::Told(Box::new(Told { confinement, ..Told::new(&report)? }), None))
 }
 

@@ -12,6 +12,7 @@ use rex_core::{Code, Effect, Journal, Limits, Resource};
 use rex_engine::Stats;
 use rex_policy::{Policy, Rejected};
 use rex_sdk::HostOs;
+use rex_sdk::host::cgroup::{Group, GroupBounds};
 use rex_sdk::host::confine::{Bounds, Confinement, Mode, State, confine};
 use rex_sdk::host::worker::{Ending, Worker};
 
@@ -85,10 +86,26 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
+/// A control group for the worker of a run, where one was delegated.
+pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<Group>, Stop> {
+    // Its threads are few; what it may hold is what it may address, and its supervisor is not in it.
+    let bounds = GroupBounds { memory: bounds(limits).address_space, processes: 64, cpu: 100_000 };
+    match Group::create(&format!("rex-{run_id}"), &bounds) {
+        Err(error) if mode == Mode::Require => {
+            let message = format!("the control group that was delegated to this process cannot be used: {error}");
+            Err(Stop::usage(message).with_help("`--confine available` goes without it"))
+        }
+        other => Ok(other.ok().flatten()),
+    }
+}
+
 /// All that a worker does.
 fn work(job: &Job, stream: UnixStream) {
     // Nothing about a socket can be changed later.
     if stream.set_read_timeout(Some(TURN)).is_err() {
+        return;
+    }
+    if job.group.as_ref().is_some_and(|group| group.add(std::process::id()).is_err()) {
         return;
     }
     let policy = job.policies.compile();
@@ -101,7 +118,7 @@ fn work(job: &Job, stream: UnixStream) {
         Ok(confinement) => (confinement, false),
         Err(unconfined) => (unconfined.0, true),
     };
-    let said = serde_json::to_vec(&record(job.mode, &confinement)).unwrap_or_default();
+    let said = serde_json::to_vec(&record(job.mode, job.group.as_ref(), &confinement)).unwrap_or_default();
     if send(&stream, Kind::Confined, &said).is_err() || refused {
         return;
     }
@@ -116,13 +133,14 @@ fn work(job: &Job, stream: UnixStream) {
 }
 
 /// How a worker is confined, in the words of reports.
-pub(crate) fn record(mode: Mode, confinement: &Confinement) -> Confined {
+pub(crate) fn record(mode: Mode, group: Option<&Group>, confinement: &Confinement) -> Confined {
     let part = |(part, state): &(rex_sdk::host::confine::Part, State)| ConfinedPart {
         part: part.as_str().to_owned(),
         state: state.as_str().to_owned(),
         why: if let State::Missing(why) = state { Some(why.clone()) } else { None },
     };
-    Confined { mode: mode.as_str().to_owned(), parts: confinement.parts.iter().map(part).collect() }
+    let group = group.map(|group| group.held().iter().map(|controller| (*controller).to_owned()).collect());
+    Confined { mode: mode.as_str().to_owned(), group, parts: confinement.parts.iter().map(part).collect() }
 }
 
 /// The process that outlives the worker.

@@ -173,6 +173,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Confined {
     /// `require`, `available` or `off`.
     pub(crate) mode: String,
+    /// The controllers of the control group that hold the worker; `null` if no group was delegated to this process.
+    pub(crate) group: Option<Vec<String>>,
     /// Each part with what was found by trying.
     pub(crate) parts: Vec<ConfinedPart>,
 }

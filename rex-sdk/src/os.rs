@@ -334,7 +334,7 @@ pub fn io_error(error: io::Error, id: &str) -> Error {
         ErrorKind::DirectoryNotEmpty => Error::new(Code::Io, format!("`{id}` is not empty")),
         ErrorKind::PermissionDenied => {
             Error::new(Code::Io, format!("the operating system does not let Rex act on `{id}`"))
-                .with_help("the policy permits it; the user that Rex runs as may not")
+                .with_help("the policy permits it; the user that Rex runs as may not, or the place was not there yet when a confined run began")
         }
         _ => match error.downcast::<Error>() {
             Ok(inner) => inner,

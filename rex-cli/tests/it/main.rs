@@ -11,6 +11,9 @@ mod escapes;
 mod examples;
 
 #[cfg(test)]
+mod groups;
+
+#[cfg(test)]
 mod kernels;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_types, reason = "this is where everything else is sent to")]
 
 mod attributes;
+pub mod cgroup;
 mod change;
 pub mod confine;
 mod dir;
