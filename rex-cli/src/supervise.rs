@@ -299,6 +299,11 @@ impl Supervisor<'_> {
                 return Err(Trouble::Bad("its record is not the next of this run"));
             }
             self.lines += 1;
+            // Each decision has a line, and each operation one for its outcome and one decision more than the limit counts.
+            let limits = &self.job.limits;
+            if self.lines > limits.decisions.saturating_add(limits.operations.saturating_mul(2)) {
+                return Err(Trouble::Bad("it keeps more records than it may"));
+            }
             let stats = &mut self.stats;
             stats.decisions += u64::from(line.event == "decision");
             stats.denied += u64::from(line.decision.as_deref() == Some(Effect::Deny.as_str()));

@@ -11,6 +11,9 @@ mod escapes;
 mod examples;
 
 #[cfg(test)]
+mod forgery;
+
+#[cfg(test)]
 mod groups;
 
 #[cfg(test)]

@@ -1,0 +1,72 @@
+//! A worker that was taken over tells its supervisor what no worker tells: it is ended, and the journal has nothing of it.
+
+use serde_json::{Value, json};
+
+use crate::escapes::{Who, World, has_no_process};
+
+/// Runs a script whose worker sends this before its first record, and says why it was ended.
+fn told(forged: &str) -> String {
+    let world = World::new(Who::Own);
+    let journal = world.path("journal");
+    let output = world
+        .command("open-gate")
+        .unwrap()
+        .args([
+            "run",
+            "--format=json",
+            "--principal=Agent::\"x\"",
+            "-e",
+            "print(\"begin\"); loop { read(args.w + \"/open/app.log\") }",
+        ])
+        .arg(format!("--policy={}", world.path("policy.cedar").display()))
+        .arg(format!("--journal={}", journal.display()))
+        .arg(format!("--arg=w={}", world.w().display()))
+        .args(["--limit=output_bytes=1000", "--limit=wall_ms=5000", "--limit=operations=10000000"])
+        .env("REX_FORGE", forged)
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert_eq!(output.status.code(), Some(70), "{forged:.80}: {report}");
+    assert_eq!(report["output"], json!(["begin"]), "{report}");
+    assert!(has_no_process(&world));
+    let text = std::fs::read_to_string(&journal).unwrap();
+    for (number, line) in text.lines().enumerate() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&line["run"], line["sequence"].as_u64()), (&report["run_id"], Some(number as u64 + 1)), "{text}");
+        assert_eq!(line["operation"], "fs::read", "{text}");
+    }
+    report["error"]["message"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn check(forged: &str, why: &str) {
+    let message = told(forged);
+    assert!(message.starts_with("the worker was ended: ") && message.contains(why), "{forged:.80}: {message}");
+}
+
+#[test]
+fn records_of_nobody_are_no_records() {
+    let line = json!({"run": "another", "sequence": 1, "principal": "Agent::\"x\"", "event": "decision", "operation": "forged"});
+    check("R:no record at all\n", "its record is none");
+    check(&format!("R:{line}\n"), "not the next of this run");
+    check(&format!("I:{line}\n"), "not the next of this run");
+    check(&format!("R:{line}"), "not the next of this run");
+}
+
+#[test]
+fn nothing_is_done_to_services_without_a_line() {
+    check(r#"S:{"number":1,"action":"restart","unit":"nginx.service"}"#, "no record of");
+    check(r#"S:{"number":1,"action":"list","unit":""}"#, "no record of");
+    check("S:please", "its question is none");
+}
+
+#[test]
+fn what_no_worker_says_is_not_listened_to() {
+    for kind in ["C", "W", "A", "N", "U"] {
+        check(&format!("{kind}:{{}}"), "what it has not to say");
+    }
+    check("F:{}", "its report cannot be read");
+    check(&format!("P:{}", "x".repeat(2_000)), "prints more");
+    check("!xxxxxxxxxx", "not a frame");
+    check("!R\u{7f}\u{7f}\u{7f}\u{7f}", "not a frame");
+}
