@@ -121,7 +121,7 @@ impl Random {
         let mut text = String::new();
         for _ in 0..12 {
             let (a, b) = (self.path(), self.path());
-            let call = match self.below(12) {
+            let call = match self.below(15) {
                 0 => format!("fs::read(args.w + \"{a}\")"),
                 1 => format!("fs::list(args.w + \"{a}\", #{{stat: true}})"),
                 2 => format!("fs::stat(args.w + \"{a}\")"),
@@ -133,6 +133,9 @@ impl Random {
                 8 => format!("fs::copy(args.w + \"{a}\", args.w + \"{b}\")"),
                 9 => format!("fs::find(args.w + \"{a}\")"),
                 10 => format!("fs::grep(args.w + \"{a}\", \"x\")"),
+                11 => format!("fs::replace(args.w + \"{a}\", \"x\", \"yz\")"),
+                12 => format!("fs::remove_all(args.w + \"{a}\")"),
+                13 => format!("fs::read_link(args.w + \"{a}\")"),
                 _ => format!("fs::exists(args.w + \"{a}\")"),
             };
             text += &format!("try {{ {call}; }} catch {{}}\n");

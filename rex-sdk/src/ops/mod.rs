@@ -13,7 +13,9 @@ pub mod sys;
 /// Every operation of Rex, in the order of their names.
 pub static OPS: &[&dyn Operation] = &[
     &fs::append::OP,
+    &fs::checksum::OP,
     &fs::copy::OP,
+    &fs::count::OP,
     &fs::create_dir::OP,
     &fs::exists::OP,
     &fs::find::OP,
@@ -22,9 +24,12 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::list::OP,
     &fs::read::OP,
     &fs::read_bytes::OP,
+    &fs::read_link::OP,
     &fs::remove::OP,
+    &fs::remove_all::OP,
     &fs::remove_dir::OP,
     &fs::rename::OP,
+    &fs::replace::OP,
     &fs::stat::OP,
     &fs::write::OP,
     &service::list::OP,

@@ -1,7 +1,9 @@
 //! Files and directories.
 
 pub mod append;
+pub mod checksum;
 pub mod copy;
+pub mod count;
 pub mod create_dir;
 pub mod exists;
 pub mod find;
@@ -10,9 +12,12 @@ pub mod lines;
 pub mod list;
 pub mod read;
 pub mod read_bytes;
+pub mod read_link;
 pub mod remove;
+pub mod remove_all;
 pub mod remove_dir;
 pub mod rename;
+pub mod replace;
 pub mod stat;
 pub mod write;
 

@@ -52,7 +52,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// What has this name, and the canonical name of the directory that it is in with its own name.
-fn look(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Metadata), Error> {
+pub(super) fn look(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Metadata), Error> {
     session.run.budget().check()?;
     session.act(fs::Stat {}, path, |grant| {
         let at = grant.resource().clone();
@@ -123,7 +123,7 @@ impl Part {
     }
 }
 
-fn unsupported(at: &AbsPath, why: &str) -> Error {
+pub(super) fn unsupported(at: &AbsPath, why: &str) -> Error {
     Error::new(Code::Unsupported, format!("`{}`: {why}", at.as_str().escape_debug()))
 }
 

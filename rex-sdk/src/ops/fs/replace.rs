@@ -1,0 +1,194 @@
+//! `fs::replace`
+
+use std::io::Cursor;
+use std::time::Duration;
+
+use regex::{NoExpand, Regex, RegexBuilder, Replacer};
+use rex_core::action::fs;
+use rex_core::limits::exceeded;
+use rex_core::{Action, Code, Error, Value};
+use similar::TextDiff;
+
+use crate::os::WriteOptions;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// The longest pattern, and what it may take when it is compiled, in bytes.
+const PATTERN_BYTES: usize = 4096;
+const COMPILED_BYTES: usize = 1 << 20;
+/// How long the shortest difference is looked for. After that, a longer one does.
+const DIFF_TIME: Duration = Duration::from_millis(500);
+/// The longest difference that is returned, in bytes.
+const DIFF_BYTES: usize = 64 << 10;
+
+/// Replaces text in a file.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::replace",
+        aliases: &[],
+        needs: &[fs::Read::SPEC, fs::Write::SPEC],
+        params: &[
+            Param::required("path", Kind::Path, "The file; of a symbolic link, the file that it leads to."),
+            Param::required("pattern", Kind::Text, "What is replaced."),
+            Param::required(
+                "replacement",
+                Kind::Text,
+                "By what. With `regex`, `$1` and `${name}` stand for groups, `$$` for a dollar.",
+            ),
+            Param::option(
+                "regex",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Take the pattern as a regular expression in the syntax of Rust's `regex` crate, `^` and `$` at every line.",
+            ),
+            Param::option("first", Kind::Bool, Literal::Bool(false), "Replace the first only."),
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "`count` of what was replaced; `diff`: the change as a unified diff, `()` if that would be longer than 64 KiB. Where nothing is \
+                  replaced, nothing is written.",
+        },
+        doc: "Replaces text in a file.\nThe file must be UTF-8. It changes all at once: whoever looks sees the old one or the new one.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["/srv/app/config.yaml", "8080", "9090"]"#,
+            returns: r#"{"count":1,"diff":"--- /srv/app/config.yaml\n+++ /srv/app/config.yaml\n@@ -1 +1 @@\n-port: 8080\n+port: 9090\n"}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (path, replacement) = (args.path("path")?, args.text("replacement")?);
+    let source = session.open(path)?;
+    // Where the name led to: what is written is what was read, whatever happens to a link meanwhile.
+    let path = source.path().clone();
+    let shown = path.as_str().escape_debug().to_string();
+    let pattern = pattern(args)?;
+    let old = String::from_utf8(source.read_all()?)
+        .map_err(|_| Error::new(Code::Unsupported, format!("`{shown}` is not UTF-8, and is left as it is")))?;
+    let replaced = if args.flag("regex")? {
+        replace(session, &pattern, &old, replacement, args.flag("first")?)?
+    } else {
+        replace(session, &pattern, &old, NoExpand(replacement), args.flag("first")?)?
+    };
+    let Some((new, count)) = replaced else {
+        return Ok(Value::map([("count", Value::Int(0)), ("diff", "".into())]));
+    };
+    let diff = TextDiff::configure().timeout(DIFF_TIME.min(session.run.budget().remaining())).diff_lines(&old, &new);
+    let diff = diff.unified_diff().header(&shown, &shown).to_string();
+    let action = fs::Write { bytes: i64::try_from(new.len()).unwrap_or(i64::MAX) };
+    let mut contents = session.written(Cursor::new(new));
+    session.act(action, path, |grant| {
+        // It may have been asked for again, behind a link that came in between.
+        session.os.write(grant, &mut contents, WriteOptions { new: false })
+    })?;
+    let diff = if diff.len() <= DIFF_BYTES { Value::Text(diff) } else { Value::Null };
+    Ok(Value::map([("count", Value::count(count)), ("diff", diff)]))
+}
+
+fn pattern(args: &Args) -> Result<Regex, Error> {
+    let text = args.text("pattern")?;
+    let refuse = |why: &str| {
+        let shown: String = text.chars().take(60).collect();
+        Error::validation(format!("`{}` is no pattern for `fs::replace`: {why}", shown.escape_debug()))
+    };
+    if text.is_empty() {
+        return Err(refuse("it is empty"));
+    }
+    if text.len() > PATTERN_BYTES {
+        return Err(refuse(&format!("it is longer than {PATTERN_BYTES} bytes")));
+    }
+    let text = if args.flag("regex")? { text.to_owned() } else { regex::escape(text) };
+    let built =
+        RegexBuilder::new(&text).multi_line(true).size_limit(COMPILED_BYTES).dfa_size_limit(COMPILED_BYTES).build();
+    built.map_err(|error| {
+        // The last line of several is what is wrong; those before it show the pattern.
+        let error = error.to_string();
+        refuse(error.lines().last().unwrap_or_default().trim_start_matches("error: "))
+    })
+}
+
+/// The new text and how often it differs; `None` if it does not.
+fn replace(
+    session: &Session<'_>,
+    pattern: &Regex,
+    old: &str,
+    mut replacement: impl Replacer,
+    first: bool,
+) -> Result<Option<(String, u64)>, Error> {
+    let limit = session.limits().file_bytes;
+    let (mut new, mut count, mut end) = (String::new(), 0_u64, 0);
+    for found in pattern.captures_iter(old) {
+        session.run.budget().check()?;
+        let Some(whole) = found.get(0) else { continue };
+        new.push_str(old.get(end..whole.start()).unwrap_or_default());
+        replacement.replace_append(&found, &mut new);
+        (end, count) = (whole.end(), count + 1);
+        if new.len() as u64 > limit {
+            return Err(exceeded("file_bytes", limit, "bytes of one file in memory"));
+        }
+        if first {
+            break;
+        }
+    }
+    new.push_str(old.get(end..).unwrap_or_default());
+    Ok((count > 0).then_some((new, count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    #[track_caller]
+    fn check(args: &str, count: i64, contents: &str) {
+        let world = World::new(MemOs::new().file("/f", "a.b aXb\nport = 80\nport = 81\n"));
+        let value = world.call("fs::replace", &format!(r#"["/f", {args}]"#)).unwrap();
+        assert_eq!(value.get("count"), Some(&Value::Int(count)), "{args}");
+        assert_eq!(world.os.contents("/f").unwrap(), contents.as_bytes(), "{args}");
+        assert_eq!(world.asked().len(), if count == 0 { 1 } else { 2 }, "{args}");
+    }
+
+    #[test]
+    fn text_is_text_and_patterns_are_patterns() {
+        check(r#""a.b", "$0""#, 1, "$0 aXb\nport = 80\nport = 81\n");
+        check(r#""a.b", "$0$0", {"regex": true}"#, 2, "a.ba.b aXbaXb\nport = 80\nport = 81\n");
+        check(r#""^port = (\\d+)$", "port = 1$1", {"regex": true}"#, 2, "a.b aXb\nport = 180\nport = 181\n");
+        check(r#""port", "p", {"first": true}"#, 1, "a.b aXb\np = 80\nport = 81\n");
+        check(r#""none", "p""#, 0, "a.b aXb\nport = 80\nport = 81\n");
+        check(r#""8", """#, 2, "a.b aXb\nport = 0\nport = 1\n");
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        let world = World::ruled(MemOs::example(), |action, path| action != "write" || path == "/srv/app/logs/app.log");
+        let value = world.call("fs::replace", r#"["current.log", "WARN", "NOTE", {"first": true}]"#).unwrap();
+        assert_eq!(value.get("count"), Some(&Value::Int(1)));
+        assert_eq!(
+            world.asked(),
+            ["read /srv/app/current.log", "read /srv/app/logs/app.log", "write /srv/app/logs/app.log"]
+        );
+        assert_eq!(world.fails("fs::replace", r#"["version.txt", "1", "2"]"#), Code::AccessDenied);
+        assert_eq!(world.os.contents("/srv/app/version.txt").unwrap(), b"1.4.2\n");
+    }
+
+    #[test]
+    fn what_cannot_be_done_right_is_not_done() {
+        let limits = rex_core::Limits { file_bytes: 1_000, ..rex_core::Limits::default() };
+        let world =
+            World::limited(MemOs::new().file("/raw", b"\xff1").file("/f", "x".repeat(900)), |_, _| true, limits);
+        for (args, code) in [
+            (r#"["/raw", "1", "2"]"#, Code::Unsupported),
+            (r#"["/f", "x", "yy"]"#, Code::LimitExceeded),
+            (r#"["/f", "", "y"]"#, Code::Validation),
+            (r#"["/f", "(", "y", {"regex": true}]"#, Code::Validation),
+            (r#"["/f", "((a{100}){100}){100}", "y", {"regex": true}]"#, Code::Validation),
+        ] {
+            assert_eq!(world.fails("fs::replace", args), code, "{args}");
+        }
+        assert_eq!(world.os.contents("/f").unwrap(), "x".repeat(900).as_bytes());
+        let error = world.call("fs::replace", r#"["/f", "[\n", "y", {"regex": true}]"#).unwrap_err();
+        assert_eq!(error.message, r"`[\n` is no pattern for `fs::replace`: unclosed character class");
+    }
+}
