@@ -17,6 +17,7 @@
 
 pub mod args;
 pub mod docs;
+mod expand;
 #[cfg(feature = "host")]
 pub mod host;
 mod links;

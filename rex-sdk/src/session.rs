@@ -9,6 +9,7 @@ use rex_core::limits::{exceeded, exhausted};
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
+use crate::expand::{self, Expanded, Format};
 use crate::os::{Source, io_error};
 use crate::{Args, OPS, Operation, Os, OsError};
 
@@ -221,11 +222,39 @@ impl Metered<'_> {
         Ok(count)
     }
 
+    /// The same file, with what is in it if it is compressed. Its size is then unknown, and what is read from it counts as it comes
+    /// out.
+    #[must_use]
+    pub fn expanded(mut self) -> Self {
+        let mut start = [0; expand::START];
+        // What cannot be read at a place is of the kernel's own making, and not compressed.
+        let count = self.source.read_at(&mut start, 0).unwrap_or(0);
+        if let Some(format) = Format::of(start.get(..count).unwrap_or_default()) {
+            self.source = Box::new(Expanded::new(format, self.source));
+        }
+        self
+    }
+
+    /// Reads all of it, as [`Metered::read_all`] does; if it is compressed, what is in it, up to the same limit.
+    ///
+    /// # Errors
+    /// As [`Metered::read_all`], and if the compressed data is damaged.
+    pub fn read_all_expanded(mut self) -> Result<Vec<u8>, Error> {
+        let bytes = self.fill()?;
+        let Some(format) = Format::of(&bytes) else { return Ok(bytes) };
+        self.source = Box::new(Expanded::new(format, io::Cursor::new(bytes)));
+        self.fill()
+    }
+
     /// Reads all of it, up to the limit `file_bytes`.
     ///
     /// # Errors
     /// If there is more, it cannot be read, or the budget is used up.
     pub fn read_all(mut self) -> Result<Vec<u8>, Error> {
+        self.fill()
+    }
+
+    fn fill(&mut self) -> Result<Vec<u8>, Error> {
         /// The most that is read between two looks at the budget, in bytes.
         const CHUNK: u64 = 16 << 20;
         let max = self.run.limits().file_bytes;

@@ -17,7 +17,7 @@ pub static OP: Op = Op {
             kind: "map",
             doc: "`lines`, of which the last need not end with a newline; `words`, which are what blanks, tabs and the ends of lines part; `bytes`.",
         },
-        doc: "Counts the lines, words and bytes of a file.\nThe file is read piece by piece, however large it is.",
+        doc: "Counts the lines, words and bytes of a file.\nThe file is read piece by piece, however large it is. Of one that is compressed by gzip or Zstandard, what is in it is counted.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/srv/app/version.txt"]"#, returns: r#"{"bytes":6,"lines":1,"words":1}"# },
     },
@@ -25,7 +25,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let mut file = session.open(args.path("path")?)?;
+    let mut file = session.open(args.path("path")?)?.expanded();
     let (mut lines, mut words, mut bytes) = (0_u64, 0_u64, 0_u64);
     let (mut within_line, mut within_word) = (false, false);
     pieces(&mut file, |piece| {

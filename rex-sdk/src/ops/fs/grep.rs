@@ -49,7 +49,8 @@ pub static OP: Op = Op {
                   with something that is not UTF-8, which is replaced in its texts, has `lossy: true`.",
         },
         doc: "Finds the lines of a file that match a pattern.\nA line stands in the result once: lines between two matches that are near each other come \
-              `after` the first. A file that is not text is searched like any other, to its end.",
+              `after` the first. A file that is not text is searched like any other, to its end. In one \
+              that is compressed by gzip or Zstandard, what is in it is searched.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", "ERROR|WARN", {"max": 1}]"#,
@@ -97,6 +98,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         _ => error,
     })?;
     let matcher = matcher(args)?;
+    file = file.expanded();
     if hits.max > 0
         && let Err(error) = searcher.search_reader(&matcher, &mut file, &mut hits)
     {

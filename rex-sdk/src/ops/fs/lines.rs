@@ -36,7 +36,8 @@ pub static OP: Op = Op {
             Param::option("lossy", Kind::Bool, Literal::Bool(false), "Replace what is not UTF-8 instead of failing."),
         ],
         returns: Returns { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
-        doc: "Reads some lines of a text file, from either end.\nOnly as much of the file is read as is needed, so this suits large logs: `fs::lines(path, #{max: 20, from_end: true})` are the last 20.",
+        doc: "Reads some lines of a text file, from either end.\nOnly as much of the file is read as is needed, so this suits large logs: `fs::lines(path, #{max: 20, from_end: true})` are the last 20. \
+              One that is compressed by gzip or Zstandard reads as what is in it; its last lines are found by reading all of it.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", {"from_end": true, "max": 1}]"#,
@@ -52,7 +53,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if max > session.limits().entries {
         return Err(exceeded("entries", session.limits().entries, "lines"));
     }
-    let file = session.open(path.clone())?;
+    let file = session.open(path.clone())?.expanded();
     let lines = match (args.flag("from_end")?, file.size()) {
         (false, _) => first(session, file, skip, max)?,
         // The end of a file of unknown size, such as those of `/proc`, is found by reading it.

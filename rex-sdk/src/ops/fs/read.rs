@@ -13,7 +13,7 @@ pub static OP: Op = Op {
         needs: &[fs::Read::SPEC],
         params: &[Param::required("path", Kind::Path, "The file.")],
         returns: Returns { kind: "text", doc: "All of the file." },
-        doc: "Reads a text file.\nIt must be UTF-8; use `fs::read_bytes` for anything else, and `fs::lines` for a part of a large one.",
+        doc: "Reads a text file.\nOne that is compressed by gzip or Zstandard reads as what is in it. It must be UTF-8; use `fs::read_bytes` for anything else, and `fs::lines` for a part of a large one.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/srv/app/version.txt"]"#, returns: r#""1.4.2\n""# },
     },
@@ -22,7 +22,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
-    let bytes = session.open(path.clone())?.read_all()?;
+    let bytes = session.open(path.clone())?.read_all_expanded()?;
     String::from_utf8(bytes).map(Value::Text).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let path = path.as_str().escape_debug();
@@ -33,7 +33,13 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::write::GzEncoder;
+    use rex_core::Limits;
+
     use super::super::testing::World;
+    use super::*;
     use crate::MemOs;
 
     #[test]
@@ -44,6 +50,37 @@ mod tests {
         let error = world.call("fs::read", r#"["/a\nb"]"#).unwrap_err();
         assert_eq!(error.message, r"`/a\nb` is not UTF-8: the first bad byte is at 0");
         assert_eq!(world.returns("fs::read", r#"["/empty"]"#), r#""""#);
+    }
+
+    #[test]
+    fn a_compressed_log_reads_as_if_it_were_plain() {
+        let gzip = |text: &str| {
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        let log = "INFO one\nERROR two\nINFO three\n";
+        let mut damaged = gzip(log);
+        damaged.truncate(20);
+        let os =
+            MemOs::new().file("/l.gz", gzip(log)).file("/damaged", damaged).file("/bomb", gzip(&"x".repeat(5_000)));
+        let world = World::limited(os, |_, _| true, Limits { file_bytes: 1_000, ..Limits::default() });
+        assert_eq!(world.call("fs::read", r#"["/l.gz"]"#).unwrap(), log.into());
+        for from_end in [false, true] {
+            let args = format!(r#"["/l.gz", {{"skip": 2, "from_end": {from_end}}}]"#);
+            let line = if from_end { "INFO one" } else { "INFO three" };
+            assert_eq!(world.returns("fs::lines", &args), format!("[\"{line}\"]"));
+        }
+        assert_eq!(world.returns("fs::count", r#"["/l.gz"]"#), r#"{"bytes":30,"lines":3,"words":6}"#);
+        let found = world.call("fs::grep", r#"["/l.gz", "ERROR"]"#).unwrap();
+        assert_eq!(found.get("count"), Some(&Value::Int(1)));
+        for (operation, args) in
+            [("fs::read", r#"["/damaged"]"#), ("fs::count", r#"["/damaged"]"#), ("fs::grep", r#"["/damaged", "x"]"#)]
+        {
+            assert_eq!(world.fails(operation, args), Code::Io, "{operation}");
+        }
+        assert_eq!(world.fails("fs::read", r#"["/bomb"]"#), Code::LimitExceeded);
+        assert_eq!(world.fails("fs::lines", r#"["/bomb"]"#), Code::LimitExceeded);
     }
 
     #[test]
