@@ -272,8 +272,12 @@ fn scope(args: BTreeMap<String, Value>) -> Scope<'static> {
 /// The SHA-256 of a script in lower-case hexadecimal, as policies compare it with `context.script`.
 #[must_use]
 pub fn script_sha256(text: &str) -> String {
+    hex_sha256(text.as_bytes())
+}
+
+pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    Sha256::digest(text).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    Sha256::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A name for a run that no other has: 128 bits from the seeds that the standard library takes from the system.

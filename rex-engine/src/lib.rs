@@ -9,7 +9,7 @@
 //! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
 //! | `bind` | the one generic binder from operations to Rhai's modules |
 //! | `active` | the state of the run that a thread is in |
-//! | `pure` | pure functions that scripts need and Rhai lacks: `regex`, `json`, `time`, `table` |
+//! | `pure` | pure functions that scripts need and Rhai lacks: `regex`, `json`, `time`, `table`, ... |
 //!
 //! What never is here: a policy language, a system call, `eval`, `import`.
 

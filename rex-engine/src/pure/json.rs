@@ -33,7 +33,7 @@ fn parse(text: &str) -> Fallible<Dynamic> {
 
 /// A value that is being read, within what may still be built.
 #[derive(Clone, Copy)]
-struct Value<'a>(&'a Budget);
+pub(super) struct Value<'a>(&'a Budget);
 
 /// What a value takes beyond its place in the list or map that holds it: rounded up from what the allocator gives.
 const STRING_BYTES: usize = 64;
@@ -42,7 +42,11 @@ const ITEM_BYTES: usize = 32;
 const MAP_BYTES: usize = 512;
 const ENTRY_BYTES: usize = 96;
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    pub(super) fn new(budget: &'a Budget) -> Self {
+        Self(budget)
+    }
+
     fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
         self.0.take(bytes).map_err(|_| E::custom("too large"))
     }
@@ -102,6 +106,10 @@ impl<'de> Visitor<'de> for Value<'_> {
         self.take(MAP_BYTES)?;
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
+            // How `toml` hands over a date.
+            if key == "$__toml_private_datetime" {
+                return entries.next_value_seed(self);
+            }
             self.take(ENTRY_BYTES + key.len())?;
             let value = entries.next_value_seed(self)?;
             map.insert(key.as_ref().into(), value);

@@ -1,4 +1,4 @@
-//! Pure functions that scripts need and Rhai lacks: patterns, JSON, dates, tables. No clock, no environment, no input or
+//! Pure functions that scripts need and Rhai lacks: patterns, JSON and other formats, dates, tables, hashes, sizes. No clock, no environment, no input or
 //! output. What a call may build is bounded, and so is the work it may do; every failure is a map with `code`, `message`
 //! and `help`.
 
@@ -29,11 +29,17 @@ macro_rules! functions {
     };
 }
 
+mod base64;
+mod csv;
+mod hash;
+mod human;
+mod ip;
 mod json;
 mod regex;
 mod search;
 mod table;
 mod time;
+mod toml;
 
 /// Length of a text that one call may build, in bytes.
 const TEXT_BYTES: usize = 64 << 20;
@@ -49,13 +55,35 @@ type Fallible<T> = Result<T, Error>;
 
 /// The modules, by the name under which scripts call them.
 pub(crate) fn modules() -> Vec<(&'static str, Module)> {
-    vec![("json", json::module()), ("regex", regex::module()), ("table", table::module()), ("time", time::module())]
+    vec![
+        ("base64", base64::module()),
+        ("csv", csv::module()),
+        ("hash", hash::module()),
+        ("human", human::module()),
+        ("ip", ip::module()),
+        ("json", json::module()),
+        ("regex", regex::module()),
+        ("table", table::module()),
+        ("time", time::module()),
+        ("toml", toml::module()),
+    ]
 }
 
 /// Signature and meaning of every pure function.
 pub const DOCS: &[(&str, &str)] = &flatten::<{ count(GROUPS) }>(GROUPS);
 
-const GROUPS: &[&[Doc]] = &[json::DOCS, regex::DOCS, table::DOCS, time::DOCS];
+const GROUPS: &[&[Doc]] = &[
+    base64::DOCS,
+    csv::DOCS,
+    hash::DOCS,
+    human::DOCS,
+    ip::DOCS,
+    json::DOCS,
+    regex::DOCS,
+    table::DOCS,
+    time::DOCS,
+    toml::DOCS,
+];
 
 const fn count(mut groups: &[&[Doc]]) -> usize {
     let mut count = 0;

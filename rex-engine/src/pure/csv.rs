@@ -1,0 +1,103 @@
+//! Comma-separated values (RFC 4180).
+
+use rhai::{Array, Dynamic, Map};
+
+use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, quote};
+
+functions! { "csv";
+    /// The records of a text whose first one names the columns, as maps of text.
+    parse(text: &str) -> "list of maps" = |text: &str| parse(text, ",");
+    /// The same with another separator, one character of ASCII.
+    parse(text: &str, separator: &str) -> "list of maps" = parse;
+    /// A list of maps as a text whose first record names the columns, which are given in their order.
+    encode(rows: &mut Array, columns: Array) -> "text" = |rows: &mut Array, columns: Array| encode(rows, &columns);
+}
+
+/// What a cell and a row take beyond the text, rounded up from what the allocator gives.
+const CELL_BYTES: usize = 160;
+const ROW_BYTES: usize = 512;
+
+fn parse(text: &str, separator: &str) -> Fallible<Array> {
+    let &[separator] = separator.as_bytes() else {
+        return Err(fail(format!("{} is not one character of ASCII", quote(separator))));
+    };
+    let wrong = |error: csv::Error| match error.kind() {
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            let line = pos.as_ref().map_or(0, csv::Position::line);
+            fail(format!(
+                "the text is not CSV: the record at line {line} has {len} fields, the first one {expected_len}"
+            ))
+        }
+        _ => fail(format!("the text is not CSV: {}", quote(&error.to_string()))),
+    };
+    let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(text.as_bytes());
+    let names = reader.headers().map_err(wrong)?.clone();
+    let budget = Budget::new(VALUE_BYTES);
+    let mut rows = Array::new();
+    for record in reader.records() {
+        let record = record.map_err(wrong)?;
+        budget.take(ROW_BYTES + record.len().saturating_mul(CELL_BYTES) + record.as_slice().len())?;
+        let cells = names.iter().zip(record.iter());
+        rows.push(cells.map(|(name, cell)| (name.into(), cell.into())).collect::<Map>().into());
+    }
+    Ok(rows)
+}
+
+fn encode(rows: &Array, columns: &Array) -> Fallible<String> {
+    let budget = Budget::new(TEXT_BYTES);
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    let mut write = |cells: Vec<String>| {
+        // Quotes are doubled, at worst all of it.
+        budget.take(cells.iter().map(|cell| 2 * cell.len() + 3).sum())?;
+        writer.write_record(&cells).map_err(|error| fail(error.to_string()))
+    };
+    let names = columns.iter().map(text).collect::<Fallible<Vec<_>>>()?;
+    write(names.clone())?;
+    for row in rows {
+        let row =
+            row.as_map_ref().map_err(|_| fail_with("a row is not a map", "`csv::encode` takes a list of maps"))?;
+        let cell = |name: &String| row.get(name.as_str()).map_or(Ok(String::new()), text);
+        write(names.iter().map(cell).collect::<Fallible<_>>()?)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| fail(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| fail(error.to_string()))
+}
+
+/// A value in one cell: text as it is, nothing as nothing, lists and maps as JSON.
+fn text(value: &Dynamic) -> Fallible<String> {
+    match value.as_immutable_string_ref() {
+        Ok(text) => Ok(text.to_string()),
+        Err(_) if value.is_unit() => Ok(String::new()),
+        Err(_) => json::encode(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_fails};
+
+    #[test]
+    fn there_and_back() {
+        check(
+            r#"csv::parse("a,b\n1,\"x, \"\"y\"\"\nz\"\n,é\n")"#,
+            r#"[#{"a": "1", "b": "x, \"y\"\nz"}, #{"a": "", "b": "é"}]"#,
+        );
+        check(r#"csv::parse("a;b\n1;2", ";")[0].b"#, "2");
+        check(r#"csv::parse("")"#, "[]");
+        check(
+            r#"csv::encode([#{a: 1, b: "x, \"y\""}, #{b: [1, ()]}], ["b", "a"])"#,
+            "b,a\n\"x, \"\"y\"\"\",1\n\"[1,null]\",\n",
+        );
+        check(r#"let rows = [#{a: "x\ny", b: "\""}]; csv::parse(csv::encode(rows, ["a", "b"])) == rows"#, "true");
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        check_fails(
+            r#"csv::parse("a,b\n1\n")"#,
+            "VALIDATION_EXCEPTION: the text is not CSV: the record at line 2 has 1 fields, the first one 2",
+        );
+        check_fails(r#"csv::parse("a", ";;")"#, "VALIDATION_EXCEPTION: `;;` is not one character of ASCII");
+        check_fails(r#"csv::encode([1], ["a"])"#, "VALIDATION_EXCEPTION: a row is not a map");
+    }
+}

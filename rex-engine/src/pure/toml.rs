@@ -1,0 +1,48 @@
+//! TOML, read straight into script values.
+
+use rhai::Dynamic;
+use serde::de::DeserializeSeed;
+
+use super::json::Value;
+use super::{Budget, Fallible, VALUE_BYTES, fail, quote};
+
+functions! { "toml";
+    /// Reads a TOML document. Dates and times become text.
+    parse(text: &str) -> "map" = parse;
+}
+
+fn parse(text: &str) -> Fallible<Dynamic> {
+    let budget = Budget::new(VALUE_BYTES);
+    let document = toml::de::Deserializer::parse(text);
+    let result = document.and_then(|document| Value::new(&budget).deserialize(document));
+    result.map_err(|error| match budget.is_exceeded() {
+        true => budget.error(),
+        false => fail(format!("the text is not valid TOML: {}", quote(error.message()))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, check_fails, run_with, thrown};
+
+    #[test]
+    fn reads() {
+        check(
+            "toml::parse(`a = 1\nb = [1.5, \"x\"]\n[c]\nd = 2026-03-02T12:00:00Z\n[[e]]\nf = true\n`)",
+            r#"#{"a": 1, "b": [1.5, "x"], "c": #{"d": "2026-03-02T12:00:00Z"}, "e": [#{"f": true}]}"#,
+        );
+        check("toml::parse(``)", "#{}");
+    }
+
+    #[test]
+    fn refuses() {
+        check_fails(
+            "toml::parse(`a = `)",
+            "VALIDATION_EXCEPTION: the text is not valid TOML: `string values must be quoted, expected literal string`",
+        );
+        for text in ["a", "a = 1\na = 2", "[a", "a = 99999999999999999999", &format!("a = {}", "[".repeat(100_000))] {
+            let error = thrown(run_with(text, "toml::parse(text)"));
+            assert!(error.starts_with("VALIDATION_EXCEPTION: the text is not valid TOML: "), "{text:.50}: {error}");
+        }
+    }
+}
