@@ -41,11 +41,29 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
         }
         ListFormat::Human if args.name.is_none() => list(&chosen),
         ListFormat::Human | ListFormat::Markdown => {
-            chosen.iter().map(|spec| markdown(spec)).collect::<Vec<_>>().join("\n")
+            let operations = chosen.iter().map(|spec| markdown(spec)).collect::<Vec<_>>().join("\n");
+            if args.name.is_some() { operations } else { format!("{operations}\n{}", functions()) }
         }
     };
     print(&text)?;
     Ok(Exit::Success)
+}
+
+/// The pure functions as a document, module by module.
+fn functions() -> String {
+    let module = |signature: &str| signature.split("::").next().unwrap_or_default().to_owned();
+    let mut text = "# Pure functions\n\nWhat a script can call besides operations. No policy is asked: they reach nothing but their arguments. \
+                    All are bounded in what they may build, and fail with `VALIDATION_EXCEPTION` or `LIMIT_EXCEEDED_EXCEPTION`.\n"
+        .to_owned();
+    for functions in rex_engine::PURE_FUNCTIONS.chunk_by(|(a, _), (b, _)| module(a) == module(b)) {
+        let name = functions.first().map(|(signature, _)| module(signature)).unwrap_or_default();
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "\n## `{name}`\n\n| | |\n|---|---|");
+        for (signature, doc) in functions {
+            let _ = writeln!(text, "| `{}` | {} |", signature.replace('|', "\\|"), doc.replace('|', "\\|"));
+        }
+    }
+    text
 }
 
 /// One line for each operation and each pure function.

@@ -55,6 +55,10 @@ fn files() -> Result<Vec<(String, String)>, Stop> {
         ("rex-policy/schema/rex.cedarschema.json".to_owned(), schema("json")?),
         ("docs/actions.md".to_owned(), actions::document(rex_core::ACTIONS)),
         ("docs/operations.md".to_owned(), operations::document(rex_sdk::OPS)),
+        (
+            "docs/functions.md".to_owned(),
+            functions(&shell::output(Command::new(&rex).args(["ops", "--format", "markdown"]))?)?,
+        ),
         ("docs/limits.md".to_owned(), tables::limits()),
         ("docs/errors.md".to_owned(), tables::errors()),
     ];
@@ -64,6 +68,13 @@ fn files() -> Result<Vec<(String, String)>, Stop> {
             .map(|(name, contents)| (format!("{DEFINITIONS}/{name}.d.rhai"), contents)),
     );
     Ok(files)
+}
+
+/// What the command says of pure functions: only the script engine knows them, which this tool goes without.
+fn functions(listing: &str) -> Result<String, Stop> {
+    let (_, functions) =
+        listing.split_once("# Pure functions\n").ok_or_else(|| Stop::new("`rex ops` lists no functions"))?;
+    Ok(format!("{HEAD}# Pure functions\n{functions}"))
 }
 
 /// Definitions of namespaces that are no more.

@@ -7,7 +7,7 @@ use super::{HEAD, cell, namespaces};
 
 const INTRODUCTION: &str = "# Operations
 
-What a script can call. Options are given in a map after the other arguments: `fs::lines(path, #{last: 10})`.
+What a script can call. Options are given in a map after the other arguments: `fs::lines(path, #{max: 10, from_end: true})`.
 
 Every operation can fail with `ACCESS_DENIED_EXCEPTION`, `VALIDATION_EXCEPTION`, and when the run's limits are used up;
 the errors that are listed come on top of these. The examples are tests: they run in the small world that
