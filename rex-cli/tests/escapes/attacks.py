@@ -93,6 +93,32 @@ def by_temporary():
     tempfile.mkstemp()
 
 
+def descriptors():
+    for descriptor in range(3, 256):
+        try:
+            os.fstat(descriptor)
+            return
+        except OSError:
+            pass
+    raise OSError(errno.EBADF, "fstat")
+
+
+def environment():
+    # Python itself sets the last one where there is no locale.
+    if set(os.environ) <= {"W", "LC_CTYPE"}:
+        raise OSError(errno.ENOENT, "environ")
+
+
+def mask():
+    if os.umask(0) & 0o022 == 0o022:
+        raise OSError(errno.EPERM, "umask")
+
+
+def standard_input():
+    if os.read(0, 1) == b"":
+        raise OSError(errno.ENODATA, "read")
+
+
 def memory():
     try:
         return bytearray(1 << 40)
@@ -148,6 +174,10 @@ ATTACKS = {
     "trace_parent": ("EPERM", trace_by_ctypes),
     "http": ("EPERM", by_http),
     "name_service": ("EPERM", by_name_service),
+    "inherited_descriptor": ("EBADF", descriptors),
+    "inherited_environment": ("ENOENT", environment),
+    "inherited_mask": ("EPERM", mask),
+    "inherited_input": ("ENODATA", standard_input),
     "memory_at_once": ("ENOMEM", memory),
     "memory_by_and_by": ("ENOMEM", growing),
     "spin": ("KILLED", spinning),

@@ -1,7 +1,8 @@
 //! Runs foreign code where a script runs, and where a program that a script starts runs: confined to a policy's reach.
 //!
 //! `inside worker POLICY LIBRARY ATTACK` loads a library, confines itself, and calls it: this is what a worker can do that
-//! was taken over. `inside program POLICY PROGRAM ARGUMENT...` starts a program. Either ends with the errno that the
+//! was taken over. `inside program POLICY PROGRAM ARGUMENT...` starts a program, `inside forking ...` one that may make
+//! processes. Each ends with the errno that the
 //! attack met, 0 if it worked, and with 128 and the number of the signal that ended it.
 #![expect(
     unsafe_code,
@@ -52,7 +53,11 @@ fn worker(policy: &str, library: &str, attack: &str) -> Result<u8, Box<dyn Error
     Ok(u8::try_from(call(attack.as_ptr())).unwrap_or(255))
 }
 
-fn program(policy: &str, program: &str, arguments: &[String]) -> Result<u8, Box<dyn Error>> {
+fn program(policy: &str, program: &str, arguments: &[String], processes: bool) -> Result<u8, Box<dyn Error>> {
+    // What a careless parent leaves open for its children.
+    let leak = std::fs::File::open("/dev/null")?;
+    // SAFETY: the descriptor is open, and only its flag is changed.
+    unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&leak), libc::F_SETFD, 0) };
     let file = std::fs::File::open(program)?.into();
     let arguments: Vec<&OsStr> = std::iter::once(OsStr::new(program)).chain(arguments.iter().map(OsStr::new)).collect();
     let world: OsString = std::env::var_os("W").ok_or("W is not set")?;
@@ -64,7 +69,7 @@ fn program(policy: &str, program: &str, arguments: &[String]) -> Result<u8, Box<
         stdin: Stdio::null(),
         stdout: Stdio::inherit(),
         stderr: Stdio::inherit(),
-        processes: false,
+        processes,
     };
     let mut running = program.start(&reach(policy)?, &bounds())?;
     let status = running.wait(Duration::from_secs(20))?.ok_or("it did not end in time")?;
@@ -76,7 +81,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["worker", policy, library, attack] => worker(policy, library, attack),
-        ["program", policy, path, ..] => program(policy, path, arguments.get(3..).unwrap_or_default()),
+        [how @ ("program" | "forking"), policy, path, ..] => {
+            program(policy, path, arguments.get(3..).unwrap_or_default(), how == "forking")
+        }
         _ => Err("this takes `worker POLICY LIBRARY ATTACK` or `program POLICY PROGRAM ARGUMENT...`".into()),
     };
     match result {

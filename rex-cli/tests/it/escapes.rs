@@ -397,6 +397,30 @@ macro_rules! by_everybody {
 by_everybody! { own: Own, ordinary: Ordinary, contained: Contained }
 
 #[test]
+fn what_a_program_leaves_behind_ends_with_it() {
+    let world = World::new(Who::Own);
+    let python = std::fs::canonicalize(PYTHON).unwrap();
+    // A child that ignores what it can and holds on to the output, another that would leave the group.
+    let code = "import os, signal, sys
+for signal_ in range(1, 32):
+    try: signal.signal(signal_, signal.SIG_IGN)
+    except OSError: pass
+if os.fork() == 0:
+    try: os.setsid()
+    except PermissionError: pass
+    if os.fork() == 0: pass
+    while True: pass
+print('begun')";
+    let policy = world.policy().display().to_string();
+    let mut command = world.command("inside").unwrap();
+    command.args(["forking", &policy]).arg(&python).args(["-S", "-c", code]).arg(world.w());
+    // The pipe ends when the last process that holds it does.
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"begun\n"[..]), "{output:?}");
+    assert!(has_no_process(&world));
+}
+
+#[test]
 fn without_gate_and_kernel_the_secret_is_out() {
     let world = World::new(Who::Own);
     let run = |program: &str, confine: &str| {
