@@ -17,6 +17,7 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::copy::OP,
     &fs::count::OP,
     &fs::create_dir::OP,
+    &fs::diff::OP,
     &fs::exists::OP,
     &fs::find::OP,
     &fs::grep::OP,

@@ -5,6 +5,7 @@ pub mod checksum;
 pub mod copy;
 pub mod count;
 pub mod create_dir;
+pub mod diff;
 pub mod exists;
 pub mod find;
 pub mod grep;

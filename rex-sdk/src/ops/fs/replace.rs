@@ -1,22 +1,19 @@
 //! `fs::replace`
 
 use std::io::Cursor;
-use std::time::Duration;
 
 use regex::{NoExpand, Regex, RegexBuilder, Replacer};
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
-use similar::TextDiff;
 
+use super::diff::unified;
 use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// The longest pattern, and what it may take when it is compiled, in bytes.
 const PATTERN_BYTES: usize = 4096;
 const COMPILED_BYTES: usize = 1 << 20;
-/// How long the shortest difference is looked for. After that, a longer one does.
-const DIFF_TIME: Duration = Duration::from_millis(500);
 /// The longest difference that is returned, in bytes.
 const DIFF_BYTES: usize = 64 << 10;
 
@@ -74,8 +71,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let Some((new, count)) = replaced else {
         return Ok(Value::map([("count", Value::Int(0)), ("diff", "".into())]));
     };
-    let diff = TextDiff::configure().timeout(DIFF_TIME.min(session.run.budget().remaining())).diff_lines(&old, &new);
-    let diff = diff.unified_diff().header(&shown, &shown).to_string();
+    let diff = unified(session, (&path, &old), (&path, &new), 3);
     let action = fs::Write { bytes: i64::try_from(new.len()).unwrap_or(i64::MAX) };
     let mut contents = session.written(Cursor::new(new));
     session.act(action, path, |grant| {
