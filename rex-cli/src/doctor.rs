@@ -46,7 +46,7 @@ struct Found {
 pub(crate) fn doctor(format: Format) -> Result<Exit, Stop> {
     let mut checks = vec![links()];
     checks.extend(confinement()?.parts.into_iter().filter_map(|part| {
-        let known = Part::ALL.into_iter().find(|known| known.as_str() == part.part)?;
+        let known = Part::named(&part.part)?;
         Some(Check::new(known.as_str(), part.why, known.without(), known.needs(), true))
     }));
     checks.push(services());

@@ -13,7 +13,7 @@ use rex_engine::Stats;
 use rex_policy::{Policy, Rejected};
 use rex_sdk::HostOs;
 use rex_sdk::host::cgroup::{Group, GroupBounds};
-use rex_sdk::host::confine::{Bounds, Confinement, Mode, State, confine};
+use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
 use rex_sdk::host::worker::{Ending, Worker};
 
 use crate::exit::Stop;
@@ -53,6 +53,7 @@ pub(crate) fn run(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
         start: Instant::now(),
         permitted: None,
         stopping: None,
+        principal: job.subject.principal.to_string(),
         lines: 0,
         stats: Stats::default(),
         confined: None,
@@ -134,7 +135,7 @@ fn work(job: &Job, stream: UnixStream) {
 
 /// How a worker is confined, in the words of reports.
 pub(crate) fn record(mode: Mode, group: Option<&Group>, confinement: &Confinement) -> Confined {
-    let part = |(part, state): &(rex_sdk::host::confine::Part, State)| ConfinedPart {
+    let part = |(part, state): &(Part, State)| ConfinedPart {
         part: part.as_str().to_owned(),
         state: state.as_str().to_owned(),
         why: if let State::Missing(why) = state { Some(why.clone()) } else { None },
@@ -156,6 +157,8 @@ struct Supervisor<'j> {
     /// When it looked at the worker's memory.
     looked: Instant,
     stopping: Option<Instant>,
+    /// As its records name it.
+    principal: String,
     /// How many lines the worker had written.
     lines: u64,
     /// What is known of the run without its report.
@@ -248,9 +251,8 @@ impl Supervisor<'_> {
         let missing: Vec<_> = confined.parts.iter().filter(|part| part.state == "MISSING").collect();
         if self.job.mode == Mode::Require && !missing.is_empty() {
             let why = |part: &&ConfinedPart| {
-                let meaning = rex_sdk::host::confine::Part::ALL.into_iter().find(|known| known.as_str() == part.part);
                 let why = part.why.as_deref().unwrap_or("for an unknown reason");
-                format!("`{}` does not hold ({why}): {}", part.part, meaning.map_or("", |part| part.without()))
+                Part::named(&part.part).map_or_else(|| format!("`{}` ({why})", part.part), |part| part.missing(why))
             };
             let list: Vec<_> = missing.iter().map(why).collect();
             return Err(Stop::usage(format!("this host cannot confine the run: {}", list.join("; "))).with_help(
@@ -291,10 +293,9 @@ impl Supervisor<'_> {
 
     /// Writes lines to the journal, if they are what this run's next lines can be.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        let run = self.job;
         for text in bytes.split_inclusive(|byte| *byte == b'\n') {
             let line: Line = serde_json::from_slice(text).map_err(|_| Trouble::Bad("its record is none"))?;
-            let ours = line.run == run.run_id && line.principal == run.subject.principal.to_string();
+            let ours = line.run == self.job.run_id && line.principal == self.principal;
             if !ours || line.sequence != self.lines + 1 || !text.ends_with(b"\n") {
                 return Err(Trouble::Bad("its record is not the next of this run"));
             }

@@ -276,8 +276,7 @@ pub fn script_sha256(text: &str) -> String {
 }
 
 pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    Sha256::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// A name for a run that no other has: 128 bits from the seeds that the standard library takes from the system.

@@ -2,28 +2,21 @@
 
 use rhai::Blob;
 
-use super::Fallible;
 use crate::engine::hex_sha256;
 
 functions! { "hash";
     /// The SHA-256 of a text.
-    sha256(text: &str) -> "text" = |text: &str| sha256(text.as_bytes());
+    sha256(text: &str) -> "text" = |text: &str| Ok(hex_sha256(text.as_bytes()));
     /// The SHA-256 of a blob.
-    sha256(bytes: Blob) -> "text" = |bytes: Blob| sha256(&bytes);
+    sha256(bytes: Blob) -> "text" = |bytes: Blob| Ok(hex_sha256(&bytes));
     /// The BLAKE3 of a text.
-    blake3(text: &str) -> "text" = |text: &str| blake3(text.as_bytes());
+    blake3(text: &str) -> "text" = |text: &str| Ok(blake3(text.as_bytes()));
     /// The BLAKE3 of a blob.
-    blake3(bytes: Blob) -> "text" = |bytes: Blob| blake3(&bytes);
+    blake3(bytes: Blob) -> "text" = |bytes: Blob| Ok(blake3(&bytes));
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what every function of a module gives")]
-fn sha256(bytes: &[u8]) -> Fallible<String> {
-    Ok(hex_sha256(bytes))
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "what every function of a module gives")]
-fn blake3(bytes: &[u8]) -> Fallible<String> {
-    Ok(blake3::hash(bytes).to_hex().to_string())
+fn blake3(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 #[cfg(test)]

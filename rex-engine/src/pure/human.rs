@@ -7,30 +7,29 @@ use super::{Fallible, fail_with, quote};
 
 functions! { "human";
     /// A number of bytes with a unit of 1024: `1.5 MiB`.
-    bytes(count: i64) -> "text" = bytes;
+    bytes(count: i64) -> "text" = |count: i64| Ok(bytes(count));
     /// The number of bytes of a text such as `10M`, `1.5 GiB`, `300kB` or `42`. K, M, G and T are of 1024, kB, MB, GB and TB of 1000.
     parse_bytes(text: &str) -> "int" = parse_bytes;
     /// A number of seconds with units: `2h 3m 4s`.
-    duration(seconds: i64) -> "text" = duration;
+    duration(seconds: i64) -> "text" = |seconds: i64| Ok(duration(seconds));
     /// The number of seconds of a text such as `90s`, `2h 30m`, `1 hour` or `1d`. A day is of 24 hours.
     parse_duration(text: &str) -> "float" = parse_duration;
 }
 
 const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-#[expect(clippy::unnecessary_wraps, reason = "what every function of a module gives")]
-fn bytes(count: i64) -> Fallible<String> {
+fn bytes(count: i64) -> String {
     let size = count.unsigned_abs();
     let sign = if count < 0 { "-" } else { "" };
     let power = size.checked_ilog2().unwrap_or(0) / 10;
     let unit = UNITS.get(power as usize).unwrap_or(&"B");
     if power == 0 {
-        return Ok(format!("{sign}{size} {unit}"));
+        return format!("{sign}{size} {unit}");
     }
     // Tenths, rounded; in 128 bits they do not overflow.
     let (size, one) = (u128::from(size), 1_u128 << (10 * power));
     let tenths = (size * 10 + one / 2) / one;
-    Ok(format!("{sign}{}.{} {unit}", tenths / 10, tenths % 10))
+    format!("{sign}{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 fn parse_bytes(text: &str) -> Fallible<i64> {
@@ -65,10 +64,9 @@ fn parse_bytes(text: &str) -> Fallible<i64> {
     total.and_then(|total| i64::try_from(total).ok()).ok_or_else(refuse)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "what every function of a module gives")]
-fn duration(seconds: i64) -> Fallible<String> {
+fn duration(seconds: i64) -> String {
     const PRINTER: SpanPrinter = SpanPrinter::new().designator(Designator::Compact).spacing(Spacing::BetweenUnits);
-    Ok(PRINTER.duration_to_string(&SignedDuration::from_secs(seconds)))
+    PRINTER.duration_to_string(&SignedDuration::from_secs(seconds))
 }
 
 fn parse_duration(text: &str) -> Fallible<f64> {

@@ -212,9 +212,8 @@ impl Rules<'_> {
     /// What is done to a thing that is there, and that makes it if it is not.
     fn on_the_thing_or_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
-            let there = matches!(&place, Place::Exactly(path) if open(path).is_some());
             match place {
-                Place::Exactly(path) if there && !self.is_replaced(&path) => self.add(&path, access),
+                Place::Exactly(path) if !self.is_replaced(&path) && open(&path).is_some() => self.add(&path, access),
                 place => self.add_directory(place, access),
             }
         }
@@ -243,11 +242,10 @@ impl Rules<'_> {
     }
 
     fn is_replaced(&self, path: &str) -> bool {
-        let there = open(path).is_some();
-        let Ok(path) = AbsPath::parse(path) else { return true };
-        let covers = |spec: &&ActionSpec| self.reach.covers(spec, &path);
+        let Ok(name) = AbsPath::parse(path) else { return true };
+        let covers = |spec: &&ActionSpec| self.reach.covers(spec, &name);
         [fs::Write::SPEC, fs::Rename::SPEC, fs::Remove::SPEC].iter().any(covers)
-            || (!there && covers(&fs::Append::SPEC))
+            || (covers(&fs::Append::SPEC) && open(path).is_none())
     }
 }
 

@@ -82,6 +82,18 @@ impl Part {
         }
     }
 
+    /// The part of that word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.as_str() == word)
+    }
+
+    /// That it does not hold, for this reason, and what that means.
+    #[must_use]
+    pub fn missing(self, why: &str) -> String {
+        format!("`{}` does not hold ({why}): {}", self.as_str(), self.without())
+    }
+
     /// What it means to go without it.
     #[must_use]
     pub fn without(self) -> &'static str {
@@ -166,11 +178,7 @@ pub struct Unconfined(pub Confinement);
 
 impl fmt::Display for Unconfined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missing: Vec<_> = self
-            .0
-            .missing()
-            .map(|(part, why)| format!("`{}` does not hold ({why}): {}", part.as_str(), part.without()))
-            .collect();
+        let missing: Vec<_> = self.0.missing().map(|(part, why)| part.missing(why)).collect();
         f.write_str(&missing.join("; "))
     }
 }

@@ -40,60 +40,40 @@ pub(super) struct Given {
     pub(super) resources: Vec<(Resource, u64)>,
 }
 
-/// The bounds of a program, which has an address space of its own.
-pub(super) fn of_program(bounds: &Bounds) -> Vec<(Resource, u64)> {
-    lowered([
-        (Resource::RLIMIT_AS, bounds.address_space),
-        (Resource::RLIMIT_FSIZE, bounds.file_bytes),
-        (Resource::RLIMIT_NOFILE, bounds.descriptors),
-        (Resource::RLIMIT_CPU, bounds.cpu.as_secs().saturating_add(1)),
-        (Resource::RLIMIT_CORE, 0),
-    ])
-}
-
-/// Gives up all that a program that a script starts has no use for.
-pub(super) fn give_up_all(resources: &[(Resource, u64)]) -> Result<Given, String> {
-    start_giving_up(resources)?;
-    let capabilities = keep_of(CapabilitySet::empty()).map_err(|error| format!("capabilities: {error}"))?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| format!("dumpable: {error}"))?;
-    Ok(Given { capabilities, resources: resources.to_vec() })
-}
-
 /// Gives up what the reach does not need; `Err` says what did not work.
 pub(super) fn give_up(needs: &Needs, bounds: &Bounds) -> Result<Given, String> {
-    let resources = resources(needs, bounds).map_err(|error| format!("address space: {error}"))?;
-    start_giving_up(&resources)?;
-    let capabilities = keep(needs).map_err(|error| format!("capabilities: {error}"))?;
-    // Last: a change of capabilities can make a process dumpable again.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| format!("dumpable: {error}"))?;
-    Ok(Given { capabilities, resources })
+    let present = address_space().map_err(|error| format!("address space: {error}"))?;
+    // Files that may be added to are as large as they are.
+    let file_bytes = if needs.appends { RLIM_INFINITY } else { bounds.file_bytes };
+    let bounds = Bounds { address_space: present.saturating_add(bounds.address_space), file_bytes, ..*bounds };
+    give_up_to(needed(needs), &resources(&bounds))
 }
 
-fn start_giving_up(resources: &[(Resource, u64)]) -> Result<(), String> {
+/// Gives up all but these capabilities, and bounds these resources.
+pub(super) fn give_up_to(wanted: CapabilitySet, resources: &[(Resource, u64)]) -> Result<Given, String> {
     // Whatever the user's own mask is, nothing that is made can be written by others.
     let own = umask(Mode::empty());
     umask(own | Mode::S_IWGRP | Mode::S_IWOTH);
     for (resource, bound) in resources {
         setrlimit(*resource, *bound, *bound).map_err(|error| format!("{resource:?}: {error}"))?;
     }
-    set_no_new_privs(true).map_err(|error| format!("no_new_privs: {error}"))
-}
-
-/// Of these bounds, none that is higher than what is there.
-fn lowered(wanted: [(Resource, u64); 5]) -> Vec<(Resource, u64)> {
-    wanted.map(|(resource, bound)| (resource, getrlimit(resource).map_or(bound, |(_, hard)| hard.min(bound)))).into()
+    set_no_new_privs(true).map_err(|error| format!("no_new_privs: {error}"))?;
+    let capabilities = keep(wanted).map_err(|error| format!("capabilities: {error}"))?;
+    // Last: a change of capabilities can make a process dumpable again.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| format!("dumpable: {error}"))?;
+    Ok(Given { capabilities, resources: resources.to_vec() })
 }
 
 /// The bounds in the kernel's terms. None is raised.
-fn resources(needs: &Needs, bounds: &Bounds) -> io::Result<Vec<(Resource, u64)>> {
-    let files = if needs.appends { RLIM_INFINITY } else { bounds.file_bytes };
-    Ok(lowered([
-        (Resource::RLIMIT_AS, address_space()?.saturating_add(bounds.address_space)),
-        (Resource::RLIMIT_FSIZE, files),
+pub(super) fn resources(bounds: &Bounds) -> Vec<(Resource, u64)> {
+    let wanted = [
+        (Resource::RLIMIT_AS, bounds.address_space),
+        (Resource::RLIMIT_FSIZE, bounds.file_bytes),
         (Resource::RLIMIT_NOFILE, bounds.descriptors),
         (Resource::RLIMIT_CPU, bounds.cpu.as_secs().saturating_add(1)),
         (Resource::RLIMIT_CORE, 0),
-    ]))
+    ];
+    wanted.map(|(resource, bound)| (resource, getrlimit(resource).map_or(bound, |(_, hard)| hard.min(bound)))).into()
 }
 
 /// What this process has of it now, in bytes.
@@ -105,8 +85,8 @@ fn address_space() -> io::Result<u64> {
     pages.map(|pages| pages.saturating_mul(page)).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-/// Drops every capability that no permitted operation needs.
-fn keep(needs: &Needs) -> io::Result<CapabilitySet> {
+/// The capabilities that permitted operations need.
+fn needed(needs: &Needs) -> CapabilitySet {
     let mut wanted = CapabilitySet::empty();
     if needs.reads {
         wanted |= CapabilitySet::DAC_READ_SEARCH;
@@ -115,10 +95,11 @@ fn keep(needs: &Needs) -> io::Result<CapabilitySet> {
         // Files of others are written, and keep their owner and mode.
         wanted |= CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER | CapabilitySet::CHOWN | CapabilitySet::FSETID;
     }
-    keep_of(wanted)
+    wanted
 }
 
-fn keep_of(wanted: CapabilitySet) -> io::Result<CapabilitySet> {
+/// Drops every other capability; says which of these are left.
+fn keep(wanted: CapabilitySet) -> io::Result<CapabilitySet> {
     let kept = capabilities(None)?.permitted & wanted;
     clear_ambient_capability_set()?;
     for capability in CapabilitySet::all().iter() {

@@ -17,6 +17,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, close, getpid, getppid};
 use rex_core::Reach;
 use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
+use rustix::thread::CapabilitySet;
 
 use super::super::worker::descriptors_or_threads;
 use super::process::Bounds;
@@ -60,7 +61,7 @@ impl Program<'_> {
         // What the child does must not allocate: another thread may hold the allocator's lock for good.
         let mut rulebook = Some(files::Rulebook::of_program(reach, self.file).map_err(broken)?);
         let filter = calls::of_program(self.processes, files::holds_signals());
-        let resources = process::of_program(bounds);
+        let resources = process::resources(bounds);
         let (mut reader, mut writer) = io::pipe()?;
         let (keep, why, parent) = (self.file.as_raw_fd(), writer.as_raw_fd(), getpid());
         let mut command = Command::new(format!("/proc/self/fd/{keep}"));
@@ -75,7 +76,7 @@ impl Program<'_> {
                 return Err(io::Error::other("whoever started it has ended"));
             }
             let rulebook = rulebook.take().ok_or_else(|| io::Error::other("it is started once"))?;
-            let confined = process::give_up_all(&resources)
+            let confined = process::give_up_to(CapabilitySet::empty(), &resources)
                 .and_then(|given| verify::privileges(&given).and_then(|()| verify::resources(&given)))
                 .and_then(|()| rulebook.restrict())
                 .and_then(|held| calls::apply(&filter).map(|()| held))

@@ -49,7 +49,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     } else {
         let mut hasher = Sha256::new();
         pieces(&mut file, |piece| hasher.update(piece))?;
-        hex(&hasher.finalize())
+        format!("{:x}", hasher.finalize())
     };
     Ok(Value::Text(digest))
 }
@@ -64,11 +64,6 @@ pub(super) fn pieces(file: &mut Metered<'_>, mut visit: impl FnMut(&[u8])) -> Re
             Err(error) => return Err(file.error(error)),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

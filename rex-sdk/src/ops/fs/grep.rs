@@ -114,6 +114,17 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(hits.result())
 }
 
+/// What is wrong with a pattern: the last line of several, of which those before it show the pattern.
+pub(super) fn why(error: &dyn std::fmt::Display) -> String {
+    let error = error.to_string();
+    error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+/// As much of a pattern as a message shows.
+pub(super) fn shown(pattern: &str) -> String {
+    pattern.chars().take(SHOWN).collect::<String>().escape_debug().to_string()
+}
+
 fn matcher(args: &Args) -> Result<RegexMatcher, Error> {
     let pattern = args.text("pattern")?;
     if pattern.len() > PATTERN_BYTES {
@@ -127,13 +138,7 @@ fn matcher(args: &Args) -> Result<RegexMatcher, Error> {
         .size_limit(COMPILED_BYTES)
         .dfa_size_limit(CACHE_BYTES)
         .build(pattern)
-        .map_err(|error| {
-            // The last line of several is what is wrong; those before it show the pattern.
-            let error = error.to_string();
-            let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            let shown: String = pattern.chars().take(SHOWN).collect();
-            Error::validation(format!("`{}` is not a pattern: {why}", shown.escape_debug()))
-        })
+        .map_err(|error| Error::validation(format!("`{}` is not a pattern: {}", shown(pattern), why(&error))))
 }
 
 /// What was found so far.

@@ -8,6 +8,7 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::diff::unified;
+use super::grep::{shown, why};
 use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -84,10 +85,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 
 fn pattern(args: &Args) -> Result<Regex, Error> {
     let text = args.text("pattern")?;
-    let refuse = |why: &str| {
-        let shown: String = text.chars().take(60).collect();
-        Error::validation(format!("`{}` is no pattern for `fs::replace`: {why}", shown.escape_debug()))
-    };
+    let refuse = |why: &str| Error::validation(format!("`{}` is no pattern for `fs::replace`: {why}", shown(text)));
     if text.is_empty() {
         return Err(refuse("it is empty"));
     }
@@ -97,11 +95,7 @@ fn pattern(args: &Args) -> Result<Regex, Error> {
     let text = if args.flag("regex")? { text.to_owned() } else { regex::escape(text) };
     let built =
         RegexBuilder::new(&text).multi_line(true).size_limit(COMPILED_BYTES).dfa_size_limit(COMPILED_BYTES).build();
-    built.map_err(|error| {
-        // The last line of several is what is wrong; those before it show the pattern.
-        let error = error.to_string();
-        refuse(error.lines().last().unwrap_or_default().trim_start_matches("error: "))
-    })
+    built.map_err(|error| refuse(&why(&error)))
 }
 
 /// The new text and how often it differs; `None` if it does not.
