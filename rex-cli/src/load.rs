@@ -58,7 +58,7 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
 }
 
 /// What a policy is made of, as it was read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Policies {
     sources: Vec<Source>,
     entities: Option<Source>,

@@ -27,7 +27,7 @@ use crate::{Decide, check, complain, draw, load, print, supervise};
 pub(crate) struct Job {
     pub(crate) run_id: String,
     pub(crate) script: Source,
-    pub(crate) policies: Policies,
+    pub(crate) policies: Arc<Policies>,
     pub(crate) subject: Subject,
     pub(crate) args: BTreeMap<String, Value>,
     pub(crate) base: AbsPath,
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
         bus: bus(&args.bus)?,
         journal: journal.as_ref().and_then(JournalFile::id),
     };
-    let policies = load::policies(&args.policy)?;
+    let policies = Arc::new(load::policies(&args.policy)?);
     let subject = Subject {
         principal,
         script: rex_engine::script_sha256(&script.text),

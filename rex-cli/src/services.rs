@@ -17,7 +17,7 @@ use crate::wire::{Answer, Ask, Refusal, UnitLine};
 pub(crate) struct Asked {
     run_id: String,
     subject: Subject,
-    policies: Policies,
+    policies: Arc<Policies>,
     authorize: OnceLock<Option<Arc<dyn Authorize>>>,
     cancel: Arc<AtomicBool>,
     limits: Limits,
