@@ -141,6 +141,11 @@ fn of(input: &mut Unstructured<'_>, kind: Kind) -> Result<Value> {
         Kind::Int | Kind::Count if input.arbitrary()? => Value::Int(input.int_in_range(0..=9)?),
         Kind::Int | Kind::Count => Value::Int(input.arbitrary()?),
         Kind::Bool => Value::Bool(input.arbitrary()?),
+        Kind::Texts => Value::List(input.arbitrary::<Vec<&str>>()?.into_iter().map(Value::from).collect()),
+        Kind::TextMap => {
+            let entries = input.arbitrary::<Vec<(String, &str)>>()?;
+            Value::Map(entries.into_iter().map(|(key, text)| (key, text.into())).collect())
+        }
     })
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the command reads what its user names")]
 
 mod args;
+mod broker;
 mod check;
 mod doctor;
 mod draw;
@@ -14,7 +15,6 @@ mod listing;
 mod load;
 mod reach;
 mod run;
-mod services;
 mod supervise;
 mod told;
 mod wire;

@@ -1,17 +1,17 @@
-//! A worker's side of the conversation: its journal, and whom it asks about services.
+//! A worker's side of the conversation: its journal, and whom it asks for what it cannot do itself.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rex_core::action::service;
 use rex_core::journal::Event;
-use rex_core::resource::Unit;
-use rex_core::{Action, Budget, Effect, Grant, Journal, JournalError, Record, Timestamp};
-use rex_sdk::os::{OsError, Services, UnitStatus};
+use rex_core::{Budget, Effect, Journal, JournalError, Record};
+use rex_sdk::os::OsError;
+use serde::de::DeserializeOwned;
 
-use crate::wire::{Answer, Ask, Frames, Kind, Refusal, UnitLine, send};
+use crate::broker::Ask;
+use crate::wire::{Answer, Frames, Kind, Question, send};
 
 /// Lines for the journal that nothing waits for are held back until they are so many bytes, or so old.
 const BATCH_BYTES: usize = 32 << 10;
@@ -57,31 +57,25 @@ impl Link {
         let _ = send(&self.state().stream, Kind::Output, line.as_bytes());
     }
 
-    /// Has the supervisor do something about services.
-    fn ask(&self, action: &str, unit: &str, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+    /// Has the supervisor do something.
+    pub(crate) fn ask<T: DeserializeOwned>(&self, ask: Ask, budget: &Budget) -> Result<T, OsError> {
         let mut state = self.state();
         state.flush(Kind::Records)?;
         state.asked += 1;
-        let ask = Ask { number: state.asked, action: action.to_owned(), unit: unit.to_owned() };
-        let bytes = serde_json::to_vec(&ask).map_err(io::Error::from)?;
+        let question = Question { number: state.asked, ask };
+        let bytes = serde_json::to_vec(&question).map_err(io::Error::from)?;
         send(&state.stream, Kind::Ask, &bytes)?;
         let answer = loop {
             budget.check()?;
             if let Some((Kind::Answer, bytes)) = state.next()? {
                 let answer = serde_json::from_slice::<Answer>(&bytes).map_err(io::Error::from)?;
                 // Others are to what was asked before, by a call that did not wait for them.
-                if answer.number == ask.number {
+                if answer.number == question.number {
                     break answer;
                 }
             }
         };
-        let units = answer.result.map_err(|refusal| refused(refusal, unit))?;
-        Ok(units.into_iter().map(status).collect())
-    }
-
-    fn one(&self, action: &str, unit: &Unit, budget: &Budget) -> Result<UnitStatus, OsError> {
-        let none = || OsError::Unavailable("the supervisor says nothing about the unit".to_owned());
-        self.ask(action, unit.name(), budget)?.pop().ok_or_else(none)
+        Ok(serde_json::from_value(answer.result?).map_err(io::Error::from)?)
     }
 }
 
@@ -142,51 +136,5 @@ impl Journal for Link {
             state.flush(Kind::Records).map_err(lost)?;
         }
         Ok(())
-    }
-}
-
-impl Services for Link {
-    fn units(&self, _: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
-        self.ask(service::List::SPEC.name, "", budget)
-    }
-    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.one(service::Status::SPEC.name, grant.resource(), budget)
-    }
-    fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.one(service::Start::SPEC.name, grant.resource(), budget)
-    }
-    fn stop(&self, grant: Grant<service::Stop>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.one(service::Stop::SPEC.name, grant.resource(), budget)
-    }
-    fn restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.one(service::Restart::SPEC.name, grant.resource(), budget)
-    }
-    fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.one(service::Reload::SPEC.name, grant.resource(), budget)
-    }
-}
-
-fn refused(refusal: Refusal, unit: &str) -> OsError {
-    match refusal {
-        Refusal::Alias(name) => match Unit::parse(&name) {
-            Ok(name) => OsError::Alias(name),
-            Err(_) => OsError::Unavailable(format!("`{unit}` has a name that is none")),
-        },
-        Refusal::Failed(why) => OsError::ServiceFailed(why),
-        Refusal::Unavailable(why) => OsError::Unavailable(why),
-        Refusal::System(Some(number), _) => OsError::Io(io::Error::from_raw_os_error(number)),
-        Refusal::System(None, why) => OsError::Io(io::Error::other(why)),
-    }
-}
-
-fn status(unit: UnitLine) -> UnitStatus {
-    UnitStatus {
-        name: unit.name,
-        description: unit.description,
-        load: unit.load,
-        active: unit.active,
-        sub: unit.sub,
-        main_pid: unit.main_pid,
-        since: unit.since_us.map(Timestamp::from_micros),
     }
 }

@@ -113,7 +113,8 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let journal = job.journal.as_ref().map(JournalFile::try_clone).transpose();
     let journal = journal.map_err(|error| Stop::internal(format!("the journal cannot be written: {error}")))?;
     let journal = journal.map(|file| Arc::new(JsonLines::new(file)) as Arc<dyn Journal>);
-    let report = execute(job, policy, HostOs::new(job.host.clone()), journal, |builder| builder)?;
+    let os = HostOs::new(job.host.clone()).with_programs(policy.reach(Some(&job.subject.principal)));
+    let report = execute(job, policy, os, journal, |builder| builder)?;
     let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), group: None, parts: Vec::new() });
     Ok(Ran::Told(Box::new(Told { confinement, ..Told::new(&report)? }), None))
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rex_core::resource::Manager;
-use rex_core::{Code, Effect, Journal, Limits, Resource};
+use rex_core::{Code, Effect, Journal, Limits};
 use rex_engine::Stats;
 use rex_policy::{Policy, Rejected};
 use rex_sdk::HostOs;
@@ -16,12 +15,12 @@ use rex_sdk::host::cgroup::{Group, GroupBounds};
 use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
 use rex_sdk::host::worker::{Ending, Worker};
 
+use crate::broker::Asked;
 use crate::exit::Stop;
 use crate::link::Link;
 use crate::run::{Job, Ran, execute};
-use crate::services::Asked;
 use crate::told::Told;
-use crate::wire::{Ask, Confined, ConfinedPart, Frames, Kind, Line, send};
+use crate::wire::{Confined, ConfinedPart, Frames, Kind, Line, Question, send};
 
 /// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
 const TURN: Duration = Duration::from_millis(50);
@@ -125,7 +124,7 @@ fn work(job: &Job, stream: UnixStream) {
     }
     let link = Arc::new(Link::new(stream));
     let journal = job.journal.is_some().then(|| link.clone() as Arc<dyn Journal>);
-    let os = HostOs::new(job.host.clone()).with_services(link.clone());
+    let os = HostOs::new(job.host.clone()).with_broker(link.clone());
     let printed = link.clone();
     let tell = move |line: &str| printed.printed(line);
     let told = execute(job, policy, os, journal, |builder| builder.output(tell)).and_then(|report| Told::new(&report));
@@ -265,15 +264,14 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Has a thread do what the worker asks about services, as long as the worker lives; `Err` if no worker that means
+    /// Has a thread do what the worker asks for, as long as the worker lives; `Err` if no worker that means
     /// well asks that.
     fn ask(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        let ask: Ask = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
+        let question: Question = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
         // Nothing is done that is not on record: each question follows its own line.
         let line = self.permitted.take();
-        let id = if ask.unit.is_empty() { Manager.id() } else { &ask.unit };
-        let same =
-            |(action, resource): (String, String)| action == format!("service::{}", ask.action) && resource == id;
+        let (spec, id) = question.ask.about();
+        let same = |(action, resource): (String, String)| action == spec.to_string() && resource == id;
         if self.job.journal.is_some() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");
         }
@@ -282,12 +280,12 @@ impl Supervisor<'_> {
         }
         let (asked, stream) = (self.asked.clone(), self.stream.try_clone());
         let answer = move || {
-            let answer = asked.answer(&ask);
+            let answer = asked.answer(question);
             // A worker that is gone is noticed when nothing more comes.
             let _ = stream.and_then(|stream| send(&stream, Kind::Answer, &answer));
         };
         // Without a thread there is no answer, and the run ends at its deadline.
-        drop(std::thread::Builder::new().name("rex-services".to_owned()).spawn(answer));
+        drop(std::thread::Builder::new().name("rex-broker".to_owned()).spawn(answer));
         Ok(())
     }
 

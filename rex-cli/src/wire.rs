@@ -12,6 +12,8 @@ use nix::sys::socket::{MsgFlags, recv};
 
 use serde::{Deserialize, Serialize};
 
+use crate::broker::{Ask, Refusal};
+
 /// How long whoever waits for a frame looks again and again before it lets itself be woken.
 const MOMENT: Duration = Duration::from_micros(40);
 
@@ -29,7 +31,7 @@ pub(crate) enum Kind {
     Intent = b'I',
     /// To the supervisor: a line that the script printed.
     Output = b'P',
-    /// To the supervisor: something about services, see [`Ask`].
+    /// To the supervisor: something that the worker cannot do itself, see [`Question`].
     Ask = b'S',
     /// To the supervisor: the report. Nothing comes after it.
     Report = b'F',
@@ -123,15 +125,13 @@ pub(crate) struct Line {
     pub(crate) resource: Option<String>,
 }
 
-/// What a worker asks about services: it reaches no bus itself.
+/// What a worker asks for: it reaches nobody else itself.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Ask {
+pub(crate) struct Question {
     /// Names the answer.
     pub(crate) number: u64,
-    /// The id of the action: `restart`.
-    pub(crate) action: String,
-    /// The unit; empty for the manager itself.
-    pub(crate) unit: String,
+    /// What is to be done.
+    pub(crate) ask: Ask,
 }
 
 /// What became of it.
@@ -139,33 +139,8 @@ pub(crate) struct Ask {
 pub(crate) struct Answer {
     /// Of what was asked.
     pub(crate) number: u64,
-    /// The units, or why there are none.
-    pub(crate) result: Result<Vec<UnitLine>, Refusal>,
-}
-
-/// The state of a unit.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct UnitLine {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) load: String,
-    pub(crate) active: String,
-    pub(crate) sub: String,
-    pub(crate) main_pid: Option<i64>,
-    pub(crate) since_us: Option<i64>,
-}
-
-/// Why something about services was not done.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Refusal {
-    /// The unit has this name of its own.
-    Alias(String),
-    /// The job failed.
-    Failed(String),
-    /// There is nobody to ask.
-    Unavailable(String),
-    /// The system's own error, by its number.
-    System(Option<i32>, String),
+    /// What came of it, or why nothing did.
+    pub(crate) result: Result<serde_json::Value, Refusal>,
 }
 
 /// How a worker is confined, in reports.

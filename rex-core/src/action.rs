@@ -124,6 +124,18 @@ macro_rules! actions {
                             $(visit(stringify!($fact), $crate::resource::fact(&self.$fact));)*
                         }
                     }
+
+                    impl $crate::data::Serialize for $action {
+                        fn serialize<S: $crate::data::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                            ($(&self.$fact,)*).serialize(to)
+                        }
+                    }
+
+                    impl<'de> $crate::data::Deserialize<'de> for $action {
+                        fn deserialize<D: $crate::data::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                            <($($kind,)*)>::deserialize(from).map(|($($fact,)*)| Self { $($fact),* })
+                        }
+                    }
                 )*
             }
         )*
@@ -133,6 +145,7 @@ macro_rules! actions {
 }
 
 use crate::AbsPath;
+use crate::process::{Process, Program, Words};
 use crate::resource::{Host, Manager, Unit};
 
 actions! {
@@ -163,6 +176,60 @@ actions! {
         Rename = "rename" on AbsPath {} in [Mutating];
         /// Remove a file, a symbolic link, or an empty directory.
         Remove = "remove" on AbsPath {} in [Mutating];
+    }
+
+    /// Processes that run, and programs that are started.
+    process {
+        /// Learn which processes run, and of each its number, parent, name, program, user, unit, state, memory, processor time and start.
+        /// What is done to a process needs it too: to decide on a process, Rex looks at it.
+        List = "list" on Host {} in [ReadOnly];
+        /// Learn what a process was started with and works with: arguments, directory, open files, limits, control group, namespaces.
+        Inspect = "inspect" on Process {} in [ReadOnly];
+        /// Read the environment that a process was started with. Secrets live there.
+        Environ = "environ" on Process {} in [Sensitive];
+        /// Send a signal to a process.
+        Signal = "signal" on Process {
+            /// The signal, without `SIG`: `TERM`.
+            signal: String,
+        } in [Mutating];
+        /// Change how a process is scheduled among others.
+        SetPriority = "set_priority" on Process {
+            /// The new nice value: from -20, the most favoured, to 19.
+            nice: i64,
+        } in [Mutating];
+        /// Start a program, confined to the files that the policy permits, and wait for its end.
+        Run = "run" on Program {
+            /// The arguments after the program's name, in order, each quoted as a POSIX shell would need it, with one blank between.
+            arguments: Words,
+            /// How many arguments there are.
+            count: i64,
+            /// The first argument; empty if there is none.
+            arg1: String,
+            /// The second argument; empty if there is none.
+            arg2: String,
+            /// The third argument; empty if there is none.
+            arg3: String,
+            /// The fourth argument; empty if there is none.
+            arg4: String,
+            /// The fifth argument; empty if there is none.
+            arg5: String,
+            /// The sixth argument; empty if there is none.
+            arg6: String,
+            /// The seventh argument; empty if there is none.
+            arg7: String,
+            /// The eighth argument; empty if there is none.
+            arg8: String,
+            /// The ninth argument; empty if there is none.
+            arg9: String,
+            /// The environment as `NAME=value` in the order of the names, quoted as the arguments are; empty if it is.
+            environment: Words,
+            /// Where it starts: an absolute path.
+            directory: String,
+            /// The user whose rights it gets; empty for the user that Rex runs as.
+            user: String,
+            /// Whether the script gives it something to read.
+            stdin: bool,
+        } in [Mutating];
     }
 
     /// Units of the service manager.
@@ -202,7 +269,8 @@ mod tests {
         assert_eq!(ids.len(), ACTIONS.len(), "two actions share an id");
         for action in ACTIONS {
             assert!(action.doc.ends_with('.'), "{action} needs a doc that is a sentence");
-            assert_eq!(action.groups.len(), 1, "{action} is either ReadOnly or Mutating");
+            let known = action.groups.iter().all(|group| ["ReadOnly", "Sensitive", "Mutating"].contains(group));
+            assert!(known && action.groups.len() == 1, "{action} is in one of ReadOnly, Sensitive, Mutating");
             assert!(action.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{action}");
             for fact in action.context {
                 assert!(fact.doc.ends_with('.'), "{action}.{} needs a doc", fact.name);

@@ -58,19 +58,22 @@ pub struct Decision {
     pub policies: Arc<[Arc<str>]>,
     /// The `@reason` of a deciding policy, or what went wrong while deciding.
     pub reason: Option<Arc<str>>,
+    /// Of an allowance, what the deciding permits let go that is refused otherwise, as words; from the annotation `@allow`.
+    pub allows: Option<Arc<str>>,
 }
 
 impl Decision {
     /// A denial for want of a policy, or because something went wrong (then say what).
     #[must_use]
     pub fn deny(reason: Option<&str>) -> Self {
-        Self { effect: Effect::Deny, policies: Arc::new([]), reason: reason.map(Arc::from) }
+        Self { effect: Effect::Deny, policies: Arc::new([]), reason: reason.map(Arc::from), allows: None }
     }
 
     /// An allowance by these policies.
     #[must_use]
     pub fn allow(policies: &[&str]) -> Self {
-        Self { effect: Effect::Allow, policies: policies.iter().map(|&id| Arc::from(id)).collect(), reason: None }
+        let policies = policies.iter().map(|&id| Arc::from(id)).collect();
+        Self { effect: Effect::Allow, policies, reason: None, allows: None }
     }
 }
 

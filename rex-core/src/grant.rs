@@ -5,7 +5,7 @@
 //! Forged:
 //! ```compile_fail,E0451
 //! use rex_core::{AbsPath, Grant, action::fs};
-//! let grant = Grant { action: fs::Read {}, resource: AbsPath::root(), sequence: 0 };
+//! let grant = Grant { action: fs::Read {}, resource: AbsPath::root(), sequence: 0, allows: None };
 //! ```
 //! Used twice:
 //! ```compile_fail,E0382
@@ -36,6 +36,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub struct Grant<A: Action> {
     action: A,
     resource: A::Resource,
     sequence: u64,
+    allows: Option<Arc<str>>,
 }
 
 impl<A: Action> Grant<A> {
@@ -60,6 +62,11 @@ impl<A: Action> Grant<A> {
     /// What it permits, with the facts that were decided on.
     pub fn action(&self) -> &A {
         &self.action
+    }
+
+    /// Whether a permit lets this go by its annotation `@allow`: a word that stands for what is refused otherwise.
+    pub fn allows(&self, word: &str) -> bool {
+        self.allows.as_deref().is_some_and(|words| words.split_ascii_whitespace().any(|known| known == word))
     }
 
     /// Its number in the journal.
@@ -119,7 +126,7 @@ impl<'r> Gate<'r> {
                 let help = self.run.authorize.remedy(&request, &decision);
                 Err(denial(decision, help, false))
             }
-            Ok(sequence) => Ok(Grant { action, resource, sequence }),
+            Ok(sequence) => Ok(Grant { action, resource, sequence, allows: decision.allows }),
         }
     }
 

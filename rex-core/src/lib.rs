@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`action`] | the table of actions: everything that a policy can permit, declared once |
 //! | [`resource`] | what actions act on: the [`Resource`] trait, units, hosts |
+//! | [`process`] | processes and programs |
 //! | [`path`] | [`AbsPath`], a path that has one spelling |
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
@@ -14,18 +15,21 @@
 //! | [`journal`] | [`Journal`], where every decision and outcome is recorded |
 //! | [`limits`] | [`Limits`] and the [`Budget`] that counts against them |
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
+//! | [`data`] | actions and resources as data, for another process |
 //! | [`value`], [`time`] | what operations return; a point in time |
 //!
 //! What never is here: I/O, a policy language, a script language, a system call.
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod data;
 pub mod decide;
 pub mod error;
 pub mod grant;
 pub mod journal;
 pub mod limits;
 pub mod path;
+pub mod process;
 pub mod reach;
 pub mod resource;
 pub mod run;

@@ -235,15 +235,27 @@ impl<'p> Outcome<'p> {
         match (&*self.forbids, &self.error, &*self.permits) {
             ([_, ..], _, _) => {
                 let reason = self.forbids.iter().find_map(|rule| rule.reason.clone());
-                Decision { effect: Effect::Deny, policies: ids(&self.forbids), reason }
+                Decision { effect: Effect::Deny, policies: ids(&self.forbids), reason, allows: None }
             }
             ([], Some((rule, error)), _) => {
                 Decision::deny(Some(&format!("policy `{}` cannot be evaluated: {error}", rule.id.escape_debug())))
             }
-            ([], None, [_, ..]) => Decision { effect: Effect::Allow, policies: ids(&self.permits), reason: None },
+            ([], None, [_, ..]) => Decision {
+                effect: Effect::Allow,
+                policies: ids(&self.permits),
+                reason: None,
+                allows: allows(&self.permits),
+            },
             ([], None, []) => Decision::deny(None),
         }
     }
+}
+
+/// What the permits let go, each by itself.
+fn allows(permits: &[&Rule]) -> Option<Arc<str>> {
+    let mut words = permits.iter().filter_map(|rule| rule.allows.clone());
+    let first = words.next()?;
+    Some(words.fold(first, |all, more| format!("{all} {more}").into()))
 }
 
 fn ids(rules: &[&Rule]) -> Arc<[Arc<str>]> {

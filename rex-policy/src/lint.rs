@@ -5,20 +5,33 @@ use std::sync::Arc;
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, Var};
+use rex_core::{ActionSpec, ResourceSpec, process};
 
 use crate::compile::File;
 use crate::finding::{Finding, Severity};
 use crate::members::{Members, check_id};
-use crate::rule::{Uid, literal, of_resource, syntax, walk};
-use crate::vocabulary::{GROUP, Vocabulary, canonical};
+use crate::rule::{Uid, actions, annotation, literal, of_resource, resource_scope, syntax, walk};
+use crate::vocabulary::{GROUP, Vocabulary, canonical, same_type};
+
+/// Whether an attribute that is called `path` is that of a path, and `name` and `extension` too; else it may be anything.
+#[derive(Clone, Copy)]
+struct Known {
+    paths: bool,
+    names: bool,
+}
+
+/// Whether the head of a policy names an action, or a group that it is in.
+fn names(uid: &Uid, spec: &ActionSpec) -> bool {
+    uid.kind.strip_suffix("::Action") == Some(spec.namespace)
+        && (&*uid.id == spec.name || spec.groups.contains(&&*uid.id))
+}
 
 /// What policies are checked against.
 pub(crate) struct Lint<'a> {
     /// The types of what has members only if the entities file says so.
     named_by_owner: HashSet<String>,
-    /// Whether `path` is that of a path wherever it is, and `name` and `extension` too.
-    has_paths: bool,
-    has_names: bool,
+    vocabulary: Vocabulary,
+    resources: Vec<&'static ResourceSpec>,
     /// The types whose resources are in others of their type.
     nested: HashSet<String>,
     members: &'a Members,
@@ -31,20 +44,33 @@ impl<'a> Lint<'a> {
             .iter()
             .filter_map(|resource| resource.class.map(|class| format!("{}::{class}", resource.namespace)));
         let named_by_owner = classes.chain([GROUP.to_owned()]).collect();
-        // Elsewhere, an attribute of that name may be anything.
+        let nested = resources.iter().filter(|resource| resource.nested).map(ToString::to_string).collect();
+        Self { named_by_owner, vocabulary: *vocabulary, resources, nested, members }
+    }
+
+    /// What the attributes of a policy's resource are known to be, of whatever type the head of the policy lets it be.
+    fn known(&self, policy: &Policy) -> Known {
+        let scope = resource_scope(policy.resource_constraint());
+        let kind = scope.kind.as_deref().or(scope.entity.as_ref().map(|uid| &*uid.kind));
+        let actions = actions(policy);
+        let meant = |resource: &ResourceSpec| {
+            let class = resource.class.map(|class| format!("{}::{class}", resource.namespace));
+            let typed = kind.is_none_or(|kind| resource.to_string() == kind || class.as_deref() == Some(kind));
+            typed
+                && actions.as_ref().is_none_or(|actions| {
+                    let named = |spec: &ActionSpec| actions.named.iter().any(|uid| names(uid, spec));
+                    self.vocabulary.actions().iter().any(|spec| same_type(spec.resource, resource) && named(spec))
+                })
+        };
         let only_of = |kinds: &[&str], names: &[&str]| {
-            resources.iter().all(|resource| {
+            self.resources.iter().filter(|resource| meant(resource)).all(|resource| {
                 kinds.contains(&&*resource.to_string())
                     || resource.attributes.iter().all(|attribute| !names.contains(&attribute.name))
             })
         };
-        let nested = resources.iter().filter(|resource| resource.nested).map(ToString::to_string).collect();
-        Self {
-            named_by_owner,
-            has_paths: only_of(&["fs::Path"], &["path"]),
-            has_names: only_of(&["fs::Path", "service::Unit"], &["name", "extension"]),
-            nested,
-            members,
+        Known {
+            paths: only_of(&["fs::Path", "process::Program"], &["path"]),
+            names: only_of(&["fs::Path", "process::Program", "service::Unit"], &["name", "extension"]),
         }
     }
 
@@ -65,9 +91,22 @@ impl<'a> Lint<'a> {
                 );
             }
         }
+        for word in annotation(policy, "allow").unwrap_or_default().split_ascii_whitespace() {
+            if !process::ALLOWED
+                .iter()
+                .any(|(known, _)| word == *known || (known.ends_with(':') && word.starts_with(known)))
+            {
+                let place = find(file, statement, word).or(statement);
+                let known: Vec<_> = process::ALLOWED.iter().map(|(known, _)| format!("`{known}`")).collect();
+                let message = format!("nothing is let go by `{}`", word.escape_debug());
+                let help = format!("`@allow` takes words, with blanks between: {}", known.join(", "));
+                findings.push(Finding::new(Severity::Warning, &file.text, place, message).with_help(help));
+            }
+        }
         if let Some(syntax) = syntax(policy) {
+            let known = self.known(policy);
             walk(&syntax, &mut |expr| {
-                if let Some((what, text, help)) = self.hopeless(expr) {
+                if let Some((what, text, help)) = hopeless(known, expr) {
                     let place = find(file, statement, &format!("\"{text}\"")).or(statement);
                     let message = format!("no {what} is ever like `{}`", text.escape_debug());
                     findings.push(Finding::new(Severity::Error, &file.text, place, message).with_help(help));
@@ -84,49 +123,6 @@ impl<'a> Lint<'a> {
             });
         }
         findings.into_iter().map(|finding| finding.about(Some(id.clone()))).collect()
-    }
-
-    /// What an expression compares with a text, if it is never like that text. A `forbid` would protect nothing, and an
-    /// exception from a `permit` would except nothing.
-    fn hopeless(&self, expr: &Expr) -> Option<(&'static str, String, &'static str)> {
-        let (attribute, pattern) = match expr {
-            Expr::Like { expr, pattern } => (expr, pattern.clone()),
-            Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::NotEq, left, right } => match (&**left, &**right) {
-                (_, Expr::Literal(Literal::String(text))) => (left, text.chars().map(PatternElem::Char).collect()),
-                (Expr::Literal(Literal::String(text)), _) => (right, text.chars().map(PatternElem::Char).collect()),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let attribute = of_resource(attribute)?;
-        // A NUL is in no path, so it can stand for the wildcard.
-        let text = |wildcard| -> String {
-            let chars = pattern.iter().map(|element| match element {
-                PatternElem::Char(c) => *c,
-                PatternElem::Wildcard => wildcard,
-            });
-            chars.collect()
-        };
-        let exact = !pattern.contains(&PatternElem::Wildcard);
-        let plain = text('\0');
-        let (what, help) = match &*attribute {
-            "path"
-                if self.has_paths
-                    && exact
-                    && canonical("fs::Path", &plain).ok().flatten().as_deref() != Some(&*plain) =>
-            {
-                ("path", PATHS)
-            }
-            "path" if self.has_paths && hopeless_pattern(&plain) => ("path", PATHS),
-            "name" if self.has_names && plain.contains('/') => {
-                ("name", "a name is the last part of a path, without a slash")
-            }
-            "extension" if self.has_names && plain.contains(['/', '.']) => {
-                ("extension", "an extension is what follows the last dot, without it")
-            }
-            _ => return None,
-        };
-        Some((what, text('*'), help))
     }
 
     /// The resource that an expression finds in something, or not, if it is not the one of the request: only that one is in
@@ -150,6 +146,43 @@ impl<'a> Lint<'a> {
             || matches!(&**right, Expr::Set(members) if members.iter().any(|member| nests(member)));
         (found && self.nested.contains(&*uid.kind)).then_some(uid)
     }
+}
+
+/// What an expression compares with a text, if it is never like that text. A `forbid` would protect nothing, and an
+/// exception from a `permit` would except nothing.
+fn hopeless(known: Known, expr: &Expr) -> Option<(&'static str, String, &'static str)> {
+    let (attribute, pattern) = match expr {
+        Expr::Like { expr, pattern } => (expr, pattern.clone()),
+        Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::NotEq, left, right } => match (&**left, &**right) {
+            (_, Expr::Literal(Literal::String(text))) => (left, text.chars().map(PatternElem::Char).collect()),
+            (Expr::Literal(Literal::String(text)), _) => (right, text.chars().map(PatternElem::Char).collect()),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let attribute = of_resource(attribute)?;
+    // A NUL is in no path, so it can stand for the wildcard.
+    let text = |wildcard| -> String {
+        let chars = pattern.iter().map(|element| match element {
+            PatternElem::Char(c) => *c,
+            PatternElem::Wildcard => wildcard,
+        });
+        chars.collect()
+    };
+    let exact = !pattern.contains(&PatternElem::Wildcard);
+    let plain = text('\0');
+    let (what, help) = match &*attribute {
+        "path" if known.paths && exact && canonical("fs::Path", &plain).ok().flatten().as_deref() != Some(&*plain) => {
+            ("path", PATHS)
+        }
+        "path" if known.paths && hopeless_pattern(&plain) => ("path", PATHS),
+        "name" if known.names && plain.contains('/') => ("name", "a name is the last part of a path, without a slash"),
+        "extension" if known.names && plain.contains(['/', '.']) => {
+            ("extension", "an extension is what follows the last dot, without it")
+        }
+        _ => return None,
+    };
+    Some((what, text('*'), help))
 }
 
 const PATHS: &str = "paths are absolute, without `.`, `..`, `//` and a slash at the end";

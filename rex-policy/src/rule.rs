@@ -53,6 +53,7 @@ pub(crate) struct Rule {
     pub(crate) id: Arc<str>,
     pub(crate) permit: bool,
     pub(crate) reason: Option<Arc<str>>,
+    pub(crate) allows: Option<Arc<str>>,
     pub(crate) principal: Scope,
     /// The actions that it is about; `None` if it is about all.
     pub(crate) actions: Option<Actions>,
@@ -128,6 +129,7 @@ impl Rule {
             id,
             permit: policy.effect() == Effect::Permit,
             reason: annotation(policy, "reason").map(Arc::from),
+            allows: annotation(policy, "allow").map(Arc::from),
             principal: principal_scope(policy.principal_constraint()),
             actions: actions(policy),
             resource: resource_scope(policy.resource_constraint()),
@@ -168,7 +170,7 @@ fn principal_scope(constraint: PrincipalConstraint) -> Scope {
     }
 }
 
-fn resource_scope(constraint: ResourceConstraint) -> Scope {
+pub(crate) fn resource_scope(constraint: ResourceConstraint) -> Scope {
     principal_scope(match constraint {
         ResourceConstraint::Any => PrincipalConstraint::Any,
         ResourceConstraint::Is(kind) => PrincipalConstraint::Is(kind),

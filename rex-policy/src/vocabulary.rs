@@ -77,10 +77,16 @@ pub(crate) fn same_type(a: &ResourceSpec, b: &ResourceSpec) -> bool {
 /// spelling equals that of no request, so a `forbid` that names it would protect nothing.
 pub(crate) fn canonical(type_name: &str, id: &str) -> Result<Option<String>, String> {
     match type_name {
-        "fs::Path" => AbsPath::parse(id).map(|path| Some(path.as_str().to_owned())).map_err(|error| error.to_string()),
+        "fs::Path" | "process::Program" => {
+            AbsPath::parse(id).map(|path| Some(path.as_str().to_owned())).map_err(|error| error.to_string())
+        }
         "service::Unit" => Unit::parse(id).map(|unit| Some(unit.name().to_owned())).map_err(|error| error.to_string()),
         "service::Manager" => Ok(Some(rex_core::resource::Manager.id().to_owned())),
         "sys::Host" => Ok(Some(rex_core::resource::Host.id().to_owned())),
+        "process::Process" => match id.parse::<u32>() {
+            Ok(pid) => Ok(Some(pid.to_string())),
+            Err(_) => Err(format!("`{}` is not the number of a process", id.escape_debug())),
+        },
         _ => Ok(None),
     }
 }

@@ -107,6 +107,32 @@ impl Args {
         }
     }
 
+    /// A list of texts; empty, if it was not given.
+    pub fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
+        let text = |value: &Value| match value {
+            Value::Text(text) => Ok(text.clone()),
+            _ => Err(self.wrong(name)),
+        };
+        match self.value(name) {
+            Value::List(all) => all.iter().map(text).collect(),
+            Value::Null => Ok(Vec::new()),
+            _ => Err(self.wrong(name)),
+        }
+    }
+
+    /// The entries of a map of texts, in the order of their keys; none, if it was not given.
+    pub fn text_map(&self, name: &str) -> Result<Vec<(&str, &str)>, Error> {
+        let entry = |(key, value)| match value {
+            &Value::Text(ref text) => Ok((String::as_str(key), text.as_str())),
+            _ => Err(self.wrong(name)),
+        };
+        match self.value(name) {
+            Value::Map(all) => all.iter().map(entry).collect(),
+            Value::Null => Ok(Vec::new()),
+            _ => Err(self.wrong(name)),
+        }
+    }
+
     /// An integer, if it was given.
     pub fn int_option(&self, name: &str) -> Result<Option<i64>, Error> {
         match self.value(name) {
@@ -143,6 +169,7 @@ impl Args {
 fn mismatch(spec: &OpSpec, name: &str, kind: &str, value: &Value) -> Error {
     let came = match value {
         Value::Int(value) => format!("the integer {value}"),
+        other if other.kind() == kind.split(' ').next().unwrap_or_default() => format!("another {}", other.kind()),
         other => other.kind().to_owned(),
     };
     Error::validation(format!("`{name}` of `{}` takes a {kind}, {came} came", spec.name))

@@ -32,6 +32,6 @@ pub use args::Args;
 pub use host::HostOs;
 pub use mem::MemOs;
 pub use ops::OPS;
-pub use os::{Files, Os, OsError, Services, System};
+pub use os::{Files, Os, OsError, Processes, Services, System};
 pub use session::Session;
 pub use spec::{Example, Kind, Literal, Op, OpSpec, Operation, Param, Returns};

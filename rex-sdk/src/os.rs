@@ -5,14 +5,21 @@
 
 use std::io;
 
-use rex_core::action::{fs, service, sys};
+use rex_core::action::{fs, sys};
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Budget, Code, Error, Grant, Resource, Timestamp};
+use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp};
+use serde::{Deserialize, Serialize};
+
+mod brokered;
+mod processes;
+
+pub use brokered::{Broker, Processes, Services};
+pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessStatus, Start};
 
 /// An operating system.
-pub trait Os: Files + Services + System {}
+pub trait Os: Files + System + Broker {}
 
-impl<T: Files + Services + System> Os for T {}
+impl<T: Files + System + Broker> Os for T {}
 
 /// Files and directories. No method follows a symbolic link: where the name crosses one, it returns
 /// [`OsError::Crossed`] with the name behind it, for which the caller asks for another grant.
@@ -162,27 +169,8 @@ pub struct Metadata {
     pub target: Option<String>,
 }
 
-/// Units of the service manager. A unit that is asked for by another of its names is [`OsError::Alias`].
-pub trait Services: Send + Sync {
-    /// Every unit that the manager has loaded, in the order of their names.
-    ///
-    /// # Errors
-    /// See [`OsError`]; so for every method here. Each waits until the job has ended, and no longer than `budget` allows.
-    fn units(&self, grant: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError>;
-    /// The state of one unit.
-    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError>;
-    /// Starts a unit, and returns its state after that.
-    fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError>;
-    /// Stops a unit, and returns its state after that.
-    fn stop(&self, grant: Grant<service::Stop>, budget: &Budget) -> Result<UnitStatus, OsError>;
-    /// Restarts a unit, and returns its state after that.
-    fn restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError>;
-    /// Has a unit read its configuration again, and returns its state after that.
-    fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError>;
-}
-
 /// The state of a unit, in systemd's words (`systemctl(1)`).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UnitStatus {
     /// The full name.
     pub name: String,

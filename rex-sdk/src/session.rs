@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use rex_core::limits::{exceeded, exhausted};
+use rex_core::process::Program;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
@@ -107,7 +108,7 @@ impl<'r> Session<'r> {
                 return Err(exhausted("decisions", limit, "decisions"));
             }
             let grant = self.gate.permit(action.clone(), resource.clone())?;
-            match act(grant).map_err(A::Resource::redirected) {
+            match act(grant).map_err(|error| resource.redirected(error)) {
                 Ok(done) => return Ok(done),
                 Err(Ok(other)) => resource = other,
                 Err(Err(error)) => return Err(error.about(&resource)),
@@ -158,11 +159,11 @@ pub trait Redirected: Resource + Clone {
     ///
     /// # Errors
     /// The same error, if it is about something else.
-    fn redirected(error: OsError) -> Result<Self, OsError>;
+    fn redirected(&self, error: OsError) -> Result<Self, OsError>;
 }
 
 impl Redirected for AbsPath {
-    fn redirected(error: OsError) -> Result<Self, OsError> {
+    fn redirected(&self, error: OsError) -> Result<Self, OsError> {
         match error {
             OsError::Crossed(target) => Ok(target),
             other => Err(other),
@@ -170,8 +171,17 @@ impl Redirected for AbsPath {
     }
 }
 
+impl Redirected for Program {
+    fn redirected(&self, error: OsError) -> Result<Self, OsError> {
+        match error {
+            OsError::Crossed(path) => Ok(Self { path, sha256: self.sha256.clone() }),
+            other => Err(other),
+        }
+    }
+}
+
 impl Redirected for Unit {
-    fn redirected(error: OsError) -> Result<Self, OsError> {
+    fn redirected(&self, error: OsError) -> Result<Self, OsError> {
         match error {
             OsError::Alias(unit) => Ok(unit),
             other => Err(other),

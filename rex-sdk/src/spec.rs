@@ -139,6 +139,10 @@ pub enum Kind {
     Count,
     /// A truth value.
     Bool,
+    /// A list of texts.
+    Texts,
+    /// A map of texts.
+    TextMap,
 }
 
 impl Kind {
@@ -153,6 +157,8 @@ impl Kind {
             Self::Int => "int",
             Self::Count => "count",
             Self::Bool => "bool",
+            Self::Texts => "list of text",
+            Self::TextMap => "map of text",
         }
     }
 
@@ -165,6 +171,8 @@ impl Kind {
             Self::Int => matches!(value, Value::Int(_)),
             Self::Count => matches!(value, Value::Int(0..)),
             Self::Bool => matches!(value, Value::Bool(_)),
+            Self::Texts => matches!(value, Value::List(all) if all.iter().all(|one| matches!(one, Value::Text(_)))),
+            Self::TextMap => matches!(value, Value::Map(all) if all.values().all(|one| matches!(one, Value::Text(_)))),
         }
     }
 }

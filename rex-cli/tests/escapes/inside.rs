@@ -69,6 +69,7 @@ fn program(policy: &str, program: &str, arguments: &[String], processes: bool) -
         stdin: Stdio::null(),
         stdout: Stdio::inherit(),
         stderr: Stdio::inherit(),
+        user: None,
         processes,
     };
     let mut running = program.start(&reach(policy)?, &bounds())?;

@@ -12,8 +12,11 @@ mod change;
 pub mod confine;
 mod dir;
 mod open;
+mod pid;
+mod processes;
 mod rename;
 mod resolve;
+mod run;
 mod services;
 mod system;
 pub mod worker;
@@ -22,12 +25,15 @@ mod write;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use rex_core::action::{fs, service};
-use rex_core::{Budget, Grant};
+use rex_core::action::{fs, process, service};
+use rex_core::{Budget, Grant, Reach};
 
 pub use services::Bus;
 
-use crate::os::{DirEntry, Files, Metadata, OsError, Services, Source, Taken, UnitStatus, WriteOptions};
+use crate::os::{
+    Broker, DirEntry, Files, Finished, Metadata, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Services,
+    Source, Start, Taken, UnitStatus, WriteOptions,
+};
 
 /// What an operator decides about the real operating system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,25 +51,29 @@ pub struct HostOptions {
 #[derive(Default)]
 pub struct HostOs {
     options: HostOptions,
-    services: Option<Arc<dyn Services>>,
+    broker: Option<Arc<dyn Broker>>,
+    processes: processes::Own,
 }
 
 impl HostOs {
     /// The operating system, as the operator wants it to be treated.
     #[must_use]
     pub fn new(options: HostOptions) -> Self {
-        Self { options, services: None }
+        Self { options, broker: None, processes: processes::Own::default() }
     }
 
-    /// The same, with somebody else asked about services: a process that is confined reaches no bus.
+    /// The same, with somebody else asked for what a confined process cannot do: it reaches no bus, and no other process.
     #[must_use]
-    pub fn with_services(mut self, services: Arc<dyn Services>) -> Self {
-        self.services = Some(services);
+    pub fn with_broker(mut self, broker: Arc<dyn Broker>) -> Self {
+        self.broker = Some(broker);
         self
     }
 
-    fn services(&self) -> &dyn Services {
-        self.services.as_deref().unwrap_or(&self.options.bus)
+    /// The same, starting programs, each of them held to this reach; see [`confine::Program`].
+    #[must_use]
+    pub fn with_programs(mut self, reach: Reach) -> Self {
+        self.processes.reach = Some(reach);
+        self
     }
 }
 
@@ -81,26 +91,40 @@ impl fmt::Debug for HostOs {
     }
 }
 
-impl Services for HostOs {
-    fn units(&self, grant: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
-        self.services().units(grant, budget)
+/// What does what nobody else is asked for, trait by trait.
+struct Own;
+
+#[expect(non_snake_case, reason = "each is called as its trait")]
+impl Own {
+    fn Services(host: &HostOs) -> &dyn Services {
+        &host.options.bus
     }
-    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.services().status(grant, budget)
-    }
-    fn start(&self, grant: Grant<service::Start>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.services().start(grant, budget)
-    }
-    fn stop(&self, grant: Grant<service::Stop>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.services().stop(grant, budget)
-    }
-    fn restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.services().restart(grant, budget)
-    }
-    fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError> {
-        self.services().reload(grant, budget)
+
+    fn Processes(host: &HostOs) -> &dyn Processes {
+        &host.processes
     }
 }
+
+macro_rules! delegate {
+    ($(
+        $(#[$trait_doc:meta])*
+        $part:ident { $(
+            $(#[$doc:meta])*
+            $method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;
+        )* }
+    )*) => {$(
+        impl $part for HostOs { $(
+            fn $method(&self, grant: Grant<$action>, $($arg: $type,)* budget: &Budget) -> Result<$output, OsError> {
+                match &self.broker {
+                    Some(broker) => broker.$method(grant, $($arg,)* budget),
+                    None => Own::$part(self).$method(grant, $($arg,)* budget),
+                }
+            }
+        )* }
+    )*};
+}
+
+crate::brokered!(delegate);
 
 impl Files for HostOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {

@@ -1,6 +1,7 @@
 //! An operating system in memory: for tests, fuzzing and simulation. It does what `host` does, and reaches nothing.
 
 mod files;
+mod processes;
 mod services;
 mod system;
 mod tree;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rex_core::{AbsPath, Timestamp};
 
 use crate::os::EntryKind;
+pub use processes::Behaviour;
 use tree::{Body, Entries, Tree};
 
 /// When everything was made, in every world in memory: 2026-03-02T12:00:00Z.
@@ -38,6 +40,7 @@ pub struct MemOs {
     tree: Arc<Mutex<Tree>>,
     calls: Arc<AtomicU64>,
     pub(crate) units: Mutex<services::Units>,
+    processes: Mutex<processes::Table>,
 }
 
 impl Default for MemOs {
@@ -50,7 +53,12 @@ impl MemOs {
     /// An empty world: the root directory, no unit, and the machine of the examples.
     #[must_use]
     pub fn new() -> Self {
-        Self { tree: Arc::new(Mutex::new(Tree::new())), calls: Arc::default(), units: Mutex::default() }
+        Self {
+            tree: Arc::new(Mutex::new(Tree::new())),
+            calls: Arc::default(),
+            units: Mutex::default(),
+            processes: Mutex::default(),
+        }
     }
 
     /// The world in which the example of every operation is shown and tested.
@@ -69,6 +77,7 @@ impl MemOs {
             .file("/etc/hosts", "127.0.0.1 localhost\n")
             .dir("/tmp")
             .example_units()
+            .example_processes()
     }
 
     /// The same world with this file. Directories above it are made where they are missing; so for everything below.

@@ -7,6 +7,7 @@ use rex_core::{Timestamp, Value};
 use crate::Operation;
 
 pub mod fs;
+pub mod process;
 pub mod service;
 pub mod sys;
 
@@ -33,6 +34,19 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::replace::OP,
     &fs::stat::OP,
     &fs::write::OP,
+    &process::environ::OP,
+    &process::get::OP,
+    &process::limits::OP,
+    &process::list::OP,
+    &process::open_files::OP,
+    &process::run::OP,
+    &process::set_priority::OP,
+    &process::signal::OP,
+    &process::signal_all::OP,
+    &process::top::OP,
+    &process::tree::OP,
+    &process::wait::OP,
+    &process::who_uses::OP,
     &service::list::OP,
     &service::reload::OP,
     &service::restart::OP,

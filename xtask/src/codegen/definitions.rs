@@ -55,6 +55,8 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Data => "String | Blob",
         Kind::Int | Kind::Count => "int",
         Kind::Bool => "bool",
+        Kind::Texts => "Array",
+        Kind::TextMap => "Map",
     }
 }
 

@@ -18,7 +18,7 @@ use rex_core::action::{fs, sys};
 use rex_core::{Action, ActionSpec, Reach};
 
 pub use process::Bounds;
-pub use program::{Program, Running};
+pub use program::{Program, Running, User};
 
 /// How much of the confinement a run may go without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

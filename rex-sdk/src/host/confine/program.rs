@@ -4,17 +4,19 @@
     reason = "what happens between `fork` and `exec` is up to the caller of `pre_exec` to get right"
 )]
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::fcntl::AtFlags;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Pid, close, getpid, getppid};
+use nix::unistd::{Gid, Pid, Uid, close, execveat, getpid, getppid, setgid, setgroups, setuid};
 use rex_core::Reach;
 use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
 use rustix::thread::CapabilitySet;
@@ -45,9 +47,32 @@ pub struct Program<'a> {
     pub stdout: Stdio,
     /// Where it complains.
     pub stderr: Stdio,
+    /// The user whose rights it gets; `None` for the one of this process.
+    pub user: Option<&'a User>,
     /// Whether it may make processes. They end with its group; but where *this* process is killed, only the program
     /// itself is sure to end.
     pub processes: bool,
+}
+
+/// A user, with all the groups that it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its number.
+    pub uid: u32,
+    /// The number of its own group.
+    pub gid: u32,
+    /// The numbers of the other groups that it is in.
+    pub groups: Vec<u32>,
+}
+
+impl User {
+    /// Becomes this user, for good.
+    fn take_over(&self) -> io::Result<()> {
+        let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
+        setgroups(&groups)?;
+        setgid(Gid::from_raw(self.gid))?;
+        Ok(setuid(Uid::from_raw(self.uid))?)
+    }
 }
 
 impl Program<'_> {
@@ -57,20 +82,27 @@ impl Program<'_> {
     /// If this host cannot confine it, or the system does not start it.
     pub fn start(self, reach: &Reach, bounds: &Bounds) -> io::Result<Running> {
         let broken = |why: String| io::Error::new(io::ErrorKind::Unsupported, why);
+        let file = self.file.try_clone()?;
         let inherited = descriptors_or_threads("/proc/self/fd")?;
         // What the child does must not allocate: another thread may hold the allocator's lock for good.
         let mut rulebook = Some(files::Rulebook::of_program(reach, self.file).map_err(broken)?);
         let filter = calls::of_program(self.processes, files::holds_signals());
         let resources = process::resources(bounds);
         let (mut reader, mut writer) = io::pipe()?;
-        let (keep, why, parent) = (self.file.as_raw_fd(), writer.as_raw_fd(), getpid());
-        let mut command = Command::new(format!("/proc/self/fd/{keep}"));
-        let [name, arguments @ ..] = self.arguments else {
+        let (keep, why, parent) = (file.as_raw_fd(), writer.as_raw_fd(), getpid());
+        if self.arguments.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a program has a name"));
-        };
-        command.arg0(name).args(arguments).env_clear().envs(self.environment.iter().copied());
+        }
+        let arguments = self.arguments.iter().map(|word| text(&[word])).collect::<io::Result<Vec<_>>>()?;
+        let pairs = self.environment.iter().map(|(name, value)| text(&[name, OsStr::new("="), value]));
+        let environment = pairs.collect::<io::Result<Vec<_>>>()?;
+        let user = self.user.cloned();
+        // What starts the program is the closure below, by its descriptor and not by a name; this one is never started.
+        let mut command = Command::new("/");
         command.current_dir(self.directory).stdin(self.stdin).stdout(self.stdout).stderr(self.stderr).process_group(0);
         let confine = move || {
+            // A change of the user would undo what comes after it.
+            user.as_ref().map_or(Ok(()), User::take_over)?;
             set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
             if getppid() != parent {
                 return Err(io::Error::other("whoever started it has ended"));
@@ -94,7 +126,8 @@ impl Program<'_> {
                     let _ = close(*descriptor);
                 }
             }
-            Ok(())
+            let error = execveat(&file, c"", &arguments, &environment, AtFlags::AT_EMPTY_PATH).err();
+            Err(error.map_or_else(|| io::Error::other("it was not started"), io::Error::from))
         };
         // SAFETY: the closure makes system calls and, where it fails, a short text; all else was made beforehand. The C
         // library keeps its allocator usable in a child.
@@ -110,6 +143,12 @@ impl Program<'_> {
             }
         }
     }
+}
+
+/// A word for the kernel, made of these parts.
+fn text(parts: &[&OsStr]) -> io::Result<CString> {
+    let bytes: Vec<u8> = parts.iter().flat_map(|part| part.as_bytes()).copied().collect();
+    CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a word for a program holds a NUL"))
 }
 
 /// A program that was started. It is ended, with its group, when this is dropped.
@@ -138,6 +177,12 @@ impl Running {
         &mut self.child
     }
 
+    /// What becomes readable when it ends.
+    #[must_use]
+    pub fn handle(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+
     /// Waits for its end, and ends what is left of its group; `None` if that does not come in time.
     ///
     /// # Errors
@@ -145,7 +190,7 @@ impl Running {
     pub fn wait(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-            if poll(&mut [PollFd::new(std::os::fd::AsFd::as_fd(&self.end), PollFlags::POLLIN)], timeout)? == 0 {
+            if poll(&mut [PollFd::new(self.handle(), PollFlags::POLLIN)], timeout)? == 0 {
                 return Ok(None);
             }
             self.kill();

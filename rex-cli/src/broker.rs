@@ -1,0 +1,203 @@
+//! What a confined worker has its supervisor do: the worker's side, which asks, and the supervisor's, where no script ever
+//! was: it decides again, and then does it. All of it comes from the table in `rex_sdk::brokered`.
+
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use rex_core::action::{process, service};
+use rex_core::resource::Unit;
+use rex_core::{
+    AbsPath, Action, ActionSpec, Authorize, Budget, Call, Code, Effect, Error, Grant, Limits, MemoryJournal, Request,
+    Resource, Run, Subject,
+};
+use rex_policy::Policy;
+use rex_sdk::HostOs;
+use rex_sdk::host::HostOptions;
+use rex_sdk::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Services, Start, UnitStatus};
+use serde::{Deserialize, Serialize};
+
+use crate::link::Link;
+use crate::load::Policies;
+use crate::run::Job;
+use crate::wire::{Answer, Question};
+
+macro_rules! declare {
+    ($(
+        $(#[$trait_doc:meta])*
+        $part:ident { $(
+            $(#[$doc:meta])*
+            $method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;
+        )* }
+    )*) => {
+        /// What a worker asks for.
+        #[derive(Debug, Serialize, Deserialize)]
+        pub(crate) enum Ask {
+            $($($method { action: $action, resource: <$action as Action>::Resource, $($arg: $type),* },)*)*
+        }
+
+        impl Ask {
+            /// The action that it takes, and the id of what it is done to.
+            pub(crate) fn about(&self) -> (&'static ActionSpec, &str) {
+                match self {
+                    $($(Self::$method { resource, .. } => (<$action as Action>::SPEC, Resource::id(resource)),)*)*
+                }
+            }
+
+            /// Does it, if the policy permits it.
+            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<serde_json::Value, Refusal> {
+                match self {
+                    $($(Self::$method { action, resource, $($arg),* } => {
+                        let grant = permit(run, authorize, action, resource)?;
+                        told($part::$method(os, grant, $($arg,)* run.budget()))
+                    })*)*
+                }
+            }
+        }
+
+        $(
+            impl $part for Link { $(
+                fn $method(
+                    &self,
+                    grant: Grant<$action>,
+                    $($arg: $type,)*
+                    budget: &Budget,
+                ) -> Result<$output, OsError> {
+                    let (action, resource) = (grant.action().clone(), grant.resource().clone());
+                    self.ask(Ask::$method { action, resource, $($arg),* }, budget)
+                }
+            )* }
+        )*
+    };
+}
+
+rex_sdk::brokered!(declare);
+
+/// Whom a worker asks.
+pub(crate) struct Asked {
+    run_id: String,
+    subject: Subject,
+    policies: Arc<Policies>,
+    ready: OnceLock<Option<(Arc<Policy>, HostOs)>>,
+    cancel: Arc<AtomicBool>,
+    limits: Limits,
+    host: HostOptions,
+}
+
+impl Asked {
+    pub(crate) fn new(job: &Job) -> Self {
+        Self {
+            run_id: job.run_id.clone(),
+            subject: job.subject.clone(),
+            policies: job.policies.clone(),
+            ready: OnceLock::new(),
+            cancel: job.cancel.clone(),
+            limits: job.limits,
+            host: job.host.clone(),
+        }
+    }
+
+    /// Does what is asked, if the policy permits it, and says what became of it.
+    pub(crate) fn answer(&self, question: Question) -> Vec<u8> {
+        let answer = Answer { number: question.number, result: self.act(question.ask) };
+        serde_json::to_vec(&answer).unwrap_or_default()
+    }
+
+    fn act(&self, ask: Ask) -> Result<serde_json::Value, Refusal> {
+        // Most runs ask nothing, and need no policy here.
+        let ready = self.ready.get_or_init(|| {
+            let policy = self.policies.compile().ok()?;
+            let reach = policy.reach(Some(&self.subject.principal));
+            Some((Arc::new(policy), HostOs::new(self.host.clone()).with_programs(reach)))
+        });
+        let Some((policy, os)) = ready else {
+            return Err(Refusal::Unavailable("the supervisor has no policy".to_owned()));
+        };
+        // The worker's journal has the lines about it.
+        let journal = Arc::new(MemoryJournal::new(0));
+        let run = Run::new(&self.run_id, self.subject.clone(), policy.clone(), journal, self.limits)
+            .with_cancel(self.cancel.clone());
+        ask.act(&run, &**policy, os)
+    }
+}
+
+/// Asks the policy itself first, so that this holds whatever becomes of the gate.
+fn permit<A: Action>(
+    run: &Run,
+    authorize: &dyn Authorize,
+    action: A,
+    resource: A::Resource,
+) -> Result<Grant<A>, Refusal> {
+    let denied = || Refusal::Unavailable("the supervisor finds that the policy does not permit it".to_owned());
+    let request = Request { subject: run.subject(), action: &action, resource: &resource, now: run.now() };
+    if authorize.decide(&request).effect != Effect::Allow {
+        return Err(denied());
+    }
+    run.gate(Call::default()).permit(action, resource).map_err(|_| denied())
+}
+
+fn told<T: Serialize>(result: Result<T, OsError>) -> Result<serde_json::Value, Refusal> {
+    let value = result.map_err(Refusal::from)?;
+    serde_json::to_value(value).map_err(|error| Refusal::System(None, error.to_string()))
+}
+
+/// Why something was not done, so that it can be told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// The unit has this name of its own.
+    Alias(Unit),
+    /// The name leads to this one.
+    Crossed(AbsPath),
+    /// The job failed.
+    Failed(String),
+    /// There is nobody to ask, or it is not done.
+    Unavailable(String),
+    /// Something else took its place.
+    Changed,
+    /// There is more than so many.
+    TooMany(u64),
+    /// It is refused with this code, message and advice.
+    Error(String, String, Option<String>),
+    /// The system's own error, by its number.
+    System(Option<i32>, String),
+}
+
+impl From<OsError> for Refusal {
+    fn from(error: OsError) -> Self {
+        match error {
+            OsError::Alias(unit) => Self::Alias(unit),
+            OsError::Crossed(path) => Self::Crossed(path),
+            OsError::ServiceFailed(why) => Self::Failed(why),
+            OsError::Changed => Self::Changed,
+            OsError::TooMany(max) => Self::TooMany(max),
+            OsError::Stopped(error) => Self::Error(error.code.as_str().to_owned(), error.message, error.help),
+            OsError::Io(error) => Self::System(error.raw_os_error(), error.to_string()),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for OsError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Alias(unit) => Self::Alias(unit),
+            Refusal::Crossed(path) => Self::Crossed(path),
+            Refusal::Failed(why) => Self::ServiceFailed(why),
+            Refusal::Unavailable(why) => Self::Unavailable(why),
+            Refusal::Changed => Self::Changed,
+            Refusal::TooMany(max) => Self::TooMany(max),
+            Refusal::Error(code, message, help) => {
+                // The supervisor decides nothing that a script could take for a denial of its own gate.
+                let known = Code::ALL.iter().copied().find(|known| known.as_str() == code);
+                let code = known.filter(|code| *code != Code::AccessDenied).unwrap_or(Code::Internal);
+                let error = Error::new(code, message);
+                Self::Stopped(match help {
+                    Some(help) => error.with_help(help),
+                    None => error,
+                })
+            }
+            Refusal::System(Some(number), _) => Self::Io(io::Error::from_raw_os_error(number)),
+            Refusal::System(None, why) => Self::Io(io::Error::other(why)),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Actions and resources as data, for a process that has another one act for it. What comes back in is checked as what
+//! comes from a script is.
+#![doc(hidden)]
+
+use serde_core::de::Error as _;
+pub use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::process::{Identity, Process, Program, Words};
+use crate::resource::{Host, Manager, Unit};
+use crate::{AbsPath, Timestamp};
+
+/// Each type as another one that there is a form of already.
+macro_rules! data {
+    ($($type:ty as $data:ty: $out:expr, $back:expr;)*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let out: fn(&$type) -> _ = $out;
+                out(self).serialize(to)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let back: fn($data) -> Result<Self, String> = $back;
+                back(<$data>::deserialize(from)?).map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+data! {
+    AbsPath as String: |path| path.as_str().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
+    Unit as String: |unit| unit.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
+    Manager as (): |_| (), |()| Ok(Self);
+    Host as (): |_| (), |()| Ok(Self);
+    Timestamp as i64: |time| time.as_micros(), |micros| Ok(Self::from_micros(micros));
+    Words as Vec<String>: |words| words.as_slice().to_vec(), |words| Ok(Self::new(words));
+    Program as (AbsPath, String): |program| (program.path.clone(), program.sha256.clone()),
+        |(path, sha256)| Ok(Self { path, sha256 });
+    Process as (u32, String, String, String, String, u64): |process| {
+        let Identity { name, exe, user, unit, started } = process.identity().clone();
+        (process.pid(), name, exe, user, unit, started)
+    }, |(pid, name, exe, user, unit, started)| Ok(Self::new(pid, Identity { name, exe, user, unit, started }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::process::Signal;
+
+    #[test]
+    fn what_goes_out_comes_back() {
+        let process = Process::new(7, Identity { name: "a b".to_owned(), started: 9, ..Identity::default() });
+        let text = serde_json::to_string(&(&process, Signal { signal: "TERM".to_owned() }, Host)).unwrap();
+        let back: (Process, Signal, Host) = serde_json::from_str(&text).unwrap();
+        assert_eq!((back.0, &*back.1.signal), (process, "TERM"));
+    }
+
+    #[test]
+    fn what_is_none_does_not_come_in() {
+        for text in ["\"a/../b\"", "\"relative\"", "7"] {
+            assert!(serde_json::from_str::<AbsPath>(text).is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Unit>("\"a b\"").is_err());
+    }
+}

@@ -1,0 +1,275 @@
+//! Processes and programs, as policies see them.
+
+use std::fmt::Write;
+
+use crate::AbsPath;
+use crate::action::process::Run;
+use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
+
+/// What is refused of programs unless the deciding permit lets it go by its annotation `@allow`: the word, what it lets go.
+/// One that ends with a colon is followed by a name.
+pub const ALLOWED: &[(&str, &str)] = &[
+    ("interpreter", "Start a program that runs other programs, or a language: `sh`, `python3`, `env`, `find`."),
+    ("writable", "Start a program that the policy lets the same principal replace."),
+    ("processes", "Let the program make processes of its own."),
+    ("env:", "Give the program this variable of the environment: `env:TZ`."),
+];
+
+/// A process that runs.
+///
+/// Whoever acts on it checks first that it still is the one that was decided on: numbers are used again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Process {
+    pid: u32,
+    id: String,
+    identity: Identity,
+}
+
+/// What a policy can ask of a process, and what tells it from a later one with the same number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Identity {
+    /// The name that the kernel keeps: up to 15 bytes of the program's own, unless the process changed it.
+    pub name: String,
+    /// The program that it runs; empty for a thread of the kernel, and where Rex may not look.
+    pub exe: String,
+    /// The user whose rights it has: by name, or by number where there is no name.
+    pub user: String,
+    /// The unit of the service manager that it belongs to; empty if there is none.
+    pub unit: String,
+    /// When it was started, in ticks of the kernel's clock since the machine was.
+    pub started: u64,
+}
+
+impl Process {
+    /// A process by its number.
+    #[must_use]
+    pub fn new(pid: u32, identity: Identity) -> Self {
+        Self { pid, id: pid.to_string(), identity }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+impl Resource for Process {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "process",
+        name: "Process",
+        doc: "A process that runs; the id is its number, `4242`. Numbers are used again, so policies ask for what it is.",
+        attributes: &[
+            Attribute { name: "pid", kind: FactKind::Long, doc: "Its number." },
+            Attribute {
+                name: "name",
+                kind: FactKind::String,
+                doc: "The name that the kernel keeps, of 15 bytes at most. A process can change its own.",
+            },
+            Attribute {
+                name: "exe",
+                kind: FactKind::String,
+                doc: "The path of the program that it runs; empty for a thread of the kernel.",
+            },
+            Attribute { name: "user", kind: FactKind::String, doc: "The user whose rights it has." },
+            Attribute {
+                name: "unit",
+                kind: FactKind::String,
+                doc: "The unit that it belongs to, `nginx.service`; empty if there is none.",
+            },
+        ],
+        id_attribute: None,
+        nested: false,
+        class: None,
+    };
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        visit("pid", Fact::Long(self.pid.into()));
+        visit("name", Fact::String(&self.identity.name));
+        visit("exe", Fact::String(&self.identity.exe));
+        visit("user", Fact::String(&self.identity.user));
+        visit("unit", Fact::String(&self.identity.unit));
+    }
+}
+
+/// A program on disk, with the contents that it is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Program {
+    /// Where it is.
+    pub path: AbsPath,
+    /// The SHA-256 that its contents must have, in lower-case hexadecimal; empty if any will do. Whoever starts it checks.
+    pub sha256: String,
+}
+
+impl Resource for Program {
+    const SPEC: &'static ResourceSpec = &ResourceSpec {
+        namespace: "process",
+        name: "Program",
+        doc: "A program on disk; the id is its absolute, normalised path. A program is `in` each directory above it.",
+        attributes: &[
+            Attribute { name: "path", kind: FactKind::String, doc: "The whole path, the same as the id; for `like`." },
+            Attribute { name: "name", kind: FactKind::String, doc: "The last component." },
+            Attribute {
+                name: "sha256",
+                kind: FactKind::String,
+                doc: "The SHA-256 that the caller pins, in lower-case hexadecimal, which is checked before the start; empty if none is pinned.",
+            },
+        ],
+        id_attribute: Some("path"),
+        nested: true,
+        class: Some("Class"),
+    };
+
+    fn id(&self) -> &str {
+        self.path.as_str()
+    }
+
+    fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
+        visit("name", Fact::String(self.path.name()));
+        visit("sha256", Fact::String(&self.sha256));
+    }
+
+    fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        self.path.parents().for_each(visit);
+    }
+}
+
+/// Words in their order. Policies see them as one text, each word quoted as a POSIX shell would need it, with a blank
+/// between two: different words never are the same text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Words {
+    words: Vec<String>,
+    text: String,
+}
+
+impl Words {
+    /// These words.
+    #[must_use]
+    pub fn new(words: Vec<String>) -> Self {
+        let mut text = String::new();
+        for word in &words {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            quote(&mut text, word);
+        }
+        Self { words, text }
+    }
+
+    /// The words.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        &self.words
+    }
+
+    /// The text that stands for them.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn word(&self, place: usize) -> String {
+        self.words.get(place).cloned().unwrap_or_default()
+    }
+}
+
+fn quote(text: &mut String, word: &str) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        text.push_str(word);
+    } else {
+        // Within quotes only the quote itself has a meaning.
+        let _ = write!(text, "'{}'", word.replace('\'', r"'\''"));
+    }
+}
+
+/// Whether a text can be a word of a command line or of an environment.
+#[must_use]
+pub fn is_word(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+impl FactType for Words {
+    const KIND: FactKind = FactKind::String;
+}
+
+impl<'a> From<&'a Words> for Fact<'a> {
+    fn from(words: &'a Words) -> Self {
+        Self::String(&words.text)
+    }
+}
+
+impl Run {
+    /// A start of a program with these arguments, its name not among them.
+    #[must_use]
+    pub fn new(arguments: Words, environment: Words, directory: &AbsPath, user: &str, stdin: bool) -> Self {
+        let [arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9] = std::array::from_fn(|place| arguments.word(place));
+        Self {
+            count: i64::try_from(arguments.words.len()).unwrap_or(i64::MAX),
+            arguments,
+            arg1,
+            arg2,
+            arg3,
+            arg4,
+            arg5,
+            arg6,
+            arg7,
+            arg8,
+            arg9,
+            environment,
+            directory: directory.as_str().to_owned(),
+            user: user.to_owned(),
+            stdin,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Words {
+        Words::new(words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    #[test]
+    fn different_words_are_different_texts() {
+        assert_eq!(words(&["-n", "20", "/var/log/app.log"]).as_str(), "-n 20 /var/log/app.log");
+        let all = [
+            words(&[]),
+            words(&[""]),
+            words(&["", ""]),
+            words(&[" "]),
+            words(&["a b"]),
+            words(&["a", "b"]),
+            words(&["'a'", "b"]),
+            words(&["a'", "'b"]),
+            words(&["a' 'b"]),
+            words(&["a\nb"]),
+            words(&["*"]),
+        ];
+        for (place, one) in all.iter().enumerate() {
+            assert!(all.iter().skip(place + 1).all(|other| other.as_str() != one.as_str()), "{}", one.as_str());
+        }
+    }
+
+    #[test]
+    fn arguments_are_seen_one_by_one() {
+        let run = Run::new(words(&["a", "b c"]), words(&["TZ=UTC"]), &AbsPath::root(), "", false);
+        let mut seen = Vec::new();
+        crate::Action::facts(&run, &mut |name, fact| seen.push((name, fact)));
+        assert!(seen.contains(&("arguments", Fact::String("a 'b c'"))) && seen.contains(&("count", Fact::Long(2))));
+        assert!(seen.contains(&("arg2", Fact::String("b c"))) && seen.contains(&("arg3", Fact::String(""))));
+        assert!(seen.contains(&("environment", Fact::String("TZ=UTC"))));
+    }
+}

@@ -1,0 +1,255 @@
+//! The files of `/proc/PID`, each in the kernel's own format, see `proc(5)`. What cannot be told from them is left out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rex_core::process::{Identity, Process};
+use rex_core::{Timestamp, resource::Unit};
+
+use crate::os::{ProcessLimit, ProcessStatus};
+
+/// What `stat` says; see `proc_pid_stat(5)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stat {
+    name: String,
+    state: char,
+    pub(super) parent: u32,
+    user_ticks: u64,
+    system_ticks: u64,
+    nice: i64,
+    threads: u64,
+    started: u64,
+    virtual_bytes: u64,
+    resident_pages: u64,
+}
+
+impl Stat {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        // The name may hold anything, parentheses and line breaks too.
+        let (name, rest) = (text.split_once('(')?.1).rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // The first of them is the third in the manual.
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |place: usize| field(place)?.parse::<u64>().ok();
+        Some(Self {
+            name: name.to_owned(),
+            state: field(3)?.chars().next()?,
+            parent: field(4)?.parse().ok()?,
+            user_ticks: number(14)?,
+            system_ticks: number(15)?,
+            nice: field(19)?.parse().ok()?,
+            threads: number(20)?,
+            started: number(22)?,
+            virtual_bytes: number(23)?,
+            resident_pages: number(24)?,
+        })
+    }
+}
+
+/// What is the same for all processes of a machine.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    /// Ticks of the kernel's clock in a second.
+    pub(super) ticks: u64,
+    /// Bytes of a page.
+    pub(super) page: u64,
+    /// When the machine was started.
+    pub(super) boot: Timestamp,
+    /// The names of its users.
+    pub(super) users: HashMap<u32, String>,
+}
+
+impl Machine {
+    /// A process from what its files say.
+    pub(super) fn process(&self, pid: u32, stat: Stat, uid: u32, exe: String, unit: String) -> ProcessStatus {
+        let user = self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string());
+        let identity = Identity { name: stat.name, exe, user, unit, started: stat.started };
+        let micros = u128::from(stat.started) * 1_000_000 / u128::from(self.ticks.max(1));
+        let started = self.boot.as_micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
+        ProcessStatus {
+            process: Process::new(pid, identity),
+            parent: stat.parent,
+            state: state(stat.state),
+            memory: stat.resident_pages.saturating_mul(self.page),
+            virtual_memory: stat.virtual_bytes,
+            cpu: seconds(stat.user_ticks.saturating_add(stat.system_ticks), self.ticks),
+            cpu_percent: None,
+            started: Timestamp::from_micros(started),
+            threads: stat.threads,
+            nice: stat.nice,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ticks of a machine that has not run for millions of years")]
+fn seconds(ticks: u64, per_second: u64) -> f64 {
+    ticks as f64 / per_second.max(1) as f64
+}
+
+fn state(letter: char) -> String {
+    match letter {
+        'R' => "running",
+        'S' => "sleeping",
+        'D' => "disk-sleep",
+        'T' => "stopped",
+        't' => "traced",
+        'Z' => "zombie",
+        'X' | 'x' => "dead",
+        'I' => "idle",
+        other => return other.to_string(),
+    }
+    .to_owned()
+}
+
+/// The effective user and the thread group of `status`; see `proc_pid_status(5)`.
+pub(super) fn user_and_group(status: &str) -> Option<(u32, u32)> {
+    let field = |name: &str, place| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.split_ascii_whitespace().nth(place)?.parse().ok()
+    };
+    Some((field("Uid", 1)?, field("Tgid", 0)?))
+}
+
+/// The names of users by their numbers, from `/etc/passwd`; see `passwd(5)`.
+pub(super) fn users(passwd: &str) -> HashMap<u32, String> {
+    let user = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        Some((fields.nth(1)?.parse().ok()?, name))
+    };
+    let mut users = HashMap::new();
+    for (uid, name) in passwd.lines().filter_map(user) {
+        // Of several names for one number, the first is the one that others show.
+        users.entry(uid).or_insert(name);
+    }
+    users
+}
+
+/// The control group of `cgroup`: that of the unified hierarchy, or the one that systemd keeps in version 1; see `cgroups(7)`.
+pub(super) fn control_group(text: &str) -> Option<String> {
+    let of = |wanted: &str| {
+        text.lines().find_map(|line| {
+            let (_, rest) = line.split_once(':')?;
+            let (controllers, path) = rest.split_once(':')?;
+            (controllers == wanted).then(|| path.to_owned())
+        })
+    };
+    // Where both are there, systemd uses the first for its units only if the second is not.
+    of("name=systemd").or_else(|| of(""))
+}
+
+/// The unit that a control group belongs to: the first part that is no slice. What is below it belongs to the unit itself,
+/// which may call it what it wants.
+pub(super) fn unit_of(group: &str) -> Option<String> {
+    let part = group.split('/').find(|part| !part.is_empty() && !part.ends_with(".slice"))?;
+    // Names that could be mistaken for files of the kernel's start with one more.
+    let part = part.strip_prefix('_').unwrap_or(part);
+    let known = part.ends_with(".service") || part.ends_with(".scope");
+    (known && Unit::parse(part).is_ok_and(|unit| unit.name() == part)).then(|| part.to_owned())
+}
+
+/// What a process may use, from `limits`; see `proc_pid_limits(5)`.
+pub(super) fn limits(text: &str) -> Vec<ProcessLimit> {
+    let limit = |line: &str| {
+        // Two blanks part the columns; the names hold single ones.
+        let mut fields = line.split("  ").map(str::trim).filter(|field| !field.is_empty());
+        let name = fields.next()?.to_owned();
+        let mut bound = || match fields.next()? {
+            "unlimited" => Some(None),
+            number => number.parse().ok().map(Some),
+        };
+        Some(ProcessLimit { name, soft: bound()?, hard: bound()? })
+    };
+    text.lines().skip(1).filter_map(limit).collect()
+}
+
+/// Bytes read from and written to disks, from `io`; see `proc_pid_io(5)`.
+pub(super) fn io(text: &str) -> Option<(u64, u64)> {
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    Some((field("read_bytes:")?, field("write_bytes:")?))
+}
+
+/// The number in `net:[4026531840]`.
+pub(super) fn namespace(link: &str) -> Option<u64> {
+    link.split_once('[')?.1.strip_suffix(']')?.parse().ok()
+}
+
+/// The parts of a text whose parts end with NULs: `cmdline`, `environ`.
+pub(super) fn parts(bytes: &[u8]) -> Vec<String> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    bytes.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
+}
+
+/// The namespaces of a process that could be read.
+pub(super) fn namespaces(links: impl Iterator<Item = (String, String)>) -> BTreeMap<String, u64> {
+    links.filter_map(|(kind, link)| Some((kind, namespace(&link)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STAT: &str = "4242 (a) b (c) S 1 4242 4242 0 -1 4194560 1 2 3 4 150 50 0 0 20 -5 3 0 1000 8192 2 \
+                        18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0";
+
+    #[test]
+    fn a_name_may_hold_what_parts_names() {
+        let machine = Machine {
+            ticks: 100,
+            page: 4096,
+            boot: Timestamp::from_micros(5_000_000),
+            users: users("root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/false\ntoor:x:0:0::/:\nbad"),
+        };
+        let stat = Stat::parse(STAT).unwrap();
+        let process = machine.process(4242, stat.clone(), 33, "/bin/a".to_owned(), String::new());
+        let identity = process.process.identity();
+        assert_eq!((&*identity.name, &*identity.user, process.nice), ("a) b (c", "www-data", -5));
+        assert_eq!((process.parent, process.threads, process.memory), (1, 3, 8192));
+        assert!((process.cpu - 2.0).abs() < 1e-9 && process.started.as_micros() == 15_000_000);
+        let root = machine.process(1, stat.clone(), 0, String::new(), String::new());
+        assert_eq!(root.process.identity().user, "root");
+        assert_eq!(machine.process(1, stat, 7, String::new(), String::new()).process.identity().user, "7");
+    }
+
+    #[test]
+    fn a_unit_is_not_what_is_below_it() {
+        for (group, unit) in [
+            ("/system.slice/nginx.service", Some("nginx.service")),
+            ("/system.slice/rex@a.service/nginx.service", Some("rex@a.service")),
+            ("/user.slice/user-1.slice/session-2.scope", Some("session-2.scope")),
+            ("/user.slice/user-1.slice/user@1.service/app.slice/x.service", Some("user@1.service")),
+            ("/docker/0123", None),
+            ("/", None),
+        ] {
+            assert_eq!(unit_of(group).as_deref(), unit, "{group}");
+        }
+        let both = "12:pids:/a\n1:name=systemd:/system.slice/b.service\n0::/c\n";
+        assert_eq!(control_group(both).as_deref(), Some("/system.slice/b.service"));
+        assert_eq!(control_group("0::/x:y\n").as_deref(), Some("/x:y"));
+    }
+
+    #[test]
+    fn limits_have_names_of_several_words() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max open files            1024                 unlimited            files     \n";
+        let limit = ProcessLimit { name: "Max open files".to_owned(), soft: Some(1024), hard: None };
+        assert_eq!(limits(text), [limit]);
+        assert_eq!(parts(b"a\0\0b\0"), ["a", "", "b"]);
+        assert_eq!((namespace("net:[12]"), namespace("net")), (Some(12), None));
+        assert_eq!(io("rchar: 1\nread_bytes: 2\nwrite_bytes: 3\n"), Some((2, 3)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_a_parser(text in "(\\PC|[():\\[\\] \n\\x00]|[0-9]{1,30}){0,80}") {
+            let stat = Stat::parse(&text);
+            prop_assert_eq!(Stat::parse(STAT).is_some(), true);
+            drop((stat, user_and_group(&text), users(&text), limits(&text), io(&text), namespace(&text)));
+            drop((control_group(&text).as_deref().map(unit_of), parts(text.as_bytes())));
+        }
+    }
+}

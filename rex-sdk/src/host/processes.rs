@@ -1,0 +1,310 @@
+//! Processes, as `/proc` tells of them, and by descriptors that stand for one process and never for a later one.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the files of `/proc` are the kernel's own words, under fixed names"
+)]
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat, readlinkat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::getpid;
+use rex_core::action::process;
+use rex_core::process::Process;
+use rex_core::{Budget, Grant, Reach, Timestamp};
+use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
+
+use super::pid::{self, Machine, Stat};
+use super::run;
+use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Start};
+
+/// How often whoever waits for an end looks whether the run may go on.
+const POLL: Duration = Duration::from_millis(50);
+/// How much of a file of `/proc/PID` is read, in bytes. No command line or environment is longer by default.
+const FILE_BYTES: u64 = 8 << 20;
+
+/// The processes of this host.
+#[derive(Default)]
+pub(super) struct Own {
+    /// What programs are held to.
+    pub(super) reach: Option<Reach>,
+}
+
+impl Processes for Own {
+    fn processes(
+        &self,
+        _: Grant<process::List>,
+        only: Option<u32>,
+        interval_ms: Option<u64>,
+        budget: &Budget,
+    ) -> Result<Vec<ProcessStatus>, OsError> {
+        let before = list(only, budget)?;
+        let Some(interval) = interval_ms.map(Duration::from_millis) else { return Ok(before) };
+        let start = Instant::now();
+        while start.elapsed() < interval {
+            budget.check()?;
+            std::thread::sleep(interval.saturating_sub(start.elapsed()).min(POLL));
+        }
+        let elapsed = start.elapsed().as_secs_f64();
+        let used: HashMap<_, _> = before
+            .iter()
+            .map(|status| ((status.process.pid(), status.process.identity().started), status.cpu))
+            .collect();
+        let mut after = list(only, budget)?;
+        for status in &mut after {
+            // One that was not there before has used all of it since.
+            let before = used.get(&(status.process.pid(), status.process.identity().started)).unwrap_or(&0.0);
+            status.cpu_percent = Some((status.cpu - before).max(0.0) * 100.0 / elapsed.max(0.001));
+        }
+        Ok(after)
+    }
+    fn details(&self, grant: Grant<process::Inspect>, _: &Budget) -> Result<ProcessDetails, OsError> {
+        details(&grant)
+    }
+    fn open_files(&self, grant: Grant<process::Inspect>, max: u64, _: &Budget) -> Result<Vec<OpenFile>, OsError> {
+        open_files(&grant, max)
+    }
+    fn environ(&self, grant: Grant<process::Environ>, _: &Budget) -> Result<Vec<String>, OsError> {
+        Ok(pid::parts(&Entry::same(grant.resource())?.read("environ")?))
+    }
+    fn signal(&self, grant: Grant<process::Signal>, _: &Budget) -> Result<(), OsError> {
+        signal(&grant)
+    }
+    fn set_priority(&self, grant: Grant<process::SetPriority>, _: &Budget) -> Result<i64, OsError> {
+        set_priority(&grant)
+    }
+    fn wait(&self, grant: Grant<process::Inspect>, timeout_ms: u64, budget: &Budget) -> Result<bool, OsError> {
+        wait(&grant, Duration::from_millis(timeout_ms), budget)
+    }
+    fn run(&self, grant: Grant<process::Run>, start: Start, budget: &Budget) -> Result<Finished, OsError> {
+        run::run(&grant, &start, self.reach.as_ref(), budget)
+    }
+}
+
+/// The processes that run; all, or one.
+fn list(only: Option<u32>, budget: &Budget) -> Result<Vec<ProcessStatus>, OsError> {
+    let machine = machine()?;
+    let max = budget.limits().entries;
+    let mut pids = match only {
+        Some(pid) => vec![pid],
+        None => {
+            numbers(Dir::open("/proc", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(io::Error::from)?)?
+        }
+    };
+    if pids.len() as u64 > max {
+        return Err(OsError::TooMany(max));
+    }
+    pids.sort_unstable();
+    let mut found = Vec::with_capacity(pids.len());
+    for pid in pids {
+        budget.check()?;
+        // One that ends meanwhile is not there.
+        found.extend(Entry::open(pid).ok().and_then(|entry| entry.status(&machine).ok()));
+    }
+    Ok(found)
+}
+
+/// What a process was started with and works with.
+fn details(grant: &Grant<process::Inspect>) -> Result<ProcessDetails, OsError> {
+    let entry = Entry::same(grant.resource())?;
+    let text = |name: &str| entry.text(name).unwrap_or_default();
+    let kinds = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+    let links = kinds.iter().filter_map(|kind| Some(((*kind).to_owned(), entry.link(&format!("ns/{kind}")).ok()?)));
+    Ok(ProcessDetails {
+        arguments: pid::parts(&entry.read("cmdline")?),
+        directory: entry.link("cwd").ok(),
+        root: entry.link("root").ok(),
+        cgroup: pid::control_group(&text("cgroup")),
+        namespaces: pid::namespaces(links),
+        limits: pid::limits(&text("limits")),
+        io: pid::io(&text("io")),
+    })
+}
+
+/// What a process has open.
+fn open_files(grant: &Grant<process::Inspect>, max: u64) -> Result<Vec<OpenFile>, OsError> {
+    let entry = Entry::same(grant.resource())?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let list = openat(&entry.directory, "fd", flags, Mode::empty()).map_err(gone)?;
+    let mut descriptors = numbers(Dir::from_fd(list).map_err(gone)?)?;
+    if descriptors.len() as u64 > max {
+        return Err(OsError::TooMany(max));
+    }
+    descriptors.sort_unstable();
+    // One that is closed meanwhile is not open.
+    let open = |descriptor| Some(OpenFile { descriptor, name: entry.link(&format!("fd/{descriptor}")).ok()? });
+    Ok(descriptors.into_iter().filter_map(open).collect())
+}
+
+/// Sends a signal.
+fn signal(grant: &Grant<process::Signal>) -> Result<(), OsError> {
+    let name = &grant.action().signal;
+    let number: Signal = format!("SIG{name}").parse().map_err(|_| OsError::Refused("there is no such signal"))?;
+    let number = rustix::process::Signal::from_named_raw(number as i32);
+    let (_, handle) = held(grant.resource())?;
+    let number = number.ok_or(OsError::Refused("there is no such signal"))?;
+    pidfd_send_signal(&handle, number).map_err(|error| gone(Errno::from_raw(error.raw_os_error())))
+}
+
+/// Sets the nice value, and tells the one before.
+fn set_priority(grant: &Grant<process::SetPriority>) -> Result<i64, OsError> {
+    let nice = i32::try_from(grant.action().nice).map_err(|_| OsError::Refused("a nice value is from -20 to 19"))?;
+    let (pid, handle) = held(grant.resource())?;
+    let failed = |error: rustix::io::Errno| gone(Errno::from_raw(error.raw_os_error()));
+    let before = getpriority_process(Some(pid)).map_err(failed)?;
+    setpriority_process(Some(pid), nice).map_err(failed)?;
+    // The call takes a number; that it still stood for the same process shows in that one not having ended.
+    if ended(&handle, Duration::ZERO)? {
+        return Err(OsError::Changed);
+    }
+    Ok(before.into())
+}
+
+/// Waits until a process has ended.
+fn wait(grant: &Grant<process::Inspect>, timeout: Duration, budget: &Budget) -> Result<bool, OsError> {
+    let start = Instant::now();
+    let (_, handle) = match hold(grant.resource()) {
+        Ok(held) => held,
+        // Whoever waits for an end is told of one that came before.
+        Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    loop {
+        budget.check()?;
+        let left = timeout.saturating_sub(start.elapsed());
+        if ended(&handle, left.min(POLL))? {
+            return Ok(true);
+        }
+        if left.is_zero() {
+            return Ok(false);
+        }
+    }
+}
+
+/// A handle of the process that was decided on, which is none of Rex's own.
+fn held(process: &Process) -> Result<(Pid, OwnedFd), OsError> {
+    let own = u32::try_from(getpid().as_raw()).unwrap_or(0);
+    let ours = process.pid() == own || Entry::open(process.pid())?.stat()?.parent == own;
+    if ours {
+        return Err(OsError::Refused("it is a process of Rex itself"));
+    }
+    hold(process)
+}
+
+fn hold(process: &Process) -> Result<(Pid, OwnedFd), OsError> {
+    let number = i32::try_from(process.pid()).ok().and_then(Pid::from_raw).ok_or_else(missing)?;
+    let handle =
+        pidfd_open(number, PidfdFlags::empty()).map_err(|error| gone(Errno::from_raw(error.raw_os_error())))?;
+    // INVARIANT: looked at after the handle was there: as long as that one has not ended, the number is its own.
+    Entry::same(process)?;
+    Ok((number, handle))
+}
+
+fn ended(handle: &OwnedFd, timeout: Duration) -> Result<bool, OsError> {
+    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], timeout) {
+        Ok(count) => Ok(count > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(io::Error::from(error).into()),
+    }
+}
+
+fn machine() -> Result<Machine, OsError> {
+    let uptime = std::fs::read_to_string("/proc/uptime")?;
+    let up: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    let up = i64::try_from(Duration::from_secs_f64(up.max(0.0)).as_micros()).unwrap_or(0);
+    Ok(Machine {
+        ticks: rustix::param::clock_ticks_per_second(),
+        page: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
+        boot: Timestamp::from_micros(Timestamp::now().as_micros() - up),
+        // Without the file, users go by their numbers.
+        users: std::fs::read_to_string("/etc/passwd").map_or_else(|_| HashMap::new(), |text| pid::users(&text)),
+    })
+}
+
+/// The directory of one process: what is read through it is never that of a later one with the same number.
+struct Entry {
+    pid: u32,
+    directory: OwnedFd,
+}
+
+impl Entry {
+    fn open(pid: u32) -> Result<Self, OsError> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory = open(&*format!("/proc/{pid}"), flags, Mode::empty()).map_err(gone)?;
+        Ok(Self { pid, directory })
+    }
+
+    /// The process that was decided on, if it is that one still.
+    fn same(process: &Process) -> Result<Self, OsError> {
+        let entry = Self::open(process.pid())?;
+        let status = entry.status(&machine()?)?;
+        if status.process.identity() == process.identity() { Ok(entry) } else { Err(OsError::Changed) }
+    }
+
+    fn status(&self, machine: &Machine) -> Result<ProcessStatus, OsError> {
+        let (uid, group) = pid::user_and_group(&self.text("status")?).ok_or_else(unclear)?;
+        if group != self.pid {
+            // A thread has a directory too, which no list shows.
+            return Err(missing());
+        }
+        // The kernel says so of a program whose file was replaced or removed since.
+        let exe = self.link("exe").unwrap_or_default();
+        let exe = exe.strip_suffix(" (deleted)").unwrap_or(&exe).to_owned();
+        let unit = self.text("cgroup").ok().and_then(|text| pid::unit_of(&pid::control_group(&text)?));
+        Ok(machine.process(self.pid, self.stat()?, uid, exe, unit.unwrap_or_default()))
+    }
+
+    fn stat(&self) -> Result<Stat, OsError> {
+        Stat::parse(&self.text("stat")?).ok_or_else(unclear)
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, OsError> {
+        let file = openat(&self.directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(gone)?;
+        let mut bytes = Vec::with_capacity(2048);
+        match File::from(file).take(FILE_BYTES).read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => Err(missing()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<String, OsError> {
+        self.read(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn link(&self, name: &str) -> Result<String, OsError> {
+        readlinkat(&self.directory, name).map(|link| link.to_string_lossy().into_owned()).map_err(gone)
+    }
+}
+
+/// The entries of a directory that are numbers.
+fn numbers(mut directory: Dir) -> Result<Vec<u32>, OsError> {
+    let mut numbers = Vec::new();
+    for entry in directory.iter() {
+        numbers.extend(entry.map_err(gone)?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(numbers)
+}
+
+fn missing() -> OsError {
+    io::Error::from(ErrorKind::NotFound).into()
+}
+
+fn unclear() -> OsError {
+    io::Error::new(ErrorKind::InvalidData, "what `/proc` says of it is not as expected").into()
+}
+
+/// A process that has ended is not there.
+fn gone(error: Errno) -> OsError {
+    if error == Errno::ESRCH { missing() } else { io::Error::from(error).into() }
+}

@@ -1,0 +1,385 @@
+//! Starts programs: what was looked at is what runs, with what the policy saw, under the confinement of programs.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is where everything else is sent to")]
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::stat::fstat;
+use rex_core::action::{fs, process};
+use rex_core::process::Program;
+use rex_core::{AbsPath, Action, Budget, Code, Error, Grant, Reach};
+use sha2::{Digest, Sha256};
+
+use super::confine::{self, Bounds, Running, User};
+use super::open::kind;
+use super::resolve;
+use crate::links::Last;
+use crate::os::{EntryKind, Finished, OsError, Start};
+
+/// How often it is looked whether the run may go on, if nothing else happens.
+const POLL: Duration = Duration::from_millis(50);
+/// How long a program that was killed may take to end: the kernel may be in the middle of something.
+const DYING: Duration = Duration::from_secs(5);
+/// Programs that start others, or that run what they are told in a language of their own; without the digits and dots at the
+/// end of a name. The kernel keeps all of them from starting anything; this is about what they do themselves.
+const INTERPRETERS: &[&str] = &[
+    "ash",
+    "awk",
+    "bash",
+    "bun",
+    "busybox",
+    "chroot",
+    "csh",
+    "dash",
+    "deno",
+    "doas",
+    "ed",
+    "emacs",
+    "env",
+    "expect",
+    "find",
+    "fish",
+    "flock",
+    "gawk",
+    "gdb",
+    "git",
+    "guile",
+    "ionice",
+    "java",
+    "jrunscript",
+    "ksh",
+    "less",
+    "ltrace",
+    "lua",
+    "luajit",
+    "m4",
+    "make",
+    "man",
+    "mawk",
+    "mksh",
+    "more",
+    "nano",
+    "nawk",
+    "nice",
+    "node",
+    "nodejs",
+    "nohup",
+    "nsenter",
+    "original-awk",
+    "perl",
+    "php",
+    "pypy",
+    "python",
+    "rsync",
+    "ruby",
+    "runuser",
+    "scp",
+    "script",
+    "sed",
+    "setpriv",
+    "setsid",
+    "sh",
+    "sqlite",
+    "ssh",
+    "stdbuf",
+    "strace",
+    "su",
+    "sudo",
+    "tar",
+    "taskset",
+    "tclsh",
+    "tcsh",
+    "time",
+    "timeout",
+    "toybox",
+    "unshare",
+    "vi",
+    "view",
+    "vim",
+    "vim.basic",
+    "vim.tiny",
+    "watch",
+    "wish",
+    "xargs",
+    "zip",
+    "zsh",
+];
+/// How the names of dynamic loaders start.
+const LOADERS: [&str; 4] = ["ld-linux", "ld-musl", "ld.so", "ld64.so"];
+
+/// Starts the program of the grant and waits for its end.
+pub(super) fn run(
+    grant: &Grant<process::Run>,
+    start: &Start,
+    reach: Option<&Reach>,
+    budget: &Budget,
+) -> Result<Finished, OsError> {
+    let reach = reach.ok_or(OsError::Refused("nothing says what a program could be held to"))?;
+    let action = grant.action();
+    let directory = AbsPath::parse(&action.directory).map_err(|_| OsError::Refused("it starts in an absolute path"))?;
+    let (arguments, environment) = (action.arguments.clone(), action.environment.clone());
+    // What was decided on is what is done, whatever was made of its parts.
+    if process::Run::new(arguments, environment, &directory, &action.user, start.stdin.is_some()) != *action {
+        return Err(OsError::Changed);
+    }
+    let file = open(grant, reach)?;
+    let user = (!action.user.is_empty()).then(|| user(&action.user)).transpose()?;
+    let path = grant.resource().path.as_str();
+    let words: Vec<&OsStr> =
+        std::iter::once(path).chain(action.arguments.as_slice().iter().map(String::as_str)).map(OsStr::new).collect();
+    let pairs = variables(grant)?;
+    let timeout = Duration::from_millis(start.timeout_ms);
+    let bounds = Bounds {
+        file_bytes: budget.limits().written_bytes,
+        // It may have as many threads as there are processors.
+        cpu: timeout.saturating_mul(4).saturating_add(Duration::from_secs(1)),
+        ..Bounds::default()
+    };
+    let running = confine::Program {
+        file: &file,
+        arguments: &words,
+        environment: &pairs,
+        directory: Path::new(directory.as_str()),
+        stdin: if start.stdin.is_some() { Stdio::piped() } else { Stdio::null() },
+        stdout: Stdio::piped(),
+        stderr: Stdio::piped(),
+        user: user.as_ref(),
+        processes: grant.allows("processes"),
+    }
+    .start(reach, &bounds)?;
+    attend(running, start, Instant::now().checked_add(timeout), budget)
+}
+
+/// The program of the grant, if it is one that may be started.
+fn open(grant: &Grant<process::Run>, reach: &Reach) -> Result<OwnedFd, OsError> {
+    let Program { path, sha256 } = grant.resource();
+    // Without waiting: a pipe would.
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = resolve::open(path, flags, Last::Cross)?;
+    let status = fstat(&file).map_err(io::Error::from)?;
+    if kind(&status) != EntryKind::File {
+        return Err(OsError::WrongKind(kind(&status)));
+    }
+    if status.st_mode & 0o111 == 0 {
+        return Err(OsError::Refused("it is no program: nobody may execute it"));
+    }
+    let mut file = File::from(file);
+    let mut start = [0; 2];
+    if file.read(&mut start)? == 2 && start == *b"#!" {
+        return Err(OsError::Refused("it is a script: start its interpreter, and name the script as an argument"));
+    }
+    let changes = [fs::Write::SPEC, fs::Append::SPEC, fs::Rename::SPEC, fs::Remove::SPEC];
+    if changes.iter().any(|spec| reach.covers(spec, path)) {
+        demand(grant, "writable", "the policy may let the same principal change or replace it")?;
+    }
+    let name = path.name();
+    let language = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    if INTERPRETERS.contains(&language) || INTERPRETERS.contains(&name) {
+        demand(grant, "interpreter", "it runs other programs, or a language")?;
+    }
+    if LOADERS.iter().any(|loader| name.starts_with(loader)) {
+        demand(grant, "interpreter", "it is the dynamic loader, which runs any program")?;
+    }
+    if !sha256.is_empty() {
+        file.rewind()?;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            let count = file.read(&mut piece)?;
+            if count == 0 {
+                break;
+            }
+            hash.update(piece.get(..count).unwrap_or_default());
+        }
+        let found = format!("{:x}", hash.finalize());
+        if found != *sha256 {
+            let message =
+                format!("`{}` has the SHA-256 {found}, and another one is pinned", path.as_str().escape_debug());
+            return Err(Error::new(Code::Io, message).into());
+        }
+    }
+    Ok(file.into())
+}
+
+/// That a permit lets something go.
+fn demand(grant: &Grant<process::Run>, word: &str, why: &str) -> Result<(), OsError> {
+    if grant.allows(word) {
+        return Ok(());
+    }
+    let message = format!("`{}` is not started: {why}", grant.resource().path.as_str().escape_debug());
+    let help = format!("a permit for it with the annotation `@allow(\"{word}\")` would let it go");
+    Err(Error::new(Code::Unsupported, message).with_help(help).into())
+}
+
+/// The environment of the grant, of which each variable is let go by name.
+fn variables(grant: &Grant<process::Run>) -> Result<Vec<(&OsStr, &OsStr)>, OsError> {
+    let mut pairs = Vec::new();
+    for word in grant.action().environment.as_slice() {
+        let (name, value) = word.split_once('=').ok_or(OsError::Refused("a variable is `NAME=value`"))?;
+        demand(grant, &format!("env:{name}"), &format!("it would be given the variable `{}`", name.escape_debug()))?;
+        pairs.push((OsStr::new(name), OsStr::new(value)));
+    }
+    Ok(pairs)
+}
+
+/// A user by name, with the groups that the system's files give it.
+fn user(name: &str) -> Result<User, OsError> {
+    let unknown = || {
+        let message = format!("there is no user `{}`", name.escape_debug());
+        OsError::from(Error::new(Code::NotFound, message))
+    };
+    let passwd = std::fs::read_to_string("/etc/passwd")?;
+    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+    let entry = passwd.lines().map(fields).find(|entry| entry.first().is_some_and(|known| known == name));
+    let number = |place: usize| entry.as_ref()?.get(place)?.parse().ok();
+    let (uid, gid) = number(2).zip(number(3)).ok_or_else(unknown)?;
+    let groups = std::fs::read_to_string("/etc/group")?;
+    let member = |line: &str| {
+        let entry = fields(line);
+        let named = entry.get(3)?.split(',').any(|known| known == name);
+        if named { entry.get(2)?.parse().ok() } else { None }
+    };
+    Ok(User { uid, gid, groups: std::iter::once(gid).chain(groups.lines().filter_map(member)).collect() })
+}
+
+/// One of the streams that a program writes to.
+struct Captured {
+    pipe: Option<File>,
+    kept: Vec<u8>,
+    most: usize,
+    discarded: u64,
+}
+
+impl Captured {
+    fn new(pipe: Option<OwnedFd>, most: u64) -> io::Result<Self> {
+        let pipe = pipe.map(waits_for_nothing).transpose()?;
+        Ok(Self { pipe, kept: Vec::new(), most: usize::try_from(most).unwrap_or(usize::MAX), discarded: 0 })
+    }
+
+    /// Takes what there is, up to a bound, so that none of what has to be looked at waits for the other.
+    fn take(&mut self) -> io::Result<()> {
+        const TURNS: usize = 16;
+        let mut buffer = [0; 64 << 10];
+        for _ in 0..TURNS {
+            let Some(pipe) = &mut self.pipe else { return Ok(()) };
+            match pipe.read(&mut buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => {
+                    let room = self.most.saturating_sub(self.kept.len()).min(count);
+                    self.kept.extend(buffer.get(..room).unwrap_or_default());
+                    self.discarded += (count - room) as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.kept).into_owned()
+    }
+}
+
+/// What a program reads.
+struct Given<'s> {
+    pipe: Option<File>,
+    rest: &'s [u8],
+}
+
+impl Given<'_> {
+    fn give(&mut self) -> io::Result<()> {
+        let Some(pipe) = &mut self.pipe else { return Ok(()) };
+        match pipe.write(self.rest) {
+            Ok(count) => self.rest = self.rest.get(count..).unwrap_or_default(),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            // It need not read what it is given.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.rest = &[],
+            Err(error) => return Err(error),
+        }
+        if self.rest.is_empty() {
+            self.pipe = None;
+        }
+        Ok(())
+    }
+}
+
+/// Gives it what it reads, takes what it writes, and ends it when its time is over. Ended with it is all of its group.
+fn attend(
+    mut running: Running,
+    start: &Start,
+    deadline: Option<Instant>,
+    budget: &Budget,
+) -> Result<Finished, OsError> {
+    let child = running.child();
+    let mut out = Captured::new(child.stdout.take().map(OwnedFd::from), start.output_bytes)?;
+    let mut err = Captured::new(child.stderr.take().map(OwnedFd::from), start.output_bytes)?;
+    let stdin = child.stdin.take().map(OwnedFd::from).map(waits_for_nothing).transpose()?;
+    let mut given = Given { pipe: stdin, rest: start.stdin.as_deref().unwrap_or_default().as_bytes() };
+    given.give()?;
+    let mut killed = None;
+    loop {
+        budget.check()?;
+        let left = deadline.map_or(POLL, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() && killed.is_none() {
+            running.kill();
+            killed = Some(Instant::now());
+        }
+        if killed.is_some_and(|since| since.elapsed() > DYING) {
+            return Err(OsError::Unavailable("it was killed, and does not end".to_owned()));
+        }
+        let wait = if killed.is_some() { POLL } else { left.min(POLL) };
+        if until(&running, [&out.pipe, &err.pipe], &given.pipe, wait)? {
+            break;
+        }
+        out.take()?;
+        err.take()?;
+        given.give()?;
+    }
+    // With it, its group is ended, so that nobody holds a pipe open for longer.
+    let status = running.wait(DYING)?.ok_or_else(|| OsError::Unavailable("it does not end".to_owned()))?;
+    out.take()?;
+    err.take()?;
+    Ok(Finished {
+        status: status.code(),
+        signal: status.signal().map(|number| match Signal::try_from(number) {
+            Ok(signal) => signal.as_str().to_owned(),
+            Err(_) => format!("signal {number}"),
+        }),
+        timed_out: killed.is_some(),
+        stdout: out.text(),
+        stderr: err.text(),
+        stdout_discarded: out.discarded,
+        stderr_discarded: err.discarded,
+    })
+}
+
+/// Waits until there is something to do; `true` if that is to note its end.
+fn until(running: &Running, pipes: [&Option<File>; 2], stdin: &Option<File>, wait: Duration) -> io::Result<bool> {
+    let mut wanted = vec![PollFd::new(running.handle(), PollFlags::POLLIN)];
+    wanted.extend(pipes.into_iter().flatten().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+    wanted.extend(stdin.iter().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)));
+    // Up, so that a wait of less than a millisecond is one.
+    let wait = PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
+    match poll(&mut wanted, wait) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(wanted.first().and_then(PollFd::any).unwrap_or(false))
+}
+
+fn waits_for_nothing(pipe: OwnedFd) -> io::Result<File> {
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(File::from(pipe))
+}

@@ -1,0 +1,182 @@
+//! Processes and programs in memory.
+
+use std::collections::BTreeMap;
+use std::io::{Error, ErrorKind};
+use std::sync::PoisonError;
+
+use rex_core::action::process;
+use rex_core::process::{Identity, Process, Program, Words};
+use rex_core::{Budget, Grant, Timestamp};
+
+use super::{EPOCH, MemOs};
+use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Start};
+
+/// What a program in memory does: what it is given to what comes of it.
+pub type Behaviour = fn(arguments: &Words, stdin: Option<&str>) -> Finished;
+
+/// A process of a world in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct MemProcess {
+    status: ProcessStatus,
+    details: ProcessDetails,
+    environ: Vec<String>,
+    open: Vec<OpenFile>,
+}
+
+/// The processes of a world, and the programs that can be started in it.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    processes: BTreeMap<u32, MemProcess>,
+    programs: BTreeMap<String, Behaviour>,
+}
+
+impl MemOs {
+    /// The same world with a process that sleeps, which was started by the first one and has this command line.
+    #[must_use]
+    pub fn process(self, pid: u32, identity: Identity, arguments: &[&str]) -> Self {
+        let details = ProcessDetails {
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            directory: Some("/".to_owned()),
+            root: Some("/".to_owned()),
+            cgroup: Some(format!("/system.slice/{}", identity.unit)),
+            ..ProcessDetails::default()
+        };
+        let status = ProcessStatus {
+            process: Process::new(pid, identity),
+            parent: u32::from(pid > 1),
+            state: "sleeping".to_owned(),
+            memory: 8 << 20,
+            virtual_memory: 64 << 20,
+            cpu: 1.5,
+            cpu_percent: None,
+            started: Timestamp::from_micros(EPOCH.as_micros() - 3_600_000_000),
+            threads: 1,
+            nice: 0,
+        };
+        let process = MemProcess { status, details, environ: vec!["LANG=C.UTF-8".to_owned()], open: Vec::new() };
+        self.with_processes(|table| table.processes.insert(pid, process));
+        self
+    }
+
+    /// The same world where a process has a file open.
+    ///
+    /// # Panics
+    /// If there is no such process.
+    #[must_use]
+    pub fn open_file(self, pid: u32, descriptor: u32, name: &str) -> Self {
+        let open = OpenFile { descriptor, name: name.to_owned() };
+        let known = self.with_processes(|table| table.processes.get_mut(&pid).map(|process| process.open.push(open)));
+        assert!(known.is_some(), "there is no process {pid}");
+        self
+    }
+
+    /// The same world with a program.
+    #[must_use]
+    pub fn program(self, path: &str, behaviour: Behaviour) -> Self {
+        self.with_processes(|table| table.programs.insert(path.to_owned(), behaviour));
+        self
+    }
+
+    pub(super) fn example_processes(self) -> Self {
+        let identity = |name: &str, exe: &str, user: &str, unit: &str| Identity {
+            name: name.to_owned(),
+            exe: exe.to_owned(),
+            user: user.to_owned(),
+            unit: unit.to_owned(),
+            started: 100,
+        };
+        let nginx = |user| identity("nginx", "/usr/sbin/nginx", user, "nginx.service");
+        self.process(1, identity("systemd", "/usr/lib/systemd/systemd", "root", "init.scope"), &["/sbin/init"])
+            .process(4242, nginx("root"), &["nginx: master process /usr/sbin/nginx"])
+            .process(4243, nginx("www-data"), &["nginx: worker process"])
+            .open_file(4243, 3, "/srv/app/logs/app.log")
+            .open_file(4243, 4, "socket:[4711]")
+            .program("/usr/bin/echo", |arguments, _| Finished {
+                status: Some(0),
+                stdout: arguments.as_slice().join(" ") + "\n",
+                ..Finished::default()
+            })
+    }
+
+    fn with_processes<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+        work(&mut self.processes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One call about one process, if it is the one that is meant.
+    fn about<T>(&self, process: &Process, work: impl FnOnce(&mut MemProcess) -> T) -> Result<T, OsError> {
+        self.count();
+        self.with_processes(|table| {
+            let known = table.processes.get_mut(&process.pid()).ok_or_else(missing)?;
+            if known.status.process == *process { Ok(work(known)) } else { Err(OsError::Changed) }
+        })
+    }
+}
+
+fn missing() -> OsError {
+    Error::from(ErrorKind::NotFound).into()
+}
+
+impl Processes for MemOs {
+    fn processes(
+        &self,
+        _: Grant<process::List>,
+        only: Option<u32>,
+        interval_ms: Option<u64>,
+        _: &Budget,
+    ) -> Result<Vec<ProcessStatus>, OsError> {
+        self.count();
+        let look = |process: &MemProcess| ProcessStatus {
+            cpu_percent: interval_ms.map(|_| f64::from(process.status.process.pid()) / 1000.0),
+            ..process.status.clone()
+        };
+        let meant = |pid: &u32| only.is_none_or(|only| only == *pid);
+        Ok(self.with_processes(|table| {
+            table.processes.iter().filter(|(pid, _)| meant(pid)).map(|(_, process)| look(process)).collect()
+        }))
+    }
+    fn details(&self, grant: Grant<process::Inspect>, _: &Budget) -> Result<ProcessDetails, OsError> {
+        self.about(grant.resource(), |process| process.details.clone())
+    }
+    fn open_files(&self, grant: Grant<process::Inspect>, max: u64, _: &Budget) -> Result<Vec<OpenFile>, OsError> {
+        let open = self.about(grant.resource(), |process| process.open.clone())?;
+        if open.len() as u64 > max { Err(OsError::TooMany(max)) } else { Ok(open) }
+    }
+    fn environ(&self, grant: Grant<process::Environ>, _: &Budget) -> Result<Vec<String>, OsError> {
+        self.about(grant.resource(), |process| process.environ.clone())
+    }
+    fn signal(&self, grant: Grant<process::Signal>, _: &Budget) -> Result<(), OsError> {
+        let signal = grant.action().signal.clone();
+        let pid = grant.resource().pid();
+        self.about(grant.resource(), |process| process.status.state = state_after(&signal, &process.status.state))?;
+        if ["KILL", "TERM", "INT"].contains(&&*signal) {
+            self.with_processes(|table| table.processes.remove(&pid));
+        }
+        Ok(())
+    }
+    fn set_priority(&self, grant: Grant<process::SetPriority>, _: &Budget) -> Result<i64, OsError> {
+        let nice = grant.action().nice;
+        self.about(grant.resource(), |process| std::mem::replace(&mut process.status.nice, nice))
+    }
+    fn wait(&self, grant: Grant<process::Inspect>, _: u64, _: &Budget) -> Result<bool, OsError> {
+        // Nothing happens here by itself.
+        match self.about(grant.resource(), |_| false) {
+            Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(true),
+            other => other,
+        }
+    }
+    fn run(&self, grant: Grant<process::Run>, start: Start, _: &Budget) -> Result<Finished, OsError> {
+        self.count();
+        let Program { path, .. } = grant.resource();
+        let behaviour = self.with_processes(|table| table.programs.get(path.as_str()).copied()).ok_or_else(missing)?;
+        Ok(behaviour(&grant.action().arguments, start.stdin.as_deref()))
+    }
+}
+
+fn state_after(signal: &str, before: &str) -> String {
+    match signal {
+        "STOP" => "stopped",
+        "CONT" => "sleeping",
+        _ => before,
+    }
+    .to_owned()
+}

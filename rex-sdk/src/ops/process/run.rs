@@ -1,0 +1,124 @@
+//! `process::run`
+
+use rex_core::action::process;
+use rex_core::limits::exceeded;
+use rex_core::process::{Program, Words, is_word};
+use rex_core::{Action, Code, Error, Value};
+
+use crate::os::{Finished, Start};
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// What arguments and environment may take together, in bytes: what the kernel takes for one word at most.
+const WORDS_BYTES: usize = 128 << 10;
+
+/// Starts a program and waits for its end.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "process::run",
+        aliases: &[],
+        needs: &[process::Run::SPEC],
+        params: &[
+            Param::required("program", Kind::Path, "The program by its path: nothing is searched for."),
+            Param::required("arguments", Kind::Texts, "What follows the name, word by word; no shell looks at them."),
+            Param::option(
+                "environment",
+                Kind::TextMap,
+                Literal::Null,
+                "All of its environment. A permit lets each variable go by name: `@allow(\"env:TZ\")`.",
+            ),
+            Param::option("directory", Kind::Path, Literal::Text("/"), "Where it starts."),
+            Param::option(
+                "user",
+                Kind::Text,
+                Literal::Text(""),
+                "The user whose rights it gets; empty for the one that Rex runs as.",
+            ),
+            Param::option("stdin", Kind::Text, Literal::Null, "What it reads."),
+            Param::option(
+                "sha256",
+                Kind::Text,
+                Literal::Text(""),
+                "The SHA-256 that the program must have, in hexadecimal.",
+            ),
+            Param::option(
+                "timeout",
+                Kind::Count,
+                Literal::Null,
+                "How long it may take, in seconds; else as long as the run. After that it is ended, with all that it started.",
+            ),
+            Param::option(
+                "max_output",
+                Kind::Count,
+                Literal::Int(1 << 20),
+                "How much of its output, and of its complaints, is kept, in bytes.",
+            ),
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "`status` (its exit status; `()` if a signal ended it), `success` (whether that is 0), `signal` (`SIGKILL`), `timed_out`, `stdout`, `stderr` (what is not UTF-8 is replaced), `stdout_discarded`, `stderr_discarded` (bytes beyond `max_output`).",
+        },
+        doc: "Starts a program and waits for its end.\nThe program can do no more with files than the policy lets the same principal do, reaches no network and no other process, starts nothing else, and makes processes only where the permit says `@allow(\"processes\")`. \
+              Scripts, programs that run others or a language, and those that the principal could replace are refused; see docs/security-model.md.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io],
+        example: Example {
+            args: r#"["/usr/bin/echo", ["all", "well"]]"#,
+            returns: r#"{"signal":null,"status":0,"stderr":"","stderr_discarded":0,"stdout":"all well\n","stdout_discarded":0,"success":true,"timed_out":false}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let pin = args.text("sha256")?.to_ascii_lowercase();
+    if !pin.is_empty() && (pin.len() != 64 || !pin.chars().all(|c| c.is_ascii_hexdigit())) {
+        return Err(Error::validation(format!("`{}` is no SHA-256 in hexadecimal", pin.escape_debug())));
+    }
+    let arguments = args.texts("arguments")?;
+    let mut environment = Vec::new();
+    for (name, value) in args.text_map("environment")? {
+        if name.is_empty() || name.contains('=') {
+            return Err(Error::validation(format!("`{}` is not the name of a variable", name.escape_debug())));
+        }
+        environment.push(format!("{name}={value}"));
+    }
+    let bytes: usize = arguments.iter().chain(&environment).map(|word| word.len() + 1).sum();
+    if bytes > WORDS_BYTES {
+        return Err(exceeded("words", WORDS_BYTES as u64, "bytes of arguments and environment"));
+    }
+    if let Some(word) = arguments.iter().chain(&environment).find(|word| !is_word(word)) {
+        return Err(Error::validation(format!("`{}` holds a NUL", word.escape_debug())));
+    }
+    let stdin = args.text_option("stdin")?.map(str::to_owned);
+    let directory = args.path("directory")?;
+    let action = process::Run::new(
+        Words::new(arguments),
+        Words::new(environment),
+        &directory,
+        args.text("user")?,
+        stdin.is_some(),
+    );
+    let budget = session.run.budget();
+    let rest = u64::try_from(budget.remaining().as_millis()).unwrap_or(u64::MAX);
+    let start = Start {
+        stdin,
+        output_bytes: args.count("max_output")?.min(session.limits().file_bytes),
+        timeout_ms: args.count_option("timeout")?.map_or(rest, |seconds| seconds.saturating_mul(1_000).min(rest)),
+    };
+    let program = Program { path: args.path("program")?, sha256: pin };
+    let finished = session.act(action, program, |grant| session.os.run(grant, start.clone(), budget))?;
+    budget.count_read((finished.stdout.len() + finished.stderr.len()) as u64)?;
+    Ok(describe(finished))
+}
+
+fn describe(finished: Finished) -> Value {
+    Value::map([
+        ("status", finished.status.map(i64::from).into()),
+        ("success", Value::Bool(finished.status == Some(0))),
+        ("signal", finished.signal.into()),
+        ("timed_out", finished.timed_out.into()),
+        ("stdout", finished.stdout.into()),
+        ("stderr", finished.stderr.into()),
+        ("stdout_discarded", Value::count(finished.stdout_discarded)),
+        ("stderr_discarded", Value::count(finished.stderr_discarded)),
+    ])
+}

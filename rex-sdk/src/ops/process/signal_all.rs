@@ -1,0 +1,74 @@
+//! `process::signal_all`
+
+use rex_core::action::process;
+use rex_core::{Action, Code, Error, Value};
+
+use super::{FILTERS, all, meant, signal_name};
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Sends a signal to all processes of some kind.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "process::signal_all",
+        aliases: &[],
+        needs: &[process::List::SPEC, process::Signal::SPEC],
+        params: &[
+            Param::required("signal", Kind::Text, "Its name: `TERM`, `HUP`, `KILL`, ..."),
+            FILTERS[0],
+            FILTERS[1],
+            FILTERS[2],
+            FILTERS[3],
+            Param::option(
+                "dry_run",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Ask for each, send nothing, and tell what would be hit.",
+            ),
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "`processes`: maps of `pid`, `name`, `user` and `unit`, of those that got it; `failed`: maps of `pid`, `name` and `code`, of those that did not.",
+        },
+        doc: "Sends a signal to all processes of some kind.\nAt least one of `name`, `exe`, `user`, `unit` is given. Asks for `process::signal` on each before the first is signalled: if one is denied, none is.",
+        errors: &[Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["HUP", {"user": "www-data"}]"#,
+            returns: r#"{"failed":[],"processes":[{"name":"nginx","pid":4243,"unit":"nginx.service","user":"www-data"}]}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let signal = signal_name(args.text("signal")?)?;
+    let filters = FILTERS.iter().map(|filter| args.text_option(filter.name)).collect::<Result<Vec<_>, _>>()?;
+    if filters.iter().all(Option::is_none) {
+        return Err(Error::validation("`process::signal_all` takes at least one of its filters, none came")
+            .with_help("the filters are: name, exe, user, unit"));
+    }
+    let mut grants = Vec::new();
+    for status in meant(args, all(session, None)?)? {
+        session.run.budget().check()?;
+        grants.push(session.gate.permit(process::Signal { signal: signal.clone() }, status.process)?);
+    }
+    let (mut hit, mut failed) = (Vec::new(), Vec::new());
+    let dry_run = args.flag("dry_run")?;
+    for grant in grants {
+        let process = grant.resource().clone();
+        let identity = process.identity();
+        let entry = |more: &[(&str, &str)]| {
+            let texts = more.iter().map(|(key, text)| ((*key).to_owned(), Value::from(*text)));
+            let pid = ("pid".to_owned(), Value::count(process.pid()));
+            Value::Map(texts.chain([pid, ("name".to_owned(), identity.name.as_str().into())]).collect())
+        };
+        let sent = if dry_run { Ok(()) } else { session.os.signal(grant, session.run.budget()) };
+        match sent.map_err(|error| error.about(&process)) {
+            Ok(()) => hit.push(entry(&[("user", &identity.user), ("unit", &identity.unit)])),
+            Err(error) if matches!(error.code, Code::NotFound | Code::Io | Code::Unsupported) => {
+                failed.push(entry(&[("code", error.code.as_str())]));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Value::map([("processes", hit.into()), ("failed", failed.into())]))
+}

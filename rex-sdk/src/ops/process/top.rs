@@ -1,0 +1,57 @@
+//! `process::top`
+
+use rex_core::action::process;
+use rex_core::{Action, Code, Error, Value};
+
+use super::{all, describe};
+use crate::os::ProcessStatus;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Finds the processes that use most.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "process::top",
+        aliases: &[],
+        needs: &[process::List::SPEC],
+        params: &[
+            Param::option("by", Kind::Text, Literal::Text("cpu"), "What counts: `cpu` or `memory`."),
+            Param::option("max", Kind::Count, Literal::Int(10), "How many are told."),
+            Param::option(
+                "interval_ms",
+                Kind::Count,
+                Literal::Int(1_000),
+                "How long it is watched what they use, in milliseconds.",
+            ),
+        ],
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps as `process::list` tells them, the one that uses most first, with `cpu_percent`: how much of one processor it used in the interval.",
+        },
+        doc: "Finds the processes that use most.\nWatches them for a while, so that what counts is what they use now.",
+        errors: &[Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"[{"max": 1}]"#,
+            returns: r#"[{"cpu_percent":4.243,"cpu_seconds":1.5,"exe":"/usr/sbin/nginx","memory":8388608,"name":"nginx","nice":0,"parent":1,"pid":4243,"started":"2026-03-02T11:00:00Z","started_epoch":1772449200.0,"state":"sleeping","threads":1,"unit":"nginx.service","user":"www-data","virtual_memory":67108864}]"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (by, max) = (args.text("by")?, args.count("max")?);
+    if !["cpu", "memory"].contains(&by) {
+        let message = format!("`by` of `process::top` takes `cpu` or `memory`, `{}` came", by.escape_debug());
+        return Err(Error::validation(message));
+    }
+    let mut found = all(session, Some(args.count("interval_ms")?))?;
+    found.sort_by(|a, b| match by {
+        "cpu" => b.cpu_percent.unwrap_or_default().total_cmp(&a.cpu_percent.unwrap_or_default()),
+        _ => b.memory.cmp(&a.memory),
+    });
+    let entry = |status: &ProcessStatus| {
+        let mut entry = describe(status);
+        entry.insert("cpu_percent".to_owned(), status.cpu_percent.into());
+        Value::Map(entry)
+    };
+    Ok(Value::List(found.iter().take(usize::try_from(max).unwrap_or(usize::MAX)).map(entry).collect()))
+}

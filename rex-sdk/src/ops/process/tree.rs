@@ -1,0 +1,69 @@
+//! `process::tree`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rex_core::action::process;
+use rex_core::{Action, Code, Error, Value};
+
+use super::all;
+use crate::os::ProcessStatus;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Shows which process started which.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "process::tree",
+        aliases: &[],
+        needs: &[process::List::SPEC],
+        params: &[Param::option(
+            "pid",
+            Kind::Count,
+            Literal::Null,
+            "Begin with this process instead of those without a parent.",
+        )],
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps: `pid`, `name`, `user`, `depth` (0 for where it begins), each process before those that it started.",
+        },
+        doc: "Shows which process started which.",
+        errors: &[Code::NotFound, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"[{"pid": 1}]"#,
+            returns: r#"[{"depth":0,"name":"systemd","pid":1,"user":"root"},{"depth":1,"name":"nginx","pid":4242,"user":"root"},{"depth":1,"name":"nginx","pid":4243,"user":"www-data"}]"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let top = args.count_option("pid")?;
+    let found = all(session, None)?;
+    let here: BTreeSet<u32> = found.iter().map(|status| status.process.pid()).collect();
+    let mut children = BTreeMap::<u32, Vec<&ProcessStatus>>::new();
+    for status in &found {
+        children.entry(status.parent).or_default().push(status);
+    }
+    let begins = |status: &&ProcessStatus| match top {
+        Some(pid) => u64::from(status.process.pid()) == pid,
+        None => !here.contains(&status.parent),
+    };
+    // Those that are told last lie at the bottom.
+    let mut todo: Vec<_> = found.iter().filter(begins).map(|status| (0, status)).rev().collect();
+    if let (Some(pid), []) = (top, &*todo) {
+        return Err(Error::new(Code::NotFound, format!("there is no process {pid}")));
+    }
+    let mut rows = Vec::new();
+    // Each is taken out of the table once, so that numbers that changed meanwhile make no circle.
+    while let Some((depth, status)) = todo.pop() {
+        let identity = status.process.identity();
+        rows.push(Value::map([
+            ("depth", Value::Int(depth)),
+            ("pid", Value::count(status.process.pid())),
+            ("name", identity.name.as_str().into()),
+            ("user", identity.user.as_str().into()),
+        ]));
+        let below = children.remove(&status.process.pid()).unwrap_or_default();
+        todo.extend(below.into_iter().rev().map(|child| (depth + 1, child)));
+    }
+    Ok(rows.into())
+}

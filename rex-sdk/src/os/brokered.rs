@@ -1,0 +1,94 @@
+//! What a process that is confined has another one do for it: all that needs a socket, another process, or a right that it
+//! gave up. One table, from which come the traits, who of them the host asks, and what travels between the two.
+
+use rex_core::action::{process, service};
+use rex_core::{Budget, Grant};
+
+use super::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Start, UnitStatus};
+
+/// Hands the table to a macro: traits, and of each the methods with the action whose grant they take, what else they take, and
+/// what they give. The last parameter of each is the [`Budget`](rex_core::Budget) of the run.
+///
+/// Whoever calls it has the names of the types in scope.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! brokered {
+    ($then:ident) => {
+        $then! {
+            /// Units of the service manager. A unit that is asked for by another of its names is [`OsError::Alias`].
+            ///
+            /// # Errors
+            /// See [`OsError`]; so for every method here. Each waits until the job has ended, and no longer than the budget
+            /// allows.
+            Services {
+                /// Every unit that the manager has loaded, in the order of their names.
+                units(service::List) -> Vec<UnitStatus>;
+                /// The state of one unit.
+                status(service::Status) -> UnitStatus;
+                /// Starts a unit, and returns its state after that.
+                start(service::Start) -> UnitStatus;
+                /// Stops a unit, and returns its state after that.
+                stop(service::Stop) -> UnitStatus;
+                /// Restarts a unit, and returns its state after that.
+                restart(service::Restart) -> UnitStatus;
+                /// Has a unit read its configuration again, and returns its state after that.
+                reload(service::Reload) -> UnitStatus;
+            }
+            /// Processes. What is done to one is done to the one that was decided on: where another one has its number by
+            /// now, or it runs another program, that is [`OsError::Changed`], and nothing is done.
+            ///
+            /// # Errors
+            /// See [`OsError`]; so for every method here.
+            Processes {
+                /// The processes that run, in the order of their numbers; all, or the one of this number, if it runs. With an
+                /// interval, they are looked at twice, and say how much of a processor they used between.
+                processes(process::List, only: Option<u32>, interval_ms: Option<u64>) -> Vec<ProcessStatus>;
+                /// What a process was started with and works with.
+                details(process::Inspect) -> ProcessDetails;
+                /// What a process has open, in the order of the descriptors. More than `max` are [`OsError::TooMany`].
+                open_files(process::Inspect, max: u64) -> Vec<OpenFile>;
+                /// The environment that a process was started with, as `NAME=value`.
+                environ(process::Environ) -> Vec<String>;
+                /// Sends the signal of the grant.
+                signal(process::Signal) -> ();
+                /// Sets the nice value of the grant, and returns the one before.
+                set_priority(process::SetPriority) -> i64;
+                /// Waits until a process has ended, for so many milliseconds at most; says whether it has.
+                wait(process::Inspect, timeout_ms: u64) -> bool;
+                /// Starts the program of the grant, confined, and waits for its end.
+                run(process::Run, start: Start) -> Finished;
+            }
+        }
+    };
+}
+
+macro_rules! declare {
+    ($(
+        $(#[$trait_doc:meta])*
+        $part:ident { $(
+            $(#[$doc:meta])*
+            $method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;
+        )* }
+    )*) => {
+        $(
+            $(#[$trait_doc])*
+            #[expect(clippy::missing_errors_doc, reason = "it is said once, for all of them")]
+            pub trait $part: Send + Sync { $(
+                $(#[$doc])*
+                fn $method(
+                    &self,
+                    grant: Grant<$action>,
+                    $($arg: $type,)*
+                    budget: &Budget,
+                ) -> Result<$output, OsError>;
+            )* }
+        )*
+
+        /// Whoever does what a confined process cannot do itself.
+        pub trait Broker: $($part +)* {}
+
+        impl<T: $($part +)*> Broker for T {}
+    };
+}
+
+brokered!(declare);
