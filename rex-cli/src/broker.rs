@@ -32,6 +32,7 @@ macro_rules! declare {
     )*) => {
         /// What a worker asks for.
         #[derive(Debug, Serialize, Deserialize)]
+        #[expect(clippy::large_enum_variant, reason = "one is made for a question, and it travels as text")]
         pub(crate) enum Ask {
             $($($method { action: $action, resource: <$action as Action>::Resource, $($arg: $type),* },)*)*
         }

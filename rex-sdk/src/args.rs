@@ -121,9 +121,9 @@ impl Args {
     }
 
     /// The entries of a map of texts, in the order of their keys; none, if it was not given.
-    pub fn text_map(&self, name: &str) -> Result<Vec<(&str, &str)>, Error> {
-        let entry = |(key, value)| match value {
-            &Value::Text(ref text) => Ok((String::as_str(key), text.as_str())),
+    pub fn text_map<'a>(&'a self, name: &str) -> Result<Vec<(&'a str, &'a str)>, Error> {
+        let entry = |(key, value): (&'a String, &'a Value)| match value {
+            Value::Text(text) => Ok((key.as_str(), text.as_str())),
             _ => Err(self.wrong(name)),
         };
         match self.value(name) {

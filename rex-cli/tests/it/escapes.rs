@@ -111,6 +111,10 @@ impl World {
         );
         let more = format!(
             r#"
+            @id("programs") @allow("processes")
+            permit (principal, action == process::Action::"run", resource in process::Program::"/usr/bin")
+            unless {{ context.arg1 == "-forbidden" }};
+            @id("processes") permit (principal, action == process::Action::"list", resource);
             @id("note") permit (principal, action == fs::Action::"append", resource == fs::Path::"{0}/open/notes");
             @id("private") forbid (principal, action, resource in fs::Path::"{0}/open/private");"#,
             w.display()

@@ -54,10 +54,17 @@ fn records_of_nobody_are_no_records() {
 }
 
 #[test]
-fn nothing_is_done_to_services_without_a_line() {
-    check(r#"S:{"number":1,"action":"restart","unit":"nginx.service"}"#, "no record of");
-    check(r#"S:{"number":1,"action":"list","unit":""}"#, "no record of");
+fn nothing_is_done_without_a_line() {
+    for ask in [
+        json!({"restart": {"action": null, "resource": "nginx.service"}}),
+        json!({"units": {"action": null, "resource": null}}),
+        json!({"processes": {"action": null, "resource": null, "only": null, "interval_ms": null}}),
+        json!({"signal": {"action": ["KILL"], "resource": [1, "", "", "", "", 0]}}),
+    ] {
+        check(&format!("S:{}", json!({"number": 1, "ask": ask})), "no record of");
+    }
     check("S:please", "its question is none");
+    check(r#"S:{"number":1,"ask":{"reboot":{}}}"#, "its question is none");
 }
 
 #[test]

@@ -7,4 +7,7 @@ mod conformance;
 mod files;
 #[cfg(test)]
 #[cfg(feature = "host")]
+mod processes;
+#[cfg(test)]
+#[cfg(feature = "host")]
 mod services;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use nix::fcntl::AtFlags;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{SigHandler, Signal, kill, killpg};
 use nix::unistd::{Gid, Pid, Uid, close, execveat, getpid, getppid, setgid, setgroups, setuid};
 use rex_core::Reach;
 use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
@@ -103,6 +103,10 @@ impl Program<'_> {
         let confine = move || {
             // A change of the user would undo what comes after it.
             user.as_ref().map_or(Ok(()), User::take_over)?;
+            for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+                // SAFETY: no handler is set; what this process ignores, the program need not.
+                let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+            }
             set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
             if getppid() != parent {
                 return Err(io::Error::other("whoever started it has ended"));
