@@ -70,6 +70,31 @@ pub(crate) struct World {
     who: Who,
 }
 
+/// What the kernel can hold by itself, and what the gate holds besides.
+fn policies(w: &Path) -> (String, String) {
+    let policy = format!(
+        r#"
+            @id("read") permit (principal, action in fs::Action::"ReadOnly", resource in fs::Path::"{0}/open");
+            @id("write") permit (
+                principal,
+                action in [fs::Action::"write", fs::Action::"create_dir", fs::Action::"remove", fs::Action::"rename"],
+                resource in fs::Path::"{0}/out"
+            );"#,
+        w.display()
+    );
+    let more = format!(
+        r#"
+            @id("programs") @allow("processes")
+            permit (principal, action == process::Action::"run", resource in process::Program::"/usr/bin")
+            unless {{ context.arg1 == "-forbidden" }};
+            @id("processes") permit (principal, action == process::Action::"list", resource);
+            @id("note") permit (principal, action == fs::Action::"append", resource == fs::Path::"{0}/open/notes");
+            @id("private") forbid (principal, action, resource in fs::Path::"{0}/open/private");"#,
+        w.display()
+    );
+    (policy, more)
+}
+
 impl World {
     pub(crate) fn new(who: Who) -> Self {
         let world = Self { dir: tempfile::tempdir().unwrap(), who };
@@ -99,26 +124,7 @@ impl World {
             symlink(target, w.join(link)).unwrap();
         }
         symlink(w.join("secret/key"), w.join("open/absolute")).unwrap();
-        let policy = format!(
-            r#"
-            @id("read") permit (principal, action in fs::Action::"ReadOnly", resource in fs::Path::"{0}/open");
-            @id("write") permit (
-                principal,
-                action in [fs::Action::"write", fs::Action::"create_dir", fs::Action::"remove", fs::Action::"rename"],
-                resource in fs::Path::"{0}/out"
-            );"#,
-            w.display()
-        );
-        let more = format!(
-            r#"
-            @id("programs") @allow("processes")
-            permit (principal, action == process::Action::"run", resource in process::Program::"/usr/bin")
-            unless {{ context.arg1 == "-forbidden" }};
-            @id("processes") permit (principal, action == process::Action::"list", resource);
-            @id("note") permit (principal, action == fs::Action::"append", resource == fs::Path::"{0}/open/notes");
-            @id("private") forbid (principal, action, resource in fs::Path::"{0}/open/private");"#,
-            w.display()
-        );
+        let (policy, more) = policies(&w);
         std::fs::write(world.policy(), &policy).unwrap();
         std::fs::write(world.path("all.cedar"), policy + &more).unwrap();
         std::fs::copy(format!("{CORPUS}/attacks.py"), w.join("open/attacks.py")).unwrap();
