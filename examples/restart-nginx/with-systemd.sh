@@ -66,7 +66,7 @@ if [ -z "$tracked" ]; then
 fi
 
 # What was started here, and so what is ended here, in the opposite order.
-dbus='' manager='' command=''
+dbus='' manager='' journald='' command=''
 alive() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }
 gone() { ! alive "$1"; }
 end() {
@@ -87,6 +87,7 @@ finish() {
     fi
     end "$manager" TERM
     end "$dbus" TERM
+    end "$journald" TERM
     await remove_groups || echo "with-systemd.sh: a control group stays behind: ${groups[*]}" >&2
     exit "$code"
 }
@@ -152,6 +153,35 @@ TimeoutStartSec=600
 TimeoutStopSec=5
 END
 
+cat >$home/units/enabled.service <<END
+[Unit]
+Description=Can be enabled
+After=nginx.service
+[Service]
+ExecStart=$(command -v sleep) 600
+[Install]
+WantedBy=default.target
+END
+cat >$home/units/nightly.timer <<END
+[Unit]
+Description=Every night
+[Timer]
+OnCalendar=*-*-* 03:00:00 UTC
+Unit=enabled.service
+END
+
+# The journal of this mount namespace, where there is one to be had: COMMAND finds it as every host has it.
+mkdir -p /run/log/journal
+if [ ! -s /etc/machine-id ]; then
+    echo 0123456789abcdef0123456789abcdef >/run/machine-id
+    [ -e /etc/machine-id ] && mount --bind /run/machine-id /etc/machine-id
+fi
+if [ -x /lib/systemd/systemd-journald ]; then
+    /lib/systemd/systemd-journald >$home/journald.log 2>&1 &
+    journald=$!
+    await test -S /run/systemd/journal/socket || give_up "journald did not start: $(tail -n 5 $home/journald.log)"
+fi
+
 dbus-daemon --session --nofork --nopidfile --nosyslog --address="$bus" >$home/dbus.log 2>&1 &
 dbus=$!
 await test -S $home/runtime/bus || give_up "dbus-daemon did not start: $(tail -n 5 $home/dbus.log)"
@@ -163,7 +193,7 @@ await test -S $home/runtime/bus || give_up "dbus-daemon did not start: $(tail -n
     done
     exec env -i PATH="$PATH" HOME=$home XDG_RUNTIME_DIR=$home/runtime DBUS_SESSION_BUS_ADDRESS="$bus" \
         XDG_CONFIG_HOME=$home/config XDG_DATA_HOME=$home/state XDG_STATE_HOME=$home/state \
-        SYSTEMD_UNIT_PATH=$home/units: SYSTEMD_LOG_TARGET=console /lib/systemd/systemd --user
+        SYSTEMD_UNIT_PATH=$home/config/systemd/user:$home/units: SYSTEMD_LOG_TARGET=console /lib/systemd/systemd --user
 ) >$home/systemd.log 2>&1 &
 manager=$!
 answers() {

@@ -1,6 +1,7 @@
 //! What a confined worker has its supervisor do: the worker's side, which asks, and the supervisor's, where no script ever
 //! was: it decides again, and then does it. All of it comes from the table in `rex_sdk::brokered`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +10,7 @@ use rex_core::action::{process, service};
 use rex_core::resource::Unit;
 use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Budget, Call, Code, Effect, Error, Grant, Limits, MemoryJournal, Request,
-    Resource, Run, Subject,
+    Resource, Run, Subject, Value,
 };
 use rex_policy::Policy;
 use rex_sdk::HostOs;

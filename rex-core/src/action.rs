@@ -246,6 +246,18 @@ actions! {
         Restart = "restart" on Unit {} in [Mutating];
         /// Ask a unit to read its configuration again.
         Reload = "reload" on Unit {} in [Mutating];
+        /// Have a unit started when the machine is, from now on.
+        Enable = "enable" on Unit {} in [Mutating];
+        /// No longer have a unit started when the machine is.
+        Disable = "disable" on Unit {} in [Mutating];
+        /// Make it impossible to start a unit, or possible again.
+        Mask = "mask" on Unit {} in [Mutating];
+        /// Forget that a unit has failed.
+        ResetFailed = "reset_failed" on Unit {} in [Mutating];
+        /// Have the manager read the files of all units again.
+        ReloadDaemon = "reload_daemon" on Manager {} in [Mutating];
+        /// Read what a unit has logged. Secrets live there sometimes.
+        Logs = "logs" on Unit {} in [ReadOnly];
     }
 
     /// The machine.

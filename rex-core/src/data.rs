@@ -7,7 +7,7 @@ pub use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::process::{Identity, Process, Program, Words};
 use crate::resource::{Host, Manager, Unit};
-use crate::{AbsPath, Timestamp};
+use crate::{AbsPath, Timestamp, Value};
 
 /// Each type as another one that there is a form of already.
 macro_rules! data {
@@ -41,6 +41,28 @@ data! {
         let Identity { name, exe, user, unit, started } = process.identity().clone();
         (process.pid(), name, exe, user, unit, started)
     }, |(pid, name, exe, user, unit, started)| Ok(Self::new(pid, Identity { name, exe, user, unit, started }));
+}
+
+/// A value as JSON has it: what was bytes comes back as a list of numbers.
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        fn value(json: serde_json::Value) -> Value {
+            match json {
+                serde_json::Value::Null => Value::Null,
+                serde_json::Value::Bool(value) => Value::Bool(value),
+                serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                    (Some(value), _) => Value::Int(value),
+                    (None, value) => Value::Float(value.unwrap_or(f64::NAN)),
+                },
+                serde_json::Value::String(text) => Value::Text(text),
+                serde_json::Value::Array(all) => Value::List(all.into_iter().map(value).collect()),
+                serde_json::Value::Object(all) => {
+                    Value::Map(all.into_iter().map(|(key, entry)| (key, value(entry))).collect())
+                }
+            }
+        }
+        serde_json::Value::deserialize(from).map(value)
+    }
 }
 
 #[cfg(test)]

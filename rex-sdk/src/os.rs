@@ -8,13 +8,14 @@ use std::io;
 use rex_core::action::{fs, sys};
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp};
-use serde::{Deserialize, Serialize};
 
 mod brokered;
 mod processes;
+mod services;
 
 pub use brokered::{Broker, Processes, Services};
 pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessStatus, Start};
+pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 
 /// An operating system.
 pub trait Os: Files + System + Broker {}
@@ -167,25 +168,6 @@ pub struct Metadata {
     pub links: u64,
     /// Where a symbolic link points to, as its text; `None` for other things and where that is not UTF-8.
     pub target: Option<String>,
-}
-
-/// The state of a unit, in systemd's words (`systemctl(1)`).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct UnitStatus {
-    /// The full name.
-    pub name: String,
-    /// What it says about itself.
-    pub description: String,
-    /// `loaded`, `not-found`, `masked`, ...
-    pub load: String,
-    /// `active`, `inactive`, `failed`, ...
-    pub active: String,
-    /// `running`, `dead`, `exited`, ...
-    pub sub: String,
-    /// The main process of a service; `None` if there is none, or in a list.
-    pub main_pid: Option<i64>,
-    /// When it became active; `None` if it is not, or in a list.
-    pub since: Option<Timestamp>,
 }
 
 /// The machine.

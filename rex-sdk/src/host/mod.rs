@@ -11,6 +11,7 @@ pub mod cgroup;
 mod change;
 pub mod confine;
 mod dir;
+mod logs;
 mod open;
 mod pid;
 mod processes;
@@ -22,17 +23,18 @@ mod system;
 pub mod worker;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::{fmt, io};
 
 use rex_core::action::{fs, process, service};
-use rex_core::{Budget, Grant, Reach};
+use rex_core::{Budget, Grant, Reach, Value};
 
 pub use services::Bus;
 
 use crate::os::{
-    Broker, DirEntry, Files, Finished, Metadata, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Services,
-    Source, Start, Taken, UnitStatus, WriteOptions,
+    Broker, DirEntry, Files, Finished, LogQuery, Metadata, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes,
+    Services, Source, Start, Taken, TimerStatus, UnitFileChange, UnitStatus, WriteOptions,
 };
 
 /// What an operator decides about the real operating system.

@@ -316,7 +316,7 @@ impl Given<'_> {
 }
 
 /// Gives it what it reads, takes what it writes, and ends it when its time is over. Ended with it is all of its group.
-fn attend(
+pub(super) fn attend(
     mut running: Running,
     start: &Start,
     deadline: Option<Instant>,

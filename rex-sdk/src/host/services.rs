@@ -1,22 +1,22 @@
 //! Units of systemd, over its D-Bus interface (`org.freedesktop.systemd1(5)`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rex_core::action::service;
 use rex_core::resource::Unit;
 use rex_core::{Budget, Error, Grant, Timestamp};
+use serde::Serialize;
 use zbus::blocking::{Connection, Proxy, connection};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-use crate::os::{OsError, Services, UnitStatus};
+use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
 /// How often whoever waits for the bus looks whether the run may go on.
 const POLL: Duration = Duration::from_millis(50);
 /// How long one call may take at the most.
@@ -51,6 +51,78 @@ impl Services for Bus {
     }
     fn reload(&self, grant: Grant<service::Reload>, budget: &Budget) -> Result<UnitStatus, OsError> {
         self.job("ReloadUnit", grant.resource(), budget)
+    }
+    fn try_restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        self.job("TryRestartUnit", grant.resource(), budget)
+    }
+    fn enable(&self, grant: Grant<service::Enable>, budget: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+        let unit = grant.resource().clone();
+        self.talk(budget, move |manager| manager.enable(&unit))
+    }
+    fn disable(&self, grant: Grant<service::Disable>, budget: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+        let unit = grant.resource().clone();
+        self.talk(budget, move |manager| manager.files("DisableUnitFiles", &unit, &(&[unit.name()][..], false)))
+    }
+    fn mask(&self, grant: Grant<service::Mask>, masked: bool, budget: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+        let unit = grant.resource().clone();
+        self.talk(budget, move |manager| match masked {
+            true => manager.files("MaskUnitFiles", &unit, &(&[unit.name()][..], false, false)),
+            false => manager.files("UnmaskUnitFiles", &unit, &(&[unit.name()][..], false)),
+        })
+    }
+    fn reset_failed(&self, grant: Grant<service::ResetFailed>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        let unit = grant.resource().clone();
+        self.talk(budget, move |manager| {
+            manager.find(&unit)?;
+            manager.proxy.call::<_, _, ()>("ResetFailedUnit", &(unit.name(),)).map_err(failed)?;
+            manager.status(&unit)
+        })
+    }
+    fn reload_daemon(&self, _: Grant<service::ReloadDaemon>, budget: &Budget) -> Result<(), OsError> {
+        self.talk(budget, |manager| manager.proxy.call::<_, _, ()>("Reload", &()).map_err(failed))
+    }
+    fn wait_until(
+        &self,
+        grant: Grant<service::Status>,
+        active: String,
+        timeout_ms: u64,
+        budget: &Budget,
+    ) -> Result<UnitStatus, OsError> {
+        let unit = grant.resource().clone();
+        let (start, timeout) = (Instant::now(), Duration::from_millis(timeout_ms));
+        self.talk(budget, move |manager| {
+            loop {
+                let status = manager.status(&unit)?;
+                let left = timeout.saturating_sub(start.elapsed());
+                if status.active == active || left.is_zero() {
+                    return Ok(status);
+                }
+                // Whoever waits for this thread closes its connection when the run ends.
+                std::thread::sleep(left.min(POLL));
+            }
+        })
+    }
+    fn properties(
+        &self,
+        grant: Grant<service::Status>,
+        budget: &Budget,
+    ) -> Result<BTreeMap<String, rex_core::Value>, OsError> {
+        let unit = grant.resource().clone();
+        self.talk(budget, move |manager| {
+            let (path, of_unit) = manager.find(&unit)?;
+            let of_kind = manager.properties(&path, &interface(unit.kind()))?;
+            let all = of_unit.0.into_iter().chain(of_kind.0);
+            Ok(all.map(|(name, property)| (name, value(&property))).collect())
+        })
+    }
+    fn timers(&self, _: Grant<service::List>, budget: &Budget) -> Result<Vec<TimerStatus>, OsError> {
+        self.talk(budget, |manager| manager.timers())
+    }
+    fn logs(&self, grant: Grant<service::Logs>, query: LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
+        let unit = grant.resource().clone();
+        // A unit has one log, under its own name.
+        self.talk(budget, move |manager| manager.find(&unit).map(drop))?;
+        super::logs::read(grant.resource(), &query, budget)
     }
 }
 
@@ -151,7 +223,7 @@ impl Manager {
     fn status(&self, unit: &Unit) -> Result<UnitStatus, OsError> {
         let (path, properties) = self.find(unit)?;
         let main_pid = match unit.kind() {
-            "service" => self.properties(&path, SERVICE)?.number::<u32>("MainPID").filter(|&pid| pid > 0),
+            "service" => self.properties(&path, &interface("service"))?.number::<u32>("MainPID").filter(|&pid| pid > 0),
             _ => None,
         };
         let since = properties.number::<u64>("ActiveEnterTimestamp").filter(|&micros| micros > 0);
@@ -187,7 +259,9 @@ impl Manager {
             }
             let (path, _) = self.find(unit)?;
             let why = match unit.kind() {
-                "service" => format!(", the unit with `{}`", self.properties(&path, SERVICE)?.text("Result")),
+                "service" => {
+                    format!(", the unit with `{}`", self.properties(&path, &interface("service"))?.text("Result"))
+                }
                 _ => String::new(),
             };
             return Err(OsError::ServiceFailed(format!("the job ended with `{result}`{why}")));
@@ -195,9 +269,93 @@ impl Manager {
         Err(OsError::Unavailable("the service manager went away before the job ended".to_owned()))
     }
 
+    /// Enables a unit, which may have nothing to say of when it is to be started.
+    fn enable(&self, unit: &Unit) -> Result<Vec<UnitFileChange>, OsError> {
+        self.find(unit)?;
+        let arguments = (&[unit.name()][..], false, false);
+        let (installs, changes): (bool, Vec<(String, String, String)>) =
+            self.proxy.call("EnableUnitFiles", &arguments).map_err(failed)?;
+        if !installs && changes.is_empty() {
+            return Err(OsError::Refused("the files of the unit do not say when it is to be started"));
+        }
+        self.changed(changes)
+    }
+
+    /// Changes the files of a unit.
+    fn files<A: Serialize + zbus::zvariant::DynamicType>(
+        &self,
+        method: &str,
+        unit: &Unit,
+        arguments: &A,
+    ) -> Result<Vec<UnitFileChange>, OsError> {
+        // A unit that is masked has no file that could be found.
+        match self.find(unit) {
+            Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound && method == "UnmaskUnitFiles" => {}
+            found => drop(found?),
+        }
+        self.changed(self.proxy.call(method, arguments).map_err(failed)?)
+    }
+
+    /// Has the manager look at what was changed, as `systemctl` does.
+    fn changed(&self, changes: Vec<(String, String, String)>) -> Result<Vec<UnitFileChange>, OsError> {
+        self.proxy.call::<_, _, ()>("Reload", &()).map_err(failed)?;
+        Ok(changes.into_iter().map(|(kind, path, target)| UnitFileChange { kind, path, target }).collect())
+    }
+
+    fn timers(&self) -> Result<Vec<TimerStatus>, OsError> {
+        let mut timers = Vec::new();
+        for unit in self.units()?.into_iter().filter(|unit| unit.name.ends_with(".timer")) {
+            let path: OwnedObjectPath = self.proxy.call("LoadUnit", &(&*unit.name,)).map_err(failed)?;
+            let properties = self.properties(&path, &interface("timer"))?;
+            // 0 is never, and so is the largest number.
+            let time = |name| {
+                let micros = properties.number::<u64>(name).filter(|&micros| micros > 0 && micros < u64::MAX)?;
+                i64::try_from(micros).ok().map(Timestamp::from_micros)
+            };
+            timers.push(TimerStatus {
+                next: time("NextElapseUSecRealtime"),
+                last: time("LastTriggerUSec"),
+                unit: properties.text("Unit"),
+                name: unit.name,
+            });
+        }
+        Ok(timers)
+    }
+
     fn properties(&self, path: &OwnedObjectPath, interface: &str) -> Result<Properties, OsError> {
         let proxy = Proxy::new(&self.connection, SYSTEMD, path, "org.freedesktop.DBus.Properties").map_err(failed)?;
         Ok(Properties(proxy.call("GetAll", &(interface,)).map_err(failed)?))
+    }
+}
+
+/// The interface of a type of units: `org.freedesktop.systemd1.Timer`.
+fn interface(kind: &str) -> String {
+    let (first, rest) = kind.split_at_checked(1).unwrap_or((kind, ""));
+    format!("org.freedesktop.systemd1.{}{rest}", first.to_ascii_uppercase())
+}
+
+/// A value of the bus, as scripts see it. What they have no word for becomes its text.
+fn value(of: &zbus::zvariant::Value<'_>) -> rex_core::Value {
+    use zbus::zvariant::Value as Bus;
+    match of {
+        Bus::Bool(value) => (*value).into(),
+        Bus::U8(value) => i64::from(*value).into(),
+        Bus::I16(value) => i64::from(*value).into(),
+        Bus::U16(value) => i64::from(*value).into(),
+        Bus::I32(value) => i64::from(*value).into(),
+        Bus::U32(value) => i64::from(*value).into(),
+        Bus::I64(value) => (*value).into(),
+        // The largest number stands for none.
+        Bus::U64(u64::MAX) => rex_core::Value::Null,
+        Bus::U64(number) => rex_core::Value::count(*number),
+        Bus::F64(value) => (*value).into(),
+        Bus::Str(text) => text.as_str().into(),
+        Bus::ObjectPath(path) => path.as_str().into(),
+        Bus::Signature(signature) => signature.to_string().into(),
+        Bus::Value(inner) => value(inner),
+        Bus::Array(all) => rex_core::Value::List(all.iter().map(value).collect()),
+        Bus::Structure(all) => rex_core::Value::List(all.fields().iter().map(value).collect()),
+        other => other.to_string().into(),
     }
 }
 

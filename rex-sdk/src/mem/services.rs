@@ -1,21 +1,22 @@
 //! Units in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::PoisonError;
 
 use rex_core::action::service;
 use rex_core::resource::Unit;
-use rex_core::{Budget, Grant};
+use rex_core::{Budget, Grant, Timestamp, Value};
 
 use super::{EPOCH, MemOs};
-use crate::os::{OsError, Services, UnitStatus};
+use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus};
 
 /// The units of a world in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Units {
     units: BTreeMap<String, UnitStatus>,
     aliases: BTreeMap<String, String>,
+    enabled: BTreeSet<String>,
 }
 
 impl MemOs {
@@ -46,6 +47,7 @@ impl MemOs {
         let world = self
             .unit("backup.service", "Nightly backup")
             .unit("broken.service", "Never starts")
+            .unit("backup.timer", "Every night")
             .unit("nginx.service", "A web server")
             .unit_alias("www.service", "nginx.service");
         world.with_units(|units| units.units.get_mut("nginx.service").map(|unit| activate(unit, 4242)));
@@ -119,4 +121,72 @@ impl Services for MemOs {
             _ => Err(OsError::ServiceFailed("the unit is not active".to_owned())),
         })
     }
+    fn try_restart(&self, grant: Grant<service::Restart>, _: &Budget) -> Result<UnitStatus, OsError> {
+        self.on(grant.resource(), |unit| if unit.active == "active" { start(unit) } else { Ok(unit.clone()) })
+    }
+    fn enable(&self, grant: Grant<service::Enable>, _: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+        let name = self.on(grant.resource(), |unit| Ok(unit.name.clone()))?;
+        let new = self.with_units(|units| units.enabled.insert(name.clone()));
+        Ok(change("symlink", &name, &format!("/lib/systemd/system/{name}"), new))
+    }
+    fn disable(&self, grant: Grant<service::Disable>, _: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+        let name = self.on(grant.resource(), |unit| Ok(unit.name.clone()))?;
+        let was = self.with_units(|units| units.enabled.remove(&name));
+        Ok(change("unlink", &name, "", was))
+    }
+    fn mask(&self, grant: Grant<service::Mask>, masked: bool, _: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+        let (load, kind) = if masked { ("masked", "symlink") } else { ("loaded", "unlink") };
+        let (name, before) = self
+            .on(grant.resource(), |unit| Ok((unit.name.clone(), std::mem::replace(&mut unit.load, load.to_owned()))))?;
+        Ok(change(kind, &name, if masked { "/dev/null" } else { "" }, before != load))
+    }
+    fn reset_failed(&self, grant: Grant<service::ResetFailed>, _: &Budget) -> Result<UnitStatus, OsError> {
+        self.on(grant.resource(), |unit| {
+            if unit.active == "failed" {
+                deactivate(unit);
+            }
+            Ok(unit.clone())
+        })
+    }
+    fn reload_daemon(&self, _: Grant<service::ReloadDaemon>, _: &Budget) -> Result<(), OsError> {
+        self.count();
+        Ok(())
+    }
+    fn wait_until(&self, grant: Grant<service::Status>, _: String, _: u64, _: &Budget) -> Result<UnitStatus, OsError> {
+        // Nothing happens here by itself.
+        self.on(grant.resource(), |unit| Ok(unit.clone()))
+    }
+    fn properties(&self, grant: Grant<service::Status>, _: &Budget) -> Result<BTreeMap<String, Value>, OsError> {
+        self.on(grant.resource(), |unit| {
+            let texts = [("Id", &unit.name), ("Description", &unit.description), ("ActiveState", &unit.active)];
+            let list = |names: &[&str]| Value::List(names.iter().map(|&name| name.into()).collect());
+            let lists = [("After", list(&["network.target"])), ("Requires", list(&["system.slice"]))];
+            let texts = texts.into_iter().map(|(key, text)| (key, text.as_str().into()));
+            Ok(texts.chain(lists).map(|(key, value)| (key.to_owned(), value)).collect())
+        })
+    }
+    fn timers(&self, _: Grant<service::List>, _: &Budget) -> Result<Vec<TimerStatus>, OsError> {
+        self.count();
+        let timer = |unit: &UnitStatus| {
+            let stem = unit.name.strip_suffix(".timer")?;
+            let next = Timestamp::from_micros(EPOCH.as_micros() + 43_200_000_000);
+            Some(TimerStatus { name: unit.name.clone(), unit: format!("{stem}.service"), next: Some(next), last: None })
+        };
+        Ok(self.with_units(|units| units.units.values().filter_map(timer).collect()))
+    }
+    fn logs(&self, grant: Grant<service::Logs>, query: LogQuery, _: &Budget) -> Result<Vec<String>, OsError> {
+        let name = self.on(grant.resource(), |unit| Ok(unit.name.clone()))?;
+        let micros = EPOCH.as_micros();
+        let line = format!(
+            r#"{{"__REALTIME_TIMESTAMP":"{micros}","PRIORITY":"6","MESSAGE":"{name} started","_PID":"4242","SYSLOG_IDENTIFIER":"systemd"}}"#
+        );
+        let urgent = query.priority.is_some_and(|priority| priority < 6);
+        Ok(if urgent || query.max == 0 { Vec::new() } else { vec![line] })
+    }
+}
+
+/// What was changed on disk, if anything was.
+fn change(kind: &str, name: &str, target: &str, changed: bool) -> Vec<UnitFileChange> {
+    let (kind, path) = (kind.to_owned(), format!("/etc/systemd/system/{name}"));
+    if changed { vec![UnitFileChange { kind, path, target: target.to_owned() }] } else { Vec::new() }
 }

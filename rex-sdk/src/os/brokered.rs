@@ -1,10 +1,15 @@
 //! What a process that is confined has another one do for it: all that needs a socket, another process, or a right that it
 //! gave up. One table, from which come the traits, who of them the host asks, and what travels between the two.
 
-use rex_core::action::{process, service};
-use rex_core::{Budget, Grant};
+use std::collections::BTreeMap;
 
-use super::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Start, UnitStatus};
+use rex_core::action::{process, service};
+use rex_core::{Budget, Grant, Value};
+
+use super::{
+    Finished, LogQuery, OpenFile, OsError, ProcessDetails, ProcessStatus, Start, TimerStatus, UnitFileChange,
+    UnitStatus,
+};
 
 /// Hands the table to a macro: traits, and of each the methods with the action whose grant they take, what else they take, and
 /// what they give. The last parameter of each is the [`Budget`](rex_core::Budget) of the run.
@@ -33,6 +38,26 @@ macro_rules! brokered {
                 restart(service::Restart) -> UnitStatus;
                 /// Has a unit read its configuration again, and returns its state after that.
                 reload(service::Reload) -> UnitStatus;
+                /// Restarts a unit if it runs, and returns its state after that.
+                try_restart(service::Restart) -> UnitStatus;
+                /// Has a unit started with the machine, and returns what was changed on disk.
+                enable(service::Enable) -> Vec<UnitFileChange>;
+                /// No longer has a unit started with the machine, and returns what was changed on disk.
+                disable(service::Disable) -> Vec<UnitFileChange>;
+                /// Makes it impossible to start a unit, or possible again, and returns what was changed on disk.
+                mask(service::Mask, masked: bool) -> Vec<UnitFileChange>;
+                /// Forgets that a unit has failed, and returns its state after that.
+                reset_failed(service::ResetFailed) -> UnitStatus;
+                /// Has the manager read the files of all units again.
+                reload_daemon(service::ReloadDaemon) -> ();
+                /// Waits until a unit is in a state (`active`), for so many milliseconds at most, and returns its state after that.
+                wait_until(service::Status, active: String, timeout_ms: u64) -> UnitStatus;
+                /// All that the manager says of a unit, in systemd's words.
+                properties(service::Status) -> BTreeMap<String, Value>;
+                /// The timers with when they elapse, in the order of their names.
+                timers(service::List) -> Vec<TimerStatus>;
+                /// What a unit has logged, oldest first: records as `journalctl --output=json` writes them.
+                logs(service::Logs, query: LogQuery) -> Vec<String>;
             }
             /// Processes. What is done to one is done to the one that was decided on: where another one has its number by
             /// now, or it runs another program, that is [`OsError::Changed`], and nothing is done.

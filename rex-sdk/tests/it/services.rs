@@ -135,6 +135,10 @@ fn inside() {
     nginx_starts_and_stops();
     failures_are_told_apart();
     an_alias_lends_no_permission();
+    files_of_units_are_changed();
+    more_is_told_of_units();
+    a_unit_is_waited_for();
+    what_a_unit_logged_is_read();
     a_job_that_hangs_ends_with_the_run();
     a_run_that_is_told_to_stop_stops();
     a_bus_that_does_not_exist();
@@ -210,6 +214,108 @@ fn an_alias_lends_no_permission() {
         assert_eq!(www.asked(), [format!("{operation} www.service"), format!("!{operation} nginx.service")]);
     }
     assert_eq!(pid(&world.call("status", &["nginx"]).unwrap()), pid(&started));
+}
+
+fn files_of_units_are_changed() {
+    let world = World::open();
+    let Value::List(changes) = world.call("enable", &["enabled"]).unwrap() else { panic!("no list") };
+    assert_eq!((changes.len(), text(&changes[0], "kind")), (1, "symlink".to_owned()));
+    let link = text(&changes[0], "path");
+    assert!(
+        link.ends_with("default.target.wants/enabled.service") && std::fs::symlink_metadata(&link).is_ok(),
+        "{link}"
+    );
+    assert_eq!(world.call("enable", &["enabled"]).unwrap(), Value::List(Vec::new()));
+    let Value::List(changes) = world.call("disable", &["enabled"]).unwrap() else { panic!("no list") };
+    assert_eq!(text(&changes[0], "kind"), "unlink");
+    assert!(std::fs::symlink_metadata(&link).is_err());
+    // Its files say nothing of when it is to be started.
+    let error = world.call("enable", &["nginx"]).unwrap_err();
+    assert_eq!(error.code, Code::Unsupported, "{error:?}");
+
+    world.call("mask", &["enabled"]).unwrap();
+    assert_eq!(text(&world.call("status", &["enabled"]).unwrap(), "load"), "masked");
+    assert_eq!(world.call("start", &["enabled"]).unwrap_err().code, Code::ServiceFailed);
+    world.call("unmask", &["enabled"]).unwrap();
+    assert_eq!(text(&world.call("status", &["enabled"]).unwrap(), "load"), "loaded");
+    world.call("reload_daemon", &[]).unwrap();
+
+    assert_eq!(world.call("start", &["broken"]).unwrap_err().code, Code::ServiceFailed);
+    assert_eq!(text(&world.call("reset_failed", &["broken"]).unwrap(), "active"), "inactive");
+    assert_eq!(text(&world.call("try_restart", &["broken"]).unwrap(), "active"), "inactive");
+    for operation in ["enable", "disable", "mask", "reset_failed", "try_restart", "properties", "logs"] {
+        let error = world.call(operation, &["no-such-unit"]).unwrap_err();
+        assert_eq!(error.code, Code::NotFound, "{operation}: {error:?}");
+    }
+}
+
+fn more_is_told_of_units() {
+    let world = World::open();
+    let properties = world.call("properties", &["enabled"]).unwrap();
+    assert_eq!(
+        (text(&properties, "Id"), text(&properties, "Type")),
+        ("enabled.service".to_owned(), "simple".to_owned())
+    );
+    assert!(matches!(properties.get("ExecStart"), Some(Value::List(commands)) if commands.len() == 1));
+    let dependencies = world.call("dependencies", &["enabled"]).unwrap();
+    let Some(Value::List(after)) = dependencies.get("after") else { panic!("{dependencies}") };
+    assert!(after.contains(&"nginx.service".into()), "{dependencies}");
+    let session = Session::new(&world.run, &world.os, &world.base);
+    let named = Value::map([("names", Value::List(vec!["MemoryCurrent".into()]))]);
+    let memory = session.call("service::properties", vec!["enabled".into(), named]).unwrap();
+    assert_eq!(memory.get("MemoryCurrent"), Some(&Value::Null), "it does not run");
+
+    world.call("start", &["nightly.timer"]).unwrap();
+    let Value::List(timers) = world.call("timers", &[]).unwrap() else { panic!("no list") };
+    let nightly = timers.iter().find(|timer| text(timer, "timer") == "nightly.timer").unwrap();
+    assert_eq!(text(nightly, "unit"), "enabled.service");
+    assert!(text(nightly, "next").ends_with("T03:00:00Z"), "{nightly}");
+    world.call("stop", &["nightly.timer"]).unwrap();
+}
+
+fn a_unit_is_waited_for() {
+    let world = World::open();
+    let session = Session::new(&world.run, &world.os, &world.base);
+    let wait = |state: &str, seconds| {
+        let options = Value::map([("timeout", Value::Int(seconds))]);
+        session.call("service::wait_until", vec!["enabled".into(), state.into(), options]).unwrap()
+    };
+    assert_eq!(wait("active", 0).get("reached"), Some(&false.into()));
+    let starter = std::thread::spawn(|| World::open().call("start", &["enabled"]).map(drop));
+    assert_eq!(wait("active", 30).get("reached"), Some(&true.into()));
+    starter.join().unwrap().unwrap();
+    world.call("stop", &["enabled"]).unwrap();
+}
+
+fn what_a_unit_logged_is_read() {
+    if !std::path::Path::new("/run/systemd/journal/socket").exists() {
+        println!("left out: there is no journald");
+        return;
+    }
+    for (message, priority) in [("first line", "6"), ("it broke: 17", "3"), ("last line", "6")] {
+        let mut logger = Command::new("logger").arg("--journald").stdin(Stdio::piped()).spawn().unwrap();
+        // As root, one may log on behalf of a unit.
+        let record = format!("MESSAGE={message}\nOBJECT_SYSTEMD_UNIT=nginx.service\nPRIORITY={priority}\n");
+        logger.stdin.take().unwrap().write_all(record.as_bytes()).unwrap();
+        assert!(logger.wait().unwrap().success());
+    }
+    assert!(Command::new("journalctl").arg("--sync").status().unwrap().success());
+    let world = World::open();
+    let session = Session::new(&world.run, &world.os, &world.base);
+    let logs = |options: Value| {
+        let Value::List(records) = session.call("service::logs", vec!["nginx".into(), options]).unwrap() else {
+            panic!("no list")
+        };
+        records.iter().map(|record| text(record, "message")).collect::<Vec<_>>()
+    };
+    assert_eq!(logs(Value::map([])), ["first line", "it broke: 17", "last line"]);
+    assert_eq!(logs(Value::map([("max", Value::Int(1))])), ["last line"]);
+    assert_eq!(logs(Value::map([("priority", "err".into())])), ["it broke: 17"]);
+    assert_eq!(logs(Value::map([("pattern", "broke: [0-9]+".into())])), ["it broke: 17"]);
+    assert_eq!(logs(Value::map([("pattern", "nothing like it".into())])), [""; 0]);
+    assert_eq!(logs(Value::map([("until", Value::Int(1))])), [""; 0]);
+    assert_eq!(logs(Value::map([("since", Value::Int(-3_600))])).len(), 3);
+    assert_eq!(session.call("service::logs", vec!["enabled".into()]).unwrap(), Value::List(Vec::new()));
 }
 
 fn a_job_that_hangs_ends_with_the_run() {

@@ -1,15 +1,27 @@
 //! Units of the service manager.
 
+pub mod dependencies;
+pub mod disable;
+pub mod enable;
 pub mod list;
+pub mod logs;
+pub mod mask;
+pub mod properties;
 pub mod reload;
+pub mod reload_daemon;
+pub mod reset_failed;
 pub mod restart;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod timers;
+pub mod try_restart;
+pub mod unmask;
+pub mod wait_until;
 
 use rex_core::Value;
 
-use crate::os::UnitStatus;
+use crate::os::{UnitFileChange, UnitStatus};
 
 /// What [`describe`] returns, in words.
 const STATUS: &str = "`unit` (its own name), `description`, `load` (`loaded`, `masked`, ...), `active` (`active`, `inactive`, `failed`, ...), \
@@ -28,4 +40,12 @@ fn describe(status: &UnitStatus) -> Value {
         ("since", status.since.map(|since| since.to_string()).into()),
         ("since_epoch", status.since.map(super::epoch).unwrap_or_default()),
     ])
+}
+
+/// What was changed on disk, as a script sees it.
+fn changed(changes: Vec<UnitFileChange>) -> Value {
+    let entry = |change: UnitFileChange| {
+        Value::map([("kind", change.kind.into()), ("path", change.path.into()), ("target", change.target.into())])
+    };
+    Value::List(changes.into_iter().map(entry).collect())
 }

@@ -1,0 +1,30 @@
+//! `service::disable`
+
+use rex_core::action::service;
+use rex_core::{Action, Code, Error, Value};
+
+use super::changed;
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// No longer has a unit started with the machine.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "service::disable",
+        aliases: &[],
+        needs: &[service::Disable::SPEC],
+        params: &[Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`.")],
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps, one for each change on disk: `kind` (`symlink`, `unlink`), `path`, `target` (where a link leads). Empty, if it was so already.",
+        },
+        doc: "No longer has a unit started when the machine is. It is not stopped now.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
+        example: Example { args: r#"["nginx"]"#, returns: r#"[]"# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let unit = args.unit("unit")?;
+    session.act(service::Disable {}, unit, |grant| session.os.disable(grant, session.run.budget())).map(changed)
+}

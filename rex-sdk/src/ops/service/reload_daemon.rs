@@ -1,0 +1,28 @@
+//! `service::reload_daemon`
+
+use rex_core::action::service;
+use rex_core::resource::Manager;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::{Args, Example, Op, OpSpec, Returns, Session};
+
+/// Has the manager read all units again.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "service::reload_daemon",
+        aliases: &[],
+        needs: &[service::ReloadDaemon::SPEC],
+        params: &[],
+        returns: Returns { kind: "nothing", doc: "." },
+        doc: "Has the manager read the files of all units again, as is needed after one was changed.",
+        errors: &[Code::Unsupported, Code::Io, Code::ServiceFailed],
+        example: Example { args: r#"[]"#, returns: r#"null"# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
+    let grant = session.gate.permit(service::ReloadDaemon {}, Manager)?;
+    session.os.reload_daemon(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
+    Ok(Value::Null)
+}

@@ -1,0 +1,30 @@
+//! `service::unmask`
+
+use rex_core::action::service;
+use rex_core::{Action, Code, Error, Value};
+
+use super::changed;
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// Makes it possible again to start a unit.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "service::unmask",
+        aliases: &[],
+        needs: &[service::Mask::SPEC],
+        params: &[Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`.")],
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps, one for each change on disk: `kind` (`symlink`, `unlink`), `path`, `target` (where a link leads). Empty, if it was so already.",
+        },
+        doc: "Makes it possible again to start a unit that was masked.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
+        example: Example { args: r#"["nginx"]"#, returns: r#"[]"# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let unit = args.unit("unit")?;
+    session.act(service::Mask {}, unit, |grant| session.os.mask(grant, false, session.run.budget())).map(changed)
+}

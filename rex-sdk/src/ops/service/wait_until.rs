@@ -1,0 +1,54 @@
+//! `service::wait_until`
+
+use rex_core::action::service;
+use rex_core::{Action, Code, Error, Value};
+
+use super::describe;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Waits until a unit is in a state.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "service::wait_until",
+        aliases: &[],
+        needs: &[service::Status::SPEC],
+        params: &[
+            Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`."),
+            Param::required(
+                "state",
+                Kind::Text,
+                "`active`, `inactive`, `failed`, `activating`, `deactivating` or `reloading`.",
+            ),
+            Param::option("timeout", Kind::Count, Literal::Int(10), "How long it waits at most, in seconds."),
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "What `service::status` returns, and `reached`: whether it came to be in that state.",
+        },
+        doc: "Waits until a unit is in a state, for instance `active` after a restart, or `inactive` after a stop.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
+        example: Example {
+            args: r#"["nginx", "active"]"#,
+            returns: r#"{"active":"active","description":"A web server","load":"loaded","main_pid":4242,"reached":true,"since":"2026-03-02T12:00:00Z","since_epoch":1772452800.0,"sub":"running","unit":"nginx.service"}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    const STATES: [&str; 6] = ["active", "inactive", "failed", "activating", "deactivating", "reloading"];
+    let (unit, state) = (args.unit("unit")?, args.text("state")?);
+    if !STATES.contains(&state) {
+        let message = format!("`{}` is not the state of a unit", state.escape_debug());
+        return Err(Error::validation(message).with_help(format!("there are: {}", STATES.join(", "))));
+    }
+    let timeout = args.count("timeout")?.saturating_mul(1_000);
+    let status = session.act(service::Status {}, unit, |grant| {
+        session.os.wait_until(grant, state.to_owned(), timeout, session.run.budget())
+    })?;
+    let mut told = describe(&status);
+    if let Value::Map(entries) = &mut told {
+        entries.insert("reached".to_owned(), Value::Bool(status.active == state));
+    }
+    Ok(told)
+}
