@@ -15,7 +15,8 @@ use rex_core::{
 use rex_policy::Policy;
 use rex_sdk::HostOs;
 use rex_sdk::host::HostOptions;
-use rex_sdk::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Services, Start, UnitStatus};
+// All that the table names.
+use rex_sdk::os::*;
 use serde::{Deserialize, Serialize};
 
 use crate::link::Link;

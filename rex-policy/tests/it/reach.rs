@@ -306,6 +306,12 @@ fn a_resource_of_another_type_is_out_of_reach() {
             service::stop: nginx.service
             service::restart: nginx.service
             service::reload: nginx.service
+            service::enable: nginx.service
+            service::disable: nginx.service
+            service::mask: nginx.service
+            service::reset_failed: nginx.service
+            service::reload_daemon: anything
+            service::logs: nginx.service
         "#]],
     );
 }

@@ -32,10 +32,8 @@ use rex_core::{Budget, Grant, Reach, Value};
 
 pub use services::Bus;
 
-use crate::os::{
-    Broker, DirEntry, Files, Finished, LogQuery, Metadata, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes,
-    Services, Source, Start, Taken, TimerStatus, UnitFileChange, UnitStatus, WriteOptions,
-};
+// All that the table of what is brokered names.
+use crate::os::*;
 
 /// What an operator decides about the real operating system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
