@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use rex_core::action::{process, service};
+use rex_core::action::{process, service, sys};
 use rex_core::resource::Unit;
 use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Budget, Call, Code, Effect, Error, Grant, Limits, MemoryJournal, Request,

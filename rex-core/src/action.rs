@@ -145,6 +145,7 @@ macro_rules! actions {
 }
 
 use crate::AbsPath;
+use crate::machine::{Parameter, Variable};
 use crate::process::{Process, Program, Words};
 use crate::resource::{Host, Manager, Unit};
 
@@ -264,8 +265,25 @@ actions! {
     sys {
         /// Learn which file systems are mounted where, and how full they are.
         Disk = "disk" on Host {} in [ReadOnly];
-        /// Learn name, time, processors, memory and load of the machine.
+        /// Learn what the machine tells about itself: name, time, processors, memory, load, devices, modules, control groups, packages.
         Inspect = "inspect" on Host {} in [ReadOnly];
+        /// Read what the kernel has logged.
+        KernelLog = "kernel_log" on Host {} in [ReadOnly];
+        /// Learn which users and groups there are.
+        Accounts = "accounts" on Host {} in [ReadOnly];
+        /// Learn who is logged in, since when and from where.
+        Sessions = "sessions" on Host {} in [ReadOnly];
+        /// Read a parameter of the kernel.
+        GetParameter = "get_parameter" on Parameter {} in [ReadOnly];
+        /// Set a parameter of the kernel, until the machine is started again.
+        SetParameter = "set_parameter" on Parameter {
+            /// The new value.
+            value: String,
+        } in [Mutating];
+        /// Read a variable of the environment that Rex runs in. Secrets live there.
+        GetVariable = "get_variable" on Variable {} in [Sensitive];
+        /// Take a file system away from where it is mounted.
+        Unmount = "unmount" on AbsPath {} in [Mutating];
     }
 }
 

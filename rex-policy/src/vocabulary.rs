@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rex_core::machine::{Parameter, Variable};
 use rex_core::{AbsPath, ActionSpec, Resource, ResourceSpec, action::ACTIONS, resource::Unit};
 
 use crate::schema;
@@ -83,6 +84,12 @@ pub(crate) fn canonical(type_name: &str, id: &str) -> Result<Option<String>, Str
         "service::Unit" => Unit::parse(id).map(|unit| Some(unit.name().to_owned())).map_err(|error| error.to_string()),
         "service::Manager" => Ok(Some(rex_core::resource::Manager.id().to_owned())),
         "sys::Host" => Ok(Some(rex_core::resource::Host.id().to_owned())),
+        "sys::Parameter" => {
+            Parameter::parse(id).map(|name| Some(name.name().to_owned())).map_err(|error| error.to_string())
+        }
+        "sys::Variable" => {
+            Variable::parse(id).map(|name| Some(name.name().to_owned())).map_err(|error| error.to_string())
+        }
         "process::Process" => match id.parse::<u32>() {
             Ok(pid) => Ok(Some(pid.to_string())),
             Err(_) => Err(format!("`{}` is not the number of a process", id.escape_debug())),

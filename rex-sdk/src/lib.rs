@@ -24,6 +24,7 @@ mod links;
 pub mod mem;
 pub mod ops;
 pub mod os;
+mod proc;
 pub mod session;
 pub mod spec;
 

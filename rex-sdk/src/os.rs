@@ -5,22 +5,24 @@
 
 use std::io;
 
-use rex_core::action::{fs, sys};
+use rex_core::action::fs;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp};
 
 mod brokered;
 mod processes;
 mod services;
+mod system;
 
-pub use brokered::{Broker, Processes, Services};
+pub use brokered::{Broker, Processes, Services, System};
 pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessStatus, Start};
 pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
+pub use system::{Mount, SystemFile};
 
 /// An operating system.
-pub trait Os: Files + System + Broker {}
+pub trait Os: Files + Broker {}
 
-impl<T: Files + System + Broker> Os for T {}
+impl<T: Files + Broker> Os for T {}
 
 /// Files and directories. No method follows a symbolic link: where the name crosses one, it returns
 /// [`OsError::Crossed`] with the name behind it, for which the caller asks for another grant.
@@ -168,68 +170,6 @@ pub struct Metadata {
     pub links: u64,
     /// Where a symbolic link points to, as its text; `None` for other things and where that is not UTF-8.
     pub target: Option<String>,
-}
-
-/// The machine.
-pub trait System: Send + Sync {
-    /// Mounted file systems with space, each mount once, in the order of their mount points.
-    ///
-    /// # Errors
-    /// See [`OsError`]; so for every method here.
-    fn disk(&self, grant: Grant<sys::Disk>) -> Result<Vec<Mount>, OsError>;
-    /// Memory and swap.
-    fn memory(&self, grant: Grant<sys::Inspect>) -> Result<Memory, OsError>;
-    /// Load and uptime.
-    fn load(&self, grant: Grant<sys::Inspect>) -> Result<Load, OsError>;
-    /// The name of the machine.
-    fn hostname(&self, grant: Grant<sys::Inspect>) -> Result<String, OsError>;
-    /// How many processors this process may use.
-    fn cpus(&self, grant: Grant<sys::Inspect>) -> Result<u64, OsError>;
-}
-
-/// One mounted file system. Sizes in bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    /// Where it is mounted.
-    pub target: String,
-    /// What is mounted: a device, or a word.
-    pub source: String,
-    /// `ext4`, `tmpfs`, ...
-    pub kind: String,
-    /// Size of the file system.
-    pub total: u64,
-    /// Free, the part for the superuser included.
-    pub free: u64,
-    /// Free for ordinary users.
-    pub available: u64,
-    /// How many files it can hold; 0 where there is no such number.
-    pub inodes: u64,
-    /// How many more it can hold.
-    pub inodes_free: u64,
-}
-
-/// Memory, in bytes, as the kernel counts it (`proc_meminfo(5)`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory {
-    /// All of it.
-    pub total: u64,
-    /// What programs could still get without swapping.
-    pub available: u64,
-    /// What nothing uses at all.
-    pub free: u64,
-    /// Swap space.
-    pub swap_total: u64,
-    /// Swap space that is free.
-    pub swap_free: u64,
-}
-
-/// Load averages over 1, 5 and 15 minutes, and the time since the machine started.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Load {
-    /// Over 1, 5 and 15 minutes.
-    pub average: [f64; 3],
-    /// Seconds since the start.
-    pub uptime: f64,
 }
 
 /// Why the system did not do it.

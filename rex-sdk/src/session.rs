@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rex_core::limits::{exceeded, exhausted};
 use rex_core::process::Program;
@@ -84,6 +84,17 @@ impl<'r> Session<'r> {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.run.limits()
+    }
+
+    /// That the run has so much time left, so that nobody waits in vain.
+    ///
+    /// # Errors
+    /// If it has not.
+    pub fn demand_time(&self, time: Duration) -> Result<(), Error> {
+        if time < self.run.budget().remaining() {
+            return Ok(());
+        }
+        Err(exhausted("wall_ms", self.limits().wall_ms, "milliseconds of wall time"))
     }
 
     /// Asks for an action and does it. Where the name leads to another (a symbolic link, an alias of a unit), asks again

@@ -180,6 +180,10 @@ fn a_typical_policy() {
         service::restart: nginx.service
         sys::disk: anything
         sys::inspect: anything
+        sys::kernel_log: anything
+        sys::accounts: anything
+        sys::sessions: anything
+        sys::get_parameter: anything
     "#]]
     .assert_eq(&of(Principal::user("ada")));
     expect![[r#"
@@ -198,6 +202,10 @@ fn a_typical_policy() {
             service::restart: nginx.service
             sys::disk: anything
             sys::inspect: anything
+            sys::kernel_log: anything
+            sys::accounts: anything
+            sys::sessions: anything
+            sys::get_parameter: anything
         "#]],
     );
 }
@@ -312,6 +320,7 @@ fn a_resource_of_another_type_is_out_of_reach() {
             service::reset_failed: nginx.service
             service::reload_daemon: anything
             service::logs: nginx.service
+            sys::unmount: /a
         "#]],
     );
 }

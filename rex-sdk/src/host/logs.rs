@@ -1,19 +1,12 @@
 //! What units have logged: the journal of systemd, read by its own program, which is confined to the journal's files.
 
-use std::ffi::OsStr;
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Instant;
+use std::io;
 
-use nix::fcntl::OFlag;
-use rex_core::action::fs;
+use rex_core::Budget;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Action, Budget, Extent, Place, Reach};
 
-use super::confine::{Bounds, Program};
-use super::{resolve, run};
-use crate::links::Last;
-use crate::os::{LogQuery, OsError, Start};
+use super::tool;
+use crate::os::{LogQuery, OsError};
 
 /// The program, where systemd puts it.
 const JOURNALCTL: &str = "/usr/bin/journalctl";
@@ -22,49 +15,20 @@ const JOURNAL: [&str; 5] = ["/var/log/journal", "/run/log/journal", "/etc/machin
 
 /// The records of a unit's log that are meant, oldest first.
 pub(super) fn read(unit: &Unit, query: &LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
-    let path = AbsPath::parse(JOURNALCTL).map_err(|_| OsError::Refused("its path is none"))?;
-    let file = match resolve::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Last::Cross) {
-        Err(error) => return Err(OsError::Unavailable(format!("the journal cannot be read: `{JOURNALCTL}`: {error}"))),
-        Ok(file) => file,
-    };
     let words = arguments(unit, query);
-    let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
-    let places = Extent::Within(JOURNAL.iter().map(|path| Place::Below((*path).to_owned())).collect());
-    let reach = Reach::new(vec![(fs::Read::SPEC, places.clone()), (fs::List::SPEC, places)]);
-    let program = Program {
-        file: &file,
-        arguments: &words,
-        environment: &[(OsStr::new("SYSTEMD_COLORS"), OsStr::new("0"))],
-        directory: Path::new("/"),
-        stdin: Stdio::null(),
-        stdout: Stdio::piped(),
-        stderr: Stdio::piped(),
-        user: None,
-        processes: false,
-    };
-    let running = program.start(&reach, &Bounds::default())?;
-    let remaining = budget.remaining();
-    let start = Start {
-        stdin: None,
-        output_bytes: budget.limits().file_bytes,
-        timeout_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
-    };
-    let finished = run::attend(running, &start, Instant::now().checked_add(remaining), budget)?;
-    // Without a record that matches a pattern, it says so and ends with 1.
-    if finished.status != Some(0) && !(finished.status == Some(1) && finished.stderr.is_empty()) {
-        let why = finished.stderr.lines().next().unwrap_or("it does not say why").to_owned();
-        return Err(OsError::Unavailable(format!("the journal cannot be read: {why}")));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match tool::output(JOURNALCTL, &words, &JOURNAL, budget) {
+        Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OsError::Unavailable(format!("the journal cannot be read: there is no `{JOURNALCTL}`")))
+        }
+        other => Ok(other?.lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect()),
     }
-    if finished.stdout_discarded > 0 {
-        return Err(OsError::Refused("there is more of the journal than fits in memory; ask for less"));
-    }
-    Ok(finished.stdout.lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect())
 }
 
 fn arguments(unit: &Unit, query: &LogQuery) -> Vec<String> {
     let fields = "__REALTIME_TIMESTAMP,PRIORITY,MESSAGE,_PID,SYSLOG_IDENTIFIER";
     let mut words: Vec<String> =
-        ["journalctl", "--quiet", "--no-pager", "--output=json"].iter().map(|&word| word.to_owned()).collect();
+        ["--quiet", "--no-pager", "--output=json"].iter().map(|&word| word.to_owned()).collect();
     words.push(format!("--output-fields={fields}"));
     // Each by its option in one word, so that no value can be taken for an option.
     words.push(format!("--unit={}", unit.name()));
@@ -93,7 +57,7 @@ mod tests {
             pattern: Some("--vacuum-size=0".to_owned()),
             max: 10,
         };
-        let words = arguments(&unit, &query).split_off(5);
+        let words = arguments(&unit, &query).split_off(4);
         let expected = ["--unit=nginx.service", "--lines=10", "--since=@1", "--until=@3", "--priority=3"];
         assert_eq!(
             words.split_last().unwrap(),

@@ -20,6 +20,7 @@ mod resolve;
 mod run;
 mod services;
 mod system;
+mod tool;
 pub mod worker;
 mod write;
 
@@ -27,8 +28,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use rex_core::action::{fs, process, service};
-use rex_core::{Budget, Grant, Reach, Value};
+use rex_core::action::{fs, process, service, sys};
+use rex_core::{AbsPath, Budget, Grant, Reach, Value};
 
 pub use services::Bus;
 
@@ -102,6 +103,10 @@ impl Own {
 
     fn Processes(host: &HostOs) -> &dyn Processes {
         &host.processes
+    }
+
+    fn System(_: &HostOs) -> &dyn System {
+        &system::Own
     }
 }
 

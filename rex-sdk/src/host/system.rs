@@ -1,66 +1,230 @@
 //! The machine, as `/proc` and a few system calls tell it.
-#![expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the files of `/proc` are the kernel's own words, under fixed names"
+)]
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::statvfs::statvfs;
-use rex_core::Grant;
 use rex_core::action::sys;
+use rex_core::machine::Parameter;
+use rex_core::{AbsPath, Budget, Grant};
 
-use super::HostOs;
-use crate::os::{Load, Memory, Mount, OsError, System};
+use super::{resolve, tool};
+use crate::links::Last;
+use crate::os::{Mount, OsError, System, SystemFile};
+use crate::proc::unescape;
 
-impl System for HostOs {
-    fn disk(&self, _: Grant<sys::Disk>) -> Result<Vec<Mount>, OsError> {
-        // Names that are not UTF-8 are shown as well as they can be.
-        let table = String::from_utf8_lossy(&std::fs::read("/proc/self/mountinfo")?).into_owned();
+/// The machine that this process runs on.
+pub(super) struct Own;
+
+impl System for Own {
+    fn disk(&self, _: Grant<sys::Disk>, _: &Budget) -> Result<Vec<Mount>, OsError> {
+        let table = table()?;
         // Of several mounts on one directory the last is the one that is seen.
         let mut mounts: BTreeMap<String, (String, String)> = table.lines().filter_map(mount_line).collect();
         // Asking for the space of what is mounted on demand would mount it.
         mounts.retain(|_, (kind, _)| kind != "autofs");
         Ok(mounts.into_iter().filter_map(|(target, (kind, source))| space(target, kind, source)).collect())
     }
-
-    fn memory(&self, _: Grant<sys::Inspect>) -> Result<Memory, OsError> {
-        let text = std::fs::read_to_string("/proc/meminfo")?;
-        let bytes = |name: &str| -> Result<u64, OsError> {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-            kib.map(|kib| kib.saturating_mul(1024)).ok_or_else(|| unclear("/proc/meminfo"))
-        };
-        Ok(Memory {
-            total: bytes("MemTotal")?,
-            available: bytes("MemAvailable")?,
-            free: bytes("MemFree")?,
-            swap_total: bytes("SwapTotal")?,
-            swap_free: bytes("SwapFree")?,
-        })
+    fn mounts(&self, _: Grant<sys::Disk>, _: &Budget) -> Result<String, OsError> {
+        table()
     }
-
-    fn load(&self, _: Grant<sys::Inspect>) -> Result<Load, OsError> {
-        let numbers = |path: &'static str| -> Result<Vec<f64>, OsError> {
-            let text = std::fs::read_to_string(path)?;
-            Ok(text.split_whitespace().map_while(|word| word.parse().ok()).collect())
+    fn inspect(&self, _: Grant<sys::Inspect>, files: Vec<SystemFile>, _: &Budget) -> Result<Vec<String>, OsError> {
+        let text = |file: SystemFile| Ok(String::from_utf8_lossy(&std::fs::read(file.path())?).into_owned());
+        files.into_iter().map(text).collect()
+    }
+    fn cpus(&self, _: Grant<sys::Inspect>, _: &Budget) -> Result<u64, OsError> {
+        Ok(std::thread::available_parallelism()?.get() as u64)
+    }
+    fn block_devices(
+        &self,
+        _: Grant<sys::Inspect>,
+        budget: &Budget,
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, OsError> {
+        const TOLD: [&str; 6] = ["size", "ro", "removable", "queue/rotational", "device/model", "dev"];
+        let mut devices = BTreeMap::new();
+        for entry in std::fs::read_dir("/sys/block")? {
+            budget.check()?;
+            let entry = entry?;
+            let told = |file: &str| Some((file.to_owned(), std::fs::read_to_string(entry.path().join(file)).ok()?));
+            let mut files: BTreeMap<_, _> = TOLD.iter().filter_map(|file| told(file)).collect();
+            for part in std::fs::read_dir(entry.path())?.flatten() {
+                if let Ok(size) = std::fs::read_to_string(part.path().join("size"))
+                    && part.path().join("partition").exists()
+                {
+                    files.insert(format!("partition/{}", part.file_name().to_string_lossy()), size);
+                }
+            }
+            devices.insert(entry.file_name().to_string_lossy().into_owned(), files);
+        }
+        Ok(devices)
+    }
+    fn control_group(
+        &self,
+        _: Grant<sys::Inspect>,
+        group: AbsPath,
+        _: &Budget,
+    ) -> Result<BTreeMap<String, String>, OsError> {
+        const HIERARCHY: &str = "/sys/fs/cgroup";
+        let path = |file: &str| {
+            AbsPath::parse(&format!("{HIERARCHY}{}/{file}", group.as_str().trim_end_matches('/')))
+                .map_err(|_| OsError::Refused("its path is none"))
         };
-        match (&*numbers("/proc/loadavg")?, &*numbers("/proc/uptime")?) {
-            (&[one, five, fifteen, ..], &[uptime, ..]) => Ok(Load { average: [one, five, fifteen], uptime }),
-            _ => Err(unclear("/proc/loadavg")),
+        let read = |file: &str| -> Result<String, OsError> {
+            let mut file = File::from(resolve::open(&path(file)?, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Last::Cross)?);
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            Ok(text)
+        };
+        if !Path::new(HIERARCHY).join("cgroup.controllers").exists() {
+            return Err(OsError::Refused("this machine has no control groups of version 2 where they belong"));
+        }
+        // Every group has it, so a group that is not there is found out.
+        let mut files = BTreeMap::from([("cgroup.events".to_owned(), String::new())]);
+        if group.as_str() != "/" {
+            files.insert("cgroup.events".to_owned(), read("cgroup.events")?);
+        }
+        for file in GROUP_FILES {
+            // Which of them are there depends on the controllers.
+            files.extend(read(file).ok().map(|text| ((*file).to_owned(), text)));
+        }
+        Ok(files)
+    }
+    fn packages(&self, _: Grant<sys::Inspect>, budget: &Budget) -> Result<String, OsError> {
+        let dpkg = ["-W", "-f=${Package}\\t${Version}\\t${Architecture}\\n"];
+        let rpm = ["-qa", "--queryformat=%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"];
+        match tool::output("/usr/bin/dpkg-query", &dpkg, &["/var/lib/dpkg", "/etc/dpkg"], budget) {
+            Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                match tool::output("/usr/bin/rpm", &rpm, &["/var/lib/rpm", "/usr/lib/sysimage/rpm"], budget) {
+                    Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                        Err(OsError::Refused("this machine has neither dpkg nor rpm"))
+                    }
+                    other => other,
+                }
+            }
+            other => other,
         }
     }
-
-    fn hostname(&self, _: Grant<sys::Inspect>) -> Result<String, OsError> {
-        let name = nix::unistd::gethostname().map_err(io::Error::from)?;
-        Ok(name.to_string_lossy().into_owned())
+    fn parameters(&self, _: Grant<sys::Inspect>, budget: &Budget) -> Result<Vec<String>, OsError> {
+        let mut names = Vec::new();
+        let mut todo = vec![(Path::new(PARAMETERS).to_owned(), String::new())];
+        while let Some((directory, name)) = todo.pop() {
+            budget.check()?;
+            // What may not be listed has no names to tell.
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                let part = entry.file_name().to_string_lossy().replace('.', "/");
+                let name = if name.is_empty() { part } else { format!("{name}.{part}") };
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => todo.push((entry.path(), name)),
+                    Ok(kind) if kind.is_file() => names.push(name),
+                    _ => {}
+                }
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
-
-    fn cpus(&self, _: Grant<sys::Inspect>) -> Result<u64, OsError> {
-        Ok(std::thread::available_parallelism()?.get() as u64)
+    fn kernel_log(&self, _: Grant<sys::KernelLog>, max: u64, budget: &Budget) -> Result<Vec<String>, OsError> {
+        /// A record is at most that long, in bytes.
+        const RECORD: usize = 8 << 10;
+        let mut log = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open("/dev/kmsg")?;
+        let mut records = VecDeque::new();
+        let mut record = vec![0; RECORD];
+        loop {
+            budget.check()?;
+            match log.read(&mut record) {
+                Ok(count) => {
+                    if records.len() as u64 >= max {
+                        records.pop_front();
+                    }
+                    let text = record.get(..count).unwrap_or_default();
+                    records.push_back(String::from_utf8_lossy(text).into_owned());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // It was overwritten meanwhile; the next one is there.
+                Err(error) if error.raw_os_error() == Some(Errno::EPIPE as i32) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(if max == 0 { Vec::new() } else { records.into() })
+    }
+    fn accounts(&self, _: Grant<sys::Accounts>, groups: bool, _: &Budget) -> Result<String, OsError> {
+        Ok(std::fs::read_to_string(if groups { "/etc/group" } else { "/etc/passwd" })?)
+    }
+    fn sessions(&self, _: Grant<sys::Sessions>, _: &Budget) -> Result<Vec<u8>, OsError> {
+        match std::fs::read("/run/utmp") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(OsError::Refused("this machine keeps no record of who is logged in"))
+            }
+            other => Ok(other?),
+        }
+    }
+    fn parameter(&self, grant: Grant<sys::GetParameter>, _: &Budget) -> Result<String, OsError> {
+        let mut text = String::new();
+        parameter(grant.resource(), OFlag::O_RDONLY)?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+    fn set_parameter(&self, grant: Grant<sys::SetParameter>, _: &Budget) -> Result<(), OsError> {
+        let mut file = parameter(grant.resource(), OFlag::O_WRONLY)?;
+        // In one piece: the kernel takes each write for a value.
+        let value = format!("{}\n", grant.action().value);
+        let written = file.write(value.as_bytes())?;
+        if written == value.len() { Ok(()) } else { Err(OsError::Changed) }
+    }
+    fn variable(&self, grant: Grant<sys::GetVariable>, _: &Budget) -> Result<Option<String>, OsError> {
+        Ok(std::env::var_os(grant.resource().name()).map(|value| value.to_string_lossy().into_owned()))
+    }
+    fn unmount(&self, grant: Grant<sys::Unmount>, _: &Budget) -> Result<(), OsError> {
+        let path = grant.resource();
+        drop(resolve::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Last::Cross)?);
+        rustix::mount::unmount(path.as_str(), rustix::mount::UnmountFlags::NOFOLLOW)
+            .map_err(|error| io::Error::from_raw_os_error(error.raw_os_error()))?;
+        Ok(())
     }
 }
 
-fn unclear(path: &str) -> OsError {
-    io::Error::new(io::ErrorKind::InvalidData, format!("`{path}` is not as expected")).into()
+/// Where the kernel has its parameters.
+const PARAMETERS: &str = "/proc/sys";
+/// What a control group says of what it uses and may use; see the kernel's `cgroup-v2.rst`.
+const GROUP_FILES: &[&str] = &[
+    "memory.current",
+    "memory.max",
+    "memory.high",
+    "memory.peak",
+    "memory.swap.current",
+    "memory.events",
+    "cpu.stat",
+    "cpu.max",
+    "pids.current",
+    "pids.max",
+    "io.stat",
+];
+
+fn parameter(parameter: &Parameter, flags: OFlag) -> Result<File, OsError> {
+    let parts: Vec<_> = parameter.parts().collect();
+    let path = AbsPath::parse(&format!("{PARAMETERS}/{}", parts.join("/")));
+    let path = path.map_err(|_| OsError::Refused("its name is none"))?;
+    match resolve::open(&path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Last::Cross) {
+        Ok(file) if super::open::is_directory(&file) => Err(OsError::Refused("it holds other parameters")),
+        Ok(file) => Ok(File::from(file)),
+        // There are none.
+        Err(OsError::Crossed(_)) => Err(OsError::Refused("its name leads through a link")),
+        Err(error) => Err(error),
+    }
+}
+
+/// The mounts. Names that are not UTF-8 are shown as well as they can be.
+fn table() -> Result<String, OsError> {
+    Ok(String::from_utf8_lossy(&std::fs::read("/proc/self/mountinfo")?).into_owned())
 }
 
 /// Mount point, type and source of a line of `/proc/self/mountinfo`; see `proc_pid_mountinfo(5)`.
@@ -69,13 +233,6 @@ fn mount_line(line: &str) -> Option<(String, (String, String))> {
     let target = left.split(' ').nth(4)?;
     let mut right = right.split(' ');
     Some((unescape(target), (right.next()?.to_owned(), unescape(right.next()?))))
-}
-
-/// Blanks, tabs, newlines, hashes and backslashes are written as `\040` and the like.
-fn unescape(text: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")]
-        .iter()
-        .fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }
 
 /// The space of a mounted file system; `None` if it has none (`proc`), or is out of reach.

@@ -6,6 +6,7 @@ mod services;
 mod system;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,6 +42,7 @@ pub struct MemOs {
     calls: Arc<AtomicU64>,
     pub(crate) units: Mutex<services::Units>,
     processes: Mutex<processes::Table>,
+    parameters: Mutex<BTreeMap<String, String>>,
 }
 
 impl Default for MemOs {
@@ -58,6 +60,7 @@ impl MemOs {
             calls: Arc::default(),
             units: Mutex::default(),
             processes: Mutex::default(),
+            parameters: Mutex::default(),
         }
     }
 
@@ -76,6 +79,8 @@ impl MemOs {
             .dir("/srv/app/empty")
             .file("/etc/hosts", "127.0.0.1 localhost\n")
             .dir("/tmp")
+            .parameter("kernel.hostname", "example")
+            .parameter("net.ipv4.ip_forward", "0")
             .example_units()
             .example_processes()
     }
@@ -130,6 +135,13 @@ impl MemOs {
         });
         assert!(put.is_some(), "there is no directory `{dir}`");
         drop(tree);
+        self
+    }
+
+    /// The same world with a parameter of the kernel.
+    #[must_use]
+    pub fn parameter(self, name: &str, value: &str) -> Self {
+        self.parameters.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.to_owned());
         self
     }
 

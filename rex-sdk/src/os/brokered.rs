@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use rex_core::action::{process, service};
-use rex_core::{Budget, Grant, Value};
+use rex_core::action::{process, service, sys};
+use rex_core::{AbsPath, Budget, Grant, Value};
 
 use super::{
-    Finished, LogQuery, OpenFile, OsError, ProcessDetails, ProcessStatus, Start, TimerStatus, UnitFileChange,
-    UnitStatus,
+    Finished, LogQuery, Mount, OpenFile, OsError, ProcessDetails, ProcessStatus, Start, SystemFile, TimerStatus,
+    UnitFileChange, UnitStatus,
 };
 
 /// Hands the table to a macro: traits, and of each the methods with the action whose grant they take, what else they take, and
@@ -82,6 +82,42 @@ macro_rules! brokered {
                 wait(process::Inspect, timeout_ms: u64) -> bool;
                 /// Starts the program of the grant, confined, and waits for its end.
                 run(process::Run, start: Start) -> Finished;
+            }
+            /// The machine.
+            ///
+            /// # Errors
+            /// See [`OsError`]; so for every method here.
+            System {
+                /// Mounted file systems with space, each mount once, in the order of their mount points.
+                disk(sys::Disk) -> Vec<Mount>;
+                /// Every mount, as `/proc/self/mountinfo` tells it.
+                mounts(sys::Disk) -> String;
+                /// What these files hold, each as the kernel or the distribution writes it.
+                inspect(sys::Inspect, files: Vec<SystemFile>) -> Vec<String>;
+                /// How many processors this process may use.
+                cpus(sys::Inspect) -> u64;
+                /// The block devices by their names, each with the files of `/sys/block` that tell of it.
+                block_devices(sys::Inspect) -> BTreeMap<String, BTreeMap<String, String>>;
+                /// The files of a control group (version 2), by their names; its path begins below the root of the hierarchy.
+                control_group(sys::Inspect, group: AbsPath) -> BTreeMap<String, String>;
+                /// The packages that are installed, a line for each: name, version, architecture, with tabs between.
+                packages(sys::Inspect) -> String;
+                /// The names of the parameters of the kernel.
+                parameters(sys::Inspect) -> Vec<String>;
+                /// The last so many records of the kernel's log, oldest first, as `/dev/kmsg` tells them.
+                kernel_log(sys::KernelLog, max: u64) -> Vec<String>;
+                /// The users, or the groups, as `/etc/passwd` and `/etc/group` list them.
+                accounts(sys::Accounts, groups: bool) -> String;
+                /// The records of who is logged in, as `utmp(5)` has them.
+                sessions(sys::Sessions) -> Vec<u8>;
+                /// What a parameter of the kernel is.
+                parameter(sys::GetParameter) -> String;
+                /// Sets a parameter of the kernel to the value of the grant.
+                set_parameter(sys::SetParameter) -> ();
+                /// What a variable of this process's environment is, if it is there.
+                variable(sys::GetVariable) -> Option<String>;
+                /// Unmounts what is mounted there.
+                unmount(sys::Unmount) -> ();
             }
         }
     };

@@ -7,6 +7,9 @@ mod conformance;
 mod files;
 #[cfg(test)]
 #[cfg(feature = "host")]
+mod machine;
+#[cfg(test)]
+#[cfg(feature = "host")]
 mod processes;
 #[cfg(test)]
 #[cfg(feature = "host")]

@@ -72,8 +72,6 @@ const WRITES: &[c_long] = &[
     libc::SYS_fsetxattr,
     libc::SYS_fremovexattr,
 ];
-/// What the machine is asked with.
-const MACHINE: &[c_long] = &[libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_uname, libc::SYS_sysinfo];
 /// The same calls by older names, which some machines still have.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[c_long] = &[libc::SYS_poll, libc::SYS_readlink];
@@ -136,8 +134,7 @@ const REFUSED: Action = Action::Refuse(libc::EPERM);
 
 fn of_worker(needs: &Needs) -> BpfProgram {
     let mut filter = Filter::new();
-    let groups =
-        [(true, ALWAYS), (true, OLDER), (needs.opens(), FILES), (needs.writes, WRITES), (needs.machine, MACHINE)];
+    let groups = [(true, ALWAYS), (true, OLDER), (needs.opens(), FILES), (needs.writes, WRITES)];
     let wanted = groups.into_iter().filter(|(wanted, _)| *wanted);
     filter.among(&wanted.flat_map(|(_, calls)| calls).copied().collect::<Vec<_>>(), Action::Allow);
     // No memory that is written and then run.

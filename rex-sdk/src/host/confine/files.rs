@@ -12,7 +12,7 @@ use landlock::{
 };
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use rex_core::action::{fs, sys};
+use rex_core::action::fs;
 use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Reach};
 
 use super::super::resolve;
@@ -170,20 +170,6 @@ fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     let renames = reach.extent(fs::Rename::SPEC).is_some_and(|extent| !extent.is_empty());
     rules.on_its_directory(fs::Write::SPEC, if renames { write | AccessFs::Refer } else { write });
     rules.on_its_directory(fs::Rename::SPEC, AccessFs::RemoveFile | AccessFs::Refer);
-    for (spec, files) in [
-        (sys::Disk::SPEC, &["/proc/self/mountinfo"][..]),
-        // The last two bound the number of processors.
-        (
-            sys::Inspect::SPEC,
-            &["/proc/meminfo", "/proc/loadavg", "/proc/uptime", "/proc/self/cgroup", "/sys/fs/cgroup"],
-        ),
-    ] {
-        if reach.extent(spec).is_some_and(|extent| !extent.is_empty()) {
-            // `/proc/self` is a link.
-            let own = format!("/proc/{}/", std::process::id());
-            files.iter().for_each(|file| rules.add(&file.replace("/proc/self/", &own), AccessFs::ReadFile.into()));
-        }
-    }
     rules.map
 }
 

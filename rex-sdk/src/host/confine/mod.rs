@@ -14,7 +14,7 @@ mod verify;
 use std::fmt;
 
 use nix::unistd::getppid;
-use rex_core::action::{fs, sys};
+use rex_core::action::fs;
 use rex_core::{Action, ActionSpec, Reach};
 
 pub use process::Bounds;
@@ -193,8 +193,6 @@ struct Needs {
     writes: bool,
     /// Whether files that are there are added to.
     appends: bool,
-    /// Whether the machine is asked about itself.
-    machine: bool,
 }
 
 impl Needs {
@@ -204,12 +202,11 @@ impl Needs {
             reads: any(&[fs::Read::SPEC, fs::List::SPEC, fs::Stat::SPEC]),
             writes: any(&[fs::Write::SPEC, fs::Append::SPEC, fs::CreateDir::SPEC, fs::Rename::SPEC, fs::Remove::SPEC]),
             appends: any(&[fs::Append::SPEC]),
-            machine: any(&[sys::Disk::SPEC, sys::Inspect::SPEC]),
         }
     }
 
     fn opens(&self) -> bool {
-        self.reads || self.writes || self.machine
+        self.reads || self.writes
     }
 }
 

@@ -1,5 +1,7 @@
 //! `process::top`
 
+use std::time::Duration;
+
 use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
@@ -43,7 +45,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         let message = format!("`by` of `process::top` takes `cpu` or `memory`, `{}` came", by.escape_debug());
         return Err(Error::validation(message));
     }
-    let mut found = all(session, Some(args.count("interval_ms")?))?;
+    let interval = args.count("interval_ms")?;
+    session.demand_time(Duration::from_millis(interval))?;
+    let mut found = all(session, Some(interval))?;
     found.sort_by(|a, b| match by {
         "cpu" => b.cpu_percent.unwrap_or_default().total_cmp(&a.cpu_percent.unwrap_or_default()),
         _ => b.memory.cmp(&a.memory),

@@ -23,5 +23,5 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.gate.permit(sys::Inspect {}, Host)?;
-    session.os.cpus(grant).map(Value::count).map_err(|error| error.about(&Host))
+    session.os.cpus(grant, session.run.budget()).map(Value::count).map_err(|error| error.about(&Host))
 }

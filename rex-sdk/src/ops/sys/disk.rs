@@ -4,6 +4,7 @@ use rex_core::action::sys;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
+use super::percent;
 use crate::os::Mount;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
@@ -30,15 +31,13 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.gate.permit(sys::Disk {}, Host)?;
-    let mounts = session.os.disk(grant).map_err(|error| error.about(&Host))?;
+    let mounts = session.os.disk(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     Ok(Value::List(mounts.iter().map(describe).collect()))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than 52 bits")]
 fn describe(mount: &Mount) -> Value {
     let used = mount.total.saturating_sub(mount.free);
     let usable = used.saturating_add(mount.available);
-    let percent = if usable == 0 { 0.0 } else { used as f64 * 100.0 / usable as f64 };
     Value::map([
         ("target", mount.target.as_str().into()),
         ("source", mount.source.as_str().into()),
@@ -47,7 +46,7 @@ fn describe(mount: &Mount) -> Value {
         ("used", Value::count(used)),
         ("free", Value::count(mount.free)),
         ("available", Value::count(mount.available)),
-        ("used_percent", percent.into()),
+        ("used_percent", percent(used, usable).into()),
         ("inodes", Value::count(mount.inodes)),
         ("inodes_free", Value::count(mount.inodes_free)),
     ])

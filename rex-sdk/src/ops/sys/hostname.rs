@@ -1,9 +1,10 @@
 //! `sys::hostname`
 
 use rex_core::action::sys;
-use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
+use super::inspect;
+use crate::os::SystemFile;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Tells the name of the machine.
@@ -15,13 +16,13 @@ pub static OP: Op = Op {
         params: &[],
         returns: Returns { kind: "text", doc: "The name." },
         doc: "Tells the name of the machine.",
-        errors: &[Code::Io],
-        example: Example { args: "[]", returns: r#""example""# },
+        errors: &[Code::Unsupported, Code::Io],
+        example: Example { args: r#"[]"#, returns: r#""example""# },
     },
     call,
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
-    session.os.hostname(grant).map(Value::Text).map_err(|error| error.about(&Host))
+    let [name] = inspect(session, [SystemFile::Hostname])?;
+    Ok(name.trim_end().into())
 }

@@ -1,9 +1,11 @@
 //! `sys::load`
 
 use rex_core::action::sys;
-use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
+use super::{inspect, unclear};
+use crate::os::SystemFile;
+use crate::proc::numbers;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Tells load and uptime.
@@ -18,20 +20,15 @@ pub static OP: Op = Op {
             doc: "`one`, `five`, `fifteen`: the load averages over so many minutes; `uptime`: seconds since the machine started.",
         },
         doc: "Tells load and uptime.",
-        errors: &[Code::Io],
-        example: Example { args: "[]", returns: r#"{"fifteen":0.125,"five":0.25,"one":0.5,"uptime":86400.5}"# },
+        errors: &[Code::Unsupported, Code::Io],
+        example: Example { args: r#"[]"#, returns: r#"{"fifteen":0.125,"five":0.25,"one":0.5,"uptime":86400.5}"# },
     },
     call,
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
-    let load = session.os.load(grant).map_err(|error| error.about(&Host))?;
-    let [one, five, fifteen] = load.average;
-    Ok(Value::map([
-        ("one", one.into()),
-        ("five", five.into()),
-        ("fifteen", fifteen.into()),
-        ("uptime", load.uptime.into()),
-    ]))
+    let [load, uptime] = inspect(session, [SystemFile::Load, SystemFile::Uptime])?;
+    let [one, five, fifteen] = numbers(&load).ok_or_else(|| unclear(SystemFile::Load))?;
+    let [uptime] = numbers(&uptime).ok_or_else(|| unclear(SystemFile::Uptime))?;
+    Ok(Value::map([("one", one.into()), ("five", five.into()), ("fifteen", fifteen.into()), ("uptime", uptime.into())]))
 }

@@ -1,0 +1,52 @@
+//! Programs of the system that know its databases, each confined to its database.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
+
+use nix::fcntl::OFlag;
+use rex_core::action::fs;
+use rex_core::{AbsPath, Action, Budget, Extent, Place, Reach};
+
+use super::confine::{Bounds, Program};
+use super::{resolve, run};
+use crate::links::Last;
+use crate::os::{OsError, Start};
+
+/// What a program writes that may read these places and nothing else. One that is not there is an [`OsError::Io`].
+pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget: &Budget) -> Result<String, OsError> {
+    let path = AbsPath::parse(program).map_err(|_| OsError::Refused("its path is none"))?;
+    let file = resolve::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Last::Cross)?;
+    let words: Vec<&OsStr> = std::iter::once(&program).chain(arguments).map(OsStr::new).collect();
+    let places = Extent::Within(places.iter().map(|path| Place::Below((*path).to_owned())).collect());
+    let reach = Reach::new(vec![(fs::Read::SPEC, places.clone()), (fs::List::SPEC, places)]);
+    let program = Program {
+        file: &file,
+        arguments: &words,
+        environment: &[(OsStr::new("LC_ALL"), OsStr::new("C.UTF-8"))],
+        directory: Path::new("/"),
+        stdin: Stdio::null(),
+        stdout: Stdio::piped(),
+        stderr: Stdio::piped(),
+        user: None,
+        processes: false,
+    };
+    let running = program.start(&reach, &Bounds::default())?;
+    let remaining = budget.remaining();
+    let start = Start {
+        stdin: None,
+        output_bytes: budget.limits().file_bytes,
+        timeout_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+    };
+    let finished = run::attend(running, &start, Instant::now().checked_add(remaining), budget)?;
+    // Some end with 1 where there is nothing to tell.
+    if finished.status != Some(0) && !(finished.status == Some(1) && finished.stderr.is_empty()) {
+        let why = finished.stderr.lines().next().unwrap_or("it does not say why");
+        return Err(OsError::Unavailable(format!("`{}` failed: {why}", path.as_str())));
+    }
+    if finished.stdout_discarded > 0 {
+        return Err(OsError::Refused("there is more of it than fits in memory; ask for less"));
+    }
+    Ok(finished.stdout)
+}

@@ -1,0 +1,35 @@
+//! `sys::os_release`
+
+use rex_core::action::sys;
+use rex_core::{Action, Code, Error, Value};
+
+use super::inspect;
+use crate::os::SystemFile;
+use crate::proc::assignments;
+use crate::{Args, Example, Op, OpSpec, Returns, Session};
+
+/// Tells which distribution this is.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "sys::os_release",
+        aliases: &[],
+        needs: &[sys::Inspect::SPEC],
+        params: &[],
+        returns: Returns {
+            kind: "map",
+            doc: "What `os-release(5)` says, its names in lower case: `id`, `version_id`, `pretty_name`, ...",
+        },
+        doc: "Tells which distribution this is.",
+        errors: &[Code::Unsupported, Code::Io],
+        example: Example {
+            args: r#"[]"#,
+            returns: r#"{"id":"debian","pretty_name":"Debian GNU/Linux 12 (bookworm)","version_id":"12"}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
+    let [text] = inspect(session, [SystemFile::OsRelease])?;
+    Ok(Value::Map(assignments(&text)))
+}

@@ -1,0 +1,37 @@
+//! `sys::parameter`
+
+use rex_core::action::sys;
+use rex_core::machine::Parameter;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// Reads a parameter of the kernel.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "sys::parameter",
+        aliases: &[],
+        needs: &[sys::GetParameter::SPEC],
+        params: &[NAME],
+        returns: Returns { kind: "text", doc: "Its value, without the line break at its end." },
+        doc: "Reads a parameter of the kernel.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io],
+        example: Example { args: r#"["net.ipv4.ip_forward"]"#, returns: r#""0""# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let parameter = named(args)?;
+    let grant = session.gate.permit(sys::GetParameter {}, parameter.clone())?;
+    let value = session.os.parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
+    Ok(value.trim_end_matches('\n').into())
+}
+
+/// The parameter that a call names.
+pub(super) fn named(args: &Args) -> Result<Parameter, Error> {
+    Parameter::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))
+}
+
+/// Its name as a parameter of operations.
+pub(super) const NAME: Param = Param::required("name", Kind::Text, "Its name: `net.ipv4.ip_forward`.");

@@ -1,0 +1,32 @@
+//! `sys::set_parameter`
+
+use rex_core::action::sys;
+use rex_core::{Action, Code, Error, Value};
+
+use super::parameter::{NAME, named};
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// Sets a parameter of the kernel.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "sys::set_parameter",
+        aliases: &[],
+        needs: &[sys::SetParameter::SPEC],
+        params: &[NAME, Param::required("value", Kind::Text, "The new value.")],
+        returns: Returns { kind: "nothing", doc: "." },
+        doc: "Sets a parameter of the kernel, until the machine is started again.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io],
+        example: Example { args: r#"["net.ipv4.ip_forward", "1"]"#, returns: r#"null"# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (parameter, value) = (named(args)?, args.text("value")?);
+    if value.contains(['\n', '\0']) {
+        return Err(Error::validation("the value of a parameter is one line"));
+    }
+    let grant = session.gate.permit(sys::SetParameter { value: value.to_owned() }, parameter.clone())?;
+    session.os.set_parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
+    Ok(Value::Null)
+}

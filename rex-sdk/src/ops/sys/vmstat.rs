@@ -1,0 +1,43 @@
+//! `sys::vmstat`
+
+use rex_core::action::sys;
+use rex_core::{Action, Code, Error, Value};
+
+use super::twice;
+use crate::os::SystemFile;
+use crate::proc::counts;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Tells the counts of virtual memory.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "sys::vmstat",
+        aliases: &[],
+        needs: &[sys::Inspect::SPEC],
+        params: &[Param::option(
+            "interval_ms",
+            Kind::Count,
+            Literal::Null,
+            "Look twice, with so many milliseconds between, and tell what happened meanwhile; else since the machine started.",
+        )],
+        returns: Returns {
+            kind: "map",
+            doc: "The counts by the names that the kernel gives them: `pgfault`, `pswpin`, `nr_free_pages`, ...",
+        },
+        doc: "Tells the counts of virtual memory.",
+        errors: &[Code::Unsupported, Code::Io],
+        example: Example { args: r#"[]"#, returns: r#"{"nr_free_pages":1310720,"pgfault":1000}"# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (before, after) = twice(session, args, SystemFile::Vmstat)?;
+    let before = counts(&before);
+    // A number of pages may have become smaller.
+    let change = |(name, now): (String, u64)| {
+        let then = before.get(&name).copied().unwrap_or(0);
+        (name, Value::Int(now.cast_signed().wrapping_sub(then.cast_signed())))
+    };
+    Ok(Value::Map(counts(&after).into_iter().map(change).collect()))
+}

@@ -1,0 +1,89 @@
+//! What is known of the machine.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! files {
+    ($($(#[doc = $doc:literal])* $name:ident = $path:literal,)*) => {
+        /// A file in which the kernel, or the distribution, tells of the machine.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum SystemFile { $($(#[doc = $doc])* $name,)* }
+
+        impl SystemFile {
+            /// Where it is.
+            #[must_use]
+            pub fn path(self) -> &'static str {
+                match self { $(Self::$name => $path,)* }
+            }
+        }
+    };
+}
+
+files! {
+    /// Memory; `proc_meminfo(5)`.
+    Memory = "/proc/meminfo",
+    /// Load averages; `proc_loadavg(5)`.
+    Load = "/proc/loadavg",
+    /// Seconds since the start; `proc_uptime(5)`.
+    Uptime = "/proc/uptime",
+    /// Processors and counts; `proc_stat(5)`.
+    Stat = "/proc/stat",
+    /// Counts of virtual memory; `proc_vmstat(5)`.
+    Vmstat = "/proc/vmstat",
+    /// Swap areas; `proc_swaps(5)`.
+    Swaps = "/proc/swaps",
+    /// Time lost waiting for processors; `proc_pressure(5)`.
+    PressureCpu = "/proc/pressure/cpu",
+    /// Time lost waiting for memory.
+    PressureMemory = "/proc/pressure/memory",
+    /// Time lost waiting for disks.
+    PressureIo = "/proc/pressure/io",
+    /// Disks; `proc_diskstats(5)`.
+    Disks = "/proc/diskstats",
+    /// Modules of the kernel; `proc_modules(5)`.
+    Modules = "/proc/modules",
+    /// Caches of the kernel; `slabinfo(5)`.
+    Slab = "/proc/slabinfo",
+    /// Entropy, in bits.
+    Entropy = "/proc/sys/kernel/random/entropy_avail",
+    /// The name of the machine.
+    Hostname = "/proc/sys/kernel/hostname",
+    /// The name of the kernel.
+    KernelName = "/proc/sys/kernel/ostype",
+    /// The release of the kernel.
+    KernelRelease = "/proc/sys/kernel/osrelease",
+    /// The version of the kernel.
+    KernelVersion = "/proc/sys/kernel/version",
+    /// The kind of machine.
+    Machine = "/proc/sys/kernel/arch",
+    /// The distribution; `os-release(5)`.
+    OsRelease = "/etc/os-release",
+    /// The time zone, as Debian keeps it.
+    TimeZone = "/etc/timezone",
+    /// Shared memory; `proc_sysvipc_shm(5)`.
+    SharedMemory = "/proc/sysvipc/shm",
+    /// Semaphores; `proc_sysvipc_sem(5)`.
+    Semaphores = "/proc/sysvipc/sem",
+    /// The control groups of this process; `cgroups(7)`.
+    OwnGroup = "/proc/self/cgroup",
+}
+
+/// One mounted file system. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where it is mounted.
+    pub target: String,
+    /// What is mounted: a device, or a word.
+    pub source: String,
+    /// `ext4`, `tmpfs`, ...
+    pub kind: String,
+    /// Size of the file system.
+    pub total: u64,
+    /// Free, the part for the superuser included.
+    pub free: u64,
+    /// Free for ordinary users.
+    pub available: u64,
+    /// How many files it can hold; 0 where there is no such number.
+    pub inodes: u64,
+    /// How many more it can hold.
+    pub inodes_free: u64,
+}

@@ -1,0 +1,257 @@
+//! The text formats of the kernel, taken apart. Each function names the manual page that is its source; what is not as the
+//! page says is left out, or is `None`.
+
+use std::collections::BTreeMap;
+
+use rex_core::Value;
+
+/// Bytes of a sector, whatever the device says; `proc_diskstats(5)`.
+const SECTOR: u64 = 512;
+/// Ticks in a second, in which times are shown; `proc_stat(5)`.
+const TICKS: u64 = 100;
+
+/// The numbers of `Name:   123 kB`, in bytes; `proc_meminfo(5)`.
+pub(crate) fn kibibytes<'t>(text: &'t str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line: &'t str| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.saturating_mul(1024))
+}
+
+/// The first so many numbers of a line.
+pub(crate) fn numbers<const N: usize>(line: &str) -> Option<[f64; N]> {
+    let mut numbers = line.split_ascii_whitespace().map_while(|word| word.parse::<f64>().ok());
+    let mut all = [0.0; N];
+    for place in &mut all {
+        *place = numbers.next()?;
+    }
+    Some(all)
+}
+
+/// The counts of `name 123`; `proc_vmstat(5)`.
+pub(crate) fn counts(text: &str) -> BTreeMap<String, u64> {
+    let pair = |line: &str| {
+        let (name, count) = line.split_once(' ')?;
+        Some((name.to_owned(), count.trim().parse().ok()?))
+    };
+    text.lines().filter_map(pair).collect()
+}
+
+/// The rows of a table whose first line has the names, as `proc_swaps(5)`, `proc_sysvipc_shm(5)`.
+pub(crate) fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().skip(1).map(|line| line.split_ascii_whitespace().collect())
+}
+
+/// What each processor did, and all of them together, in seconds; `proc_stat(5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Cpu {
+    /// By the names in [`Cpu::NAMES`].
+    pub(crate) seconds: [f64; 8],
+}
+
+impl Cpu {
+    pub(crate) const NAMES: [&'static str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
+
+    /// What it did since it was like that.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let mut seconds = self.seconds;
+        for (place, before) in seconds.iter_mut().zip(before.seconds) {
+            *place = (*place - before).max(0.0);
+        }
+        Self { seconds }
+    }
+
+    /// How much of its time it worked, in percent.
+    pub(crate) fn busy_percent(&self) -> f64 {
+        let all: f64 = self.seconds.iter().sum();
+        let [_, _, _, idle, iowait, ..] = self.seconds;
+        if all > 0.0 { (all - idle - iowait) * 100.0 / all } else { 0.0 }
+    }
+}
+
+/// The processors: `cpu` for all of them, `cpu0`, ...
+#[expect(clippy::cast_precision_loss, reason = "ticks of a machine that has not run for millions of years")]
+pub(crate) fn cpus(stat: &str) -> BTreeMap<String, Cpu> {
+    let cpu = |line: &str| {
+        let (name, rest) = line.split_once(' ')?;
+        let ticks = numbers::<8>(rest)?;
+        name.starts_with("cpu").then(|| (name.to_owned(), Cpu { seconds: ticks.map(|ticks| ticks / TICKS as f64) }))
+    };
+    stat.lines().filter_map(cpu).collect()
+}
+
+/// The first number of a line of `proc_stat(5)`: `ctxt`, `btime`, `processes`.
+pub(crate) fn stat(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Time lost waiting: `some` and `full`; `proc_pressure(5)`.
+pub(crate) fn pressure(text: &str) -> Value {
+    let line = |line: &str| {
+        let (kind, rest) = line.split_once(' ')?;
+        let mut entries = BTreeMap::new();
+        for word in rest.split_ascii_whitespace() {
+            let (name, number) = word.split_once('=')?;
+            let number: f64 = number.parse().ok()?;
+            match name {
+                "total" => entries.insert("total_seconds".to_owned(), Value::Float(number / 1e6)),
+                name => entries.insert(name.to_owned(), Value::Float(number)),
+            };
+        }
+        Some((kind.to_owned(), Value::Map(entries)))
+    };
+    Value::Map(text.lines().filter_map(line).collect())
+}
+
+/// What was read from and written to a disk; `proc_diskstats(5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Disk {
+    pub(crate) reads: u64,
+    pub(crate) read_bytes: u64,
+    pub(crate) read_ms: u64,
+    pub(crate) writes: u64,
+    pub(crate) written_bytes: u64,
+    pub(crate) write_ms: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) busy_ms: u64,
+}
+
+impl Disk {
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            reads: self.reads.saturating_sub(before.reads),
+            read_bytes: self.read_bytes.saturating_sub(before.read_bytes),
+            read_ms: self.read_ms.saturating_sub(before.read_ms),
+            writes: self.writes.saturating_sub(before.writes),
+            written_bytes: self.written_bytes.saturating_sub(before.written_bytes),
+            write_ms: self.write_ms.saturating_sub(before.write_ms),
+            in_flight: self.in_flight,
+            busy_ms: self.busy_ms.saturating_sub(before.busy_ms),
+        }
+    }
+}
+
+pub(crate) fn disks(text: &str) -> BTreeMap<String, Disk> {
+    let disk = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let count = |place: usize| fields.get(place)?.parse::<u64>().ok();
+        let disk = Disk {
+            reads: count(3)?,
+            read_bytes: count(5)?.saturating_mul(SECTOR),
+            read_ms: count(6)?,
+            writes: count(7)?,
+            written_bytes: count(9)?.saturating_mul(SECTOR),
+            write_ms: count(10)?,
+            in_flight: count(11)?,
+            busy_ms: count(12)?,
+        };
+        Some(((*fields.get(2)?).to_owned(), disk))
+    };
+    text.lines().filter_map(disk).collect()
+}
+
+/// `NAME=value`, the value perhaps quoted; `os-release(5)`.
+pub(crate) fn assignments(text: &str) -> BTreeMap<String, Value> {
+    let pair = |line: &str| {
+        let (name, value) = line.trim().split_once('=').filter(|(name, _)| !name.starts_with('#'))?;
+        let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+        let value = quoted.map_or_else(|| value.to_owned(), |inner| inner.replace("\\\"", "\"").replace("\\\\", "\\"));
+        Some((name.to_ascii_lowercase(), value.into()))
+    };
+    text.lines().filter_map(pair).collect()
+}
+
+/// One mount; `proc_pid_mountinfo(5)`.
+pub(crate) fn mount(line: &str) -> Option<Value> {
+    let (left, right) = line.split_once(" - ")?;
+    let left: Vec<&str> = left.split(' ').collect();
+    let right: Vec<&str> = right.split(' ').collect();
+    let list = |text: &str| Value::List(text.split(',').map(Value::from).collect());
+    Some(Value::map([
+        ("target", unescape(left.get(4)?).into()),
+        ("source", unescape(right.get(1)?).into()),
+        ("kind", (*right.first()?).into()),
+        ("root", unescape(left.get(3)?).into()),
+        ("options", list(left.get(5)?)),
+        ("super_options", list(right.get(2)?)),
+    ]))
+}
+
+/// Blanks, tabs, newlines, hashes and backslashes are written as `\040` and the like.
+pub(crate) fn unescape(text: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
+}
+
+/// A record of the kernel's log: its priority, microseconds since the start, its text; the kernel's `dev-kmsg`.
+pub(crate) fn log_record(record: &str) -> Option<(u8, u64, String)> {
+    let (head, text) = record.split_once(';')?;
+    let mut head = head.split(',');
+    let priority: u32 = head.next()?.parse().ok()?;
+    let micros = head.nth(1)?.parse().ok()?;
+    // The facility is above the lower three bits; what follows the first line are the record's properties.
+    Some((u8::try_from(priority & 7).ok()?, micros, text.lines().next().unwrap_or_default().to_owned()))
+}
+
+/// A record of `utmp(5)`, as the C library lays it out on 64-bit machines: the user, the terminal, the host, and when.
+pub(crate) fn sessions(bytes: &[u8]) -> Vec<(String, String, String, i64)> {
+    const RECORD: usize = 384;
+    const USER_PROCESS: [u8; 2] = [7, 0];
+    let session = |record: &[u8]| {
+        let text = |from: usize, length: usize| {
+            let bytes = record.get(from..from + length)?.split(|byte| *byte == 0).next()?;
+            Some(String::from_utf8_lossy(bytes).into_owned())
+        };
+        let seconds = i32::from_le_bytes(record.get(340..344)?.try_into().ok()?);
+        let current = record.starts_with(&USER_PROCESS);
+        current.then_some((text(44, 32)?, text(8, 32)?, text(76, 256)?, i64::from(seconds)))
+    };
+    bytes.chunks_exact(RECORD).filter_map(session).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_kernels_own_words() {
+        assert_eq!(kibibytes("MemTotal:       2 kB\nMemFree: 1 kB", "MemFree"), Some(1024));
+        assert_eq!(numbers::<2>("0.5 1 x"), Some([0.5, 1.0]));
+        let stat_text = "cpu  100 0 100 200 0 0 0 0 0 0\ncpu0 1 2 3 4 5 6 7 8\nctxt 9\nbtime 10\n";
+        let all = cpus(stat_text)["cpu"];
+        assert!((all.busy_percent() - 50.0).abs() < 1e-9 && all.since(&all) == Cpu::default());
+        assert_eq!((stat(stat_text, "btime"), stat(stat_text, "cp")), (Some(10), None));
+        assert_eq!(
+            pressure("some avg10=1.50 total=2000000\n").to_string(),
+            r#"{"some":{"avg10":1.5,"total_seconds":2.0}}"#
+        );
+        let disk = disks("   8       0 sda 1 2 3 4 5 6 7 8 9 10 11")["sda"];
+        assert_eq!((disk.read_bytes, disk.write_ms, disk.busy_ms), (1536, 8, 10));
+        assert_eq!(assignments("# x=1\nNAME=\"a \\\"b\\\"\"\nID=c\n").len(), 2);
+        let line = "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
+        assert_eq!(mount(line).unwrap().get("target"), Some(&"/mnt 2".into()));
+        assert_eq!(log_record("30,5,77,-;hello\n K=V\n"), Some((6, 77, "hello".to_owned())));
+    }
+
+    #[test]
+    fn who_is_logged_in() {
+        let mut record = vec![0; 384];
+        record[0] = 7;
+        record[8..13].copy_from_slice(b"pts/0");
+        record[44..49].copy_from_slice(b"alice");
+        record[340..344].copy_from_slice(&5_i32.to_le_bytes());
+        let found = ("alice".to_owned(), "pts/0".to_owned(), String::new(), 5);
+        assert_eq!(sessions(&[record.clone(), vec![0; 384], vec![1; 10]].concat()), [found]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_a_parser(text in "(\\PC|[ :;,=.\\\\\"\n]|cpu|total|kB|[0-9]{1,25}){0,80}") {
+            drop((kibibytes(&text, "a"), numbers::<3>(&text), counts(&text), rows(&text).count(), cpus(&text)));
+            drop((stat(&text, "a"), pressure(&text), disks(&text), assignments(&text), mount(&text)));
+            drop((log_record(&text), sessions(text.as_bytes())));
+        }
+    }
+}
