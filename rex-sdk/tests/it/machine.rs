@@ -67,7 +67,7 @@ fn it_is_what_other_tools_say() {
     let uname = call("sys::uname", &[]).unwrap();
     assert_eq!((text(&uname, "release"), text(&uname, "machine")), (said("uname", &["-r"]), said("uname", &["-m"])));
     assert_eq!(call("sys::hostname", &[]).unwrap(), said("uname", &["-n"]).as_str().into());
-    let total = said("sh", &["-c", "awk '/^MemTotal/ {printf \"%d\", $2 * 1024}' /proc/meminfo"]);
+    let total = said("sh", &["-c", "awk '/^MemTotal/ {printf \"%.0f\", $2 * 1024}' /proc/meminfo"]);
     let memory = call("sys::memory", &[]).unwrap();
     assert_eq!(memory.get("total").unwrap().to_string(), total);
     let Value::List(users) = call("sys::users", &[]).unwrap() else { panic!("no list") };
