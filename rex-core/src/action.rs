@@ -177,6 +177,37 @@ actions! {
         Rename = "rename" on AbsPath {} in [Mutating];
         /// Remove a file, a symbolic link, or an empty directory.
         Remove = "remove" on AbsPath {} in [Mutating];
+        /// Create an empty file, or set the times of what is there.
+        Touch = "touch" on AbsPath {} in [Mutating];
+        /// Set the permission bits of a file or directory.
+        Chmod = "chmod" on AbsPath {
+            /// The new bits, with setuid (2048), setgid (1024) and sticky (512): 420 is 0644.
+            mode: i64,
+        } in [Mutating];
+        /// Set the owner and the group of a file, a directory or a link.
+        Chown = "chown" on AbsPath {
+            /// The number of the new owner; -1 if it stays as it is.
+            uid: i64,
+            /// The number of the new group; -1 if it stays as it is.
+            gid: i64,
+        } in [Mutating];
+        /// Create a symbolic link. Where it leads to is decided on when somebody goes there.
+        Symlink = "symlink" on AbsPath {
+            /// The text of the link.
+            target: String,
+        } in [Mutating];
+        /// Give a file another name besides this one. The other name needs `write`.
+        HardLink = "hard_link" on AbsPath {} in [Mutating];
+        /// Read an extended attribute, or the names of all.
+        GetXattr = "get_xattr" on AbsPath {
+            /// The name of the attribute; empty for the names of all.
+            name: String,
+        } in [ReadOnly];
+        /// Set or remove an extended attribute.
+        SetXattr = "set_xattr" on AbsPath {
+            /// The name of the attribute.
+            name: String,
+        } in [Mutating];
     }
 
     /// Processes that run, and programs that are started.

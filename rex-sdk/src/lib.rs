@@ -27,6 +27,7 @@ pub mod os;
 mod proc;
 pub mod session;
 pub mod spec;
+mod tree;
 
 pub use args::Args;
 #[cfg(feature = "host")]

@@ -37,6 +37,9 @@ pub trait Files: Send + Sync {
     /// [`OsError::TooMany`].
     fn list(&self, grant: Grant<fs::List>, max: u64) -> Result<Vec<DirEntry>, OsError>;
 
+    /// The same, with the directory kept open, so that each entry can be looked at without finding the directory again.
+    fn directory(&self, grant: Grant<fs::List>, max: u64) -> Result<Box<dyn Directory>, OsError>;
+
     /// What the name itself stands for: of a symbolic link at the end, the link.
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError>;
 
@@ -63,6 +66,48 @@ pub trait Files: Send + Sync {
 
     /// Takes hold of a regular file that is to get another name. Nothing has changed yet.
     fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError>;
+
+    /// Makes a regular file that is there as long as the grant says, in place: it is cut, or filled up with zeros.
+    fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError>;
+
+    /// Sets when something was changed and read last. Creates an empty file if nothing is there and `create` is set.
+    fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError>;
+
+    /// Sets the permission bits of the grant; of a symbolic link there are none to set.
+    fn chmod(&self, grant: Grant<fs::Chmod>) -> Result<(), OsError>;
+
+    /// Sets the owner and group of the grant; of a symbolic link, those of the link.
+    fn chown(&self, grant: Grant<fs::Chown>) -> Result<(), OsError>;
+
+    /// Creates a symbolic link with the text of the grant.
+    fn symlink(&self, grant: Grant<fs::Symlink>) -> Result<(), OsError>;
+
+    /// Takes hold of a regular file that is to get a second name. Nothing has changed yet.
+    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError>;
+
+    /// The names of all extended attributes, in their order.
+    fn xattrs(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<String>, OsError>;
+
+    /// The extended attribute of the grant; one that is not there is [`io::ErrorKind::NotFound`].
+    fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError>;
+
+    /// Sets the extended attribute of the grant, or removes it if there is no value.
+    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError>;
+}
+
+/// A directory that was opened and listed.
+pub trait Directory {
+    /// Its name.
+    fn path(&self) -> &AbsPath;
+
+    /// Its entries in the order of their names, once.
+    fn take_entries(&mut self) -> Vec<DirEntry>;
+
+    /// What one of its entries is, without going anywhere else; of a symbolic link, the link.
+    ///
+    /// # Errors
+    /// See [`OsError`]; [`OsError::Changed`] if the grant is on something that is not directly in this directory.
+    fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError>;
 }
 
 /// A regular file that is open for reading.
@@ -94,6 +139,18 @@ pub trait Taken {
     /// # Errors
     /// See [`OsError`]; [`OsError::Changed`] if what was taken is no longer under its old name.
     fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError>;
+}
+
+/// A regular file that is about to get a second name.
+pub trait Held {
+    /// Its size in bytes.
+    fn size(&self) -> u64;
+
+    /// Gives the file the name of the grant, which must be new, besides its old one.
+    ///
+    /// # Errors
+    /// See [`OsError`]; [`OsError::Changed`] if what was taken is no longer under its old name.
+    fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError>;
 }
 
 /// How to write a file.
@@ -168,6 +225,12 @@ pub struct Metadata {
     pub gid: u32,
     /// How many names it has.
     pub links: u64,
+    /// The file system that it is on, by the number that this machine has for it.
+    pub device: u64,
+    /// Its number on that file system.
+    pub inode: u64,
+    /// What it takes on disk, in bytes.
+    pub allocated: u64,
     /// Where a symbolic link points to, as its text; `None` for other things and where that is not UTF-8.
     pub target: Option<String>,
 }

@@ -171,6 +171,7 @@ fn a_typical_policy() {
         fs::read: /srv/app/**
         fs::list: /srv/app/**
         fs::stat: /srv/app/**
+        fs::get_xattr: /srv/app/**
         service::restart: nginx.service
     "#]]
     .assert_eq(&of(Principal::agent("triage")));
@@ -199,6 +200,7 @@ fn a_typical_policy() {
             fs::stat: /srv/app/**
             fs::append: /var/log/app/** /var/log/web.log/**
             fs::rename: /var/log/app/** /var/log/web.log/**
+            fs::get_xattr: /srv/app/**
             service::restart: nginx.service
             sys::disk: anything
             sys::inspect: anything
@@ -229,6 +231,7 @@ fn forbids_that_cut_something_out_are_exceptions() {
         no-secrets (must not, they stay where they are): fs::read on /srv/app/secrets/**
         no-secrets (must not, they stay where they are): fs::list on /srv/app/secrets/**
         no-secrets (must not, they stay where they are): fs::stat on /srv/app/secrets/**
+        no-secrets (must not, they stay where they are): fs::get_xattr on /srv/app/secrets/**
     "#]]
     .assert_eq(&of(Some(Principal::agent("triage"))));
     expect![[r#"
@@ -237,7 +240,7 @@ fn forbids_that_cut_something_out_are_exceptions() {
         no-night (may, no reason): service::restart on nginx.service
     "#]]
     .assert_eq(&of(Some(Principal::user("ada"))));
-    assert_eq!(of(None).lines().count(), 6);
+    assert_eq!(of(None).lines().count(), 7);
     assert_eq!(of(Some(Principal::agent("stranger"))), "");
 }
 
@@ -308,6 +311,13 @@ fn a_resource_of_another_type_is_out_of_reach() {
             fs::create_dir: /a
             fs::rename: /a
             fs::remove: /a
+            fs::touch: /a
+            fs::chmod: /a
+            fs::chown: /a
+            fs::symlink: /a
+            fs::hard_link: /a
+            fs::get_xattr: /a
+            fs::set_xattr: /a
             service::list: anything
             service::status: nginx.service
             service::start: nginx.service

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
@@ -75,6 +75,14 @@ fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
 pub(super) fn create_dir(path: &AbsPath) -> Result<(), OsError> {
     match open_parent(path, Last::Keep)? {
         Some((parent, name)) => mkdirat(parent, name, NEW_DIRECTORY).map_err(resolve::system),
+        None => Err(resolve::system(Errno::EEXIST)),
+    }
+}
+
+/// Creates a symbolic link.
+pub(super) fn symlink(grant: &Grant<fs::Symlink>) -> Result<(), OsError> {
+    match open_parent(grant.resource(), Last::Keep)? {
+        Some((parent, name)) => symlinkat(&*grant.action().target, parent, name).map_err(resolve::system),
         None => Err(resolve::system(Errno::EEXIST)),
     }
 }

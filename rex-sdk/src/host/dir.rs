@@ -3,17 +3,25 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::dir::{Dir, Entry, Type};
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::{AtFlags, OFlag, readlinkat};
 use nix::sys::stat::fstatat;
-use rex_core::AbsPath;
+use rex_core::action::fs;
+use rex_core::{AbsPath, Grant};
 
-use super::open::{WARY, kind};
+use super::open::{WARY, kind, metadata};
 use super::resolve;
 use crate::links::Last;
-use crate::os::{DirEntry, EntryKind, OsError};
+use crate::os::{DirEntry, Directory, EntryKind, Metadata, OsError};
 
-/// The entries of a directory, at most `max`, in the order of their names.
-pub(super) fn list(path: &AbsPath, max: u64) -> Result<Vec<DirEntry>, OsError> {
+/// A directory that is kept open.
+pub(super) struct HostDirectory {
+    path: AbsPath,
+    directory: Dir,
+    entries: Vec<DirEntry>,
+}
+
+/// Opens a directory, with its entries, at most `max`, in the order of their names.
+pub(super) fn open(path: &AbsPath, max: u64) -> Result<HostDirectory, OsError> {
     let directory: OwnedFd = resolve::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | WARY, Last::Cross)?;
     let mut directory = Dir::from_fd(directory).map_err(resolve::system)?;
     let mut named = Vec::new();
@@ -29,7 +37,33 @@ pub(super) fn list(path: &AbsPath, max: u64) -> Result<Vec<DirEntry>, OsError> {
     }
     let mut entries: Vec<_> = named.iter().map(|entry| describe(&directory, entry)).collect();
     entries.sort_unstable();
-    Ok(entries)
+    Ok(HostDirectory { path: path.clone(), directory, entries })
+}
+
+impl Directory for HostDirectory {
+    fn path(&self) -> &AbsPath {
+        &self.path
+    }
+
+    fn take_entries(&mut self) -> Vec<DirEntry> {
+        std::mem::take(&mut self.entries)
+    }
+
+    fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
+        let path = grant.resource();
+        let inside = path
+            .as_str()
+            .rsplit_once('/')
+            .is_some_and(|(parent, _)| parent == self.path.as_str().trim_end_matches('/'));
+        if !inside || path.name().is_empty() {
+            return Err(OsError::Changed);
+        }
+        let status =
+            fstatat(self.directory.as_fd(), path.name(), AtFlags::AT_SYMLINK_NOFOLLOW).map_err(resolve::system)?;
+        let link = kind(&status) == EntryKind::Symlink;
+        let target = || readlinkat(self.directory.as_fd(), path.name()).ok()?.into_string().ok();
+        Ok(metadata(&status, if link { target() } else { None }))
+    }
 }
 
 fn describe(directory: &Dir, entry: &Entry) -> DirEntry {

@@ -12,6 +12,7 @@ mod change;
 pub mod confine;
 mod dir;
 mod logs;
+mod metadata;
 mod open;
 mod pid;
 mod processes;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use rex_core::action::{fs, process, service, sys};
-use rex_core::{AbsPath, Budget, Grant, Reach, Value};
+use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp, Value};
 
 pub use services::Bus;
 
@@ -137,7 +138,11 @@ impl Files for HostOs {
     }
 
     fn list(&self, grant: Grant<fs::List>, max: u64) -> Result<Vec<DirEntry>, OsError> {
-        dir::list(grant.resource(), max)
+        Ok(dir::open(grant.resource(), max)?.take_entries())
+    }
+
+    fn directory(&self, grant: Grant<fs::List>, max: u64) -> Result<Box<dyn Directory>, OsError> {
+        Ok(Box::new(dir::open(grant.resource(), max)?))
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
@@ -171,5 +176,41 @@ impl Files for HostOs {
 
     fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError> {
         Ok(Box::new(rename::take(grant.resource(), &self.options)?))
+    }
+
+    fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError> {
+        metadata::resize(&grant, &self.options)
+    }
+
+    fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError> {
+        metadata::touch(&grant, time, create, &self.options)
+    }
+
+    fn chmod(&self, grant: Grant<fs::Chmod>) -> Result<(), OsError> {
+        metadata::chmod(&grant, &self.options)
+    }
+
+    fn chown(&self, grant: Grant<fs::Chown>) -> Result<(), OsError> {
+        metadata::chown(&grant, &self.options)
+    }
+
+    fn symlink(&self, grant: Grant<fs::Symlink>) -> Result<(), OsError> {
+        change::symlink(&grant)
+    }
+
+    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError> {
+        Ok(Box::new(rename::take(grant.resource(), &self.options)?))
+    }
+
+    fn xattrs(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<String>, OsError> {
+        metadata::xattrs(&grant, &self.options)
+    }
+
+    fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError> {
+        metadata::xattr(&grant, &self.options)
+    }
+
+    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError> {
+        metadata::set_xattr(&grant, value, &self.options)
     }
 }

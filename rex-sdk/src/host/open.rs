@@ -70,10 +70,14 @@ fn explain(error: OsError, path: &AbsPath) -> OsError {
 pub(super) fn stat(path: &AbsPath) -> Result<Metadata, OsError> {
     let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
     let status = fstat(&entry).map_err(resolve::system)?;
-    let kind = kind(&status);
-    let target = if kind == EntryKind::Symlink { target(&entry) } else { None };
-    Ok(Metadata {
-        kind,
+    let target = if kind(&status) == EntryKind::Symlink { target(&entry) } else { None };
+    Ok(metadata(&status, target))
+}
+
+/// What the system says, in words of ours.
+pub(super) fn metadata(status: &FileStat, target: Option<String>) -> Metadata {
+    Metadata {
+        kind: kind(status),
         size: u64::try_from(status.st_size).unwrap_or(0),
         modified: time(status.st_mtime, status.st_mtime_nsec),
         accessed: time(status.st_atime, status.st_atime_nsec),
@@ -82,8 +86,12 @@ pub(super) fn stat(path: &AbsPath) -> Result<Metadata, OsError> {
         uid: status.st_uid,
         gid: status.st_gid,
         links: status.st_nlink,
+        device: status.st_dev,
+        inode: status.st_ino,
+        // In units of 512 bytes, whatever the blocks of the file system are.
+        allocated: u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512),
         target,
-    })
+    }
 }
 
 fn target(link: &OwnedFd) -> Option<String> {

@@ -1,10 +1,11 @@
-//! Gives files other names.
+//! Gives files other names, or second ones.
 
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, renameat2};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
@@ -13,7 +14,7 @@ use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, open_entry, open_parent};
 use super::write::{destination, rename_flags, sync_directory};
 use crate::links::Last;
-use crate::os::{EntryKind, OsError, Taken, WriteOptions};
+use crate::os::{EntryKind, Held, OsError, Taken, WriteOptions};
 
 /// A regular file that is about to get another name: the directory that it is in, and the file itself.
 pub(super) struct HostTaken {
@@ -47,14 +48,9 @@ impl Taken for HostTaken {
             return Err(OsError::WrongKind(EntryKind::Directory));
         };
         let replaced = destination(&parent, name, options, &self.options)?;
-        let taken = fstat(&self.entry).map_err(resolve::system)?;
+        let taken = self.still()?;
         if taken.st_size > to.action().bytes {
             return Err(OsError::TooMuch(to.action().bytes));
-        }
-        match fstatat(&self.parent, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(now) if same(&now, &taken) => {}
-            Ok(_) | Err(Errno::ENOENT) => return Err(OsError::Changed),
-            Err(error) => return Err(resolve::system(error)),
         }
         if replaced.is_some_and(|replaced| same(&replaced, &taken)) && taken.st_nlink > 1 {
             // The kernel would do nothing and call it done.
@@ -70,6 +66,48 @@ impl Taken for HostTaken {
         )?;
         sync_directory(&parent, None)?;
         sync_directory(&self.parent, None)
+    }
+}
+
+impl HostTaken {
+    /// That the name still is that of the file, which this tells about.
+    fn still(&self) -> Result<FileStat, OsError> {
+        let taken = fstat(&self.entry).map_err(resolve::system)?;
+        match fstatat(&self.parent, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(now) if same(&now, &taken) => Ok(taken),
+            Ok(_) | Err(Errno::ENOENT) => Err(OsError::Changed),
+            Err(error) => Err(resolve::system(error)),
+        }
+    }
+}
+
+impl Held for HostTaken {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError> {
+        let Some((parent, name)) = open_parent(to.resource(), Last::Keep)? else {
+            return Err(OsError::WrongKind(EntryKind::Directory));
+        };
+        let held = self.still()?;
+        if held.st_size > to.action().bytes {
+            return Err(OsError::TooMuch(to.action().bytes));
+        }
+        if self.options.deny_hard_links {
+            return Err(OsError::HardLinks(held.st_nlink.saturating_add(1)));
+        }
+        linkat(&self.parent, self.name.as_str(), &parent, name, AtFlags::empty()).map_err(|error| match error {
+            Errno::EXDEV => OsError::Refused("the new name is on another file system, where the file cannot be"),
+            error => resolve::system(error),
+        })?;
+        // By a name: another file may have been put under it meanwhile, which nobody was asked about.
+        let linked = fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(resolve::system)?;
+        if !same(&linked, &held) {
+            let _ = unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir);
+            return Err(OsError::Changed);
+        }
+        sync_directory(&parent, None)
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::collections::btree_map::Entry;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use std::sync::Arc;
 
 use rex_core::action::fs;
-use rex_core::{AbsPath, Grant};
+use rex_core::{AbsPath, Grant, Timestamp};
 
 use super::MemOs;
+use super::handles::{MemDirectory, MemSource, MemTaken};
 use super::tree::{Body, Entries, Node, Tree};
 use crate::links::Last;
-use crate::os::{DirEntry, EntryKind, Files, Metadata, OsError, Source, Taken, WriteOptions};
+use crate::os::{DirEntry, Directory, EntryKind, Files, Held, Metadata, OsError, Source, Taken, WriteOptions};
 
 impl Files for MemOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
@@ -32,6 +33,12 @@ impl Files for MemOs {
             }
             _ => Err(failed(io::ErrorKind::NotADirectory)),
         }
+    }
+
+    fn directory(&self, grant: Grant<fs::List>, max: u64) -> Result<Box<dyn Directory>, OsError> {
+        let path = grant.resource().clone();
+        let entries = self.list(grant, max)?;
+        Ok(Box::new(MemDirectory { tree: self.tree.clone(), calls: self.calls.clone(), path, entries }))
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
@@ -137,9 +144,124 @@ impl Files for MemOs {
             body => Err(OsError::WrongKind(kind(body))),
         }
     }
+
+    fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError> {
+        let bytes = usize::try_from(grant.action().bytes);
+        let bytes = bytes.map_err(|_| OsError::Refused("no file is shorter than empty"))?;
+        self.change(grant.resource(), Last::Cross, |node| match &mut node.body {
+            Body::File(contents) => {
+                Arc::make_mut(contents).resize(bytes, 0);
+                Ok(())
+            }
+            body => Err(OsError::WrongKind(kind(body))),
+        })
+    }
+
+    fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError> {
+        let path = grant.resource();
+        let set = |node: &mut Node| {
+            node.modified = time;
+            Ok(())
+        };
+        match self.change(path, Last::Cross, set) {
+            Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound && create => {
+                let mut tree = self.tree();
+                let mut file = tree.node(Body::File(Arc::default()));
+                file.modified = time;
+                match tree.parent(path, Last::Cross)?.entry(path.name().into()) {
+                    Entry::Vacant(free) => drop(free.insert(file)),
+                    Entry::Occupied(_) => return Err(error.into()),
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn chmod(&self, grant: Grant<fs::Chmod>) -> Result<(), OsError> {
+        let mode = u32::try_from(grant.action().mode).ok().filter(|mode| *mode <= 0o7777);
+        let mode = mode.ok_or(OsError::Refused("permission bits are at most 07777"))?;
+        self.change(grant.resource(), Last::Cross, |node| {
+            node.mode = mode;
+            Ok(())
+        })
+    }
+
+    fn chown(&self, grant: Grant<fs::Chown>) -> Result<(), OsError> {
+        let (uid, gid) = (u32::try_from(grant.action().uid).ok(), u32::try_from(grant.action().gid).ok());
+        self.change(grant.resource(), Last::Keep, |node| {
+            node.uid = uid.unwrap_or(node.uid);
+            node.gid = gid.unwrap_or(node.gid);
+            Ok(())
+        })
+    }
+
+    fn symlink(&self, grant: Grant<fs::Symlink>) -> Result<(), OsError> {
+        self.count();
+        let path = grant.resource();
+        let mut tree = self.tree();
+        let link = tree.node(Body::Link(grant.action().target.clone().into_bytes()));
+        let entries = tree.parent(path, Last::Keep)?;
+        if path.is_root() || entries.contains_key(path.name().as_bytes()) {
+            return Err(failed(io::ErrorKind::AlreadyExists));
+        }
+        entries.insert(path.name().into(), link);
+        Ok(())
+    }
+
+    fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError> {
+        self.count();
+        let from = grant.resource().clone();
+        let tree = self.tree();
+        let node = tree.find(&from, Last::Keep)?;
+        match &node.body {
+            Body::File(bytes) => Ok(Box::new(MemTaken {
+                tree: self.tree.clone(),
+                calls: self.calls.clone(),
+                size: bytes.len() as u64,
+                id: node.id,
+                from,
+            })),
+            body => Err(OsError::WrongKind(kind(body))),
+        }
+    }
+
+    fn xattrs(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<String>, OsError> {
+        self.change(grant.resource(), Last::Cross, |node| Ok(node.xattrs.keys().cloned().collect()))
+    }
+
+    fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError> {
+        self.change(grant.resource(), Last::Cross, |node| {
+            node.xattrs.get(&grant.action().name).cloned().ok_or_else(|| failed(io::ErrorKind::NotFound))
+        })
+    }
+
+    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError> {
+        let name = grant.action().name.clone();
+        self.change(grant.resource(), Last::Cross, |node| match value {
+            Some(value) => {
+                node.xattrs.insert(name, value.to_vec());
+                Ok(())
+            }
+            None => node.xattrs.remove(&name).map(drop).ok_or_else(|| failed(io::ErrorKind::NotFound)),
+        })
+    }
 }
 
 impl MemOs {
+    /// One call that looks at something, or changes it where it is.
+    fn change<T>(
+        &self,
+        path: &AbsPath,
+        last: Last,
+        work: impl FnOnce(&mut Node) -> Result<T, OsError>,
+    ) -> Result<T, OsError> {
+        self.count();
+        let mut tree = self.tree();
+        tree.find(path, last)?;
+        work(tree.get_mut(path)?)
+    }
+
     fn remove_if(&self, path: &AbsPath, may: fn(&Body) -> Result<(), io::ErrorKind>) -> Result<(), OsError> {
         if path.is_root() {
             return Err(failed(io::ErrorKind::ResourceBusy));
@@ -154,7 +276,12 @@ impl MemOs {
 }
 
 /// The mode of the regular file that is there; `None` if nothing is. Anything else may not be replaced.
-fn destination(tree: &mut Tree, path: &AbsPath, last: Last, options: WriteOptions) -> Result<Option<u32>, OsError> {
+pub(super) fn destination(
+    tree: &mut Tree,
+    path: &AbsPath,
+    last: Last,
+    options: WriteOptions,
+) -> Result<Option<u32>, OsError> {
     if path.is_root() {
         return Err(OsError::WrongKind(EntryKind::Directory));
     }
@@ -167,7 +294,7 @@ fn destination(tree: &mut Tree, path: &AbsPath, last: Last, options: WriteOption
     }
 }
 
-fn kind(body: &Body) -> EntryKind {
+pub(super) fn kind(body: &Body) -> EntryKind {
     match body {
         Body::File(_) => EntryKind::File,
         Body::Directory(_) => EntryKind::Directory,
@@ -176,7 +303,7 @@ fn kind(body: &Body) -> EntryKind {
     }
 }
 
-fn metadata(node: &Node) -> Metadata {
+pub(super) fn metadata(node: &Node) -> Metadata {
     let (size, target) = match &node.body {
         Body::File(bytes) => (bytes.len(), None),
         Body::Link(target) => (target.len(), String::from_utf8(target.clone()).ok()),
@@ -189,79 +316,16 @@ fn metadata(node: &Node) -> Metadata {
         accessed: node.modified,
         changed: node.modified,
         mode: node.mode,
-        uid: 0,
-        gid: 0,
+        uid: node.uid,
+        gid: node.gid,
         links: 1,
+        device: 1,
+        inode: node.id,
+        allocated: size as u64,
         target,
     }
 }
 
-fn failed(kind: io::ErrorKind) -> OsError {
+pub(super) fn failed(kind: io::ErrorKind) -> OsError {
     io::Error::from(kind).into()
-}
-
-/// A file as it was when it was opened.
-struct MemSource {
-    bytes: Arc<Vec<u8>>,
-    at: u64,
-}
-
-impl Read for MemSource {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.read_at(buffer, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-impl Source for MemSource {
-    fn size(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
-        rest.read(buffer)
-    }
-
-    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        let room = bytes.capacity() - bytes.len();
-        let rest = usize::try_from(self.at).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
-        let read = rest.get(..room).unwrap_or(rest);
-        bytes.extend_from_slice(read);
-        self.at += read.len() as u64;
-        Ok(read.len())
-    }
-}
-
-struct MemTaken {
-    tree: Arc<Mutex<Tree>>,
-    calls: Arc<AtomicU64>,
-    from: AbsPath,
-    id: u64,
-    size: u64,
-}
-
-impl Taken for MemTaken {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError> {
-        self.calls.fetch_add(1, Relaxed);
-        let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        destination(&mut tree, to.resource(), Last::Keep, options)?;
-        match tree.get(&self.from) {
-            Ok(Node { id, body: Body::File(bytes), .. }) if *id == self.id => {
-                if i64::try_from(bytes.len()).map_or(true, |size| size > to.action().bytes) {
-                    return Err(OsError::TooMuch(to.action().bytes));
-                }
-            }
-            _ => return Err(OsError::Changed),
-        }
-        let taken = tree.parent(&self.from, Last::Keep)?.remove(self.from.name().as_bytes());
-        let node = taken.ok_or(OsError::Changed)?;
-        tree.parent(to.resource(), Last::Keep)?.insert(to.resource().name().into(), node);
-        Ok(())
-    }
 }

@@ -1,6 +1,7 @@
 //! An operating system in memory: for tests, fuzzing and simulation. It does what `host` does, and reaches nothing.
 
 mod files;
+mod handles;
 mod processes;
 mod services;
 mod system;
@@ -74,6 +75,7 @@ impl MemOs {
             .file("/srv/app/icon.bin", [0x89, b'P', b'N', b'G', 0xff, 0x00])
             .file("/srv/app/logs/app.log", LOG)
             .file("/srv/app/logs/old.log", "2026-01-31T12:00:00Z INFO stopped\n")
+            .xattr("/srv/app/config.yaml", "user.origin", "ansible")
             .modified("/srv/app/logs/old.log", Timestamp::from_micros(EPOCH.as_micros() - MONTH))
             .link("/srv/app/current.log", "logs/app.log")
             .dir("/srv/app/empty")
@@ -153,6 +155,18 @@ impl MemOs {
     pub fn modified(self, path: &str, time: Timestamp) -> Self {
         let known =
             AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(|node| node.modified = time));
+        assert!(known.is_some(), "there is no `{path}`");
+        self
+    }
+
+    /// The same world where something has this extended attribute.
+    ///
+    /// # Panics
+    /// If there is no such thing.
+    #[must_use]
+    pub fn xattr(self, path: &str, name: &str, value: &str) -> Self {
+        let set = |node: &mut tree::Node| drop(node.xattrs.insert(name.to_owned(), value.as_bytes().to_vec()));
+        let known = AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(set));
         assert!(known.is_some(), "there is no `{path}`");
         self
     }

@@ -20,6 +20,9 @@ pub(super) struct Node {
     pub(super) id: u64,
     pub(super) modified: Timestamp,
     pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) xattrs: BTreeMap<String, Vec<u8>>,
     pub(super) body: Body,
 }
 
@@ -32,6 +35,10 @@ pub(super) enum Body {
 }
 
 impl Node {
+    fn new(id: u64, mode: u32, body: Body) -> Self {
+        Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: BTreeMap::new(), body }
+    }
+
     pub(super) fn kind(&self) -> EntryKind {
         match self.body {
             Body::File(_) => EntryKind::File,
@@ -51,7 +58,7 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn new() -> Self {
         let body = Body::Directory(Entries::new());
-        Self { root: Node { id: 0, modified: super::EPOCH, mode: 0o755, body }, ids: 0 }
+        Self { root: Node::new(0, 0o755, body), ids: 0 }
     }
 
     pub(super) fn node(&mut self, body: Body) -> Node {
@@ -61,7 +68,7 @@ impl Tree {
             Body::Directory(_) => 0o755,
             Body::Link(_) => 0o777,
         };
-        Node { id: self.ids, modified: super::EPOCH, mode, body }
+        Node::new(self.ids, mode, body)
     }
 
     /// What has exactly this name; nothing is crossed.

@@ -71,7 +71,14 @@ const WRITES: &[c_long] = &[
     libc::SYS_flistxattr,
     libc::SYS_fsetxattr,
     libc::SYS_fremovexattr,
+    libc::SYS_ftruncate,
 ];
+/// What setting times, permission bits and owners needs. Landlock does not hold it.
+const ATTRIBUTES: &[c_long] = &[libc::SYS_utimensat, libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_fchownat];
+/// What making links needs.
+const LINKS: &[c_long] = &[libc::SYS_symlinkat, libc::SYS_linkat];
+/// What reading extended attributes needs.
+const XATTRS: &[c_long] = &[libc::SYS_fgetxattr, libc::SYS_flistxattr];
 /// The same calls by older names, which some machines still have.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[c_long] = &[libc::SYS_poll, libc::SYS_readlink];
@@ -134,7 +141,15 @@ const REFUSED: Action = Action::Refuse(libc::EPERM);
 
 fn of_worker(needs: &Needs) -> BpfProgram {
     let mut filter = Filter::new();
-    let groups = [(true, ALWAYS), (true, OLDER), (needs.opens(), FILES), (needs.writes, WRITES)];
+    let groups = [
+        (true, ALWAYS),
+        (true, OLDER),
+        (needs.opens(), FILES),
+        (needs.writes, WRITES),
+        (needs.attributes, ATTRIBUTES),
+        (needs.links, LINKS),
+        (needs.xattrs, XATTRS),
+    ];
     let wanted = groups.into_iter().filter(|(wanted, _)| *wanted);
     filter.among(&wanted.flat_map(|(_, calls)| calls).copied().collect::<Vec<_>>(), Action::Allow);
     // No memory that is written and then run.

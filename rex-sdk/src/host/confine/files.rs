@@ -167,9 +167,16 @@ fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     rules.on_its_directory(fs::Remove::SPEC, AccessFs::RemoveFile | AccessFs::RemoveDir);
     // Written beside the old file and renamed over it, so the name is removed too. Programs write it in place.
     let write = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
-    let renames = reach.extent(fs::Rename::SPEC).is_some_and(|extent| !extent.is_empty());
+    let reaches = |spec: &ActionSpec| reach.extent(spec).is_some_and(|extent| !extent.is_empty());
+    let renames = reaches(fs::Rename::SPEC) || reaches(fs::HardLink::SPEC);
     rules.on_its_directory(fs::Write::SPEC, if renames { write | AccessFs::Refer } else { write });
     rules.on_its_directory(fs::Rename::SPEC, AccessFs::RemoveFile | AccessFs::Refer);
+    rules.on_its_directory(fs::HardLink::SPEC, AccessFs::Refer.into());
+    rules.on_its_directory(fs::Symlink::SPEC, AccessFs::MakeSym.into());
+    rules.on_the_thing_or_its_directory(fs::Touch::SPEC, AccessFs::WriteFile | AccessFs::MakeReg);
+    // They are reached by way of an open file. Permission bits and owners are not held at all.
+    rules.on_the_thing(fs::GetXattr::SPEC, AccessFs::ReadFile | AccessFs::ReadDir);
+    rules.on_the_thing(fs::SetXattr::SPEC, AccessFs::ReadFile | AccessFs::ReadDir);
     rules.map
 }
 

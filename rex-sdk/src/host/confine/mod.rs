@@ -191,6 +191,12 @@ struct Needs {
     reads: bool,
     /// Whether files are changed.
     writes: bool,
+    /// Whether times, permission bits or owners are set.
+    attributes: bool,
+    /// Whether links are made.
+    links: bool,
+    /// Whether extended attributes are read.
+    xattrs: bool,
     /// Whether files that are there are added to.
     appends: bool,
 }
@@ -199,8 +205,11 @@ impl Needs {
     fn new(reach: &Reach) -> Self {
         let any = |specs: &[&ActionSpec]| reach.iter().any(|(spec, _)| specs.contains(&spec));
         Self {
-            reads: any(&[fs::Read::SPEC, fs::List::SPEC, fs::Stat::SPEC]),
-            writes: any(&[fs::Write::SPEC, fs::Append::SPEC, fs::CreateDir::SPEC, fs::Rename::SPEC, fs::Remove::SPEC]),
+            reads: any(&[fs::Read::SPEC, fs::List::SPEC, fs::Stat::SPEC, fs::GetXattr::SPEC]),
+            writes: reach.iter().any(|(spec, _)| spec.namespace == "fs" && spec.groups.contains(&"Mutating")),
+            attributes: any(&[fs::Touch::SPEC, fs::Chmod::SPEC, fs::Chown::SPEC]),
+            links: any(&[fs::Symlink::SPEC, fs::HardLink::SPEC]),
+            xattrs: any(&[fs::GetXattr::SPEC]),
             appends: any(&[fs::Append::SPEC]),
         }
     }

@@ -75,7 +75,7 @@ fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: b
 }
 
 /// The name and the path of an entry, or its bytes and why they are no path.
-pub(super) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (Vec<u8>, Error)> {
+pub(crate) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (Vec<u8>, Error)> {
     let refuse = |name: Vec<u8>, why: &str| {
         let message = format!("the name `{}` {why}", name.escape_ascii());
         (name, Error::new(Code::Unsupported, message))

@@ -2,13 +2,17 @@
 
 pub mod append;
 pub mod checksum;
+pub mod chmod;
+pub mod chown;
 pub mod copy;
 pub mod count;
 pub mod create_dir;
 pub mod diff;
+pub mod du;
 pub mod exists;
 pub mod find;
 pub mod grep;
+pub mod hard_link;
 pub mod lines;
 pub mod list;
 pub mod read;
@@ -19,8 +23,15 @@ pub mod remove_all;
 pub mod remove_dir;
 pub mod rename;
 pub mod replace;
+pub mod set_xattr;
 pub mod stat;
+pub mod symlink;
+pub mod touch;
+pub mod truncate;
+pub mod walk;
 pub mod write;
+pub mod xattr;
+pub mod xattrs;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +53,7 @@ fn describe(entry: &mut Entry, metadata: &Metadata) {
     put("uid", Value::Int(metadata.uid.into()));
     put("gid", Value::Int(metadata.gid.into()));
     put("links", Value::count(metadata.links));
+    put("allocated", Value::count(metadata.allocated));
     put("target", metadata.target.clone().into());
     for (key, time) in [("modified", metadata.modified), ("accessed", metadata.accessed), ("changed", metadata.changed)]
     {
@@ -51,7 +63,7 @@ fn describe(entry: &mut Entry, metadata: &Metadata) {
 }
 
 /// What could not be done to one of many entries.
-fn skipped(path: &str, error: &Error) -> Value {
+pub(crate) fn skipped(path: &str, error: &Error) -> Value {
     Value::map([
         ("path", path.into()),
         ("code", error.code.as_str().into()),
@@ -60,7 +72,7 @@ fn skipped(path: &str, error: &Error) -> Value {
 }
 
 /// For a name that a listing told: if a symbolic link has come into its way since, the answer would be about another thing.
-fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
+pub(crate) fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
     result.map_err(|error| match error {
         OsError::Crossed(_) => OsError::Changed,
         other => other,

@@ -1,12 +1,10 @@
 //! `fs::remove_all`
 
 use rex_core::action::fs;
-use rex_core::limits::{exceeded, exhausted};
-use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
+use rex_core::{Action, Code, Error, Value};
 
-use super::list::named;
 use crate::os::EntryKind;
-use crate::{Args, Example, Kind, Op, OpSpec, OsError, Param, Returns, Session};
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session, tree};
 
 /// Removes a directory with all that is in it.
 pub static OP: Op = Op {
@@ -25,98 +23,13 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let path = args.path("path")?;
-    let mut plan = Plan { session, found: Vec::new() };
-    plan.walk(path)?;
-    let decisions = session.limits().decisions;
-    let mut grants = Vec::with_capacity(plan.found.len());
-    for (path, directory) in plan.found {
-        session.run.budget().check()?;
-        if session.run.decisions() >= decisions {
-            return Err(exhausted("decisions", decisions, "decisions"));
-        }
-        grants.push((session.gate.permit(fs::Remove {}, path)?, directory));
-    }
-    let all = grants.len();
-    for (removed, (grant, directory)) in grants.into_iter().enumerate() {
-        session.run.budget().check()?;
-        remove(session, grant, directory).map_err(|error| {
-            // Told as it is: what is gone is gone.
-            Error { message: format!("{}; {removed} of {all} were removed before", error.message), ..error }
-        })?;
-    }
-    Ok(Value::count(all as u64))
-}
-
-fn remove(session: &Session<'_>, grant: Grant<fs::Remove>, directory: bool) -> Result<(), Error> {
-    let path = grant.resource().clone();
-    let removed = if directory { session.os.remove_dir(grant) } else { session.os.remove(grant) };
-    removed.map_err(|error| crossed(error, &path).about(&path))
-}
-
-/// All that is to be removed, what is in a directory before the directory.
-struct Plan<'s, 'r> {
-    session: &'s Session<'r>,
-    found: Vec<(AbsPath, bool)>,
-}
-
-impl Plan<'_, '_> {
-    fn walk(&mut self, top: AbsPath) -> Result<(), Error> {
-        // Directories whose entries are found already, and those that are still to be looked at.
-        let mut todo = vec![(top, 0, false)];
-        let limits = self.session.limits();
-        let mut visited = 0;
-        while let Some((dir, depth, listed)) = todo.pop() {
-            if listed {
-                self.found.push((dir, true));
-                continue;
-            }
-            if depth > limits.tree_depth {
-                return Err(exceeded("tree_depth", limits.tree_depth, "levels of directories"));
-            }
-            let entries = self.list(&dir)?;
-            todo.push((dir.clone(), depth, true));
-            for entry in entries {
-                self.session.run.budget().check()?;
-                visited += 1;
-                if visited > limits.entries {
-                    return Err(exceeded("entries", limits.entries, "entries"));
-                }
-                let (_, path) = named(&dir, entry.name).map_err(|(_, error)| error)?;
-                match entry.kind {
-                    EntryKind::Directory => todo.push((path, depth + 1, false)),
-                    EntryKind::Unknown => {
-                        return Err(Error::new(
-                            Code::Io,
-                            format!("what `{}` is could not be found out", path.as_str().escape_debug()),
-                        ));
-                    }
-                    _ => self.found.push((path, false)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn list(&self, dir: &AbsPath) -> Result<Vec<crate::os::DirEntry>, Error> {
-        let max = self.session.limits().entries;
-        self.session.act(fs::List {}, dir.clone(), |grant| {
-            self.session.os.list(grant, max).map_err(|error| crossed(error, dir))
-        })
-    }
-}
-
-/// What lies behind a link is not what was named.
-fn crossed(error: OsError, path: &AbsPath) -> OsError {
-    match error {
-        OsError::Crossed(_) => {
-            let message = format!("`{}` is, or lies behind, a symbolic link", path.as_str().escape_debug());
-            Error::new(Code::Unsupported, message)
-                .with_help("name the directory itself; `fs::remove` removes a link")
-                .into()
-        }
-        other => other,
-    }
+    let (paths, kinds): (Vec<_>, Vec<_>) = tree::all(session, args.path("path")?)?.into_iter().unzip();
+    let grants = tree::grants(session, &fs::Remove {}, paths)?;
+    let removed = tree::each(session, grants, "removed", |place, grant| match kinds.get(place) {
+        Some(EntryKind::Directory) => session.os.remove_dir(grant),
+        _ => session.os.remove(grant),
+    })?;
+    Ok(Value::count(removed))
 }
 
 #[cfg(test)]

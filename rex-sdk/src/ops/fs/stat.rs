@@ -30,14 +30,14 @@ pub static OP: Op = Op {
         returns: Returns {
             kind: "map",
             doc: "`path` (where it led to), `kind` (`file`, `directory`, `symlink`, `fifo`, `socket`, `device`), `size` in bytes, \
-                  `mode` (permission bits) and the same in octal as `mode_text`, `uid`, `gid`, `links`, `target` (of a symbolic link, its text), and \
+                  `mode` (permission bits) and the same in octal as `mode_text`, `uid`, `gid`, `links`, `allocated` (bytes on disk), `target` (of a symbolic link, its text), and \
                   `modified`, `accessed`, `changed` as RFC 3339, each with `_epoch` in seconds.",
         },
         doc: "Tells kind, size, times, mode and owner.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
         example: Example {
             args: r#"["/etc/hosts"]"#,
-            returns: r#"{"accessed":"2026-03-02T12:00:00Z","accessed_epoch":1772452800.0,"changed":"2026-03-02T12:00:00Z","changed_epoch":1772452800.0,"gid":0,"kind":"file","links":1,"mode":420,"mode_text":"0644","modified":"2026-03-02T12:00:00Z","modified_epoch":1772452800.0,"path":"/etc/hosts","size":20,"target":null,"uid":0}"#,
+            returns: r#"{"accessed":"2026-03-02T12:00:00Z","accessed_epoch":1772452800.0,"allocated":20,"changed":"2026-03-02T12:00:00Z","changed_epoch":1772452800.0,"gid":0,"kind":"file","links":1,"mode":420,"mode_text":"0644","modified":"2026-03-02T12:00:00Z","modified_epoch":1772452800.0,"path":"/etc/hosts","size":20,"target":null,"uid":0}"#,
         },
     },
     call,

@@ -25,6 +25,10 @@ enum Act {
     Remove(String),
     RemoveDir(String),
     Rename(String, String, bool),
+    Resize(String, usize),
+    Touch(String, bool),
+    Chmod(String, u32),
+    Symlink(String, String),
 }
 
 /// Names that meet often: few components, few names.
@@ -69,6 +73,11 @@ fn act() -> impl Strategy<Value = Act> {
         name().prop_map(Act::Remove),
         name().prop_map(Act::RemoveDir),
         (name(), name(), any::<bool>()).prop_map(|(from, to, new)| Act::Rename(from, to, new)),
+        (name(), 0_usize..12).prop_map(|(name, size)| Act::Resize(name, size)),
+        (name(), any::<bool>()).prop_map(|(name, create)| Act::Touch(name, create)),
+        // The owner may read what it looks at: the tests need not run as root.
+        (name(), 0_u32..0o100).prop_map(|(name, mode)| Act::Chmod(name, 0o700 | mode)),
+        (name(), target()).prop_map(|(name, target)| Act::Symlink(name, target)),
     ]
 }
 
@@ -86,7 +95,9 @@ fn perform<O: Os>(world: &World<O>, act: &Act) -> (String, Vec<String>) {
         // Sizes of directories and times are each system's own business.
         Act::Stat(name) => told(world.stat(name).map(|found| {
             let size = if found.kind == EntryKind::Directory { 0 } else { found.size };
-            (found.kind, size, found.target)
+            // Where nobody set it, the mode of a new file is up to the umask.
+            let mode = found.mode & !0o022;
+            (found.kind, size, found.target, if found.kind == EntryKind::Fifo { 0 } else { mode })
         })),
         Act::Write(name, bytes, new) => told(world.write_as(name, bytes, WriteOptions { new: *new })),
         Act::Append(name, bytes) => told(world.append(name, bytes)),
@@ -94,6 +105,16 @@ fn perform<O: Os>(world: &World<O>, act: &Act) -> (String, Vec<String>) {
         Act::Remove(name) => told(world.remove(name)),
         Act::RemoveDir(name) => told(world.remove_dir(name)),
         Act::Rename(from, to, new) => told(world.rename(from, to, WriteOptions { new: *new })),
+        Act::Resize(name, size) => told(world.call("truncate", name, [("size", Value::Int(*size as i64))])),
+        Act::Touch(name, create) => told(world.call("touch", name, [("create", Value::Bool(*create))])),
+        Act::Chmod(name, mode) => {
+            let action = act::Chmod { mode: i64::from(*mode) };
+            told(world.session().act(action, world.path(name), |grant| world.os.chmod(grant)))
+        }
+        Act::Symlink(name, target) => {
+            let action = act::Symlink { target: target.replace("ROOT", world.root.as_str()) };
+            told(world.session().act(action, world.path(name), |grant| world.os.symlink(grant)))
+        }
     };
     (told, world.asked())
 }
@@ -159,8 +180,11 @@ fn check(things: &[(String, Thing)], acts: &[Act]) {
     }
 }
 
+/// How many plans are tried.
+const CASES: u32 = 10_000;
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn memory_and_disk_agree(

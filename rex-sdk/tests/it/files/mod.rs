@@ -6,6 +6,7 @@ mod denied;
 mod differential;
 mod kinds;
 mod links;
+mod metadata;
 mod names;
 mod race;
 mod writes;
@@ -18,7 +19,7 @@ use rex_core::action::fs as act;
 use rex_core::journal::Event;
 use rex_core::{
     AbsPath, Action, Authorize, Call, Code, Decision, Error, Grant, Limits, MemoryJournal, Principal, Request, Run,
-    Subject,
+    Subject, Value,
 };
 use rex_sdk::host::HostOptions;
 use rex_sdk::os::{DirEntry, EntryKind, Files, Metadata, OsError, WriteOptions};
@@ -127,6 +128,11 @@ impl<O: Os> World<O> {
 
     fn create_dir(&self, name: &str) -> Result<(), Error> {
         self.session().act(act::CreateDir {}, self.path(name), |grant| self.os.create_dir(grant))
+    }
+
+    /// An operation on a name, with options.
+    fn call<const N: usize>(&self, verb: &str, name: &str, options: [(&str, Value); N]) -> Result<Value, Error> {
+        self.session().call(&format!("fs::{verb}"), vec![name.into(), Value::map(options)])
     }
 
     fn rename(&self, from: &str, to: &str, options: WriteOptions) -> Result<(), Error> {

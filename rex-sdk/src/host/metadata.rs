@@ -1,0 +1,172 @@
+//! Changes what is kept about files: times, permission bits, owners, attributes, length.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FileStat, fstat};
+use nix::unistd::{Gid, Uid, fchownat};
+use rex_core::action::fs;
+use rex_core::{AbsPath, Grant, Timestamp};
+use rustix::fs::{Timespec, Timestamps, XattrFlags};
+
+use super::HostOptions;
+use super::change::NEW_FILE;
+use super::open::{WARY, demand_changeable, kind, regular};
+use super::resolve::{self, open_entry, open_parent};
+use crate::links::Last;
+use crate::os::{EntryKind, OsError};
+
+/// Makes a regular file as long as was granted.
+pub(super) fn resize(grant: &Grant<fs::Write>, options: &HostOptions) -> Result<(), OsError> {
+    let (file, status) = regular(grant.resource(), OFlag::O_WRONLY, options)?;
+    demand_changeable(&status, options)?;
+    let bytes = u64::try_from(grant.action().bytes).map_err(|_| OsError::Refused("no file is shorter than empty"))?;
+    Ok(file.set_len(bytes)?)
+}
+
+/// Sets times, or creates an empty file.
+pub(super) fn touch(
+    grant: &Grant<fs::Touch>,
+    time: Timestamp,
+    create: bool,
+    options: &HostOptions,
+) -> Result<(), OsError> {
+    let path = grant.resource();
+    let entry = match entry(path, Last::Cross, options) {
+        Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound && create => make(path)?,
+        found => found?.0,
+    };
+    let time =
+        Timespec { tv_sec: time.as_secs(), tv_nsec: time.as_micros().rem_euclid(1_000_000).saturating_mul(1_000) };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(&entry, c"", &times, rustix::fs::AtFlags::EMPTY_PATH).map_err(failed)
+}
+
+/// A new empty file.
+fn make(path: &AbsPath) -> Result<OwnedFd, OsError> {
+    let Some((parent, name)) = open_parent(path, Last::Cross)? else {
+        return Err(OsError::WrongKind(EntryKind::Directory));
+    };
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | WARY;
+    open_entry(&parent, name, flags, NEW_FILE).map_err(|error| match error {
+        // A link is there that leads through what does not exist.
+        Errno::EEXIST => resolve::system(Errno::ENOENT),
+        error => resolve::system(error),
+    })
+}
+
+/// Sets permission bits.
+pub(super) fn chmod(grant: &Grant<fs::Chmod>, options: &HostOptions) -> Result<(), OsError> {
+    let (entry, _) = entry(grant.resource(), Last::Cross, options)?;
+    let mode = u32::try_from(grant.action().mode).ok().filter(|mode| *mode <= 0o7777);
+    let mode = mode.ok_or(OsError::Refused("permission bits are at most 07777"))?;
+    let mode = rustix::fs::Mode::from_bits_truncate(mode);
+    // By the file itself, where the kernel can (Linux 6.6), else by its name among the descriptors.
+    match rustix::fs::chmodat(&entry, c"", mode, rustix::fs::AtFlags::EMPTY_PATH) {
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => {
+            let name = format!("/proc/self/fd/{}", entry.as_raw_fd());
+            rustix::fs::chmodat(rustix::fs::CWD, name, mode, rustix::fs::AtFlags::empty()).map_err(failed)
+        }
+        other => other.map_err(failed),
+    }
+}
+
+/// Sets owner and group.
+pub(super) fn chown(grant: &Grant<fs::Chown>, options: &HostOptions) -> Result<(), OsError> {
+    let (entry, _) = entry(grant.resource(), Last::Keep, options)?;
+    let number = |number: i64| match number {
+        -1 => Ok(None),
+        // The largest one means none, too.
+        number => match u32::try_from(number) {
+            Ok(number) if number != u32::MAX => Ok(Some(number)),
+            _ => Err(OsError::Refused("there is no such owner")),
+        },
+    };
+    let (uid, gid) = (number(grant.action().uid)?, number(grant.action().gid)?);
+    fchownat(&entry, c"", uid.map(Uid::from_raw), gid.map(Gid::from_raw), AtFlags::AT_EMPTY_PATH)
+        .map_err(resolve::system)
+}
+
+/// The names of the extended attributes.
+pub(super) fn xattrs(grant: &Grant<fs::GetXattr>, options: &HostOptions) -> Result<Vec<String>, OsError> {
+    let file = readable(grant.resource(), options)?;
+    let names = whole(|buffer| rustix::fs::flistxattr(&file, buffer))?;
+    let mut names: Vec<_> = names
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// One extended attribute.
+pub(super) fn xattr(grant: &Grant<fs::GetXattr>, options: &HostOptions) -> Result<Vec<u8>, OsError> {
+    let file = readable(grant.resource(), options)?;
+    whole(|buffer| rustix::fs::fgetxattr(&file, &*grant.action().name, buffer))
+}
+
+/// Sets or removes an extended attribute.
+pub(super) fn set_xattr(
+    grant: &Grant<fs::SetXattr>,
+    value: Option<&[u8]>,
+    options: &HostOptions,
+) -> Result<(), OsError> {
+    let file = readable(grant.resource(), options)?;
+    let name = &*grant.action().name;
+    match value {
+        Some(value) => rustix::fs::fsetxattr(&file, name, value, XattrFlags::empty()),
+        None => rustix::fs::fremovexattr(&file, name),
+    }
+    .map_err(absent)
+}
+
+/// What something says whose length is only known when it fits.
+fn whole(say: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u8>, OsError> {
+    /// The kernel's own limit, of both.
+    const MOST: usize = 64 << 10;
+    let mut buffer = vec![0; MOST];
+    let count = say(&mut buffer).map_err(absent)?;
+    buffer.truncate(count);
+    Ok(buffer)
+}
+
+/// A file or directory, open so that its attributes can be reached. A pipe or a device would wait, or do something.
+fn readable(path: &AbsPath, options: &HostOptions) -> Result<File, OsError> {
+    let (_, status) = entry(path, Last::Cross, options)?;
+    match kind(&status) {
+        EntryKind::File | EntryKind::Directory => {
+            let file = resolve::open(path, OFlag::O_RDONLY | WARY, Last::Cross)?;
+            // Looked at again, since it is opened again.
+            demand_changeable(&fstat(&file).map_err(resolve::system)?, options)?;
+            Ok(File::from(file))
+        }
+        other => Err(OsError::WrongKind(other)),
+    }
+}
+
+/// What has this name, not opened.
+fn entry(path: &AbsPath, last: Last, options: &HostOptions) -> Result<(OwnedFd, FileStat), OsError> {
+    let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, last)?;
+    let status = fstat(&entry).map_err(resolve::system)?;
+    if last == Last::Cross && kind(&status) == EntryKind::Symlink {
+        return Err(resolve::crossed(path, last));
+    }
+    demand_changeable(&status, options)?;
+    Ok((entry, status))
+}
+
+fn absent(error: rustix::io::Errno) -> OsError {
+    match error {
+        rustix::io::Errno::NODATA => io::Error::from(io::ErrorKind::NotFound).into(),
+        rustix::io::Errno::OPNOTSUPP => OsError::Refused("its file system keeps no such attribute"),
+        other => failed(other),
+    }
+}
+
+fn failed(error: rustix::io::Errno) -> OsError {
+    resolve::system(Errno::from_raw(error.raw_os_error()))
+}

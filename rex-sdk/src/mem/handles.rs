@@ -1,0 +1,127 @@
+//! Files and directories in memory that somebody has open.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rex_core::action::fs;
+use rex_core::{AbsPath, Grant};
+
+use super::files::{destination, metadata};
+use super::tree::{Body, Node, Tree};
+use crate::links::Last;
+use crate::os::{DirEntry, Directory, Held, Metadata, OsError, Source, Taken, WriteOptions};
+
+/// A file as it was when it was opened.
+pub(super) struct MemSource {
+    pub(super) bytes: Arc<Vec<u8>>,
+    pub(super) at: u64,
+}
+
+impl Read for MemSource {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Source for MemSource {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
+        rest.read(buffer)
+    }
+
+    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let room = bytes.capacity() - bytes.len();
+        let rest = usize::try_from(self.at).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
+        let read = rest.get(..room).unwrap_or(rest);
+        bytes.extend_from_slice(read);
+        self.at += read.len() as u64;
+        Ok(read.len())
+    }
+}
+
+pub(super) struct MemDirectory {
+    pub(super) tree: Arc<Mutex<Tree>>,
+    pub(super) calls: Arc<AtomicU64>,
+    pub(super) path: AbsPath,
+    pub(super) entries: Vec<DirEntry>,
+}
+
+impl Directory for MemDirectory {
+    fn path(&self) -> &AbsPath {
+        &self.path
+    }
+
+    fn take_entries(&mut self) -> Vec<DirEntry> {
+        std::mem::take(&mut self.entries)
+    }
+
+    fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
+        self.calls.fetch_add(1, Relaxed);
+        if grant.resource().parent().as_ref() != Some(&self.path) {
+            return Err(OsError::Changed);
+        }
+        let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(metadata(tree.find(grant.resource(), Last::Keep)?))
+    }
+}
+
+/// As long as nothing is added to it, or its length or permissions are changed: then the two names part here.
+impl Held for MemTaken {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError> {
+        self.calls.fetch_add(1, Relaxed);
+        let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = WriteOptions { new: true };
+        destination(&mut tree, to.resource(), Last::Keep, new)?;
+        let (bytes, mode) = match tree.get(&self.from) {
+            Ok(Node { id, body: Body::File(bytes), mode, .. }) if *id == self.id => (bytes.clone(), *mode),
+            _ => return Err(OsError::Changed),
+        };
+        let mut node = tree.node(Body::File(bytes));
+        (node.id, node.mode) = (self.id, mode);
+        tree.parent(to.resource(), Last::Keep)?.insert(to.resource().name().into(), node);
+        Ok(())
+    }
+}
+
+pub(super) struct MemTaken {
+    pub(super) tree: Arc<Mutex<Tree>>,
+    pub(super) calls: Arc<AtomicU64>,
+    pub(super) from: AbsPath,
+    pub(super) id: u64,
+    pub(super) size: u64,
+}
+
+impl Taken for MemTaken {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError> {
+        self.calls.fetch_add(1, Relaxed);
+        let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        destination(&mut tree, to.resource(), Last::Keep, options)?;
+        match tree.get(&self.from) {
+            Ok(Node { id, body: Body::File(bytes), .. }) if *id == self.id => {
+                if i64::try_from(bytes.len()).map_or(true, |size| size > to.action().bytes) {
+                    return Err(OsError::TooMuch(to.action().bytes));
+                }
+            }
+            _ => return Err(OsError::Changed),
+        }
+        let taken = tree.parent(&self.from, Last::Keep)?.remove(self.from.name().as_bytes());
+        let node = taken.ok_or(OsError::Changed)?;
+        tree.parent(to.resource(), Last::Keep)?.insert(to.resource().name().into(), node);
+        Ok(())
+    }
+}

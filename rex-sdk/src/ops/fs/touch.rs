@@ -1,0 +1,41 @@
+//! `fs::touch`
+
+use rex_core::action::fs;
+use rex_core::{Action, Code, Error, Timestamp, Value};
+
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Creates an empty file, or sets the times of what is there.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::touch",
+        aliases: &[],
+        needs: &[fs::Touch::SPEC],
+        params: &[
+            Param::required("path", Kind::Path, "The file or directory."),
+            Param::option(
+                "time",
+                Kind::Int,
+                Literal::Null,
+                "When it was changed and read last, in seconds since the epoch; now, if not given.",
+            ),
+            Param::option("create", Kind::Bool, Literal::Bool(true), "Create it if it is missing."),
+        ],
+        returns: Returns { kind: "nothing", doc: "." },
+        doc: "Creates an empty file, or sets the times of what is there.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io],
+        example: Example { args: r#"["/srv/app/new"]"#, returns: r#"null"# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let path = args.path("path")?;
+    let time = match args.int_option("time")? {
+        Some(seconds) => Timestamp::from_micros(seconds.saturating_mul(1_000_000)),
+        None => session.run.now(),
+    };
+    let create = args.flag("create")?;
+    session.act(fs::Touch {}, path, |grant| session.os.touch(grant, time, create))?;
+    Ok(Value::Null)
+}

@@ -1,0 +1,56 @@
+//! `fs::walk`
+
+use rex_core::action::fs;
+use rex_core::{AbsPath, Action, Code, Error, Value};
+
+use super::super::epoch;
+use crate::os::Metadata;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
+
+/// Tells what lies below a directory.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::walk",
+        aliases: &[],
+        needs: &[fs::List::SPEC, fs::Stat::SPEC],
+        params: &[
+            Param::required("path", Kind::Path, "The directory to start from."),
+            Param::option("depth", Kind::Count, Literal::Null, "How many levels down, at most."),
+            Param::option("max", Kind::Count, Literal::Null, "Stop after so many entries."),
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "`entries`: maps of `path`, `depth` (from 1), `kind`, `size`, `modified` as RFC 3339 and `modified_epoch`, a directory before what is in it; `skipped`: maps of `path`, `code`, `message` of what could not be looked at; `complete`: false if `max` stopped it or something was skipped.",
+        },
+        doc: "Tells what lies below a directory.\nAsks for `fs::list` on every directory and for `fs::stat` on every entry, and follows no symbolic link below the start.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["/srv/app/logs"]"#,
+            returns: r#"{"complete":true,"entries":[{"depth":1,"kind":"file","modified":"2026-03-02T12:00:00Z","modified_epoch":1772452800.0,"path":"/srv/app/logs/app.log","size":259},{"depth":1,"kind":"file","modified":"2026-01-31T12:00:00Z","modified_epoch":1769860800.0,"path":"/srv/app/logs/old.log","size":34}],"skipped":[]}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let max = args.count_option("max")?.unwrap_or(u64::MAX);
+    let mut walk = tree::Walk::new(session, args.count_option("depth")?)?;
+    let (mut entries, mut full) = (Vec::new(), max == 0);
+    let mut visit = |depth: u64, path: &AbsPath, metadata: &Metadata| {
+        full = full || entries.len() as u64 >= max;
+        if !full {
+            entries.push(Value::map([
+                ("path", path.as_str().into()),
+                ("depth", Value::count(depth)),
+                ("kind", metadata.kind.as_str().into()),
+                ("size", Value::count(metadata.size)),
+                ("modified", metadata.modified.to_string().into()),
+                ("modified_epoch", epoch(metadata.modified)),
+            ]));
+        }
+        !full
+    };
+    walk.below(args.path("path")?, &mut visit)?;
+    let complete = !full && walk.skipped.is_empty();
+    Ok(Value::map([("entries", entries.into()), ("skipped", walk.skipped.into()), ("complete", complete.into())]))
+}

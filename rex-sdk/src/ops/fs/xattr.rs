@@ -1,0 +1,45 @@
+//! `fs::xattr`
+
+use rex_core::action::fs;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// Reads an extended attribute of a file.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::xattr",
+        aliases: &[],
+        needs: &[fs::GetXattr::SPEC],
+        params: &[Param::required("path", Kind::Path, "The file or directory."), NAME],
+        returns: Returns { kind: "text", doc: "Its value, with U+FFFD for what is not UTF-8." },
+        doc: "Reads an extended attribute of a file.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io],
+        example: Example { args: r#"["/srv/app/config.yaml", "user.origin"]"#, returns: r#""ansible""# },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let name = named(args)?;
+    let value = session.act(fs::GetXattr { name: name.clone() }, args.path("path")?, |grant| session.os.xattr(grant));
+    match value {
+        Ok(value) => Ok(String::from_utf8_lossy(&value).into_owned().into()),
+        Err(error) if error.code == Code::NotFound => {
+            Err(error.with_help(format!("or it has no attribute `{}`: `fs::xattrs` lists them", name.escape_debug())))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The attribute that a call names.
+pub(super) fn named(args: &Args) -> Result<String, Error> {
+    let name = args.text("name")?;
+    if name.is_empty() || name.len() > 255 || name.contains('\0') {
+        return Err(Error::validation(format!("`{}` is not the name of an attribute", name.escape_debug())));
+    }
+    Ok(name.to_owned())
+}
+
+/// Its name as a parameter of operations.
+pub(super) const NAME: Param = Param::required("name", Kind::Text, "The name with its namespace: `user.origin`.");

@@ -1,0 +1,212 @@
+//! What lies below a directory, with a permission for every part of it.
+
+use rex_core::action::fs;
+use rex_core::limits::{exceeded, exhausted};
+use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
+
+use crate::ops::fs::list::named;
+use crate::ops::fs::{as_listed, skipped};
+use crate::os::{Directory, EntryKind, Metadata};
+use crate::{OsError, Session};
+
+/// All that lies below a directory, and the directory, what is in a directory before the directory. Asks for `fs::list`
+/// on each; anything that is denied or cannot be looked at is an error, so that nothing is half done.
+pub(crate) fn all(session: &Session<'_>, top: AbsPath) -> Result<Vec<(AbsPath, EntryKind)>, Error> {
+    let mut found = Vec::new();
+    // Directories whose entries are found already, and those that are still to be looked at.
+    let mut todo = vec![(top, 0, false)];
+    let limits = session.limits();
+    let mut visited = 0;
+    while let Some((dir, depth, listed)) = todo.pop() {
+        if listed {
+            found.push((dir, EntryKind::Directory));
+            continue;
+        }
+        if depth > limits.tree_depth {
+            return Err(exceeded("tree_depth", limits.tree_depth, "levels of directories"));
+        }
+        let entries = session.act(fs::List {}, dir.clone(), |grant| {
+            session.os.list(grant, limits.entries).map_err(|error| crossed(error, &dir))
+        })?;
+        todo.push((dir.clone(), depth, true));
+        for entry in entries {
+            session.run.budget().check()?;
+            visited += 1;
+            if visited > limits.entries {
+                return Err(exceeded("entries", limits.entries, "entries"));
+            }
+            let (_, path) = named(&dir, entry.name).map_err(|(_, error)| error)?;
+            match entry.kind {
+                EntryKind::Directory => todo.push((path, depth + 1, false)),
+                EntryKind::Unknown => {
+                    let path = path.as_str().escape_debug();
+                    return Err(Error::new(Code::Io, format!("what `{path}` is could not be found out")));
+                }
+                kind => found.push((path, kind)),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A grant for each of them, before anything is done to the first.
+pub(crate) fn grants<A: Action<Resource = AbsPath>>(
+    session: &Session<'_>,
+    action: &A,
+    paths: Vec<AbsPath>,
+) -> Result<Vec<Grant<A>>, Error> {
+    let limit = session.limits().decisions;
+    let grant = |path| {
+        session.run.budget().check()?;
+        if session.run.decisions() >= limit {
+            return Err(exhausted("decisions", limit, "decisions"));
+        }
+        Ok(session.gate.permit(action.clone(), path)?)
+    };
+    paths.into_iter().map(grant).collect()
+}
+
+/// Does something for each grant, and says where it stopped: what is done is done.
+pub(crate) fn each<A: Action<Resource = AbsPath>>(
+    session: &Session<'_>,
+    grants: Vec<Grant<A>>,
+    done_word: &str,
+    mut act: impl FnMut(usize, Grant<A>) -> Result<(), OsError>,
+) -> Result<u64, Error> {
+    let all = grants.len();
+    for (done, grant) in grants.into_iter().enumerate() {
+        session.run.budget().check()?;
+        let path = grant.resource().clone();
+        act(done, grant).map_err(|error| crossed(error, &path).about(&path)).map_err(|error| {
+            let message = format!("{}; {done} of {all} were {done_word} before", error.message);
+            if all > 1 { Error { message, ..error } } else { error }
+        })?;
+    }
+    Ok(all as u64)
+}
+
+/// What lies behind a link is not what was named.
+pub(crate) fn crossed(error: OsError, path: &AbsPath) -> OsError {
+    match error {
+        OsError::Crossed(_) => {
+            let message = format!("`{}` is, or lies behind, a symbolic link", path.as_str().escape_debug());
+            Error::new(Code::Unsupported, message)
+                .with_help("name the directory itself; `fs::remove` removes a link")
+                .into()
+        }
+        other => other,
+    }
+}
+
+/// Walks down from a directory, level by level, looking at every entry: each directory with a permission to list it, each
+/// entry with one to look at it. What is denied or cannot be looked at is left out, and said.
+pub(crate) struct Walk<'s, 'r> {
+    session: &'s Session<'r>,
+    /// How many levels down, at most.
+    depth: u64,
+    visited: u64,
+    /// How many entries could be looked at.
+    seen: u64,
+    /// The first denial to look at one.
+    denied: Option<Error>,
+    /// What was left out, with why.
+    pub(crate) skipped: Vec<Value>,
+}
+
+impl<'s, 'r> Walk<'s, 'r> {
+    /// # Errors
+    /// If it is to go deeper than the limit.
+    pub(crate) fn new(session: &'s Session<'r>, depth: Option<u64>) -> Result<Self, Error> {
+        let limit = session.limits().tree_depth;
+        if depth.is_some_and(|depth| depth > limit) {
+            return Err(exceeded("tree_depth", limit, "levels of directories"));
+        }
+        Ok(Self { session, depth: depth.unwrap_or(limit), visited: 0, seen: 0, denied: None, skipped: Vec::new() })
+    }
+
+    /// Calls `visit` with each entry below `top`, a directory before what is in it: its level from 1, its name, what it is.
+    /// `false` ends the walk. If looking is denied for all that there is, that is the error.
+    pub(crate) fn below(
+        &mut self,
+        top: AbsPath,
+        visit: &mut dyn FnMut(u64, &AbsPath, &Metadata) -> bool,
+    ) -> Result<(), Error> {
+        // A link at the start is what was asked for; below it none is followed.
+        let limit = self.session.limits().entries;
+        let directory = self.session.act(fs::List {}, top, |grant| self.session.os.directory(grant, limit))?;
+        self.directory(1, directory, visit)?;
+        match self.denied.take() {
+            Some(denied) if self.seen == 0 => Err(denied),
+            _ => Ok(()),
+        }
+    }
+
+    fn directory(
+        &mut self,
+        depth: u64,
+        mut directory: Box<dyn Directory>,
+        visit: &mut dyn FnMut(u64, &AbsPath, &Metadata) -> bool,
+    ) -> Result<bool, Error> {
+        let limits = self.session.limits();
+        let mut below = Vec::new();
+        for entry in directory.take_entries() {
+            self.session.run.budget().check()?;
+            self.visited += 1;
+            if self.visited > limits.entries {
+                return Err(exceeded("entries", limits.entries, "entries"));
+            }
+            let path = match named(directory.path(), entry.name) {
+                Ok((_, path)) => path,
+                Err((_, error)) => {
+                    self.skip(&directory.path().clone(), error)?;
+                    continue;
+                }
+            };
+            let grant = self.session.gate.permit(fs::Stat {}, path.clone()).map_err(Error::from);
+            if let Err(error) = &grant
+                && self.denied.is_none()
+            {
+                self.denied = Some(error.clone());
+            }
+            match grant.and_then(|grant| directory.stat(grant).map_err(|error| error.about(&path))) {
+                Ok(metadata) => {
+                    self.seen += 1;
+                    if !visit(depth, &path, &metadata) {
+                        return Ok(false);
+                    }
+                    if metadata.kind == EntryKind::Directory {
+                        below.push(path);
+                    }
+                }
+                Err(error) => self.skip(&path, error)?,
+            }
+        }
+        // One at a time is open, or a wide tree would take all descriptors.
+        drop(directory);
+        for path in below {
+            if depth == limits.tree_depth {
+                self.skip(&path, exceeded("tree_depth", limits.tree_depth, "levels of directories"))?;
+            } else if depth < self.depth {
+                let list = |grant| as_listed(self.session.os.directory(grant, limits.entries));
+                match self.session.act(fs::List {}, path.clone(), list) {
+                    Ok(directory) => {
+                        if !self.directory(depth + 1, directory, visit)? {
+                            return Ok(false);
+                        }
+                    }
+                    Err(error) => self.skip(&path, error)?,
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says what is left out, unless the run ends.
+    fn skip(&mut self, path: &AbsPath, error: Error) -> Result<(), Error> {
+        if error.is_fatal() {
+            return Err(error);
+        }
+        self.skipped.push(skipped(path.as_str(), &error));
+        Ok(())
+    }
+}
