@@ -52,6 +52,11 @@ enum Chore {
         #[arg(long)]
         long: bool,
     },
+    /// Measure: `compare` holds operations against the usual tools, and prints a table
+    Bench {
+        /// The name of the bench; see `benches/README.md`
+        name: String,
+    },
     /// Run every test: units, integration, documentation, examples
     Test,
     /// Run what continuous integration runs, or only the named steps
@@ -82,6 +87,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Fuzz { command } => fuzz::run(&command),
         Chore::Escapes { long } => test::escapes(long),
+        Chore::Bench { name } => shell::run(&mut shell::cargo(&["bench", "-p", "rex-benches", "--bench", &name])),
         Chore::Test => test::run(),
         Chore::Ci { steps } => ci::run(&steps),
     };

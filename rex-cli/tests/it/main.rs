@@ -5,6 +5,9 @@
 mod command;
 
 #[cfg(test)]
+mod cookbook;
+
+#[cfg(test)]
 mod escapes;
 
 #[cfg(test)]
