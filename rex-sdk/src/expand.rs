@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use crate::os::Source;
+use crate::os::{Source, SourceState};
 
 /// How many bytes tell the format.
 pub(crate) const START: usize = 4;
@@ -56,6 +56,10 @@ impl Source for Expanded {
 
     fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "a compressed file is read from its start"))
+    }
+
+    fn state(&self) -> io::Result<SourceState> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a compressed file is not followed"))
     }
 
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {

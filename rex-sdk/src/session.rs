@@ -10,7 +10,7 @@ use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
 use crate::expand::{self, Expanded, Format};
-use crate::os::{Source, io_error};
+use crate::os::{Source, SourceState, io_error};
 use crate::{Args, OPS, Operation, Os, OsError};
 
 /// How often a name may lead to another before it is given up: names that keep changing, aliases that go in circles.
@@ -220,6 +220,14 @@ impl Metered<'_> {
         let count = self.source.read_at(buffer, offset)?;
         self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
         Ok(count)
+    }
+
+    /// Which file it is, and its size by now.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn state(&self) -> Result<SourceState, Error> {
+        self.source.state().map_err(|error| self.error(error))
     }
 
     /// The same file, with what is in it if it is compressed. Its size is then unknown, and what is read from it counts as it comes

@@ -11,13 +11,15 @@ use rex_core::{AbsPath, Grant};
 use super::MemOs;
 use super::tree::{Body, Entries, Node, Tree};
 use crate::links::Last;
-use crate::os::{DirEntry, EntryKind, Files, Metadata, OsError, Source, Taken, WriteOptions};
+use crate::os::{DirEntry, EntryKind, Files, Metadata, OsError, Source, SourceState, Taken, WriteOptions};
 
 impl Files for MemOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
         self.count();
-        match &self.tree().find(grant.resource(), Last::Cross)?.body {
-            Body::File(bytes) => Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0 })),
+        let tree = self.tree();
+        let node = tree.find(grant.resource(), Last::Cross)?;
+        match &node.body {
+            Body::File(bytes) => Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0, id: node.id })),
             body => Err(OsError::WrongKind(kind(body))),
         }
     }
@@ -204,6 +206,7 @@ fn failed(kind: io::ErrorKind) -> OsError {
 struct MemSource {
     bytes: Arc<Vec<u8>>,
     at: u64,
+    id: u64,
 }
 
 impl Read for MemSource {
@@ -222,6 +225,10 @@ impl Source for MemSource {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
         rest.read(buffer)
+    }
+
+    fn state(&self) -> io::Result<SourceState> {
+        Ok(SourceState { id: (0, self.id), size: self.size() })
     }
 
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
