@@ -32,6 +32,7 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::rename::OP,
     &fs::replace::OP,
     &fs::stat::OP,
+    &fs::strings::OP,
     &fs::tail::OP,
     &fs::write::OP,
     &service::list::OP,

@@ -20,6 +20,7 @@ pub mod remove_dir;
 pub mod rename;
 pub mod replace;
 pub mod stat;
+pub mod strings;
 pub mod tail;
 pub mod write;
 
