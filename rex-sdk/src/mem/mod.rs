@@ -24,6 +24,10 @@ const LOG: &str = "\
 2026-03-02T12:00:00Z INFO request path=/ ms=3
 ";
 
+/// An ELF file that is a header and nothing else: an executable for x86-64 that starts at 0x401000.
+const PROGRAM: &[u8; 64] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0\0\x10\x40\0\0\0\0\0\
+    \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\x38\0\0\0\x40\0\0\0\0\0";
+
 /// An operating system in memory.
 ///
 /// ```
@@ -67,6 +71,7 @@ impl MemOs {
             .link("/srv/app/current.log", "logs/app.log")
             .dir("/srv/app/empty")
             .file("/etc/hosts", "127.0.0.1 localhost\n")
+            .file("/opt/tool/bin/tool", PROGRAM)
             .dir("/tmp")
             .example_units()
     }

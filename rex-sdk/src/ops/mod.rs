@@ -18,6 +18,7 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::count::OP,
     &fs::create_dir::OP,
     &fs::diff::OP,
+    &fs::elf::OP,
     &fs::exists::OP,
     &fs::find::OP,
     &fs::grep::OP,

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod count;
 pub mod create_dir;
 pub mod diff;
+pub mod elf;
 pub mod exists;
 pub mod find;
 pub mod grep;
