@@ -16,6 +16,7 @@
 // One file needs it, for `fork`; the lint of the workspace denies it everywhere else.
 
 pub mod args;
+mod compress;
 pub mod docs;
 mod expand;
 #[cfg(feature = "host")]

@@ -234,13 +234,28 @@ impl Metered<'_> {
     /// out.
     #[must_use]
     pub fn expanded(mut self) -> Self {
-        let mut start = [0; expand::START];
-        // What cannot be read at a place is of the kernel's own making, and not compressed.
-        let count = self.source.read_at(&mut start, 0).unwrap_or(0);
-        if let Some(format) = Format::of(start.get(..count).unwrap_or_default()) {
+        if let Some(format) = self.format() {
             self.source = Box::new(Expanded::new(format, self.source));
         }
         self
+    }
+
+    /// How it is compressed, if it is.
+    pub(crate) fn format(&self) -> Option<Format> {
+        let mut start = [0; expand::START];
+        // What cannot be read at a place is of the kernel's own making, and not compressed.
+        let count = self.source.read_at(&mut start, 0).unwrap_or(0);
+        Format::of(start.get(..count).unwrap_or_default())
+    }
+
+    /// What is in it from its start, as often as this is asked for; of a compressed file, what is in that. It counts as it comes out.
+    pub(crate) fn contents(&self) -> Contents<'_> {
+        let compressed = At { source: self.source.as_ref(), offset: 0 };
+        let reader: Box<dyn Read + '_> = match self.format() {
+            Some(format) => Box::new(Expanded::new(format, compressed)),
+            None => Box::new(compressed),
+        };
+        Contents { reader, run: self.run }
     }
 
     /// Reads all of it, as [`Metered::read_all`] does; if it is compressed, what is in it, up to the same limit.
@@ -294,6 +309,34 @@ impl Metered<'_> {
 impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
+        self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
+        Ok(count)
+    }
+}
+
+/// A file from its start, next to whoever else reads it.
+struct At<'m> {
+    source: &'m dyn Source,
+    offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// See [`Metered::contents`].
+pub(crate) struct Contents<'m> {
+    reader: Box<dyn Read + 'm>,
+    run: &'m Run,
+}
+
+impl Read for Contents<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
         self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
         Ok(count)
     }

@@ -28,6 +28,9 @@ const LOG: &str = "\
 const PROGRAM: &[u8; 64] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0\0\x10\x40\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\x38\0\0\0\x40\0\0\0\0\0";
 
+/// The text `1.4.2` and a newline in the format of gzip, as it is.
+const NOTES: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x06\0\xf9\xff1.4.2\n\xbd]*@\x06\0\0\0";
+
 /// An operating system in memory.
 ///
 /// ```
@@ -72,6 +75,7 @@ impl MemOs {
             .dir("/srv/app/empty")
             .file("/etc/hosts", "127.0.0.1 localhost\n")
             .file("/opt/tool/bin/tool", PROGRAM)
+            .file("/opt/tool/notes.txt.gz", NOTES)
             .dir("/tmp")
             .example_units()
     }

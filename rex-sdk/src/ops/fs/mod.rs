@@ -8,8 +8,10 @@ pub mod create_dir;
 pub mod diff;
 pub mod elf;
 pub mod exists;
+pub mod expand;
 pub mod find;
 pub mod grep;
+pub mod gzip;
 pub mod lines;
 pub mod list;
 pub mod read;
@@ -24,6 +26,7 @@ pub mod stat;
 pub mod strings;
 pub mod tail;
 pub mod write;
+pub mod zstd;
 
 use std::collections::BTreeMap;
 
