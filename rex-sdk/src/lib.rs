@@ -15,6 +15,7 @@
 //! What never is here: a policy language, a script language.
 // One file needs it, for `fork`; the lint of the workspace denies it everywhere else.
 
+mod archive;
 pub mod args;
 mod compress;
 pub mod docs;

@@ -85,6 +85,19 @@ impl<'r> Session<'r> {
         self.run.limits()
     }
 
+    /// Asks for an action that is done later, when others are permitted too.
+    ///
+    /// # Errors
+    /// If it is not permitted, or the run may not go on.
+    pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Error> {
+        self.run.budget().check()?;
+        let limit = self.limits().decisions;
+        if self.run.decisions() >= limit {
+            return Err(exhausted("decisions", limit, "decisions"));
+        }
+        Ok(self.gate.permit(action, resource)?)
+    }
+
     /// Asks for an action and does it. Where the name leads to another (a symbolic link, an alias of a unit), asks again
     /// for that one, so that no name lends its permission to another.
     ///
@@ -100,13 +113,8 @@ impl<'r> Session<'r> {
         A: Action<Resource: Redirected>,
     {
         let mut resource = resource;
-        let limit = self.limits().decisions;
         for _ in 0..MAX_HOPS {
-            self.run.budget().check()?;
-            if self.run.decisions() >= limit {
-                return Err(exhausted("decisions", limit, "decisions"));
-            }
-            let grant = self.gate.permit(action.clone(), resource.clone())?;
+            let grant = self.permit(action.clone(), resource.clone())?;
             match act(grant).map_err(A::Resource::redirected) {
                 Ok(done) => return Ok(done),
                 Err(Ok(other)) => resource = other,

@@ -31,6 +31,17 @@ const PROGRAM: &[u8; 64] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x
 /// The text `1.4.2` and a newline in the format of gzip, as it is.
 const NOTES: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x06\0\xf9\xff1.4.2\n\xbd]*@\x06\0\0\0";
 
+/// An archive of tar with one file. If it cannot be made, it is empty, and the examples fail.
+fn archive() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_mtime(EPOCH.as_secs().unsigned_abs());
+    header.set_size(6);
+    let mut archive = tar::Builder::new(Vec::new());
+    let added = archive.append_data(&mut header, "notes.txt", &b"1.4.2\n"[..]);
+    added.and_then(|()| archive.into_inner()).unwrap_or_default()
+}
+
 /// An operating system in memory.
 ///
 /// ```
@@ -76,6 +87,7 @@ impl MemOs {
             .file("/etc/hosts", "127.0.0.1 localhost\n")
             .file("/opt/tool/bin/tool", PROGRAM)
             .file("/opt/tool/notes.txt.gz", NOTES)
+            .file("/opt/tool/notes.tar", archive())
             .dir("/tmp")
             .example_units()
     }

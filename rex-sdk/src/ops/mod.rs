@@ -37,6 +37,8 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::stat::OP,
     &fs::strings::OP,
     &fs::tail::OP,
+    &fs::tar_extract::OP,
+    &fs::tar_list::OP,
     &fs::write::OP,
     &fs::zstd::OP,
     &service::list::OP,

@@ -25,6 +25,8 @@ pub mod replace;
 pub mod stat;
 pub mod strings;
 pub mod tail;
+pub mod tar_extract;
+pub mod tar_list;
 pub mod write;
 pub mod zstd;
 

@@ -1,7 +1,7 @@
 //! `fs::remove_all`
 
 use rex_core::action::fs;
-use rex_core::limits::{exceeded, exhausted};
+use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
 
 use super::list::named;
@@ -28,14 +28,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
     let mut plan = Plan { session, found: Vec::new() };
     plan.walk(path)?;
-    let decisions = session.limits().decisions;
     let mut grants = Vec::with_capacity(plan.found.len());
     for (path, directory) in plan.found {
-        session.run.budget().check()?;
-        if session.run.decisions() >= decisions {
-            return Err(exhausted("decisions", decisions, "decisions"));
-        }
-        grants.push((session.gate.permit(fs::Remove {}, path)?, directory));
+        grants.push((session.permit(fs::Remove {}, path)?, directory));
     }
     let all = grants.len();
     for (removed, (grant, directory)) in grants.into_iter().enumerate() {
