@@ -165,3 +165,28 @@ impl<R: Read> Read for Bounded<'_, R> {
         Ok(count)
     }
 }
+
+/// Contents that are an error if they are shorter than was said, so that no part of a file takes the place of a whole one, and that end
+/// there if they are longer.
+pub(crate) struct Exactly<R> {
+    contents: R,
+    left: u64,
+}
+
+impl<R: Read> Exactly<R> {
+    pub(crate) fn new(contents: R, size: u64) -> Self {
+        Self { contents, left: size }
+    }
+}
+
+impl<R: Read> Read for Exactly<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.contents.read(buffer.get_mut(..room).unwrap_or_default())?;
+        if count == 0 && room > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was said to be"));
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}

@@ -37,6 +37,7 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::stat::OP,
     &fs::strings::OP,
     &fs::tail::OP,
+    &fs::tar_create::OP,
     &fs::tar_extract::OP,
     &fs::tar_list::OP,
     &fs::write::OP,

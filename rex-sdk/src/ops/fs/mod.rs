@@ -25,6 +25,7 @@ pub mod replace;
 pub mod stat;
 pub mod strings;
 pub mod tail;
+pub mod tar_create;
 pub mod tar_extract;
 pub mod tar_list;
 pub mod write;

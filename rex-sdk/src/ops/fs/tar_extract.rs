@@ -8,7 +8,7 @@ use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
 
 use super::{into_missing, skipped, stat};
-use crate::archive::{Kind as Sort, Member, walk};
+use crate::archive::{Exactly, Kind as Sort, Member, walk};
 use crate::os::{EntryKind, OsError, WriteOptions};
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
@@ -259,8 +259,7 @@ impl Extraction<'_, '_> {
             let (Sort::File, Some(name)) = (member.kind, name) else { return Ok(true) };
             match files.next() {
                 Some(((planned, size), grant)) if (planned.as_str(), size) == (name.as_str(), member.size) => {
-                    self.write_one(grant, Exactly { contents, left: size }, options)
-                        .map_err(|error| self.so_far(error))?;
+                    self.write_one(grant, Exactly::new(contents, size), options).map_err(|error| self.so_far(error))?;
                     Ok(true)
                 }
                 _ => Err(self.so_far(changed())),
@@ -272,7 +271,7 @@ impl Extraction<'_, '_> {
     fn write_one(
         &mut self,
         grant: Grant<fs::Write>,
-        contents: Exactly<'_>,
+        contents: Exactly<&mut dyn Read>,
         options: WriteOptions,
     ) -> Result<(), Error> {
         let path = grant.resource().clone();
@@ -308,24 +307,6 @@ fn uncrossed(error: OsError) -> OsError {
     match error {
         OsError::Crossed(_) => OsError::Refused("a symbolic link is in the way, and nothing is extracted through one"),
         other => other,
-    }
-}
-
-/// Contents that are an error if they are shorter than was said, so that no part of a file takes the place of a whole one.
-struct Exactly<'c> {
-    contents: &'c mut dyn Read,
-    left: u64,
-}
-
-impl Read for Exactly<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.contents.read(buffer.get_mut(..room).unwrap_or_default())?;
-        if count == 0 && room > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends within a file"));
-        }
-        self.left -= count as u64;
-        Ok(count)
     }
 }
 
