@@ -30,7 +30,8 @@ pub static OP: Op = Op {
                 "stat",
                 Kind::Bool,
                 Literal::Bool(false),
-                "Keep mode and time of each entry; asks for `fs::stat` on each. Without, the modes are 0644 and 0755, and the time is now.",
+                "Keep mode, owner and time of each entry; asks for `fs::stat` on each. Without, the modes are 0644 and 0755, the owner is root, and the \
+                 time is now.",
             ),
             Param::option(
                 "skip_denied",
@@ -218,15 +219,17 @@ impl Archive<'_, '_> {
     }
 
     fn header(&self, path: &AbsPath, kind: EntryType, mode: u32, size: u64) -> Result<Header, Error> {
-        let (mut mode, mut modified) = (mode, self.now);
+        let (mut mode, mut owner, mut modified) = (mode, (0, 0), self.now);
         if self.stat {
             let metadata =
                 self.session.act(fs::Stat {}, path.clone(), |grant| as_listed(self.session.os.stat(grant)))?;
-            (mode, modified) = (metadata.mode, metadata.modified);
+            (mode, owner, modified) = (metadata.mode, (metadata.uid, metadata.gid), metadata.modified);
         }
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(mode);
+        header.set_uid(owner.0.into());
+        header.set_gid(owner.1.into());
         header.set_mtime(u64::try_from(modified.as_secs()).unwrap_or(0));
         header.set_size(size);
         Ok(header)
@@ -278,9 +281,9 @@ mod tests {
     }
 
     #[test]
-    fn modes_and_times_are_kept_where_they_may_be_asked_for() {
+    fn times_are_kept_where_they_may_be_asked_for() {
         let world = World::new(tree());
-        world.call("fs::tar_create", r#"["/d/z/..", "/a.tar", {"stat": true}]"#).unwrap();
+        world.call("fs::tar_create", r#"["/d", "/a.tar", {"stat": true}]"#).unwrap();
         let listed = world.returns("fs::tar_list", r#"["/a.tar"]"#);
         assert!(listed.contains(r#""modified":"2026-03-02T12:00:00Z""#), "{listed}");
         world.call("fs::tar_create", r#"["/d", "/a.tar"]"#).unwrap();
