@@ -55,7 +55,7 @@ static RING: Op = Op {
         example: Example { args: r#"["door"]"#, returns: "1" },
     },
     call: |session: &Session<'_>, args: &Args| {
-        let grant = session.gate.permit(bell::Ring {}, Bell(args.text("name")?.to_owned()))?;
+        let grant = session.permit(bell::Ring {}, Bell(args.text("name")?.to_owned()))?;
         Ok(pull(grant))
     },
 };

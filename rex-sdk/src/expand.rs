@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use crate::os::Source;
+use crate::os::{Source, SourceState};
 
 /// How many bytes tell the format.
 pub(crate) const START: usize = 4;
@@ -31,25 +31,31 @@ impl Format {
 }
 
 /// What is in a compressed file. Its size is unknown, and it is read from its start to its end.
-pub(crate) struct Expanded(Box<dyn Read + Send>);
+pub(crate) enum Expanded<R> {
+    Gzip(Box<MultiGzDecoder<BufReader<R>>>),
+    Zstandard(Box<Frames<BufReader<R>>>),
+}
 
-impl Expanded {
-    pub(crate) fn new(format: Format, compressed: impl Read + Send + 'static) -> Self {
+impl<R: Read> Expanded<R> {
+    pub(crate) fn new(format: Format, compressed: R) -> Self {
         let compressed = BufReader::with_capacity(64 << 10, compressed);
-        Self(match format {
-            Format::Gzip => Box::new(MultiGzDecoder::new(compressed)),
-            Format::Zstandard => Box::new(Frames::new(compressed)),
-        })
+        match format {
+            Format::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(compressed))),
+            Format::Zstandard => Self::Zstandard(Box::new(Frames::new(compressed))),
+        }
     }
 }
 
-impl Read for Expanded {
+impl<R: Read> Read for Expanded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        match self {
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zstandard(frames) => frames.read(buffer),
+        }
     }
 }
 
-impl Source for Expanded {
+impl<R: Read + Send> Source for Expanded<R> {
     fn size(&self) -> u64 {
         0
     }
@@ -58,16 +64,20 @@ impl Source for Expanded {
         Err(io::Error::new(io::ErrorKind::Unsupported, "a compressed file is read from its start"))
     }
 
+    fn state(&self) -> io::Result<SourceState> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a compressed file is not followed"))
+    }
+
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
         let room = (bytes.capacity() - bytes.len()) as u64;
         let length = bytes.len();
-        let read = self.0.by_ref().take(room).read_to_end(bytes);
+        let read = self.by_ref().take(room).read_to_end(bytes);
         read.map(|_| bytes.len() - length)
     }
 }
 
 /// Frames of Zstandard, one after the other; each is held against its checksum, if it has one.
-struct Frames<R> {
+pub(crate) struct Frames<R> {
     source: R,
     decoder: FrameDecoder,
     within: bool,

@@ -15,7 +15,9 @@
 //! What never is here: a policy language, a script language.
 // One file needs it, for `fork`; the lint of the workspace denies it everywhere else.
 
+mod archive;
 pub mod args;
+mod compress;
 pub mod docs;
 mod expand;
 #[cfg(feature = "host")]

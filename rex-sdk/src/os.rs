@@ -121,12 +121,27 @@ pub trait Source: io::Read + Send {
     /// If the system cannot read there.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Which file it is, and its size by now.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    fn state(&self) -> io::Result<SourceState>;
+
     /// Reads once, into the room that a vector has beyond its length, and says how much came. 0 bytes mean the end, or
     /// that there is no room.
     ///
     /// # Errors
     /// If the system cannot read.
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize>;
+}
+
+/// What an open file is by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceState {
+    /// Device and number: the same for as long as it is the same file.
+    pub id: (u64, u64),
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 /// A regular file that is about to get another name.

@@ -11,7 +11,7 @@ use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
 use crate::expand::{self, Expanded, Format};
-use crate::os::{Source, io_error};
+use crate::os::{Source, SourceState, io_error};
 use crate::{Args, OPS, Operation, Os, OsError};
 
 /// How often a name may lead to another before it is given up: names that keep changing, aliases that go in circles.
@@ -21,7 +21,7 @@ const MAX_HOPS: usize = 8;
 #[derive(Clone, Copy)]
 pub struct Session<'r> {
     /// Where it asks.
-    pub gate: Gate<'r>,
+    gate: Gate<'r>,
     /// What it acts on.
     pub os: &'r dyn Os,
     /// The run that it is part of: time, limits, budget.
@@ -97,6 +97,19 @@ impl<'r> Session<'r> {
         Err(exhausted("wall_ms", self.limits().wall_ms, "milliseconds of wall time"))
     }
 
+    /// Asks for an action that is done later, when others are permitted too.
+    ///
+    /// # Errors
+    /// If it is not permitted, or the run may not go on.
+    pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Error> {
+        self.run.budget().check()?;
+        let limit = self.limits().decisions;
+        if self.run.decisions() >= limit {
+            return Err(exhausted("decisions", limit, "decisions"));
+        }
+        Ok(self.gate.permit(action, resource)?)
+    }
+
     /// Asks for an action and does it. Where the name leads to another (a symbolic link, an alias of a unit), asks again
     /// for that one, so that no name lends its permission to another.
     ///
@@ -112,13 +125,8 @@ impl<'r> Session<'r> {
         A: Action<Resource: Redirected>,
     {
         let mut resource = resource;
-        let limit = self.limits().decisions;
         for _ in 0..MAX_HOPS {
-            self.run.budget().check()?;
-            if self.run.decisions() >= limit {
-                return Err(exhausted("decisions", limit, "decisions"));
-            }
-            let grant = self.gate.permit(action.clone(), resource.clone())?;
+            let grant = self.permit(action.clone(), resource.clone())?;
             match act(grant).map_err(|error| resource.redirected(error)) {
                 Ok(done) => return Ok(done),
                 Err(Ok(other)) => resource = other,
@@ -243,17 +251,40 @@ impl Metered<'_> {
         Ok(count)
     }
 
+    /// Which file it is, and its size by now.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn state(&self) -> Result<SourceState, Error> {
+        self.source.state().map_err(|error| self.error(error))
+    }
+
     /// The same file, with what is in it if it is compressed. Its size is then unknown, and what is read from it counts as it comes
     /// out.
     #[must_use]
     pub fn expanded(mut self) -> Self {
-        let mut start = [0; expand::START];
-        // What cannot be read at a place is of the kernel's own making, and not compressed.
-        let count = self.source.read_at(&mut start, 0).unwrap_or(0);
-        if let Some(format) = Format::of(start.get(..count).unwrap_or_default()) {
+        if let Some(format) = self.format() {
             self.source = Box::new(Expanded::new(format, self.source));
         }
         self
+    }
+
+    /// How it is compressed, if it is.
+    pub(crate) fn format(&self) -> Option<Format> {
+        let mut start = [0; expand::START];
+        // What cannot be read at a place is of the kernel's own making, and not compressed.
+        let count = self.source.read_at(&mut start, 0).unwrap_or(0);
+        Format::of(start.get(..count).unwrap_or_default())
+    }
+
+    /// What is in it from its start, as often as this is asked for; of a compressed file, what is in that. It counts as it comes out.
+    pub(crate) fn contents(&self) -> Contents<'_> {
+        let compressed = At { source: self.source.as_ref(), offset: 0 };
+        let reader: Box<dyn Read + '_> = match self.format() {
+            Some(format) => Box::new(Expanded::new(format, compressed)),
+            None => Box::new(compressed),
+        };
+        Contents { reader, run: self.run }
     }
 
     /// Reads all of it, as [`Metered::read_all`] does; if it is compressed, what is in it, up to the same limit.
@@ -307,6 +338,34 @@ impl Metered<'_> {
 impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
+        self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
+        Ok(count)
+    }
+}
+
+/// A file from its start, next to whoever else reads it.
+struct At<'m> {
+    source: &'m dyn Source,
+    offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// See [`Metered::contents`].
+pub(crate) struct Contents<'m> {
+    reader: Box<dyn Read + 'm>,
+    run: &'m Run,
+}
+
+impl Read for Contents<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
         self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
         Ok(count)
     }

@@ -1,7 +1,7 @@
 //! What lies below a directory, with a permission for every part of it.
 
 use rex_core::action::fs;
-use rex_core::limits::{exceeded, exhausted};
+use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
 
 use crate::ops::fs::list::named;
@@ -55,15 +55,7 @@ pub(crate) fn grants<A: Action<Resource = AbsPath>>(
     action: &A,
     paths: Vec<AbsPath>,
 ) -> Result<Vec<Grant<A>>, Error> {
-    let limit = session.limits().decisions;
-    let grant = |path| {
-        session.run.budget().check()?;
-        if session.run.decisions() >= limit {
-            return Err(exhausted("decisions", limit, "decisions"));
-        }
-        Ok(session.gate.permit(action.clone(), path)?)
-    };
-    paths.into_iter().map(grant).collect()
+    paths.into_iter().map(|path| session.permit(action.clone(), path)).collect()
 }
 
 /// Does something for each grant, and says where it stopped: what is done is done.
@@ -162,7 +154,7 @@ impl<'s, 'r> Walk<'s, 'r> {
                     continue;
                 }
             };
-            let grant = self.session.gate.permit(fs::Stat {}, path.clone()).map_err(Error::from);
+            let grant = self.session.permit(fs::Stat {}, path.clone());
             if let Err(error) = &grant
                 && self.denied.is_none()
             {

@@ -15,7 +15,7 @@ use rustix::buffer::spare_capacity;
 use super::HostOptions;
 use super::resolve;
 use crate::links::Last;
-use crate::os::{EntryKind, Metadata, OsError, Source};
+use crate::os::{EntryKind, Metadata, OsError, Source, SourceState};
 
 /// How anything is opened whose kind is not known yet: without waiting for the other end of a pipe, and without a
 /// terminal taking hold of this process.
@@ -154,6 +154,11 @@ impl Source for HostSource {
             return Ok(0);
         }
         again(|| self.file.read_at(buffer, offset))
+    }
+
+    fn state(&self) -> io::Result<SourceState> {
+        let status = fstat(&self.file)?;
+        Ok(SourceState { id: (status.st_dev, status.st_ino), size: u64::try_from(status.st_size).unwrap_or(0) })
     }
 
     /// Without filling the room with zeros first, which for large files takes as long as reading.

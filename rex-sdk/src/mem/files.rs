@@ -17,8 +17,10 @@ use crate::os::{DirEntry, Directory, EntryKind, Files, Held, Metadata, OsError, 
 impl Files for MemOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
         self.count();
-        match &self.tree().find(grant.resource(), Last::Cross)?.body {
-            Body::File(bytes) => Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0 })),
+        let tree = self.tree();
+        let node = tree.find(grant.resource(), Last::Cross)?;
+        match &node.body {
+            Body::File(bytes) => Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0, id: node.id })),
             body => Err(OsError::WrongKind(kind(body))),
         }
     }

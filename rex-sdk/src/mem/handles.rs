@@ -10,12 +10,13 @@ use rex_core::{AbsPath, Grant};
 use super::files::{destination, metadata};
 use super::tree::{Body, Node, Tree};
 use crate::links::Last;
-use crate::os::{DirEntry, Directory, Held, Metadata, OsError, Source, Taken, WriteOptions};
+use crate::os::{DirEntry, Directory, Held, Metadata, OsError, Source, SourceState, Taken, WriteOptions};
 
 /// A file as it was when it was opened.
 pub(super) struct MemSource {
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) at: u64,
+    pub(super) id: u64,
 }
 
 impl Read for MemSource {
@@ -34,6 +35,10 @@ impl Source for MemSource {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
         rest.read(buffer)
+    }
+
+    fn state(&self) -> io::Result<SourceState> {
+        Ok(SourceState { id: (0, self.id), size: self.size() })
     }
 
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {

@@ -28,6 +28,24 @@ const LOG: &str = "\
 2026-03-02T12:00:00Z INFO request path=/ ms=3
 ";
 
+/// An ELF file that is a header and nothing else: an executable for x86-64 that starts at 0x401000.
+const PROGRAM: &[u8; 64] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0\0\x10\x40\0\0\0\0\0\
+    \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\x38\0\0\0\x40\0\0\0\0\0";
+
+/// The text `1.4.2` and a newline in the format of gzip, as it is.
+const NOTES: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x06\0\xf9\xff1.4.2\n\xbd]*@\x06\0\0\0";
+
+/// An archive of tar with one file. If it cannot be made, it is empty, and the examples fail.
+fn archive() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_mtime(EPOCH.as_secs().unsigned_abs());
+    header.set_size(6);
+    let mut archive = tar::Builder::new(Vec::new());
+    let added = archive.append_data(&mut header, "notes.txt", &b"1.4.2\n"[..]);
+    added.and_then(|()| archive.into_inner()).unwrap_or_default()
+}
+
 /// An operating system in memory.
 ///
 /// ```
@@ -80,6 +98,9 @@ impl MemOs {
             .link("/srv/app/current.log", "logs/app.log")
             .dir("/srv/app/empty")
             .file("/etc/hosts", "127.0.0.1 localhost\n")
+            .file("/opt/tool/bin/tool", PROGRAM)
+            .file("/opt/tool/notes.txt.gz", NOTES)
+            .file("/opt/tool/notes.tar", archive())
             .dir("/tmp")
             .parameter("kernel.hostname", "example")
             .parameter("net.ipv4.ip_forward", "0")

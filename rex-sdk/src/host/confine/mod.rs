@@ -222,7 +222,7 @@ impl Needs {
 /// Confines this thread, and all that it starts, to a reach, for good. Then tries from inside what must not work.
 ///
 /// No socket can be made any more, so whoever is asked about services is asked by somebody else; see
-/// [`HostOs::with_services`](super::HostOs::with_services).
+/// [`HostOs::with_broker`](super::HostOs::with_broker).
 ///
 /// Threads that run already are not confined: call it while there is no other.
 ///

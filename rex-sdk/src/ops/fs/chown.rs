@@ -59,7 +59,7 @@ fn number(session: &Session<'_>, given: Option<&str>, group: bool) -> Result<i64
     if let Ok(number) = given.parse::<u32>() {
         return Ok(number.into());
     }
-    let grant = session.gate.permit(sys::Accounts {}, Host)?;
+    let grant = session.permit(sys::Accounts {}, Host)?;
     let text = session.os.accounts(grant, group, session.run.budget()).map_err(|error| error.about(&Host))?;
     let number = |line: &str| {
         let mut fields = line.split(':');

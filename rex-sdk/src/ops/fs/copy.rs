@@ -7,6 +7,7 @@ use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
 
 use super::into_missing;
 use crate::os::WriteOptions;
+use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Copies a file.
@@ -31,13 +32,8 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (from, to) = (args.path("from")?, args.path("to")?);
-    let onto_itself =
-        |path: &AbsPath| Error::validation(format!("`{}` cannot be copied onto itself", path.as_str().escape_debug()));
-    if from == to {
-        return Err(onto_itself(&from));
-    }
     let options = WriteOptions { new: args.flag("new")? };
-    let source = session.open(from)?;
+    let source = open(session, from, &to)?;
     let opened = source.path().clone();
     // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
     let (bytes, mut source): (u64, Box<dyn Read + '_>) = match source.size() {
@@ -47,15 +43,38 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         }
         size => (size, Box::new(source.take(size))),
     };
+    write(session, &opened, to, (bytes, &mut source), options)
+}
+
+/// Opens a file of which something is to be made under another name.
+pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Result<Metered<'r>, Error> {
+    if from == *to {
+        return Err(onto_itself(&from));
+    }
+    session.open(from)
+}
+
+/// Writes so many bytes to another file than the one that was opened, and says how many it were.
+pub(super) fn write(
+    session: &Session<'_>,
+    opened: &AbsPath,
+    to: AbsPath,
+    (bytes, contents): (u64, &mut dyn Read),
+    options: WriteOptions,
+) -> Result<Value, Error> {
     let action = fs::Write { bytes: i64::try_from(bytes).unwrap_or(i64::MAX) };
     let write = |grant: Grant<fs::Write>| {
         // By way of a link. What is written to the old file from now on would be lost.
-        if *grant.resource() == opened {
-            return Err(onto_itself(&opened).into());
+        if grant.resource() == opened {
+            return Err(onto_itself(opened).into());
         }
-        session.os.write(grant, &mut session.written(&mut source), options)
+        session.os.write(grant, &mut session.written(&mut *contents), options)
     };
     session.act(action, to, write).map(Value::count).map_err(into_missing)
+}
+
+fn onto_itself(path: &AbsPath) -> Error {
+    Error::validation(format!("`{}` cannot be written onto itself", path.as_str().escape_debug()))
 }
 
 #[cfg(test)]
@@ -75,7 +94,7 @@ mod tests {
             assert_eq!(world.fails("fs::copy", args), Code::Validation, "{args}");
         }
         let error = world.call("fs::copy", r#"["/a\nb", "/a\nb"]"#).unwrap_err();
-        assert_eq!(error.message, r"`/a\nb` cannot be copied onto itself");
+        assert_eq!(error.message, r"`/a\nb` cannot be written onto itself");
     }
 
     #[test]

@@ -54,12 +54,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(exceeded("entries", session.limits().entries, "lines"));
     }
     let file = session.open(path.clone())?.expanded();
-    let lines = match (args.flag("from_end")?, file.size()) {
-        (false, _) => first(session, file, skip, max)?,
-        // The end of a file of unknown size, such as those of `/proc`, is found by reading it.
-        (true, 0) => last_of(&file.read_all()?, skip, max),
-        (true, size) => last(session, &file, size, skip, max)?,
-    };
+    let lines =
+        if args.flag("from_end")? { from_end(session, file, skip, max)? } else { first(session, file, skip, max)? };
     let lossy = args.flag("lossy")?;
     let text = |line: Vec<u8>| match String::from_utf8(line) {
         Ok(text) => Ok(Value::Text(text)),
@@ -96,8 +92,23 @@ fn first(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Resul
     Ok(lines)
 }
 
+/// The last lines of a file, plain or compressed.
+pub(super) fn from_end(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
+    match file.size() {
+        // The end of a file of unknown size, such as those of `/proc`, is found by reading it.
+        0 => Ok(last_of(&file.read_all()?, skip, max)),
+        size => last(session, &file, size, skip, max),
+    }
+}
+
 /// Reads blocks from the end until they hold enough line ends.
-fn last(session: &Session<'_>, file: &Metered<'_>, size: u64, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
+pub(super) fn last(
+    session: &Session<'_>,
+    file: &Metered<'_>,
+    size: u64,
+    skip: u64,
+    max: u64,
+) -> Result<Vec<Vec<u8>>, Error> {
     let limit = session.limits().file_bytes;
     let wanted = skip.saturating_add(max);
     let (mut blocks, mut held, mut ends, mut start) = (Vec::new(), 0, 0, size);

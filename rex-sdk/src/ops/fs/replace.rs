@@ -85,16 +85,25 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 
 fn pattern(args: &Args) -> Result<Regex, Error> {
     let text = args.text("pattern")?;
-    let refuse = |why: &str| Error::validation(format!("`{}` is no pattern for `fs::replace`: {why}", shown(text)));
     if text.is_empty() {
-        return Err(refuse("it is empty"));
+        return Err(refuse("fs::replace", text, "it is empty"));
     }
+    let regex = if args.flag("regex")? { text.to_owned() } else { regex::escape(text) };
+    compile("fs::replace", text, &regex)
+}
+
+fn refuse(operation: &str, text: &str, why: &str) -> Error {
+    Error::validation(format!("`{}` is no pattern for `{operation}`: {why}", shown(text)))
+}
+
+/// Compiles the regular expression that a text stands for, within bounds.
+pub(super) fn compile(operation: &str, text: &str, regex: &str) -> Result<Regex, Error> {
+    let refuse = |why: &str| refuse(operation, text, why);
     if text.len() > PATTERN_BYTES {
         return Err(refuse(&format!("it is longer than {PATTERN_BYTES} bytes")));
     }
-    let text = if args.flag("regex")? { text.to_owned() } else { regex::escape(text) };
     let built =
-        RegexBuilder::new(&text).multi_line(true).size_limit(COMPILED_BYTES).dfa_size_limit(COMPILED_BYTES).build();
+        RegexBuilder::new(regex).multi_line(true).size_limit(COMPILED_BYTES).dfa_size_limit(COMPILED_BYTES).build();
     built.map_err(|error| refuse(&why(&error)))
 }
 

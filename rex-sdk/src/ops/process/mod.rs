@@ -61,14 +61,14 @@ fn describe(status: &ProcessStatus) -> BTreeMap<String, Value> {
 
 /// Every process that runs; with an interval, with what it uses of the processors.
 fn all(session: &Session<'_>, interval_ms: Option<u64>) -> Result<Vec<ProcessStatus>, Error> {
-    let grant = session.gate.permit(process::List {}, Host)?;
+    let grant = session.permit(process::List {}, Host)?;
     session.os.processes(grant, None, interval_ms, session.run.budget()).map_err(|error| error.about(&Host))
 }
 
 /// The process of a number.
 fn one(session: &Session<'_>, args: &Args) -> Result<ProcessStatus, Error> {
     let number = args.count("pid")?;
-    let grant = session.gate.permit(process::List {}, Host)?;
+    let grant = session.permit(process::List {}, Host)?;
     let missing = || Error::new(Code::NotFound, format!("there is no process {number}"));
     let pid = u32::try_from(number).map_err(|_| missing())?;
     let found = session.os.processes(grant, Some(pid), None, session.run.budget());
@@ -97,7 +97,7 @@ fn act<A: Action<Resource = Process>, T>(
     process: &Process,
     act: impl FnOnce(Grant<A>) -> Result<T, OsError>,
 ) -> Result<T, Error> {
-    let grant = session.gate.permit(action, process.clone())?;
+    let grant = session.permit(action, process.clone())?;
     act(grant).map_err(|error| error.about(process))
 }
 

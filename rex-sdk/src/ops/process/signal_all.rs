@@ -49,7 +49,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let mut grants = Vec::new();
     for status in meant(args, all(session, None)?)? {
         session.run.budget().check()?;
-        grants.push(session.gate.permit(process::Signal { signal: signal.clone() }, status.process)?);
+        grants.push(session.permit(process::Signal { signal: signal.clone() }, status.process)?);
     }
     let (mut hit, mut failed) = (Vec::new(), Vec::new());
     let dry_run = args.flag("dry_run")?;

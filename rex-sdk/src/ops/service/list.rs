@@ -33,7 +33,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (kind, active) = (args.text("kind")?, args.text_option("active")?);
-    let grant = session.gate.permit(service::List {}, Manager)?;
+    let grant = session.permit(service::List {}, Manager)?;
     let units = session.os.units(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
     let limit = session.limits().entries;
     if units.len() as u64 > limit {

@@ -22,7 +22,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(service::ReloadDaemon {}, Manager)?;
+    let grant = session.permit(service::ReloadDaemon {}, Manager)?;
     session.os.reload_daemon(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
     Ok(Value::Null)
 }

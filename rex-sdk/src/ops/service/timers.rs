@@ -29,7 +29,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(service::List {}, Manager)?;
+    let grant = session.permit(service::List {}, Manager)?;
     let timers = session.os.timers(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).into();
     let entry = |timer: TimerStatus| {

@@ -30,7 +30,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
+    let grant = session.permit(sys::Inspect {}, Host)?;
     let devices = session.os.block_devices(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     Ok(Value::List(devices.iter().map(|(name, files)| describe(name, files)).collect()))
 }

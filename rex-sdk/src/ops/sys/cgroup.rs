@@ -33,7 +33,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
+    let grant = session.permit(sys::Inspect {}, Host)?;
     let group = args.path("group")?;
     let told = |error: OsError| match error {
         OsError::Io(error) => io_error(error, &group.as_str().escape_debug().to_string()),

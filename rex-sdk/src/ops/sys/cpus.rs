@@ -22,6 +22,6 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
+    let grant = session.permit(sys::Inspect {}, Host)?;
     session.os.cpus(grant, session.run.budget()).map(Value::count).map_err(|error| error.about(&Host))
 }

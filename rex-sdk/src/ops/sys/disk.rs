@@ -30,7 +30,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Disk {}, Host)?;
+    let grant = session.permit(sys::Disk {}, Host)?;
     let mounts = session.os.disk(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     Ok(Value::List(mounts.iter().map(describe).collect()))
 }

@@ -23,7 +23,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let variable = Variable::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))?;
-    let grant = session.gate.permit(sys::GetVariable {}, variable.clone())?;
+    let grant = session.permit(sys::GetVariable {}, variable.clone())?;
     let value = session.os.variable(grant, session.run.budget()).map_err(|error| error.about(&variable))?;
     let missing = || Error::new(Code::NotFound, format!("there is no variable `{}`", variable.name()));
     value.map(Value::Text).ok_or_else(missing)

@@ -25,7 +25,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Accounts {}, Host)?;
+    let grant = session.permit(sys::Accounts {}, Host)?;
     let text = session.os.accounts(grant, true, session.run.budget()).map_err(|error| error.about(&Host))?;
     let entry = |line: &str| match *line.split(':').collect::<Vec<_>>() {
         [name, _, gid, members] => {

@@ -37,7 +37,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if max > session.limits().entries {
         return Err(exceeded("entries", session.limits().entries, "records"));
     }
-    let grant = session.gate.permit(sys::KernelLog {}, Host)?;
+    let grant = session.permit(sys::KernelLog {}, Host)?;
     let records = session.os.kernel_log(grant, max, session.run.budget()).map_err(|error| error.about(&Host))?;
     session.run.budget().count_read(records.iter().map(|record| record.len() as u64).sum())?;
     let entry = |record: &String| {

@@ -46,7 +46,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// What these files hold.
 pub(super) fn inspect<const N: usize>(session: &Session<'_>, files: [SystemFile; N]) -> Result<[String; N], Error> {
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
+    let grant = session.permit(sys::Inspect {}, Host)?;
     let paths = || files.map(SystemFile::path).join("`, `");
     let told = |error: OsError| match error {
         OsError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -29,7 +29,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Disk {}, Host)?;
+    let grant = session.permit(sys::Disk {}, Host)?;
     let table = session.os.mounts(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     Ok(Value::List(table.lines().filter_map(mount).collect()))
 }

@@ -26,7 +26,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let wanted = args.text_option("name")?;
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
+    let grant = session.permit(sys::Inspect {}, Host)?;
     let text = session.os.packages(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     let package = |line: &str| {
         let mut fields = line.split('\t');

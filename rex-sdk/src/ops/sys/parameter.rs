@@ -23,7 +23,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let parameter = named(args)?;
-    let grant = session.gate.permit(sys::GetParameter {}, parameter.clone())?;
+    let grant = session.permit(sys::GetParameter {}, parameter.clone())?;
     let value = session.os.parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
     Ok(value.trim_end_matches('\n').into())
 }

@@ -29,7 +29,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let prefix = args.text("prefix")?;
-    let grant = session.gate.permit(sys::Inspect {}, Host)?;
+    let grant = session.permit(sys::Inspect {}, Host)?;
     let names = session.os.parameters(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     let (mut values, mut skipped, mut denied) = (BTreeMap::new(), Vec::new(), None);
     for name in names.into_iter().filter(|name| name.starts_with(prefix)) {
@@ -53,7 +53,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 
 fn read(session: &Session<'_>, name: &str) -> Result<Value, Error> {
     let parameter = Parameter::parse(name).map_err(|error| Error::validation(error.to_string()))?;
-    let grant = session.gate.permit(sys::GetParameter {}, parameter.clone())?;
+    let grant = session.permit(sys::GetParameter {}, parameter.clone())?;
     let value = session.os.parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
     Ok(value.trim_end_matches('\n').into())
 }

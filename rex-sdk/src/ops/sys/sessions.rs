@@ -27,7 +27,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.gate.permit(sys::Sessions {}, Host)?;
+    let grant = session.permit(sys::Sessions {}, Host)?;
     let records = session.os.sessions(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     let entry = |(user, terminal, host, seconds): (String, String, String, i64)| {
         let since = Timestamp::from_micros(seconds.saturating_mul(1_000_000));

@@ -26,7 +26,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if value.contains(['\n', '\0']) {
         return Err(Error::validation("the value of a parameter is one line"));
     }
-    let grant = session.gate.permit(sys::SetParameter { value: value.to_owned() }, parameter.clone())?;
+    let grant = session.permit(sys::SetParameter { value: value.to_owned() }, parameter.clone())?;
     session.os.set_parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
     Ok(Value::Null)
 }

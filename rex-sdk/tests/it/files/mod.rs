@@ -4,6 +4,7 @@
 mod changes;
 mod denied;
 mod differential;
+mod follow;
 mod kinds;
 mod links;
 mod metadata;

@@ -1,0 +1,192 @@
+//! Archives of tar, member by member, plain or compressed. Nothing here is written, and no name is believed.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+
+use rex_core::limits::exceeded;
+use rex_core::{Code, Error, Timestamp};
+use tar::{Archive, Entry, EntryType};
+
+use crate::Session;
+use crate::session::Metered;
+
+/// What the headers of one member may take, in bytes. They are held in memory: names and extensions can be of any length.
+const HEADERS: u64 = 1 << 20;
+
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Directory,
+    Symlink,
+    HardLink,
+    Fifo,
+    Device,
+    /// A file with holes, which are not stored.
+    Sparse,
+    Unknown,
+}
+
+impl Kind {
+    /// The word for it in results and messages.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink => "symlink",
+            Self::HardLink => "hard link",
+            Self::Fifo => "fifo",
+            Self::Device => "device",
+            Self::Sparse => "sparse file",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What an archive says about one member. The name may be anything.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) name: Vec<u8>,
+    pub(crate) kind: Kind,
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
+    pub(crate) modified: Timestamp,
+    /// What a link points to.
+    pub(crate) target: Option<Vec<u8>>,
+}
+
+/// Shows every member with its contents, until `visit` says that it has seen enough. If it sees all, what comes after the last one is
+/// read too, so that a compressed archive is held against its checksum.
+pub(crate) fn walk(
+    session: &Session<'_>,
+    file: &Metered<'_>,
+    mut visit: impl FnMut(&Member, &mut dyn Read) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let (left, max) = (Cell::new(HEADERS), session.limits().entries);
+    let mut reader = Bounded { inner: file.contents(), left: &left };
+    let mut archive = Archive::new(&mut reader);
+    let mut count = 0;
+    for entry in archive.entries().map_err(|error| damaged(file, error))? {
+        let mut entry = entry.map_err(|error| damaged(file, error))?;
+        session.run.budget().check()?;
+        count += 1;
+        if count > max {
+            return Err(exceeded("entries", max, "entries"));
+        }
+        left.set(u64::MAX);
+        // What is said about all members that follow, such as a comment, is no member.
+        if entry.header().entry_type() != EntryType::XGlobalHeader {
+            let member = member(&mut entry).map_err(|error| damaged(file, error))?;
+            if !visit(&member, &mut entry)? {
+                return Ok(());
+            }
+            if member.kind == Kind::Sparse {
+                // Its holes would take time; what is stored of it is passed over with the next headers.
+                left.set(HEADERS.saturating_add(entry.header().entry_size().unwrap_or(0)));
+                continue;
+            }
+        }
+        io::copy(&mut entry, &mut io::sink()).map_err(|error| damaged(file, error))?;
+        left.set(HEADERS);
+    }
+    left.set(u64::MAX);
+    let mut rest = vec![0; 64 << 10];
+    loop {
+        let count = reader.read(&mut rest).map_err(|error| damaged(file, error))?;
+        if count == 0 {
+            return Ok(());
+        }
+        if rest.iter().take(count).any(|&byte| byte != 0) {
+            return Err(damaged(file, io::Error::other("something follows its end")));
+        }
+    }
+}
+
+fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
+    let name = entry.path_bytes().into_owned();
+    // A file with holes in the newer format is marked by what is said about it.
+    let holes = entry.pax_extensions()?.is_some_and(|mut extensions| {
+        extensions.any(|extension| extension.is_ok_and(|extension| extension.key_bytes().starts_with(b"GNU.sparse.")))
+    });
+    let header = entry.header();
+    let kind = match header.entry_type() {
+        EntryType::Regular | EntryType::Continuous if holes => Kind::Sparse,
+        // Old archives know no other mark of a directory.
+        EntryType::Regular if entry.size() == 0 && name.ends_with(b"/") => Kind::Directory,
+        EntryType::Regular | EntryType::Continuous => Kind::File,
+        EntryType::Directory => Kind::Directory,
+        EntryType::Symlink => Kind::Symlink,
+        EntryType::Link => Kind::HardLink,
+        EntryType::Fifo => Kind::Fifo,
+        EntryType::Char | EntryType::Block => Kind::Device,
+        EntryType::GNUSparse => Kind::Sparse,
+        _ => Kind::Unknown,
+    };
+    let seconds = i64::try_from(header.mtime()?).unwrap_or(i64::MAX);
+    let target = if matches!(kind, Kind::Symlink | Kind::HardLink) { entry.link_name_bytes() } else { None };
+    Ok(Member {
+        kind,
+        size: entry.size(),
+        mode: header.mode()? & 0o7777,
+        modified: Timestamp::from_micros(seconds.saturating_mul(1_000_000)),
+        target: target.map(std::borrow::Cow::into_owned),
+        name,
+    })
+}
+
+/// The error of an archive that cannot be read. What is said about it may hold what is in it.
+fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => {
+            let (path, why) = (file.path().as_str().escape_debug(), error.to_string());
+            let why = why.chars().take(200).collect::<String>();
+            let message = format!("`{path}` is not an archive of tar, or a damaged one: `{}`", why.escape_debug());
+            Error::new(Code::Io, message)
+        }
+    }
+}
+
+/// A reader that fails after so many bytes.
+struct Bounded<'c, R> {
+    inner: R,
+    left: &'c Cell<u64>,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left.get() == 0 {
+            let message = format!("the headers of an entry take more than {HEADERS} bytes");
+            return Err(io::Error::other(Error::new(Code::LimitExceeded, message)));
+        }
+        let room = usize::try_from(self.left.get()).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.inner.read(buffer.get_mut(..room).unwrap_or_default())?;
+        self.left.set(self.left.get() - count as u64);
+        Ok(count)
+    }
+}
+
+/// Contents that are an error if they are shorter than was said, so that no part of a file takes the place of a whole one, and that end
+/// there if they are longer.
+pub(crate) struct Exactly<R> {
+    contents: R,
+    left: u64,
+}
+
+impl<R: Read> Exactly<R> {
+    pub(crate) fn new(contents: R, size: u64) -> Self {
+        Self { contents, left: size }
+    }
+}
+
+impl<R: Read> Read for Exactly<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let count = self.contents.read(buffer.get_mut(..room).unwrap_or_default())?;
+        if count == 0 && room > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was said to be"));
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}

@@ -1,0 +1,153 @@
+//! `fs::strings`
+
+use std::io::Read;
+
+use rex_core::action::fs;
+use rex_core::limits::exceeded;
+use rex_core::{Action, Code, Error, Value};
+
+use super::checksum::PIECE;
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Finds the texts in a file that is not text.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::strings",
+        aliases: &[],
+        needs: &[fs::Read::SPEC],
+        params: &[
+            Param::required("path", Kind::Path, "The file."),
+            Param::option("min", Kind::Count, Literal::Int(4), "How long a text is at the least, in bytes."),
+            Param::option("max", Kind::Count, Literal::Int(1_000), "How many texts to return at most."),
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more.",
+        },
+        doc: "Finds the texts in a file that is not text.\nA text is a run of printable characters of ASCII, blanks and tabs included, as of `strings`. In a file that \
+              is compressed by gzip or Zstandard, they are looked for in what is in it.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["/srv/app/icon.bin", {"min": 3}]"#,
+            returns: r#"{"strings":[{"offset":1,"text":"PNG"}],"truncated":false}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (min, max, limits) = (args.count("min")?, args.count("max")?, session.limits());
+    if min == 0 {
+        return Err(Error::validation("`min` is 0, and a text has at least one character"));
+    }
+    if max > limits.entries {
+        return Err(exceeded("entries", limits.entries, "texts"));
+    }
+    let mut file = session.open(args.path("path")?)?.expanded();
+    let mut found =
+        Found { strings: Vec::new(), text: Vec::new(), offset: 0, held: 0, min, max, bytes: limits.file_bytes };
+    let mut piece = vec![0; PIECE];
+    let mut truncated = false;
+    while !truncated {
+        let count = match file.read(&mut piece) {
+            Ok(count) => count,
+            Err(error) => return Err(file.error(error)),
+        };
+        truncated = match piece.get(..count).unwrap_or_default() {
+            [] if found.end()? => true,
+            [] => break,
+            piece => found.search(piece)?,
+        };
+    }
+    Ok(Value::map([("strings", Value::List(found.strings)), ("truncated", truncated.into())]))
+}
+
+/// What was found so far.
+struct Found {
+    strings: Vec<Value>,
+    /// The text that goes on.
+    text: Vec<u8>,
+    /// How much was searched.
+    offset: u64,
+    held: u64,
+    min: u64,
+    max: u64,
+    bytes: u64,
+}
+
+impl Found {
+    /// Searches the next piece, and says whether there is one text too many.
+    fn search(&mut self, piece: &[u8]) -> Result<bool, Error> {
+        for &byte in piece {
+            if byte == b'\t' || (b' '..=b'~').contains(&byte) {
+                self.text.push(byte);
+                if self.held + self.text.len() as u64 > self.bytes {
+                    return Err(exceeded("file_bytes", self.bytes, "bytes of texts in memory"));
+                }
+            } else if self.end()? {
+                return Ok(true);
+            }
+            self.offset += 1;
+        }
+        Ok(false)
+    }
+
+    /// Ends a text, and says whether it is one too many.
+    fn end(&mut self) -> Result<bool, Error> {
+        let length = self.text.len() as u64;
+        if length < self.min {
+            self.text.clear();
+            return Ok(false);
+        }
+        if self.strings.len() as u64 >= self.max {
+            return Ok(true);
+        }
+        self.held += length;
+        let text = String::from_utf8_lossy(&self.text).into_owned();
+        self.strings.push(Value::map([("offset", Value::count(self.offset - length)), ("text", text.into())]));
+        self.text.clear();
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Limits;
+
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    #[test]
+    fn texts_go_on_from_piece_to_piece_and_have_a_length() {
+        let mut across = vec![0; PIECE - 2];
+        across.extend(b"text\x7fabc\0\tab d\xc3\xa9last");
+        let world = World::new(MemOs::new().file("/f", across).file("/empty", ""));
+        let all = format!(
+            r#"{{"strings":[{{"offset":{},"text":"text"}},{{"offset":{},"text":"\tab d"}},{{"offset":{},"text":"last"}}],"truncated":false}}"#,
+            PIECE - 2,
+            PIECE + 7,
+            PIECE + 14
+        );
+        assert_eq!(world.returns("fs::strings", r#"["/f"]"#), all);
+        assert_eq!(world.returns("fs::strings", r#"["/f", {"max": 3}]"#), all);
+        assert_eq!(world.returns("fs::strings", r#"["/empty", {"max": 0}]"#), r#"{"strings":[],"truncated":false}"#);
+        for max in 0..3 {
+            let value = world.call("fs::strings", &format!(r#"["/f", {{"max": {max}}}]"#)).unwrap();
+            assert_eq!(value.get("truncated"), Some(&true.into()), "{max}");
+            assert!(matches!(value.get("strings"), Some(Value::List(strings)) if strings.len() == max));
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let limits = Limits { file_bytes: 1_000, entries: 100, ..Limits::default() };
+        let os = MemOs::new().file("/long", "x".repeat(1_001)).file("/many", "abcd\0".repeat(300));
+        let world = World::limited(os, |_, _| true, limits);
+        assert_eq!(world.fails("fs::strings", r#"["/long", {"max": 1}]"#), Code::LimitExceeded);
+        assert_eq!(world.fails("fs::strings", r#"["/many"]"#), Code::LimitExceeded);
+        assert_eq!(world.fails("fs::strings", r#"["/many", {"min": 0, "max": 1}]"#), Code::Validation);
+        let value = world.call("fs::strings", r#"["/many", {"max": 100}]"#).unwrap();
+        assert_eq!(value.get("truncated"), Some(&true.into()));
+    }
+}

@@ -1,0 +1,328 @@
+//! `fs::tar_create`
+
+use std::io::{self, Read, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rex_core::action::fs;
+use rex_core::limits::exceeded;
+use rex_core::{AbsPath, Action, Code, Error, Timestamp, Value};
+use tar::{Builder, EntryType, Header};
+
+use super::list::named;
+use super::{as_listed, copy, skipped};
+use crate::archive::Exactly;
+use crate::compress::Spool;
+use crate::os::{DirEntry, EntryKind, OsError, WriteOptions};
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Writes an archive of tar with all that is in a directory.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::tar_create",
+        aliases: &[],
+        needs: &[fs::List::SPEC, fs::Read::SPEC, fs::Write::SPEC],
+        params: &[
+            Param::required("dir", Kind::Path, "The directory. Names in the archive start below it."),
+            Param::required("to", Kind::Path, "The archive."),
+            Param::option("gzip", Kind::Bool, Literal::Bool(false), "Compress it by gzip."),
+            Param::option(
+                "stat",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Keep mode, owner and time of each entry; asks for `fs::stat` on each. Without, the modes are 0644 and 0755, the owner is root, and the \
+                 time is now.",
+            ),
+            Param::option(
+                "skip_denied",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Leave out what is not permitted instead of failing; `dir` itself must be.",
+            ),
+            Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the archive exists."),
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "`bytes` of the archive; `files` and `directories` in it; `skipped`: a list of maps with `path`, `code`, `message`, of what \
+                  is neither a file nor a directory, cannot be said as a path, or was left out by `skip_denied`.",
+        },
+        doc: "Writes an archive of tar with all that is in a directory.\nAsks for `fs::list` on every directory, and for `fs::read` on every file. The archive appears all at \
+              once, and is held in memory until then. Links are never followed. An old archive at `to` is not put into the new one.",
+        errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["/opt/tool/bin", "/tmp/bin.tar"]"#,
+            returns: r#"{"bytes":2048,"directories":0,"files":1,"skipped":[]}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (dir, to) = (args.path("dir")?, args.path("to")?);
+    let spool = Spool::new(session.limits().file_bytes);
+    let sink = if args.flag("gzip")? {
+        Sink::Gzip(Box::new(GzEncoder::new(spool, Compression::default())))
+    } else {
+        Sink::Plain(spool)
+    };
+    let mut archive = Archive {
+        session,
+        to: to.clone(),
+        stat: args.flag("stat")?,
+        skip_denied: args.flag("skip_denied")?,
+        now: session.run.now(),
+        builder: Builder::new(sink),
+        files: 0,
+        directories: 0,
+        skipped: Vec::new(),
+    };
+    let (dir, entries) = session.act(fs::List {}, dir, |grant| {
+        let dir = grant.resource().clone();
+        session.os.list(grant, session.limits().entries).map(|entries| (dir, entries))
+    })?;
+    archive.add_all(&dir, entries)?;
+    let Archive { builder, files, directories, skipped, .. } = archive;
+    let bytes = builder.into_inner().and_then(Sink::finish).map_err(|error| failed(&dir, error))?;
+    let options = WriteOptions { new: args.flag("new")? };
+    let written = copy::write(session, &dir, to, (bytes.len() as u64, &mut bytes.as_slice()), options)?;
+    Ok(Value::map([
+        ("bytes", written),
+        ("files", Value::count(files)),
+        ("directories", Value::count(directories)),
+        ("skipped", Value::List(skipped)),
+    ]))
+}
+
+/// Where the archive grows.
+enum Sink {
+    Plain(Spool),
+    Gzip(Box<GzEncoder<Spool>>),
+}
+
+impl Sink {
+    fn finish(self) -> io::Result<Vec<u8>> {
+        let spool = match self {
+            Self::Plain(spool) => spool,
+            Self::Gzip(encoder) => encoder.finish()?,
+        };
+        Ok(spool.into_bytes())
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(spool) => spool.write(bytes),
+            Self::Gzip(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn failed(path: &AbsPath, error: io::Error) -> Error {
+    OsError::Io(error).about(path)
+}
+
+/// An archive that grows.
+struct Archive<'s, 'r> {
+    session: &'s Session<'r>,
+    to: AbsPath,
+    stat: bool,
+    skip_denied: bool,
+    now: Timestamp,
+    builder: Builder<Sink>,
+    files: u64,
+    directories: u64,
+    skipped: Vec<Value>,
+}
+
+impl Archive<'_, '_> {
+    /// Adds what is below a directory, each thing before what is in it.
+    fn add_all(&mut self, top: &AbsPath, entries: Vec<DirEntry>) -> Result<(), Error> {
+        let limits = self.session.limits();
+        let below = |dir: &AbsPath, name: &str, depth, entries: Vec<DirEntry>| {
+            let (dir, name) = (dir.clone(), name.to_owned());
+            entries.into_iter().rev().map(move |entry| (dir.clone(), name.clone(), depth, entry))
+        };
+        let mut todo: Vec<_> = below(top, "", 1, entries).collect();
+        let mut visited = 0;
+        while let Some((dir, prefix, depth, entry)) = todo.pop() {
+            self.session.run.budget().check()?;
+            visited += 1;
+            if visited > limits.entries {
+                return Err(exceeded("entries", limits.entries, "entries"));
+            }
+            if depth > limits.tree_depth {
+                return Err(exceeded("tree_depth", limits.tree_depth, "levels of directories"));
+            }
+            let (name, path) = match named(&dir, entry.name) {
+                Ok((name, path)) => (format!("{prefix}{name}"), path),
+                Err((_, error)) => {
+                    self.skipped.push(skipped(dir.as_str(), &error));
+                    continue;
+                }
+            };
+            match self.add(&name, &path, entry.kind) {
+                Ok(entries) => todo.extend(below(&path, &format!("{name}/"), depth + 1, entries)),
+                Err(error) if error.code == Code::AccessDenied && self.skip_denied && !error.is_fatal() => {
+                    self.skipped.push(skipped(path.as_str(), &error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one thing, and returns the entries of a directory.
+    fn add(&mut self, name: &str, path: &AbsPath, kind: EntryKind) -> Result<Vec<DirEntry>, Error> {
+        let session = self.session;
+        match kind {
+            EntryKind::Directory => {
+                let max = session.limits().entries;
+                let entries = session.act(fs::List {}, path.clone(), |grant| as_listed(session.os.list(grant, max)))?;
+                let header = self.header(path, EntryType::Directory, 0o755, 0)?;
+                self.append(header, name, path, io::empty())?;
+                self.directories += 1;
+                Ok(entries)
+            }
+            EntryKind::File if *path != self.to => {
+                let file = session.open(path.clone())?;
+                if file.path() != path {
+                    return Err(OsError::Changed.about(path));
+                }
+                // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
+                if file.size() == 0 {
+                    let contents = file.read_all()?;
+                    let header = self.header(path, EntryType::Regular, 0o644, contents.len() as u64)?;
+                    self.append(header, name, path, contents.as_slice())?;
+                } else {
+                    let size = file.size();
+                    let header = self.header(path, EntryType::Regular, 0o644, size)?;
+                    self.append(header, name, path, Exactly::new(file, size))?;
+                }
+                self.files += 1;
+                Ok(Vec::new())
+            }
+            kind => {
+                let why = match kind {
+                    EntryKind::File => "it is the archive itself".to_owned(),
+                    kind => format!("it is a {}, and only files and directories are archived", kind.as_str()),
+                };
+                let message = format!("`{}`: {why}", path.as_str().escape_debug());
+                self.skipped.push(skipped(path.as_str(), &Error::new(Code::Unsupported, message)));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn header(&self, path: &AbsPath, kind: EntryType, mode: u32, size: u64) -> Result<Header, Error> {
+        let (mut mode, mut owner, mut modified) = (mode, (0, 0), self.now);
+        if self.stat {
+            let metadata =
+                self.session.act(fs::Stat {}, path.clone(), |grant| as_listed(self.session.os.stat(grant)))?;
+            (mode, owner, modified) = (metadata.mode, (metadata.uid, metadata.gid), metadata.modified);
+        }
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(owner.0.into());
+        header.set_gid(owner.1.into());
+        header.set_mtime(u64::try_from(modified.as_secs()).unwrap_or(0));
+        header.set_size(size);
+        Ok(header)
+    }
+
+    fn append(&mut self, mut header: Header, name: &str, path: &AbsPath, contents: impl Read) -> Result<(), Error> {
+        self.builder.append_data(&mut header, name, contents).map_err(|error| failed(path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Limits;
+
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    fn tree() -> MemOs {
+        MemOs::new()
+            .file("/d/a", "first")
+            .file("/d/sub/b", "x".repeat(1_000))
+            .file(&format!("/d/sub/{}", "long".repeat(40)), "")
+            .dir("/d/sub/empty")
+            .dir("/d/z")
+            .link("/d/link", "/etc/passwd")
+            .special("/d/pipe", EntryKind::Fifo)
+            .file("/etc/passwd", "root")
+            .dir("/to")
+    }
+
+    #[test]
+    fn what_is_archived_comes_out_again() {
+        for options in ["{}", r#"{"gzip": true, "stat": true}"#] {
+            let world = World::new(tree());
+            let value = world.call("fs::tar_create", &format!(r#"["/d", "/a.tar", {options}]"#)).unwrap();
+            let counted = ["files", "directories"].map(|key| value.get(key).cloned().unwrap());
+            assert_eq!(counted, [Value::Int(3), Value::Int(3)]);
+            let skipped = value.get("skipped").unwrap().to_string();
+            assert!(skipped.contains("symlink") && skipped.contains("fifo") && !skipped.contains("first"), "{skipped}");
+            let value = world.returns("fs::tar_extract", r#"["/a.tar", "/to"]"#);
+            assert_eq!(value, r#"{"bytes":1005,"directories":3,"files":3,"skipped":[]}"#);
+            for name in ["a", "sub/b", &format!("sub/{}", "long".repeat(40))] {
+                let there = |dir: &str| world.os.contents(&format!("{dir}/{name}"));
+                assert!(there("/to").is_some() && there("/to") == there("/d"), "{name}");
+            }
+            assert_eq!(world.returns("fs::exists", r#"["/to/sub/empty"]"#), "true");
+        }
+    }
+
+    #[test]
+    fn times_are_kept_where_they_may_be_asked_for() {
+        let world = World::new(tree());
+        world.call("fs::tar_create", r#"["/d", "/a.tar", {"stat": true}]"#).unwrap();
+        let listed = world.returns("fs::tar_list", r#"["/a.tar"]"#);
+        assert!(listed.contains(r#""modified":"2026-03-02T12:00:00Z""#), "{listed}");
+        world.call("fs::tar_create", r#"["/d", "/a.tar"]"#).unwrap();
+        let listed = world.returns("fs::tar_list", r#"["/a.tar"]"#);
+        assert!(listed.contains(r#""modified":"2026-03-02T12:01:00Z""#), "{listed}");
+    }
+
+    #[test]
+    fn what_is_denied_fails_or_is_told() {
+        let world = World::ruled(tree(), |_, path| !path.ends_with("/b") && path != "/d/z" && path != "/secret");
+        assert_eq!(world.fails("fs::tar_create", r#"["/d", "/a.tar"]"#), Code::AccessDenied);
+        assert_eq!(world.os.contents("/a.tar"), None);
+        let value = world.call("fs::tar_create", r#"["/d", "/a.tar", {"skip_denied": true}]"#).unwrap();
+        assert_eq!((value.get("files"), value.get("directories")), (Some(&Value::Int(2)), Some(&Value::Int(2))));
+        let skipped = value.get("skipped").unwrap().to_string();
+        assert!(skipped.contains(r#""path":"/d/sub/b""#) && skipped.contains(r#""path":"/d/z""#), "{skipped}");
+        for args in [r#"["/d/z", "/a.tar", {"skip_denied": true}]"#, r#"["/d", "/secret", {"skip_denied": true}]"#] {
+            assert_eq!(world.fails("fs::tar_create", args), Code::AccessDenied);
+        }
+    }
+
+    #[test]
+    fn an_archive_is_not_part_of_itself_and_has_a_size() {
+        let world = World::new(tree());
+        for _ in 0..2 {
+            let value = world.call("fs::tar_create", r#"["/d/sub", "/d/sub/a.tar"]"#).unwrap();
+            assert_eq!(value.get("files"), Some(&Value::Int(2)));
+        }
+        assert_eq!(world.fails("fs::tar_create", r#"["/d", "/d/sub/a.tar", {"new": true}]"#), Code::AlreadyExists);
+        for (limits, gzip) in [
+            (Limits { file_bytes: 3_000, ..Limits::default() }, false),
+            (Limits { file_bytes: 100, ..Limits::default() }, true),
+            (Limits { entries: 3, ..Limits::default() }, true),
+            (Limits { tree_depth: 1, ..Limits::default() }, true),
+        ] {
+            let world = World::limited(tree(), |_, _| true, limits);
+            let args = format!(r#"["/d", "/a.tar", {{"gzip": {gzip}}}]"#);
+            assert_eq!(world.fails("fs::tar_create", &args), Code::LimitExceeded, "{limits:?}");
+            assert_eq!(world.os.contents("/a.tar"), None);
+        }
+    }
+}
