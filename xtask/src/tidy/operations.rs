@@ -18,7 +18,8 @@ pub(super) fn check(files: &[String], findings: &mut Findings) -> Result<(), Sto
             findings.error(format!("{ACTIONS}: `{action}` is declared {declared} times among {same} of that name"));
         }
     }
-    for name in files.iter().filter(|name| !is_test(name) && !name.starts_with("xtask/")) {
+    let test = |name: &String| is_test(name) || ["fuzz/", "xtask/"].iter().any(|folder| name.starts_with(folder));
+    for name in files.iter().filter(|name| !test(name)) {
         twice(name, &read(name)?, findings);
     }
     Ok(())
