@@ -1,12 +1,15 @@
 //! What a confined worker has its supervisor do: the worker's side, which asks, and the supervisor's, where no script ever
 //! was: it decides again, and then does it. All of it comes from the table in `rex_sdk::brokered`.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use rex_core::action::{process, service, sys};
+use rex_core::action::{net, process, service, sys};
 use rex_core::resource::Unit;
 use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Budget, Call, Code, Effect, Error, Grant, Limits, MemoryJournal, Request,
@@ -48,7 +51,7 @@ macro_rules! declare {
             }
 
             /// Does it, if the policy permits it.
-            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<serde_json::Value, Refusal> {
+            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Refusal> {
                 match self {
                     $($(Self::$method { action, resource, $($arg),* } => {
                         let grant = permit(run, authorize, action, resource)?;
@@ -101,12 +104,16 @@ impl Asked {
     }
 
     /// Does what is asked, if the policy permits it, and says what became of it.
-    pub(crate) fn answer(&self, question: Question) -> Vec<u8> {
-        let answer = Answer { number: question.number, result: self.act(question.ask) };
-        serde_json::to_vec(&answer).unwrap_or_default()
+    pub(crate) fn answer(&self, question: Question) -> (Vec<u8>, Option<OwnedFd>) {
+        let (result, descriptor) = match self.act(question.ask) {
+            Ok((value, descriptor)) => (Ok(value), descriptor),
+            Err(refusal) => (Err(refusal), None),
+        };
+        let answer = Answer { number: question.number, result };
+        (serde_json::to_vec(&answer).unwrap_or_default(), descriptor)
     }
 
-    fn act(&self, ask: Ask) -> Result<serde_json::Value, Refusal> {
+    fn act(&self, ask: Ask) -> Result<Told, Refusal> {
         // Most runs ask nothing, and need no policy here.
         let ready = self.ready.get_or_init(|| {
             let policy = self.policies.compile().ok()?;
@@ -139,9 +146,15 @@ fn permit<A: Action>(
     run.gate(Call::default()).permit(action, resource).map_err(|_| denied())
 }
 
-fn told<T: Serialize>(result: Result<T, OsError>) -> Result<serde_json::Value, Refusal> {
-    let value = result.map_err(Refusal::from)?;
-    serde_json::to_value(value).map_err(|error| Refusal::System(None, error.to_string()))
+/// What came of it, and the descriptor that goes with it: a connection is nothing without.
+type Told = (serde_json::Value, Option<OwnedFd>);
+
+fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Refusal> {
+    let mut done = result.map_err(Refusal::from)?;
+    let connection = (&mut done as &mut dyn Any).downcast_mut::<Connection>();
+    let descriptor = connection.and_then(|connection| connection.stream.take()?.into_descriptor());
+    let value = serde_json::to_value(done).map_err(|error| Refusal::System(None, error.to_string()))?;
+    Ok((value, descriptor))
 }
 
 /// Why something was not done, so that it can be told.

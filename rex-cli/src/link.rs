@@ -1,5 +1,6 @@
 //! A worker's side of the conversation: its journal, and whom it asks for what it cannot do itself.
 
+use std::any::Any;
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rex_core::journal::Event;
 use rex_core::{Budget, Effect, Journal, JournalError, Record};
-use rex_sdk::os::OsError;
+use rex_sdk::host::Socket;
+use rex_sdk::os::{Connection, OsError};
 use serde::de::DeserializeOwned;
 
 use crate::broker::Ask;
@@ -35,8 +37,13 @@ struct State {
 impl Link {
     /// Whoever waits for an answer looks whether the run may go on as often as the stream times out.
     pub(crate) fn new(stream: UnixStream) -> Self {
-        let state =
-            State { stream, frames: Frames::new(u32::MAX.into()), lines: Vec::new(), since: Instant::now(), asked: 0 };
+        let state = State {
+            stream,
+            frames: Frames::new(u32::MAX.into()).with_descriptors(),
+            lines: Vec::new(),
+            since: Instant::now(),
+            asked: 0,
+        };
         Self { state: Mutex::new(state) }
     }
 
@@ -58,24 +65,29 @@ impl Link {
     }
 
     /// Has the supervisor do something.
-    pub(crate) fn ask<T: DeserializeOwned>(&self, ask: Ask, budget: &Budget) -> Result<T, OsError> {
+    pub(crate) fn ask<T: DeserializeOwned + 'static>(&self, ask: Ask, budget: &Budget) -> Result<T, OsError> {
         let mut state = self.state();
         state.flush(Kind::Records)?;
         state.asked += 1;
         let question = Question { number: state.asked, ask };
         let bytes = serde_json::to_vec(&question).map_err(io::Error::from)?;
         send(&state.stream, Kind::Ask, &bytes)?;
-        let answer = loop {
+        let (answer, descriptor) = loop {
             budget.check()?;
             if let Some((Kind::Answer, bytes)) = state.next()? {
                 let answer = serde_json::from_slice::<Answer>(&bytes).map_err(io::Error::from)?;
                 // Others are to what was asked before, by a call that did not wait for them.
+                let descriptor = state.frames.take_descriptor();
                 if answer.number == question.number {
-                    break answer;
+                    break (answer, descriptor);
                 }
             }
         };
-        Ok(serde_json::from_value(answer.result?).map_err(io::Error::from)?)
+        let mut done: T = serde_json::from_value(answer.result?).map_err(io::Error::from)?;
+        if let Some(connection) = (&mut done as &mut dyn Any).downcast_mut::<Connection>() {
+            connection.stream = descriptor.map(|descriptor| Box::new(Socket::from(descriptor)) as _);
+        }
+        Ok(done)
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
         deny_hard_links: args.deny_hard_links,
         bus: bus(&args.bus)?,
         journal: journal.as_ref().and_then(JournalFile::id),
+        // As OpenSSL has it.
+        authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
     };
     let policies = Arc::new(load::policies(&args.policy)?);
     let subject = Subject {

@@ -20,7 +20,7 @@ use crate::exit::Stop;
 use crate::link::Link;
 use crate::run::{Job, Ran, execute};
 use crate::told::Told;
-use crate::wire::{Confined, ConfinedPart, Frames, Kind, Line, Question, send};
+use crate::wire::{Confined, ConfinedPart, Frames, Kind, Line, Question, send, send_with};
 
 /// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
 const TURN: Duration = Duration::from_millis(50);
@@ -280,9 +280,12 @@ impl Supervisor<'_> {
         }
         let (asked, stream) = (self.asked.clone(), self.stream.try_clone());
         let answer = move || {
-            let answer = asked.answer(question);
+            let (answer, descriptor) = asked.answer(question);
             // A worker that is gone is noticed when nothing more comes.
-            let _ = stream.and_then(|stream| send(&stream, Kind::Answer, &answer));
+            let _ = stream.and_then(|stream| match descriptor {
+                Some(descriptor) => send_with(&stream, Kind::Answer, &answer, &descriptor),
+                None => send(&stream, Kind::Answer, &answer),
+            });
         };
         // Without a thread there is no answer, and the run ends at its deadline.
         drop(std::thread::Builder::new().name("rex-broker".to_owned()).spawn(answer));

@@ -2,13 +2,17 @@
 //!
 //! The supervisor believes nothing that a worker says about others than itself: a worker may have been taken over.
 
-use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv,
+    recvmsg, sendmsg,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,13 +64,29 @@ impl Kind {
 
 /// Sends one frame.
 pub(crate) fn send(mut to: impl Write, kind: Kind, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(&frame(kind, bytes)?)
+}
+
+/// Sends one frame with a descriptor, which whoever gets the frame has too from then on.
+pub(crate) fn send_with(mut to: &UnixStream, kind: Kind, bytes: &[u8], descriptor: &OwnedFd) -> io::Result<()> {
+    let frame = frame(kind, bytes)?;
+    let descriptors = [descriptor.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    // INVARIANT: the room is for one.
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let sent = sendmsg(to, &[IoSlice::new(&frame)], &mut control, SendFlags::NOSIGNAL)?;
+    to.write_all(frame.get(sent..).unwrap_or_default())
+}
+
+fn frame(kind: Kind, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let too_long = |_| io::Error::other(format!("a frame of {} bytes is too long", bytes.len()));
     let length = u32::try_from(bytes.len()).map_err(too_long)?;
     let mut frame = Vec::with_capacity(bytes.len() + 5);
     frame.push(kind as u8);
     frame.extend(length.to_le_bytes());
     frame.extend(bytes);
-    to.write_all(&frame)
+    Ok(frame)
 }
 
 /// Frames out of the bytes that come.
@@ -74,12 +94,24 @@ pub(crate) fn send(mut to: impl Write, kind: Kind, bytes: &[u8]) -> io::Result<(
 pub(crate) struct Frames {
     bytes: Vec<u8>,
     most: u64,
+    /// What came with them, where it is taken.
+    descriptors: Option<Vec<OwnedFd>>,
 }
 
 impl Frames {
     /// Frames of so many bytes at most.
     pub(crate) fn new(most: u64) -> Self {
-        Self { bytes: Vec::new(), most }
+        Self { bytes: Vec::new(), most, descriptors: None }
+    }
+
+    /// The same, taking descriptors. Whoever does not trust the other end takes none: the kernel closes what comes.
+    pub(crate) fn with_descriptors(self) -> Self {
+        Self { descriptors: Some(Vec::new()), ..self }
+    }
+
+    /// The descriptor that came last; those before it are closed.
+    pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptors.as_mut().and_then(|all| all.drain(..).next_back())
     }
 
     /// The next frame, if all of it has come.
@@ -97,20 +129,40 @@ impl Frames {
     }
 
     /// Reads what there is, or comes before the stream times out; `false` at the end.
-    pub(crate) fn fill(&mut self, mut from: &UnixStream) -> io::Result<bool> {
+    pub(crate) fn fill(&mut self, from: &UnixStream) -> io::Result<bool> {
         let mut buffer = [0; 16 << 10];
         let start = Instant::now();
         let count = loop {
-            match recv(from.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            match receive(from, &mut buffer, self.descriptors.as_mut(), RecvFlags::DONTWAIT) {
                 // To be woken takes longer than most answers do.
-                Err(Errno::EAGAIN) if start.elapsed() < MOMENT => std::thread::yield_now(),
-                Err(Errno::EAGAIN) => break from.read(&mut buffer)?,
+                Err(Errno::AGAIN) if start.elapsed() < MOMENT => std::thread::yield_now(),
+                Err(Errno::AGAIN) => {
+                    break receive(from, &mut buffer, self.descriptors.as_mut(), RecvFlags::empty())?;
+                }
                 other => break other?,
             }
         };
         self.bytes.extend(buffer.get(..count).unwrap_or_default());
         Ok(count > 0)
     }
+}
+
+fn receive(
+    from: &UnixStream,
+    buffer: &mut [u8],
+    taken: Option<&mut Vec<OwnedFd>>,
+    flags: RecvFlags,
+) -> rustix::io::Result<usize> {
+    let Some(taken) = taken else { return recv(from, buffer, flags).map(|(count, _)| count) };
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = recvmsg(from, &mut [IoSliceMut::new(buffer)], &mut control, flags | RecvFlags::CMSG_CLOEXEC)?;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            taken.extend(descriptors);
+        }
+    }
+    Ok(message.bytes)
 }
 
 /// What a supervisor looks at in a line for the journal.
@@ -185,6 +237,30 @@ mod tests {
         assert_eq!(out, [(Kind::Records, b"abc".to_vec()), (Kind::Written, Vec::new())]);
         drop(to);
         assert!(!frames.fill(&from).unwrap());
+    }
+
+    #[test]
+    fn a_descriptor_comes_with_its_frame_where_it_is_taken() {
+        let (to, from) = UnixStream::pair().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        send(&to, Kind::Written, b"").unwrap();
+        send_with(&to, Kind::Answer, b"1", &theirs.into()).unwrap();
+        let mut frames = Frames::new(3).with_descriptors();
+        while frames.bytes.len() < 11 {
+            assert!(frames.fill(&from).unwrap());
+        }
+        assert_eq!(frames.next().unwrap(), Some((Kind::Written, Vec::new())));
+        assert_eq!(frames.next().unwrap(), Some((Kind::Answer, b"1".to_vec())));
+        let mut taken = UnixStream::from(frames.take_descriptor().unwrap());
+        taken.write_all(b"x").unwrap();
+        let mut buffer = [0; 9];
+        assert_eq!(recv(&ours, &mut buffer[..], RecvFlags::empty()).unwrap().0, 1);
+        assert!(frames.take_descriptor().is_none());
+        // The other way around, nobody has it.
+        send_with(&from, Kind::Answer, b"1", &taken.into()).unwrap();
+        let mut frames = Frames::new(3);
+        assert!(frames.fill(&to).unwrap() && frames.take_descriptor().is_none());
+        assert_eq!(recv(&ours, &mut buffer[..], RecvFlags::empty()).unwrap().0, 0);
     }
 
     #[test]

@@ -144,8 +144,11 @@ macro_rules! actions {
     };
 }
 
+use std::net::IpAddr;
+
 use crate::AbsPath;
 use crate::machine::{Parameter, Variable};
+use crate::net::{RemoteHost, Url};
 use crate::process::{Process, Program, Words};
 use crate::resource::{Host, Manager, Unit};
 
@@ -208,6 +211,44 @@ actions! {
             /// The name of the attribute.
             name: String,
         } in [Mutating];
+    }
+
+    /// The network.
+    net {
+        /// Ask the domain name system about a name. The question reaches the servers of that domain.
+        Resolve = "resolve" on RemoteHost {
+            /// The type of the records, `MX`; empty for the addresses that a connection is made to.
+            record: String,
+            /// The server that is asked, with its port: `192.0.2.53:53`; empty for those of this machine.
+            server: String,
+        } in [Outbound];
+        /// Connect to an address of a host. Whatever is sent to it or read from it is decided on too.
+        Connect = "connect" on RemoteHost {
+            /// The address.
+            address: IpAddr,
+            /// What the address is part of: `loopback`, `private`, `link_local`, `metadata`, `multicast`, `reserved` or `public`.
+            network: String,
+            /// The port.
+            port: i64,
+        } in [Outbound];
+        /// Fetch what a URL stands for. A redirect is another URL, and another decision.
+        Get = "get" on Url {} in [Outbound];
+        /// Ask about what a URL stands for, without fetching it.
+        Head = "head" on Url {} in [Outbound];
+        /// Send something to a URL, for the server to do with it what it does.
+        Post = "post" on Url {
+            /// How many bytes are sent.
+            bytes: i64,
+        } in [Mutating];
+        /// Have a URL stand for what is sent.
+        Put = "put" on Url {
+            /// How many bytes are sent.
+            bytes: i64,
+        } in [Mutating];
+        /// Have a URL stand for nothing any more.
+        Delete = "delete" on Url {} in [Mutating];
+        /// Learn of this machine's interfaces, addresses, routes and sockets.
+        Inspect = "inspect" on Host {} in [ReadOnly];
     }
 
     /// Processes that run, and programs that are started.
@@ -330,8 +371,9 @@ mod tests {
         assert_eq!(ids.len(), ACTIONS.len(), "two actions share an id");
         for action in ACTIONS {
             assert!(action.doc.ends_with('.'), "{action} needs a doc that is a sentence");
-            let known = action.groups.iter().all(|group| ["ReadOnly", "Sensitive", "Mutating"].contains(group));
-            assert!(known && action.groups.len() == 1, "{action} is in one of ReadOnly, Sensitive, Mutating");
+            let known =
+                action.groups.iter().all(|group| ["ReadOnly", "Sensitive", "Outbound", "Mutating"].contains(group));
+            assert!(known && action.groups.len() == 1, "{action} is in one of ReadOnly, Sensitive, Outbound, Mutating");
             assert!(action.name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{action}");
             for fact in action.context {
                 assert!(fact.doc.ends_with('.'), "{action}.{} needs a doc", fact.name);

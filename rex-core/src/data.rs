@@ -6,6 +6,7 @@ use serde_core::de::Error as _;
 pub use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::machine::{Parameter, Variable};
+use crate::net::{RemoteHost, Url};
 use crate::process::{Identity, Process, Program, Words};
 use crate::resource::{Host, Manager, Unit};
 use crate::{AbsPath, Timestamp, Value};
@@ -34,6 +35,8 @@ data! {
     Unit as String: |unit| unit.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
     Parameter as String: |name| name.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
     Variable as String: |name| name.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
+    RemoteHost as String: |host| host.name().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
+    Url as String: |url| url.as_str().to_owned(), |text| Self::parse(&text).map_err(|error| error.to_string());
     Manager as (): |_| (), |()| Ok(Self);
     Host as (): |_| (), |()| Ok(Self);
     Timestamp as i64: |time| time.as_micros(), |micros| Ok(Self::from_micros(micros));

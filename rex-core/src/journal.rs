@@ -51,6 +51,7 @@ impl Event {
                     Fact::Long(value) => Value::Int(value),
                     Fact::Bool(value) => Value::Bool(value),
                     Fact::String(value) => Value::Text(value.to_owned()),
+                    Fact::Ip(value) => Value::Text(value.to_string()),
                 },
             ));
         });

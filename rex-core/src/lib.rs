@@ -7,6 +7,7 @@
 //! | [`action`] | the table of actions: everything that a policy can permit, declared once |
 //! | [`resource`] | what actions act on: the [`Resource`] trait, units, hosts |
 //! | [`process`], [`machine`] | processes and programs; parameters and variables of the machine |
+//! | [`net`] | hosts, addresses and URLs |
 //! | [`path`] | [`AbsPath`], a path that has one spelling |
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
@@ -29,6 +30,7 @@ pub mod grant;
 pub mod journal;
 pub mod limits;
 pub mod machine;
+pub mod net;
 pub mod path;
 pub mod process;
 pub mod reach;

@@ -1,6 +1,7 @@
 //! What actions act on.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::AbsPath;
 
@@ -13,6 +14,8 @@ pub enum FactKind {
     Bool,
     /// A string.
     String,
+    /// An address of the Internet Protocol.
+    Ip,
 }
 
 /// One value that a policy can look at.
@@ -24,6 +27,8 @@ pub enum Fact<'a> {
     Bool(bool),
     /// A string.
     String(&'a str),
+    /// An address of the Internet Protocol.
+    Ip(IpAddr),
 }
 
 impl From<&i64> for Fact<'_> {

@@ -111,6 +111,10 @@ impl KeyWriter<'_> {
                 self.bytes.push(2);
                 self.part_of(whole, value);
             }
+            Fact::Ip(value) => {
+                self.bytes.push(3);
+                self.text(&value.to_string());
+            }
         }
     }
 }

@@ -159,6 +159,7 @@ fn expression(fact: Fact<'_>) -> RestrictedExpression {
         Fact::Long(value) => RestrictedExpression::new_long(value),
         Fact::Bool(value) => RestrictedExpression::new_bool(value),
         Fact::String(value) => RestrictedExpression::new_string(value.to_owned()),
+        Fact::Ip(value) => RestrictedExpression::new_ip(value.to_string()),
     }
 }
 

@@ -59,6 +59,7 @@ fn type_name(kind: FactKind) -> &'static str {
         FactKind::Long => "Long",
         FactKind::Bool => "Bool",
         FactKind::String => "String",
+        FactKind::Ip => "ipaddr",
     }
 }
 
@@ -186,7 +187,10 @@ pub(crate) fn json(actions: &'static [&'static ActionSpec]) -> String {
 }
 
 fn record(attributes: &[Attribute]) -> Map<String, Value> {
-    let kind = |attribute: &Attribute| json!({ "type": type_name(attribute.kind).replace("Bool", "Boolean") });
+    let kind = |attribute: &Attribute| match attribute.kind {
+        FactKind::Ip => json!({ "type": "Extension", "name": type_name(FactKind::Ip) }),
+        kind => json!({ "type": type_name(kind).replace("Bool", "Boolean") }),
+    };
     attributes.iter().map(|attribute| (attribute.name.to_owned(), kind(attribute))).collect()
 }
 

@@ -69,7 +69,7 @@ impl<'v> Schema<'v> {
         }
         let name = self.name(space, kind)?;
         let members = members.iter().map(|member| self.name(space, member)).collect::<Result<Vec<_>, _>>()?;
-        let attributes = Attributes::with_required_attributes(facts(attributes));
+        let attributes = Attributes::with_required_attributes(facts(attributes)?);
         let open = OpenTag::ClosedAttributes;
         self.types.push(ValidatorEntityType::new_standard(name, members, attributes, open, None, None));
         Ok(())
@@ -106,7 +106,8 @@ impl<'v> Schema<'v> {
             let wanted = |action: &&&ActionSpec| named(action.name) || action.groups.iter().any(|group| named(group));
             for action in actions.actions.iter().filter(wanted) {
                 let resource = name(action.resource.namespace, action.resource.name)?;
-                let context = record(facts(action.context).chain(ambient.iter().cloned()).collect());
+                let facts = facts(action.context)?.into_iter();
+                let context = record(facts.chain(ambient.iter().cloned()).collect());
                 let principals = principals.iter().cloned();
                 let id = uid(action.name);
                 declared.push(ValidatorActionId::new_defined(id, principals, [resource], [], context, None));
@@ -181,20 +182,25 @@ fn entity_type(space: &str, kind: &str) -> Result<EntityType, String> {
     Ok(EntityType::from(name))
 }
 
-fn facts<T: From<&'static str>>(attributes: &[Attribute]) -> impl Iterator<Item = (T, Arc<Type>)> {
-    let kind = |kind| match kind {
-        FactKind::Long => Type::primitive_long(),
-        FactKind::Bool => Type::primitive_boolean(),
-        FactKind::String => Type::primitive_string(),
+fn facts<T: From<&'static str>>(attributes: &[Attribute]) -> Result<Vec<(T, Arc<Type>)>, String> {
+    let kind = |attribute: &Attribute| -> Result<Type, String> {
+        Ok(match attribute.kind {
+            FactKind::Long => Type::primitive_long(),
+            FactKind::Bool => Type::primitive_boolean(),
+            FactKind::String => Type::primitive_string(),
+            FactKind::Ip => extension("ipaddr")?,
+        })
     };
-    attributes.iter().map(move |attribute| (attribute.name.into(), Arc::new(kind(attribute.kind))))
+    attributes.iter().map(|attribute| Ok((attribute.name.into(), Arc::new(kind(attribute)?)))).collect()
+}
+
+fn extension(name: &str) -> Result<Type, String> {
+    Name::parse_unqualified_name(name).map(|name| Type::ExtensionType { name }).map_err(|error| error.to_string())
 }
 
 fn ambient(kind: AmbientKind) -> Result<Type, String> {
     Ok(match kind {
-        AmbientKind::Datetime => {
-            Type::ExtensionType { name: Name::parse_unqualified_name("datetime").map_err(|error| error.to_string())? }
-        }
+        AmbientKind::Datetime => extension("datetime")?,
         AmbientKind::String => Type::primitive_string(),
         AmbientKind::Strings => Type::set(Arc::new(Type::primitive_string())),
     })

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rex_core::machine::{Parameter, Variable};
+use rex_core::net::{RemoteHost, Url};
 use rex_core::{AbsPath, ActionSpec, Resource, ResourceSpec, action::ACTIONS, resource::Unit};
 
 use crate::schema;
@@ -84,6 +85,10 @@ pub(crate) fn canonical(type_name: &str, id: &str) -> Result<Option<String>, Str
         "service::Unit" => Unit::parse(id).map(|unit| Some(unit.name().to_owned())).map_err(|error| error.to_string()),
         "service::Manager" => Ok(Some(rex_core::resource::Manager.id().to_owned())),
         "sys::Host" => Ok(Some(rex_core::resource::Host.id().to_owned())),
+        "net::Host" => {
+            RemoteHost::parse(id).map(|host| Some(host.name().to_owned())).map_err(|error| error.to_string())
+        }
+        "net::Url" => Url::parse(id).map(|url| Some(url.as_str().to_owned())).map_err(|error| error.to_string()),
         "sys::Parameter" => {
             Parameter::parse(id).map(|name| Some(name.name().to_owned())).map_err(|error| error.to_string())
         }

@@ -17,11 +17,15 @@
 
 mod archive;
 pub mod args;
+mod certificate;
 mod compress;
+mod connection;
+mod dns;
 pub mod docs;
 mod expand;
 #[cfg(feature = "host")]
 pub mod host;
+mod http;
 mod links;
 pub mod mem;
 pub mod ops;

@@ -10,11 +10,13 @@ use rex_core::resource::Unit;
 use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp};
 
 mod brokered;
+mod network;
 mod processes;
 mod services;
 mod system;
 
-pub use brokered::{Broker, Processes, Services, System};
+pub use brokered::{Broker, Network, Processes, Services, System};
+pub use network::{Connection, Interface, NetworkTable, Stream};
 pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessStatus, Start};
 pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};

@@ -2,6 +2,7 @@
 //! page says is left out, or is `None`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use rex_core::Value;
 
@@ -207,6 +208,169 @@ pub(crate) fn sessions(bytes: &[u8]) -> Vec<(String, String, String, i64)> {
         current.then_some((text(44, 32)?, text(8, 32)?, text(76, 256)?, i64::from(seconds)))
     };
     bytes.chunks_exact(RECORD).filter_map(session).collect()
+}
+
+/// A socket of the internet's protocols; `proc_pid_net(5)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Socket {
+    pub(crate) local: (IpAddr, u16),
+    pub(crate) remote: (IpAddr, u16),
+    pub(crate) state: u8,
+    pub(crate) sending: u64,
+    pub(crate) receiving: u64,
+    pub(crate) uid: u32,
+    pub(crate) inode: u64,
+}
+
+/// The sockets of `tcp`, `udp6`, ...
+pub(crate) fn sockets(text: &str) -> Vec<Socket> {
+    let socket = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (sending, receiving) = fields.get(4)?.split_once(':')?;
+        Some(Socket {
+            local: endpoint(fields.get(1)?)?,
+            remote: endpoint(fields.get(2)?)?,
+            state: u8::from_str_radix(fields.get(3)?, 16).ok()?,
+            sending: u64::from_str_radix(sending, 16).ok()?,
+            receiving: u64::from_str_radix(receiving, 16).ok()?,
+            uid: fields.get(7)?.parse().ok()?,
+            inode: fields.get(9)?.parse().ok()?,
+        })
+    };
+    text.lines().skip(1).filter_map(socket).collect()
+}
+
+/// An address and a port in hexadecimal, the address in words as this machine has them in memory.
+fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
+    let (address, port) = text.split_once(':')?;
+    Some((words(address)?, u16::from_str_radix(port, 16).ok()?))
+}
+
+fn words(text: &str) -> Option<IpAddr> {
+    let word = |place: usize| {
+        let digits = text.get(place * 8..(place + 1) * 8)?;
+        Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+    };
+    match text.len() {
+        8 => word(0).map(IpAddr::from),
+        32 => {
+            let bytes = [word(0)?, word(1)?, word(2)?, word(3)?].concat();
+            <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
+        }
+        _ => None,
+    }
+}
+
+/// A socket of this machine's own programs; `proc_pid_net(5)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnixSocket {
+    pub(crate) listening: bool,
+    pub(crate) kind: &'static str,
+    pub(crate) connected: bool,
+    pub(crate) inode: u64,
+    pub(crate) path: String,
+}
+
+pub(crate) fn unix_sockets(text: &str) -> Vec<UnixSocket> {
+    let socket = |line: &str| {
+        // The number of the inode is filled up with blanks; a path comes as it is, blanks and all.
+        let mut rest = line;
+        let mut field = || {
+            let (field, after) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
+            rest = after;
+            field
+        };
+        let [_, _, _, flags, kind, state, inode] = std::array::from_fn(|_| field());
+        let path = rest;
+        Some(UnixSocket {
+            listening: u32::from_str_radix(flags, 16).ok()? & 0x1_0000 != 0,
+            kind: match kind {
+                "0001" => "stream",
+                "0002" => "datagram",
+                "0005" => "seqpacket",
+                _ => "unknown",
+            },
+            connected: state == "03",
+            inode: inode.parse().ok()?,
+            path: path.to_owned(),
+        })
+    };
+    text.lines().skip(1).filter_map(socket).collect()
+}
+
+/// A route: to which addresses, by which interface and host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) destination: IpAddr,
+    pub(crate) bits: u32,
+    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) interface: String,
+    pub(crate) metric: u64,
+}
+
+/// Routes that are in use: flag `RTF_UP` of `linux/route.h`, and none to nowhere (`RTF_REJECT`).
+const USED: u64 = 1;
+const REJECTED: u64 = 0x200;
+
+/// The routes of `route`; `proc_pid_net(5)`.
+pub(crate) fn routes(text: &str) -> Vec<Route> {
+    let route = |fields: Vec<&str>| {
+        let address = |place: usize| fields.get(place).filter(|text| text.len() == 8).and_then(|text| words(text));
+        let IpAddr::V4(mask) = address(7)? else { return None };
+        let flags = u64::from_str_radix(fields.get(3)?, 16).ok()?;
+        (flags & USED != 0 && flags & REJECTED == 0).then_some(())?;
+        Some(Route {
+            destination: address(1)?,
+            bits: mask.to_bits().count_ones(),
+            gateway: address(2).filter(|gateway| !gateway.is_unspecified()),
+            interface: (*fields.first()?).to_owned(),
+            metric: fields.get(6)?.parse().ok()?,
+        })
+    };
+    rows(text).filter_map(route).collect()
+}
+
+/// The routes of `ipv6_route`: addresses are in the order of the network here.
+pub(crate) fn routes6(text: &str) -> Vec<Route> {
+    let route = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let address = |place: usize| {
+            let digits = fields.get(place).filter(|digits| digits.len() == 32)?;
+            u128::from_str_radix(digits, 16).ok().map(|bits| IpAddr::from(bits.to_be_bytes()))
+        };
+        let flags = u64::from_str_radix(fields.get(8)?, 16).ok()?;
+        (flags & USED != 0 && flags & REJECTED == 0).then_some(())?;
+        Some(Route {
+            destination: address(0)?,
+            bits: u32::from_str_radix(fields.get(1)?, 16).ok()?,
+            gateway: address(4).filter(|gateway| !gateway.is_unspecified()),
+            interface: (*fields.get(9)?).to_owned(),
+            metric: u64::from_str_radix(fields.get(5)?, 16).ok()?,
+        })
+    };
+    text.lines().filter_map(route).collect()
+}
+
+/// What the interfaces received and sent, by their names: bytes, packets, errors, dropped, in both directions; `proc_pid_net(5)`.
+pub(crate) fn devices(text: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
+    const NAMES: [(&str, usize); 8] = [
+        ("received_bytes", 0),
+        ("received_packets", 1),
+        ("receive_errors", 2),
+        ("receive_dropped", 3),
+        ("sent_bytes", 8),
+        ("sent_packets", 9),
+        ("send_errors", 10),
+        ("send_dropped", 11),
+    ];
+    let device = |line: &str| {
+        let (name, rest) = line.rsplit_once(':')?;
+        let numbers: Vec<u64> = rest.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
+        let entry = |(name, place): (&str, usize)| Some((name.to_owned(), *numbers.get(place)?));
+        let entries = NAMES.into_iter().map(entry).collect::<Option<_>>()?;
+        Some((name.trim().to_owned(), entries))
+    };
+    text.lines().skip(2).filter_map(device).collect()
 }
 
 #[cfg(test)]

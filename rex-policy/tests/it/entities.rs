@@ -137,7 +137,7 @@ fn entities_that_cannot_be_are_refused() {
         r#"[{"uid": {"type": "fs::Pth", "id": "/x"}}]"#,
         expect![[r#"
             entities.json:1:19: the entities file cannot declare a `fs::Pth`
-            it can declare: Agent, Group, User, fs::Class, fs::Path, process::Class, process::Process, process::Program, service::Class, service::Manager, service::Unit, sys::Class, sys::Host, sys::Parameter, sys::Variable"#]],
+            it can declare: Agent, Group, User, fs::Class, fs::Path, net::Class, net::Host, net::Url, process::Class, process::Process, process::Program, service::Class, service::Manager, service::Unit, sys::Class, sys::Host, sys::Parameter, sys::Variable"#]],
     );
     check(
         "[\n  {\"uid\": {\"type\": \"fs::Path\", \"id\": \"/x/../y\"}}]",
@@ -161,7 +161,7 @@ fn entities_that_cannot_be_are_refused() {
         r#"[{"uid": {"type": "fs::Action", "id": "read"}}]"#,
         expect![[r#"
             entities.json:1:19: the entities file cannot declare a `fs::Action`
-            it can declare: Agent, Group, User, fs::Class, fs::Path, process::Class, process::Process, process::Program, service::Class, service::Manager, service::Unit, sys::Class, sys::Host, sys::Parameter, sys::Variable"#]],
+            it can declare: Agent, Group, User, fs::Class, fs::Path, net::Class, net::Host, net::Url, process::Class, process::Process, process::Program, service::Class, service::Manager, service::Unit, sys::Class, sys::Host, sys::Parameter, sys::Variable"#]],
     );
     check(
         r#"[{"uid": {"type": "fs::Path", "id": "/x"}, "parents": [{"type": "fs::Path", "id": "/y"}]}]"#,

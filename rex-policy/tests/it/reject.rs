@@ -65,7 +65,7 @@ fn a_typo_in_a_forbid_is_refused() {
         r#"forbid (principal, action, resource) when { resource.path like "/etc/*" };"#,
         expect![[r#"
             Error test.cedar:1:45 `resource.path`
-              attribute `path` on entity type `process::Process` not found
+              attribute `path` on entity type `net::Host` not found
               help: `fs::Path` has it: write `resource is fs::Path` in the head of the policy
         "#]],
     );

@@ -13,6 +13,7 @@ pub mod confine;
 mod dir;
 mod logs;
 mod metadata;
+mod network;
 mod open;
 mod pid;
 mod processes;
@@ -26,12 +27,15 @@ pub mod worker;
 mod write;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use rex_core::action::{fs, process, service, sys};
+use rex_core::action::{fs, net, process, service, sys};
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp, Value};
 
+pub use network::Socket;
 pub use services::Bus;
 
 // All that the table of what is brokered names.
@@ -47,6 +51,9 @@ pub struct HostOptions {
     pub journal: Option<(u64, u64)>,
     /// Where the service manager is reached.
     pub bus: Bus,
+    /// The file with the certificates of the authorities that are trusted, as PEM; where it is not said, the one that the
+    /// distribution keeps.
+    pub authorities: Option<PathBuf>,
 }
 
 /// The real operating system.
@@ -55,13 +62,15 @@ pub struct HostOs {
     options: HostOptions,
     broker: Option<Arc<dyn Broker>>,
     processes: processes::Own,
+    network: network::Own,
 }
 
 impl HostOs {
     /// The operating system, as the operator wants it to be treated.
     #[must_use]
     pub fn new(options: HostOptions) -> Self {
-        Self { options, broker: None, processes: processes::Own::default() }
+        let network = network::Own::new(options.authorities.clone());
+        Self { options, broker: None, processes: processes::Own::default(), network }
     }
 
     /// The same, with somebody else asked for what a confined process cannot do: it reaches no bus, and no other process.
@@ -104,6 +113,10 @@ impl Own {
 
     fn Processes(host: &HostOs) -> &dyn Processes {
         &host.processes
+    }
+
+    fn Network(host: &HostOs) -> &dyn Network {
+        &host.network
     }
 
     fn System(_: &HostOs) -> &dyn System {

@@ -2,6 +2,7 @@
 
 mod files;
 mod handles;
+mod network;
 mod processes;
 mod services;
 mod system;
@@ -62,6 +63,7 @@ pub struct MemOs {
     pub(crate) units: Mutex<services::Units>,
     processes: Mutex<processes::Table>,
     parameters: Mutex<BTreeMap<String, String>>,
+    hosts: Mutex<network::Hosts>,
 }
 
 impl Default for MemOs {
@@ -80,6 +82,7 @@ impl MemOs {
             units: Mutex::default(),
             processes: Mutex::default(),
             parameters: Mutex::default(),
+            hosts: Mutex::default(),
         }
     }
 
@@ -98,12 +101,22 @@ impl MemOs {
             .link("/srv/app/current.log", "logs/app.log")
             .dir("/srv/app/empty")
             .file("/etc/hosts", "127.0.0.1 localhost\n")
+            .file("/etc/ssl/certs/app.pem", network::CERTIFICATE)
             .file("/opt/tool/bin/tool", PROGRAM)
             .file("/opt/tool/notes.txt.gz", NOTES)
             .file("/opt/tool/notes.tar", archive())
             .dir("/tmp")
             .parameter("kernel.hostname", "example")
             .parameter("net.ipv4.ip_forward", "0")
+            .host("app.example.com", "93.184.215.14")
+            .page(
+                "http://app.example.com/health",
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\nok\n",
+            )
+            .page(
+                "http://app.example.com/notes",
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 6\r\n\r\ntaken\n",
+            )
             .example_units()
             .example_processes()
     }

@@ -7,6 +7,7 @@ use rex_core::{Timestamp, Value};
 use crate::Operation;
 
 pub mod fs;
+pub mod net;
 pub mod process;
 pub mod service;
 pub mod sys;
@@ -15,6 +16,7 @@ pub mod sys;
 pub static OPS: &[&dyn Operation] = &[
     &fs::append::OP,
     &fs::checksum::OP,
+    &fs::certificates::OP,
     &fs::chmod::OP,
     &fs::chown::OP,
     &fs::copy::OP,
@@ -54,6 +56,17 @@ pub static OPS: &[&dyn Operation] = &[
     &fs::xattr::OP,
     &fs::xattrs::OP,
     &fs::zstd::OP,
+    &net::delete::OP,
+    &net::get::OP,
+    &net::head::OP,
+    &net::interfaces::OP,
+    &net::post::OP,
+    &net::put::OP,
+    &net::resolve::OP,
+    &net::routes::OP,
+    &net::sockets::OP,
+    &net::tcp_check::OP,
+    &net::tls_certificate::OP,
     &process::environ::OP,
     &process::get::OP,
     &process::limits::OP,

@@ -2,13 +2,14 @@
 //! gave up. One table, from which come the traits, who of them the host asks, and what travels between the two.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use rex_core::action::{process, service, sys};
+use rex_core::action::{net, process, service, sys};
 use rex_core::{AbsPath, Budget, Grant, Value};
 
 use super::{
-    Finished, LogQuery, Mount, OpenFile, OsError, ProcessDetails, ProcessStatus, Start, SystemFile, TimerStatus,
-    UnitFileChange, UnitStatus,
+    Connection, Finished, Interface, LogQuery, Mount, NetworkTable, OpenFile, OsError, ProcessDetails, ProcessStatus,
+    Start, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
 };
 
 /// Hands the table to a macro: traits, and of each the methods with the action whose grant they take, what else they take, and
@@ -82,6 +83,25 @@ macro_rules! brokered {
                 wait(process::Inspect, timeout_ms: u64) -> bool;
                 /// Starts the program of the grant, confined, and waits for its end.
                 run(process::Run, start: Start) -> Finished;
+            }
+            /// The network.
+            ///
+            /// # Errors
+            /// See [`OsError`]; so for every method here. No method waits for longer than the budget allows.
+            Network {
+                /// The addresses of a host, in the order in which they are to be tried, as all programs of this machine find them.
+                addresses(net::Resolve) -> Vec<IpAddr>;
+                /// The answer of a name server for the type of records of the grant, as it came (RFC 1035): an answer to this question, and
+                /// otherwise anything that a stranger may send.
+                records(net::Resolve) -> Vec<u8>;
+                /// Connects to the address of the grant, waiting for so many milliseconds at most. It must be the host's own, or one of
+                /// those that [`Network::addresses`] found for it; anything else is [`OsError::Refused`]. With `trusted`, the
+                /// authorities that this machine trusts come along.
+                connect(net::Connect, trusted: bool, timeout_ms: u64) -> Connection;
+                /// The interfaces by their names.
+                interfaces(net::Inspect) -> BTreeMap<String, Interface>;
+                /// These tables of the kernel; one that it does not have is empty.
+                tables(net::Inspect, tables: Vec<NetworkTable>) -> Vec<String>;
             }
             /// The machine.
             ///

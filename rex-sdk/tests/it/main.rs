@@ -10,6 +10,9 @@ mod files;
 mod machine;
 #[cfg(test)]
 #[cfg(feature = "host")]
+mod network;
+#[cfg(test)]
+#[cfg(feature = "host")]
 mod processes;
 #[cfg(test)]
 #[cfg(feature = "host")]

@@ -83,5 +83,6 @@ fn kind(kind: FactKind) -> &'static str {
         FactKind::Long => "Long",
         FactKind::Bool => "Bool",
         FactKind::String => "String",
+        FactKind::Ip => "ipaddr",
     }
 }

@@ -1,6 +1,7 @@
 //! Files and directories.
 
 pub mod append;
+pub mod certificates;
 pub mod checksum;
 pub mod chmod;
 pub mod chown;

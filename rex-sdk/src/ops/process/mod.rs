@@ -60,7 +60,7 @@ fn describe(status: &ProcessStatus) -> BTreeMap<String, Value> {
 }
 
 /// Every process that runs; with an interval, with what it uses of the processors.
-fn all(session: &Session<'_>, interval_ms: Option<u64>) -> Result<Vec<ProcessStatus>, Error> {
+pub(super) fn all(session: &Session<'_>, interval_ms: Option<u64>) -> Result<Vec<ProcessStatus>, Error> {
     let grant = session.permit(process::List {}, Host)?;
     session.os.processes(grant, None, interval_ms, session.run.budget()).map_err(|error| error.about(&Host))
 }

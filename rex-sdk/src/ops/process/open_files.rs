@@ -37,7 +37,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::List(open.into_iter().map(entry).collect()))
 }
 
-pub(super) fn open(session: &Session<'_>, process: &Process) -> Result<Vec<OpenFile>, Error> {
+pub(in super::super) fn open(session: &Session<'_>, process: &Process) -> Result<Vec<OpenFile>, Error> {
     let max = session.limits().entries;
     act(session, process::Inspect {}, process, |grant| session.os.open_files(grant, max, session.run.budget()))
 }

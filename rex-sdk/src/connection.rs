@@ -1,0 +1,209 @@
+//! Connections to hosts: each address asked for, each wait within the run's time, each byte counted.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rex_core::action::net;
+use rex_core::net::RemoteHost;
+use rex_core::{Code, Error, Run};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+
+use crate::os::{OsError, Stream};
+use crate::{Args, Kind, Literal, Param, Session};
+
+/// How long to wait between two looks at the budget.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// How long something on the network may take.
+pub(crate) const TIMEOUT: Param =
+    Param::option("timeout", Kind::Count, Literal::Int(30), "How many seconds it may take, all in all.");
+
+/// The end of the time that a call gives; no later than that of the run.
+pub(crate) fn deadline(session: &Session<'_>, args: &Args) -> Result<Instant, Error> {
+    let (seconds, left) = (args.count("timeout")?, session.run.budget().remaining());
+    Ok(Instant::now() + Duration::from_secs(seconds).min(left))
+}
+
+/// A connection that was made.
+pub(crate) struct Line<'r> {
+    stream: Box<dyn Stream>,
+    run: &'r Run,
+    deadline: Instant,
+    /// Where it leads to.
+    pub(crate) address: IpAddr,
+    /// Whom this machine trusts, if that was asked.
+    pub(crate) authorities: String,
+}
+
+/// The addresses of a host, each of which is still to be asked for.
+pub(crate) fn addresses(session: &Session<'_>, host: &RemoteHost) -> Result<Vec<IpAddr>, Error> {
+    if let Some(address) = host.address() {
+        return Ok(vec![address]);
+    }
+    let grant = session.permit(net::Resolve { record: String::new(), server: String::new() }, host.clone())?;
+    let found = session.os.addresses(grant, session.run.budget());
+    let found = found.map_err(|error| match error {
+        OsError::Io(error) if error.kind() == ErrorKind::NotFound => {
+            Error::new(Code::NotFound, format!("no address is known for `{}`", host.name()))
+        }
+        other => other.about(host),
+    })?;
+    if found.is_empty() {
+        return Err(Error::new(Code::NotFound, format!("no address is known for `{}`", host.name())));
+    }
+    Ok(found)
+}
+
+impl<'r> Line<'r> {
+    /// Connects to the first address of a host that takes the connection. One that is denied is an error, whatever the others are: a name
+    /// that stands for good and bad addresses is not to be trusted.
+    pub(crate) fn open(
+        session: &Session<'r>,
+        host: &RemoteHost,
+        port: u16,
+        trusted: bool,
+        deadline: Instant,
+    ) -> Result<Self, Error> {
+        let all = addresses(session, host)?;
+        let mut last = None;
+        for (place, address) in all.iter().enumerate() {
+            let grant = session.permit(net::Connect::to(*address, port), host.clone())?;
+            // Each has its share of the time, so that one that is silent leaves some for the next.
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+            let share = u64::try_from(left).unwrap_or(u64::MAX) / (all.len() - place) as u64;
+            match session.os.connect(grant, trusted, share, session.run.budget()) {
+                Ok(connection) => {
+                    let stream = connection.stream.ok_or_else(|| Error::new(Code::Internal, "there is no stream"))?;
+                    let authorities = connection.authorities.unwrap_or_default();
+                    return Ok(Self { stream, run: session.run, deadline, address: *address, authorities });
+                }
+                Err(OsError::Io(error)) => last = Some((address, error)),
+                Err(other) => return Err(other.about(host)),
+            }
+        }
+        let why = last.map_or_else(String::new, |(address, error)| format!(" at {address}: {error}"));
+        Err(Error::new(Code::Io, format!("`{}` does not take a connection to port {port}{why}", host.name())))
+    }
+
+    fn wait(&self, write: bool) -> io::Result<()> {
+        loop {
+            self.run.budget().check().map_err(io::Error::other)?;
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::Error::new(ErrorKind::TimedOut, "it takes longer than was given"));
+            }
+            if self.stream.ready(write, left.min(SLICE))? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Read for Line<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // Also where there is always something to read.
+            if self.deadline <= Instant::now() {
+                return Err(io::Error::new(ErrorKind::TimedOut, "it takes longer than was given"));
+            }
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(false)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
+                    return Ok(count);
+                }
+            }
+        }
+    }
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.write(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(true)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    self.run.budget().count_written(count as u64).map_err(io::Error::other)?;
+                    return Ok(count);
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// A connection with TLS.
+pub(crate) type Secure<'r> = StreamOwned<ClientConnection, Line<'r>>;
+
+/// What checks certificates against the authorities that a machine trusts.
+pub(crate) fn verifier(
+    authorities: &str,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ServerCertVerifier>>, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(authorities.as_bytes()).flatten());
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone()).build();
+    verifier.map(|verifier| Some(verifier as _)).map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
+/// Starts TLS with a host by a name, and has its certificate checked.
+pub(crate) fn secure<'r>(
+    mut line: Line<'r>,
+    name: &RemoteHost,
+    verifier: Arc<dyn ServerCertVerifier>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Secure<'r>, Error> {
+    let internal = |error: &dyn Display| Error::new(Code::Internal, error.to_string());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| internal(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    let server = ServerName::try_from(name.name().to_owned())
+        .map_err(|_| Error::new(Code::Unsupported, format!("`{}` cannot have a certificate", name.name())))?;
+    let mut connection = ClientConnection::new(config.into(), server).map_err(|error| internal(&error))?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut line).map_err(|error| failed(name, error))?;
+    }
+    Ok(StreamOwned::new(connection, line))
+}
+
+/// The provider of cryptography.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The error of a connection, as a script sees it. What a stranger sent is not repeated.
+pub(crate) fn failed(host: &RemoteHost, error: io::Error) -> Error {
+    let name = host.name();
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            Error::new(Code::LimitExceeded, format!("`{name}`: it takes longer than was given"))
+                .with_help("the option `timeout` gives more seconds")
+        }
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Error::new(Code::Io, format!("`{name}` ended the connection too early"))
+        }
+        Err(error) => Error::new(Code::Io, format!("`{name}`: {error}")),
+    }
+}

@@ -1,0 +1,107 @@
+//! Questions to the domain name system, and what is in the answers; RFC 1035.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, RecordType};
+use rex_core::net::RemoteHost;
+use rex_core::{Code, Error, Value};
+
+/// What the domain name system has about a name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DnsRecord {
+    /// The name that it is about: the one that was asked for, or one that this is another name of.
+    pub(crate) name: String,
+    /// For how many seconds it may be kept.
+    pub(crate) ttl: u32,
+    /// What it says: `address`, `exchange`, ...
+    pub(crate) data: BTreeMap<String, Value>,
+}
+
+/// Where name servers listen.
+pub(crate) const PORT: u16 = 53;
+/// The largest answer by UDP that no network cuts into pieces, in bytes; see dnsflagday.net/2020.
+const UDP_BYTES: u16 = 1232;
+
+/// The types of records that are taken apart.
+pub(crate) const TYPES: [&str; 9] = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"];
+
+/// The question for the records of one type.
+pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {
+    let no_name = |error| io::Error::other(format!("`{}` is no name of the domain name system: {error}", host.name()));
+    let kind: RecordType = record.parse().map_err(|_| io::Error::other("there is no such type of records"))?;
+    let mut name = match host.address() {
+        Some(address) => Name::from(address),
+        None => Name::from_ascii(host.name()).map_err(no_name)?,
+    };
+    name.set_fqdn(true);
+    let mut message = Message::query();
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(name, kind));
+    let mut edns = Edns::new();
+    edns.set_max_payload(UDP_BYTES);
+    message.set_edns(edns);
+    message.to_vec().map_err(io::Error::other)
+}
+
+/// Whether a message is an answer to this question, by its number; RFC 1035, section 4.1.1.
+pub(crate) fn answers(answer: &[u8], query: &[u8]) -> bool {
+    answer.len() >= 12 && answer.get(..2) == query.get(..2) && answer.get(2).is_some_and(|flags| flags & 0x80 != 0)
+}
+
+/// Whether an answer is cut because it was too long.
+pub(crate) fn is_cut(answer: &[u8]) -> bool {
+    answer.get(2).is_some_and(|flags| flags & 0x02 != 0)
+}
+
+/// The records of an answer, of the type that was asked for. Where the name is another name, they are those of that one.
+pub(crate) fn records(host: &RemoteHost, record: &str, answer: &[u8]) -> Result<Vec<DnsRecord>, Error> {
+    let name = host.name();
+    let broken = |why: String| Error::new(Code::Io, format!("`{name}`: what the name server sent is no answer: {why}"));
+    let message = Message::from_vec(answer).map_err(|error| broken(error.to_string()))?;
+    match message.metadata.response_code {
+        ResponseCode::NoError => {}
+        ResponseCode::NXDomain => return Err(Error::new(Code::NotFound, format!("`{name}` does not exist"))),
+        code => return Err(Error::new(Code::Io, format!("`{name}`: the name server answers: {code}"))),
+    }
+    let asked = |records: &&hickory_proto::rr::Record| records.record_type().to_string() == record;
+    let record = |record: &hickory_proto::rr::Record| DnsRecord {
+        name: text(&record.name),
+        ttl: record.ttl,
+        data: data(&record.data),
+    };
+    Ok(message.answers.iter().filter(asked).map(record).collect())
+}
+
+/// A name as RFC 1035 writes it, without the dot at its end. Bytes that are no letters are escaped there.
+fn text(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_owned()
+}
+
+fn data(data: &RData) -> BTreeMap<String, Value> {
+    let lossy = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
+    let entries: Vec<(&str, Value)> = match data {
+        RData::A(address) => vec![("address", address.0.to_string().into())],
+        RData::AAAA(address) => vec![("address", address.0.to_string().into())],
+        RData::CNAME(name) => vec![("name", text(&name.0).into())],
+        RData::NS(name) => vec![("name", text(&name.0).into())],
+        RData::PTR(name) => vec![("name", text(&name.0).into())],
+        RData::MX(mx) => vec![("preference", Value::count(mx.preference)), ("exchange", text(&mx.exchange).into())],
+        RData::SRV(srv) => vec![
+            ("priority", Value::count(srv.priority)),
+            ("weight", Value::count(srv.weight)),
+            ("port", Value::count(srv.port)),
+            ("target", text(&srv.target).into()),
+        ],
+        // One text may be in several pieces, which belong together; RFC 7208, section 3.3.
+        RData::TXT(txt) => vec![("text", lossy(&txt.txt_data.concat()))],
+        RData::CAA(caa) => vec![
+            ("critical", caa.issuer_critical.into()),
+            ("tag", caa.tag.clone().into()),
+            ("value", lossy(&caa.value)),
+        ],
+        other => vec![("data", other.to_string().into())],
+    };
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

@@ -1,0 +1,322 @@
+//! The network: addresses that are looked up, connections that are made, and what the kernel tells.
+//!
+//! A connection is made to an address that was decided on. What came from a stranger is not looked into here, where there may be
+//! rights that a confined process has not: whoever asked gets the bytes, and the connection.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the network is reached here, and the files of the kernel and of the resolver are under fixed names"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::net::if_::InterfaceFlags;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::SocketError;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, connect, getsockopt, recv, send, socket,
+};
+use rex_core::action::net;
+use rex_core::net::Network as Part;
+use rex_core::{Budget, Grant};
+
+use crate::dns;
+use crate::os::{Connection, Interface, Network, NetworkTable, OsError, Stream};
+use crate::proc::devices;
+
+/// How long to wait between two looks at the budget.
+const SLICE: Duration = Duration::from_millis(20);
+/// How long a name server may take, and how often each is asked; as `resolv.conf(5)` has it, but less patient.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+const SERVER_TURNS: usize = 2;
+/// How many servers of `/etc/resolv.conf` are asked; `resolv.conf(5)`.
+const SERVERS: usize = 3;
+
+/// The network of this machine.
+#[derive(Default)]
+pub(super) struct Own {
+    authorities: Option<PathBuf>,
+    /// What was found for each name: a connection goes nowhere else.
+    found: Mutex<BTreeMap<String, BTreeSet<IpAddr>>>,
+}
+
+impl Own {
+    pub(super) fn new(authorities: Option<PathBuf>) -> Self {
+        Self { authorities, found: Mutex::default() }
+    }
+
+    /// The certificates of the authorities that are trusted.
+    fn authorities(&self) -> io::Result<String> {
+        /// Where distributions keep them: Debian, Fedora, SUSE, Alpine and macOS.
+        const BUNDLES: [&str; 4] = [
+            "/etc/ssl/certs/ca-certificates.crt",
+            "/etc/pki/tls/certs/ca-bundle.crt",
+            "/etc/ssl/ca-bundle.pem",
+            "/etc/ssl/cert.pem",
+        ];
+        if let Some(path) = &self.authorities {
+            return std::fs::read_to_string(path)
+                .map_err(|error| io::Error::other(format!("the authorities in `{}`: {error}", path.display())));
+        }
+        // Without any, no certificate is trusted.
+        Ok(BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default())
+    }
+}
+
+impl Network for Own {
+    fn addresses(&self, grant: Grant<net::Resolve>, budget: &Budget) -> Result<Vec<IpAddr>, OsError> {
+        let name = grant.resource().name().to_owned();
+        if let Some(address) = grant.resource().address() {
+            return Ok(vec![address]);
+        }
+        // The resolver of the system knows no deadline. Whoever waits for it no longer leaves it behind.
+        let (sender, receiver) = channel();
+        let asked = name.clone();
+        let look_up = move || {
+            // Of no use to anybody any more if it cannot be told.
+            let _ = sender.send((&*asked, 0).to_socket_addrs().map(Vec::from_iter));
+        };
+        std::thread::Builder::new().name("rex-resolver".to_owned()).spawn(look_up)?;
+        let found = loop {
+            budget.check()?;
+            match receiver.recv_timeout(SLICE) {
+                Ok(found) => break found,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the resolver failed").into()),
+            }
+        };
+        // The library has no kind for it, but all that it says is that there is no address.
+        let found = found.map_err(|error| io::Error::new(ErrorKind::NotFound, error))?;
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in found.iter().map(|socket| socket.ip().to_canonical()) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(name).or_default().extend(&addresses);
+        Ok(addresses)
+    }
+
+    fn records(&self, grant: Grant<net::Resolve>, budget: &Budget) -> Result<Vec<u8>, OsError> {
+        let action = grant.action();
+        let query = dns::query(grant.resource(), &action.record)?;
+        let servers = match action.server.parse::<SocketAddr>() {
+            Ok(server) => vec![server],
+            Err(_) if action.server.is_empty() => servers()?,
+            Err(_) => return Err(OsError::Refused("the name server is not an address with a port")),
+        };
+        let mut last = io::Error::other("no name server is configured");
+        for server in servers.iter().cycle().take(servers.len() * SERVER_TURNS) {
+            match ask(*server, &query, budget) {
+                Err(OsError::Io(error)) => last = error,
+                other => return other,
+            }
+        }
+        Err(last.into())
+    }
+
+    fn connect(
+        &self,
+        grant: Grant<net::Connect>,
+        trusted: bool,
+        timeout_ms: u64,
+        budget: &Budget,
+    ) -> Result<Connection, OsError> {
+        let (host, action) = (grant.resource(), grant.action());
+        let address = action.address;
+        if action.network != Part::of(address).as_str() {
+            return Err(OsError::Refused("the address is not part of that network"));
+        }
+        let known = match host.address() {
+            Some(own) => own == address,
+            None => {
+                let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.get(host.name()).is_some_and(|found| found.contains(&address))
+            }
+        };
+        if !known {
+            return Err(OsError::Refused("the address is not one that was found for this name"));
+        }
+        let port = u16::try_from(action.port).map_err(|_| OsError::Refused("there is no such port"))?;
+        let deadline = Instant::now() + Duration::from_millis(timeout_ms);
+        let stream = open(SocketAddr::new(address, port), deadline, budget)?;
+        let authorities = if trusted { Some(self.authorities()?) } else { None };
+        Ok(Connection { stream: Some(Box::new(stream)), authorities })
+    }
+
+    fn interfaces(&self, _: Grant<net::Inspect>, _: &Budget) -> Result<BTreeMap<String, Interface>, OsError> {
+        let mut devices = devices(&table(NetworkTable::Devices)?);
+        let mut interfaces = BTreeMap::<String, Interface>::new();
+        for entry in nix::ifaddrs::getifaddrs().map_err(io::Error::from)? {
+            let name = entry.interface_name;
+            let interface = interfaces.entry(name.clone()).or_insert_with(|| Interface {
+                index: nix::net::if_::if_nametoindex(&*name).unwrap_or(0),
+                up: entry.flags.contains(InterfaceFlags::IFF_UP),
+                running: entry.flags.contains(InterfaceFlags::IFF_RUNNING),
+                loopback: entry.flags.contains(InterfaceFlags::IFF_LOOPBACK),
+                mtu: std::fs::read_to_string(format!("/sys/class/net/{name}/mtu"))
+                    .ok()
+                    .and_then(|text| text.trim().parse().ok()),
+                statistics: devices.remove(&name).unwrap_or_default(),
+                ..Interface::default()
+            });
+            let Some(address) = entry.address else { continue };
+            if let Some(bytes) = address.as_link_addr().and_then(|link| link.addr()) {
+                interface.hardware = bytes.map(|byte| format!("{byte:02x}")).join(":");
+            }
+            let mask = entry.netmask.as_ref().and_then(ip).map_or(0, |mask| match mask {
+                IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+                IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+            });
+            if let (Some(address), Ok(mask)) = (ip(&address), u8::try_from(mask)) {
+                interface.addresses.push((address, mask));
+            }
+        }
+        Ok(interfaces)
+    }
+
+    fn tables(&self, _: Grant<net::Inspect>, tables: Vec<NetworkTable>, _: &Budget) -> Result<Vec<String>, OsError> {
+        Ok(tables.into_iter().map(table).collect::<io::Result<_>>()?)
+    }
+}
+
+fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+}
+
+fn table(table: NetworkTable) -> io::Result<String> {
+    match std::fs::read(format!("/proc/thread-self/net/{}", table.file())) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Connects, looking at the budget again and again.
+fn open(to: SocketAddr, deadline: Instant, budget: &Budget) -> Result<Socket, OsError> {
+    let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let stream = Socket(socket(family, SockType::Stream, flags, None).map_err(io::Error::from)?);
+    match connect(stream.0.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Ok(()) => return Ok(stream),
+        Err(Errno::EINPROGRESS) => {}
+        Err(error) => return Err(io::Error::from(error).into()),
+    }
+    loop {
+        budget.check()?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::from(ErrorKind::TimedOut).into());
+        }
+        if stream.ready(true, left.min(SLICE))? {
+            return match getsockopt(&stream.0, SocketError).map_err(io::Error::from)? {
+                0 => Ok(stream),
+                error => Err(io::Error::from_raw_os_error(error).into()),
+            };
+        }
+    }
+}
+
+/// A connected socket.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+impl From<OwnedFd> for Socket {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self.0.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Socket {
+    fn ready(&self, write: bool, timeout: Duration) -> io::Result<bool> {
+        let events = if write { PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(self.0.as_fd(), events)], timeout) {
+            Err(Errno::EINTR) => Ok(false),
+            other => Ok(other? > 0),
+        }
+    }
+
+    fn into_descriptor(self: Box<Self>) -> Option<OwnedFd> {
+        Some(self.0)
+    }
+}
+
+/// The name servers of this machine; `resolv.conf(5)`.
+fn servers() -> io::Result<Vec<SocketAddr>> {
+    let text = std::fs::read_to_string("/etc/resolv.conf")?;
+    let server = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
+        Some(SocketAddr::new(address.parse().ok()?, dns::PORT))
+    };
+    Ok(text.lines().filter_map(server).take(SERVERS).collect())
+}
+
+/// Asks one server: by UDP, and where the answer is cut, again by TCP.
+fn ask(server: SocketAddr, query: &[u8], budget: &Budget) -> Result<Vec<u8>, OsError> {
+    let deadline = Instant::now() + SERVER_TIMEOUT;
+    let any = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind((any, 0))?;
+    // From now on nothing comes in from anybody else.
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(SLICE))?;
+    socket.send(query)?;
+    let mut buffer = vec![0; usize::from(u16::MAX)];
+    let answer = loop {
+        budget.check()?;
+        if Instant::now() > deadline {
+            return Err(io::Error::new(ErrorKind::TimedOut, format!("the name server {server} does not answer")).into());
+        }
+        match socket.recv(&mut buffer) {
+            Ok(count) => {
+                let answer = buffer.get(..count).unwrap_or_default();
+                // Anything else is not to this question.
+                if dns::answers(answer, query) {
+                    break answer;
+                }
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
+    if !dns::is_cut(answer) {
+        return Ok(answer.to_vec());
+    }
+    let mut stream = TcpStream::connect_timeout(&server, SERVER_TIMEOUT)?;
+    stream.set_read_timeout(Some(SERVER_TIMEOUT))?;
+    let length = u16::try_from(query.len()).unwrap_or(0);
+    stream.write_all(&[&length.to_be_bytes(), query].concat())?;
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut answer = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut answer)?;
+    budget.check()?;
+    if dns::answers(&answer, query) { Ok(answer) } else { Err(io::Error::other("that is no answer").into()) }
+}

@@ -1,0 +1,73 @@
+//! `fs::certificates`
+
+use rex_core::action::fs;
+use rex_core::{Action, Code, Error, Value};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::certificate::describe;
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// Tells what the certificates in a file say.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "fs::certificates",
+        aliases: &[],
+        needs: &[fs::Read::SPEC],
+        params: &[Param::required(
+            "path",
+            Kind::Path,
+            "The file: PEM (RFC 7468) with any number of certificates, or DER with one.",
+        )],
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps, in the order of the file: `subject` and `issuer`, `names` (hosts and addresses that it is for), `not_before` and `not_after` with `not_after_epoch` (seconds since 1970), \
+     `serial` and `sha256` (hexadecimal), `key` (`EC 256`), `signature`, `authority` (whether it may sign others).",
+        },
+        doc: "Tells what the X.509 certificates in a file say.\nKeys and other things beside them are passed over.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["/etc/ssl/certs/app.pem"]"#,
+            returns: r#"[{"authority":false,"issuer":"CN=app.example.com","key":"EC 256","names":["app.example.com","93.184.215.14"],"not_after":"2126-01-01T00:00:00Z","not_after_epoch":4922899200,"not_before":"2026-01-01T00:00:00Z","serial":"2a","sha256":"3d0e5a3f2b69cb9c4050a52ff907f3658b71affb87fa62004740f210d91f4ae0","signature":"ecdsa-with-SHA256","subject":"CN=app.example.com"}]"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let path = args.path("path")?;
+    let bytes = session.open(path.clone())?.read_all()?;
+    let of =
+        |error: Error| Error { message: format!("`{}`: {}", path.as_str().escape_debug(), error.message), ..error };
+    let told = |der: &[u8]| describe(der).map_err(of);
+    let mut all = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        session.run.budget().check()?;
+        let certificate = certificate
+            .map_err(|error| of(Error::new(Code::Unsupported, format!("what is in it is not PEM: {error}"))))?;
+        all.push(told(&certificate)?);
+        if all.len() as u64 > session.limits().entries {
+            return Err(rex_core::limits::exceeded("entries", session.limits().entries, "certificates"));
+        }
+    }
+    if all.is_empty() {
+        all.push(told(&bytes)?);
+    }
+    Ok(Value::List(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+    use crate::MemOs;
+
+    #[test]
+    fn what_is_no_certificate_is_refused() {
+        let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let world = World::new(MemOs::new().file("/text", "x").file("/empty", "").file("/damaged", damaged));
+        for path in ["/text", "/empty", "/damaged"] {
+            assert_eq!(world.fails("fs::certificates", &format!("[\"{path}\"]")), Code::Unsupported, "{path}");
+        }
+    }
+}

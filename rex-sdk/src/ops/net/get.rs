@@ -1,0 +1,33 @@
+//! `net::get`
+
+use http::Method;
+use rex_core::action::net;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::connection::TIMEOUT;
+use crate::http::{ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
+use crate::{Args, Example, Op, OpSpec, Returns, Session};
+
+/// Fetches what a URL stands for.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "net::get",
+        aliases: &[],
+        needs: &[net::Get::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
+        params: &[URL, HEADERS, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
+        returns: Returns { kind: "map", doc: ANSWER },
+        doc: "Fetches what a URL stands for.\nThe host is looked up (`net::resolve`) and connected to (`net::connect`), and both are asked for. Each redirect is a URL of its own, and \
+     all is asked for again; credentials do not go along to another host. No proxy is used, and no body is expanded. With `https`, \
+     the certificate must be one that this machine trusts.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["http://app.example.com/health"]"#,
+            returns: r#"{"body":"ok\n","headers":{"content-length":"3","content-type":"text/plain"},"status":200,"url":"http://app.example.com/health"}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    request(session, args, Method::GET, None)
+}

@@ -1,0 +1,31 @@
+//! `net::head`
+
+use http::Method;
+use rex_core::action::net;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::connection::TIMEOUT;
+use crate::http::{ANSWER, HEADERS, REDIRECTS, URL, call as request};
+use crate::{Args, Example, Op, OpSpec, Returns, Session};
+
+/// Asks about what a URL stands for.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "net::head",
+        aliases: &[],
+        needs: &[net::Head::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
+        params: &[URL, HEADERS, REDIRECTS, TIMEOUT],
+        returns: Returns { kind: "map", doc: ANSWER },
+        doc: "Asks about what a URL stands for.\nWhat is asked for, redirects, certificates: as for `net::get`.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["http://app.example.com/health"]"#,
+            returns: r#"{"headers":{"content-length":"3","content-type":"text/plain"},"status":200,"url":"http://app.example.com/health"}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    request(session, args, Method::HEAD, None)
+}

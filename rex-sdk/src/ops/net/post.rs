@@ -1,0 +1,40 @@
+//! `net::post`
+
+use http::Method;
+use rex_core::action::net;
+use rex_core::{Action, Code, Error, Value};
+
+use crate::connection::TIMEOUT;
+use crate::http::{ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
+use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
+
+/// Sends something to a URL.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "net::post",
+        aliases: &[],
+        needs: &[net::Post::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
+        params: &[
+            URL,
+            Param::required("body", Kind::Data, "What is sent."),
+            HEADERS,
+            REDIRECTS,
+            TIMEOUT,
+            MAX_BYTES,
+            AS_BYTES,
+            AS_JSON,
+        ],
+        returns: Returns { kind: "map", doc: ANSWER },
+        doc: "Sends something to a URL.\nWhat is asked for, redirects, certificates: as for `net::get`.",
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+        example: Example {
+            args: r#"["http://app.example.com/notes", "restarted"]"#,
+            returns: r#"{"body":"taken\n","headers":{"content-length":"6","content-type":"text/plain"},"status":200,"url":"http://app.example.com/notes"}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    request(session, args, Method::POST, Some(args.data("body")?.to_vec()))
+}

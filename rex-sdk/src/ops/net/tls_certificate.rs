@@ -1,0 +1,127 @@
+//! `net::tls_certificate`
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rex_core::action::net;
+use rex_core::{Action, Code, Error, Value};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use super::HOST;
+use crate::certificate::describe;
+use crate::connection::{Line, TIMEOUT, deadline, provider, secure, verifier};
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+
+/// Tells what certificate a host shows.
+pub static OP: Op = Op {
+    spec: OpSpec {
+        name: "net::tls_certificate",
+        aliases: &[],
+        needs: &[net::Resolve::SPEC, net::Connect::SPEC],
+        params: &[
+            HOST,
+            Param::option("port", Kind::Count, Literal::Int(443), "The port."),
+            Param::option(
+                "name",
+                Kind::Text,
+                Literal::Null,
+                "The name to ask for (SNI) and to check; by default that of the host.",
+            ),
+            TIMEOUT,
+        ],
+        returns: Returns {
+            kind: "map",
+            doc: "What `fs::certificates` tells of the host's certificate, and: `trusted` (whether this machine would take it for that name, now), `why` not, \
+                  `protocol`, and `chain`, the other certificates that came along.",
+        },
+        doc: "Tells what certificate a host shows.\nAn untrusted one is told too; nothing else is sent.",
+        errors: &[Code::NotFound, Code::Io, Code::Unsupported, Code::LimitExceeded],
+        example: Example {
+            args: r#"["app.example.com"]"#,
+            returns: r#"{"authority":false,"chain":[],"issuer":"CN=app.example.com","key":"EC 256","names":["app.example.com","93.184.215.14"],"not_after":"2126-01-01T00:00:00Z","not_after_epoch":4922899200,"not_before":"2026-01-01T00:00:00Z","protocol":"TLSv1_3","serial":"2a","sha256":"3d0e5a3f2b69cb9c4050a52ff907f3658b71affb87fa62004740f210d91f4ae0","signature":"ecdsa-with-SHA256","subject":"CN=app.example.com","trusted":true,"why":null}"#,
+        },
+    },
+    call,
+};
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (host, port) = (super::host(args)?, super::port(args)?);
+    let name = match args.text_option("name")? {
+        Some(name) => rex_core::net::RemoteHost::parse(name).map_err(|error| Error::validation(error.to_string()))?,
+        None => host.clone(),
+    };
+    let line = Line::open(session, &host, port, true, deadline(session, args)?)?;
+    let provider = provider();
+    let trust = verifier(&line.authorities, &provider)?;
+    let seen = Arc::new(Seen { trust, provider: provider.clone(), verdict: Mutex::default() });
+    let stream = secure(line, &name, seen.clone(), provider)?;
+    let shown = stream.conn.peer_certificates().unwrap_or_default();
+    let (first, rest) = shown.split_first().ok_or_else(|| Error::new(Code::Io, "no certificate came"))?;
+    let chain = rest.iter().map(|der| describe(der)).collect::<Result<Vec<_>, _>>()?;
+    let mut told = describe(first)?;
+    if let Value::Map(entries) = &mut told {
+        let why = seen.verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let protocol = stream.conn.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
+        entries.extend([
+            ("trusted".to_owned(), why.is_none().into()),
+            ("why".to_owned(), why.map_or(Value::Null, Value::from)),
+            ("protocol".to_owned(), protocol.into()),
+            ("chain".to_owned(), Value::List(chain)),
+        ]);
+    }
+    Ok(told)
+}
+
+/// Takes any certificate, and remembers what is wrong with it. Signatures of the handshake are checked all the same: who shows a
+/// certificate has its key.
+#[derive(Debug)]
+struct Seen {
+    trust: Option<Arc<dyn ServerCertVerifier>>,
+    provider: Arc<CryptoProvider>,
+    verdict: Mutex<Option<String>>,
+}
+
+impl ServerCertVerifier for Seen {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let checked = match &self.trust {
+            Some(trust) => {
+                trust.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map(drop)
+            }
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        let why = checked.err().map(|error| error.to_string());
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
