@@ -69,7 +69,7 @@ pub(crate) struct Asked {
 
 /// The URL of a call.
 fn url(args: &Args) -> Result<Url, Error> {
-    Url::parse(args.text("url")?).map_err(|error| Error::validation(error.to_string()))
+    crate::url::url(args.text("url")?)
 }
 
 /// Makes the request of a call, and tells the answer.
@@ -157,7 +157,7 @@ impl Asked {
                 return Ok((self.url, answer, body));
             };
             self.redirects -= 1;
-            let next = self.url.join(next).map_err(|error| {
+            let next = crate::url::join(&self.url, next).map_err(|error| {
                 Error::new(Code::Unsupported, format!("`{}` redirects: {error}", self.url.as_str().escape_debug()))
             })?;
             let same =

@@ -34,6 +34,7 @@ mod proc;
 pub mod session;
 pub mod spec;
 mod tree;
+mod url;
 
 pub use args::Args;
 #[cfg(feature = "host")]

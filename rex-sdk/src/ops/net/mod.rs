@@ -23,7 +23,7 @@ use crate::{Args, Kind, Param, Session};
 const HOST: Param = Param::required("host", Kind::Text, "The host, by its name or its address.");
 
 fn host(args: &Args) -> Result<RemoteHost, Error> {
-    RemoteHost::parse(args.text("host")?).map_err(|error| Error::validation(error.to_string()))
+    crate::url::host(args.text("host")?)
 }
 
 fn port(args: &Args) -> Result<u16, Error> {

@@ -49,7 +49,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (host, port) = (super::host(args)?, super::port(args)?);
     let name = match args.text_option("name")? {
-        Some(name) => rex_core::net::RemoteHost::parse(name).map_err(|error| Error::validation(error.to_string()))?,
+        Some(name) => crate::url::host(name)?,
         None => host.clone(),
     };
     let line = Line::open(session, &host, port, true, deadline(session, args)?)?;
