@@ -125,7 +125,7 @@ impl Stranger {
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let pid = line.trim().parse().unwrap();
         // The shell tells the number before the other program is in place.
-        while fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap() != "sleep\0300\0" {
+        while fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap() != "sleep\x00300\0" {
             std::thread::yield_now();
         }
         Self { pid, shell, directory }
