@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Map};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with};
+use super::{Budget, DEPTH, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with};
 
 functions! { "json";
     /// Reads a JSON text. `null` is `()`; an integer that no INT holds becomes a FLOAT; of two equal keys the last counts.
@@ -17,9 +17,6 @@ functions! { "json";
     /// Writes a value as JSON over several lines, for people.
     pretty(value: &mut Dynamic) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::PrettyFormatter::new());
 }
-
-/// How deep lists and maps may hold one another, both ways; serde_json's own limit for reading.
-const DEPTH: usize = 127;
 
 fn parse(text: &str) -> Fallible<Dynamic> {
     let budget = Budget::new(VALUE_BYTES);
@@ -36,11 +33,11 @@ fn parse(text: &str) -> Fallible<Dynamic> {
 pub(super) struct Value<'a>(&'a Budget);
 
 /// What a value takes beyond its place in the list or map that holds it: rounded up from what the allocator gives.
-const STRING_BYTES: usize = 64;
-const LIST_BYTES: usize = 32;
-const ITEM_BYTES: usize = 32;
-const MAP_BYTES: usize = 512;
-const ENTRY_BYTES: usize = 96;
+pub(super) const STRING_BYTES: usize = 64;
+pub(super) const LIST_BYTES: usize = 32;
+pub(super) const ITEM_BYTES: usize = 32;
+pub(super) const MAP_BYTES: usize = 512;
+pub(super) const ENTRY_BYTES: usize = 96;
 
 impl<'a> Value<'a> {
     pub(super) fn new(budget: &'a Budget) -> Self {

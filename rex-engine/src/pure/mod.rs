@@ -40,6 +40,7 @@ mod search;
 mod table;
 mod time;
 mod toml;
+mod yaml;
 
 /// Length of a text that one call may build, in bytes.
 const TEXT_BYTES: usize = 64 << 20;
@@ -49,6 +50,9 @@ const VALUE_BYTES: usize = 128 << 20;
 
 /// What one call may return, in entries: matches, parts.
 const ENTRIES: usize = 100_000;
+
+/// How deep lists and maps may hold one another, read or written; serde_json's own limit for reading.
+const DEPTH: usize = 127;
 
 type Doc = (&'static str, &'static str);
 type Fallible<T> = Result<T, Error>;
@@ -66,6 +70,7 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
         ("table", table::module()),
         ("time", time::module()),
         ("toml", toml::module()),
+        ("yaml", yaml::module()),
     ]
 }
 
@@ -83,6 +88,7 @@ const GROUPS: &[&[Doc]] = &[
     table::DOCS,
     time::DOCS,
     toml::DOCS,
+    yaml::DOCS,
 ];
 
 const fn count(mut groups: &[&[Doc]]) -> usize {
@@ -161,6 +167,11 @@ impl Budget {
     fn take(&self, bytes: usize) -> Fallible<()> {
         self.left.set(self.left.get().and_then(|left| left.checked_sub(bytes)));
         if self.is_exceeded() { Err(self.error()) } else { Ok(()) }
+    }
+
+    /// What was counted so far.
+    fn taken(&self) -> usize {
+        self.left.get().map_or(self.limit, |left| self.limit - left)
     }
 
     fn is_exceeded(&self) -> bool {
