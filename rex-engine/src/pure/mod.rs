@@ -40,6 +40,7 @@ mod search;
 mod table;
 mod time;
 mod toml;
+mod url;
 mod yaml;
 
 /// Length of a text that one call may build, in bytes.
@@ -70,6 +71,7 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
         ("table", table::module()),
         ("time", time::module()),
         ("toml", toml::module()),
+        ("url", url::module()),
         ("yaml", yaml::module()),
     ]
 }
@@ -88,6 +90,7 @@ const GROUPS: &[&[Doc]] = &[
     table::DOCS,
     time::DOCS,
     toml::DOCS,
+    url::DOCS,
     yaml::DOCS,
 ];
 

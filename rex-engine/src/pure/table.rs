@@ -118,7 +118,7 @@ fn escaped(text: &str, budget: &Budget) -> Fallible<String> {
 }
 
 /// Text, or the text of a number, a character or a truth value.
-fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
+pub(super) fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
     if let Ok(text) = value.as_immutable_string_ref() {
         return Ok(text.to_string());
     }
