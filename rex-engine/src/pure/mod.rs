@@ -36,6 +36,7 @@ mod human;
 mod ip;
 mod json;
 mod regex;
+mod rows;
 mod search;
 mod table;
 mod time;
@@ -68,6 +69,7 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
         ("ip", ip::module()),
         ("json", json::module()),
         ("regex", regex::module()),
+        ("rows", rows::module()),
         ("table", table::module()),
         ("time", time::module()),
         ("toml", toml::module()),
@@ -87,6 +89,7 @@ const GROUPS: &[&[Doc]] = &[
     ip::DOCS,
     json::DOCS,
     regex::DOCS,
+    rows::DOCS,
     table::DOCS,
     time::DOCS,
     toml::DOCS,

@@ -128,7 +128,7 @@ pub(super) fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
     Err(fail(format!("{what} is neither text nor a number")))
 }
 
-fn not_a_map() -> rex_core::Error {
+pub(super) fn not_a_map() -> rex_core::Error {
     fail_with("a row is not a map", "rows are a list such as [#{name: \"a\", size: 1}]")
 }
 
