@@ -52,7 +52,8 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
 /// The pure functions as a document, module by module.
 fn functions() -> String {
     let module = |signature: &str| signature.split("::").next().unwrap_or_default().to_owned();
-    let mut text = "# Pure functions\n\nWhat a script can call besides operations. No policy is asked: they reach nothing but their arguments. \
+    let mut text = "# Pure functions\n\nWhat a script can call besides operations. No policy is asked: they reach nothing but their arguments, and `random` its source of \
+                    random bytes. \
                     All are bounded in what they may build, and fail with `VALIDATION_EXCEPTION` or `LIMIT_EXCEEDED_EXCEPTION`.\n"
         .to_owned();
     for functions in rex_engine::PURE_FUNCTIONS.chunk_by(|(a, _), (b, _)| module(a) == module(b)) {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
@@ -19,6 +18,7 @@ use crate::builder::Builder;
 use crate::convert::{to_dynamic, to_value};
 use crate::failure;
 use crate::memory::Meter;
+use crate::random_id;
 use crate::report::{Failure, Report, Stats};
 use crate::worker::{Workers, soon};
 
@@ -277,11 +277,4 @@ pub fn script_sha256(text: &str) -> String {
 
 pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
-}
-
-/// A name for a run that no other has: 128 bits from the seeds that the standard library takes from the system.
-#[must_use]
-pub fn random_id() -> String {
-    let part = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", part(), part())
 }

@@ -1,6 +1,6 @@
 //! Pure functions that scripts need and Rhai lacks: patterns, JSON and other formats, dates, tables, hashes, sizes. No clock, no environment, no input or
-//! output. What a call may build is bounded, and so is the work it may do; every failure is a map with `code`, `message`
-//! and `help`.
+//! output; `random` alone looks beyond its arguments, to the source of the run. What a call may build is bounded, and so is the work it may do; every
+//! failure is a map with `code`, `message` and `help`.
 
 use std::cell::Cell;
 
@@ -35,6 +35,7 @@ mod hash;
 mod human;
 mod ip;
 mod json;
+mod random;
 mod regex;
 mod rows;
 mod search;
@@ -68,6 +69,7 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
         ("human", human::module()),
         ("ip", ip::module()),
         ("json", json::module()),
+        ("random", random::module()),
         ("regex", regex::module()),
         ("rows", rows::module()),
         ("table", table::module()),
@@ -88,6 +90,7 @@ const GROUPS: &[&[Doc]] = &[
     human::DOCS,
     ip::DOCS,
     json::DOCS,
+    random::DOCS,
     regex::DOCS,
     rows::DOCS,
     table::DOCS,
