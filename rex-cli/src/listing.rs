@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use rex_core::nearest::did_you_mean;
 use rex_sdk::docs::markdown;
 use rex_sdk::{OPS, OpSpec};
 use serde::Serialize;
@@ -30,8 +31,17 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
     if let (Some(name), true) = (&args.name, chosen.is_empty()) {
         let near: Vec<_> = specs.iter().map(|spec| spec.name).filter(|known| known.contains(name.as_str())).collect();
         let stop = Stop::usage(format!("there is no operation `{name}`"));
-        let help =
-            if near.is_empty() { "`rex ops` lists them".to_owned() } else { format!("there are: {}", near.join(", ")) };
+        let meant = || {
+            let names = specs.iter().flat_map(|spec| [spec.name].into_iter().chain(spec.aliases.iter().copied()));
+            did_you_mean(
+                name,
+                names.chain(rex_engine::PURE_FUNCTIONS.iter().filter_map(|pure| pure.0.split('(').next())),
+            )
+        };
+        let help = match near.is_empty() {
+            true => meant().unwrap_or_else(|| "`rex ops` lists them".to_owned()),
+            false => format!("there are: {}", near.join(", ")),
+        };
         return Err(stop.with_help(help));
     }
     let text = match args.format {

@@ -42,7 +42,7 @@ impl std::error::Error for BuildError {}
 pub struct Builder {
     pub(crate) os: Arc<dyn Os>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
-    operations: Vec<&'static dyn Operation>,
+    pub(crate) operations: Vec<&'static dyn Operation>,
     pub(crate) limits: Limits,
     pub(crate) clock: Option<Clock>,
     pub(crate) random: Option<Random>,

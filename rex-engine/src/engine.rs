@@ -220,7 +220,7 @@ impl Shared {
                 let mut scope = scope(args);
                 let ast = self.compile(script, &mut scope)?;
                 let value = self.rhai.eval_ast_with_scope::<Dynamic>(&mut scope, &ast);
-                let value = value.map_err(|error| failure::of_running(*error, active))?;
+                let value = value.map_err(|error| failure::of_running(*error, active, &self.config.operations))?;
                 to_value(value, limits.value_bytes).map_err(Failure::new)
             })
         }));
@@ -244,7 +244,9 @@ impl Shared {
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
         }
-        self.rhai.compile_with_scope(scope, script).map_err(|error| failure::of_parsing(&error))
+        self.rhai
+            .compile_with_scope(scope, script)
+            .map_err(|error| failure::of_parsing(&error, &self.config.operations))
     }
 
     fn left_behind(&self, active: &Active) -> Failure {
