@@ -1,6 +1,7 @@
 //! What the fuzz targets check. The targets themselves are one line each.
 
 pub mod files;
+pub mod pure;
 
 use std::sync::{Arc, LazyLock};
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use rex_core::nearest::did_you_mean;
 use rex_sdk::docs::markdown;
 use rex_sdk::{OPS, OpSpec};
 use serde::Serialize;
@@ -30,8 +31,17 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
     if let (Some(name), true) = (&args.name, chosen.is_empty()) {
         let near: Vec<_> = specs.iter().map(|spec| spec.name).filter(|known| known.contains(name.as_str())).collect();
         let stop = Stop::usage(format!("there is no operation `{name}`"));
-        let help =
-            if near.is_empty() { "`rex ops` lists them".to_owned() } else { format!("there are: {}", near.join(", ")) };
+        let meant = || {
+            let names = specs.iter().flat_map(|spec| [spec.name].into_iter().chain(spec.aliases.iter().copied()));
+            did_you_mean(
+                name,
+                names.chain(rex_engine::PURE_FUNCTIONS.iter().filter_map(|pure| pure.0.split('(').next())),
+            )
+        };
+        let help = match near.is_empty() {
+            true => meant().unwrap_or_else(|| "`rex ops` lists them".to_owned()),
+            false => format!("there are: {}", near.join(", ")),
+        };
         return Err(stop.with_help(help));
     }
     let text = match args.format {
@@ -52,7 +62,8 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
 /// The pure functions as a document, module by module.
 fn functions() -> String {
     let module = |signature: &str| signature.split("::").next().unwrap_or_default().to_owned();
-    let mut text = "# Pure functions\n\nWhat a script can call besides operations. No policy is asked: they reach nothing but their arguments. \
+    let mut text = "# Pure functions\n\nWhat a script can call besides operations. No policy is asked: they reach nothing but their arguments, and `random` its source of \
+                    random bytes. \
                     All are bounded in what they may build, and fail with `VALIDATION_EXCEPTION` or `LIMIT_EXCEEDED_EXCEPTION`.\n"
         .to_owned();
     for functions in rex_engine::PURE_FUNCTIONS.chunk_by(|(a, _), (b, _)| module(a) == module(b)) {

@@ -17,6 +17,7 @@
 //! | [`limits`] | [`Limits`] and the [`Budget`] that counts against them |
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
 //! | [`data`] | actions and resources as data, for another process |
+//! | [`nearest`] | which name was meant by one that is not there |
 //! | [`value`], [`time`] | what operations return; a point in time |
 //!
 //! What never is here: I/O, a policy language, a script language, a system call.
@@ -30,6 +31,7 @@ pub mod grant;
 pub mod journal;
 pub mod limits;
 pub mod machine;
+pub mod nearest;
 pub mod net;
 pub mod path;
 pub mod process;

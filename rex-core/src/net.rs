@@ -49,7 +49,10 @@ impl RemoteHost {
     /// # Errors
     /// If it is another spelling, or none.
     pub fn parse(text: &str) -> Result<Self, NetError> {
-        let error = || NetError { text: text.to_owned(), why: "the name or the address of a host in its one spelling".to_owned() };
+        let error = || NetError {
+            text: text.to_owned(),
+            why: "the name or the address of a host in its one spelling".to_owned(),
+        };
         if let Ok(address) = text.parse() {
             return Some(Self::at(address)).filter(|host| host.name == text).ok_or_else(error);
         }
@@ -217,7 +220,8 @@ impl Url {
 fn plain(text: &str, others: &str) -> bool {
     let legal = |c: char| c.is_ascii_graphic() && !others.contains(c);
     let escape = |rest: &str| {
-        let digits = rest.get(..2).filter(|digits| digits.chars().all(|c| c.is_ascii_digit() || ('A'..='F').contains(&c)));
+        let digits =
+            rest.get(..2).filter(|digits| digits.chars().all(|c| c.is_ascii_digit() || ('A'..='F').contains(&c)));
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         byte.is_some_and(|byte| !byte.is_ascii_alphanumeric() && !b"-._~".contains(&byte))
     };
@@ -400,13 +404,45 @@ mod tests {
     #[test]
     fn other_spellings_are_refused() {
         for text in [
-            "example.com", "//example.com/", "http:example.com", "http:///example.com", "http://example.com", "HTTP://example.com/",
-            "http://Example.com/", "https://example.com:443/", "http://example.com:080/", "http://example.com:0/", "http://example.com:99999/",
-            "http://example.com:/", "http://example.com./", "http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://0x/", "http://::1/",
-            "http://[::ffff:127.0.0.1]/", "http://[0:0::1]/", "http://[127.0.0.1]/", "http://user@example.com/", "http://a..b/", "http://é/",
-            "ftp://example.com/", "http://example.com/%61", "http://example.com/%c3", "http://example.com/%", "http://example.com/%+1",
-            "http://example.com/a/../b", "http://example.com/.", "http://example.com/..;/a", "http://example.com/%2F", "http://example.com/%00",
-            "http://example.com/a b", "http://example.com/a#b", "http://example.com\\a/", "http://example.com/?", "http://example.com/\n",
+            "example.com",
+            "//example.com/",
+            "http:example.com",
+            "http:///example.com",
+            "http://example.com",
+            "HTTP://example.com/",
+            "http://Example.com/",
+            "https://example.com:443/",
+            "http://example.com:080/",
+            "http://example.com:0/",
+            "http://example.com:99999/",
+            "http://example.com:/",
+            "http://example.com./",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://0x/",
+            "http://::1/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[0:0::1]/",
+            "http://[127.0.0.1]/",
+            "http://user@example.com/",
+            "http://a..b/",
+            "http://é/",
+            "ftp://example.com/",
+            "http://example.com/%61",
+            "http://example.com/%c3",
+            "http://example.com/%",
+            "http://example.com/%+1",
+            "http://example.com/a/../b",
+            "http://example.com/.",
+            "http://example.com/..;/a",
+            "http://example.com/%2F",
+            "http://example.com/%00",
+            "http://example.com/a b",
+            "http://example.com/a#b",
+            "http://example.com\\a/",
+            "http://example.com/?",
+            "http://example.com/\n",
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
@@ -429,11 +465,33 @@ mod tests {
 
     #[test]
     fn a_host_has_one_spelling() {
-        for name in ["www.example.com", "127.0.0.1", "::1", "_sip._tcp.example.com", "xn--bcher-kva.example", "1.example"] {
+        for name in
+            ["www.example.com", "127.0.0.1", "::1", "_sip._tcp.example.com", "xn--bcher-kva.example", "1.example"]
+        {
             assert_eq!(RemoteHost::parse(name).unwrap().name(), name);
         }
         let long = "x".repeat(64);
-        for bad in ["", ".", "a..b", "a b", "a/b", "user@a", "%31", "a:80", "fe80::1%eth0", "a\n", "A", "a.", "127.1", "1", "0x7f.1", "a.0x", "::ffff:10.0.0.1", "[::1]", &long] {
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "a/b",
+            "user@a",
+            "%31",
+            "a:80",
+            "fe80::1%eth0",
+            "a\n",
+            "A",
+            "a.",
+            "127.1",
+            "1",
+            "0x7f.1",
+            "a.0x",
+            "::ffff:10.0.0.1",
+            "[::1]",
+            &long,
+        ] {
             assert!(RemoteHost::parse(bad).is_err(), "{bad}");
         }
         let mut above = Vec::new();

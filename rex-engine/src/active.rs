@@ -14,6 +14,7 @@ use rhai::{Dynamic, EvalAltResult, Map, Position};
 use crate::builder::{self, Builder};
 use crate::convert::{to_map, to_value};
 use crate::memory::{Meter, shielded};
+use crate::random::{self, Random};
 
 /// How many of the failures that a script was told of are remembered, to tell a failure that it passes on from one
 /// that it makes up: so many denials, and so many others.
@@ -28,6 +29,7 @@ pub(crate) struct Active {
     pub(crate) base: AbsPath,
     pub(crate) meter: &'static Meter,
     told: Option<builder::Output>,
+    random: Option<Random>,
     output: Mutex<Output>,
     fatal: Mutex<Option<(Error, Position)>>,
     raised: Mutex<Raised>,
@@ -69,6 +71,7 @@ impl Active {
             base,
             meter,
             told: config.output.clone(),
+            random: config.random.clone(),
             output: Mutex::default(),
             fatal: Mutex::default(),
             raised: Mutex::default(),
@@ -229,6 +232,14 @@ pub(crate) fn invoke(
         let args = args.into_iter().map(|arg| to_value(arg, u64::MAX)).collect::<Result<_, _>>()?;
         Session::new(&active.run, &*active.os, &active.base).invoke(operation, args, line(position))
     })
+}
+
+/// Random bytes, from the source of the run.
+pub(crate) fn random(bytes: &mut [u8]) {
+    match current().and_then(|active| active.random.clone()) {
+        Some(random) => random(bytes),
+        None => random::system(bytes),
+    }
 }
 
 /// Waits, as far as the run's time allows.

@@ -12,7 +12,7 @@ use rhai::packages::{
 };
 use rhai::{FLOAT, INT, NativeCallContext};
 
-use crate::{Engine, active, bind, memory, pure};
+use crate::{Engine, Random, active, bind, memory, pure};
 
 /// Why an engine cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +42,10 @@ impl std::error::Error for BuildError {}
 pub struct Builder {
     pub(crate) os: Arc<dyn Os>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
-    operations: Vec<&'static dyn Operation>,
+    pub(crate) operations: Vec<&'static dyn Operation>,
     pub(crate) limits: Limits,
     pub(crate) clock: Option<Clock>,
+    pub(crate) random: Option<Random>,
     pub(crate) memory_counted: bool,
     pub(crate) output: Option<Output>,
 }
@@ -66,6 +67,7 @@ impl Builder {
             operations: OPS.to_vec(),
             limits: Limits::default(),
             clock: None,
+            random: None,
             memory_counted: true,
             output: None,
         }
@@ -96,6 +98,13 @@ impl Builder {
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Takes what `random` gives to scripts from here instead of the system, for tests and for running a script again as it ran.
+    #[must_use]
+    pub fn random(mut self, random: Random) -> Self {
+        self.random = Some(random);
         self
     }
 

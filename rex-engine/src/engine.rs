@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
@@ -19,6 +18,7 @@ use crate::builder::Builder;
 use crate::convert::{to_dynamic, to_value};
 use crate::failure;
 use crate::memory::Meter;
+use crate::random_id;
 use crate::report::{Failure, Report, Stats};
 use crate::worker::{Workers, soon};
 
@@ -220,7 +220,7 @@ impl Shared {
                 let mut scope = scope(args);
                 let ast = self.compile(script, &mut scope)?;
                 let value = self.rhai.eval_ast_with_scope::<Dynamic>(&mut scope, &ast);
-                let value = value.map_err(|error| failure::of_running(*error, active))?;
+                let value = value.map_err(|error| failure::of_running(*error, active, &self.config.operations))?;
                 to_value(value, limits.value_bytes).map_err(Failure::new)
             })
         }));
@@ -244,7 +244,9 @@ impl Shared {
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
         }
-        self.rhai.compile_with_scope(scope, script).map_err(|error| failure::of_parsing(&error))
+        self.rhai
+            .compile_with_scope(scope, script)
+            .map_err(|error| failure::of_parsing(&error, &self.config.operations))
     }
 
     fn left_behind(&self, active: &Active) -> Failure {
@@ -277,11 +279,4 @@ pub fn script_sha256(text: &str) -> String {
 
 pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
-}
-
-/// A name for a run that no other has: 128 bits from the seeds that the standard library takes from the system.
-#[must_use]
-pub fn random_id() -> String {
-    let part = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", part(), part())
 }

@@ -21,12 +21,14 @@ pub mod engine;
 mod failure;
 pub mod memory;
 mod pure;
+mod random;
 pub mod report;
 mod worker;
 
 pub use builder::{BuildError, Builder};
-pub use engine::{Engine, Input, random_id, script_sha256};
+pub use engine::{Engine, Input, script_sha256};
 pub use memory::CountingAllocator;
+pub use random::{Random, random_id};
 pub use report::{Failure, Report, Stats};
 
 /// Signature and meaning of each pure function.

@@ -1,6 +1,7 @@
 //! Advice for errors of the validator: what there is to choose from.
 
 use cedar_policy::ValidationError;
+use rex_core::nearest::did_you_mean;
 use rex_core::{ActionSpec, Attribute};
 
 use crate::finding::Finding;
@@ -45,10 +46,9 @@ fn types(vocabulary: &Vocabulary) -> Vec<String> {
 
 /// The one that is nearest to what was written, or else all of the same namespace, or else all.
 fn choose(written: &str, choices: Vec<String>) -> Option<String> {
-    let distance = |choice: &String| distance(&written.to_lowercase(), &choice.to_lowercase());
-    let nearest = choices.iter().min_by_key(|choice| distance(choice))?;
-    if distance(nearest) <= 2 {
-        return Some(format!("did you mean `{nearest}`?"));
+    let meant = did_you_mean(written, choices.iter().map(String::as_str));
+    if meant.is_some() {
+        return meant;
     }
     let space = written.split_once("::").map_or("", |(space, _)| space);
     let near: Vec<_> =
@@ -81,22 +81,4 @@ fn attribute(name: &str, message: &str, vocabulary: &Vocabulary) -> Option<Strin
         none if none.is_empty() => Some(format!("a `{resource}` has no attributes")),
         names => Some(format!("a `{resource}` has {names}")),
     }
-}
-
-/// How many characters to insert, delete or replace to get from one text to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (number, a) in from.chars().enumerate() {
-        let mut diagonal = number;
-        let mut left = number + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
-            let above = *cell;
-            let here = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
-            (diagonal, left, *cell) = (above, here, here);
-        }
-        if let Some(first) = row.first_mut() {
-            *first = number + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

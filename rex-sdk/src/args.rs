@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rex_core::nearest::did_you_mean;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Error, Value};
 
@@ -50,7 +51,8 @@ impl Args {
             let known: Vec<_> = spec.options().map(|param| format!("`{}`", param.name)).collect();
             let known = if known.is_empty() { "no options".to_owned() } else { known.join(", ") };
             let message = format!("`{}` has no option `{}`", spec.name, unknown.escape_debug());
-            return Err(Error::validation(message).with_help(format!("it takes {known}")));
+            let meant = did_you_mean(unknown, spec.options().map(|param| param.name));
+            return Err(Error::validation(message).with_help(meant.unwrap_or_else(|| format!("it takes {known}"))));
         }
         Ok(Self { values, base: base.clone() })
     }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rex_core::limits::{exceeded, exhausted};
+use rex_core::nearest::did_you_mean;
 use rex_core::process::Program;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
@@ -46,10 +47,7 @@ impl<'r> Session<'r> {
     /// # Errors
     /// If there is no such operation, and as the operation does.
     pub fn call(&self, name: &str, args: Vec<Value>) -> Result<Value, Error> {
-        let operation = OPS
-            .iter()
-            .find(|operation| operation.spec().name == name)
-            .ok_or_else(|| Error::validation(format!("there is no operation `{}`", name.escape_debug())))?;
+        let operation = OPS.iter().find(|operation| operation.spec().name == name).ok_or_else(|| unknown(name))?;
         self.invoke(*operation, args, None)
     }
 
@@ -155,6 +153,11 @@ impl<'r> Session<'r> {
     pub fn written<R: Read>(&self, contents: R) -> Written<'r, R> {
         Written { contents, run: self.run }
     }
+}
+
+fn unknown(name: &str) -> Error {
+    let help = did_you_mean(name, OPS.iter().map(|operation| operation.spec().name));
+    Error { help, ..Error::validation(format!("there is no operation `{}`", name.escape_debug())) }
 }
 
 /// Bytes on their way to a file, counted as they go.

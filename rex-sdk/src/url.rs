@@ -74,7 +74,7 @@ pub(crate) fn join(base: &Url, reference: &str) -> Result<Url, Error> {
 /// The same with no escape where none is needed, with upper case in the others, and with what the standard lets pass escaped.
 fn unescaped(text: &str, others: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut push = |byte: u8, out: &mut String| out.push_str(&format!("%{byte:02X}"));
+    let push = |byte: u8, out: &mut String| out.push_str(&format!("%{byte:02X}"));
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();

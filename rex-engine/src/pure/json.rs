@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Map};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with};
+use super::{Budget, DEPTH, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with};
 
 functions! { "json";
     /// Reads a JSON text. `null` is `()`; an integer that no INT holds becomes a FLOAT; of two equal keys the last counts.
@@ -18,13 +18,10 @@ functions! { "json";
     pretty(value: &mut Dynamic) -> "text" = |value: &mut Dynamic| write(value, serde_json::ser::PrettyFormatter::new());
 }
 
-/// How deep lists and maps may hold one another, both ways; serde_json's own limit for reading.
-const DEPTH: usize = 127;
-
 fn parse(text: &str) -> Fallible<Dynamic> {
     let budget = Budget::new(VALUE_BYTES);
     let mut source = serde_json::Deserializer::from_str(text);
-    let result = Value(&budget).deserialize(&mut source).and_then(|value| source.end().map(|()| value));
+    let result = Value::new(&budget).deserialize(&mut source).and_then(|value| source.end().map(|()| value));
     result.map_err(|error| match budget.is_exceeded() {
         true => budget.error(),
         false => fail(format!("the text is not valid JSON: {error}")),
@@ -33,22 +30,31 @@ fn parse(text: &str) -> Fallible<Dynamic> {
 
 /// A value that is being read, within what may still be built.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a>(&'a Budget);
+pub(super) struct Value<'a> {
+    budget: &'a Budget,
+    /// The key under which a format hands over dates, which are text here.
+    date: Option<&'static str>,
+}
 
 /// What a value takes beyond its place in the list or map that holds it: rounded up from what the allocator gives.
-const STRING_BYTES: usize = 64;
-const LIST_BYTES: usize = 32;
-const ITEM_BYTES: usize = 32;
-const MAP_BYTES: usize = 512;
-const ENTRY_BYTES: usize = 96;
+pub(super) const STRING_BYTES: usize = 64;
+pub(super) const LIST_BYTES: usize = 32;
+pub(super) const ITEM_BYTES: usize = 32;
+pub(super) const MAP_BYTES: usize = 512;
+pub(super) const ENTRY_BYTES: usize = 96;
 
 impl<'a> Value<'a> {
     pub(super) fn new(budget: &'a Budget) -> Self {
-        Self(budget)
+        Self { budget, date: None }
+    }
+
+    /// The same for a format that hands over a date as a map with this key.
+    pub(super) fn with_dates(budget: &'a Budget, key: &'static str) -> Self {
+        Self { budget, date: Some(key) }
     }
 
     fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
-        self.0.take(bytes).map_err(|_| E::custom("too large"))
+        self.budget.take(bytes).map_err(|_| E::custom("too large"))
     }
 }
 
@@ -106,8 +112,7 @@ impl<'de> Visitor<'de> for Value<'_> {
         self.take(MAP_BYTES)?;
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<std::borrow::Cow<'de, str>>()? {
-            // How `toml` hands over a date.
-            if key == "$__toml_private_datetime" {
+            if Some(&*key) == self.date {
                 return entries.next_value_seed(self);
             }
             self.take(ENTRY_BYTES + key.len())?;
@@ -228,6 +233,8 @@ mod tests {
         check(r#"type_of(json::parse("18446744073709551615"))"#, "f64");
         check(r#"json::parse("123456789012345678901234567890") > 1e29"#, "true");
         check(r#"json::parse("1e3")"#, "1000.0");
+        // A key that is special to TOML is not to JSON.
+        check(r#"json::parse(`{"$__toml_private_datetime": 1}`)"#, r##"#{"$__toml_private_datetime": 1}"##);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Pure functions that scripts need and Rhai lacks: patterns, JSON and other formats, dates, tables, hashes, sizes. No clock, no environment, no input or
-//! output. What a call may build is bounded, and so is the work it may do; every failure is a map with `code`, `message`
-//! and `help`.
+//! output; `random` alone looks beyond its arguments, to the source of the run. What a call may build is bounded, and so is the work it may do; every
+//! failure is a map with `code`, `message` and `help`.
 
 use std::cell::Cell;
 
@@ -35,11 +35,15 @@ mod hash;
 mod human;
 mod ip;
 mod json;
+mod random;
 mod regex;
+mod rows;
 mod search;
 mod table;
 mod time;
 mod toml;
+mod url;
+mod yaml;
 
 /// Length of a text that one call may build, in bytes.
 const TEXT_BYTES: usize = 64 << 20;
@@ -49,6 +53,9 @@ const VALUE_BYTES: usize = 128 << 20;
 
 /// What one call may return, in entries: matches, parts.
 const ENTRIES: usize = 100_000;
+
+/// How deep lists and maps may hold one another, read or written; serde_json's own limit for reading.
+const DEPTH: usize = 127;
 
 type Doc = (&'static str, &'static str);
 type Fallible<T> = Result<T, Error>;
@@ -62,10 +69,14 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
         ("human", human::module()),
         ("ip", ip::module()),
         ("json", json::module()),
+        ("random", random::module()),
         ("regex", regex::module()),
+        ("rows", rows::module()),
         ("table", table::module()),
         ("time", time::module()),
         ("toml", toml::module()),
+        ("url", url::module()),
+        ("yaml", yaml::module()),
     ]
 }
 
@@ -79,10 +90,14 @@ const GROUPS: &[&[Doc]] = &[
     human::DOCS,
     ip::DOCS,
     json::DOCS,
+    random::DOCS,
     regex::DOCS,
+    rows::DOCS,
     table::DOCS,
     time::DOCS,
     toml::DOCS,
+    url::DOCS,
+    yaml::DOCS,
 ];
 
 const fn count(mut groups: &[&[Doc]]) -> usize {
@@ -161,6 +176,11 @@ impl Budget {
     fn take(&self, bytes: usize) -> Fallible<()> {
         self.left.set(self.left.get().and_then(|left| left.checked_sub(bytes)));
         if self.is_exceeded() { Err(self.error()) } else { Ok(()) }
+    }
+
+    /// What was counted so far.
+    fn taken(&self) -> usize {
+        self.left.get().map_or(self.limit, |left| self.limit - left)
     }
 
     fn is_exceeded(&self) -> bool {

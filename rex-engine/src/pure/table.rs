@@ -118,7 +118,7 @@ fn escaped(text: &str, budget: &Budget) -> Fallible<String> {
 }
 
 /// Text, or the text of a number, a character or a truth value.
-fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
+pub(super) fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
     if let Ok(text) = value.as_immutable_string_ref() {
         return Ok(text.to_string());
     }
@@ -128,7 +128,7 @@ fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
     Err(fail(format!("{what} is neither text nor a number")))
 }
 
-fn not_a_map() -> rex_core::Error {
+pub(super) fn not_a_map() -> rex_core::Error {
     fail_with("a row is not a map", "rows are a list such as [#{name: \"a\", size: 1}]")
 }
 

@@ -11,10 +11,13 @@ functions! { "toml";
     parse(text: &str) -> "map" = parse;
 }
 
+/// How the crate `toml` hands over a date.
+const DATE: &str = "$__toml_private_datetime";
+
 fn parse(text: &str) -> Fallible<Dynamic> {
     let budget = Budget::new(VALUE_BYTES);
     let document = toml::de::Deserializer::parse(text);
-    let result = document.and_then(|document| Value::new(&budget).deserialize(document));
+    let result = document.and_then(|document| Value::with_dates(&budget, DATE).deserialize(document));
     result.map_err(|error| match budget.is_exceeded() {
         true => budget.error(),
         false => fail(format!("the text is not valid TOML: {}", quote(error.message()))),

@@ -121,6 +121,27 @@ fn wrong_calls_say_how_it_is_called() {
 }
 
 #[test]
+fn what_is_not_there_is_told_with_what_was_meant() {
+    for (script, help) in [
+        ("fs::raed(\"/a\")", Some("did you mean `fs::read`?")),
+        ("raed(\"/a\")", Some("did you mean `read`?")),
+        ("fss::read(\"/a\")", Some("did you mean `fs`?")),
+        ("grep(`x`)", Some("did you mean `fs::grep`?")),
+        ("reload_daemon()", Some("did you mean `service::reload_daemon`?")),
+        ("jsno::parse(``)", Some("did you mean `json`?")),
+        ("fn f() { json::prase(``) } f()", Some("did you mean `json::parse`?")),
+        ("json::parse(1)", Some("it is called as `json::parse(text) -> value`")),
+        ("read(1, 2, 3, 4)", Some("it is called as `fs::read(path)`")),
+        ("fs::lines(\"/a\", #{skpi: 1})", Some("did you mean `skip`?")),
+        ("nothing_like_it()", None),
+        ("fs::nothing_like_it()", None),
+    ] {
+        let error = run(script).outcome.unwrap_err().error;
+        assert_eq!(error.help.as_deref(), help, "{script}: {}", error.message);
+    }
+}
+
+#[test]
 fn eval_and_import_are_not_there() {
     for script in ["eval(\"1\")", "import \"x\" as y;", "let f = Fn(\"eval\"); f.call(\"1\")", "export let x = 1;"] {
         let report = run(script);

@@ -10,4 +10,6 @@ mod failures;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod worlds;

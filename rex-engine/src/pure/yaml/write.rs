@@ -1,0 +1,224 @@
+//! From values to YAML in block style: one line for each entry. Text stands without quotes only where no reader, old or
+//! new, could take it for something else.
+
+use rex_core::Error;
+use rhai::{Array, Dynamic, Map};
+
+use super::super::{Budget, DEPTH, Fallible, TEXT_BYTES, fail, fail_with};
+use super::read::plain;
+
+/// A value as a document, with a line end behind it.
+pub(super) fn document(value: &Dynamic) -> Fallible<String> {
+    let mut writer = Writer { text: String::new(), budget: Budget::new(TEXT_BYTES) };
+    writer.node(value, Place::Document, 0, 0)?;
+    writer.push("\n")?;
+    Ok(writer.text)
+}
+
+/// Behind what a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing: it is the first thing in the text.
+    Document,
+    /// A key and its colon.
+    Key,
+    /// The dash of a list's item.
+    Dash,
+}
+
+/// Columns from one level to the next.
+const STEP: usize = 2;
+/// Length up to which a key stands in one line with its value; YAML's own limit is of 1024 characters.
+const KEY_BYTES: usize = 512;
+
+struct Writer {
+    text: String,
+    budget: Budget,
+}
+
+impl Writer {
+    fn push(&mut self, text: &str) -> Fallible<()> {
+        self.budget.take(text.len())?;
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    fn line(&mut self, indent: usize) -> Fallible<()> {
+        self.budget.take(indent + 1)?;
+        self.text.push('\n');
+        self.text.extend(std::iter::repeat_n(' ', indent));
+        Ok(())
+    }
+
+    /// A value whose entries, if it has any, stand at `indent`. A value can be shared and hold itself, hence the depth.
+    fn node(&mut self, value: &Dynamic, place: Place, indent: usize, depth: usize) -> Fallible<()> {
+        let is_nested = value.is_array() || value.is_map();
+        if is_nested && depth == DEPTH {
+            return Err(refused(&format!("the value is nested deeper than {DEPTH} levels")));
+        }
+        if let Ok(list) = value.as_array_ref() {
+            self.list(&list, place, indent, depth)
+        } else if let Ok(map) = value.as_map_ref() {
+            self.map(&map, place, indent, depth)
+        } else if is_nested {
+            Err(fail("the value is in use"))
+        } else if let Ok(blob) = value.as_blob_ref() {
+            let numbers: Array = blob.iter().map(|byte| i64::from(*byte).into()).collect();
+            self.list(&numbers, place, indent, depth)
+        } else {
+            if place != Place::Document {
+                self.push(" ")?;
+            }
+            self.scalar(value, indent.max(STEP))
+        }
+    }
+
+    fn list(&mut self, list: &Array, place: Place, indent: usize, depth: usize) -> Fallible<()> {
+        for (number, item) in list.iter().enumerate() {
+            self.start(number, place, indent)?;
+            self.push("-")?;
+            self.node(item, Place::Dash, indent + STEP, depth + 1)?;
+        }
+        if list.is_empty() { self.empty("[]", place) } else { Ok(()) }
+    }
+
+    fn map(&mut self, map: &Map, place: Place, indent: usize, depth: usize) -> Fallible<()> {
+        for (number, (key, value)) in map.iter().enumerate() {
+            self.start(number, place, indent)?;
+            let is_short = key.len() <= KEY_BYTES;
+            if !is_short {
+                self.push("? ")?;
+            }
+            // A key that merges is one only without quotes.
+            if is_plain(key) {
+                self.push(key)?
+            } else {
+                self.quoted(key)?
+            }
+            if !is_short {
+                self.line(indent)?;
+            }
+            self.push(":")?;
+            self.node(value, Place::Key, indent + STEP, depth + 1)?;
+        }
+        if map.is_empty() { self.empty("{}", place) } else { Ok(()) }
+    }
+
+    /// The place of an entry: the first one of an item stands behind its dash.
+    fn start(&mut self, number: usize, place: Place, indent: usize) -> Fallible<()> {
+        match place {
+            Place::Dash if number == 0 => self.push(" "),
+            Place::Document if number == 0 => Ok(()),
+            _ => self.line(indent),
+        }
+    }
+
+    fn empty(&mut self, brackets: &str, place: Place) -> Fallible<()> {
+        if place != Place::Document {
+            self.push(" ")?;
+        }
+        self.push(brackets)
+    }
+
+    fn scalar(&mut self, value: &Dynamic, indent: usize) -> Fallible<()> {
+        if let Ok(text) = value.as_immutable_string_ref() {
+            return self.text(&text, indent);
+        }
+        if let Ok(char) = value.as_char() {
+            return self.text(char.encode_utf8(&mut [0; 4]), indent);
+        }
+        let text = if let Ok(int) = value.as_int() {
+            int.to_string()
+        } else if let Ok(float) = value.as_float() {
+            match float.is_finite() {
+                // Always with a point or an exponent, so that it stays a FLOAT.
+                true => format!("{float:?}"),
+                false if float.is_nan() => ".nan".to_owned(),
+                false => if float > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
+            }
+        } else if let Ok(bool) = value.as_bool() {
+            bool.to_string()
+        } else if value.is_unit() {
+            "null".to_owned()
+        } else {
+            let kind = if value.is_fnptr() { "a function" } else { "a value of this kind" };
+            return Err(refused(&format!("{kind} cannot be written as YAML")));
+        };
+        self.push(&text)
+    }
+
+    fn text(&mut self, text: &str, indent: usize) -> Fallible<()> {
+        if is_plain(text) {
+            self.push(text)
+        } else if is_literal(text) {
+            self.literal(text, indent)
+        } else {
+            self.quoted(text)
+        }
+    }
+
+    /// Line by line, as it is; `|` says that there is a line end behind the last one, and `|-` that there is none.
+    fn literal(&mut self, text: &str, indent: usize) -> Fallible<()> {
+        let (text, head) = text.strip_suffix('\n').map_or((text, "|-"), |text| (text, "|"));
+        self.push(head)?;
+        for line in text.split('\n') {
+            self.line(if line.is_empty() { 0 } else { indent })?;
+            self.push(line)?;
+        }
+        Ok(())
+    }
+
+    fn quoted(&mut self, text: &str) -> Fallible<()> {
+        self.push("\"")?;
+        for char in text.chars() {
+            match char {
+                '"' => self.push("\\\"")?,
+                '\\' => self.push("\\\\")?,
+                '\n' => self.push("\\n")?,
+                '\r' => self.push("\\r")?,
+                '\t' => self.push("\\t")?,
+                char if is_printable(char) => self.push(char.encode_utf8(&mut [0; 4]))?,
+                char => match u32::from(char) {
+                    code @ 0..0x100 => self.push(&format!("\\x{code:02x}"))?,
+                    code @ 0..0x1_0000 => self.push(&format!("\\u{code:04x}"))?,
+                    code => self.push(&format!("\\U{code:08x}"))?,
+                },
+            }
+        }
+        self.push("\"")
+    }
+}
+
+fn refused(message: &str) -> Error {
+    fail_with(message, "YAML holds text, numbers, booleans, (), lists and maps")
+}
+
+/// Whether text can stand without quotes: a word or some of them that nobody takes for something else.
+fn is_plain(text: &str) -> bool {
+    const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
+    let is_safe = |char: char| char.is_alphanumeric() || " _-./+=@%~,():".contains(char);
+    text.starts_with(|first: char| first.is_alphabetic() || first == '_' || first == '/')
+        && !text.ends_with([' ', ':'])
+        && text.chars().all(is_safe)
+        && !text.contains(": ")
+        && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+        && plain(text).is_string()
+}
+
+/// Whether text of several lines can stand as it is: none of them is blank, and the first one does not start with one.
+fn is_literal(text: &str) -> bool {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let has_lines = body.contains('\n') || body.len() < text.len();
+    let is_blank = |line: &str| !line.is_empty() && line.chars().all(|char| char == ' ');
+    has_lines
+        && !body.starts_with([' ', '\n'])
+        && !body.is_empty()
+        && !body.ends_with('\n')
+        && text.chars().all(|char| char == '\n' || is_printable(char))
+        && !body.split('\n').any(is_blank)
+}
+
+/// Whether a character says what it is, to people and to readers of YAML.
+fn is_printable(char: char) -> bool {
+    !char.is_control() && !matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
