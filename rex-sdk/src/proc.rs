@@ -352,6 +352,7 @@ pub(crate) fn routes6(text: &str) -> Vec<Route> {
 }
 
 /// What the interfaces received and sent, by their names: bytes, packets, errors, dropped, in both directions; `proc_pid_net(5)`.
+#[cfg(feature = "host")]
 pub(crate) fn devices(text: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
     const NAMES: [(&str, usize); 8] = [
         ("received_bytes", 0),

@@ -15,7 +15,19 @@ const LIBRARIES: &[&str] = &["rex-core/src/", "rex-policy/src/", "rex-sdk/src/",
 /// The only place of a library with system calls.
 const HOST: &str = "rex-sdk/src/host/";
 /// What a library must not name outside of it.
-const SYSTEM: &[&str] = &["nix::", "rustix::", "libc::", "zbus::", "std::fs", "std::process", "std::net", "std::env::"];
+const SYSTEM: &[&str] = &[
+    "nix::",
+    "rustix::",
+    "libc::",
+    "zbus::",
+    "std::fs",
+    "std::process",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
+    "std::env::",
+];
 /// What no line may say.
 const NOWHERE: &[(&str, &str)] = &[
     ("#[allow(", "use `#[expect(.., reason = \"..\")]`"),

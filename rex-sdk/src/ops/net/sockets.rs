@@ -36,7 +36,7 @@ pub static OP: Op = Op {
                 "processes",
                 Kind::Bool,
                 Literal::Bool(false),
-                "Say who has them open; needs `process::Action::\"list\"`, and `process::Action::\"inspect\"` for each process that is to be found.",
+                "Say who has them open; needs to list processes, and to inspect each one that is to be found.",
             ),
         ],
         returns: Returns {
