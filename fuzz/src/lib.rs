@@ -1,7 +1,9 @@
 //! What the fuzz targets check. The targets themselves are one line each.
 
 pub mod files;
+pub mod plans;
 pub mod pure;
+pub mod urls;
 
 use std::sync::{Arc, LazyLock};
 
@@ -39,7 +41,9 @@ pub fn policy_compile(data: &[u8]) {
     let (policy, entities) = text.split_once('\0').map_or((text, None), |(policy, rest)| (policy, Some(rest)));
     let entities = entities.map(|text| Source::new("entities.json", text));
     let limits = PolicyLimits::default();
-    if let Err(rejected) = Policy::compile(&Vocabulary::rex(), &[Source::new("a.cedar", policy)], entities.as_ref(), &limits) {
+    if let Err(rejected) =
+        Policy::compile(&Vocabulary::rex(), &[Source::new("a.cedar", policy)], entities.as_ref(), &limits)
+    {
         assert!(!rejected.findings.is_empty(), "refused without a word");
     }
 }

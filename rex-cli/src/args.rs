@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use rex_sdk::host::confine::Mode;
 
+use crate::audit::AuditCommand;
+
 /// Runs scripts on this host, each operation decided by a policy.
 ///
 /// The script says what to do, the policy says what is allowed. What is not permitted is denied, and every decision is
@@ -21,7 +23,7 @@ pub(crate) struct Args {
 
 const EXIT_CODES: &str = "Exit codes:
   0    success
-  1    the script failed
+  1    the script failed, or a test of a policy
   2    usage, or an input that cannot be read
   3    the policy is rejected
   4    access denied
@@ -33,8 +35,8 @@ const EXIT_CODES: &str = "Exit codes:
 pub(crate) enum Command {
     /// Run a script under a policy
     Run(Box<RunArgs>),
-    /// Validate policies, and a script if one is given
-    Check(CheckArgs),
+    /// Explain what a lint of policies finds, or list all
+    Explain(crate::explain::ExplainArgs),
     /// Say how well this host can confine runs, and what to do about it
     Doctor {
         /// How to print it
@@ -44,6 +46,12 @@ pub(crate) enum Command {
     /// Learn what a policy means
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Ask the journals of runs what was decided and done
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Decide what a journal recorded again, under another policy, and say what would change
+    #[command(after_help = crate::replay::EXIT_CODES)]
+    Replay(crate::replay::ReplayArgs),
     /// List the operations, or explain one
     Ops(OpsArgs),
     /// Print the schema that policies are validated against
@@ -63,6 +71,29 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Validate policies strictly, look for what is seldom meant, and compile a script if one is given
+    ///
+    /// What is found has a code, which `rex explain CODE` explains. Ends with 3 where something found is an error.
+    Check(crate::check::CheckArgs),
+    /// Decide one request, and say how that came about
+    ///
+    /// Prints the deciding policies, those that came near with the part of their condition that does not hold, and the smallest
+    /// permit that would allow it. Ends with 0 where the request is allowed, and with 4 where it is denied.
+    Ask(crate::ask::AskArgs),
+    /// Lay policies out, all alike; what they mean and their comments stay
+    Fmt(crate::fmt::FmtArgs),
+    /// Write the policy that permits what journals recorded
+    #[command(after_help = crate::learn::HELP)]
+    Learn(crate::learn::LearnArgs),
+    /// Run the tests of a policy, and say what of it they have seen
+    ///
+    /// A case asks one request, or runs a script in a world in memory, and says what is to come of it.
+    Test(crate::test::TestArgs),
+    /// Say how exposed a policy leaves what it protects, from 0 to 100, and what makes it so
+    ///
+    /// Counts, for each namespace and group of actions, the widest place that could ever be permitted. Conditions and forbids
+    /// do not lower it.
+    Score(crate::score::ScoreArgs),
     /// Show the most that a policy could ever permit, which is what a kernel can hold
     ///
     /// For each action, the places that the permits name. What lies there need not be permitted: the conditions of permits
@@ -112,6 +143,21 @@ pub(crate) struct RunArgs {
     /// Where to record every decision and outcome, one JSON line each, added to what is there
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// When the journal is on the disk, and not only in the hands of the system
+    #[arg(long, value_enum, default_value_t = Durability::Batch, requires = "journal")]
+    pub(crate) durability: Durability,
+    /// When the journal goes on in a new file: `size=100MB,age=7d`, either or both
+    #[arg(long, value_name = "WHEN", requires = "journal", value_parser = crate::rotate::Rotation::parse)]
+    pub(crate) journal_rotate: Option<crate::rotate::Rotation>,
+    /// A private key, as `rex audit keygen` makes it, to sign the journal with
+    #[arg(long, value_name = "FILE", requires = "journal")]
+    pub(crate) checkpoint_key: Option<PathBuf>,
+    /// Where to count what runs do, in Prometheus' text format, added to what is counted there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics: Option<PathBuf>,
+    /// Show what the script is doing, if standard error is a terminal
+    #[arg(long)]
+    pub(crate) progress: bool,
     /// Refuse files that have more than one name
     #[arg(long)]
     pub(crate) deny_hard_links: bool,
@@ -122,17 +168,6 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "system")]
     pub(crate) bus: String,
     /// How to print the report
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct CheckArgs {
-    #[command(flatten)]
-    pub(crate) policy: PolicyArgs,
-    /// A script; `-` reads it from standard input
-    pub(crate) script: Option<PathBuf>,
-    /// How to print what was found
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
@@ -164,6 +199,16 @@ pub(crate) enum Format {
     Human,
     /// For programs
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    /// When the system gets to it
+    None,
+    /// Within a second, and before a run is reported
+    Batch,
+    /// Also before each act that changes something
+    Each,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,45 +1,92 @@
-//! `rex check`
+//! `rex policy check`
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::ValueEnum;
 use rex_engine::Engine;
-use rex_policy::{Finding, Rejected, Severity, Source};
+use rex_policy::{Finding, Levels, Lint, Rejected, Severity, Source};
 use rex_sdk::MemOs;
 use serde::Serialize;
 
-use crate::args::{CheckArgs, Color, Format};
+use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::told::Wrong;
-use crate::{draw, load, print};
+use crate::{draw, load, print, sarif};
 
-/// Validates policies, and a script if there is one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Policy files, or folders whose `*.cedar` files are all taken
+    #[arg(value_name = "FILE_OR_DIR", required = true)]
+    policies: Vec<PathBuf>,
+    /// Cedar entities as JSON: groups of principals, classes of resources
+    #[arg(long, value_name = "FILE")]
+    entities: Option<PathBuf>,
+    /// A script to compile; `-` reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// A lint that is to say nothing; may be given often
+    #[arg(long, value_name = "CODE", value_parser = lint)]
+    allow: Vec<&'static Lint>,
+    /// A lint that is to be an error; may be given often
+    #[arg(long, value_name = "CODE", value_parser = lint)]
+    deny: Vec<&'static Lint>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    format: CheckFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CheckFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// SARIF 2.1.0, for code hosts
+    Sarif,
+}
+
+/// A lint by its code.
+pub(crate) fn lint(code: &str) -> Result<&'static Lint, String> {
+    Lint::of(code).ok_or_else(|| format!("there is no lint `{code}`; `rex explain` lists them"))
+}
+
+/// Validates policies, looks for what is seldom meant, and compiles a script if there is one.
 pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     let script = args.script.as_deref().map(|path| load::script(Some(path), None)).transpose()?;
-    let policy = match load::policy(&args.policy)? {
-        Ok(policy) => policy,
-        Err(found) => return Ok(rejected(&found, args.format, color)),
+    let policies = PolicyArgs { policies: args.policies.clone(), entities: args.entities.clone() };
+    let (policies, findings) = match load::policy(&policies)? {
+        Ok(policy) => {
+            let levels = Levels { allow: args.allow.clone(), deny: args.deny.clone() };
+            let mut findings = policy.lints(&levels);
+            findings.extend_from_slice(policy.warnings());
+            (policy.len(), findings)
+        }
+        Err(Rejected { findings }) => (0, findings),
     };
-    let (policies, warnings) = (policy.len(), policy.warnings().to_vec());
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     let failure = match &script {
         // Compiling reaches no system, so any will do.
-        Some(script) => {
+        Some(script) if !refused => {
             let engine = Engine::builder(Arc::new(MemOs::new())).build();
             let failure = engine.map_err(|error| Stop::internal(error.to_string()))?.check(&script.text).err();
             failure.as_ref().map(Wrong::new).transpose()?
         }
-        None => None,
+        _ => None,
     };
-    if args.format == Format::Json {
-        print(&json(policies, &warnings, failure.as_ref())?)?;
-    } else {
-        for warning in &warnings {
-            draw::finding(color, warning);
-        }
-        if let (Some(failure), Some(script)) = (&failure, &script) {
-            draw::failure(color, failure, script);
-        } else {
-            print(&summary(policies, script.as_ref()))?;
-        }
+    match args.format {
+        CheckFormat::Json => print(&json(policies, &findings, failure.as_ref())?)?,
+        CheckFormat::Sarif => print(&sarif::document(&findings)?)?,
+        CheckFormat::Human => findings.iter().for_each(|finding| draw::finding(color, finding)),
+    }
+    if let (Some(failure), Some(script), true) = (&failure, &script, args.format != CheckFormat::Json) {
+        draw::failure(color, failure, script);
+    }
+    if refused {
+        return Ok(Exit::Policy);
+    }
+    if args.format == CheckFormat::Human && failure.is_none() {
+        print(&summary(policies, script.as_ref()))?;
     }
     Ok(failure.map_or(Exit::Success, |failure| failure.exit(0)))
 }
@@ -74,6 +121,7 @@ struct Found<'a> {
 
 #[derive(Serialize)]
 struct FoundOne<'a> {
+    code: Option<&'a str>,
     severity: &'static str,
     message: &'a str,
     help: Option<&'a str>,
@@ -86,6 +134,7 @@ fn json(policies: usize, findings: &[Finding], script: Option<&Wrong>) -> Result
     let findings = findings
         .iter()
         .map(|finding| FoundOne {
+            code: finding.code,
             severity: if finding.severity == Severity::Error { "error" } else { "warning" },
             message: &finding.message,
             help: finding.help.as_deref(),

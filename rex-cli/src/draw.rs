@@ -4,26 +4,62 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
+use rex_audit::text;
 use rex_policy::{Finding, Source};
 
 use crate::args::Color;
 use crate::complain;
 use crate::told::Wrong;
 
-/// Whether to use colours on standard error.
-fn colored(color: Color) -> bool {
+/// Whether to use colours on this stream.
+fn colored(color: Color, stream: &impl IsTerminal) -> bool {
     match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        Color::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// What a colour stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ink {
+    /// What is denied, or failed.
+    Bad,
+    /// What is allowed, or succeeded.
+    Good,
+    /// What stands out.
+    Strong,
+    /// What is less important.
+    Faint,
+}
+
+/// Colours text for standard output, if it is to be coloured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    pub(crate) fn output(color: Color) -> Self {
+        Self(colored(color, &std::io::stdout()))
+    }
+
+    pub(crate) fn ink(self, ink: Ink, text: &str) -> String {
+        if !self.0 || text.is_empty() {
+            return text.to_owned();
         }
+        let code = match ink {
+            Ink::Bad => "31",
+            Ink::Good => "32",
+            Ink::Strong => "1",
+            Ink::Faint => "2",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 }
 
 /// Draws a diagnostic to standard error.
 fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
-    let theme = if colored(color) { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme =
+        if colored(color, &std::io::stderr()) { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false);
     match handler.render_report(&mut text, diagnostic) {
@@ -44,7 +80,7 @@ pub(crate) fn finding(color: Color, finding: &Finding) {
             severity: finding.severity().unwrap_or(Severity::Error),
             message: visible(&finding.message),
             help: finding.help.as_deref().map(visible),
-            code: None,
+            code: finding.code.map(str::to_owned),
             source,
             label,
         },
@@ -79,6 +115,11 @@ pub(crate) fn visible(text: &str) -> String {
     })
 }
 
+/// A text of a policy's or a journal's that stays in its line: what breaks lines can be part of a path, and could feign another.
+pub(crate) fn line(text: &str) -> String {
+    text::line(text).into_owned()
+}
+
 /// A script as it may stand on a terminal: every byte stays at its place, so that what is underlined does too.
 fn visible_in_place(script: &str) -> String {
     let stand_in = |c: char| if c.len_utf8() == 3 { "\u{fffd}" } else { "??".get(..c.len_utf8()).unwrap_or("?") };
@@ -93,8 +134,7 @@ fn visible_in_place(script: &str) -> String {
 }
 
 fn is_hidden(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    !matches!(c, '\n' | '\t') && text::is_hidden(c)
 }
 
 /// Draws why a run failed, at its place in the script.

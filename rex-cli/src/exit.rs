@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Success,
     /// 1: the script failed.
     Script,
+    /// 1: what was looked for was found, by a verb whose help says so.
+    Found,
     /// 2: the command line is wrong, or an input cannot be read.
     Usage,
     /// 3: the policy is rejected.
@@ -42,7 +44,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Script => 1,
+            Exit::Script | Exit::Found => 1,
             Exit::Usage => 2,
             Exit::Policy => 3,
             Exit::Denied => 4,

@@ -1,75 +1,314 @@
-//! The journal's file.
+//! The journal's file: lines are added under a lock, each linked to the one before it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use rex_audit::{Addition, SigningKey, Tail, Writer, redact};
+use rex_core::journal::Event;
+use rex_core::{Effect, Journal, JournalError, Record, Timestamp};
+use rex_sdk::host::JournalFiles;
+
+use crate::args::Durability;
 use crate::exit::Stop;
+use crate::rotate::{self, Rotation};
 
-/// A file that is only added to, and that still has its name whenever something is.
+/// How long others may hold the lock. They need microseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// With `--durability batch`, lines are on the disk at most so long after they were written.
+const BATCH: Duration = Duration::from_secs(1);
+
+/// A checkpoint comes after so many lines, as well as at the end of a run.
+const SIGNED: u64 = 10_000;
+
+/// Whether a line is about an act that changes something: it is written before the act.
+pub(crate) fn is_intent(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Decision { action, effect: Effect::Allow, .. } if !action.groups.contains(&"ReadOnly")
+    )
+}
+
+/// How often a file may be rotated while this waits for its lock.
+const TURNS: usize = 100;
+
+/// A file that is only added to, and that still has its name whenever something is, or goes on in the file that has.
 #[derive(Debug)]
 pub(crate) struct JournalFile {
-    file: File,
     path: PathBuf,
+    durability: Durability,
+    run: String,
+    principal: String,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
     /// Device and inode; `None` for what is no regular file, such as a pipe.
     id: Option<(u64, u64)>,
+    /// The end, as it was left here.
+    tail: Option<Tail>,
+    /// When its first line was written.
+    began: Option<Timestamp>,
+    rotation: Rotation,
+    key: Option<SigningKey>,
+    /// How many lines were added since the last checkpoint.
+    unsigned: u64,
+    /// Since when there are lines that may not be on the disk.
+    unsynced: Option<Instant>,
 }
 
 impl JournalFile {
-    /// Opens a journal to add to. A last line that a killed run left torn is ended first, so that it spoils no other.
-    pub(crate) fn open(path: &Path) -> Result<Self, Stop> {
-        let open = || -> io::Result<Self> {
-            let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-            let metadata = file.metadata()?;
-            let id = metadata.is_file().then(|| (metadata.dev(), metadata.ino()));
-            if id.is_some() && file.seek(SeekFrom::End(-1)).is_ok() {
-                let mut last = [0];
-                file.read_exact(&mut last)?;
-                if last != *b"\n" {
-                    file.write_all(b"\n")?;
-                }
-            }
-            Ok(Self { file, path: path.to_owned(), id })
+    /// Opens a journal to add to.
+    pub(crate) fn open(
+        path: &Path,
+        durability: Durability,
+        rotation: Rotation,
+        run: &str,
+        principal: &str,
+    ) -> Result<Self, Stop> {
+        let open = || {
+            let mut open = Open::new(path, durability, rotation)?;
+            // Its files are beside what a link leads to.
+            let path = if open.id.is_some() { path.canonicalize()? } else { path.to_owned() };
+            open.look(&path)?;
+            Ok((path, open))
         };
-        open().map_err(|error| Stop::usage(format!("the journal `{}` cannot be written: {error}", path.display())))
+        let cannot =
+            |error: io::Error| Stop::usage(format!("the journal `{}` cannot be written: {error}", path.display()));
+        let (path, open) = open().map_err(cannot)?;
+        let (run, principal) = (run.to_owned(), principal.to_owned());
+        Ok(Self { path, durability, run, principal, open: Mutex::new(open) })
     }
 
-    /// Device and inode, if it is a regular file.
-    pub(crate) fn id(&self) -> Option<(u64, u64)> {
-        self.id
+    /// What scripts do not change; `None` if it is no regular file.
+    pub(crate) fn files(&self) -> Result<Option<JournalFiles>, Stop> {
+        let cannot = |error| {
+            Stop::usage(format!("the directory of the journal `{}` cannot be read: {error}", self.path.display()))
+        };
+        self.state().id.map(|_| JournalFiles::at(&self.path)).transpose().map_err(cannot)
     }
 
-    /// Another handle of the same file.
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()?, path: self.path.clone(), id: self.id })
-    }
-}
-
-impl Write for JournalFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self).write(bytes)
+    fn state(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+    fn writer(&self) -> Writer<'_> {
+        Writer { run: &self.run, principal: &self.principal }
     }
-}
 
-impl Write for &JournalFile {
+    /// Signs all lines from now on.
+    pub(crate) fn sign_with(&self, key: SigningKey) {
+        self.state().key = Some(key);
+    }
+
+    /// Adds lines, each with its newline. If `intent`, an act waits for them.
+    ///
     /// Fails where the file was removed, or another took its name: nobody would find what is written.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(id) = self.id {
-            let there = std::fs::metadata(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
-            if there.ok() != Some(id) {
-                return Err(io::Error::other("it was removed, or another file took its name"));
+    pub(crate) fn append(&self, lines: &[u8], intent: bool) -> io::Result<()> {
+        let mut open = self.state();
+        open.add(&self.path, self.writer(), |addition| {
+            let mut count = 0;
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                let line = line.strip_suffix(b"\n").unwrap_or(line);
+                addition.line(&redact::line(line)).map_err(io::Error::other)?;
+                count += 1;
             }
-        }
-        (&self.file).write(bytes)
+            Ok(count)
+        })?;
+        if intent && self.durability == Durability::Each { open.sync() } else { self.sync_some(&mut open) }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        (&self.file).flush()
+    /// Has lines on the disk that were written a while ago.
+    pub(crate) fn tick(&self) -> io::Result<()> {
+        self.sync_some(&mut self.state())
+    }
+
+    fn sync_some(&self, open: &mut Open) -> io::Result<()> {
+        let due = self.durability != Durability::None && open.unsynced.is_some_and(|since| since.elapsed() >= BATCH);
+        if due { open.sync() } else { Ok(()) }
+    }
+
+    /// Signs all lines, and has them on the disk, at the end of a run.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        let mut open = self.state();
+        if open.key.is_some() && open.unsigned > 0 {
+            open.unsigned = SIGNED;
+            open.add(&self.path, self.writer(), |_| Ok(0))?;
+        }
+        if self.durability == Durability::None { Ok(()) } else { open.sync() }
+    }
+}
+
+impl Open {
+    fn new(path: &Path, durability: Durability, rotation: Rotation) -> io::Result<Self> {
+        let options = || {
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).mode(0o600);
+            options
+        };
+        let file = match options().open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = options().create(true).open(path)?;
+                if durability != Durability::None {
+                    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+                }
+                file
+            }
+            other => other?,
+        };
+        let metadata = file.metadata()?;
+        let id = metadata.is_file().then(|| (metadata.dev(), metadata.ino()));
+        let tail = if id.is_none() { Some(Tail::EMPTY) } else { None };
+        Ok(Self { file, id, tail, began: None, rotation, key: None, unsigned: 0, unsynced: None })
+    }
+
+    /// Adds what `write` puts together, and how many lines that is, in one piece, while nobody else adds anything.
+    fn add(
+        &mut self,
+        path: &Path,
+        writer: Writer<'_>,
+        write: impl FnOnce(&mut Addition) -> io::Result<u64>,
+    ) -> io::Result<()> {
+        let (tail, _lock) = self.place(path, writer)?;
+        let mut addition = Addition::after(tail, writer);
+        self.unsigned += write(&mut addition)?;
+        if let Some(key) = self.key.as_ref().filter(|_| self.unsigned >= SIGNED) {
+            addition.checkpoint(key, writer);
+            self.unsigned = 0;
+        }
+        // What is left of a line that could not be written whole is looked for the next time.
+        self.tail = None;
+        (&self.file).write_all(&addition.bytes)?;
+        self.tail = Some(addition.tail);
+        self.unsynced.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    /// Where lines go: the end of the journal, or, where its file is full, of a new one.
+    fn place(&mut self, path: &Path, writer: Writer<'_>) -> io::Result<(Tail, Option<Lock>)> {
+        let (tail, lock) = self.look(path)?;
+        if lock.is_none() || self.rotation == Rotation::default() {
+            return Ok((tail, lock));
+        }
+        if self.began.is_none() {
+            self.began = rotate::began(path)?;
+        }
+        if !self.rotation.is_due(&tail, self.began) {
+            return Ok((tail, lock));
+        }
+        let (file, tail, lock) = rotate::rotate(path, &self.file, tail, writer, Lock::new)?;
+        self.go_on_in(file)?;
+        Ok((tail, Some(lock)))
+    }
+
+    fn go_on_in(&mut self, file: File) -> io::Result<()> {
+        self.sync()?;
+        let metadata = file.metadata()?;
+        self.id = Some((metadata.dev(), metadata.ino()));
+        (self.file, self.tail, self.began) = (file, None, None);
+        Ok(())
+    }
+
+    /// The end of the journal, which stays so while the lock is held. What is no regular file has one writer only.
+    fn look(&mut self, path: &Path) -> io::Result<(Tail, Option<Lock>)> {
+        let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(Tail::EMPTY), None)) };
+        let lost = || io::Error::other("it was removed, or another file took its name");
+        let mut lock = Lock::new(&self.file)?;
+        let mut turns = 0;
+        while std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino())) != Some(id) {
+            turns += 1;
+            let new = if turns > TURNS { None } else { rotate::follow(path, &self.file).map_err(|_| lost())? };
+            self.go_on_in(new.ok_or_else(lost)?)?;
+            id = self.id.ok_or_else(lost)?;
+            lock = Lock::new(&self.file)?;
+        }
+        let length = self.file.metadata()?.len();
+        let tail = match self.tail {
+            Some(tail) if tail.length == length => tail,
+            _ => Tail::read(&mut &self.file)?,
+        };
+        self.tail = Some(tail);
+        Ok((tail, Some(lock)))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.id.is_some() && self.unsynced.is_some() {
+            self.file.sync_data()?;
+        }
+        self.unsynced = None;
+        Ok(())
+    }
+}
+
+/// While this is held, no other process adds to the journal. The kernel lets go of it when the process ends.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    pub(crate) fn new(file: &File) -> io::Result<Self> {
+        let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
+        loop {
+            match file.try_lock() {
+                Ok(()) => return file.try_clone().map(Self),
+                Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                Err(_) if start.elapsed() > PATIENCE => {
+                    return Err(io::Error::other("another process keeps it locked"));
+                }
+                // There is no lock with a deadline.
+                Err(_) => std::thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file lets go of it, too.
+        let _ = self.0.unlock();
+    }
+}
+
+impl Journal for JournalFile {
+    fn write(&self, record: Record) -> Result<(), JournalError> {
+        let lost = |error: io::Error| JournalError(error.to_string());
+        let line = serde_json::to_vec(&record).map_err(|error| lost(error.into()))?;
+        self.append(&line, is_intent(&record.event)).map_err(lost)
+    }
+}
+
+/// Where the key is that signs checkpoints.
+#[derive(Debug)]
+pub(crate) struct Key(PathBuf);
+
+impl Key {
+    /// Looks whether it is there, and nobody else's business. What is in it is not read yet.
+    pub(crate) fn find(path: &Path) -> Result<Self, Stop> {
+        let metadata = std::fs::metadata(path).map_err(|error| Self::bad(path, &error))?;
+        if metadata.mode() & 0o077 != 0 {
+            let help = format!("`chmod go= {}` lets nobody but its owner read it", path.display());
+            return Err(Self::bad(path, &"others than its owner may read or change it").with_help(help));
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Reads it.
+    pub(crate) fn load(&self) -> Result<SigningKey, Stop> {
+        const MOST: u64 = 64 << 10;
+        let mut text = Vec::new();
+        let read = File::open(&self.0).and_then(|file| file.take(MOST).read_to_end(&mut text));
+        read.map_err(|error| Self::bad(&self.0, &error))?;
+        SigningKey::from_pem(&text).map_err(|error| Self::bad(&self.0, &error))
+    }
+
+    fn bad(path: &Path, why: &dyn std::fmt::Display) -> Stop {
+        Stop::usage(format!("the checkpoint key `{}` cannot be used: {why}", path.display()))
     }
 }
 
@@ -77,20 +316,72 @@ impl Write for &JournalFile {
 mod tests {
     use super::*;
 
+    fn open(path: &Path) -> JournalFile {
+        JournalFile::open(path, Durability::Each, Rotation::default(), "r", "Agent::\"x\"").unwrap()
+    }
+
+    fn events(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let event =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["event"].as_str().map(str::to_owned);
+        text.lines().map(|line| event(line).unwrap_or_else(|| line.to_owned())).collect()
+    }
+
     #[test]
     fn a_journal_that_lost_its_name_takes_no_more_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("j");
         std::fs::write(&path, "torn").unwrap();
-        let mut journal = JournalFile::open(&path).unwrap();
-        journal.write_all(b"one\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "torn\none\n");
+        let journal = open(&path);
+        journal.append(b"{\"event\":\"one\"}\n", true).unwrap();
+        assert_eq!(events(&path), ["torn", "torn", "one"]);
         std::fs::rename(&path, dir.path().join("k")).unwrap();
-        assert!(journal.write_all(b"two\n").is_err());
+        assert!(journal.append(b"{\"event\":\"two\"}\n", true).is_err());
         std::fs::write(&path, "").unwrap();
-        assert!(journal.write_all(b"two\n").is_err(), "another file took the name");
+        assert!(journal.append(b"{\"event\":\"two\"}\n", true).is_err(), "another file took the name");
         std::fs::rename(dir.path().join("k"), &path).unwrap();
-        journal.write_all(b"three\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "torn\none\nthree\n");
+        journal.append(b"{\"event\":\"three\"}\n", true).unwrap();
+        assert_eq!(events(&path), ["torn", "torn", "one", "three"]);
+    }
+
+    #[test]
+    fn what_others_add_in_between_is_linked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("j");
+        let (one, two) = (open(&path), open(&path));
+        for journal in [&one, &two, &two, &one] {
+            journal.append(b"{\"time\":\"t\",\"run\":\"r\",\"sequence\":0,\"event\":\"x\"}\n", false).unwrap();
+        }
+        let mut verifier = rex_audit::Verifier::new();
+        verifier.file("j", &*std::fs::read(&path).unwrap()).unwrap();
+        let verdict = verifier.finish();
+        assert_eq!((verdict.is_intact(), verdict.lines), (true, 4), "{verdict:?}");
+    }
+
+    #[test]
+    fn nobody_waits_for_the_lock_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("j");
+        let journal = open(&path);
+        let other = File::open(&path).unwrap();
+        other.lock().unwrap();
+        let error = journal.append(b"{\"event\":\"x\"}\n", false).unwrap_err();
+        assert_eq!((error.to_string().as_str(), events(&path).len()), ("another process keeps it locked", 0));
+        drop(other);
+        journal.append(b"{\"event\":\"x\"}\n", false).unwrap();
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, SigningKey::generate().unwrap()).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        assert!(Key::find(&path).is_err());
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert!(Key::find(&path).unwrap().load().is_ok());
+        std::fs::write(&path, "no key").unwrap();
+        assert!(Key::find(&path).unwrap().load().is_err());
     }
 }

@@ -4,19 +4,33 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the command reads what its user names")]
 
 mod args;
+mod ask;
+mod audit;
 mod broker;
 mod check;
 mod doctor;
 mod draw;
 mod exit;
+mod explain;
+mod fmt;
 mod journal;
+mod learn;
+mod lines;
 mod link;
 mod listing;
 mod load;
 mod reach;
+mod recorded;
+mod replace;
+mod replay;
+mod rotate;
 mod run;
+mod sarif;
+mod score;
 mod supervise;
+mod test;
 mod told;
+mod watch;
 mod wire;
 
 use std::ffi::OsString;
@@ -59,9 +73,17 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
     let color = args.color;
     let result = match args.command {
         Command::Run(args) => run::run(&args, color, decide),
-        Command::Check(args) => check::check(&args, color),
+        Command::Explain(args) => explain::explain(&args),
         Command::Doctor { format } => doctor::doctor(format),
+        Command::Policy(PolicyCommand::Check(args)) => check::check(&args, color),
+        Command::Policy(PolicyCommand::Ask(args)) => ask::ask(&args, color),
+        Command::Policy(PolicyCommand::Fmt(args)) => fmt::fmt(&args, color),
+        Command::Policy(PolicyCommand::Learn(args)) => learn::learn(&args, color),
+        Command::Policy(PolicyCommand::Test(args)) => test::test(&args, color),
+        Command::Policy(PolicyCommand::Score(args)) => score::score(&args, color),
         Command::Policy(PolicyCommand::Reach(args)) => reach::reach(&args, color),
+        Command::Audit(command) => audit::audit(&command, color),
+        Command::Replay(args) => replay::replay(&args, color),
         Command::Ops(args) => listing::ops(&args),
         Command::Schema { format } => {
             let vocabulary = rex_policy::Vocabulary::rex();

@@ -6,13 +6,13 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rex_core::journal::Event;
-use rex_core::{Budget, Effect, Journal, JournalError, Record};
+use rex_core::{Budget, Journal, JournalError, Record};
 use rex_sdk::host::Socket;
 use rex_sdk::os::{Connection, OsError};
 use serde::de::DeserializeOwned;
 
 use crate::broker::Ask;
+use crate::journal::is_intent;
 use crate::wire::{Answer, Frames, Kind, Question, send};
 
 /// Lines for the journal that nothing waits for are held back until they are so many bytes, or so old.
@@ -131,10 +131,7 @@ impl Journal for Link {
         let mut state = self.state();
         let state = &mut *state;
         let lost = |error: io::Error| JournalError(error.to_string());
-        let changes = matches!(
-            &record.event,
-            Event::Decision { action, effect: Effect::Allow, .. } if !action.groups.contains(&"ReadOnly")
-        );
+        let changes = is_intent(&record.event);
         if state.lines.is_empty() {
             state.since = Instant::now();
         }

@@ -75,22 +75,38 @@ pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop
     policies(args).map(|policies| policies.compile())
 }
 
-/// All these files; those of a folder in the order of their names.
-pub(crate) fn policies(args: &PolicyArgs) -> Result<Policies, Stop> {
+/// These files, and those in these folders.
+pub(crate) fn policy_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     let mut paths = Vec::new();
-    for path in &args.policies {
+    for path in named {
         let before = paths.len();
-        collect(path, &mut paths)?;
+        collect(path, ".cedar", &mut paths)?;
         if paths.len() == before {
             return Err(Stop::usage(format!("there is no `*.cedar` file in `{}`", path.display())));
         }
     }
+    Ok(paths)
+}
+
+/// All these files; those of a folder in the order of their names.
+pub(crate) fn policies(args: &PolicyArgs) -> Result<Policies, Stop> {
+    let paths = policy_files(&args.policies)?;
     let sources = paths.iter().map(|path| file(path)).collect::<Result<Vec<_>, _>>()?;
     let entities = args.entities.as_deref().map(file).transpose()?;
     Ok(Policies { sources, entities })
 }
 
-fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Stop> {
+/// The files of a folder, and of those in it, whose names end like this.
+pub(crate) fn files_like(dir: &Path, end: &str) -> Result<Vec<PathBuf>, Stop> {
+    let mut paths = Vec::new();
+    if !dir.is_dir() {
+        return Err(Stop::usage(format!("`{}` is not a folder", dir.display())));
+    }
+    collect(dir, end, &mut paths)?;
+    Ok(paths)
+}
+
+fn collect(path: &Path, end: &str, paths: &mut Vec<PathBuf>) -> Result<(), Stop> {
     if !path.is_dir() {
         paths.push(path.to_owned());
         return Ok(());
@@ -113,8 +129,8 @@ fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Stop> {
                 return Err(Stop::usage(format!("`{}` is a link to a folder, which is not followed", entry.display()))
                     .with_help("name the folder itself with another `--policy`"));
             }
-            collect(&entry, paths)?;
-        } else if entry.extension().is_some_and(|extension| extension == "cedar") {
+            collect(&entry, end, paths)?;
+        } else if entry.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(end.as_bytes())) {
             paths.push(entry);
         }
     }
@@ -126,15 +142,19 @@ pub(crate) fn arguments(file_name: Option<&Path>, given: &[(String, String)]) ->
     let mut args = BTreeMap::new();
     if let Some(path) = file_name {
         let source = file(path)?;
-        let json = serde_json::from_str(&source.text)
-            .map_err(|error| Stop::usage(format!("`{}` is not JSON: {error}", source.name)))?;
-        let serde_json::Value::Object(entries) = json else {
-            return Err(Stop::usage(format!("`{}` is not a JSON object", source.name)));
-        };
-        args.extend(entries.into_iter().map(|(key, value)| (key, from_json(value))));
+        args = object(&source.name, &source.text)?;
     }
     args.extend(given.iter().map(|(key, value)| (key.clone(), Value::Text(value.clone()))));
     Ok(args)
+}
+
+/// The entries of a JSON object.
+pub(crate) fn object(name: &str, text: &str) -> Result<BTreeMap<String, Value>, Stop> {
+    let json = serde_json::from_str(text).map_err(|error| Stop::usage(format!("`{name}` is not JSON: {error}")))?;
+    let serde_json::Value::Object(entries) = json else {
+        return Err(Stop::usage(format!("`{name}` is not a JSON object")));
+    };
+    Ok(entries.into_iter().map(|(key, value)| (key, from_json(value))).collect())
 }
 
 fn from_json(value: serde_json::Value) -> Value {

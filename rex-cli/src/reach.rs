@@ -35,7 +35,7 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
 type Reached<'a> = (&'static ActionSpec, &'a Extent);
 
 fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> String {
-    let who = principal.map_or("any principal".to_owned(), |principal| line(&principal.to_string()));
+    let who = principal.map_or("any principal".to_owned(), |principal| draw::line(&principal.to_string()));
     if reach.is_empty() {
         return format!("Nothing can be permitted to {who}.\n");
     }
@@ -47,9 +47,9 @@ fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exc
     }
     for exception in exceptions {
         let condition = if exception.conditional { ", under its condition" } else { "" };
-        let reason = exception.reason.as_ref().map_or(String::new(), |reason| format!(" ({})", line(reason)));
+        let reason = exception.reason.as_ref().map_or(String::new(), |reason| format!(" ({})", draw::line(reason)));
         // Writing to a string does not fail.
-        let _ = writeln!(out, "\n  `{}`{reason} forbids{condition}:\n", line(&exception.policy));
+        let _ = writeln!(out, "\n  `{}`{reason} forbids{condition}:\n", draw::line(&exception.policy));
         let extents: Vec<_> = exception.extents.iter().map(|(action, extent)| (*action, extent)).collect();
         write_reach(&mut out, "    ", &extents);
     }
@@ -82,17 +82,12 @@ fn write_reach(out: &mut String, indent: &str, reach: &[Reached<'_>]) {
     }
 }
 
-fn place_text(place: &Place) -> String {
+pub(crate) fn place_text(place: &Place) -> String {
     match place {
-        Place::Exactly(id) => line(id),
-        Place::Below(id) => format!("{} and all below it", line(id)),
-        Place::Prefix(text) => format!("whatever starts with {}", line(text)),
+        Place::Exactly(id) => draw::line(id),
+        Place::Below(id) => format!("{} and all below it", draw::line(id)),
+        Place::Prefix(text) => format!("whatever starts with {}", draw::line(text)),
     }
-}
-
-/// A text of a policy's that stays in its line: what breaks lines can be part of a path, and could feign another.
-fn line(text: &str) -> String {
-    draw::visible(text).replace('\n', "\\n").replace('\t', "\\t")
 }
 
 #[derive(Serialize)]
@@ -118,7 +113,7 @@ struct ShownAction<'a> {
 
 /// That there is no bound is a place like others, so that nobody who reads only places takes it for none.
 #[derive(Serialize)]
-struct ShownPlace<'a> {
+pub(crate) struct ShownPlace<'a> {
     kind: &'static str,
     id: Option<&'a str>,
 }
@@ -137,7 +132,7 @@ impl<'a> ShownException<'a> {
 impl<'a> ShownAction<'a> {
     fn new((action, extent): Reached<'a>) -> Self {
         let places = match extent {
-            Extent::Anything => vec![ShownPlace { kind: "anything", id: None }],
+            Extent::Anything => vec![ShownPlace::ANYTHING],
             Extent::Within(places) => places.iter().map(ShownPlace::new).collect(),
         };
         Self { action: action.to_string(), places }
@@ -145,7 +140,9 @@ impl<'a> ShownAction<'a> {
 }
 
 impl<'a> ShownPlace<'a> {
-    fn new(place: &'a Place) -> Self {
+    pub(crate) const ANYTHING: Self = Self { kind: "anything", id: None };
+
+    pub(crate) fn new(place: &'a Place) -> Self {
         let (kind, id) = match place {
             Place::Exactly(id) => ("exactly", id),
             Place::Below(id) => ("below", id),

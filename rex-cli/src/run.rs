@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rex_core::{AbsPath, Journal, JsonLines, Limits, Principal, Subject, Value};
+use rex_core::{AbsPath, Code, Journal, Limits, Principal, Subject, Value};
 use rex_engine::{Builder, Engine, Input, Report};
 use rex_policy::{Policy, Rejected, Source};
 use rex_sdk::HostOs;
@@ -17,9 +17,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::args::{Color, Format, RunArgs};
 use crate::exit::{Exit, Stop};
-use crate::journal::JournalFile;
+use crate::journal::{JournalFile, Key};
 use crate::load::Policies;
 use crate::told::Told;
+use crate::watch::{Watch, Watched};
 use crate::wire::Confined;
 use crate::{Decide, check, complain, draw, load, print, supervise};
 
@@ -33,7 +34,9 @@ pub(crate) struct Job {
     pub(crate) base: AbsPath,
     pub(crate) limits: Limits,
     pub(crate) host: HostOptions,
-    pub(crate) journal: Option<JournalFile>,
+    pub(crate) journal: Option<Arc<JournalFile>>,
+    pub(crate) watch: Option<Arc<Watch>>,
+    pub(crate) key: Option<Key>,
     pub(crate) group: Option<Group>,
     pub(crate) mode: Mode,
     pub(crate) decide: Decide,
@@ -43,6 +46,32 @@ pub(crate) struct Job {
     pub(crate) signal: Arc<AtomicUsize>,
 }
 
+impl Job {
+    /// Whether anybody wants the records of the run.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.journal.is_some() || self.watch.is_some()
+    }
+
+    /// Gives the journal the key, if there is one.
+    pub(crate) fn sign_with_key(&self) -> Result<(), Stop> {
+        match (&self.key, &self.journal) {
+            (Some(key), Some(journal)) => key.load().map(|key| journal.sign_with(key)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Signs the journal, and has it on the disk, before anybody is told about the run.
+    pub(crate) fn finish_journal(&self, told: Told) -> Told {
+        match self.journal.as_ref().map(|journal| journal.finish()) {
+            Some(Err(error)) => {
+                let message = format!("the journal cannot be written: {error}");
+                Told { output: told.output, ..Told::failed(&self.run_id, Code::JournalFailed, message, told.stats) }
+            }
+            _ => told,
+        }
+    }
+}
+
 /// Runs a script and prints its report.
 pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, Stop> {
     let script = load::script(args.script.as_deref(), args.code.as_deref())?;
@@ -50,11 +79,18 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
     let arguments = load::arguments(args.args.as_deref(), &args.arg)?;
     let base = base(args.base.as_deref())?;
     let limits = limits(&args.limits)?;
-    let journal = args.journal.as_deref().map(JournalFile::open).transpose()?;
+    let run_id = rex_engine::random_id();
+    let journal = args.journal.as_deref();
+    let open = |path| {
+        let rotation = args.journal_rotate.unwrap_or_default();
+        JournalFile::open(path, args.durability, rotation, &run_id, &principal.to_string())
+    };
+    let journal = journal.map(open).transpose()?.map(Arc::new);
+    let key = args.checkpoint_key.as_deref().map(Key::find).transpose()?;
     let host = HostOptions {
         deny_hard_links: args.deny_hard_links,
         bus: bus(&args.bus)?,
-        journal: journal.as_ref().and_then(JournalFile::id),
+        journal: journal.as_ref().map(|journal| journal.files()).transpose()?.flatten(),
         // As OpenSSL has it.
         authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
     };
@@ -66,7 +102,6 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
     };
     // Until now, and after the run, a signal ends the command as it ends others.
     let Signals { cancel, signal, done } = signals()?;
-    let run_id = rex_engine::random_id();
     let mode = args.confine.into();
     let group = if mode == Mode::Off { None } else { supervise::group(&run_id, &limits, mode)? };
     let job = Job {
@@ -79,6 +114,8 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
         limits,
         host,
         journal,
+        watch: Watch::new(args.metrics.as_deref(), args.progress).map(Arc::new),
+        key,
         group,
         mode,
         decide,
@@ -92,6 +129,7 @@ pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, 
         Ran::Rejected(rejected) => Ok(check::rejected(rejected, args.format, color)),
         // A worker that is not needed any more is waited for after this.
         Ran::Told(told, _worker) => {
+            job.watch.iter().for_each(|watch| watch.finish(told));
             show(told, &job.script, args.format, color)?;
             Ok(told.exit(u8::try_from(job.signal.load(Ordering::Relaxed)).unwrap_or(0)))
         }
@@ -112,13 +150,19 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
         Err(rejected) => return Ok(Ran::Rejected(rejected)),
     };
     warn(&policy);
-    let journal = job.journal.as_ref().map(JournalFile::try_clone).transpose();
-    let journal = journal.map_err(|error| Stop::internal(format!("the journal cannot be written: {error}")))?;
-    let journal = journal.map(|file| Arc::new(JsonLines::new(file)) as Arc<dyn Journal>);
+    job.sign_with_key()?;
+    let journal = match (&job.journal, &job.watch) {
+        (journal, Some(watch)) => {
+            watch.begin();
+            Some(Arc::new(Watched { journal: journal.clone(), watch: watch.clone() }) as Arc<dyn Journal>)
+        }
+        (journal, None) => journal.clone().map(|file| file as Arc<dyn Journal>),
+    };
     let os = HostOs::new(job.host.clone()).with_programs(policy.reach(Some(&job.subject.principal)));
     let report = execute(job, policy, os, journal, |builder| builder)?;
     let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), group: None, parts: Vec::new() });
-    Ok(Ran::Told(Box::new(Told { confinement, ..Told::new(&report)? }), None))
+    let told = job.finish_journal(Told::new(&report)?);
+    Ok(Ran::Told(Box::new(Told { confinement, ..told }), None))
 }
 
 /// Runs the script here and now.

@@ -1,13 +1,13 @@
 //! Two processes for a run: a worker that confines itself and then runs the script, and this one, which holds the journal
 //! and makes a report, whatever becomes of the worker.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rex_core::{Code, Effect, Journal, Limits};
+use rex_core::{Code, Journal, Limits};
 use rex_engine::Stats;
 use rex_policy::{Policy, Rejected};
 use rex_sdk::HostOs;
@@ -17,10 +17,11 @@ use rex_sdk::host::worker::{Ending, Worker};
 
 use crate::broker::Asked;
 use crate::exit::Stop;
+use crate::lines::Lines;
 use crate::link::Link;
 use crate::run::{Job, Ran, execute};
 use crate::told::Told;
-use crate::wire::{Confined, ConfinedPart, Frames, Kind, Line, Question, send, send_with};
+use crate::wire::{Confined, ConfinedPart, Frames, Kind, Question, send, send_with};
 
 /// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
 const TURN: Duration = Duration::from_millis(50);
@@ -50,17 +51,18 @@ pub(crate) fn run(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
         output_bytes: 0,
         looked: Instant::now(),
         start: Instant::now(),
-        permitted: None,
         stopping: None,
-        principal: job.subject.principal.to_string(),
-        lines: 0,
-        stats: Stats::default(),
+        lines: Lines::new(&job.run_id, &job.subject, &job.limits),
         confined: None,
         asked: Arc::new(Asked::new(job)),
     };
+    job.watch.iter().for_each(|watch| watch.begin());
+    // Here and not before, so that the worker has never had it.
+    job.sign_with_key()?;
     match supervisor.watch(&warn)? {
         Err(rejected) => Ok(Ran::Rejected(rejected)),
         Ok(told) => {
+            let told = job.finish_journal(told);
             let told = Told { run_id: job.run_id.clone(), confinement: supervisor.confined.take(), ..told };
             Ok(Ran::Told(Box::new(told), Some(supervisor.worker)))
         }
@@ -123,7 +125,7 @@ fn work(job: &Job, stream: UnixStream) {
         return;
     }
     let link = Arc::new(Link::new(stream));
-    let journal = job.journal.is_some().then(|| link.clone() as Arc<dyn Journal>);
+    let journal = job.is_recorded().then(|| link.clone() as Arc<dyn Journal>);
     let os = HostOs::new(job.host.clone()).with_broker(link.clone());
     let printed = link.clone();
     let tell = move |line: &str| printed.printed(line);
@@ -156,14 +158,8 @@ struct Supervisor<'j> {
     /// When it looked at the worker's memory.
     looked: Instant,
     stopping: Option<Instant>,
-    /// As its records name it.
-    principal: String,
-    /// How many lines the worker had written.
-    lines: u64,
-    /// What is known of the run without its report.
-    stats: Stats,
-    /// The action and the resource of the last line, if it was permitted.
-    permitted: Option<(String, String)>,
+    /// What the worker had written.
+    lines: Lines,
     confined: Option<Confined>,
     asked: Arc<Asked>,
 }
@@ -207,7 +203,7 @@ impl Supervisor<'_> {
                 Ok(confined) => self.confined(confined)?,
                 Err(_) => return Ok(Some(self.gone_bad("it does not say how it is confined"))),
             },
-            Kind::Records | Kind::Intent => match self.write(bytes) {
+            Kind::Records | Kind::Intent => match self.write(bytes, kind == Kind::Intent) {
                 Ok(()) if kind == Kind::Intent => {
                     // A worker that is gone is noticed when nothing more comes.
                     let _ = send(&self.stream, Kind::Written, b"");
@@ -269,10 +265,10 @@ impl Supervisor<'_> {
     fn ask(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         let question: Question = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
         // Nothing is done that is not on record: each question follows its own line.
-        let line = self.permitted.take();
+        let line = self.lines.permitted.take();
         let (spec, id) = question.ask.about();
         let same = |(action, resource): (String, String)| action == spec.to_string() && resource == id;
-        if self.job.journal.is_some() && !line.is_some_and(same) {
+        if self.job.is_recorded() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");
         }
         if Arc::strong_count(&self.asked) > QUESTIONS {
@@ -293,29 +289,16 @@ impl Supervisor<'_> {
     }
 
     /// Writes lines to the journal, if they are what this run's next lines can be.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        for text in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let line: Line = serde_json::from_slice(text).map_err(|_| Trouble::Bad("its record is none"))?;
-            let ours = line.run == self.job.run_id && line.principal == self.principal;
-            if !ours || line.sequence != self.lines + 1 || !text.ends_with(b"\n") {
-                return Err(Trouble::Bad("its record is not the next of this run"));
-            }
-            self.lines += 1;
-            // Each decision has a line, and each operation one for its outcome and one decision more than the limit counts.
-            let limits = &self.job.limits;
-            if self.lines > limits.decisions.saturating_add(limits.operations.saturating_mul(2)) {
-                return Err(Trouble::Bad("it keeps more records than it may"));
-            }
-            let stats = &mut self.stats;
-            stats.decisions += u64::from(line.event == "decision");
-            stats.denied += u64::from(line.decision.as_deref() == Some(Effect::Deny.as_str()));
-            stats.operations += u64::from(line.event == "outcome");
-            let allowed = line.decision.as_deref() == Some(Effect::Allow.as_str());
-            self.permitted = if allowed { line.action.zip(line.resource) } else { None };
+    fn write(&mut self, bytes: &[u8], intent: bool) -> Result<(), Trouble> {
+        self.lines.take(bytes).map_err(Trouble::Bad)?;
+        if !self.job.is_recorded() {
+            return Err(Trouble::Bad("it keeps a journal that nobody asked for"));
         }
-        let journal = self.job.journal.as_ref().ok_or(Trouble::Bad("it keeps a journal that nobody asked for"))?;
-        let mut journal = journal;
-        journal.write_all(bytes).map_err(|error| Trouble::Lost(error.to_string()))
+        if let Some(journal) = &self.job.journal {
+            journal.append(bytes, intent).map_err(|error| Trouble::Lost(error.to_string()))?;
+        }
+        self.job.watch.iter().for_each(|watch| watch.lines(bytes));
+        Ok(())
     }
 
     /// Ends a worker that takes too long, holds too much, or was told to stop and does not.
@@ -342,6 +325,9 @@ impl Supervisor<'_> {
             return None;
         }
         self.looked = Instant::now();
+        if let Some(Err(error)) = self.job.journal.as_ref().map(|journal| journal.tick()) {
+            return Some(self.end(Code::JournalFailed, format!("the journal cannot be written: {error}")));
+        }
         let most = bounds(limits).address_space;
         if self.worker.resident().is_some_and(|resident| resident > most) {
             let message = format!("the run was ended from outside: it held more than {most} bytes of memory");
@@ -384,7 +370,7 @@ impl Supervisor<'_> {
     /// A report of what is known here.
     fn failed(&mut self, code: Code, message: impl Into<String>) -> Told {
         let duration_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let told = Told::failed("", code, message, Stats { duration_us, ..self.stats });
+        let told = Told::failed("", code, message, Stats { duration_us, ..self.lines.stats });
         Told { output: std::mem::take(&mut self.output), ..told }
     }
 }

@@ -165,18 +165,6 @@ fn receive(
     Ok(message.bytes)
 }
 
-/// What a supervisor looks at in a line for the journal.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Line {
-    pub(crate) run: String,
-    pub(crate) sequence: u64,
-    pub(crate) principal: String,
-    pub(crate) event: String,
-    pub(crate) decision: Option<String>,
-    pub(crate) action: Option<String>,
-    pub(crate) resource: Option<String>,
-}
-
 /// What a worker asks for: it reaches nobody else itself.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Question {

@@ -3,12 +3,17 @@
 //! Derived from the table: the grant types, the Cedar schema, `docs/actions.md`, and the generators of property tests
 //! and fuzzers. The ids are a promise to the owners of policies: an id never changes its meaning.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::resource::{Attribute, Fact, Resource, ResourceSpec};
+use crate::Value;
+use crate::resource::{AnyResource, Attribute, Fact, Resource, ResourceSpec};
+
+/// Makes a resource from its id and attributes.
+pub type Recall = fn(&str, &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String>;
 
 /// The declaration of one action.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct ActionSpec {
     /// The namespace, `fs` for instance.
     pub namespace: &'static str,
@@ -22,7 +27,24 @@ pub struct ActionSpec {
     pub groups: &'static [&'static str],
     /// The facts about the act that its requests carry.
     pub context: &'static [Attribute],
+    /// Makes what it acts on from its id and its attributes, as [`Resource::recall`] does.
+    pub recall: Recall,
 }
+
+/// How a resource of this type is made.
+#[doc(hidden)]
+pub fn recall<R: Resource>(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String> {
+    R::recall(id, attributes).map(|resource| Box::new(resource) as _)
+}
+
+/// Two declarations of one id.
+impl PartialEq for ActionSpec {
+    fn eq(&self, other: &Self) -> bool {
+        (self.namespace, self.name, self.resource) == (other.namespace, other.name, other.resource)
+    }
+}
+
+impl Eq for ActionSpec {}
 
 impl fmt::Display for ActionSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +140,7 @@ macro_rules! actions {
                                 kind: <$kind as $crate::resource::FactType>::KIND,
                                 doc: concat!($($fact_doc, "\n"),*).trim_ascii(),
                             }),*],
+                            recall: $crate::action::recall::<$resource>,
                         };
                         fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, $crate::Fact<'a>)) {
                             let _ = &visit;

@@ -90,6 +90,11 @@ pub trait Authorize: Send + Sync {
         let _ = (request, decision);
         None
     }
+
+    /// The SHA-256 of all that decisions are made from, in lower-case hexadecimal, so that a record tells which policy it was.
+    fn digest(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// A request that was not permitted.

@@ -148,7 +148,7 @@ impl<'r> Gate<'r> {
     }
 
     // INVARIANT: after one record is lost no other is attempted, so nothing runs unaudited and no gap goes unseen.
-    fn record(&self, time: Timestamp, event: Event) -> Result<u64, String> {
+    pub(crate) fn record(&self, time: Timestamp, event: Event) -> Result<u64, String> {
         if self.run.closed.load(Relaxed) {
             return Err("an earlier record was lost".to_owned());
         }

@@ -15,12 +15,30 @@ use crate::{Call, Code, Decision, Effect, Request, Timestamp, Value};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// A run begins: before anything else is done or decided.
+    Start {
+        /// The SHA-256 of the script; empty if there is none.
+        script: String,
+        /// The operator's `key=value` strings.
+        tags: Vec<String>,
+        /// What the policy is, see [`Authorize::digest`](crate::Authorize::digest).
+        policy: Option<Arc<str>>,
+    },
+    /// A run came to its end. One without was ended from outside.
+    End {
+        /// The code that it failed with; `None` if it succeeded.
+        result: Option<Code>,
+        /// How long it took.
+        duration: Duration,
+    },
     /// A request was decided. Written before the act.
     Decision {
         /// What was asked for.
         action: &'static ActionSpec,
         /// The id of what it was asked for.
         resource: String,
+        /// The attributes of it that the id does not say.
+        attributes: Vec<(&'static str, Value)>,
         /// The facts about the act.
         context: Vec<(&'static str, Value)>,
         /// Allowed or not.
@@ -43,21 +61,21 @@ pub enum Event {
 
 impl Event {
     pub(crate) fn decision(request: &Request<'_>, decision: &Decision) -> Self {
-        let mut context = Vec::new();
-        request.action.facts(&mut |name, fact| {
-            context.push((
-                name,
-                match fact {
-                    Fact::Long(value) => Value::Int(value),
-                    Fact::Bool(value) => Value::Bool(value),
-                    Fact::String(value) => Value::Text(value.to_owned()),
-                    Fact::Ip(value) => Value::Text(value.to_string()),
-                },
-            ));
-        });
+        let value = |fact: Fact<'_>| match fact {
+            Fact::Long(value) => Value::Int(value),
+            Fact::Bool(value) => Value::Bool(value),
+            Fact::String(value) => Value::Text(value.to_owned()),
+            Fact::Ip(value) => Value::Text(value.to_string()),
+        };
+        let (mut context, mut attributes) = (Vec::new(), Vec::new());
+        request.action.facts(&mut |name, fact| context.push((name, value(fact))));
+        if !request.resource.id_says_all() {
+            request.resource.attributes(&mut |name, fact| attributes.push((name, value(fact))));
+        }
         Self::Decision {
             action: request.action.spec(),
             resource: request.resource.id().to_owned(),
+            attributes,
             context,
             effect: decision.effect,
             policies: decision.policies.clone(),
@@ -93,10 +111,24 @@ impl Serialize for Record {
         map.serialize_entry("operation", self.call.operation)?;
         map.serialize_entry("line", &self.call.line)?;
         match &self.event {
-            Event::Decision { action, resource, context, effect, policies, reason } => {
+            Event::Start { script, tags, policy } => {
+                map.serialize_entry("event", "start")?;
+                map.serialize_entry("script", script)?;
+                map.serialize_entry("tags", tags)?;
+                map.serialize_entry("policy", &policy.as_deref())?;
+            }
+            Event::End { result, duration } => {
+                map.serialize_entry("event", "end")?;
+                map.serialize_entry("result", result.map_or("SUCCESS", Code::as_str))?;
+                map.serialize_entry("duration_us", &micros(*duration))?;
+            }
+            Event::Decision { action, resource, attributes, context, effect, policies, reason } => {
                 map.serialize_entry("event", "decision")?;
                 map.serialize_entry("action", &Text(action))?;
                 map.serialize_entry("resource", resource)?;
+                if !attributes.is_empty() {
+                    map.serialize_entry("attributes", &Context(attributes))?;
+                }
                 map.serialize_entry("context", &Context(context))?;
                 map.serialize_entry("decision", effect.as_str())?;
                 map.serialize_entry("policies", &Policies(policies))?;
@@ -106,11 +138,15 @@ impl Serialize for Record {
                 map.serialize_entry("event", "outcome")?;
                 map.serialize_entry("result", result.map_or("SUCCESS", Code::as_str))?;
                 map.serialize_entry("bytes", bytes)?;
-                map.serialize_entry("duration_us", &u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))?;
+                map.serialize_entry("duration_us", &micros(*duration))?;
             }
         }
         map.end()
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 struct Text<'a, T>(&'a T);

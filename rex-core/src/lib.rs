@@ -11,6 +11,7 @@
 //! | [`path`] | [`AbsPath`], a path that has one spelling |
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
+//! | [`asked`] | [`Asked`], a request made from what is written down: a journal, a test, a command line |
 //! | [`reach`] | [`Reach`], a bound on what a policy could ever permit |
 //! | [`run`] | [`Run`]: who runs, under which limits, recorded where |
 //! | [`journal`] | [`Journal`], where every decision and outcome is recorded |
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod asked;
 pub mod data;
 pub mod decide;
 pub mod error;
@@ -42,6 +44,7 @@ pub mod time;
 pub mod value;
 
 pub use action::{ACTIONS, Action, ActionSpec};
+pub use asked::Asked;
 pub use decide::{Authorize, Decision, Denial, Effect, Request};
 pub use error::{Code, Error};
 pub use grant::{Call, Gate, Grant};

@@ -1,7 +1,9 @@
 //! Things of the machine, as policies see them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::Value;
 use crate::resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
 
 /// A parameter of the kernel, see `sysctl(8)`: `net.ipv4.ip_forward`.
@@ -94,6 +96,12 @@ impl Resource for Parameter {
     }
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        Self::parse(id).map_err(|error| error.to_string())
+    }
 }
 
 impl Variable {
@@ -136,6 +144,12 @@ impl Resource for Variable {
     }
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        Self::parse(id).map_err(|error| error.to_string())
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Hosts, addresses and URLs, as policies see them: taken to parts first, each part with one spelling.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::Value;
 use crate::action::net::Connect;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
 
@@ -112,6 +114,12 @@ impl Resource for RemoteHost {
         if self.address().is_none() {
             self.name.match_indices('.').filter_map(|(dot, _)| self.name.get(dot + 1..)).for_each(visit);
         }
+    }
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        Self::parse(id).map_err(|error| error.to_string())
     }
 }
 
@@ -279,6 +287,12 @@ impl Resource for Url {
         };
         prefix(self.query);
         self.path().rmatch_indices('/').for_each(|(slash, _)| prefix(self.path + slash + 1));
+    }
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        Self::parse(id).map_err(|error| error.to_string())
     }
 }
 

@@ -103,13 +103,17 @@ impl AbsPath {
                 }
             }
         }
-        if path.len() > MAX_PATH {
-            return Err(PathError::TooLong { bytes: path.len(), max: MAX_PATH });
-        }
         if path.is_empty() {
             path.push('/');
         }
-        Ok(Self(path))
+        Self::short(path)
+    }
+
+    fn short(path: String) -> Result<Self, PathError> {
+        match path.len() {
+            bytes if bytes > MAX_PATH => Err(PathError::TooLong { bytes, max: MAX_PATH }),
+            _ => Ok(Self(path)),
+        }
     }
 
     /// This directory's entry `name`.
@@ -121,7 +125,16 @@ impl AbsPath {
             "" | "." => Err(PathError::Empty),
             ".." => Err(PathError::AboveRoot(name.to_owned())),
             _ if name.contains('/') => Err(PathError::Relative(name.to_owned())),
-            _ => self.resolve(name),
+            _ if name.contains('\0') => Err(PathError::Nul(name.to_owned())),
+            _ if name.len() > MAX_NAME => Err(PathError::TooLong { bytes: name.len(), max: MAX_NAME }),
+            _ => {
+                let trunk = self.trunk();
+                let mut path = String::with_capacity(trunk.len() + 1 + name.len());
+                path.push_str(trunk);
+                path.push('/');
+                path.push_str(name);
+                Self::short(path)
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! Processes and programs, as policies see them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::AbsPath;
 use crate::action::process::Run;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
+use crate::{AbsPath, Value};
 
 /// What is refused of programs unless the deciding permit lets it go by its annotation `@allow`: the word, what it lets go.
 /// One that ends with a colon is followed by a name.
@@ -100,6 +101,20 @@ impl Resource for Process {
         visit("user", Fact::String(&self.identity.user));
         visit("unit", Fact::String(&self.identity.unit));
     }
+
+    fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
+        let pid = id.parse().map_err(|_| format!("`{}` is not the number of a process", id.escape_debug()))?;
+        let text = |name: &str| text(attributes, name);
+        let identity = Identity {
+            name: text("name")?,
+            exe: text("exe")?,
+            user: text("user")?,
+            unit: text("unit")?,
+            // Policies do not see it.
+            started: 0,
+        };
+        Ok(Self::new(pid, identity))
+    }
 }
 
 /// A program on disk, with the contents that it is to have.
@@ -141,6 +156,20 @@ impl Resource for Program {
 
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
         self.path.parents().for_each(visit);
+    }
+
+    fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
+        let path = AbsPath::parse(id).map_err(|error| error.to_string())?;
+        Ok(Self { path, sha256: text(attributes, "sha256")? })
+    }
+}
+
+/// An attribute that is text; one that is not there is empty.
+fn text(attributes: &BTreeMap<String, Value>, name: &str) -> Result<String, String> {
+    match attributes.get(name) {
+        None => Ok(String::new()),
+        Some(Value::Text(text)) => Ok(text.clone()),
+        Some(other) => Err(format!("the attribute `{name}` is text, not {}", other.kind())),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What actions act on.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::AbsPath;
+use crate::{AbsPath, Value};
 
 /// The type of a [`Fact`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,6 +139,22 @@ pub trait Resource: fmt::Debug + Send + Sync + 'static {
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
         let _ = visit;
     }
+
+    /// Whether the id says all that the attributes and the ancestors say, so that a journal and a decision that is kept take the id alone.
+    const ID_SAYS_ALL: bool = false;
+
+    /// The one that has this id and these attributes, as a journal keeps them or a person writes them, to decide on it again; of a type
+    /// whose [id says all](Self::ID_SAYS_ALL), the attributes are of no account.
+    ///
+    /// # Errors
+    /// Why there is none; by default, that resources of this type are not made from what is written down.
+    fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String>
+    where
+        Self: Sized,
+    {
+        let _ = (id, attributes);
+        Err(format!("a `{}` is not made from what is written down", Self::SPEC))
+    }
 }
 
 /// A [`Resource`] whose type is not known: what an authorizer sees. Implemented for every resource.
@@ -150,6 +167,8 @@ pub trait AnyResource: fmt::Debug + Send + Sync {
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
     /// See [`Resource::ancestors`].
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str));
+    /// See [`Resource::ID_SAYS_ALL`].
+    fn id_says_all(&self) -> bool;
 }
 
 impl<R: Resource> AnyResource for R {
@@ -174,6 +193,9 @@ impl<R: Resource> AnyResource for R {
         if R::SPEC.nested {
             Resource::ancestors(self, visit);
         }
+    }
+    fn id_says_all(&self) -> bool {
+        R::ID_SAYS_ALL
     }
 }
 
@@ -207,6 +229,12 @@ impl Resource for AbsPath {
 
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
         self.parents().for_each(visit);
+    }
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        Self::parse(id).map_err(|error| error.to_string())
     }
 }
 
@@ -286,6 +314,12 @@ impl Resource for Unit {
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
         visit("kind", Fact::String(self.kind()));
     }
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        Self::parse(id).map_err(|error| error.to_string())
+    }
 }
 
 /// The service manager itself: what lists units.
@@ -308,6 +342,12 @@ impl Resource for Manager {
     }
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        the_one(Self, id)
+    }
 }
 
 /// The machine that a script runs on.
@@ -330,6 +370,17 @@ impl Resource for Host {
     }
 
     fn attributes<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
+
+    const ID_SAYS_ALL: bool = true;
+
+    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+        the_one(Self, id)
+    }
+}
+
+/// Of a type that there is one of: that one.
+fn the_one<R: Resource>(one: R, id: &str) -> Result<R, String> {
+    if id == Resource::id(&one) { Ok(one) } else { Err(format!("there is one alone, `{}`", Resource::id(&one))) }
 }
 
 #[cfg(test)]

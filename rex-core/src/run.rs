@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use crate::grant::{Call, Gate};
-use crate::{Authorize, Budget, Journal, Limits, Timestamp};
+use crate::journal::Event;
+use crate::{Authorize, Budget, Code, Error, Journal, Limits, Timestamp};
 
 /// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -154,6 +156,30 @@ impl Run {
     pub fn with_memory(mut self, live: &'static AtomicI64) -> Self {
         self.budget.memory = Some(live);
         self
+    }
+
+    /// Records that it begins. A run of a script does this before anything else.
+    ///
+    /// # Errors
+    /// If it cannot be recorded; from then on nothing is permitted.
+    pub fn begin(&self) -> Result<(), Error> {
+        let Subject { script, tags, .. } = self.subject.clone();
+        self.note(Event::Start { script, tags, policy: self.authorize.digest() })
+    }
+
+    /// Records how it ended.
+    ///
+    /// # Errors
+    /// If it cannot be recorded.
+    pub fn end(&self, result: Option<Code>, duration: Duration) -> Result<(), Error> {
+        self.note(Event::End { result, duration })
+    }
+
+    fn note(&self, event: Event) -> Result<(), Error> {
+        let recorded = self.gate(Call::default()).record(self.now(), event);
+        recorded.map(drop).map_err(|reason| {
+            Error::new(Code::JournalFailed, format!("the journal cannot be written, so nothing more is done: {reason}"))
+        })
     }
 
     /// The gate for one call of an operation.

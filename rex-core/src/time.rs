@@ -20,6 +20,14 @@ impl Timestamp {
         Self(micros)
     }
 
+    /// A point in time as it is shown: RFC 3339 in UTC, down to the microsecond.
+    ///
+    /// # Errors
+    /// If the text is none, has an offset other than `Z`, or names a day or an hour that there is not.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        point(text).ok_or_else(|| TimeError(text.to_owned()))
+    }
+
     /// Microseconds since the epoch.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
@@ -38,6 +46,18 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 }
+
+/// Why a text is not a point in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeError(String);
+
+impl fmt::Display for TimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a time in UTC; one looks like `2026-11-23T12:42:29Z`", self.0.escape_debug())
+    }
+}
+
+impl std::error::Error for TimeError {}
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
@@ -76,6 +96,34 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The day that [`civil`] gives this date for, by Howard Hinnant's `days_from_civil`.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+fn point(text: &str) -> Option<Timestamp> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let number = |text: &str, digits: usize| {
+        let all = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        all.then(|| text.parse::<i64>().ok()).flatten()
+    };
+    let mut parts = date.split('-');
+    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut parts = parts.next().is_none().then(|| clock.split(':'))?;
+    let (hour, minute, second) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let legal = parts.next().is_none() && hour < 24 && minute < 60 && second < 60 && fraction.len() <= 6;
+    let micros = legal.then(|| number(&format!("{fraction:0<6}"), 6))?.filter(|_| !fraction.is_empty())?;
+    let days = days(year, month, day);
+    // A day that there is not would come back as another.
+    let real = civil(days) == (year, month, day);
+    real.then_some(Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +138,23 @@ mod tests {
             (253_402_300_799_000_000, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(Timestamp::from_micros(micros).to_string(), text);
+            assert_eq!(Timestamp::parse(text), Ok(Timestamp::from_micros(micros)));
+        }
+        assert_eq!(Timestamp::parse("1970-01-01T00:00:00.5Z"), Ok(Timestamp::from_micros(500_000)));
+        for text in ["", "Z", "1970-01-01", "1970-02-30T00:00:00Z", "1970-00-01T00:00:00Z", "1970-01-01T24:00:00Z"] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+        for text in ["1970-01-01T00:00:00+01:00", "1970-01-01T00:00:00.Z", "+970-01-01T00:00:00Z", "1970-01-01T0:0:0Z"]
+        {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_is_read(micros in -62_167_219_200_000_000..253_402_300_800_000_000_i64) {
+            let time = Timestamp::from_micros(micros);
+            proptest::prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
         }
     }
 }

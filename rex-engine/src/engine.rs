@@ -213,7 +213,21 @@ impl Shared {
         (Arc::new(Active::new(run, &self.config, input.base, meter)), journal)
     }
 
+    /// Runs the script between the records of its beginning and its end.
     fn execute(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {
+        let start = Instant::now();
+        active.run.begin().map_err(Failure::new)?;
+        let outcome = self.evaluate(script, args, active);
+        let code = outcome.as_ref().err().map(|failure| failure.error.code);
+        let recorded = active.run.end(code, start.elapsed());
+        // A record that was lost before says why; this one only that there was one.
+        match outcome {
+            Ok(_) => recorded.map_err(Failure::new).and(outcome),
+            Err(_) => outcome,
+        }
+    }
+
+    fn evaluate(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {
         let limits = &self.config.limits;
         let result = catch_unwind(AssertUnwindSafe(|| {
             active.enter(|| {

@@ -27,7 +27,7 @@ struct Entry {
 #[derive(Debug, PartialEq, Eq, Default)]
 pub(crate) struct Key {
     hash: u64,
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
 }
 
 impl Cache {
@@ -37,10 +37,10 @@ impl Cache {
         write(&mut KeyWriter { bytes: &mut self.scratch });
         let hash = self.hash.hash_one(&*self.scratch);
         match self.slots.get(slot(hash)) {
-            Some(Some(entry)) if entry.key.hash == hash && *entry.key.bytes == *self.scratch => {
+            Some(Some(entry)) if entry.key.hash == hash && entry.key.bytes == self.scratch => {
                 Ok(entry.decision.clone())
             }
-            _ => Err(Key { hash, bytes: self.scratch.as_slice().into() }),
+            _ => Err(Key { hash, bytes: std::mem::take(&mut self.scratch) }),
         }
     }
 
@@ -48,8 +48,13 @@ impl Cache {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, || None);
         }
-        if let Some(slot) = self.slots.get_mut(slot(key.hash)) {
-            *slot = Some(Box::new(Entry { key, decision }));
+        // Who looks at a whole tree takes every slot many times: its memory is used again, that of the key for the next one.
+        match self.slots.get_mut(slot(key.hash)) {
+            Some(Some(entry)) => {
+                self.scratch = std::mem::replace(&mut **entry, Entry { key, decision }).key.bytes;
+            }
+            Some(free) => *free = Some(Box::new(Entry { key, decision })),
+            None => {}
         }
     }
 }

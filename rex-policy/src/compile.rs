@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet};
 use miette::Diagnostic;
 
-use crate::finding::{Finding, Severity, Source, Text};
+use crate::finding::{Finding, Rejected, Severity, Source, Stand, Text, visible};
 use crate::limits::{PolicyLimits, Statement, statements};
 use crate::lint::Lint;
 use crate::members::Members;
@@ -22,6 +22,8 @@ pub(crate) struct Compiled {
     pub(crate) warnings: Vec<Finding>,
     /// The policies as Cedar has them, in the order of the rules.
     pub(crate) policies: Vec<cedar_policy::Policy>,
+    /// Where they stand, in the same order.
+    pub(crate) stands: Vec<Stand>,
 }
 
 /// One file that parses.
@@ -86,6 +88,7 @@ pub(crate) fn compile(
             findings.extend(lint.policy(file, number, &id, policy));
             compiled.rules.push(Rule::new(id, policy));
             compiled.policies.push(policy.clone());
+            compiled.stands.push(Stand::new(&file.text, file.place(number)));
         }
     }
     if compiled.rules.len() > limits.policies {
@@ -115,6 +118,15 @@ fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLim
 
 fn nowhere(sources: &[Source]) -> Text {
     Text::name_only(sources.first().map_or("policy", |source| &source.name))
+}
+
+/// Whether it is Cedar.
+pub(crate) fn parses(source: &Source, limits: &PolicyLimits) -> Result<(), Rejected> {
+    let mut findings = Vec::new();
+    match parse(source, limits, &mut findings) {
+        Some(_) => Ok(()),
+        None => Err(Rejected { findings }),
+    }
 }
 
 fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) -> Option<File> {
@@ -156,22 +168,6 @@ pub(crate) fn from_cedar(
     let mut finding = Finding::new(severity, text, place, unnumbered(visible(&diagnostic.to_string())));
     finding.help = diagnostic.help().map(|help| unnumbered(visible(&help.to_string())));
     finding
-}
-
-/// Shows the characters that would change how the text around them reads.
-fn visible(message: &str) -> String {
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    message.chars().fold(String::with_capacity(message.len()), |mut text, c| {
-        if hidden(c) {
-            text.extend(c.escape_unicode())
-        } else {
-            text.push(c)
-        }
-        text
-    })
 }
 
 /// Policies in the order in which they stand in the file.

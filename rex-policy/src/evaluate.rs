@@ -52,7 +52,7 @@ impl Parties {
         EntityUid::from_type_name_and_id(self.resource_type.clone(), EntityId::new(id))
     }
 
-    fn request(&self, request: &Request<'_>, needs: Needs) -> Result<cedar_policy::Request, Trouble> {
+    pub(crate) fn request(&self, request: &Request<'_>, needs: Needs) -> Result<cedar_policy::Request, Trouble> {
         let context = self.context(request, needs)?;
         let resource = self.resource(request.resource.id());
         cedar_policy::Request::new(self.principal.clone(), self.action.clone(), resource, context, None)
@@ -96,7 +96,22 @@ impl Parties {
         Ok(context)
     }
 
-    /// What the conditions of candidates look at.
+    /// The request with what the conditions of candidates look at.
+    pub(crate) fn asked(
+        &self,
+        request: &Request<'_>,
+        lineage: &Lineage<'_>,
+        needs: Needs,
+        members: &Members,
+    ) -> Result<(cedar_policy::Request, Entities), Trouble> {
+        let entities = if needs.strangers {
+            self.all_entities(request, members)?
+        } else {
+            self.entities(request, lineage, needs)?
+        };
+        Ok((self.request(request, needs)?, entities))
+    }
+
     fn entities(&self, request: &Request<'_>, lineage: &Lineage<'_>, needs: Needs) -> Result<Entities, Trouble> {
         let attributes = if needs.attributes { attributes(request.resource) } else { HashMap::new() };
         let uid = self.resource(lineage.id);
@@ -201,12 +216,7 @@ impl<'p> Outcome<'p> {
                 None => Ok(true),
                 Some(condition) => {
                     if asked.is_none() {
-                        let entities = if needs.strangers {
-                            parties.all_entities(request, members)?
-                        } else {
-                            parties.entities(request, lineage, needs)?
-                        };
-                        asked = Some((parties.request(request, needs)?, entities));
+                        asked = Some(parties.asked(request, lineage, needs, members)?);
                     }
                     let Some((request, entities)) = &asked else { continue };
                     match eval_expression(request, entities, &condition.expression) {

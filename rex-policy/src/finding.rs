@@ -37,6 +37,8 @@ pub enum Severity {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
+    /// The code of the [`Lint`](crate::Lint) that found it; `None` if it was found while the policy was loaded.
+    pub code: Option<&'static str>,
     /// What is wrong: lower case, no full stop, what came from outside in backticks.
     pub message: String,
     /// What to do about it.
@@ -59,7 +61,7 @@ impl Finding {
         let (offset, length) = place.unwrap_or_default();
         let (line, column) = place.map_or((0, 0), |(offset, _)| text.position(offset));
         let source = NamedSource::new(&*text.name, text.text.clone());
-        Self { severity, message, help: None, policy: None, offset, length, line, column, source }
+        Self { severity, code: None, message, help: None, policy: None, offset, length, line, column, source }
     }
 
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
@@ -100,6 +102,10 @@ impl fmt::Display for Finding {
 impl std::error::Error for Finding {}
 
 impl Diagnostic for Finding {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.code.map(|code| Box::new(code) as _)
+    }
+
     fn severity(&self) -> Option<miette::Severity> {
         Some(match self.severity {
             Severity::Error => miette::Severity::Error,
@@ -173,4 +179,62 @@ impl Text {
         let start = line.checked_sub(1).and_then(|line| lines.get(line)).copied().unwrap_or(0);
         (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
+}
+
+/// Where a policy stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Stand {
+    pub(crate) text: Text,
+    place: Option<(usize, usize)>,
+}
+
+impl Stand {
+    pub(crate) fn new(text: &Text, place: Option<(usize, usize)>) -> Self {
+        Self { text: text.clone(), place }
+    }
+
+    /// Its bytes in the file.
+    pub(crate) fn place(&self) -> Option<(usize, usize)> {
+        self.place
+    }
+
+    /// The policy as it is written.
+    pub(crate) fn text(&self) -> &str {
+        self.part(self.place)
+    }
+
+    /// The line where it starts.
+    pub(crate) fn line(&self) -> usize {
+        self.line_of(self.place)
+    }
+
+    /// The line where a part of it starts; that of the policy if the part has no place.
+    pub(crate) fn line_of(&self, place: Option<(usize, usize)>) -> usize {
+        self.text.position(place.or(self.place).map_or(0, |(offset, _)| offset)).0
+    }
+
+    /// A part of it with one blank where lines were broken.
+    pub(crate) fn one_line(&self, place: Option<(usize, usize)>) -> String {
+        visible(&self.part(place.or(self.place)).split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    fn part(&self, place: Option<(usize, usize)>) -> &str {
+        place.and_then(|(start, length)| self.text.text.get(start..start + length)).unwrap_or_default()
+    }
+}
+
+/// Shows the characters that would change how the text around them reads.
+pub(crate) fn visible(message: &str) -> String {
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    message.chars().fold(String::with_capacity(message.len()), |mut text, c| {
+        if hidden(c) {
+            text.extend(c.escape_unicode())
+        } else {
+            text.push(c)
+        }
+        text
+    })
 }

@@ -42,7 +42,8 @@ impl<'r> Lineage<'r> {
         }
     }
 
-    fn meets(&self, scope: &Scope) -> bool {
+    /// Whether the head of a policy is about it.
+    pub(crate) fn meets(&self, scope: &Scope) -> bool {
         scope.kind.as_ref().is_none_or(|kind| **kind == *self.kind)
             && scope.entity.as_ref().is_none_or(
                 |uid| {
@@ -90,7 +91,7 @@ impl Index {
                 continue;
             }
             match anchor(rule) {
-                Anchor::Anywhere => index.anywhere.push(number),
+                Anchor::Anywhere | Anchor::Among(_) => index.anywhere.push(number),
                 // Another type than the one that the action is on equals nothing that a request is about.
                 Anchor::Exactly(uid) if *uid.kind == *kind => index.exactly.entry(uid.id).or_default().push(number),
                 Anchor::Exactly(_) => {}

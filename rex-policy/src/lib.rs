@@ -2,13 +2,19 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod cases;
+mod clause;
 mod compile;
+mod coverage;
 mod evaluate;
 mod explain;
 mod finding;
 mod index;
+mod layout;
+pub mod learn;
 mod limits;
 mod lint;
+mod lints;
 mod members;
 mod places;
 mod policy;
@@ -17,14 +23,24 @@ mod reach;
 mod remedy;
 mod rule;
 mod schema;
+mod score;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
+mod trace;
 mod validate;
 mod vocabulary;
 
+pub use cases::{Case, Expected, Question, Script};
+pub use coverage::{Coverage, CoveredClause, CoveredPolicy};
 pub use finding::{Finding, Rejected, Severity, Source};
+pub use layout::formatted;
+pub use learn::{Breadth, Learned, LearnedPermit, Learner};
 pub use limits::PolicyLimits;
+pub use lints::{LINTS, Levels, Lint};
 pub use policy::Policy;
 pub use reach::Exception;
+pub use remedy::Patch;
+pub use score::{Exposed, Exposure};
+pub use trace::{Part, Trace, Traced};
 pub use vocabulary::Vocabulary;

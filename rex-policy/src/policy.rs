@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet};
 use foldhash::HashMap;
 use rex_core::{ActionSpec, Authorize, Decision, Effect, Request};
+use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, KeyWriter};
+use crate::clause::Clauses;
 use crate::compile::{Compiled, compile};
 use crate::evaluate::{Outcome, Parties, Trouble};
-use crate::finding::{Finding, Rejected, Source};
+use crate::finding::{Finding, Rejected, Source, Stand};
 use crate::index::{Index, Lineage, principal_meets};
 use crate::limits::PolicyLimits;
 use crate::members::{Above, Members};
-use crate::remedy::remedy;
 use crate::rule::{Needs, Rule, Uid};
 use crate::vocabulary::{PRINCIPALS, Vocabulary, same_type};
 
@@ -31,6 +32,7 @@ pub struct Policy {
     /// By type of principal, by id.
     slices: [RwLock<HashMap<String, Arc<Slice>>>; PRINCIPALS.len()],
     all: OnceLock<PolicySet>,
+    digest: Arc<str>,
 }
 
 /// What concerns one principal.
@@ -68,7 +70,8 @@ impl Policy {
         limits: &PolicyLimits,
     ) -> Result<Self, Rejected> {
         let compiled = compile(vocabulary, sources, entities, limits).map_err(|findings| Rejected { findings })?;
-        Ok(Self { compiled, actions: vocabulary.actions(), slices: Default::default(), all: OnceLock::new() })
+        let digest = digest(sources, entities);
+        Ok(Self { compiled, actions: vocabulary.actions(), slices: Default::default(), all: OnceLock::new(), digest })
     }
 
     /// What may not mean what its author thinks.
@@ -146,6 +149,34 @@ impl Policy {
         &self.compiled.rules
     }
 
+    /// Where a policy stands.
+    pub(crate) fn stand(&self, number: usize) -> Option<&Stand> {
+        self.compiled.stands.get(number)
+    }
+
+    /// A policy as Cedar has it.
+    pub(crate) fn cedar(&self, number: usize) -> Option<&cedar_policy::Policy> {
+        self.compiled.policies.get(number)
+    }
+
+    /// The condition of a policy, taken apart.
+    pub(crate) fn clauses(&self, number: usize) -> Option<Clauses> {
+        self.compiled.policies.get(number)?.as_ref().non_scope_constraints().map(Clauses::new)
+    }
+
+    /// The type of what a request is about, if the request is one that policies can decide.
+    pub(crate) fn checked(&self, request: &Request<'_>) -> Result<String, Trouble> {
+        self.kind(request)?;
+        self.action(request)?;
+        Ok(request.resource.spec().to_string())
+    }
+
+    /// The policies that forbid, with their ids.
+    pub(crate) fn forbids(&self) -> impl Iterator<Item = (&Arc<str>, &cedar_policy::Policy)> {
+        let all = self.compiled.rules.iter().zip(&self.compiled.policies);
+        all.filter(|(rule, _)| !rule.permit).map(|(rule, policy)| (&rule.id, policy))
+    }
+
     pub(crate) fn members(&self) -> &Members {
         &self.compiled.members
     }
@@ -215,12 +246,27 @@ impl Policy {
         Ok(ActionSlice { index, parties, kind, above, needs })
     }
 
+    fn prepared<'s>(&self, slice: &'s Slice, number: usize, request: &Request<'_>) -> Result<&'s ActionSlice, Trouble> {
+        let action = slice.actions.get(number).ok_or("there is no such action")?;
+        action.get_or_init(|| self.action_slice(slice, request)).as_ref().map_err(Clone::clone)
+    }
+
+    /// The policies whose heads meet a request, as the index finds them: without those whose condition starts with what the resource
+    /// is not.
+    pub(crate) fn candidates(&self, request: &Request<'_>) -> Result<Vec<usize>, Trouble> {
+        let (kind, number) = (self.kind(request)?, self.action(request)?);
+        let slice = self.slice(kind, request)?;
+        let action = self.prepared(&slice, number, request)?;
+        let lineage = Lineage::new(&action.kind, request.resource, action.above.as_deref());
+        let found = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
+        Ok(found.into_iter().map(|number| number as usize).collect())
+    }
+
     fn try_decide(&self, request: &Request<'_>) -> Result<Decision, Trouble> {
         let kind = self.kind(request)?;
         let number = self.action(request)?;
         let slice = self.slice(kind, request)?;
-        let action = slice.actions.get(number).ok_or("there is no such action")?;
-        let action = action.get_or_init(|| self.action_slice(&slice, request)).as_ref().map_err(Clone::clone)?;
+        let action = self.prepared(&slice, number, request)?;
         let cached =
             slice.cache.lock().unwrap_or_else(PoisonError::into_inner).get(|key| action.key(number, request, key));
         let key = match cached {
@@ -251,6 +297,18 @@ impl ActionSlice {
         let id = request.resource.id();
         key.number(number);
         key.text(id);
+        let more = !request.resource.id_says_all();
+        key.more(more);
+        if more {
+            self.resource_key(request, id, key);
+        }
+        if self.needs.facts {
+            request.action.facts(&mut |name, fact| key.fact(id, name, fact));
+        }
+    }
+
+    /// What its id does not say of the resource.
+    fn resource_key(&self, request: &Request<'_>, id: &str, key: &mut KeyWriter<'_>) {
         request.resource.ancestors(&mut |ancestor| {
             key.more(true);
             key.part_of(id, ancestor);
@@ -260,9 +318,6 @@ impl ActionSlice {
             request.resource.attributes(&mut |name, fact| key.fact(id, name, fact));
         }
         key.more(false);
-        if self.needs.facts {
-            request.action.facts(&mut |name, fact| key.fact(id, name, fact));
-        }
     }
 }
 
@@ -272,8 +327,24 @@ impl Authorize for Policy {
     }
 
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
-        (decision.effect == Effect::Deny).then(|| remedy(request, decision))
+        (decision.effect == Effect::Deny).then(|| self.advice(request, decision))
     }
+
+    fn digest(&self) -> Option<Arc<str>> {
+        Some(self.digest.clone())
+    }
+}
+
+/// The SHA-256 of all texts, each with its length, so that no other division into files gives the same; the entities last.
+fn digest(sources: &[Source], entities: Option<&Source>) -> Arc<str> {
+    let mut hash = Sha256::new();
+    for text in sources.iter().chain(entities).map(|source| source.text.as_bytes()) {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    // Entities are no policy, even where they would parse as one.
+    hash.update([u8::from(entities.is_some())]);
+    format!("{:x}", hash.finalize()).into()
 }
 
 impl fmt::Debug for Policy {

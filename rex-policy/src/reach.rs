@@ -33,7 +33,7 @@ impl Policy {
     /// allows lies inside.
     ///
     /// It is the sum of the `permit` policies, each bounded by its head and by those conjuncts of its condition that bound
-    /// the resource: `==`, `in` one entity, and `==` or `like` with a literal start on the
+    /// the resource: `==`, `in` one entity, being one of a list, and `==` or `like` with a literal start on the
     /// [`id_attribute`](rex_core::ResourceSpec::id_attribute). Whatever else a condition asks for, and every `forbid`, would
     /// make it smaller, and is left to the decision; see [`exceptions`](Self::exceptions).
     #[must_use]
@@ -48,23 +48,45 @@ impl Policy {
     }
 }
 
+/// Where the `forbid` policies about a principal can apply, of those that say so.
+pub(crate) struct Forbidden<'p> {
+    survey: Survey<'p>,
+}
+
+impl<'p> Forbidden<'p> {
+    pub(crate) fn new(policy: &'p Policy, principal: &Principal) -> Self {
+        Self { survey: Survey::new(policy, Some(principal)) }
+    }
+
+    /// The first that may take something out of a place.
+    pub(crate) fn meets(&self, spec: &ActionSpec, place: Place) -> Option<&'p Arc<str>> {
+        let act = self.survey.acts.iter().find(|act| act.spec == spec)?;
+        let place = Extent::Within(BTreeSet::from([place]));
+        let takes = |rule: &&&Rule| match self.survey.extent(rule, act) {
+            Extent::Anything => false,
+            bounded => !act.nesting.intersection(&bounded, &place).is_empty(),
+        };
+        self.survey.rules.iter().filter(|rule| !rule.permit).find(takes).map(|rule| &rule.id)
+    }
+}
+
 /// The policies about a principal, with what they need to be placed.
-struct Survey<'p> {
+pub(crate) struct Survey<'p> {
     rules: Vec<&'p Rule>,
-    acts: Vec<Act>,
+    pub(crate) acts: Vec<Act>,
     /// For each type of resource and each class, where its members are.
     classes: HashMap<String, HashMap<&'p Uid, Extent>>,
 }
 
 /// An action, and what is known of its resources.
-struct Act {
-    spec: &'static ActionSpec,
-    kind: String,
-    nesting: Nesting,
+pub(crate) struct Act {
+    pub(crate) spec: &'static ActionSpec,
+    pub(crate) kind: String,
+    pub(crate) nesting: Nesting,
 }
 
 impl<'p> Survey<'p> {
-    fn new(policy: &'p Policy, principal: Option<&Principal>) -> Self {
+    pub(crate) fn new(policy: &'p Policy, principal: Option<&Principal>) -> Self {
         let groups = principal.map(|principal| policy.groups(principal.kind(), principal.id())).unwrap_or_default();
         let concerns = |rule: &&Rule| {
             principal.is_none_or(|principal| {
@@ -123,7 +145,7 @@ impl<'p> Survey<'p> {
     }
 
     /// Where the policy can apply to an action.
-    fn extent(&self, rule: &Rule, act: &Act) -> Extent {
+    pub(crate) fn extent(&self, rule: &Rule, act: &Act) -> Extent {
         if !action_meets(rule.actions.as_ref(), act.spec)
             || rule.resource.kind.as_ref().is_some_and(|kind| **kind != *act.kind)
         {
@@ -142,6 +164,11 @@ impl<'p> Survey<'p> {
         let is_id = |name: &str| act.spec.resource.id_attribute == Some(name);
         match anchor {
             Anchor::Exactly(uid) if *uid.kind == *act.kind => only(Place::Exactly(uid.id.to_string())),
+            Anchor::Among(uids) => {
+                let of_type = uids.iter().filter(|uid| *uid.kind == *act.kind);
+                let places = of_type.map(|uid| Place::Exactly(uid.id.to_string()));
+                Cow::Owned(Extent::Within(act.nesting.simplify(places)))
+            }
             // Nothing that the action is on is of this type.
             Anchor::Exactly(_) => Cow::Owned(Extent::default()),
             Anchor::Within(uid) if *uid.kind == *act.kind => only(act.nesting.below(&uid.id)),

@@ -1,9 +1,14 @@
 //! One policy, taken apart for the index.
 
+mod needs;
+
 use std::sync::Arc;
 
 use cedar_policy::pst::{self, BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use cedar_policy::{ActionConstraint, Effect, EntityUid, Expression, Policy, PrincipalConstraint, ResourceConstraint};
+
+pub(crate) use needs::Needs;
+use needs::needs;
 
 /// The name of an entity: `fs::Path::"/etc"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -87,39 +92,8 @@ pub(crate) enum Anchor {
     Prefix(Box<str>, Box<str>),
     /// An attribute of the resource is this text.
     Value(Box<str>, Box<str>),
-}
-
-/// What the evaluation of a condition looks at. What none looks at is not built.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Needs {
-    /// Attributes of the resource.
-    pub(crate) attributes: bool,
-    /// What the principal, action or resource is in.
-    pub(crate) parents: bool,
-    /// What other entities are in.
-    pub(crate) strangers: bool,
-    /// Facts about the act.
-    pub(crate) facts: bool,
-    /// The time.
-    pub(crate) now: bool,
-    /// The script or the tags.
-    pub(crate) subject: bool,
-}
-
-impl Needs {
-    pub(crate) const ALL: Self =
-        Self { attributes: true, parents: true, strangers: true, facts: true, now: true, subject: true };
-
-    pub(crate) fn union(self, other: Self) -> Self {
-        Self {
-            attributes: self.attributes || other.attributes,
-            parents: self.parents || other.parents,
-            strangers: self.strangers || other.strangers,
-            facts: self.facts || other.facts,
-            now: self.now || other.now,
-            subject: self.subject || other.subject,
-        }
-    }
+    /// The resource is one of these.
+    Among(Vec<Uid>),
 }
 
 impl Rule {
@@ -268,7 +242,8 @@ impl Anchor {
     /// How few resources are likely to have it.
     pub(crate) fn worth(&self) -> usize {
         match self {
-            Self::Anywhere => 0,
+            // The index does not look for it: who lists resources has one policy for many.
+            Self::Anywhere | Self::Among(_) => 0,
             Self::Within(_) => 1,
             Self::Prefix(_, text) | Self::Value(_, text) => 1 + text.len(),
             Self::Exactly(_) => usize::MAX,
@@ -292,6 +267,16 @@ fn anchor_of(conjunct: &Expr) -> Anchor {
                 _ => Anchor::Anywhere,
             }
         }
+        Expr::BinaryOp { op: BinaryOp::Contains, left, right } => match (&**left, &**right) {
+            (Expr::Set(members), Expr::Var(Var::Resource)) => {
+                let uids = members.iter().map(|member| match &**member {
+                    Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
+                    _ => None,
+                });
+                uids.collect::<Option<_>>().map_or(Anchor::Anywhere, Anchor::Among)
+            }
+            _ => Anchor::Anywhere,
+        },
         Expr::Like { expr, pattern } => of_resource(expr).map_or(Anchor::Anywhere, |name| {
             let literal = pattern.iter().map_while(|element| match element {
                 PatternElem::Char(c) => Some(*c),
@@ -356,36 +341,4 @@ fn can_fail(expr: &Expr) -> bool {
         Expr::Set(members) => members.iter().any(|member| can_fail(member)),
         _ => true,
     }
-}
-
-/// What an expression looks at. Says everything where it meets what it does not know.
-fn needs(expr: &Expr) -> Needs {
-    let none = Needs::default();
-    match expr {
-        Expr::Literal(_) | Expr::Var(Var::Principal | Var::Action | Var::Resource) => none,
-        Expr::GetAttr { expr, attr } => match (&**expr, attr.as_str()) {
-            (Expr::Var(Var::Context), "now") => Needs { now: true, ..none },
-            (Expr::Var(Var::Context), "script" | "tags") => Needs { subject: true, ..none },
-            (Expr::Var(Var::Context), _) => Needs { facts: true, ..none },
-            (Expr::Var(Var::Resource), _) => Needs { attributes: true, ..none },
-            _ => Needs::ALL,
-        },
-        Expr::Like { expr, .. } | Expr::UnaryOp { expr, .. } => needs(expr),
-        Expr::Is { expr, in_expr, .. } => match in_expr {
-            Some(above) => needs(expr).union(needs_in(expr, above)),
-            None => needs(expr),
-        },
-        Expr::BinaryOp { op: BinaryOp::In, left, right } => needs(left).union(needs_in(left, right)),
-        Expr::BinaryOp { op: BinaryOp::GetTag | BinaryOp::HasTag, .. } => Needs::ALL,
-        Expr::BinaryOp { left, right, .. } => needs(left).union(needs(right)),
-        Expr::IfThenElse { cond, then_expr, else_expr } => needs(cond).union(needs(then_expr)).union(needs(else_expr)),
-        Expr::Set(members) => members.iter().fold(none, |sum, member| sum.union(needs(member))),
-        Expr::Record(fields) => fields.values().fold(none, |sum, field| sum.union(needs(field))),
-        _ => Needs::ALL,
-    }
-}
-
-fn needs_in(below: &Expr, above: &Expr) -> Needs {
-    let strangers = !matches!(below, Expr::Var(_));
-    needs(above).union(Needs { parents: true, strangers, ..Needs::default() })
 }

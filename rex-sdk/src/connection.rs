@@ -41,6 +41,8 @@ pub(crate) struct Line<'r> {
     pub(crate) address: IpAddr,
     /// Whom this machine trusts, if that was asked.
     pub(crate) authorities: String,
+    /// Whether there is nobody at the other end.
+    pub(crate) assumed: bool,
 }
 
 /// The addresses of a host, each of which is still to be asked for.
@@ -83,7 +85,8 @@ impl<'r> Line<'r> {
                 Ok(connection) => {
                     let stream = connection.stream.ok_or_else(|| Error::new(Code::Internal, "there is no stream"))?;
                     let authorities = connection.authorities.unwrap_or_default();
-                    return Ok(Self { stream, run: session.run, deadline, address: *address, authorities });
+                    let assumed = connection.assumed;
+                    return Ok(Self { stream, run: session.run, deadline, address: *address, authorities, assumed });
                 }
                 Err(OsError::Io(error)) => last = Some((address, error)),
                 Err(other) => return Err(other.about(host)),

@@ -191,7 +191,7 @@ impl Asked {
     fn send(&self, session: &Session<'_>) -> Result<(Response<()>, Vec<u8>), Error> {
         let (host, tls) = (self.url.host(), self.url.scheme() == "https");
         let line = Line::open(session, host, self.url.port(), tls, self.deadline)?;
-        if !tls {
+        if !tls || line.assumed {
             return self.exchange(line);
         }
         let provider = provider();

@@ -10,6 +10,7 @@
 //! | [`session`] | [`Session`], which calls operations: counted, recorded, with panics caught |
 //! | [`ops`] | the operations, one file each, and the slice of them all, [`OPS`] |
 //! | `host` | the real operating system, the only place with system calls |
+//! | [`overlay`] | a system over another one, in which nothing is done: plans |
 //! | [`mem`] | an operating system in memory, for tests, fuzzing and simulation |
 //!
 //! What never is here: a policy language, a script language.
@@ -30,9 +31,14 @@ mod links;
 pub mod mem;
 pub mod ops;
 pub mod os;
+pub mod overlay;
+#[cfg(any(feature = "host", feature = "testing", test))]
+mod pid;
 mod proc;
 pub mod session;
 pub mod spec;
+#[cfg(any(feature = "testing", test))]
+pub mod testing;
 mod tree;
 mod url;
 
@@ -42,5 +48,6 @@ pub use host::HostOs;
 pub use mem::MemOs;
 pub use ops::OPS;
 pub use os::{Files, Os, OsError, Processes, Services, System};
+pub use overlay::Overlay;
 pub use session::Session;
 pub use spec::{Example, Kind, Literal, Op, OpSpec, Operation, Param, Returns};

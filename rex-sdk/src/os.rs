@@ -175,6 +175,8 @@ pub trait Held {
 pub struct WriteOptions {
     /// Fail with [`io::ErrorKind::AlreadyExists`] instead of replacing what is there.
     pub new: bool,
+    /// Let nobody but the owner read or write what is new: mode 0600.
+    pub private: bool,
 }
 
 /// What kind of thing has a name.
@@ -257,7 +259,7 @@ pub struct Metadata {
 #[non_exhaustive]
 pub enum OsError {
     /// The name crosses a symbolic link; this is the canonical name behind it. Nothing was opened or changed.
-    #[error("the name crosses a symbolic link to `{0}`")]
+    #[error("the name crosses a symbolic link to `{}`", .0.as_str().escape_debug())]
     Crossed(AbsPath),
     /// The unit has another name of its own. Nothing was done.
     #[error("the unit's own name is `{}`", .0.name())]

@@ -142,7 +142,6 @@ impl<'s, 'r> Walk<'s, 'r> {
         let limits = self.session.limits();
         let mut below = Vec::new();
         for entry in directory.take_entries() {
-            self.session.run.budget().check()?;
             self.visited += 1;
             if self.visited > limits.entries {
                 return Err(exceeded("entries", limits.entries, "entries"));

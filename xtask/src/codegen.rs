@@ -59,6 +59,10 @@ fn files() -> Result<Vec<(String, String)>, Stop> {
             "docs/functions.md".to_owned(),
             functions(&shell::output(Command::new(&rex).args(["ops", "--format", "markdown"]))?)?,
         ),
+        (
+            "docs/lints.md".to_owned(),
+            format!("{HEAD}{}", shell::output(Command::new(&rex).args(["explain", "--format", "markdown"]))?),
+        ),
         ("docs/limits.md".to_owned(), tables::limits()),
         ("docs/errors.md".to_owned(), tables::errors()),
     ];

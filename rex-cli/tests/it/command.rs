@@ -40,8 +40,11 @@ fn exit_codes_tell_endings_apart() {
         (&["run", "-e", "1", "--policy", &all, "--principal", "Robot::\"x\""], 2),
         (&["run", "-e", "1", "--policy", &all, "--journal", "/nowhere/journal"], 2),
         (&["run", "-e", "1", "--policy", &typo], 3),
-        (&["check", "--policy", &typo], 3),
-        (&["check", "--policy", &all], 0),
+        (&["policy", "check", &typo], 3),
+        (&["policy", "check", &all], 3),
+        (&["policy", "check", &all, "--allow", "rex004"], 0),
+        (&["policy", "check", &all, "--allow", "REX000"], 2),
+        (&["policy", "check", &all, "--allow", "REX004", "--deny", "REX011"], 3),
         (&["run", "-e", "read(\"/etc/hostname\")", "--policy", &none], 4),
         (&["run", "-e", "loop {}", "--policy", &all, "--limit", "script_steps=1000"], 5),
         (&["run", "-e", "read(\"/etc/hostname\")", "--policy", &all, "--journal", "/dev/full"], 70),
@@ -84,6 +87,11 @@ fn signals_end_a_run_with_its_report() {
     }
 }
 
+/// Whether a journal is as it was written.
+fn intact(journal: &std::path::Path) -> bool {
+    rex(&["audit", "verify", journal.to_str().unwrap()]).status.success()
+}
+
 #[test]
 fn the_journal_has_every_decision_and_outcome() {
     let (dir, all) = policy(ALL);
@@ -97,13 +105,18 @@ fn the_journal_has_every_decision_and_outcome() {
     }
     let file = std::fs::File::open(&journal).unwrap();
     let lines: Vec<String> = BufReader::new(file).lines().map(Result::unwrap).collect();
-    assert_eq!(lines.len(), 1 + 2 * 4);
-    for line in &lines[1..] {
+    assert_eq!(lines.len(), 2 + 2 * 6);
+    assert!(lines[1].contains("\"event\":\"torn\"") && intact(&journal));
+    for line in &lines[2..] {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        for key in ["time", "run", "sequence", "principal", "operation", "line", "event"] {
+        for key in ["time", "run", "sequence", "principal", "operation", "event"] {
             assert!(!record[key].is_null(), "{key}: {line}");
         }
-        match record["event"].as_str().unwrap() {
+        let event = record["event"].as_str().unwrap();
+        assert_eq!(record["line"].is_null(), ["start", "end"].contains(&event), "{line}");
+        match event {
+            "start" => assert_eq!(record["policy"].as_str().unwrap().len(), 64),
+            "end" => assert_eq!(record["result"], "SUCCESS"),
             "decision" => assert_eq!(record["decision"], "ALLOW"),
             "outcome" => assert_eq!(record["result"], "SUCCESS"),
             other => panic!("{other}"),
@@ -125,7 +138,8 @@ fn two_runs_share_a_journal_line_by_line() {
     let (mut one, mut two) = (spawn(), spawn());
     assert!(one.wait().unwrap().success() && two.wait().unwrap().success());
     let text = std::fs::read_to_string(&journal).unwrap();
-    assert_eq!(text.lines().count(), 2_000);
+    assert_eq!(text.lines().count(), 2_004);
+    assert!(intact(&journal));
     assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
 }
 
@@ -277,7 +291,7 @@ fn a_report_that_cannot_be_written_is_no_success() {
 fn nothing_in_a_policy_reaches_the_terminal_as_a_command_to_it() {
     let (_dir, typo) =
         policy("// \u{1b}]0;pwned\u{7}\u{1b}[31m\npermit (principal, action == fs::Action::\"raed\", resource);");
-    let output = rex(&["check", "--policy", &typo, "--color", "never"]);
+    let output = rex(&["policy", "check", &typo, "--color", "never"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(!output.stderr.contains(&0x1b) && !output.stderr.contains(&7));
 }

@@ -46,11 +46,17 @@ fn check(forged: &str, why: &str) {
 
 #[test]
 fn records_of_nobody_are_no_records() {
-    let line = json!({"run": "another", "sequence": 1, "principal": "Agent::\"x\"", "event": "decision", "operation": "forged"});
+    let line = json!({"run": "another", "sequence": 1, "principal": "Agent::\"x\"", "event": "decision", "operation": "forged", "time": "", "line": null});
     check("R:no record at all\n", "its record is none");
     check(&format!("R:{line}\n"), "not the next of this run");
     check(&format!("I:{line}\n"), "not the next of this run");
     check(&format!("R:{line}"), "not the next of this run");
+    // What is about the journal itself is the supervisor's.
+    for (event, key, value) in [("torn", "hash", "00"), ("checkpoint", "signature", "x"), ("decision", "prev", "00")] {
+        let mut line = line.clone();
+        (line["event"], line[key]) = (event.into(), value.into());
+        check(&format!("R:{line}\n"), "its record is none");
+    }
 }
 
 #[test]

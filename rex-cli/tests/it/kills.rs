@@ -96,6 +96,10 @@ fn kill_at(victim: Victim, lines: usize) {
 
 /// Whether the journal knows all that was done, and all that was done was done whole.
 fn holds(world: &World, journal: &[u8], victim: Victim) {
+    let mut verifier = rex_audit::Verifier::new();
+    verifier.file("journal", journal).unwrap();
+    let verdict = verifier.finish();
+    assert!(verdict.is_intact() && verdict.torn.len() <= usize::from(victim == Victim::Supervisor), "{verdict:?}");
     let journal = String::from_utf8_lossy(journal);
     let mut written = BTreeSet::new();
     let mut appends = 0;

@@ -20,16 +20,42 @@ mod forgery;
 mod groups;
 
 #[cfg(test)]
+mod journal;
+
+#[cfg(test)]
+mod journals;
+
+#[cfg(test)]
 mod kernels;
 
 #[cfg(test)]
 mod kills;
 
 #[cfg(test)]
+mod metrics;
+
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod policy_fmt;
+
+#[cfg(test)]
+mod policy_repo;
+
+#[cfg(test)]
+mod policy_test;
+
+#[cfg(test)]
+mod replay;
+
+#[cfg(test)]
+mod report;
 
 #[cfg(test)]
 mod restart;
+
+#[cfg(test)]
+mod rotation;
 
 #[cfg(test)]
 mod units;

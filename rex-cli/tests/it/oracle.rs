@@ -7,6 +7,7 @@
 //! replaces, whose owner, mode and attributes it takes over; the probes that the confinement is tried with, all of
 //! which fail; and the calls of [`OF_ITSELF`], which touch the worker alone.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -62,8 +63,55 @@ const OF_ITSELF: &[&str] = &[
     "fadvise64",
     "capget",
 ];
+/// Calls about the file behind a descriptor.
+const OF_DESCRIPTORS: &[&str] =
+    &["fchmod", "fchown", "fsetxattr", "fremovexattr", "fgetxattr", "flistxattr", "ftruncate", "utimensat", "fchownat"];
 /// What is tried, and must fail.
 const PROBES: &[&str] = &["execve", "socket", "kill", "getpriority"];
+/// What scripts do, with one path or two.
+const CALLS: &[&str] = &[
+    "fs::read(A)",
+    "fs::read_bytes(A)",
+    "fs::lines(A, #{max: 3, from_end: true})",
+    "fs::tail(A, #{timeout: 1})",
+    "fs::grep(A, \"x\")",
+    "fs::count(A)",
+    "fs::checksum(A)",
+    "fs::strings(A)",
+    "fs::elf(A)",
+    "fs::expand(A, B)",
+    "fs::gzip(A, B)",
+    "fs::zstd(A, B)",
+    "fs::diff(A, B)",
+    "fs::exists(A)",
+    "fs::stat(A)",
+    "fs::read_link(A)",
+    "fs::list(A, #{stat: true})",
+    "fs::find(A)",
+    "fs::walk(A)",
+    "fs::du(A)",
+    "fs::xattr(A, \"user.x\")",
+    "fs::xattrs(A)",
+    "fs::set_xattr(A, \"user.x\", #{value: \"y\"})",
+    "fs::write(A, \"x\")",
+    "fs::append(A, \"x\")",
+    "fs::replace(A, \"x\", \"yz\")",
+    "fs::truncate(A, #{size: 3})",
+    "fs::touch(A)",
+    "fs::chown(A, #{owner: \"0\"})",
+    "fs::create_dir(A)",
+    "fs::temp_file(A)",
+    "fs::symlink(A, \"a\")",
+    "fs::hard_link(A, B)",
+    "fs::rename(A, B)",
+    "fs::copy(A, B)",
+    "fs::tar_create(A, B)",
+    "fs::tar_list(A)",
+    "fs::tar_extract(A, B)",
+    "fs::remove(A)",
+    "fs::remove_dir(A)",
+    "fs::remove_all(A)",
+];
 const NAMES: [&str; 4] = ["a", "b", "ab", "c.key"];
 
 /// Numbers from a seed (xorshift64*; Vigna 2016), so that a failure can be had again.
@@ -90,10 +138,31 @@ impl Random {
         path
     }
 
-    fn policy(&mut self, w: &str) -> String {
-        const ACTIONS: [&str; 10] =
-            ["read", "list", "stat", "write", "append", "create_dir", "rename", "remove", "ReadOnly", "Mutating"];
+    /// Some policies; `broad` if they are to let most of what a script does succeed.
+    fn policy(&mut self, w: &str, broad: bool) -> String {
+        const ACTIONS: [&str; 16] = [
+            "read",
+            "list",
+            "stat",
+            "get_xattr",
+            "write",
+            "append",
+            "touch",
+            "chown",
+            "set_xattr",
+            "symlink",
+            "hard_link",
+            "create_dir",
+            "rename",
+            "remove",
+            "ReadOnly",
+            "Mutating",
+        ];
         let mut text = String::new();
+        if broad {
+            let all = "action in [fs::Action::\"ReadOnly\", fs::Action::\"Mutating\"]";
+            text += &format!("@id(\"all\") permit (principal, {all}, resource in fs::Path::\"{w}\");\n");
+        }
         for number in 0..=self.below(5) {
             let effect = if self.below(4) == 0 { "forbid" } else { "permit" };
             let action = self.one(&ACTIONS);
@@ -119,25 +188,10 @@ impl Random {
 
     fn script(&mut self) -> String {
         let mut text = String::new();
-        for _ in 0..12 {
+        for _ in 0..40 {
             let (a, b) = (self.path(), self.path());
-            let call = match self.below(15) {
-                0 => format!("fs::read(args.w + \"{a}\")"),
-                1 => format!("fs::list(args.w + \"{a}\", #{{stat: true}})"),
-                2 => format!("fs::stat(args.w + \"{a}\")"),
-                3 => format!("fs::write(args.w + \"{a}\", \"x\")"),
-                4 => format!("fs::append(args.w + \"{a}\", \"x\")"),
-                5 => format!("fs::create_dir(args.w + \"{a}\")"),
-                6 => format!("fs::rename(args.w + \"{a}\", args.w + \"{b}\")"),
-                7 => format!("fs::remove(args.w + \"{a}\")"),
-                8 => format!("fs::copy(args.w + \"{a}\", args.w + \"{b}\")"),
-                9 => format!("fs::find(args.w + \"{a}\")"),
-                10 => format!("fs::grep(args.w + \"{a}\", \"x\")"),
-                11 => format!("fs::replace(args.w + \"{a}\", \"x\", \"yz\")"),
-                12 => format!("fs::remove_all(args.w + \"{a}\")"),
-                13 => format!("fs::read_link(args.w + \"{a}\")"),
-                _ => format!("fs::exists(args.w + \"{a}\")"),
-            };
+            let call =
+                self.one(CALLS).replace("A", &format!("args.w + \"{a}\"")).replace("B", &format!("args.w + \"{b}\""));
             text += &format!("try {{ {call}; }} catch {{}}\n");
         }
         text
@@ -188,12 +242,29 @@ impl Oracle {
             || self.permits(&fs::CreateDir {}, path)
             || self.permits(&fs::Rename {}, path)
             || self.permits(&fs::Remove {}, path)
+            || self.permits(&fs::Symlink { target: "a".to_owned() }, path)
+            || self.permits(&fs::HardLink {}, path)
+            || self.keeps(path)
+    }
+
+    /// Whether what is kept about it may be changed.
+    fn keeps(&self, path: &str) -> bool {
+        self.permits(&fs::Touch {}, path) || self.permits(&fs::Chown { uid: 0, gid: -1 }, path) || self.sets(path)
+    }
+
+    fn sets(&self, path: &str) -> bool {
+        self.permits(&fs::SetXattr { name: "user.x".to_owned() }, path)
+    }
+
+    fn gets(&self, path: &str) -> bool {
+        ["", "user.x"].iter().any(|name| self.permits(&fs::GetXattr { name: (*name).to_owned() }, path))
     }
 
     fn anything(&self, path: &str) -> bool {
         self.permits(&fs::Read {}, path)
             || self.permits(&fs::List {}, path)
             || self.permits(&fs::Stat {}, path)
+            || self.gets(path)
             || self.changes(path)
     }
 
@@ -258,6 +329,18 @@ fn behind(path: &str) -> Option<String> {
 }
 
 impl Oracle {
+    /// Whether a call may read or change what is kept about a file.
+    fn describes(&self, name: &str, path: &str) -> bool {
+        let named = match name {
+            "fgetxattr" | "flistxattr" => self.gets(path),
+            "fsetxattr" | "fremovexattr" => self.sets(path),
+            "utimensat" => return self.permits(&fs::Touch {}, path),
+            "fchownat" => return self.permits(&fs::Chown { uid: 0, gid: -1 }, path),
+            _ => false,
+        };
+        named || self.writes(behind(path).as_deref().unwrap_or(path))
+    }
+
     /// Why a call of a confined worker touches what it must not.
     fn objection(&self, call: &str, links: &[(String, String)]) -> Option<&'static str> {
         // A call that another one came between is told in two lines: what it is, and how it ended.
@@ -272,13 +355,13 @@ impl Oracle {
         if PROBES.contains(&name) {
             return (!unfinished && !call.contains("= -1 EPERM")).then_some("a probe that worked");
         }
-        if ["fchmod", "fchown", "fsetxattr", "fremovexattr", "fgetxattr", "flistxattr"].contains(&name) {
+        if OF_DESCRIPTORS.contains(&name) {
             let path = arguments.split_once('<')?.1.split_once('>')?.0;
-            let owner = behind(path);
-            return (!self.writes(owner.as_deref().unwrap_or(path))).then_some("attributes");
+            return (!self.describes(name, path)).then_some("what is kept about a file");
         }
         let paths = paths(arguments);
-        let path = paths.first()?;
+        // What comes first there is the text of the link.
+        let path = if name == "symlinkat" { paths.last()? } else { paths.first()? };
         let inside = path.starts_with(&format!("{}/", self.w));
         if !inside {
             let above = self.w == *path || self.w.starts_with(&format!("{path}/"));
@@ -289,7 +372,8 @@ impl Oracle {
         let owner = behind(path);
         match name {
             "openat2" if call.contains("O_CREAT") || call.contains("O_WRONLY") || call.contains("O_RDWR") => {
-                (!self.writes(owner.as_ref().unwrap_or(path))).then_some("writes")
+                let touched = call.contains("O_EXCL") && self.permits(&fs::Touch {}, path);
+                (!touched && !self.writes(owner.as_ref().unwrap_or(path))).then_some("writes")
             }
             "openat2" if !call.contains("O_PATH") && call.contains("\".\"") => {
                 let changed = |name: &str| self.changes(&format!("{path}/{name}"));
@@ -300,7 +384,16 @@ impl Oracle {
             }
             "openat2" if !call.contains("O_PATH") => {
                 let replaced = call.contains("O_NOFOLLOW") && self.writes(path);
-                (!replaced && !self.permits(&fs::Read {}, path)).then_some("reads")
+                let about = self.gets(path) || self.sets(path);
+                (!replaced && !about && !self.permits(&fs::Read {}, path)).then_some("reads")
+            }
+            "symlinkat" => {
+                (!self.permits(&fs::Symlink { target: "a".to_owned() }, path)).then_some("makes a symbolic link")
+            }
+            "linkat" => {
+                let linked =
+                    self.permits(&fs::HardLink {}, path) && self.permits(&fs::Write { bytes: 1 }, paths.get(1)?);
+                (!linked).then_some("makes a hard link")
             }
             "renameat" | "renameat2" => {
                 let onto = paths.get(1)?;
@@ -313,7 +406,9 @@ impl Oracle {
             }
             "mkdirat" => (!self.permits(&fs::CreateDir {}, path)).then_some("makes a directory"),
             "openat2" | "newfstatat" | "statx" | "readlink" | "readlinkat" | "fstatfs" | "statfs" => {
-                let looks = owner.is_some_and(|owner| self.writes(&owner)) || self.leads_somewhere(path, links);
+                let looks = owner.is_some_and(|owner| self.writes(&owner))
+                    || self.anything(path)
+                    || self.leads_somewhere(path, links);
                 (!looks).then_some("looks")
             }
             _ => Some("a call that is on no list"),
@@ -321,8 +416,8 @@ impl Oracle {
     }
 }
 
-/// One run; how many calls of its worker were looked at.
-fn run(seed: u64, program: &Path) -> Result<usize, String> {
+/// One run; how many calls of each name were looked at, of its worker.
+fn run(seed: u64, program: &Path, broad: bool) -> Result<HashMap<String, usize>, String> {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let dir = tempfile::tempdir().unwrap();
     let w = dir.path().join("w");
@@ -334,7 +429,7 @@ fn run(seed: u64, program: &Path) -> Result<usize, String> {
             links.push((path.display().to_string(), resolved(path)));
         }
     });
-    let text = random.policy(w.to_str().unwrap());
+    let text = random.policy(w.to_str().unwrap(), broad);
     let script = random.script();
     let (policy, trace) = (dir.path().join("policy.cedar"), dir.path().join("trace"));
     std::fs::write(&policy, &text).unwrap();
@@ -356,9 +451,9 @@ fn run(seed: u64, program: &Path) -> Result<usize, String> {
     let supervisor = trace.split_once(' ').unwrap().0;
     let confined = trace.split_once("landlock_restrict_self").ok_or_else(story)?.1;
     let calls = confined.lines().skip(1).filter_map(|line| line.split_once(' '));
-    let mut count = 0;
+    let mut seen = HashMap::new();
     for (pid, call) in calls.filter(|(pid, _)| *pid != supervisor) {
-        count += 1;
+        *seen.entry(call.trim().split('(').next().unwrap_or_default().to_owned()).or_default() += 1;
         // What the supervisor ends it with, which strace can take for the last call of the one that was ended.
         if call.contains(&format!("kill(-{pid}, SIGKILL <unfinished")) {
             continue;
@@ -367,7 +462,7 @@ fn run(seed: u64, program: &Path) -> Result<usize, String> {
             return Err(format!("{why}: {call} of {supervisor}\n{links:?}\n{}\n{trace}", story()));
         }
     }
-    Ok(count)
+    Ok(seen)
 }
 
 fn has_strace() -> bool {
@@ -382,7 +477,7 @@ fn has_strace() -> bool {
 fn the_oracle_notices_an_open_gate() {
     if has_strace() {
         let program = Path::new(env!("CARGO_BIN_EXE_rex")).with_file_name("examples/open-gate");
-        let noticed = (0..10).filter(|seed| run(*seed, &program).is_err()).count();
+        let noticed = (0..10).filter(|seed| run(*seed, &program, false).is_err()).count();
         assert_eq!(noticed, 10);
     }
 }
@@ -395,12 +490,22 @@ fn system_calls_touch_what_the_policy_permits() {
     let rex = Path::new(env!("CARGO_BIN_EXE_rex"));
     let runs = std::env::var("REX_ORACLE_RUNS").map_or(100, |runs| runs.parse().unwrap());
     let halves = std::thread::scope(|scope| {
-        let half =
-            |start: u64| move || (start..runs).step_by(2).map(|seed| run(seed, rex)).collect::<Result<Vec<_>, _>>();
+        let half = |start: u64| {
+            move || (start..runs).step_by(2).map(|seed| run(seed, rex, seed % 3 == 0)).collect::<Result<Vec<_>, _>>()
+        };
         let (even, odd) = (scope.spawn(half(0)), scope.spawn(half(1)));
         [even.join().unwrap(), odd.join().unwrap()]
     });
-    let calls: usize = halves.into_iter().flat_map(|half| half.unwrap_or_else(|why| panic!("{why}"))).sum();
+    let mut seen = HashMap::<String, usize>::new();
+    for (name, count) in halves.into_iter().flat_map(|half| half.unwrap_or_else(|why| panic!("{why}"))).flatten() {
+        *seen.entry(name).or_default() += count;
+    }
+    let calls: usize = seen.values().sum();
     println!("{runs} runs, {calls} system calls of confined workers");
     assert!(calls > 50 * usize::try_from(runs).unwrap(), "workers were seen");
+    for name in
+        ["mkdirat", "unlinkat", "symlinkat", "linkat", "utimensat", "fchownat", "fsetxattr", "fgetxattr", "ftruncate"]
+    {
+        assert!(seen.contains_key(name), "no script came to `{name}`: {seen:?}");
+    }
 }

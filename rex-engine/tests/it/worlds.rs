@@ -21,7 +21,7 @@ pub(crate) fn engine(limits: Limits) -> Engine {
 }
 
 pub(crate) fn input(permit: fn(&Request<'_>) -> bool) -> Input {
-    Input::new(Principal::agent("test"), Arc::new(Permit(permit)))
+    Input { run_id: "test".to_owned(), ..Input::new(Principal::agent("test"), Arc::new(Permit(permit))) }
 }
 
 /// Runs a script that everything is permitted to.

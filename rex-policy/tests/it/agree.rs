@@ -1,7 +1,7 @@
 //! The index and the cache decide as Cedar's full evaluation does, and what they allow lies within reach.
 
 use proptest::prelude::*;
-use rex_policy::testing::{decide_agrees, reach_covers};
+use rex_policy::testing::{arguments_agree, decide_agrees, reach_covers};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
@@ -14,6 +14,11 @@ proptest! {
     #[test]
     fn what_is_allowed_lies_within_reach(data in proptest::collection::vec(any::<u8>(), 0..1500)) {
         let _ = reach_covers(&data);
+    }
+
+    #[test]
+    fn no_arguments_pass_for_others(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let _ = arguments_agree(&data);
     }
 }
 
@@ -38,4 +43,10 @@ fn most_random_policies_validate() {
 fn enough_is_allowed_within_a_bound() {
     let bounded = count(reach_covers);
     assert!(bounded > 25, "{bounded} of 200");
+}
+
+#[test]
+fn enough_arguments_are_allowed() {
+    let allowed = count(arguments_agree);
+    assert!(allowed > 50, "{allowed} of 200");
 }

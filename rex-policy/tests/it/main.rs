@@ -3,16 +3,26 @@
 #[cfg(test)]
 mod agree;
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod decide;
 #[cfg(test)]
 mod entities;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod learn;
+#[cfg(test)]
+mod lints;
+#[cfg(test)]
 mod reach;
 #[cfg(test)]
 mod reject;
 #[cfg(test)]
+mod remedy;
+#[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod score;
 #[cfg(test)]
 mod support;

@@ -24,18 +24,21 @@ pub(super) struct HostDirectory {
 pub(super) fn open(path: &AbsPath, max: u64) -> Result<HostDirectory, OsError> {
     let directory: OwnedFd = resolve::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | WARY, Last::Cross)?;
     let mut directory = Dir::from_fd(directory).map_err(resolve::system)?;
-    let mut named = Vec::new();
+    let mut entries = Vec::new();
     for entry in directory.iter() {
         let entry = entry.map_err(resolve::system)?;
         if matches!(entry.file_name().to_bytes(), b"." | b"..") {
             continue;
         }
-        if named.len() as u64 == max {
+        if entries.len() as u64 == max {
             return Err(OsError::TooMany(max));
         }
-        named.push(entry);
+        entries.push(DirEntry { name: entry.file_name().to_bytes().to_vec(), kind: listed(&entry) });
     }
-    let mut entries: Vec<_> = named.iter().map(|entry| describe(&directory, entry)).collect();
+    for entry in entries.iter_mut().filter(|entry| entry.kind == EntryKind::Unknown) {
+        let status = fstatat(directory.as_fd(), &*entry.name, AtFlags::AT_SYMLINK_NOFOLLOW);
+        entry.kind = status.map_or(EntryKind::Unknown, |status| kind(&status));
+    }
     entries.sort_unstable();
     Ok(HostDirectory { path: path.clone(), directory, entries })
 }
@@ -50,24 +53,21 @@ impl Directory for HostDirectory {
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
-        let path = grant.resource();
-        let inside = path
-            .as_str()
-            .rsplit_once('/')
-            .is_some_and(|(parent, _)| parent == self.path.as_str().trim_end_matches('/'));
-        if !inside || path.name().is_empty() {
-            return Err(OsError::Changed);
-        }
-        let status =
-            fstatat(self.directory.as_fd(), path.name(), AtFlags::AT_SYMLINK_NOFOLLOW).map_err(resolve::system)?;
+        let path = grant.resource().as_str();
+        let name = match path.rsplit_once('/') {
+            Some((parent, name)) if parent == self.path.as_str().trim_end_matches('/') && !name.is_empty() => name,
+            _ => return Err(OsError::Changed),
+        };
+        let status = fstatat(self.directory.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(resolve::system)?;
         let link = kind(&status) == EntryKind::Symlink;
-        let target = || readlinkat(self.directory.as_fd(), path.name()).ok()?.into_string().ok();
+        let target = || readlinkat(self.directory.as_fd(), name).ok()?.into_string().ok();
         Ok(metadata(&status, if link { target() } else { None }))
     }
 }
 
-fn describe(directory: &Dir, entry: &Entry) -> DirEntry {
-    let kind = match entry.file_type() {
+/// What the directory itself keeps of an entry.
+fn listed(entry: &Entry) -> EntryKind {
+    match entry.file_type() {
         Some(Type::File) => EntryKind::File,
         Some(Type::Directory) => EntryKind::Directory,
         Some(Type::Symlink) => EntryKind::Symlink,
@@ -75,8 +75,6 @@ fn describe(directory: &Dir, entry: &Entry) -> DirEntry {
         Some(Type::Socket) => EntryKind::Socket,
         Some(Type::BlockDevice | Type::CharacterDevice) => EntryKind::Device,
         // Some file systems keep no kinds in their directories.
-        None => fstatat(directory.as_fd(), entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW)
-            .map_or(EntryKind::Unknown, |status| kind(&status)),
-    };
-    DirEntry { name: entry.file_name().to_bytes().to_vec(), kind }
+        None => EntryKind::Unknown,
+    }
 }

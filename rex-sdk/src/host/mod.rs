@@ -11,11 +11,11 @@ pub mod cgroup;
 mod change;
 pub mod confine;
 mod dir;
+mod journal;
 mod logs;
 mod metadata;
 mod network;
 mod open;
-mod pid;
 mod processes;
 mod rename;
 mod resolve;
@@ -35,6 +35,7 @@ use std::{fmt, io};
 use rex_core::action::{fs, net, process, service, sys};
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp, Value};
 
+pub use journal::JournalFiles;
 pub use network::Socket;
 pub use services::Bus;
 
@@ -47,8 +48,8 @@ pub struct HostOptions {
     /// Refuse to read, write, append to or rename a file that has more than one name. A policy speaks of names: who can
     /// make a hard link can give a file a name that is permitted.
     pub deny_hard_links: bool,
-    /// The run's own journal, by device and inode. It is not changed, moved or removed, whatever the policy permits.
-    pub journal: Option<(u64, u64)>,
+    /// The run's own journal. None of its files is changed, moved or removed, whatever the policy permits.
+    pub journal: Option<JournalFiles>,
     /// Where the service manager is reached.
     pub bus: Bus,
     /// The file with the certificates of the authorities that are trusted, as PEM; where it is not said, the one that the

@@ -150,7 +150,7 @@ impl Network for Own {
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         let stream = open(SocketAddr::new(address, port), deadline, budget)?;
         let authorities = if trusted { Some(self.authorities()?) } else { None };
-        Ok(Connection { stream: Some(Box::new(stream)), authorities })
+        Ok(Connection { stream: Some(Box::new(stream)), authorities, assumed: false })
     }
 
     fn interfaces(&self, _: Grant<net::Inspect>, _: &Budget) -> Result<BTreeMap<String, Interface>, OsError> {

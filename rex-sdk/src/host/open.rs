@@ -100,8 +100,8 @@ fn target(link: &OwnedFd) -> Option<String> {
 
 /// Refuses what must not be changed.
 pub(super) fn demand_changeable(status: &FileStat, options: &HostOptions) -> Result<(), OsError> {
-    match options.journal {
-        Some(journal) if journal == (status.st_dev, status.st_ino) => {
+    match &options.journal {
+        Some(journal) if journal.contain((status.st_dev, status.st_ino)) => {
             Err(OsError::Refused("it is the journal of this run, which only Rex writes"))
         }
         _ => Ok(()),

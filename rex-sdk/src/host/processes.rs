@@ -23,9 +23,9 @@ use rex_core::process::Process;
 use rex_core::{Budget, Grant, Reach, Timestamp};
 use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
 
-use super::pid::{self, Machine, Stat};
 use super::run;
 use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Start};
+use crate::pid::{self, Machine, Stat};
 
 /// How often whoever waits for an end looks whether the run may go on.
 const POLL: Duration = Duration::from_millis(50);

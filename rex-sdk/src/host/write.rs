@@ -45,7 +45,7 @@ pub(super) fn replace(
         Err(OsError::WrongKind(EntryKind::Symlink)) => return Err(crossed(path, last)),
         old => old?,
     };
-    let temporary = Temporary::create(&parent, name, old.as_ref())?;
+    let temporary = Temporary::create(&parent, name, options.private || old.is_some())?;
     let count = copy(contents, &temporary.file, grant.action().bytes)?;
     if let Some(old) = &old {
         keep(&temporary.file, &parent, name, old)?;
@@ -117,11 +117,11 @@ struct Temporary<'d> {
 }
 
 impl<'d> Temporary<'d> {
-    fn create(parent: &'d OwnedFd, name: &str, old: Option<&FileStat>) -> Result<Self, OsError> {
+    fn create(parent: &'d OwnedFd, name: &str, private: bool) -> Result<Self, OsError> {
         const MAX_TRIES: usize = 16;
         const FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
         // Nobody else reads what may become a secret file, until it is known who may.
-        let mode = if old.is_some() { Mode::S_IRUSR | Mode::S_IWUSR } else { NEW_FILE };
+        let mode = if private { Mode::S_IRUSR | Mode::S_IWUSR } else { NEW_FILE };
         for _ in 0..MAX_TRIES {
             let name = temporary_name(name);
             match open_entry(parent, &name, FLAGS, mode) {

@@ -3,14 +3,12 @@
 use std::collections::btree_map::Entry;
 use std::io::{self, Read};
 
-use std::sync::Arc;
-
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant, Timestamp};
 
 use super::MemOs;
 use super::handles::{MemDirectory, MemSource, MemTaken};
-use super::tree::{Body, Entries, Node, Tree};
+use super::tree::{Body, Contents, Entries, Node, Tree, Xattrs};
 use crate::links::Last;
 use crate::os::{DirEntry, Directory, EntryKind, Files, Held, Metadata, OsError, Source, Taken, WriteOptions};
 
@@ -20,7 +18,8 @@ impl Files for MemOs {
         let tree = self.tree();
         let node = tree.find(grant.resource(), Last::Cross)?;
         match &node.body {
-            Body::File(bytes) => Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0, id: node.id })),
+            Body::File(Contents::Here(bytes)) => Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0, id: node.id })),
+            Body::File(Contents::Below { .. }) => Err(OsError::Refused("its contents are not in memory")),
             body => Err(OsError::WrongKind(kind(body))),
         }
     }
@@ -45,7 +44,8 @@ impl Files for MemOs {
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
         self.count();
-        Ok(metadata(self.tree().find(grant.resource(), Last::Keep)?))
+        let tree = self.tree();
+        Ok(tree.metadata(tree.find(grant.resource(), Last::Keep)?))
     }
 
     fn write(
@@ -57,16 +57,21 @@ impl Files for MemOs {
         self.count();
         let (path, max) = (grant.resource(), grant.action().bytes);
         let last = if options.new { Last::Keep } else { Last::Cross };
-        let old = destination(&mut self.tree(), path, last, options)?;
+        destination(&mut self.tree(), path, last, options)?;
         let mut bytes = Vec::new();
         // Not while the tree is locked: the contents may come from another file of it.
         contents.take(u64::try_from(max).unwrap_or(0).saturating_add(1)).read_to_end(&mut bytes)?;
         if i64::try_from(bytes.len()).is_ok_and(|count| count <= max) {
             let count = bytes.len() as u64;
             let mut tree = self.tree();
-            let mut file = tree.node(Body::File(Arc::new(bytes)));
-            file.mode = old.unwrap_or(file.mode);
-            tree.parent(path, last)?.insert(path.name().into(), file);
+            let mut file = tree.node(Body::File(bytes.into()));
+            let entries = tree.parent(path, last)?;
+            match entries.get(path.name().as_bytes()) {
+                Some(old) => file.take_over(old),
+                None if options.private => file.mode = 0o600,
+                None => {}
+            }
+            entries.insert(path.name().into(), file);
             return Ok(count);
         }
         Err(OsError::TooMuch(max))
@@ -81,7 +86,7 @@ impl Files for MemOs {
         let mut tree = self.tree();
         match tree.find(path, Last::Cross) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                let file = tree.node(Body::File(Arc::new(bytes.to_vec())));
+                let file = tree.node(Body::File(bytes.to_vec().into()));
                 match tree.parent(path, Last::Cross)?.entry(path.name().into()) {
                     Entry::Vacant(free) => free.insert(file),
                     // A link that leads through what does not exist.
@@ -90,13 +95,13 @@ impl Files for MemOs {
                 Ok(())
             }
             Err(error) => Err(error),
-            Ok(_) => match &mut tree.get_mut(path)?.body {
+            Ok(_) => tree.change(path, |node| match &mut node.body {
                 Body::File(contents) => {
-                    Arc::make_mut(contents).extend_from_slice(bytes);
+                    contents.append(bytes);
                     Ok(())
                 }
                 body => Err(OsError::WrongKind(kind(body))),
-            },
+            }),
         }
     }
 
@@ -136,10 +141,10 @@ impl Files for MemOs {
         let tree = self.tree();
         let node = tree.find(&from, Last::Keep)?;
         match &node.body {
-            Body::File(bytes) => Ok(Box::new(MemTaken {
+            Body::File(contents) => Ok(Box::new(MemTaken {
                 tree: self.tree.clone(),
                 calls: self.calls.clone(),
-                size: bytes.len() as u64,
+                size: contents.size(),
                 id: node.id,
                 from,
             })),
@@ -152,7 +157,7 @@ impl Files for MemOs {
         let bytes = bytes.map_err(|_| OsError::Refused("no file is shorter than empty"))?;
         self.change(grant.resource(), Last::Cross, |node| match &mut node.body {
             Body::File(contents) => {
-                Arc::make_mut(contents).resize(bytes, 0);
+                contents.resize(bytes);
                 Ok(())
             }
             body => Err(OsError::WrongKind(kind(body))),
@@ -168,7 +173,7 @@ impl Files for MemOs {
         match self.change(path, Last::Cross, set) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound && create => {
                 let mut tree = self.tree();
-                let mut file = tree.node(Body::File(Arc::default()));
+                let mut file = tree.node(Body::File(Contents::default()));
                 file.modified = time;
                 match tree.parent(path, Last::Cross)?.entry(path.name().into()) {
                     Entry::Vacant(free) => drop(free.insert(file)),
@@ -217,10 +222,10 @@ impl Files for MemOs {
         let tree = self.tree();
         let node = tree.find(&from, Last::Keep)?;
         match &node.body {
-            Body::File(bytes) => Ok(Box::new(MemTaken {
+            Body::File(contents) => Ok(Box::new(MemTaken {
                 tree: self.tree.clone(),
                 calls: self.calls.clone(),
-                size: bytes.len() as u64,
+                size: contents.size(),
                 id: node.id,
                 from,
             })),
@@ -229,23 +234,22 @@ impl Files for MemOs {
     }
 
     fn xattrs(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<String>, OsError> {
-        self.change(grant.resource(), Last::Cross, |node| Ok(node.xattrs.keys().cloned().collect()))
+        self.attributes(grant.resource(), |xattrs| Ok(xattrs.keys().cloned().collect()))
     }
 
     fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError> {
-        self.change(grant.resource(), Last::Cross, |node| {
-            node.xattrs.get(&grant.action().name).cloned().ok_or_else(|| failed(io::ErrorKind::NotFound))
-        })
+        let value = |xattrs: &mut Xattrs| xattrs.get(&grant.action().name).cloned();
+        self.attributes(grant.resource(), |xattrs| value(xattrs).ok_or_else(|| failed(io::ErrorKind::NotFound)))
     }
 
     fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError> {
         let name = grant.action().name.clone();
-        self.change(grant.resource(), Last::Cross, |node| match value {
+        self.attributes(grant.resource(), |xattrs| match value {
             Some(value) => {
-                node.xattrs.insert(name, value.to_vec());
+                xattrs.insert(name, value.to_vec());
                 Ok(())
             }
-            None => node.xattrs.remove(&name).map(drop).ok_or_else(|| failed(io::ErrorKind::NotFound)),
+            None => xattrs.remove(&name).map(drop).ok_or_else(|| failed(io::ErrorKind::NotFound)),
         })
     }
 }
@@ -261,7 +265,19 @@ impl MemOs {
         self.count();
         let mut tree = self.tree();
         tree.find(path, last)?;
-        work(tree.get_mut(path)?)
+        tree.change(path, work)
+    }
+
+    /// One call about the extended attributes of a file or a directory.
+    fn attributes<T>(
+        &self,
+        path: &AbsPath,
+        work: impl FnOnce(&mut Xattrs) -> Result<T, OsError>,
+    ) -> Result<T, OsError> {
+        self.change(path, Last::Cross, |node| match node.body {
+            Body::Special(kind) => Err(OsError::WrongKind(kind)),
+            _ => work(&mut node.xattrs),
+        })
     }
 
     fn remove_if(&self, path: &AbsPath, may: fn(&Body) -> Result<(), io::ErrorKind>) -> Result<(), OsError> {
@@ -277,20 +293,15 @@ impl MemOs {
     }
 }
 
-/// The mode of the regular file that is there; `None` if nothing is. Anything else may not be replaced.
-pub(super) fn destination(
-    tree: &mut Tree,
-    path: &AbsPath,
-    last: Last,
-    options: WriteOptions,
-) -> Result<Option<u32>, OsError> {
+/// Whether there is nothing, or a regular file. Anything else may not be replaced.
+pub(super) fn destination(tree: &mut Tree, path: &AbsPath, last: Last, options: WriteOptions) -> Result<(), OsError> {
     if path.is_root() {
         return Err(OsError::WrongKind(EntryKind::Directory));
     }
     match tree.parent(path, last)?.get(path.name().as_bytes()) {
-        None => Ok(None),
+        None => Ok(()),
         Some(_) if options.new => Err(failed(io::ErrorKind::AlreadyExists)),
-        Some(Node { body: Body::File(_), mode, .. }) => Ok(Some(*mode)),
+        Some(Node { body: Body::File(_), .. }) => Ok(()),
         Some(Node { body: Body::Link(_), .. }) if last == Last::Cross => Err(tree.crossed(path, last)),
         Some(node) => Err(OsError::WrongKind(node.kind())),
     }
@@ -302,29 +313,6 @@ pub(super) fn kind(body: &Body) -> EntryKind {
         Body::Directory(_) => EntryKind::Directory,
         Body::Link(_) => EntryKind::Symlink,
         Body::Special(kind) => *kind,
-    }
-}
-
-pub(super) fn metadata(node: &Node) -> Metadata {
-    let (size, target) = match &node.body {
-        Body::File(bytes) => (bytes.len(), None),
-        Body::Link(target) => (target.len(), String::from_utf8(target.clone()).ok()),
-        Body::Directory(_) | Body::Special(_) => (0, None),
-    };
-    Metadata {
-        kind: node.kind(),
-        size: size as u64,
-        modified: node.modified,
-        accessed: node.modified,
-        changed: node.modified,
-        mode: node.mode,
-        uid: node.uid,
-        gid: node.gid,
-        links: 1,
-        device: 1,
-        inode: node.id,
-        allocated: size as u64,
-        target,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
-use super::files::{destination, metadata};
+use super::files::destination;
 use super::tree::{Body, Node, Tree};
 use crate::links::Last;
 use crate::os::{DirEntry, Directory, Held, Metadata, OsError, Source, SourceState, Taken, WriteOptions};
@@ -73,11 +73,10 @@ impl Directory for MemDirectory {
             return Err(OsError::Changed);
         }
         let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(metadata(tree.find(grant.resource(), Last::Keep)?))
+        Ok(tree.metadata(tree.find(grant.resource(), Last::Keep)?))
     }
 }
 
-/// As long as nothing is added to it, or its length or permissions are changed: then the two names part here.
 impl Held for MemTaken {
     fn size(&self) -> u64 {
         self.size
@@ -86,16 +85,13 @@ impl Held for MemTaken {
     fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError> {
         self.calls.fetch_add(1, Relaxed);
         let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = WriteOptions { new: true };
+        let new = WriteOptions { new: true, private: false };
         destination(&mut tree, to.resource(), Last::Keep, new)?;
-        let (bytes, mode) = match tree.get(&self.from) {
-            Ok(Node { id, body: Body::File(bytes), mode, .. }) if *id == self.id => (bytes.clone(), *mode),
+        let file = match tree.get(&self.from) {
+            Ok(node @ Node { id, body: Body::File(_), .. }) if *id == self.id => node.clone(),
             _ => return Err(OsError::Changed),
         };
-        let mut node = tree.node(Body::File(bytes));
-        (node.id, node.mode) = (self.id, mode);
-        tree.parent(to.resource(), Last::Keep)?.insert(to.resource().name().into(), node);
-        Ok(())
+        tree.link(file, to.resource())
     }
 }
 
@@ -117,8 +113,8 @@ impl Taken for MemTaken {
         let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
         destination(&mut tree, to.resource(), Last::Keep, options)?;
         match tree.get(&self.from) {
-            Ok(Node { id, body: Body::File(bytes), .. }) if *id == self.id => {
-                if i64::try_from(bytes.len()).map_or(true, |size| size > to.action().bytes) {
+            Ok(Node { id, body: Body::File(contents), .. }) if *id == self.id => {
+                if i64::try_from(contents.size()).map_or(true, |size| size > to.action().bytes) {
                     return Err(OsError::TooMuch(to.action().bytes));
                 }
             }

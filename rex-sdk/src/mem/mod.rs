@@ -6,7 +6,7 @@ mod network;
 mod processes;
 mod services;
 mod system;
-mod tree;
+pub(crate) mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,7 +16,7 @@ use rex_core::{AbsPath, Timestamp};
 
 use crate::os::EntryKind;
 pub use processes::Behaviour;
-use tree::{Body, Entries, Tree};
+use tree::{Body, Contents, Entries, Tree};
 
 /// When everything was made, in every world in memory: 2026-03-02T12:00:00Z.
 pub(crate) const EPOCH: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
@@ -101,6 +101,7 @@ impl MemOs {
             .link("/srv/app/current.log", "logs/app.log")
             .dir("/srv/app/empty")
             .file("/etc/hosts", "127.0.0.1 localhost\n")
+            .file("/etc/sysctl.conf", "net.ipv4.ip_forward = 1\n")
             .file("/etc/ssl/certs/app.pem", network::CERTIFICATE)
             .file("/opt/tool/bin/tool", PROGRAM)
             .file("/opt/tool/notes.txt.gz", NOTES)
@@ -127,7 +128,7 @@ impl MemOs {
     /// If nothing can be put there: the path is not absolute, or leads through something that is no directory.
     #[must_use]
     pub fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
-        self.put(path, Body::File(Arc::new(contents.as_ref().to_vec())))
+        self.put(path, Body::File(contents.as_ref().to_vec().into()))
     }
 
     /// The same world with this empty directory.
@@ -164,7 +165,7 @@ impl MemOs {
     #[must_use]
     pub fn raw_name(self, dir: &str, name: &[u8]) -> Self {
         let mut tree = self.tree();
-        let file = tree.node(Body::File(Arc::default()));
+        let file = tree.node(Body::File(Contents::default()));
         let put = AbsPath::parse(dir).ok().and_then(|path| match &mut tree.get_mut(&path).ok()?.body {
             Body::Directory(entries) => Some(entries.insert(name.to_vec(), file)),
             _ => None,
@@ -215,7 +216,7 @@ impl MemOs {
     #[must_use]
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         match &self.tree().get(&AbsPath::parse(path).ok()?).ok()?.body {
-            Body::File(bytes) => Some(bytes.to_vec()),
+            Body::File(Contents::Here(bytes)) => Some(bytes.to_vec()),
             _ => None,
         }
     }
@@ -225,7 +226,7 @@ impl MemOs {
         self.calls.fetch_add(1, Relaxed);
     }
 
-    fn tree(&self) -> MutexGuard<'_, Tree> {
+    pub(crate) fn tree(&self) -> MutexGuard<'_, Tree> {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

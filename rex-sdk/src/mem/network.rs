@@ -113,7 +113,7 @@ impl Network for MemOs {
         };
         let stream = Server { pages: hosts.pages.clone(), asked: Vec::new(), answer: Cursor::default(), tls };
         let authorities = trusted.then(|| CERTIFICATE.to_owned());
-        Ok(Connection { stream: Some(Box::new(stream)), authorities })
+        Ok(Connection { stream: Some(Box::new(stream)), authorities, assumed: false })
     }
 
     fn interfaces(&self, _: Grant<net::Inspect>, _: &Budget) -> Result<BTreeMap<String, Interface>, OsError> {

@@ -1,6 +1,6 @@
 //! The tree of files in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -8,38 +8,92 @@ use rex_core::{AbsPath, Timestamp};
 
 use crate::OsError;
 use crate::links::{Last, canonical};
-use crate::os::EntryKind;
+use crate::os::{EntryKind, Metadata};
 
 /// What a directory holds, by name.
-pub(super) type Entries = BTreeMap<Vec<u8>, Node>;
+pub(crate) type Entries = BTreeMap<Vec<u8>, Node>;
+
+/// Extended attributes, by name.
+pub(crate) type Xattrs = BTreeMap<String, Vec<u8>>;
 
 /// One thing that has a name.
-#[derive(Debug)]
-pub(super) struct Node {
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
     /// Tells it from whatever has the name later.
-    pub(super) id: u64,
-    pub(super) modified: Timestamp,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) xattrs: BTreeMap<String, Vec<u8>>,
-    pub(super) body: Body,
+    pub(crate) id: u64,
+    pub(crate) modified: Timestamp,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) xattrs: Xattrs,
+    pub(crate) body: Body,
 }
 
-#[derive(Debug)]
-pub(super) enum Body {
-    File(Arc<Vec<u8>>),
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    File(Contents),
     Directory(Entries),
     Link(Vec<u8>),
     Special(EntryKind),
 }
 
-impl Node {
-    fn new(id: u64, mode: u32, body: Body) -> Self {
-        Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: BTreeMap::new(), body }
+/// What is in a file.
+#[derive(Debug, Clone)]
+pub(crate) enum Contents {
+    Here(Arc<Vec<u8>>),
+    /// What the file of this name holds in the system below an [`Overlay`](crate::Overlay), and how long it is by now.
+    Below {
+        path: AbsPath,
+        size: u64,
+    },
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self::Here(Arc::default())
+    }
+}
+
+impl From<Vec<u8>> for Contents {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Here(Arc::new(bytes))
+    }
+}
+
+impl Contents {
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Here(bytes) => bytes.len() as u64,
+            Self::Below { size, .. } => *size,
+        }
     }
 
-    pub(super) fn kind(&self) -> EntryKind {
+    pub(super) fn append(&mut self, more: &[u8]) {
+        match self {
+            Self::Here(bytes) => Arc::make_mut(bytes).extend_from_slice(more),
+            Self::Below { size, .. } => *size = size.saturating_add(more.len() as u64),
+        }
+    }
+
+    pub(super) fn resize(&mut self, length: usize) {
+        match self {
+            Self::Here(bytes) => Arc::make_mut(bytes).resize(length, 0),
+            Self::Below { size, .. } => *size = length as u64,
+        }
+    }
+}
+
+impl Node {
+    fn new(id: u64, mode: u32, body: Body) -> Self {
+        Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: Xattrs::new(), body }
+    }
+
+    /// Gets what is kept of a file that it replaces.
+    pub(super) fn take_over(&mut self, old: &Self) {
+        (self.mode, self.uid, self.gid, self.xattrs) = (old.mode, old.uid, old.gid, old.xattrs.clone());
+    }
+
+    pub(crate) fn kind(&self) -> EntryKind {
         match self.body {
             Body::File(_) => EntryKind::File,
             Body::Directory(_) => EntryKind::Directory,
@@ -50,18 +104,20 @@ impl Node {
 }
 
 #[derive(Debug)]
-pub(super) struct Tree {
-    pub(super) root: Node,
+pub(crate) struct Tree {
+    pub(crate) root: Node,
+    /// The files that were given another name. Each name has a node of its own, with the same id and the same in it.
+    linked: BTreeSet<u64>,
     ids: u64,
 }
 
 impl Tree {
     pub(super) fn new() -> Self {
         let body = Body::Directory(Entries::new());
-        Self { root: Node::new(0, 0o755, body), ids: 0 }
+        Self { root: Node::new(0, 0o755, body), linked: BTreeSet::new(), ids: 0 }
     }
 
-    pub(super) fn node(&mut self, body: Body) -> Node {
+    pub(crate) fn node(&mut self, body: Body) -> Node {
         self.ids += 1;
         let mode = match body {
             Body::File(_) | Body::Special(_) => 0o644,
@@ -72,7 +128,7 @@ impl Tree {
     }
 
     /// What has exactly this name; nothing is crossed.
-    pub(super) fn get(&self, path: &AbsPath) -> io::Result<&Node> {
+    pub(crate) fn get(&self, path: &AbsPath) -> io::Result<&Node> {
         path.components().try_fold(&self.root, |node, part| match &node.body {
             Body::Directory(entries) => entries.get(part.as_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into()),
             Body::Link(_) => Err(crossing()),
@@ -80,7 +136,7 @@ impl Tree {
         })
     }
 
-    pub(super) fn get_mut(&mut self, path: &AbsPath) -> io::Result<&mut Node> {
+    pub(crate) fn get_mut(&mut self, path: &AbsPath) -> io::Result<&mut Node> {
         path.components().try_fold(&mut self.root, |node, part| match &mut node.body {
             Body::Directory(entries) => entries.get_mut(part.as_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into()),
             Body::Link(_) => Err(crossing()),
@@ -88,8 +144,63 @@ impl Tree {
         })
     }
 
+    /// Gives a file another name, where nothing is.
+    pub(super) fn link(&mut self, file: Node, to: &AbsPath) -> Result<(), OsError> {
+        self.linked.insert(file.id);
+        self.parent(to, Last::Keep)?.insert(to.name().into(), file);
+        Ok(())
+    }
+
+    /// Changes what has exactly this name, and so what its other names stand for.
+    pub(super) fn change<T>(
+        &mut self,
+        path: &AbsPath,
+        work: impl FnOnce(&mut Node) -> Result<T, OsError>,
+    ) -> Result<T, OsError> {
+        let node = self.get_mut(path)?;
+        let done = work(node)?;
+        let id = node.id;
+        if self.linked.contains(&id) {
+            let changed = self.get(path)?.clone();
+            each(&mut self.root, &mut |node| {
+                if node.id == changed.id {
+                    *node = changed.clone();
+                }
+            });
+        }
+        Ok(done)
+    }
+
+    /// How many names it has.
+    fn links(&self, node: &Node) -> u64 {
+        if self.linked.contains(&node.id) { names(&self.root, node.id) } else { 1 }
+    }
+
+    pub(super) fn metadata(&self, node: &Node) -> Metadata {
+        let (size, target) = match &node.body {
+            Body::File(contents) => (contents.size(), None),
+            Body::Link(target) => (target.len() as u64, String::from_utf8(target.clone()).ok()),
+            Body::Directory(_) | Body::Special(_) => (0, None),
+        };
+        Metadata {
+            kind: node.kind(),
+            size,
+            modified: node.modified,
+            accessed: node.modified,
+            changed: node.modified,
+            mode: node.mode,
+            uid: node.uid,
+            gid: node.gid,
+            links: self.links(node),
+            device: 1,
+            inode: node.id,
+            allocated: size,
+            target,
+        }
+    }
+
     /// What has this name, where the caller means what a link at the end points to, or the link itself.
-    pub(super) fn find(&self, path: &AbsPath, last: Last) -> Result<&Node, OsError> {
+    pub(crate) fn find(&self, path: &AbsPath, last: Last) -> Result<&Node, OsError> {
         match self.get(path) {
             Ok(node) if node.kind() == EntryKind::Symlink && last == Last::Cross => Err(self.crossed(path, last)),
             Err(error) if error.kind() == io::ErrorKind::Other => Err(self.crossed(path, last)),
@@ -98,7 +209,7 @@ impl Tree {
     }
 
     /// The entries of the directory that `path` is in. `last` says which name is asked for if the way there crosses a link.
-    pub(super) fn parent(&mut self, path: &AbsPath, last: Last) -> Result<&mut Entries, OsError> {
+    pub(crate) fn parent(&mut self, path: &AbsPath, last: Last) -> Result<&mut Entries, OsError> {
         let parent = path.parent().unwrap_or_else(AbsPath::root);
         match self.get(&parent) {
             Ok(node) if node.kind() == EntryKind::Symlink => return Err(self.crossed(path, last)),
@@ -134,6 +245,21 @@ impl Tree {
         self.parent(path, Last::Keep).ok()?.insert(path.name().into(), node);
         Some(())
     }
+}
+
+fn each(node: &mut Node, work: &mut impl FnMut(&mut Node)) {
+    if let Body::Directory(entries) = &mut node.body {
+        entries.values_mut().for_each(|node| each(node, work));
+    }
+    work(node);
+}
+
+fn names(node: &Node, id: u64) -> u64 {
+    let below = match &node.body {
+        Body::Directory(entries) => entries.values().map(|node| names(node, id)).sum(),
+        _ => 0,
+    };
+    below + u64::from(node.id == id)
 }
 
 /// Stands for a link in the way, which is an error of no other kind here.

@@ -32,6 +32,10 @@ pub struct Connection {
     pub stream: Option<Box<dyn Stream>>,
     /// Certificates of the authorities that this machine trusts, as PEM (RFC 7468), if they were asked for.
     pub authorities: Option<String>,
+    /// Whether there is nobody at the other end, and what comes from there is assumed; see [`Overlay`](crate::Overlay). There is
+    /// no encryption then.
+    #[serde(skip)]
+    pub assumed: bool,
 }
 
 impl fmt::Debug for Connection {

@@ -16,7 +16,7 @@ use rex_sdk::{Args, Example, Kind, MemOs, OPS, Op, OpSpec, Operation, Returns, S
 const WITHOUT_SYSTEM: &[&str] = &["sys::time"];
 
 /// When everything in the example world was made.
-const NOON: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
+pub(crate) const NOON: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
 
 /// Permits everything, every action but one, or nothing.
 #[derive(Clone, Copy)]

@@ -12,6 +12,8 @@ mod machine;
 #[cfg(feature = "host")]
 mod network;
 #[cfg(test)]
+mod overlay;
+#[cfg(test)]
 #[cfg(feature = "host")]
 mod processes;
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (from, to) = (args.path("from")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")? };
+    let options = WriteOptions { new: args.flag("new")?, private: false };
     let source = open(session, from, &to)?;
     let opened = source.path().clone();
     // A file that says 0 may be one of `/proc`: only reading it tells how much there is.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rex_core::action::fs;
-use rex_core::{AbsPath, Action, Code, Error, Value};
+use rex_core::{Action, Code, Error, Value};
 
 use crate::os::{EntryKind, Metadata};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
@@ -47,42 +47,78 @@ struct Sum {
     directories: u64,
 }
 
-fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (depth, top) = (args.count("depth")?, args.count("max")?);
-    let mut walk = tree::Walk::new(session, None)?;
-    let (mut all, mut sums) = (Sum::default(), HashMap::<String, Sum>::new());
-    // A file with several names is counted once, under the first.
-    let mut seen = HashSet::new();
-    let path = args.path("path")?;
-    let mut visit = |level: u64, path: &AbsPath, metadata: &Metadata| {
+impl Sum {
+    fn add(&mut self, metadata: &Metadata) {
         let directory = metadata.kind == EntryKind::Directory;
-        if metadata.links > 1 && !directory && !seen.insert((metadata.device, metadata.inode)) {
-            return true;
-        }
-        let add = |sum: &mut Sum| {
-            sum.allocated = sum.allocated.saturating_add(metadata.allocated);
-            sum.size = sum.size.saturating_add(if directory { 0 } else { metadata.size });
-            sum.files += u64::from(!directory);
-            sum.directories += u64::from(directory);
-        };
-        add(&mut all);
-        // The directories above it that are told about: those of the first levels.
-        let above = level.saturating_sub(u64::from(!directory));
-        let mut name = if directory { Some(path.as_str()) } else { parent(path.as_str()) };
-        for level in (1..=above).rev() {
+        self.allocated = self.allocated.saturating_add(metadata.allocated);
+        self.size = self.size.saturating_add(if directory { 0 } else { metadata.size });
+        self.files += u64::from(!directory);
+        self.directories += u64::from(directory);
+    }
+}
+
+/// The sums of the directories of the first levels.
+#[derive(Default)]
+struct Sums {
+    depth: u64,
+    numbers: HashMap<String, usize>,
+    sums: Vec<(String, Sum)>,
+}
+
+impl Sums {
+    /// The sums that what is in a directory is a part of: its own, and those of the directories above it.
+    fn above(&mut self, level: u64, directory: &str) -> Vec<usize> {
+        let mut above = Vec::new();
+        let mut name = Some(directory);
+        for level in (1..=level).rev() {
             let Some(at) = name else { break };
-            if level <= depth {
-                match sums.get_mut(at) {
-                    Some(sum) => add(sum),
-                    None => add(sums.entry(at.to_owned()).or_default()),
+            if level <= self.depth {
+                let next = self.sums.len();
+                let number = *self.numbers.entry(at.to_owned()).or_insert(next);
+                if number == next {
+                    self.sums.push((at.to_owned(), Sum::default()));
                 }
+                above.push(number);
             }
             name = parent(at);
         }
+        above
+    }
+
+    fn add(&mut self, above: &[usize], metadata: &Metadata) {
+        for number in above {
+            if let Some((_, sum)) = self.sums.get_mut(*number) {
+                sum.add(metadata);
+            }
+        }
+    }
+}
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (depth, top) = (args.count("depth")?, args.count("max")?);
+    let mut walk = tree::Walk::new(session, None)?;
+    let (mut all, mut sums) = (Sum::default(), Sums { depth, ..Sums::default() });
+    // A file with several names is counted once, under the first.
+    let mut seen = HashSet::new();
+    // Files come directory by directory.
+    let (mut directory, mut above) = (String::new(), Vec::new());
+    walk.below(args.path("path")?, &mut |level, path, metadata| {
+        if metadata.kind == EntryKind::Directory {
+            let above = sums.above(level, path.as_str());
+            sums.add(&above, metadata);
+        } else if metadata.links > 1 && !seen.insert((metadata.device, metadata.inode)) {
+            return true;
+        } else {
+            let parent = parent(path.as_str()).unwrap_or_default();
+            if *parent != directory {
+                (directory, above) = (parent.to_owned(), sums.above(level - 1, parent));
+            }
+            sums.add(&above, metadata);
+        }
+        all.add(metadata);
         true
-    };
-    walk.below(path, &mut visit)?;
-    let mut sums: Vec<_> = sums.into_iter().collect();
+    })?;
+    let mut sums = sums.sums;
     sums.sort_by(|(a, one), (b, other)| other.allocated.cmp(&one.allocated).then_with(|| a.cmp(b)));
     sums.truncate(usize::try_from(top).unwrap_or(usize::MAX));
     let largest = sums.into_iter().map(|(path, sum)| {

@@ -32,7 +32,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (path, to) = (args.path("path")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")? };
+    let options = WriteOptions { new: args.flag("new")?, private: false };
     let file = open(session, path, &to)?;
     if file.format().is_none() {
         let path = file.path().as_str().escape_debug();

@@ -30,7 +30,7 @@ pub static OP: Op = Op {
 
 pub(super) fn call(session: &Session<'_>, args: &Args, format: Format) -> Result<Value, Error> {
     let (path, to) = (args.path("path")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")? };
+    let options = WriteOptions { new: args.flag("new")?, private: false };
     let mut file = open(session, path, &to)?;
     let compressed = compress(format, &mut file, session.limits().file_bytes).map_err(|error| file.error(error))?;
     write(session, file.path(), to, (compressed.len() as u64, &mut compressed.as_slice()), options)

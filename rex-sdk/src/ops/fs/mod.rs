@@ -35,6 +35,7 @@ pub mod tail;
 pub mod tar_create;
 pub mod tar_extract;
 pub mod tar_list;
+pub mod temp_file;
 pub mod touch;
 pub mod truncate;
 pub mod walk;
@@ -101,7 +102,7 @@ fn into_missing(error: Error) -> Error {
 
 /// A world in memory in which the operations are tried, and what it permits.
 #[cfg(test)]
-mod testing {
+pub(super) mod testing {
     use std::sync::Arc;
 
     use rex_core::journal::Event;
@@ -127,23 +128,23 @@ mod testing {
         }
     }
 
-    pub(super) struct World {
-        pub(super) os: MemOs,
-        pub(super) run: Run,
+    pub(in crate::ops) struct World {
+        pub(in crate::ops) os: MemOs,
+        pub(in crate::ops) run: Run,
         journal: Arc<MemoryJournal>,
     }
 
     impl World {
         /// Everything is permitted.
-        pub(super) fn new(os: MemOs) -> Self {
+        pub(in crate::ops) fn new(os: MemOs) -> Self {
             Self::ruled(os, |_, _| true)
         }
 
-        pub(super) fn ruled(os: MemOs, rule: Rule) -> Self {
+        pub(in crate::ops) fn ruled(os: MemOs, rule: Rule) -> Self {
             Self::limited(os, rule, Limits::default())
         }
 
-        pub(super) fn limited(os: MemOs, rule: Rule, limits: Limits) -> Self {
+        pub(in crate::ops) fn limited(os: MemOs, rule: Rule, limits: Limits) -> Self {
             let journal = Arc::new(MemoryJournal::new(1_000));
             let subject = Subject::new(Principal::agent("tester"));
             let run = Run::new("test", subject, Arc::new(Rules(rule)), journal.clone(), limits)
@@ -152,7 +153,7 @@ mod testing {
         }
 
         /// Calls an operation with arguments that are a JSON array.
-        pub(super) fn call(&self, name: &str, args: &str) -> Result<Value, Error> {
+        pub(in crate::ops) fn call(&self, name: &str, args: &str) -> Result<Value, Error> {
             let args: Vec<serde_json::Value> = serde_json::from_str(args).unwrap();
             let base = AbsPath::parse("/srv/app").unwrap();
             Session::new(&self.run, &self.os, &base).call(name, args.iter().map(value).collect())
@@ -160,18 +161,18 @@ mod testing {
 
         /// What it returns, as JSON.
         #[track_caller]
-        pub(super) fn returns(&self, name: &str, args: &str) -> String {
+        pub(in crate::ops) fn returns(&self, name: &str, args: &str) -> String {
             self.call(name, args).unwrap().to_string()
         }
 
         /// The code that it fails with.
         #[track_caller]
-        pub(super) fn fails(&self, name: &str, args: &str) -> Code {
+        pub(in crate::ops) fn fails(&self, name: &str, args: &str) -> Code {
             self.call(name, args).unwrap_err().code
         }
 
         /// What was asked for since the last time: `read /x`, and `!` in front of what was denied.
-        pub(super) fn asked(&self) -> Vec<String> {
+        pub(in crate::ops) fn asked(&self) -> Vec<String> {
             let asked = |event| match event {
                 Event::Decision { action, resource, effect, .. } => {
                     let denied = if effect == Effect::Deny { "!" } else { "" };

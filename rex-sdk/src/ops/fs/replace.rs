@@ -77,7 +77,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let mut contents = session.written(Cursor::new(new));
     session.act(action, path, |grant| {
         // It may have been asked for again, behind a link that came in between.
-        session.os.write(grant, &mut contents, WriteOptions { new: false })
+        session.os.write(grant, &mut contents, WriteOptions::default())
     })?;
     let diff = if diff.len() <= DIFF_BYTES { Value::Text(diff) } else { Value::Null };
     Ok(Value::map([("count", Value::count(count)), ("diff", diff)]))

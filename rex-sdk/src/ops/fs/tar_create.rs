@@ -83,7 +83,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     archive.add_all(&dir, entries)?;
     let Archive { builder, files, directories, skipped, .. } = archive;
     let bytes = builder.into_inner().and_then(Sink::finish).map_err(|error| failed(&dir, error))?;
-    let options = WriteOptions { new: args.flag("new")? };
+    let options = WriteOptions { new: args.flag("new")?, private: false };
     let written = copy::write(session, &dir, to, (bytes.len() as u64, &mut bytes.as_slice()), options)?;
     Ok(Value::map([
         ("bytes", written),

@@ -87,7 +87,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     }
     let mut extraction = Extraction { session, plan, created: 0, written: 0, bytes: 0 };
     extraction.create(directories)?;
-    extraction.write(&file, files, WriteOptions { new: !args.flag("overwrite")? })?;
+    extraction.write(&file, files, WriteOptions { new: !args.flag("overwrite")?, private: false })?;
     Ok(Value::map([
         ("files", Value::count(extraction.written)),
         ("bytes", Value::count(extraction.bytes)),

@@ -21,6 +21,7 @@ pub mod packages;
 pub mod parameter;
 pub mod parameters;
 pub mod pressure;
+pub mod reload_parameters;
 pub mod sessions;
 pub mod set_parameter;
 pub mod slab;

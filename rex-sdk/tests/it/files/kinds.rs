@@ -178,10 +178,12 @@ fn the_journal_of_a_run_is_not_changed_by_its_script() {
     let mut disk = Disk::new();
     disk.put("journal", "{}\n").put("f", "x");
     fs::hard_link(disk.at("journal"), disk.at("other")).unwrap();
-    let status = nix::sys::stat::stat(disk.at("journal").as_path()).unwrap();
-    disk.world.os =
-        HostOs::new(HostOptions { journal: Some((status.st_dev, status.st_ino)), ..HostOptions::default() });
-    for name in ["journal", "other"] {
+    let journal = JournalFiles::at(disk.at("journal").as_path()).unwrap();
+    disk.world.os = HostOs::new(HostOptions { journal: Some(journal), ..HostOptions::default() });
+    // As it goes on in a new file while the run does.
+    fs::rename(disk.at("journal"), disk.at("journal.000001")).unwrap();
+    disk.put("journal", "{}\n");
+    for name in ["journal", "journal.000001", "other"] {
         for result in [
             disk.write(name, b"x").map(drop),
             disk.append(name, b"x"),

@@ -22,7 +22,7 @@ use rex_core::{
     AbsPath, Action, Authorize, Call, Code, Decision, Error, Grant, Limits, MemoryJournal, Principal, Request, Run,
     Subject, Value,
 };
-use rex_sdk::host::HostOptions;
+use rex_sdk::host::{HostOptions, JournalFiles};
 use rex_sdk::os::{DirEntry, EntryKind, Files, Metadata, OsError, WriteOptions};
 use rex_sdk::{HostOs, Os, Session};
 use tempfile::TempDir;
@@ -131,11 +131,6 @@ impl<O: Os> World<O> {
         self.session().act(act::CreateDir {}, self.path(name), |grant| self.os.create_dir(grant))
     }
 
-    /// An operation on a name, with options.
-    fn call<const N: usize>(&self, verb: &str, name: &str, options: [(&str, Value); N]) -> Result<Value, Error> {
-        self.session().call(&format!("fs::{verb}"), vec![name.into(), Value::map(options)])
-    }
-
     fn rename(&self, from: &str, to: &str, options: WriteOptions) -> Result<(), Error> {
         let session = self.session();
         let taken = session.act(act::Rename {}, self.path(from), |grant| self.os.take(grant))?;
@@ -169,7 +164,10 @@ impl Disk {
     }
 
     fn optioned(rule: impl Fn(&str, &str) -> bool + Send + Sync + 'static, options: HostOptions) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::at_dir(tempfile::tempdir().unwrap(), rule, options)
+    }
+
+    fn at_dir(dir: TempDir, rule: impl Fn(&str, &str) -> bool + Send + Sync + 'static, options: HostOptions) -> Self {
         let root = AbsPath::parse(fs::canonicalize(dir.path()).unwrap().to_str().unwrap()).unwrap();
         let prefix = format!("{root}/");
         let below = move |action: &str, path: &str| rule(action, path.strip_prefix(&prefix).unwrap_or(path));

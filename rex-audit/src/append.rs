@@ -1,0 +1,60 @@
+//! What is to be added to a journal, linked to its end.
+
+use rex_core::Timestamp;
+
+use crate::chain::{Chain, NotALine};
+use crate::mark::{Mark, Writer};
+use crate::sign::SigningKey;
+use crate::tail::Tail;
+
+/// Bytes to add in one piece, and the end of the journal once they are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// What to add.
+    pub bytes: Vec<u8>,
+    /// The end, after that.
+    pub tail: Tail,
+}
+
+impl Addition {
+    /// Begins what comes after an end. What a killed writer left there is marked first, so that it spoils no other line.
+    #[must_use]
+    pub fn after(tail: Tail, writer: Writer<'_>) -> Self {
+        let bytes = if tail.ended { Vec::new() } else { b"\n".to_vec() };
+        let length = tail.length + bytes.len() as u64;
+        let mut addition = Self { bytes, tail: Tail { length, torn: None, ended: true, ..tail } };
+        if let Some(torn) = tail.torn {
+            addition.mark(&Mark::Torn { bytes: torn.bytes, hash: torn.hash.to_string() }, writer);
+        }
+        addition
+    }
+
+    /// Adds one line, without its newline.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn line(&mut self, line: &[u8]) -> Result<(), NotALine> {
+        let mut chain = Chain::after(self.tail.head);
+        let before = self.bytes.len();
+        chain.link(line, &mut self.bytes)?;
+        self.tail.head = chain.head();
+        self.tail.length += (self.bytes.len() - before) as u64;
+        Ok(())
+    }
+
+    /// Adds a line about the journal.
+    pub fn mark(&mut self, mark: &Mark, writer: Writer<'_>) {
+        self.mark_at(mark, writer, Timestamp::now());
+    }
+
+    /// Signs all up to here.
+    pub fn checkpoint(&mut self, key: &SigningKey, writer: Writer<'_>) {
+        let now = Timestamp::now();
+        self.mark_at(&key.sign(self.tail.head, &now.to_string(), writer.run), writer, now);
+    }
+
+    fn mark_at(&mut self, mark: &Mark, writer: Writer<'_>, time: Timestamp) {
+        // INVARIANT: it is a line, see `Mark::line`.
+        let _ = self.line(&mark.line(writer, time));
+    }
+}

@@ -1,0 +1,92 @@
+//! A journal as one page for a browser: what it adds up to, its denials, and each run down to the line of its script.
+
+mod detail;
+mod markup;
+mod page;
+mod runs;
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Write};
+
+use crate::report::runs::{Denial, RunSeen, Runs};
+use crate::{Entry, Stats, Summary};
+
+/// How many denials are listed one by one: the last ones.
+const DENIALS: usize = 500;
+
+/// The text of a script, which journals do not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// What it is called.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Collects entries in one pass, and writes the page. Its memory is bounded, whatever the journal holds: sums are over all entries, single
+/// ones are of the last runs, of which those with denials stay longest.
+///
+/// The page loads nothing, runs no script, and says so by its `Content-Security-Policy`. What comes from a journal is text in it.
+///
+/// ```
+/// let journal = br#"{"time":"2026-11-23T12:42:29Z","run":"r","sequence":1,"principal":"Agent::\"<b>\"","operation":"","line":null,"event":"start"}"#;
+/// let mut report = rex_audit::Report::default();
+/// report.add(&rex_audit::Entry::parse(journal)?);
+/// let mut page = Vec::new();
+/// report.write(&mut page, 10)?;
+/// assert!(String::from_utf8_lossy(&page).contains("Agent::&quot;&lt;b&gt;&quot;"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Report {
+    stats: Stats,
+    scripts: HashMap<String, Script>,
+    runs: Runs,
+    denials: VecDeque<Denial>,
+    denied: u64,
+}
+
+impl Report {
+    /// Shows the text of the script with this SHA-256 with its runs.
+    #[must_use]
+    pub fn with_script(mut self, sha256: &str, script: Script) -> Self {
+        self.scripts.insert(sha256.to_owned(), script);
+        self
+    }
+
+    /// Adds an entry.
+    pub fn add(&mut self, entry: &Entry<'_>) {
+        self.stats.add(entry);
+        let (run, row) = self.runs.add(entry);
+        if entry.is_denial() {
+            self.denied += 1;
+            if self.denials.len() == DENIALS {
+                self.denials.pop_front();
+            }
+            self.denials.push_back(Denial { run, principal: runs::cut(&entry.principal), row });
+        }
+    }
+
+    /// Adds a line that is no entry.
+    pub fn unreadable(&mut self) {
+        self.stats.unreadable();
+    }
+
+    /// What it adds up to, with at most `most` names in each list.
+    #[must_use]
+    pub fn summary(&self, most: usize) -> Summary {
+        self.stats.summary(most)
+    }
+
+    /// Writes the page, with at most `most` names in each list.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, to: impl Write, most: usize) -> io::Result<()> {
+        page::write(self, &self.summary(most), to)
+    }
+
+    fn script(&self, run: &RunSeen) -> Option<&Script> {
+        self.scripts.get(run.script.as_deref()?)
+    }
+}

@@ -1,0 +1,259 @@
+//! The requests of a journal, made again from what is written down of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, BufRead};
+use std::sync::Arc;
+
+use rex_core::asked::Written;
+use rex_core::{ActionSpec, Asked, Effect, Principal, Subject, Timestamp};
+use serde::Deserialize;
+
+use crate::entry::Entry;
+use crate::lines::{LINE_BYTES, Line, Lines};
+use crate::place::Place;
+
+/// How many runs are kept in mind that began and did not end. Where a journal has more, the first ones were killed.
+const RUNS: usize = 1024;
+
+/// A request as it was recorded, with what was decided.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Where it stands.
+    pub place: Place,
+    /// In which run.
+    pub run: String,
+    /// The request.
+    pub asked: Asked,
+    /// What was decided.
+    pub effect: Effect,
+    /// The policies that it was decided by.
+    pub policies: Vec<String>,
+    /// Whether the start of its run was read. Where not, script and tags are taken to be none.
+    pub begun: bool,
+}
+
+/// A line that was not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What is known of the runs that began: keep it from one journal to the next, as a run may go on there.
+#[derive(Debug, Default)]
+pub struct Runs {
+    known: HashMap<String, Subject>,
+    order: VecDeque<String>,
+}
+
+/// What reads the requests of a journal: an iterator over those that could be made again, and the lines that tell of none that can.
+#[derive(Debug)]
+pub struct Requests<'r, R> {
+    table: &'static [&'static ActionSpec],
+    journal: Arc<str>,
+    lines: Lines<R>,
+    runs: &'r mut Runs,
+}
+
+impl<'r, R: BufRead> Requests<'r, R> {
+    /// The requests of a journal, for actions of a table.
+    pub fn new(table: &'static [&'static ActionSpec], journal: &str, reader: R, runs: &'r mut Runs) -> Self {
+        Self { table, journal: journal.into(), lines: Lines::new(reader), runs }
+    }
+
+    /// The next request or the next line that is not understood; the lines before it are about other things.
+    fn advance(&mut self) -> io::Result<Option<Result<Recorded, Unread>>> {
+        while let Some(line) = self.lines.next_line()? {
+            let place = Place { journal: self.journal.clone(), line: line.number };
+            match read(self.table, self.runs, line, &place) {
+                Ok(None) => {}
+                Ok(Some(recorded)) => return Ok(Some(Ok(recorded))),
+                Err(why) => return Ok(Some(Err(Unread { place, why }))),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<R: BufRead> Iterator for Requests<'_, R> {
+    type Item = io::Result<Result<Recorded, Unread>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
+    }
+}
+
+impl Runs {
+    fn begin(&mut self, run: &str, subject: Subject) {
+        if self.known.insert(run.to_owned(), subject).is_none() {
+            self.order.push_back(run.to_owned());
+        }
+        if self.order.len() > RUNS
+            && let Some(first) = self.order.pop_front()
+        {
+            self.known.remove(&first);
+        }
+    }
+
+    fn end(&mut self, run: &str) {
+        if self.known.remove(run).is_some() {
+            self.order.retain(|known| known != run);
+        }
+    }
+}
+
+/// What a line that is no whole entry says that it is.
+#[derive(Deserialize)]
+struct Kind {
+    event: String,
+}
+
+fn read(
+    table: &'static [&'static ActionSpec],
+    runs: &mut Runs,
+    line: Line<'_>,
+    place: &Place,
+) -> Result<Option<Recorded>, String> {
+    if line.too_long {
+        return Err(format!("it is longer than {LINE_BYTES} bytes"));
+    }
+    if line.bytes.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let entry = match Entry::parse(line.bytes) {
+        Ok(entry) => entry,
+        Err(error) => {
+            // A line about the journal itself, or of a later version, lacks what a request has.
+            let kind = serde_json::from_slice::<Kind>(line.bytes);
+            let other = kind.is_ok_and(|kind| !["start", "decision", "end"].contains(&&*kind.event));
+            let torn = if line.ended { "" } else { ", as it was torn" };
+            return if other { Ok(None) } else { Err(format!("it is no record{torn}: {error}")) };
+        }
+    };
+    match &*entry.event {
+        "start" => {
+            let script = entry.script.as_deref().unwrap_or_default().to_owned();
+            let tags = entry.tags.iter().map(|tag| tag.clone().into_owned()).collect();
+            runs.begin(&entry.run, Subject { script, tags, ..Subject::new(principal(&entry)?) });
+            Ok(None)
+        }
+        "end" => {
+            runs.end(&entry.run);
+            Ok(None)
+        }
+        "decision" => recorded(table, runs, entry, place).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn recorded(
+    table: &'static [&'static ActionSpec],
+    runs: &Runs,
+    entry: Entry<'_>,
+    place: &Place,
+) -> Result<Recorded, String> {
+    let now = Timestamp::parse(&entry.time).map_err(|error| error.to_string())?;
+    let known = runs.known.get(&*entry.run);
+    let principal = principal(&entry)?;
+    let subject = match known {
+        Some(subject) => Subject { principal, ..subject.clone() },
+        None => Subject::new(principal),
+    };
+    let effect = match entry.decision.as_deref() {
+        Some("ALLOW") => Effect::Allow,
+        Some("DENY") => Effect::Deny,
+        Some(other) => return Err(format!("`{}` is no decision", other.escape_debug())),
+        None => return Err("it does not say what was decided".to_owned()),
+    };
+    let written = Written {
+        action: entry.action.as_deref().ok_or("it does not say which action")?,
+        resource: entry.resource.as_deref().ok_or("it does not say which resource")?,
+        attributes: entry.attributes,
+        context: entry.context,
+    };
+    let asked = Asked::new(table, &written, subject, now).map_err(|error| error.to_string())?;
+    Ok(Recorded {
+        place: place.clone(),
+        run: entry.run.into_owned(),
+        asked,
+        effect,
+        policies: entry.policies.into_iter().map(Into::into).collect(),
+        begun: known.is_some(),
+    })
+}
+
+fn principal(entry: &Entry<'_>) -> Result<Principal, String> {
+    Principal::parse(&entry.principal).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::ACTIONS;
+
+    use super::*;
+
+    const START: &str = r#"{"time":"2026-11-25T03:00:00Z","run":"r","sequence":1,"principal":"Agent::\"a\"","operation":"","line":null,"event":"start","script":"ab","tags":["t=1"],"policy":null}"#;
+    const READ: &str = r#"{"time":"2026-11-25T03:00:00.5Z","run":"r","sequence":2,"principal":"Agent::\"a\"","operation":"fs::read","line":1,"event":"decision","action":"fs::read","resource":"/etc/hosts","context":{},"decision":"ALLOW","policies":["p"],"reason":null}"#;
+    const END: &str = r#"{"time":"2026-11-25T03:00:01Z","run":"r","sequence":3,"principal":"Agent::\"a\"","operation":"","line":null,"event":"end","result":"SUCCESS","duration_us":5}"#;
+
+    fn all(text: &str) -> Vec<Result<Recorded, Unread>> {
+        let mut runs = Runs::default();
+        Requests::new(ACTIONS, "j", text.as_bytes(), &mut runs).collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_request_has_the_script_and_the_tags_of_its_run() {
+        let text = [START, READ, END, READ].join("\n");
+        let read = all(&text).into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+        let [within, after] = &read[..] else { panic!("{read:?}") };
+        assert_eq!((within.place.to_string(), &*within.run, within.begun), ("j:2".to_owned(), "r", true));
+        let request = within.asked.request();
+        assert_eq!((request.resource.id(), &*request.subject.script), ("/etc/hosts", "ab"));
+        assert_eq!(
+            (&request.subject.tags[..], request.now.as_micros() % 1_000_000),
+            (&["t=1".to_owned()][..], 500_000)
+        );
+        assert_eq!((within.effect, &within.policies[..]), (Effect::Allow, &["p".to_owned()][..]));
+        assert!(!after.begun && after.asked.subject.tags.is_empty());
+    }
+
+    #[test]
+    fn a_line_that_tells_of_no_request_is_named() {
+        let torn = READ.get(..100).unwrap();
+        let text = [
+            "",
+            "{}",
+            r#"{"event":"checkpoint"}"#,
+            &READ.replace("fs::read", "fs::raed"),
+            &READ.replace("/etc/hosts", "hosts"),
+            &READ.replace("ALLOW", "PERHAPS"),
+            &READ.replace("2026-11", "2026-13"),
+            &READ.replace("Agent", "Agent Smith"),
+            torn,
+        ]
+        .join("\n");
+        let told: Vec<_> = all(&text).into_iter().map(|line| line.unwrap_err()).collect();
+        let told: Vec<_> = told.iter().map(|unread| format!("{}: {}", unread.place, unread.why)).collect();
+        expect_test::expect![[r#"
+            j:2: it is no record: missing field `time` at line 1 column 2
+            j:4: there is no action `fs::raed`
+            j:5: `hosts` is not a `fs::Path`: the path `hosts` is relative, and there is no base directory
+            j:6: `PERHAPS` is no decision
+            j:7: `2026-13-25T03:00:00.5Z` is not a time in UTC; one looks like `2026-11-23T12:42:29Z`
+            j:8: `Agent Smith::\"a\"` is not a principal; one looks like `Agent::"triage"`
+            j:9: it is no record, as it was torn: EOF while parsing a string at line 1 column 100"#]]
+        .assert_eq(&told.join("\n"));
+    }
+
+    #[test]
+    fn runs_that_never_end_are_forgotten_in_the_end() {
+        let mut runs = Runs::default();
+        for run in 0..3 * RUNS {
+            runs.begin(&run.to_string(), Subject::new(Principal::agent("a")));
+        }
+        assert_eq!((runs.known.len(), runs.order.len()), (RUNS, RUNS));
+        assert!(runs.known.contains_key(&(3 * RUNS - 1).to_string()) && !runs.known.contains_key("0"));
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether the lines of each run follow one another.
+
+use std::collections::HashMap;
+
+/// So many runs at once are kept in mind. Of those that go beyond it, whose last lines are the longest ago are forgotten.
+const MANY: usize = 100_000;
+
+/// The runs that have not ended.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
+    open: HashMap<Box<str>, Open>,
+    /// How many there were.
+    pub(crate) count: u64,
+    /// Whether a run may have begun before what is looked at.
+    pub(crate) any: bool,
+    forgotten: u64,
+    lines: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    due: u64,
+    last: u64,
+}
+
+impl Runs {
+    /// Takes the next line; `Err` with the number that was due instead.
+    pub(crate) fn next(&mut self, run: &str, sequence: u64, event: &str) -> Result<(), u64> {
+        self.lines += 1;
+        let next = Open { due: sequence.saturating_add(1), last: self.lines };
+        let due = match self.open.get_mut(run) {
+            Some(open) => {
+                let due = open.due;
+                // One that comes too late does not make the others come too early.
+                *open = Open { due: next.due.max(due), ..next };
+                due
+            }
+            None => {
+                self.count += 1;
+                self.open.insert(run.into(), next);
+                if self.any { sequence } else { 1 }
+            }
+        };
+        if event == "end" {
+            self.open.remove(run);
+        } else if self.open.len() > MANY {
+            self.forget();
+        }
+        if sequence == due { Ok(()) } else { Err(due) }
+    }
+
+    /// The number that is due in a run.
+    pub(crate) fn due(&self, run: &str) -> Option<u64> {
+        self.open.get(run).map(|open| open.due)
+    }
+
+    fn forget(&mut self) {
+        let mut lasts: Vec<_> = self.open.values().map(|open| open.last).collect();
+        let (_, &mut median, _) = lasts.select_nth_unstable(MANY / 2);
+        let before = self.open.len();
+        self.open.retain(|_, open| open.last > median);
+        self.forgotten += (before - self.open.len()) as u64;
+        self.any = true;
+    }
+
+    /// How many did not end.
+    pub(crate) fn unended(&self) -> u64 {
+        self.forgotten + self.open.len() as u64
+    }
+
+    /// The first few of them, in the order of their last lines.
+    pub(crate) fn first_unended(&self, most: usize) -> Vec<String> {
+        let mut open: Vec<_> = self.open.iter().map(|(run, open)| (open.last, run)).collect();
+        open.sort_unstable();
+        open.into_iter().take(most).map(|(_, run)| run.to_string()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_follow_one_another() {
+        let mut runs = Runs::default();
+        assert_eq!(runs.next("a", 1, "start"), Ok(()));
+        assert_eq!(runs.next("b", 2, "decision"), Err(1));
+        assert_eq!(runs.next("a", 2, "decision"), Ok(()));
+        assert_eq!(runs.next("a", 4, "decision"), Err(3));
+        assert_eq!(runs.next("a", 4, "decision"), Err(5));
+        assert_eq!(runs.next("a", 5, "end"), Ok(()));
+        assert_eq!(runs.next("a", 6, "decision"), Err(1));
+        assert_eq!((runs.count, runs.unended(), runs.first_unended(1)), (3, 2, vec!["b".to_owned()]));
+    }
+
+    #[test]
+    fn only_so_many_are_kept_in_mind() {
+        let mut runs = Runs::default();
+        for run in 0..250_000 {
+            assert_eq!(runs.next(&run.to_string(), 1, "start"), Ok(()));
+        }
+        assert!(runs.open.len() <= MANY);
+        assert_eq!((runs.count, runs.unended()), (250_000, 250_000));
+        assert_eq!(runs.next("0", 2, "decision"), Ok(()), "it was forgotten, not removed");
+        assert_eq!(runs.next("249999", 3, "decision"), Err(2));
+    }
+}

@@ -1,0 +1,129 @@
+//! Counts over time, in buckets that grow with the time that they have to span.
+
+use std::collections::BTreeMap;
+
+use rex_core::Timestamp;
+
+/// How many buckets there are at most.
+pub const BUCKETS: i64 = 60;
+
+/// The widths of buckets, in seconds; each is a whole number of those before. A week is doubled as often as needed.
+const WIDTHS: [i64; 12] = [1, 5, 10, 30, 60, 300, 900, 3_600, 10_800, 21_600, 86_400, 604_800];
+
+/// Which bucket a point in time belongs to. All series of one place share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    width: i64,
+    /// The first and the last bucket that something is in.
+    used: Option<(i64, i64)>,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        let [width, ..] = WIDTHS;
+        Self { width, used: None }
+    }
+}
+
+impl Scale {
+    /// The width of a bucket, in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> i64 {
+        self.width
+    }
+
+    /// The bucket of a point in time. Where buckets had to become wider for it, says by how much: series [follow](Series::widen).
+    pub fn bucket(&mut self, time: Timestamp) -> (i64, Option<i64>) {
+        let before = self.width;
+        loop {
+            let bucket = time.as_secs().div_euclid(self.width);
+            let (first, last) = self.used.map_or((bucket, bucket), |(a, b)| (a.min(bucket), b.max(bucket)));
+            if last - first < BUCKETS {
+                self.used = Some((first, last));
+                return (bucket, (self.width != before).then_some(self.width / before));
+            }
+            let wider =
+                WIDTHS.iter().copied().find(|width| *width > self.width).unwrap_or(self.width.saturating_mul(2));
+            let by = wider / self.width;
+            self.used = self.used.map(|(first, last)| (first.div_euclid(by), last.div_euclid(by)));
+            self.width = wider;
+        }
+    }
+
+    /// When each bucket begins, from the first that something is in to the last.
+    pub fn starts(&self) -> impl Iterator<Item = Timestamp> + use<> {
+        let width = self.width;
+        self.buckets().map(move |bucket| Timestamp::from_micros(bucket.saturating_mul(width).saturating_mul(1_000_000)))
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = i64> + use<> {
+        self.used.into_iter().flat_map(|(first, last)| first..=last)
+    }
+}
+
+/// Counts in the buckets of a [`Scale`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Series(BTreeMap<i64, u64>);
+
+impl Series {
+    /// Counts once more.
+    pub fn count(&mut self, bucket: i64) {
+        *self.0.entry(bucket).or_default() += 1;
+    }
+
+    /// Makes buckets wider `by` that factor.
+    pub fn widen(&mut self, by: i64) {
+        for (bucket, count) in std::mem::take(&mut self.0) {
+            *self.0.entry(bucket.div_euclid(by.max(1))).or_default() += count;
+        }
+    }
+
+    /// The count in each bucket of the scale.
+    #[must_use]
+    pub fn counts(&self, scale: &Scale) -> Vec<u64> {
+        scale.buckets().map(|bucket| self.0.get(&bucket).copied().unwrap_or(0)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counted(seconds: &[i64]) -> (Scale, Series) {
+        let (mut scale, mut series) = (Scale::default(), Series::default());
+        for second in seconds {
+            let (bucket, wider) = scale.bucket(Timestamp::from_micros(second * 1_000_000));
+            wider.into_iter().for_each(|by| series.widen(by));
+            series.count(bucket);
+        }
+        (scale, series)
+    }
+
+    #[test]
+    fn buckets_are_as_narrow_as_they_can_be() {
+        for (seconds, width, buckets) in
+            [(&[0][..], 1, 1), (&[0, 59], 1, 60), (&[0, 60], 5, 13), (&[60, 0, -1], 5, 14), (&[0, 86_400], 3_600, 25)]
+        {
+            let (scale, series) = counted(seconds);
+            assert_eq!((scale.seconds(), series.counts(&scale).len()), (width, buckets), "{seconds:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost(seconds in proptest::collection::vec(-377_705_116_800_i64..253_402_300_800, 1..50), scatter in 0_u32..40) {
+            let near: Vec<i64> = seconds.iter().map(|second| second >> scatter).collect();
+            let (scale, series) = counted(&near);
+            let counts = series.counts(&scale);
+            prop_assert!(counts.len() <= BUCKETS as usize && counts.len() == scale.starts().count());
+            prop_assert_eq!(counts.iter().sum::<u64>(), near.len() as u64);
+            let starts: Vec<i64> = scale.starts().map(Timestamp::as_secs).collect();
+            for second in near {
+                let bucket = starts.iter().rposition(|start| *start <= second).unwrap();
+                prop_assert!(counts[bucket] > 0 && second < starts[bucket] + scale.seconds());
+            }
+        }
+    }
+}

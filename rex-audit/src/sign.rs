@@ -1,0 +1,168 @@
+//! Signatures under the head of a journal, by Ed25519.
+//!
+//! What is signed is the text `rex journal checkpoint 1`, the hash that the checkpoint's line names, its time and its run, each ended by
+//! a newline. Keys are as OpenSSL writes and reads them: PKCS#8 and SubjectPublicKeyInfo, as PEM.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
+
+use crate::chain::Hash;
+use crate::mark::Mark;
+
+/// What PKCS#8 has before the 32 bytes of a key for Ed25519, and SubjectPublicKeyInfo before those of a public one.
+const PRIVATE: &[u8; 16] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+const PUBLIC: &[u8; 12] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+
+/// Why there is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// It is another kind of text.
+    #[error("it is no PEM of a private key")]
+    NotPrivate,
+    /// It is another kind of text.
+    #[error("it is no PEM of a public key")]
+    NotPublic,
+    /// It is a key for something else.
+    #[error("it is no key for Ed25519")]
+    NotEd25519,
+    /// The system gives none.
+    #[error("the system gives no random numbers")]
+    NoRandom,
+}
+
+/// A key to sign checkpoints with.
+pub struct SigningKey(Ed25519KeyPair);
+
+impl SigningKey {
+    /// A new key, as PEM.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
+    pub fn generate() -> Result<String, KeyError> {
+        let mut seed = [0; 32];
+        SystemRandom::new().fill(&mut seed).map_err(|_| KeyError::NoRandom)?;
+        Ok(pem("PRIVATE KEY", &[&PRIVATE[..], &seed].concat()))
+    }
+
+    /// The key of a PEM.
+    ///
+    /// # Errors
+    /// If there is none in it.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        let key = PrivatePkcs8KeyDer::from_pem_slice(text).map_err(|_| KeyError::NotPrivate)?;
+        // Without the public key in it, as OpenSSL writes them, there is nothing to compare.
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_pkcs8_der());
+        pair.map(Self).map_err(|_| KeyError::NotEd25519)
+    }
+
+    /// The key that others check with.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        let mut key = [0; 32];
+        // INVARIANT: every public key for Ed25519 is that long.
+        key.iter_mut().zip(self.0.public_key().as_ref()).for_each(|(to, from)| *to = *from);
+        PublicKey(key)
+    }
+
+    /// Signs all up to the line of this hash.
+    #[must_use]
+    pub fn sign(&self, head: Hash, time: &str, run: &str) -> Mark {
+        let signature = self.0.sign(&message(head, time, run));
+        Mark::Checkpoint { key: self.public().id(), signature: STANDARD.encode(signature) }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SigningKey").field(&self.public().id()).finish()
+    }
+}
+
+/// A key to check checkpoints with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey([u8; 32]);
+
+impl PublicKey {
+    /// The key of a PEM.
+    ///
+    /// # Errors
+    /// If there is none in it.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        let key = SubjectPublicKeyInfoDer::from_pem_slice(text).map_err(|_| KeyError::NotPublic)?;
+        let key = key.strip_prefix(PUBLIC).and_then(|key| key.try_into().ok());
+        key.map(Self).ok_or(KeyError::NotEd25519)
+    }
+
+    /// The key as PEM.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        pem("PUBLIC KEY", &[&PUBLIC[..], &self.0].concat())
+    }
+
+    /// What checkpoints call it: 16 hexadecimal digits of its hash.
+    #[must_use]
+    pub fn id(&self) -> String {
+        Hash::of(&self.0).to_string().chars().take(16).collect()
+    }
+
+    /// Whether this key signed all up to the line of this hash.
+    #[must_use]
+    pub fn signed(&self, signature: &str, head: Hash, time: &str, run: &str) -> bool {
+        let Ok(signature) = STANDARD.decode(signature) else { return false };
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(&message(head, time, run), &signature).is_ok()
+    }
+}
+
+fn message(head: Hash, time: &str, run: &str) -> Vec<u8> {
+    format!("rex journal checkpoint 1\n{head}\n{time}\n{run}\n").into_bytes()
+}
+
+/// INVARIANT: what is written so fits on one line.
+fn pem(what: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", STANDARD.encode(der))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_key_signed_the_other_finds() {
+        let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
+        let public = PublicKey::from_pem(key.public().to_pem().as_bytes()).unwrap();
+        let head = Hash::of(b"x");
+        let Mark::Checkpoint { key: id, signature } = key.sign(head, "now", "r") else { panic!() };
+        assert_eq!(id, public.id());
+        assert!(public.signed(&signature, head, "now", "r"));
+        assert!(!public.signed(&signature, Hash::of(b"y"), "now", "r"));
+        assert!(!public.signed(&signature, head, "then", "r") && !public.signed(&signature, head, "now", "s"));
+        assert!(!public.signed("", head, "now", "r") && !public.signed("?", head, "now", "r"));
+        let other = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
+        assert!(!other.public().signed(&signature, head, "now", "r"));
+    }
+
+    /// The first key of RFC 8032, and a signature that OpenSSL 3.0 made with it.
+    #[test]
+    fn keys_and_signatures_are_as_others_have_them() {
+        let private = pem("PRIVATE KEY", &[&PRIVATE[..], &SEED].concat());
+        assert!(private.contains("\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"));
+        let key = SigningKey::from_pem(private.as_bytes()).unwrap();
+        let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+        assert_eq!(key.public().to_pem(), public);
+        let mark = key.sign(Hash::NONE, "2026-01-01T00:00:00Z", "r");
+        let signature =
+            "7yBSVNMB/RixletbJnO2lGUKQB4wxH0ECRz2re6zuWeBGyVDTuTg8qbu3jXxGuPNk1606/X6nRlDXUce7pYlAA==".to_owned();
+        assert_eq!(mark, Mark::Checkpoint { key: key.public().id(), signature });
+        assert_eq!(SigningKey::from_pem(b"").err(), Some(KeyError::NotPrivate));
+        assert_eq!(PublicKey::from_pem(private.as_bytes()).err(), Some(KeyError::NotPublic));
+        assert_eq!(PublicKey::from_pem(pem("PUBLIC KEY", b"short").as_bytes()).err(), Some(KeyError::NotEd25519));
+    }
+
+    const SEED: [u8; 32] = *b"\x9d\x61\xb1\x9d\xef\xfd\x5a\x60\xba\x84\x4a\xf4\x92\xec\x2c\xc4\x44\x49\xc5\x69\x7b\x32\x69\x19\x70\x3b\xac\x03\x1c\xae\x7f\x60";
+}

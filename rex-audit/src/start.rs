@@ -1,0 +1,74 @@
+//! The first line of a journal's file, which says what file is before it.
+
+use std::io::{self, BufRead};
+
+use rex_core::Timestamp;
+use serde::Deserialize;
+
+use crate::chain::{Hash, previous};
+use crate::lines::Lines;
+use crate::moment::rfc3339;
+
+/// What the first line of a file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// When it was written.
+    pub time: Option<Timestamp>,
+    /// The line before it.
+    pub previous: Hash,
+    /// The file that has that line, by its name beside this one.
+    pub continues: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct First {
+    time: String,
+    event: String,
+    file: Option<String>,
+}
+
+impl Start {
+    /// Reads it; `None` if there is no whole line, or it is of no journal.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(journal: impl BufRead) -> io::Result<Option<Self>> {
+        let mut lines = Lines::new(journal);
+        let Some(line) = lines.next_line()?.filter(|line| line.ended) else { return Ok(None) };
+        let (Some(previous), Ok(first)) = (previous(line.bytes), serde_json::from_slice::<First>(line.bytes)) else {
+            return Ok(None);
+        };
+        // What is no plain name leads out of the directory.
+        let plain = |file: &String| !file.contains('/') && !file.contains('\0') && !["", ".", ".."].contains(&&**file);
+        let continues = first.file.filter(|file| first.event == "continued" && plain(file));
+        Ok(Some(Self { time: rfc3339(&first.time), previous, continues }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::append::Addition;
+    use crate::mark::{Mark, Writer};
+    use crate::tail::Tail;
+
+    #[test]
+    fn the_first_line_says_what_is_before() {
+        let start = |mark: Mark, head| {
+            let writer = Writer { run: "r", principal: "" };
+            let mut addition = Addition::after(Tail { head, ..Tail::EMPTY }, writer);
+            addition.mark(&mark, writer);
+            Start::read(&*addition.bytes).unwrap().unwrap()
+        };
+        let head = Hash::of(b"x");
+        let found = start(Mark::Continued { file: "j.000001".to_owned() }, head);
+        assert_eq!((found.previous, found.continues.as_deref()), (head, Some("j.000001")));
+        assert!(found.time.is_some());
+        for file in ["../j", "/etc/passwd", "..", ".", "", "a\0b"] {
+            assert_eq!(start(Mark::Continued { file: file.to_owned() }, head).continues, None, "{file:?}");
+        }
+        for text in ["", "\n", "{\"time\":", "{\"time\":\"t\",\"event\":\"continued\",\"file\":\"j\"}\n"] {
+            assert_eq!(Start::read(text.as_bytes()).unwrap(), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Whether a journal is as it was written, and where not.
+//!
+//! A line that was edited, removed, moved or inserted does not fit between the lines around it. What the chain alone cannot show is
+//! that *all* lines from some place on are gone, or were written anew by somebody who computed their hashes. So there are checkpoints,
+//! for whoever has the key alone can sign; and a hash of the last line that is kept somewhere else shows that this line, and so all
+//! before it, is still there.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::chain::{self, Hash};
+use crate::finding::{Finding, Verdict, What};
+use crate::lines::{LINE_BYTES, Lines};
+use crate::mark::Mark;
+use crate::place::Place;
+use crate::runs::Runs;
+use crate::sign::PublicKey;
+
+/// So many findings are told, and so many places of each kind. The others are counted.
+const TOLD: usize = 100;
+/// A line that was moved or inserted is known for what it is if it is at most so many lines from its place.
+const NEAR: usize = 1_024;
+
+/// Reads the files of a journal, the oldest first, a line at a time.
+#[derive(Debug)]
+pub struct Verifier {
+    keys: Vec<PublicKey>,
+    expected: Option<Hash>,
+    names: Vec<Arc<str>>,
+    /// The line that is looked at.
+    spot: Spot,
+    head: Hash,
+    /// Of which run the line before is, and its number there.
+    before: (String, u64),
+    recent: VecDeque<(Hash, Spot)>,
+    /// The lines that others were written after, and that are not there: with the finding about it, and the other line.
+    absent: Vec<(Hash, usize, Spot)>,
+    /// Lines that are told already.
+    known: Vec<Spot>,
+    pieces: Option<Pieces>,
+    /// Whether the line that is looked at has an end.
+    ended: bool,
+    runs: Runs,
+    verdict: Verdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    file: usize,
+    line: u64,
+    /// Over all files.
+    number: u64,
+}
+
+/// Lines that are none, until it is known whether they were marked.
+#[derive(Debug)]
+struct Pieces {
+    spot: Spot,
+    bytes: u64,
+    hasher: blake3::Hasher,
+}
+
+#[derive(Deserialize)]
+struct Seen<'a> {
+    #[serde(borrow)]
+    time: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    run: std::borrow::Cow<'a, str>,
+    sequence: u64,
+    #[serde(borrow)]
+    event: std::borrow::Cow<'a, str>,
+}
+
+impl Default for Verifier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Verifier {
+    /// A check by the chain alone.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            keys: Vec::new(),
+            expected: None,
+            names: Vec::new(),
+            spot: Spot { file: 0, line: 0, number: 0 },
+            head: Hash::NONE,
+            before: (String::new(), 0),
+            recent: VecDeque::with_capacity(NEAR),
+            absent: Vec::new(),
+            known: Vec::new(),
+            pieces: None,
+            ended: true,
+            runs: Runs::default(),
+            verdict: Verdict::default(),
+        }
+    }
+
+    /// The same, with keys of which one must have signed.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<PublicKey>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The same, where a line of this hash must be there.
+    #[must_use]
+    pub fn expecting(self, hash: Hash) -> Self {
+        Self { expected: Some(hash), ..self }
+    }
+
+    /// Reads the next file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has a line that no journal has.
+    pub fn file(&mut self, name: &str, reader: impl BufRead) -> io::Result<()> {
+        self.settle(None);
+        self.spot = Spot { file: self.names.len(), line: 0, ..self.spot };
+        self.names.push(name.into());
+        self.verdict.files += 1;
+        let mut lines = Lines::new(reader);
+        while let Some(line) = lines.next_line()? {
+            if line.too_long {
+                let why = format!("line {} is longer than {LINE_BYTES} bytes, as no line of a journal is", line.number);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+            self.spot.line += 1;
+            self.spot.number += 1;
+            self.verdict.lines += 1;
+            self.verdict.unsigned += 1;
+            self.ended = line.ended;
+            self.line(line.bytes);
+        }
+        Ok(())
+    }
+
+    /// Whether all is as it was written.
+    #[must_use]
+    pub fn finish(mut self) -> Verdict {
+        // The end of what is there: a writer was killed, or writes just now.
+        if let Some(pieces) = self.pieces.take_if(|_| !self.ended) {
+            self.tell_torn(pieces.spot);
+        }
+        self.settle(None);
+        if let Some(hash) = self.expected {
+            self.tell(self.spot, None, What::Missing { hash });
+        }
+        if !self.keys.is_empty() && self.verdict.signed.is_none() {
+            self.tell(self.spot, None, What::Unsigned);
+        }
+        let Self { runs, head, verdict, .. } = self;
+        let (unended, first_unended) = (runs.unended(), runs.first_unended(TOLD));
+        Verdict { runs: runs.count, unended, first_unended, head, ..verdict }
+    }
+
+    fn line(&mut self, text: &[u8]) {
+        let seen = serde_json::from_slice::<Seen<'_>>(text);
+        let (Some(previous), Ok(seen)) = (chain::previous(text), seen) else { return self.piece(text) };
+        let hash = Hash::of(text);
+        if self.expected == Some(hash) {
+            self.expected = None;
+        }
+        let mark = if Mark::is_one(&seen.event) { serde_json::from_slice(text).ok() } else { None };
+        let resumed = self.settle(mark.as_ref());
+        if self.spot.line == 1 && (self.spot.file > 0 || mark.is_some()) {
+            self.begin(previous, mark.as_ref());
+        } else if previous != self.head && !resumed && !self.copied(hash) {
+            self.broken(previous, &seen);
+        }
+        let unbroken = previous == self.head;
+        self.moved(hash);
+        match mark {
+            Some(Mark::Checkpoint { key, signature }) => self.checkpoint(previous, &seen, &key, &signature),
+            Some(Mark::Continued { .. }) if self.spot.line > 1 => {
+                self.tell(self.spot, None, What::Misplaced);
+            }
+            Some(_) => {}
+            None if seen.sequence == 0 && !Self::is_of_run(&seen.event) => {}
+            None => {
+                let due = self.runs.next(&seen.run, seen.sequence, &seen.event).err();
+                if let Some(due) = due.filter(|_| unbroken)
+                    && !self.copied(hash)
+                {
+                    self.tell(self.spot, Some((&seen.run, seen.sequence)), What::Gap { due });
+                }
+            }
+        }
+        self.before.0.clear();
+        self.before.0.push_str(&seen.run);
+        self.before.1 = seen.sequence;
+        self.head = hash;
+        if self.recent.len() == NEAR {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((hash, self.spot));
+    }
+
+    fn is_of_run(event: &str) -> bool {
+        matches!(event, "start" | "decision" | "outcome" | "end")
+    }
+
+    /// Keeps what is no line of a chain until the next one says what to think of it.
+    fn piece(&mut self, text: &[u8]) {
+        if let Some(pieces) = &mut self.pieces {
+            pieces.add(b"\n");
+            pieces.add(text);
+        } else {
+            let mut pieces = Pieces { spot: self.spot, bytes: 0, hasher: blake3::Hasher::new() };
+            pieces.add(text);
+            self.pieces = Some(pieces);
+        }
+    }
+
+    /// Says what there is to say about pieces, now that this line comes. `true` if it cannot be held against what is before them.
+    fn settle(&mut self, mark: Option<&Mark>) -> bool {
+        let marked = if let Some(Mark::Torn { bytes, hash }) = mark { Some((*bytes, hash)) } else { None };
+        match (self.pieces.take(), marked) {
+            (Some(pieces), Some((bytes, hash))) if pieces.bytes == bytes && pieces.hash() == *hash => {
+                self.tell_torn(pieces.spot);
+                false
+            }
+            (Some(pieces), _) => {
+                self.tell(pieces.spot, None, What::Unreadable);
+                true
+            }
+            (None, Some(_)) => {
+                self.tell(self.spot, None, What::Misplaced);
+                false
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// The first line of a file, which may go on where another ends.
+    fn begin(&mut self, previous: Hash, mark: Option<&Mark>) {
+        let continued = if let Some(Mark::Continued { file }) = mark { Some(file) } else { None };
+        match continued {
+            Some(file) if self.spot.file == 0 => {
+                self.verdict.continues = Some(file.clone());
+                self.runs.any = true;
+            }
+            Some(_) if previous == self.head => {}
+            None if self.spot.file == 0 => {
+                if previous != Hash::NONE {
+                    self.tell(self.spot, None, What::Removed);
+                }
+            }
+            _ => {
+                self.tell(self.spot, None, What::NotContinued);
+            }
+        }
+    }
+
+    /// Whether a line that does not fit is there already.
+    fn copied(&mut self, hash: Hash) -> bool {
+        let copied = self.recent.iter().any(|(known, _)| *known == hash);
+        if copied && self.known.last() != Some(&self.spot) {
+            let place = self.place(self.spot);
+            match self.verdict.findings.last_mut() {
+                Some(Finding { place: first, what: What::Inserted { lines }, .. })
+                    if first.journal == place.journal && first.line + *lines == place.line =>
+                {
+                    *lines += 1;
+                }
+                _ => drop(self.tell(self.spot, None, What::Inserted { lines: 1 })),
+            }
+            self.known.push(self.spot);
+        }
+        copied
+    }
+
+    /// A line that was not written after the one before it.
+    fn broken(&mut self, previous: Hash, seen: &Seen<'_>) {
+        let (spot, of) = (self.spot, (&*seen.run, seen.sequence));
+        if let Some(at) = self.recent.iter().rposition(|(hash, _)| *hash == previous) {
+            // It follows on a line further up: what is between them came there later.
+            let between: Vec<_> = self.recent.iter().skip(at + 1).map(|(_, spot)| *spot).collect();
+            if let Some(first) = between.first()
+                && !between.iter().any(|spot| self.known.contains(spot))
+            {
+                self.tell(*first, None, What::Inserted { lines: spot.number - first.number });
+            }
+            return;
+        }
+        let gone = spot.number == 1 || self.runs.due(&seen.run).is_some_and(|due| due < seen.sequence);
+        let told = match self.recent.back() {
+            Some(&(_, last)) if !gone => {
+                let (run, sequence) = std::mem::take(&mut self.before);
+                self.tell(last, Some((&run, sequence)), What::Edited)
+            }
+            _ => self.tell(spot, Some(of), What::Removed),
+        };
+        if let Some(told) = told {
+            self.absent.push((previous, told, spot));
+            self.known.push(spot);
+        }
+    }
+
+    /// Whether this line is one that was not where it was written.
+    fn moved(&mut self, hash: Hash) {
+        let Some(at) = self.absent.iter().position(|(absent, ..)| *absent == hash) else { return };
+        let (_, told, spot) = self.absent.swap_remove(at);
+        self.known.push(self.spot);
+        let (place, after) = (self.place(spot), self.place(self.spot));
+        if let Some(finding) = self.verdict.findings.get_mut(told) {
+            *finding = Finding { place, what: What::Moved { after }, run: None, sequence: None };
+        }
+    }
+
+    fn checkpoint(&mut self, previous: Hash, seen: &Seen<'_>, key: &str, signature: &str) {
+        self.verdict.checkpoints += 1;
+        let Some(key) = self.keys.iter().find(|known| known.id() == key) else { return };
+        if key.signed(signature, previous, &seen.time, &seen.run) {
+            self.verdict.signed = Some(self.place(self.spot));
+            self.verdict.unsigned = 0;
+        } else {
+            self.tell(self.spot, None, What::Forged);
+        }
+    }
+
+    fn place(&self, spot: Spot) -> Place {
+        Place { journal: self.names.get(spot.file).cloned().unwrap_or_default(), line: spot.line }
+    }
+
+    fn tell_torn(&mut self, spot: Spot) {
+        if self.verdict.torn.len() < TOLD {
+            self.verdict.torn.push(self.place(spot));
+        }
+    }
+
+    /// Adds a finding, and says which one it is, if there is room for it.
+    fn tell(&mut self, spot: Spot, of: Option<(&str, u64)>, what: What) -> Option<usize> {
+        let told = self.verdict.findings.len();
+        if told == TOLD {
+            self.verdict.more += 1;
+            return None;
+        }
+        let (run, sequence) = of.map(|(run, sequence)| (run.to_owned(), sequence)).unzip();
+        self.verdict.findings.push(Finding { place: self.place(spot), run, sequence, what });
+        Some(told)
+    }
+}
+
+impl Pieces {
+    fn add(&mut self, text: &[u8]) {
+        self.bytes += text.len() as u64;
+        self.hasher.update(text);
+    }
+
+    fn hash(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+}

@@ -1,0 +1,250 @@
+use proptest::prelude::*;
+use rex_audit::{Addition, Finding, Hash, Mark, PublicKey, SigningKey, Tail, Verdict, Verifier, Writer};
+
+const WRITER: Writer<'static> = Writer { run: "a", principal: "Agent::\"x\"" };
+
+/// The lines of runs that take turns: `turns` says whose line is next.
+fn journal(turns: &[usize]) -> Vec<String> {
+    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut written = [0; 3];
+    for &turn in turns {
+        written[turn] += 1;
+        addition.line(&record(["a", "b", "c"][turn], written[turn], "decision")).unwrap();
+    }
+    lines(&addition.bytes)
+}
+
+fn record(run: &str, sequence: u64, event: &str) -> Vec<u8> {
+    format!(
+        "{{\"time\":\"t\",\"run\":\"{run}\",\"sequence\":{sequence},\"event\":\"{event}\",\"x\":\"{}\"}}",
+        sequence * 7
+    )
+    .into_bytes()
+}
+
+fn lines(bytes: &[u8]) -> Vec<String> {
+    String::from_utf8(bytes.to_vec()).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn text(lines: &[String]) -> Vec<u8> {
+    lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
+}
+
+fn verify(files: &[&[u8]]) -> Verdict {
+    let mut verifier = Verifier::new();
+    for (number, bytes) in files.iter().enumerate() {
+        verifier.file(&number.to_string(), *bytes).unwrap();
+    }
+    verifier.finish()
+}
+
+/// What was found, as `line kind`.
+fn found(verdict: &Verdict) -> Vec<String> {
+    let told = |finding: &Finding| format!("{} {}", finding.place.line, finding.what.kind());
+    verdict.findings.iter().map(told).collect()
+}
+
+#[track_caller]
+fn check(change: impl FnOnce(&mut Vec<String>), expected: &[&str]) -> Verdict {
+    let mut lines = journal(&[0, 1, 0, 0, 1, 1, 0]);
+    change(&mut lines);
+    let verdict = verify(&[&text(&lines)]);
+    assert_eq!(found(&verdict), expected, "{verdict:#?}");
+    verdict
+}
+
+#[test]
+fn what_was_written_is_intact() {
+    let verdict = check(|_| (), &[]);
+    assert_eq!((verdict.lines, verdict.runs, verdict.unended), (7, 2, 2));
+    assert_eq!(verdict.first_unended, ["b", "a"]);
+    assert!(verify(&[b""]).is_intact());
+}
+
+#[test]
+fn each_change_is_told_with_its_place() {
+    let edited = check(|lines| lines[2] = lines[2].replace("\"14\"", "\"15\""), &["3 edited"]);
+    assert_eq!((edited.findings[0].run.as_deref(), edited.findings[0].sequence), (Some("a"), Some(2)));
+    let mut removed = check(|lines| drop(lines.remove(2)), &["3 removed"]);
+    assert_eq!(removed.findings.remove(0).sequence, Some(3));
+    // The line of another run comes next: the gap shows later.
+    check(|lines| drop(lines.remove(3)), &["3 edited", "6 gap"]);
+    check(|lines| drop(lines.drain(1..3)), &["2 removed", "3 gap"]);
+    check(|lines| drop(lines.remove(0)), &["1 removed", "2 gap"]);
+    check(|lines| lines.insert(3, lines[2].clone()), &["4 inserted"]);
+    check(|lines| drop(lines.splice(3..3, [lines[0].clone(), lines[1].clone()])), &["4 inserted"]);
+    check(|lines| lines.swap(2, 3), &["3 moved"]);
+    // What was between is away from its neighbours, too.
+    check(|lines| lines.swap(1, 5), &["2 moved", "3 moved", "5 gap"]);
+    check(|lines| lines.insert(4, "{}".to_owned()), &["5 unreadable"]);
+    check(|lines| lines.insert(4, String::new()), &["5 unreadable"]);
+    check(|lines| lines[4] = lines[4].replace("\"sequence\"", "sequence"), &["5 unreadable"]);
+    check(|lines| lines[4].truncate(20), &["5 unreadable"]);
+}
+
+#[test]
+fn a_number_that_is_missing_is_told_though_the_chain_holds() {
+    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    for (run, sequence, event) in [("a", 1, "start"), ("a", 3, "decision"), ("a", 4, "end"), ("b", 2, "start")] {
+        addition.line(&record(run, sequence, event)).unwrap();
+    }
+    let verdict = verify(&[&addition.bytes]);
+    assert_eq!(found(&verdict), ["2 gap", "4 gap"]);
+    assert_eq!((verdict.runs, verdict.unended), (2, 1));
+}
+
+/// The end of what a writer that was killed left behind, and what others write after it.
+fn after(bytes: &mut Vec<u8>, sequence: u64) {
+    let tail = Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap();
+    let mut addition = Addition::after(tail, WRITER);
+    addition.line(&record("d", sequence, "decision")).unwrap();
+    bytes.extend(&addition.bytes);
+    assert_eq!(Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap(), addition.tail);
+}
+
+#[test]
+fn what_a_killed_writer_left_spoils_nothing() {
+    let whole = text(&journal(&[0, 0, 0]));
+    for cut in 0..=whole.len() {
+        let mut bytes = whole[..cut].to_vec();
+        let torn = usize::from(!bytes.is_empty() && ![b'\n', b'}'].contains(&bytes[cut - 1]));
+        let verdict = verify(&[&bytes]);
+        assert_eq!((found(&verdict), verdict.torn.len()), (vec![], torn), "{cut}");
+        after(&mut bytes, 1);
+        let verdict = verify(&[&bytes]);
+        assert_eq!((found(&verdict), verdict.torn.len()), (vec![], torn), "{cut}");
+        // The writer of the mark is killed as well.
+        let start = bytes.len();
+        after(&mut bytes, 2);
+        bytes.truncate(start + 30);
+        after(&mut bytes, 2);
+        let verdict = verify(&[&bytes]);
+        assert_eq!((found(&verdict), verdict.torn.len()), (vec![], torn + 1), "{cut}");
+    }
+}
+
+#[test]
+fn a_piece_that_was_changed_is_no_unfinished_line() {
+    let mut bytes = text(&journal(&[0, 0]));
+    bytes.extend(b"{\"time");
+    after(&mut bytes, 1);
+    let lines = lines(&bytes);
+    for (change, expected) in
+        [(vec![0, 1, 3, 4], "3 misplaced"), (vec![0, 1, 2, 4], "3 unreadable"), (vec![0, 2, 1, 3, 4], "2 unreadable")]
+    {
+        let changed: Vec<_> = change.iter().map(|&line| lines[line].clone()).collect();
+        assert_eq!(found(&verify(&[&text(&changed)]))[0], expected, "{change:?}");
+    }
+    let mut changed = lines;
+    changed[2] = changed[2].replace("time", "tame");
+    assert_eq!(found(&verify(&[&text(&changed)])), ["3 unreadable"]);
+}
+
+#[test]
+fn files_go_on_where_others_end() {
+    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    addition.line(&record("a", 1, "start")).unwrap();
+    let mut next = Addition::after(addition.tail, WRITER);
+    next.mark(&Mark::Continued { file: "j.1".to_owned() }, WRITER);
+    next.line(&record("a", 2, "end")).unwrap();
+    let (one, two) = (&addition.bytes[..], &next.bytes[..]);
+    assert!(verify(&[one, two]).is_intact());
+    let alone = verify(&[two]);
+    assert!(alone.is_intact());
+    assert_eq!(alone.continues.as_deref(), Some("j.1"));
+    assert_eq!(found(&verify(&[two, one])), ["1 not_continued"]);
+    assert_eq!(found(&verify(&[one, one]))[0], "1 not_continued");
+    let cut = text(&lines(two)[1..]);
+    assert_eq!(found(&verify(&[&cut]))[0], "1 removed");
+    assert_eq!(found(&verify(&[one, &cut]))[0], "1 not_continued");
+    let longer = [one, two].concat();
+    assert_eq!(found(&verify(&[&longer])), ["2 misplaced"]);
+}
+
+#[test]
+fn what_is_signed_is_told_and_nobody_else_signs() {
+    let [key, other] = [(); 2].map(|()| SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap());
+    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    addition.line(&record("a", 1, "start")).unwrap();
+    addition.checkpoint(&key, WRITER);
+    addition.line(&record("a", 2, "end")).unwrap();
+    let verify = |bytes: &[u8], keys: Vec<PublicKey>| {
+        let mut verifier = Verifier::new().with_keys(keys);
+        verifier.file("j", bytes).unwrap();
+        verifier.finish()
+    };
+    let verdict = verify(&addition.bytes, vec![other.public(), key.public()]);
+    assert!(verdict.is_intact());
+    assert_eq!((verdict.signed.unwrap().line, verdict.unsigned, verdict.checkpoints), (2, 1, 1));
+    assert_eq!(found(&verify(&addition.bytes, vec![other.public()])), ["3 unsigned"]);
+    assert_eq!(found(&verify(b"", vec![other.public()])), ["0 unsigned"]);
+    // Somebody writes all of it anew, and has no key: the old signature is under another head.
+    let mut anew = Addition::after(Tail::EMPTY, WRITER);
+    anew.line(&record("a", 1, "other")).unwrap();
+    let signed = &lines(&addition.bytes)[1];
+    anew.line(format!("{}}}", signed.split_once(",\"prev\"").unwrap().0).as_bytes()).unwrap();
+    assert_eq!(found(&verify(&anew.bytes, vec![])), [""; 0]);
+    assert_eq!(found(&verify(&anew.bytes, vec![key.public()])), ["2 forged", "2 unsigned"]);
+}
+
+#[test]
+fn a_line_that_is_known_from_elsewhere_must_be_there() {
+    let lines = journal(&[0, 1, 0]);
+    let look = |lines: &[String], hash| {
+        let mut verifier = Verifier::new().expecting(hash);
+        verifier.file("j", &*text(lines)).unwrap();
+        found(&verifier.finish())
+    };
+    let head = Hash::of(lines[2].as_bytes());
+    assert_eq!(look(&lines, head), [""; 0]);
+    assert_eq!(look(&lines[..2], head), ["2 missing"], "the tail was cut");
+}
+
+#[test]
+fn what_has_no_lines_is_refused_within_bounds() {
+    let mut verifier = Verifier::new();
+    assert!(verifier.file("zero", std::io::BufReader::new(std::io::repeat(0))).is_err());
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Edit(prop::sample::Index, u8),
+    Remove,
+    Copy(prop::sample::Index),
+    Swap(prop::sample::Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (any::<prop::sample::Index>(), 0x20..0x7f_u8).prop_map(|(at, byte)| Change::Edit(at, byte)),
+        Just(Change::Remove),
+        any::<prop::sample::Index>().prop_map(Change::Copy),
+        any::<prop::sample::Index>().prop_map(Change::Swap),
+    ]
+}
+
+proptest! {
+    /// Whatever is done to a line that is not the last one, something is found; where nothing is done, nothing is.
+    #[test]
+    fn no_change_goes_unseen(turns in prop::collection::vec(0..3_usize, 3..60), at: prop::sample::Index, change in change()) {
+        let written = journal(&turns);
+        prop_assert!(verify(&[&text(&written)]).is_intact());
+        let (mut lines, at) = (written.clone(), at.index(written.len() - 1));
+        match change {
+            Change::Edit(byte, to) => {
+                let byte = byte.index(lines[at].len());
+                lines[at].replace_range(byte..=byte, &char::from(to).to_string());
+            }
+            Change::Remove => drop(lines.remove(at)),
+            Change::Copy(to) => lines.insert(to.index(written.len()), written[at].clone()),
+            Change::Swap(with) => lines.swap(at, with.index(written.len() - 1)),
+        }
+        let verdict = verify(&[&text(&lines)]);
+        prop_assert_eq!(verdict.is_intact(), lines == written, "{:#?}", verdict);
+        // The first finding is where the first change is, or at the line after it.
+        if let Some(first) = verdict.findings.iter().map(|finding| finding.place.line).min() {
+            let changed = lines.iter().zip(&written).position(|(is, was)| is != was).unwrap_or(written.len()) as u64 + 1;
+            prop_assert!(changed.abs_diff(first) <= 1, "changed {}, told {}: {:#?}", changed, first, verdict);
+        }
+    }
+}

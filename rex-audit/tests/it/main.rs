@@ -1,0 +1,4 @@
+//! Journals, as they are written and as somebody changed them.
+
+#[cfg(test)]
+mod changes;

@@ -1,0 +1,59 @@
+//! `rex audit export`
+
+use std::ops::ControlFlow;
+
+use clap::ValueEnum;
+use rex_audit::export::csv::Csv;
+use rex_audit::export::ocsf::Event;
+
+use super::out::Out;
+use super::select::{FilterArgs, Journals, each};
+use crate::exit::{Exit, Stop};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    journals: Journals,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// In which form
+    #[arg(long, value_enum, help_heading = "Options")]
+    format: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Events of the Open Cybersecurity Schema Framework 1.3.0, one JSON object each line
+    Ocsf,
+    /// A table with a row for each entry; what a spreadsheet would take for a formula has a `'` before it
+    Csv,
+}
+
+/// Prints the entries that fit for another program.
+pub(crate) fn export(args: &ExportArgs) -> Result<Exit, Stop> {
+    let filter = args.filter.filter()?;
+    let mut out = Out::new();
+    match args.format {
+        Form::Ocsf => {
+            each(&args.journals.journals, |_, entry| {
+                if !filter.passes(entry) {
+                    return ControlFlow::Continue(());
+                }
+                serde_json::to_vec(&Event::new(entry)).map_or(ControlFlow::Continue(()), |event| out.line(&event))
+            })?;
+        }
+        Form::Csv => {
+            let failed = |error: std::io::Error| Stop::internal(format!("standard output cannot be written: {error}"));
+            let mut csv = Csv::new(out.writer()).map_err(failed)?;
+            each(&args.journals.journals, |_, entry| {
+                if filter.passes(entry) && csv.add(entry).is_err() {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            })?;
+            // What failed is known to `out`.
+            drop(csv.finish());
+        }
+    }
+    out.finish().map(|()| Exit::Success)
+}

@@ -1,0 +1,80 @@
+//! Standard output, line by line.
+
+use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
+use std::ops::ControlFlow;
+
+use crate::exit::Stop;
+
+/// Standard output. Once its reader has gone away, nothing more is worth reading for it.
+pub(crate) struct Out {
+    to: BufWriter<StdoutLock<'static>>,
+    failed: Option<io::Error>,
+}
+
+impl Out {
+    pub(crate) fn new() -> Self {
+        Self { to: BufWriter::with_capacity(1 << 16, io::stdout().lock()), failed: None }
+    }
+
+    /// Writes what is a line, or lines; `Break` if nobody reads on.
+    pub(crate) fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
+        let written = self.to.write_all(line).and_then(|()| self.to.write_all(b"\n"));
+        self.check(written)
+    }
+
+    /// Writes what is not a whole line.
+    pub(crate) fn text(&mut self, text: &[u8]) -> ControlFlow<()> {
+        let written = self.to.write_all(text);
+        self.check(written)
+    }
+
+    /// The same for what writes by itself.
+    pub(crate) fn writer(&mut self) -> impl Write + '_ {
+        Through(self)
+    }
+
+    /// Has all of it seen now.
+    pub(crate) fn flush(&mut self) -> ControlFlow<()> {
+        let flushed = self.to.flush();
+        self.check(flushed)
+    }
+
+    fn check(&mut self, done: io::Result<()>) -> ControlFlow<()> {
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// Whether all of it could be written, as far as somebody wanted it.
+    pub(crate) fn finish(mut self) -> Result<(), Stop> {
+        if self.failed.is_none() {
+            let _ = self.flush();
+        }
+        match self.failed {
+            Some(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Stop::internal(format!("standard output cannot be written: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes to standard output, which keeps what failed.
+struct Through<'a>(&'a mut Out);
+
+impl Write for Through<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.text(bytes) {
+            ControlFlow::Continue(()) => Ok(bytes.len()),
+            ControlFlow::Break(()) => Err(ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! `rex audit report`
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rex_audit::Report;
+use rex_audit::report::Script;
+use serde::Serialize;
+
+use super::row::number;
+use super::select::{FilterArgs, Journals, each};
+use crate::args::Format;
+use crate::exit::{Exit, Stop};
+use crate::{load, print, replace};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    journals: Journals,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Where to write the page; one that is there is replaced
+    #[arg(long, value_name = "FILE", required = true, help_heading = "Options")]
+    html: PathBuf,
+    /// A script, to be shown with its runs, which are known by its SHA-256; may be given often
+    #[arg(long = "script", value_name = "FILE", help_heading = "Options")]
+    scripts: Vec<PathBuf>,
+    /// How many names to show in each list
+    #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Options")]
+    top: usize,
+    /// How to print what was written
+    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Options")]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    html: &'a Path,
+    entries: u64,
+    runs: u64,
+    denied: u64,
+    unreadable: u64,
+}
+
+/// Writes the entries that fit as one page.
+pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
+    let filter = args.filter.filter()?;
+    if args.journals.journals.iter().any(|journal| is_same(journal, &args.html)) {
+        return Err(Stop::usage(format!("`{}` is a journal, which the page would replace", args.html.display())));
+    }
+    let mut report = Report::default();
+    for path in &args.scripts {
+        let script = load::script(Some(path), None)?;
+        let sha256 = rex_engine::script_sha256(&script.text);
+        report = report.with_script(&sha256, Script { name: script.name, text: script.text });
+    }
+    let unreadable = each(&args.journals.journals, |_, entry| {
+        if filter.passes(entry) {
+            report.add(entry);
+        }
+        ControlFlow::Continue(())
+    })?;
+    (0..unreadable).for_each(|_| report.unreadable());
+    replace::file(&args.html, 0o600, |file: &File| report.write(BufWriter::new(file), args.top))
+        .map_err(|error| Stop::usage(format!("the page `{}` cannot be written: {error}", args.html.display())))?;
+    let summary = report.summary(0);
+    let (entries, runs, denied) = (summary.entries, summary.runs.started, summary.denied);
+    print(&match args.format {
+        Format::Json => serde_json::to_string(&Written { html: &args.html, entries, runs, denied, unreadable })
+            .map_err(|error| Stop::internal(error.to_string()))?,
+        Format::Human => format!(
+            "{}: {} entries, {} runs, {} denied",
+            crate::draw::line(&args.html.display().to_string()),
+            number(entries),
+            number(runs),
+            number(denied)
+        ),
+    })
+    .map(|()| Exit::Success)
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    id(one).is_some_and(|one| id(other) == Some(one))
+}

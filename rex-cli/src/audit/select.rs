@@ -1,0 +1,176 @@
+//! Which journals, and which of their entries.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use rex_audit::{Entry, Filter, Line, filter, moment};
+use rex_core::{ACTIONS, Effect, Timestamp};
+
+use crate::complain;
+use crate::draw::line as visible_line;
+use crate::exit::Stop;
+
+/// How many lines that are no entries are told one by one.
+const TOLD: u64 = 10;
+
+/// The journals to read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Journals {
+    /// A journal; `-` reads it from standard input; may be given often
+    #[arg(value_name = "JOURNAL", required = true)]
+    pub(crate) journals: Vec<PathBuf>,
+}
+
+/// Which entries are meant.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Filters (of one that is given often, one has to fit)")]
+pub(crate) struct FilterArgs {
+    /// Not before this: `2026-11-23T12:00:00Z`, `2026-11-23 12:00`, `2026-11-23` (in UTC), or `90m`, `2h`, `7d` ago
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Before this
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// The id of a run, or how it starts
+    #[arg(long, value_name = "ID")]
+    run: Vec<String>,
+    /// On whose behalf: `Agent::"name"`, or the name alone
+    #[arg(long)]
+    principal: Vec<String>,
+    /// An operation that was called, such as `fs::copy`
+    #[arg(long)]
+    operation: Vec<String>,
+    /// An action that was asked for: `fs::read`, `read`, a namespace (`fs`), a group (`Mutating`, `fs::Mutating`)
+    #[arg(long)]
+    action: Vec<String>,
+    /// A resource that was asked for, by its whole id
+    #[arg(long, value_name = "ID")]
+    resource: Vec<String>,
+    /// A directory that what was asked for is, or is below
+    #[arg(long, value_name = "DIR")]
+    under: Vec<String>,
+    /// How it was decided
+    #[arg(long, value_enum)]
+    decision: Option<Decided>,
+    /// A policy that decided so, by its id
+    #[arg(long, value_name = "ID")]
+    policy: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Decided {
+    /// Permitted
+    Allow,
+    /// Not permitted
+    Deny,
+}
+
+impl FilterArgs {
+    pub(crate) fn filter(&self) -> Result<Filter, Stop> {
+        let now = Timestamp::now();
+        let time = |text: &String| moment::written(text, now).map_err(|error| Stop::usage(error.to_string()));
+        let mut filter = Filter {
+            from: self.from.as_ref().map(time).transpose()?,
+            to: self.to.as_ref().map(time).transpose()?,
+            runs: self.run.clone(),
+            principals: self.principal.clone(),
+            operations: self.operation.clone(),
+            resources: self.resource.clone(),
+            under: self.under.clone(),
+            decision: self.decision.map(|decided| match decided {
+                Decided::Allow => Effect::Allow,
+                Decided::Deny => Effect::Deny,
+            }),
+            policies: self.policy.clone(),
+            ..Filter::default()
+        };
+        for word in &self.action {
+            let actions = filter::actions(word, ACTIONS).map_err(|error| {
+                let stop = Stop::usage(error.to_string());
+                error.help.into_iter().fold(stop, Stop::with_help)
+            })?;
+            filter.actions.extend(actions);
+        }
+        Ok(filter)
+    }
+}
+
+/// Shows each entry of the journals, in order, and complains of lines that are none. Returns how many those were.
+pub(crate) fn each(
+    journals: &[PathBuf],
+    mut visit: impl FnMut(&Line<'_>, &Entry<'_>) -> ControlFlow<()>,
+) -> Result<u64, Stop> {
+    let mut unreadable = Unreadable::default();
+    for path in journals {
+        let mut enough = false;
+        let reader = BufReader::with_capacity(1 << 18, open(path)?);
+        let read = rex_audit::each(reader, |line| {
+            let flow = match &line.entry {
+                Ok(entry) => visit(&line, entry),
+                Err(why) => {
+                    unreadable.tell(path, line.number, why);
+                    ControlFlow::Continue(())
+                }
+            };
+            enough = flow.is_break();
+            flow
+        });
+        read.map_err(|error| cannot_be_read(path, &error))?;
+        if enough {
+            break;
+        }
+    }
+    Ok(unreadable.finish())
+}
+
+/// The same without a word about lines that are none.
+pub(crate) fn quietly(journals: &[PathBuf], mut visit: impl FnMut(&Entry<'_>) -> ControlFlow<()>) -> Result<(), Stop> {
+    for path in journals {
+        let mut flow = ControlFlow::Continue(());
+        let read = rex_audit::each(BufReader::with_capacity(1 << 18, open(path)?), |line| {
+            flow = line.entry.map_or(ControlFlow::Continue(()), |entry| visit(&entry));
+            flow
+        });
+        read.map_err(|error| cannot_be_read(path, &error))?;
+        if flow.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>, Stop> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    Ok(Box::new(File::open(path).map_err(|error| cannot_be_read(path, &error))?))
+}
+
+pub(crate) fn cannot_be_read(path: &Path, error: &std::io::Error) -> Stop {
+    Stop::usage(format!("the journal `{}` cannot be read: {error}", path.display()))
+}
+
+/// Lines that should be entries and are none.
+#[derive(Debug, Default)]
+pub(crate) struct Unreadable(u64);
+
+impl Unreadable {
+    pub(crate) fn tell(&mut self, path: &Path, place: impl Display, why: &rex_audit::Unreadable) {
+        self.0 += 1;
+        if self.0 <= TOLD {
+            let path = visible_line(&path.display().to_string());
+            complain(&format!("warning: {path}:{place}: {}", visible_line(&why.to_string())));
+        }
+    }
+
+    pub(crate) fn finish(self) -> u64 {
+        if self.0 > TOLD {
+            complain(&format!("warning: {} lines more are no entries", self.0 - TOLD));
+        }
+        self.0
+    }
+}

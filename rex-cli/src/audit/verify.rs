@@ -1,0 +1,194 @@
+//! `rex audit verify`
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use rex_audit::{Hash, Place, PublicKey, Start, Verdict, Verifier};
+use serde::Serialize;
+
+use crate::args::Format;
+use crate::exit::{Exit, Stop};
+use crate::{draw, print};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes:
+  0    nothing was changed
+  1    something was changed
+  2    usage, or a journal or key that cannot be read")]
+pub(crate) struct VerifyArgs {
+    /// The journal, with the files that it was rotated from and that are still beside it; of several, the oldest first
+    #[arg(required = true)]
+    pub(crate) journals: Vec<PathBuf>,
+    /// A public key: one that is given must have signed; may be given often
+    #[arg(long = "key", value_name = "FILE")]
+    pub(crate) keys: Vec<PathBuf>,
+    /// The hash of a line that must be there: the head that an earlier check told
+    #[arg(long, value_name = "HASH")]
+    pub(crate) head: Option<String>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// Checks a journal.
+pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
+    let keys = args.keys.iter().map(|path| key(path)).collect::<Result<Vec<_>, Stop>>()?;
+    let mut verifier = Verifier::new().with_keys(keys);
+    if let Some(head) = &args.head {
+        let hash = Hash::parse(head).ok_or_else(|| Stop::usage(format!("`{head}` is not the hash of a line")))?;
+        verifier = verifier.expecting(hash);
+    }
+    for path in &with_files_before(&args.journals) {
+        let unreadable = |error| Stop::usage(format!("the journal `{}` cannot be read: {error}", path.display()));
+        let file = File::open(path).map_err(unreadable)?;
+        verifier.file(&path.display().to_string(), BufReader::with_capacity(256 << 10, file)).map_err(unreadable)?;
+    }
+    let verdict = verifier.finish();
+    print(&match args.format {
+        Format::Json => {
+            serde_json::to_string(&Said::new(&verdict)).map_err(|error| Stop::internal(error.to_string()))?
+        }
+        Format::Human => draw::visible(&human(&verdict, !args.keys.is_empty())),
+    })?;
+    Ok(if verdict.is_intact() { Exit::Success } else { Exit::Script })
+}
+
+/// The files, after those that the first of them goes on from, as far as they are there.
+fn with_files_before(journals: &[PathBuf]) -> Vec<PathBuf> {
+    const MOST: usize = 100_000;
+    let mut before = Vec::new();
+    let mut first = journals.first().cloned();
+    while let Some(path) = first.take_if(|_| before.len() < MOST) {
+        let start = File::open(&path).and_then(|file| Start::read(BufReader::new(file)));
+        let file = start.ok().flatten().and_then(|start| start.continues).map(|file| path.with_file_name(file));
+        // One that goes on from itself or from a younger one does so nowhere else, and is told as changed.
+        first = file.filter(|file| file.is_file() && !before.contains(file) && !journals.contains(file));
+        before.extend(first.clone());
+    }
+    before.into_iter().rev().chain(journals.iter().cloned()).collect()
+}
+
+fn key(path: &Path) -> Result<PublicKey, Stop> {
+    let bad = |why: String| Stop::usage(format!("the key `{}` cannot be read: {why}", path.display()));
+    let text = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+    PublicKey::from_pem(&text).map_err(|error| bad(error.to_string()))
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    intact: bool,
+    files: u64,
+    lines: u64,
+    runs: u64,
+    unended: u64,
+    unended_runs: &'a [String],
+    torn: Vec<SaidPlace<'a>>,
+    checkpoints: u64,
+    signed: Option<SaidPlace<'a>>,
+    unsigned: u64,
+    continues: Option<&'a str>,
+    head: String,
+    findings: Vec<SaidFinding<'a>>,
+    more_findings: u64,
+}
+
+#[derive(Serialize)]
+struct SaidPlace<'a> {
+    file: &'a str,
+    line: u64,
+}
+
+#[derive(Serialize)]
+struct SaidFinding<'a> {
+    file: &'a str,
+    line: u64,
+    run: Option<&'a str>,
+    sequence: Option<u64>,
+    kind: &'static str,
+    message: String,
+}
+
+impl<'a> Said<'a> {
+    fn new(verdict: &'a Verdict) -> Self {
+        let findings = verdict.findings.iter().map(|finding| SaidFinding {
+            file: &finding.place.journal,
+            line: finding.place.line,
+            run: finding.run.as_deref(),
+            sequence: finding.sequence,
+            kind: finding.what.kind(),
+            message: finding.what.to_string(),
+        });
+        Self {
+            intact: verdict.is_intact(),
+            files: verdict.files,
+            lines: verdict.lines,
+            runs: verdict.runs,
+            unended: verdict.unended,
+            unended_runs: &verdict.first_unended,
+            torn: verdict.torn.iter().map(SaidPlace::new).collect(),
+            checkpoints: verdict.checkpoints,
+            signed: verdict.signed.as_ref().map(SaidPlace::new),
+            unsigned: verdict.unsigned,
+            continues: verdict.continues.as_deref(),
+            head: verdict.head.to_string(),
+            findings: findings.collect(),
+            more_findings: verdict.more,
+        }
+    }
+}
+
+impl<'a> SaidPlace<'a> {
+    fn new(place: &'a Place) -> Self {
+        Self { file: &place.journal, line: place.line }
+    }
+}
+
+/// Writing to a string does not fail.
+fn human(verdict: &Verdict, keys: bool) -> String {
+    let mut out = String::new();
+    for finding in &verdict.findings {
+        let _ = write!(out, "{}: {}: {}", finding.place, finding.what.kind(), finding.what);
+        let _ = match (&finding.run, finding.sequence) {
+            (Some(run), Some(sequence)) => writeln!(out, " (run {run}, number {sequence})"),
+            _ => writeln!(out),
+        };
+    }
+    if verdict.more > 0 {
+        let _ = writeln!(out, "and {} more", verdict.more);
+    }
+    let state = if verdict.is_intact() { "intact" } else { "changed" };
+    let _ = writeln!(out, "{state}: {}, {}", count(verdict.lines, "line"), count(verdict.runs, "run"));
+    for place in &verdict.torn {
+        let _ = writeln!(out, "  {place} was left unfinished by a writer that was ended");
+    }
+    if verdict.unended > 0 {
+        const SHOWN: usize = 5;
+        let runs: Vec<_> = verdict.first_unended.iter().take(SHOWN).map(String::as_str).collect();
+        let more = if verdict.unended > SHOWN as u64 { ", ..." } else { "" };
+        let has = if verdict.unended == 1 { "has" } else { "have" };
+        let _ = writeln!(
+            out,
+            "  {} {has} no end, going on still or ended from outside: {}{more}",
+            count(verdict.unended, "run"),
+            runs.join(", ")
+        );
+    }
+    if let Some(before) = &verdict.continues {
+        let _ = writeln!(out, "  it goes on where `{before}` ends, which was not looked at");
+    }
+    let _ = match &verdict.signed {
+        Some(place) => writeln!(out, "  signed up to {place}, {} after it", count(verdict.unsigned, "line")),
+        None if !keys && verdict.checkpoints > 0 => {
+            writeln!(out, "  {} not looked at: no key was given", count(verdict.checkpoints, "checkpoint"))
+        }
+        None => Ok(()),
+    };
+    let _ = writeln!(out, "  head {}", verdict.head);
+    out
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

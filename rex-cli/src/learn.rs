@@ -1,0 +1,245 @@
+//! `rex policy learn`
+
+use std::path::{Path, PathBuf};
+
+use rex_audit::{Change, Recorded, Replay};
+use rex_core::{ACTIONS, Effect};
+use rex_policy::{Breadth, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary};
+use serde::Serialize;
+
+use crate::args::{Color, Format, PolicyArgs};
+use crate::exit::{Exit, Stop};
+use crate::recorded::{ShownUnreadable, Unreadable};
+use crate::replay::requests;
+use crate::{check, complain, draw, load, print, recorded};
+
+/// What messages call the policy that was learned.
+const NAME: &str = "learned.cedar";
+
+pub(crate) const HELP: &str =
+    "A permit names one principal, and the actions and facts that were seen. How far what was done to stands for more:
+
+  exact      for itself: each resource is listed
+  siblings   two files of a directory with the same extension, or the same name but for its digits, stand for all that are
+             directly in it and alike; two URLs that differ in their query for any query; two instances of a unit for all
+  directory  two files of a directory stand for it and all below it
+
+`/` never stands for what is in it, a directory directly in it only for what `siblings` says, and nothing stands for what a
+forbid of the policy that is kept holds a part of. Programs are started with the very arguments that were seen.
+
+The policy goes to standard output, what it allows to standard error: found out by deciding all that was recorded again.
+
+Exit codes:
+  0    all that was seen is allowed
+  1    not all: a forbid that was kept, or a name that no policy may hold, is in the way
+  2    usage, or an input that cannot be read
+  3    the policy to keep, or the learned one, is rejected";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LearnArgs {
+    /// A journal, as `rex run --journal` writes it; it is read twice
+    #[arg(required = true, value_name = "JOURNAL")]
+    journals: Vec<PathBuf>,
+    /// How far what was seen stands for more
+    #[arg(long, value_enum, default_value_t = Wide::Siblings)]
+    breadth: Wide,
+    /// Permit also what was denied
+    #[arg(long)]
+    include_denied: bool,
+    /// A policy whose forbids are kept; a file, or a folder whose `*.cedar` files are all taken; may be given often
+    #[arg(long = "policy", value_name = "FILE_OR_DIR")]
+    policies: Vec<PathBuf>,
+    /// Cedar entities as JSON: groups of principals, classes of resources
+    #[arg(long, value_name = "FILE", requires = "policies")]
+    entities: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Wide {
+    /// For itself
+    Exact,
+    /// For what is beside it and alike
+    Siblings,
+    /// For all that is where it is
+    Directory,
+}
+
+impl From<Wide> for Breadth {
+    fn from(wide: Wide) -> Self {
+        match wide {
+            Wide::Exact => Self::Exact,
+            Wide::Siblings => Self::Siblings,
+            Wide::Directory => Self::Directory,
+        }
+    }
+}
+
+impl LearnArgs {
+    fn takes(&self, recorded: &Recorded) -> bool {
+        self.include_denied || recorded.effect == Effect::Allow
+    }
+
+    fn keep(&self) -> Option<PolicyArgs> {
+        let some = !self.policies.is_empty();
+        some.then(|| PolicyArgs { policies: self.policies.clone(), entities: self.entities.clone() })
+    }
+}
+
+/// Writes the policy, and says what it allows.
+pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
+    if args.journals.iter().any(|path| path == Path::new("-")) {
+        return Err(Stop::usage("a journal is read twice here, which standard input cannot be")
+            .with_help("write it to a file first"));
+    }
+    let keep = match args.keep().map(|keep| load::policy(&keep)).transpose()? {
+        Some(Err(found)) => return Ok(check::rejected(&found, args.format, color)),
+        Some(Ok(policy)) => Some(policy),
+        None => None,
+    };
+    let mut learner = Learner::new(args.breadth.into(), keep.as_ref());
+    let unreadable = recorded::each(ACTIONS, &args.journals, |recorded| {
+        if !args.takes(&recorded) {
+            return Ok(());
+        }
+        let seen = learner.see(&recorded.asked.request(), &recorded.place);
+        seen.map_err(|error| Stop::usage(error.to_string()).with_help("learn from a part of the journals"))
+    })?;
+    let learned = learner.learn();
+    if learned.requests == 0 && learned.unnamed.is_empty() {
+        let stop = Stop::usage("there is no request to learn from in what was read");
+        return Err(match args.include_denied {
+            true => stop.with_help("a journal is what `rex run --journal` writes"),
+            false => stop.with_help("`--include-denied` learns also from what was denied"),
+        });
+    }
+    let source = Source { name: NAME.to_owned(), text: learned.text.clone() };
+    let entities = args.entities.as_deref().map(load::file).transpose()?;
+    let policy = match Policy::compile(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default()) {
+        Ok(policy) => policy,
+        Err(found) => return Ok(check::rejected(&found, args.format, color)),
+    };
+    let replay = again(args, &policy)?;
+    if args.format == Format::Json {
+        print(&json(&learned, &replay, &unreadable)?)?;
+    } else {
+        print(&learned.text)?;
+        complain(&human(&learned, &replay, &unreadable));
+    }
+    Ok(if replay.count(Change::Denied) == 0 { Exit::Success } else { Exit::Found })
+}
+
+/// All that was recorded, as if what was learned from had been allowed, under the policy that was learned.
+fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
+    let mut replay = Replay::default();
+    recorded::each(ACTIONS, &args.journals, |recorded| {
+        let effect = if args.takes(&recorded) { Effect::Allow } else { Effect::Deny };
+        replay.add(&Recorded { effect, ..recorded }, policy);
+        Ok(())
+    })?;
+    Ok(replay)
+}
+
+fn human(learned: &Learned, replay: &Replay, unreadable: &Unreadable) -> String {
+    let denied = replay.count(Change::Denied);
+    let permits = if learned.permits.len() == 1 { "permit" } else { "permits" };
+    let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
+    out += &match denied {
+        0 => "all that was seen is allowed\n".to_owned(),
+        denied => format!("all that was seen is allowed but {}\n", requests(denied)),
+    };
+    for (difference, concerned) in replay.of(Change::Denied) {
+        let by = match &difference.after[..] {
+            [] => "no permit matches".to_owned(),
+            ids => format!("`{}` forbids it", ids.join("`, `")),
+        };
+        let (action, place) = (draw::line(&difference.action), draw::line(&concerned.first.to_string()));
+        out += &format!("- {action}: {}, first {place}: {}\n", requests(concerned.requests), draw::line(&by));
+        for resource in &concerned.resources {
+            out += &format!("    {}\n", draw::line(resource));
+        }
+    }
+    let beyond: Vec<_> = learned.permits.iter().filter_map(|permit| Some((permit, permit.beyond.as_ref()?))).collect();
+    out += if beyond.is_empty() { "nothing else is allowed\n" } else { "besides what was seen:\n" };
+    for (permit, beyond) in beyond {
+        let actions = permit.actions.join(", ");
+        out += &format!("+ {} {}: {}\n", draw::line(&permit.principal), draw::line(&actions), draw::line(beyond));
+    }
+    if replay.count(Change::Allowed) > 0 {
+        let now = requests(replay.count(Change::Allowed));
+        out += &format!("and so of what was denied: {now}\n");
+        for (_, concerned) in replay.of(Change::Allowed) {
+            for resource in &concerned.resources {
+                out += &format!("    {}\n", draw::line(resource));
+            }
+        }
+    }
+    for (place, forbid) in &learned.held {
+        out += &format!("not generalised: {}, of which `{}` holds a part\n", draw::line(place), draw::line(forbid));
+    }
+    for resource in &learned.unnamed {
+        out += &format!("left out, as no policy may hold such characters: {}\n", draw::line(resource));
+    }
+    out + &unreadable.human()
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    policy: &'a str,
+    requests: u64,
+    still_denied: u64,
+    newly_allowed: u64,
+    permits: Vec<ShownPermit<'a>>,
+    forbids: Vec<&'a str>,
+    held: Vec<ShownHeld<'a>>,
+    unnamed: &'a [String],
+    unread: ShownUnreadable<'a>,
+}
+
+#[derive(Serialize)]
+struct ShownPermit<'a> {
+    id: &'a str,
+    principal: &'a str,
+    actions: &'a [String],
+    requests: u64,
+    resources: u64,
+    places: &'a [String],
+    beyond: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ShownHeld<'a> {
+    place: &'a str,
+    forbid: &'a str,
+}
+
+impl<'a> ShownPermit<'a> {
+    fn new(permit: &'a LearnedPermit) -> Self {
+        Self {
+            id: &permit.id,
+            principal: &permit.principal,
+            actions: &permit.actions,
+            requests: permit.requests,
+            resources: permit.resources,
+            places: &permit.places,
+            beyond: permit.beyond.as_deref(),
+        }
+    }
+}
+
+fn json(learned: &Learned, replay: &Replay, unreadable: &Unreadable) -> Result<String, Stop> {
+    let shown = Shown {
+        policy: &learned.text,
+        requests: learned.requests,
+        still_denied: replay.count(Change::Denied),
+        newly_allowed: replay.count(Change::Allowed),
+        permits: learned.permits.iter().map(ShownPermit::new).collect(),
+        forbids: learned.forbids.iter().map(|id| &**id).collect(),
+        held: learned.held.iter().map(|(place, forbid)| ShownHeld { place, forbid }).collect(),
+        unnamed: &learned.unnamed,
+        unread: ShownUnreadable::new(unreadable),
+    };
+    serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))
+}

@@ -1,0 +1,218 @@
+//! The lines that a worker may have written, and what they say about its run.
+//!
+//! A worker may have been taken over. It can keep silent about what it tried and was denied by the kernel; it can write no line of
+//! another run, none twice, none about the journal itself, and none after its end.
+
+use std::collections::BTreeMap;
+
+use rex_core::{Limits, Subject};
+use rex_engine::Stats;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// What a worker has written.
+pub(crate) struct Lines {
+    run: String,
+    principal: String,
+    script: String,
+    tags: Vec<String>,
+    most: u64,
+    count: u64,
+    ended: bool,
+    /// What is known of the run without its report.
+    pub(crate) stats: Stats,
+    /// The action and the resource of the last line, if it was permitted.
+    pub(crate) permitted: Option<(String, String)>,
+}
+
+/// A line. It has no other fields: those that link lines are the supervisor's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    time: String,
+    run: String,
+    sequence: u64,
+    principal: String,
+    #[serde(rename = "operation")]
+    _operation: String,
+    #[serde(rename = "line")]
+    _line: Option<u32>,
+    event: Event,
+    script: Option<String>,
+    tags: Option<Vec<String>>,
+    #[serde(rename = "policy")]
+    _policy: Option<String>,
+    action: Option<String>,
+    resource: Option<String>,
+    #[serde(rename = "attributes")]
+    _attributes: Option<BTreeMap<String, IgnoredAny>>,
+    #[serde(rename = "context")]
+    _context: Option<BTreeMap<String, IgnoredAny>>,
+    decision: Option<Decision>,
+    #[serde(rename = "policies")]
+    _policies: Option<Vec<String>>,
+    #[serde(rename = "reason")]
+    _reason: Option<String>,
+    result: Option<String>,
+    #[serde(rename = "bytes")]
+    _bytes: Option<u64>,
+    #[serde(rename = "duration_us")]
+    _duration_us: Option<u64>,
+}
+
+/// The events that workers have. Those of [`rex_audit::Mark`] are the supervisor's.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Event {
+    Start,
+    Decision,
+    Outcome,
+    End,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Decision {
+    Allow,
+    Deny,
+}
+
+impl Lines {
+    pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits) -> Self {
+        Self {
+            run: run.to_owned(),
+            principal: subject.principal.to_string(),
+            script: subject.script.clone(),
+            tags: subject.tags.clone(),
+            // Each decision has a line, each operation one for its outcome and one decision more than the limit counts, and the run
+            // one for its beginning and one for its end.
+            most: limits.decisions.saturating_add(limits.operations.saturating_mul(2)).saturating_add(2),
+            count: 0,
+            ended: false,
+            stats: Stats::default(),
+            permitted: None,
+        }
+    }
+
+    /// Takes lines, if they are what this run's next lines can be.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        for text in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let line: Line = serde_json::from_slice(text).map_err(|_| "its record is none")?;
+            let ours = line.run == self.run && line.principal == self.principal && text.ends_with(b"}\n");
+            if !ours || line.sequence != self.count + 1 || self.ended {
+                return Err("its record is not the next of this run");
+            }
+            if !self.fits(&line) {
+                return Err("its record is not what such a record says");
+            }
+            self.count += 1;
+            if self.count > self.most {
+                return Err("it keeps more records than it may");
+            }
+            self.ended = line.event == Event::End;
+            self.stats.decisions += u64::from(line.event == Event::Decision);
+            self.stats.denied += u64::from(line.decision == Some(Decision::Deny));
+            self.stats.operations += u64::from(line.event == Event::Outcome);
+            let allowed = line.decision == Some(Decision::Allow);
+            self.permitted = if allowed { line.action.zip(line.resource) } else { None };
+        }
+        Ok(())
+    }
+
+    /// Whether a line says what one about this event says, and of its beginning what is known here.
+    fn fits(&self, line: &Line) -> bool {
+        let timely = line.time.len() <= 40 && line.time.bytes().all(|byte| b"0123456789-T:.Z".contains(&byte));
+        let decides = line.action.is_some() && line.resource.is_some() && line.decision.is_some();
+        let silent = line.action.is_none() && line.resource.is_none() && line.decision.is_none();
+        let starts = line.script.as_ref() == Some(&self.script) && line.tags.as_ref() == Some(&self.tags);
+        let tells_start = line.script.is_some() || line.tags.is_some();
+        timely
+            && (line.event == Event::Start) == (line.sequence == 1)
+            && match line.event {
+                Event::Start => starts && silent && line.result.is_none(),
+                Event::Decision => decides && !tells_start && line.result.is_none(),
+                Event::Outcome | Event::End => silent && !tells_start && line.result.is_some(),
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Principal;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const START: &str = r#"{"time":"2026-01-01T00:00:00.5Z","run":"r","sequence":1,"principal":"Agent::\"x\"","operation":"","line":null,"event":"start","script":"ab","tags":["a=b"],"policy":null}"#;
+
+    fn lines() -> Lines {
+        let subject =
+            Subject { script: "ab".to_owned(), tags: vec!["a=b".to_owned()], ..Subject::new(Principal::agent("x")) };
+        Lines::new("r", &subject, &Limits::default())
+    }
+
+    fn line(changes: Value) -> String {
+        let mut line: Value = serde_json::from_str(START).unwrap();
+        for (key, value) in changes.as_object().unwrap() {
+            line[key] = value.clone();
+        }
+        line.as_object_mut().unwrap().retain(|_, value| *value != json!("-"));
+        format!("{line}\n")
+    }
+
+    fn next(sequence: u64, event: &str, more: Value) -> String {
+        let mut changes = json!({"sequence": sequence, "event": event, "script": "-", "tags": "-", "policy": "-"});
+        changes.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        line(changes)
+    }
+
+    #[test]
+    fn a_worker_writes_the_next_lines_of_its_run() {
+        let mut lines = lines();
+        let decision = json!({"action": "fs::read", "resource": "/a", "context": {}, "decision": "ALLOW", "policies": ["p"], "reason": null});
+        lines.take(line(json!({})).as_bytes()).unwrap();
+        lines.take(next(2, "decision", decision.clone()).as_bytes()).unwrap();
+        assert_eq!(lines.permitted, Some(("fs::read".to_owned(), "/a".to_owned())));
+        let outcome = next(3, "outcome", json!({"result": "SUCCESS", "bytes": 1, "duration_us": 1}));
+        let end = next(4, "end", json!({"result": "SUCCESS", "duration_us": 1}));
+        lines.take((outcome + &end).as_bytes()).unwrap();
+        assert_eq!((lines.stats.decisions, lines.stats.operations, lines.permitted.clone()), (1, 1, None));
+        assert!(lines.take(next(5, "decision", decision).as_bytes()).is_err(), "after its end");
+    }
+
+    #[test]
+    fn a_worker_writes_nothing_else() {
+        lines().take(line(json!({})).as_bytes()).unwrap();
+        for changes in [
+            json!({"run": "s"}),
+            json!({"sequence": 2}),
+            json!({"principal": "Agent::\"y\""}),
+            json!({"time": "2026\u{1b}"}),
+            json!({"script": "cd"}),
+            json!({"tags": []}),
+            json!({"event": "end", "result": "SUCCESS"}),
+            json!({"decision": "ALLOW"}),
+            json!({"prev": "0".repeat(64)}),
+        ] {
+            assert!(lines().take(line(changes.clone()).as_bytes()).is_err(), "{changes}");
+        }
+        assert!(lines().take(line(json!({})).trim_end().as_bytes()).is_err());
+        for (event, more) in [
+            ("torn", json!({"bytes": 1, "hash": "00"})),
+            ("checkpoint", json!({"key": "k", "signature": "s"})),
+            ("continued", json!({"file": "f"})),
+            ("start", json!({"script": "ab", "tags": ["a=b"]})),
+            ("decision", json!({"action": "fs::read", "resource": "/a"})),
+            ("decision", json!({"action": "fs::read", "resource": "/a", "decision": "MAYBE"})),
+            ("outcome", json!({"result": "SUCCESS", "decision": "ALLOW", "action": "fs::read", "resource": "/a"})),
+            ("end", json!({})),
+            ("end", json!({"result": "SUCCESS", "run": 1})),
+        ] {
+            let mut lines = lines();
+            lines.take(line(json!({})).as_bytes()).unwrap();
+            assert!(lines.take(next(2, event, more.clone()).as_bytes()).is_err(), "{event} {more}");
+        }
+        let twice = START.replace("\"sequence\":1", "\"sequence\":1,\"sequence\":1");
+        assert!(lines().take(format!("{twice}\n").as_bytes()).is_err());
+    }
+}

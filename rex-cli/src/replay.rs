@@ -1,0 +1,215 @@
+//! `rex replay`
+
+use std::path::PathBuf;
+
+use rex_audit::replay::{Concerned, Difference};
+use rex_audit::{Change, Replay};
+use rex_core::{ACTIONS, Effect};
+use serde::Serialize;
+
+use crate::args::{Color, Format, PolicyArgs};
+use crate::exit::{Exit, Stop};
+use crate::recorded::{ShownPlace, ShownUnreadable, Unreadable};
+use crate::{check, draw, load, print, recorded};
+
+pub(crate) const EXIT_CODES: &str =
+    "Each request is decided as of the time when it was recorded, with the script and the tags of its run.
+
+Exit codes:
+  0    nothing would change
+  1    something would: a request is newly denied, newly allowed, or decided by other policies
+  2    usage, or an input that cannot be read
+  3    the policy is rejected";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// A journal, as `rex run --journal` writes it; `-` reads it from standard input
+    #[arg(required = true, value_name = "JOURNAL")]
+    pub(crate) journals: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// Decides what was recorded again.
+pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
+    let policy = match load::policy(&args.policy)? {
+        Ok(policy) => policy,
+        Err(found) => return Ok(check::rejected(&found, args.format, color)),
+    };
+    let mut replay = Replay::default();
+    let unreadable = recorded::each(ACTIONS, &args.journals, |recorded| {
+        replay.add(&recorded, &policy);
+        Ok(())
+    })?;
+    if args.format == Format::Json {
+        print(&json(&replay, &unreadable)?)?;
+    } else {
+        for warning in policy.warnings() {
+            draw::finding(color, warning);
+        }
+        print(&human(&replay, &unreadable))?;
+    }
+    if replay.requests == 0 && !unreadable.is_empty() {
+        return Err(Stop::usage("there is no request in what was read")
+            .with_help("a journal is what `rex run --journal` writes"));
+    }
+    Ok(if replay.is_same() { Exit::Success } else { Exit::Found })
+}
+
+fn human(replay: &Replay, unreadable: &Unreadable) -> String {
+    let mut out = match (replay.requests, replay.requests - replay.same) {
+        (0, _) => "no request is on record\n".to_owned(),
+        (1, 0) => "the one request on record would be decided as it was\n".to_owned(),
+        (all, 0) => format!("all {all} requests on record would be decided as they were\n"),
+        (all, changed) => format!("{changed} of {all} requests on record would be decided otherwise\n"),
+    };
+    for change in Change::ALL {
+        let differences = replay.of(change);
+        if !differences.is_empty() {
+            out += &format!("\n{}: {}\n", title(change), requests(replay.count(change)));
+        }
+        for (difference, concerned) in differences {
+            out += &one(difference, concerned);
+        }
+    }
+    if replay.uncounted > 0 {
+        out += &format!("\nand {} more, in too many ways to be told\n", requests(replay.uncounted));
+    }
+    if replay.without_start > 0 {
+        let requests = requests(replay.without_start);
+        out += &format!("\nwarning: the start of the run is missing for {requests}, decided without script and tags\n");
+    }
+    out + &unreadable.human()
+}
+
+fn one(difference: &Difference, concerned: &Concerned) -> String {
+    let mark = match difference.change {
+        Change::Denied => '-',
+        Change::Allowed => '+',
+        Change::Others => '~',
+    };
+    let (first, last) = (&concerned.first, &concerned.last);
+    let places = if first == last { first.to_string() } else { format!("{first} to {last}") };
+    let mut out = format!(
+        "{mark} {} {}: {}, {}\n    {}\n",
+        draw::line(&difference.principal),
+        draw::line(&difference.action),
+        requests(concerned.requests),
+        draw::line(&places),
+        draw::line(&because(difference)),
+    );
+    for resource in &concerned.resources {
+        out += &format!("    {}\n", draw::line(resource));
+    }
+    if concerned.others > 0 {
+        out += &format!("    and others, in {}\n", requests(concerned.others));
+    }
+    out
+}
+
+/// What decided, and what does now.
+fn because(difference: &Difference) -> String {
+    let by = |ids: &[String]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+    let (before, after) = (by(&difference.before), by(&difference.after));
+    let reason = difference.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+    let no_longer = || match (&difference.after[..], &difference.reason) {
+        ([], None) => "no permit matches".to_owned(),
+        ([], Some(reason)) => reason.clone(),
+        _ => format!("{after} forbids it{reason}"),
+    };
+    let was_denied = || match &difference.before[..] {
+        [] => "no permit matched".to_owned(),
+        _ => format!("{before} forbade it"),
+    };
+    match (difference.change, difference.denied) {
+        (Change::Denied, _) => format!("{before} allowed it, now {}", no_longer()),
+        (Change::Allowed, _) => format!("{}, now {after} allows it", was_denied()),
+        (Change::Others, true) => format!("denied still: {}, now {}", was_denied(), no_longer()),
+        (Change::Others, false) => format!("allowed still: {before} allowed it, now {after} does"),
+    }
+}
+
+fn title(change: Change) -> &'static str {
+    match change {
+        Change::Denied => "newly denied",
+        Change::Allowed => "newly allowed",
+        Change::Others => "decided by others",
+    }
+}
+
+/// So many requests.
+pub(crate) fn requests(count: u64) -> String {
+    if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    requests: u64,
+    same: u64,
+    denied: u64,
+    newly_denied: u64,
+    newly_allowed: u64,
+    decided_by_others: u64,
+    uncounted: u64,
+    without_start: u64,
+    changes: Vec<ShownChange<'a>>,
+    unread: ShownUnreadable<'a>,
+}
+
+#[derive(Serialize)]
+struct ShownChange<'a> {
+    change: &'static str,
+    principal: &'a str,
+    action: &'a str,
+    decision: &'static str,
+    before: &'a [String],
+    after: &'a [String],
+    reason: Option<&'a str>,
+    requests: u64,
+    first: ShownPlace<'a>,
+    last: ShownPlace<'a>,
+    resources: &'a [String],
+    others: u64,
+}
+
+impl<'a> ShownChange<'a> {
+    fn new((difference, concerned): (&'a Difference, &'a Concerned)) -> Self {
+        Self {
+            change: match difference.change {
+                Change::Denied => "newly_denied",
+                Change::Allowed => "newly_allowed",
+                Change::Others => "decided_by_others",
+            },
+            principal: &difference.principal,
+            action: &difference.action,
+            decision: if difference.denied { Effect::Deny } else { Effect::Allow }.as_str(),
+            before: &difference.before,
+            after: &difference.after,
+            reason: difference.reason.as_deref(),
+            requests: concerned.requests,
+            first: ShownPlace::new(&concerned.first),
+            last: ShownPlace::new(&concerned.last),
+            resources: &concerned.resources,
+            others: concerned.others,
+        }
+    }
+}
+
+fn json(replay: &Replay, unreadable: &Unreadable) -> Result<String, Stop> {
+    let shown = Shown {
+        requests: replay.requests,
+        same: replay.same,
+        denied: replay.denied,
+        newly_denied: replay.count(Change::Denied),
+        newly_allowed: replay.count(Change::Allowed),
+        decided_by_others: replay.count(Change::Others),
+        uncounted: replay.uncounted,
+        without_start: replay.without_start,
+        changes: Change::ALL.into_iter().flat_map(|change| replay.of(change)).map(ShownChange::new).collect(),
+        unread: ShownUnreadable::new(unreadable),
+    };
+    serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))
+}

@@ -1,0 +1,170 @@
+//! A journal goes on in a new file when the old one is large or old enough.
+//!
+//! The old file gets a second name, then the new one, which has its first line already, takes the first name. So whoever is
+//! killed in between leaves a whole journal, and who looks for it by its name finds one at any moment.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::Path;
+use std::time::Duration;
+
+use rex_audit::{Addition, Mark, Start, Tail, Writer};
+use rex_core::Timestamp;
+use rex_sdk::host::JournalFiles;
+
+/// How many rotations a run may miss while it adds nothing.
+const MISSED: usize = 10_000;
+
+/// When a file is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    size: Option<u64>,
+    age: Option<Duration>,
+}
+
+impl Rotation {
+    /// Reads `size=100MB,age=7d`, either or both.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is not of the form `size=100MB,age=7d`");
+        let mut rotation = Self::default();
+        for part in text.split(',') {
+            let (name, value) = part.split_once('=').ok_or_else(bad)?;
+            let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, unit) = value.split_at_checked(digits).ok_or_else(bad)?;
+            let number = number.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(bad)?;
+            let unit = match (name, unit) {
+                ("size", "" | "B") => 1,
+                ("size", "kB" | "KB") => 1_000,
+                ("size", "MB") => 1_000_000,
+                ("size", "GB") => 1_000_000_000,
+                ("age", "s") => 1,
+                ("age", "m") => 60,
+                ("age", "h") => 3_600,
+                ("age", "d") => 86_400,
+                _ => return Err(bad()),
+            };
+            let value = number.checked_mul(unit).ok_or_else(bad)?;
+            let twice = match name {
+                "size" => rotation.size.replace(value).is_some(),
+                _ => rotation.age.replace(Duration::from_secs(value)).is_some(),
+            };
+            if twice {
+                return Err(bad());
+            }
+        }
+        Ok(rotation)
+    }
+
+    /// Whether a file with this end and this beginning is full. What was left unfinished is marked first.
+    pub(crate) fn is_due(&self, tail: &Tail, began: Option<Timestamp>) -> bool {
+        let age = |began: Timestamp| Timestamp::now().as_micros().saturating_sub(began.as_micros());
+        let old =
+            |limit: Duration| began.is_some_and(|began| i128::from(age(began)) >= limit.as_micros().cast_signed());
+        let full = self.size.is_some_and(|size| tail.length >= size) || self.age.is_some_and(old);
+        full && tail.length > 0 && tail.ended && tail.torn.is_none()
+    }
+}
+
+/// When the file's first line was written.
+pub(crate) fn began(path: &Path) -> io::Result<Option<Timestamp>> {
+    Ok(Start::read(BufReader::new(File::open(path)?))?.and_then(|start| start.time))
+}
+
+/// Has the journal go on in a new file, which is returned with its end. The caller holds the lock of the old one; the new one is handed
+/// to `lock` before anybody else can find it.
+pub(crate) fn rotate<L>(
+    path: &Path,
+    old: &File,
+    tail: Tail,
+    writer: Writer<'_>,
+    lock: impl FnOnce(&File) -> io::Result<L>,
+) -> io::Result<(File, Tail, L)> {
+    let files = JournalFiles::at(path)?;
+    old.sync_data()?;
+    let status = old.metadata()?;
+    let name = keep(&files, &status)?;
+    let file = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut addition = Addition::after(Tail { head: tail.head, ..Tail::EMPTY }, writer);
+    addition.mark(&Mark::Continued { file }, writer);
+    let next = files.next();
+    // What somebody who was killed here has left.
+    match std::fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut new = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&next)?;
+    let made = new.metadata()?;
+    if (made.uid(), made.gid()) != (status.uid(), status.gid()) {
+        // Only root gives files away; others keep the group, where they are in it.
+        fchown(&new, Some(status.uid()), Some(status.gid())).or_else(|_| fchown(&new, None, Some(status.gid())))?;
+    }
+    new.set_permissions(status.permissions())?;
+    new.write_all(&addition.bytes)?;
+    new.sync_all()?;
+    let lock = lock(&new)?;
+    std::fs::rename(&next, path)?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+    Ok((new, addition.tail, lock))
+}
+
+/// Gives the journal's file the name that it keeps.
+fn keep(files: &JournalFiles, status: &std::fs::Metadata) -> io::Result<std::path::PathBuf> {
+    let mut number = files.last();
+    loop {
+        let name = files.rotated(number);
+        // Somebody was killed after this.
+        if number > 0 && name.symlink_metadata().is_ok_and(|there| same(&there, status)) {
+            return Ok(name);
+        }
+        number = number.checked_add(1).ok_or_else(|| io::Error::other("it was rotated too often"))?;
+        match std::fs::hard_link(files.path(), files.rotated(number)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.map(|()| files.rotated(number)),
+        }
+    }
+}
+
+/// The file that has the journal's name now, if the journal goes on in it from the end of the old one; `None` if it is something else.
+pub(crate) fn follow(path: &Path, old: &File) -> io::Result<Option<File>> {
+    let (new, status) = (OpenOptions::new().read(true).append(true).open(path)?, old.metadata()?);
+    let mut start = Start::read(BufReader::new(&new))?;
+    for _ in 0..MISSED {
+        let Some(Start { previous, continues: Some(file), .. }) = start else { break };
+        let before = path.with_file_name(file);
+        if before.symlink_metadata().is_ok_and(|there| same(&there, &status)) {
+            return Ok((Tail::read(&mut &*old)?.head == previous).then_some(new));
+        }
+        match File::open(&before) {
+            Ok(file) => start = Start::read(BufReader::new(file))?,
+            Err(_) => break,
+        }
+    }
+    Ok(None)
+}
+
+fn same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ages() {
+        let rotation = |size, age: Option<u64>| Rotation { size, age: age.map(Duration::from_secs) };
+        for (text, expected) in [
+            ("size=100MB,age=7d", rotation(Some(100_000_000), Some(604_800))),
+            ("age=12h", rotation(None, Some(43_200))),
+            ("size=4096", rotation(Some(4_096), None)),
+        ] {
+            assert_eq!(Rotation::parse(text), Ok(expected), "{text}");
+        }
+        for text in
+            ["", "size", "size=", "size=0", "size=1d", "age=1", "age=1MB", "size=1,size=2", "size=99999999999GB", "x=1"]
+        {
+            assert!(Rotation::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! `rex policy test`
+
+mod junit;
+mod show;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rex_core::{Authorize, Code, Decision, Effect, Request};
+use rex_engine::{Engine, Failure, Input};
+use rex_policy::{Case, Coverage, Policy, Question, Script, Vocabulary};
+use rex_sdk::MemOs;
+
+use crate::args::{Color, Format, PolicyArgs};
+use crate::exit::{Exit, Stop};
+use crate::{check, complain, draw, load, print};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct TestArgs {
+    /// The folder of the policies, `*.cedar`, their tests, `*.test.yaml`, and `entities.json` if there is one
+    dir: PathBuf,
+    /// Test these policies instead of those of the folder; may be given often
+    #[arg(long = "policy", value_name = "FILE_OR_DIR")]
+    policies: Vec<PathBuf>,
+    /// Take these entities instead of those of the folder
+    #[arg(long, value_name = "FILE")]
+    entities: Option<PathBuf>,
+    /// Fail if fewer of the policies and clauses are covered
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    min_coverage: Option<u8>,
+    /// Write the results there too, in the format of JUnit
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Test again whenever a file of the folder changes
+    #[arg(long, conflicts_with_all = ["junit", "min_coverage"])]
+    watch: bool,
+    /// How to print the results
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  all cases passed
+  1  a case failed, or less is covered than was asked for
+  2  a file of cases cannot be taken
+  3  the policy is rejected
+
+A policy is covered if it made the decision of a case. A clause of its condition is covered if it decided both when it held and when it
+did not: if the condition would have come out otherwise had the clause. In `a && b`, a case in which `a` does not hold covers nothing of `b`.";
+
+/// Runs the tests of a policy.
+pub(crate) fn test(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
+    if !args.watch {
+        return once(args, color);
+    }
+    let mut watch = watch::Watch::new(&args.dir)?;
+    loop {
+        if let Err(stop) = once(args, color) {
+            draw::message(color, &stop.message, stop.help.as_deref());
+        }
+        complain(&format!("waiting for changes in `{}`", draw::line(&args.dir.display().to_string())));
+        watch.wait()?;
+    }
+}
+
+fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
+    let policy = match load::policy(&named(args))? {
+        Ok(policy) => Arc::new(policy),
+        Err(found) => return Ok(check::rejected(&found, args.format, color)),
+    };
+    let mut cases = Vec::new();
+    let mut taken = true;
+    for path in load::files_like(&args.dir, ".test.yaml")? {
+        match Case::read(&Vocabulary::rex(), &load::file(&path)?) {
+            Ok(more) => cases.extend(more),
+            Err(rejected) => {
+                taken = false;
+                rejected.findings.iter().for_each(|finding| draw::finding(color, finding));
+            }
+        }
+    }
+    if !taken {
+        return Ok(Exit::Usage);
+    }
+    if cases.is_empty() {
+        let stop = Stop::usage(format!("there is no case in `{}`", args.dir.display()));
+        return Err(stop.with_help("cases are in files whose names end with `.test.yaml`"));
+    }
+    let results = Results::of(&policy, cases)?;
+    let enough = args.min_coverage.is_none_or(|least| results.coverage.percent() >= least.into());
+    if let Some(path) = &args.junit {
+        let failed = |error| Stop::usage(format!("`{}` cannot be written: {error}", path.display()));
+        std::fs::write(path, junit::xml(&results)).map_err(failed)?;
+    }
+    print(&match args.format {
+        Format::Human => show::human(&results, args.min_coverage.filter(|_| !enough)),
+        Format::Json => show::json(&results)?,
+    })?;
+    Ok(if results.failed() == 0 && enough { Exit::Success } else { Exit::Found })
+}
+
+/// The policies and entities that the tests are about.
+fn named(args: &TestArgs) -> PolicyArgs {
+    let beside = Some(args.dir.join("entities.json")).filter(|path| path.is_file());
+    let policies = if args.policies.is_empty() { vec![args.dir.clone()] } else { args.policies.clone() };
+    PolicyArgs { policies, entities: args.entities.clone().or(beside) }
+}
+
+/// What came of all cases.
+struct Results {
+    cases: Vec<Tested>,
+    coverage: Coverage,
+    duration: Duration,
+}
+
+/// What came of one.
+struct Tested {
+    case: Case,
+    /// What was not as expected; none if it passed.
+    differences: Vec<String>,
+    /// What would have allowed what was denied and should not have been.
+    help: Option<String>,
+    duration: Duration,
+}
+
+impl Results {
+    fn of(policy: &Arc<Policy>, cases: Vec<Case>) -> Result<Self, Stop> {
+        let start = Instant::now();
+        let observer = Arc::new(Observer { policy: policy.clone(), coverage: Mutex::new(Coverage::new(policy)) });
+        let tested = cases.into_iter().map(|case| {
+            let start = Instant::now();
+            let (differences, help) = match &case.question {
+                Question::Request(asked) => {
+                    let decision = observer.decide(&asked.request());
+                    let differences = case.expected.differences(&decision);
+                    let unexpected = !differences.is_empty() && decision.effect == Effect::Deny;
+                    let help = observer.remedy(&asked.request(), &decision).filter(|_| unexpected);
+                    (differences, help)
+                }
+                Question::Script(script) => ran(&case, script, &observer)?,
+            };
+            Ok(Tested { case, differences, help, duration: start.elapsed() })
+        });
+        let cases = tested.collect::<Result<Vec<_>, Stop>>()?;
+        let coverage = observer.coverage.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Self { cases, coverage, duration: start.elapsed() })
+    }
+
+    fn failed(&self) -> usize {
+        self.cases.iter().filter(|tested| !tested.differences.is_empty()).count()
+    }
+}
+
+/// Decides by a policy, and counts what was seen of it.
+struct Observer {
+    policy: Arc<Policy>,
+    coverage: Mutex<Coverage>,
+}
+
+impl Authorize for Observer {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        let decision = self.policy.decide(request);
+        let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+        coverage.observe(&self.policy, request, &decision);
+        decision
+    }
+
+    fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
+        self.policy.remedy(request, decision)
+    }
+}
+
+/// Runs a script in a world in memory.
+fn ran(case: &Case, script: &Script, observer: &Arc<Observer>) -> Result<(Vec<String>, Option<String>), Stop> {
+    // Without files of its own, a case has the world of the examples.
+    let world = if script.files.is_empty() { MemOs::example() } else { MemOs::new() };
+    let world = script.files.iter().fold(world, |world, (path, contents)| world.file(path, contents));
+    let mut builder = Engine::builder(Arc::new(world));
+    if let Some(at) = script.at {
+        builder = builder.clock(Arc::new(move || at));
+    }
+    let engine = builder.build().map_err(|error| Stop::internal(error.to_string()))?;
+    let mut input = Input::new(script.principal.clone(), observer.clone());
+    input.tags.clone_from(&script.tags);
+    input.args.clone_from(&script.args);
+    Ok(match engine.run(&script.text, input).outcome {
+        Ok(_) => (case.expected.differences(&Decision::allow(&[])), None),
+        Err(failure) => failed(case, &failure),
+    })
+}
+
+fn failed(case: &Case, failure: &Failure) -> (Vec<String>, Option<String>) {
+    let error = &failure.error;
+    let line = failure.line.map_or(String::new(), |line| format!(" in line {line} of the script"));
+    match (error.code, &error.denial) {
+        (Code::AccessDenied, Some(denial)) => {
+            let mut decision = Decision::deny(denial.reason.as_deref());
+            decision.policies = denial.policies.clone();
+            let mut differences = case.expected.differences(&decision);
+            if let Some(first) = differences.first_mut() {
+                *first += &format!("{line}: {denial}");
+            }
+            let help = error.help.clone().filter(|_| !differences.is_empty());
+            (differences, help)
+        }
+        (code, _) => {
+            (vec![format!("the script failed{line}: {}: {}", code.as_str(), error.message)], error.help.clone())
+        }
+    }
+}
+
+/// Where a case stands.
+fn place(case: &Case) -> String {
+    format!("{}:{}", Path::new(&*case.file).display(), case.line)
+}

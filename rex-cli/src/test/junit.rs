@@ -1,0 +1,79 @@
+//! Results in the format that JUnit has made common.
+
+use std::fmt::Write;
+
+use super::Results;
+
+/// The results as XML, a test suite for each file.
+pub(super) fn xml(results: &Results) -> String {
+    let seconds = |duration: std::time::Duration| format!("{:.6}", duration.as_secs_f64());
+    let mut out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "<testsuites name=\"rex policy test\" tests=\"{}\" failures=\"{}\" time=\"{}\">",
+        results.cases.len(),
+        results.failed(),
+        seconds(results.duration)
+    );
+    for file in results.cases.chunk_by(|a, b| a.case.file == b.case.file) {
+        let name = file.first().map_or("", |tested| &tested.case.file);
+        let failures = file.iter().filter(|tested| !tested.differences.is_empty()).count();
+        let time = seconds(file.iter().map(|tested| tested.duration).sum());
+        let _ = writeln!(
+            out,
+            "  <testsuite name=\"{0}\" tests=\"{1}\" failures=\"{failures}\" time=\"{time}\">",
+            text(name),
+            file.len()
+        );
+        for tested in file {
+            let _ = write!(
+                out,
+                "    <testcase name=\"{}\" classname=\"{}\" file=\"{1}\" line=\"{}\" time=\"{}\"",
+                text(&tested.case.name),
+                text(name),
+                tested.case.line,
+                seconds(tested.duration)
+            );
+            match tested.differences.first() {
+                None => out += "/>\n",
+                Some(first) => {
+                    let all = tested.differences.iter().chain(&tested.help).map(String::as_str);
+                    let all = all.collect::<Vec<_>>().join("\n");
+                    let _ = writeln!(
+                        out,
+                        ">\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
+                        text(first),
+                        text(&all)
+                    );
+                }
+            }
+        }
+        out += "  </testsuite>\n";
+    }
+    out + "</testsuites>\n"
+}
+
+/// A text as it may stand in XML: escaped, and without the characters that XML does not have at all.
+fn text(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\n' => out += "&#10;",
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn text_is_escaped() {
+        assert_eq!(super::text("a<b>&\"c\"\n\u{1}é"), "a&lt;b&gt;&amp;&quot;c&quot;&#10;\\u{1}é");
+    }
+}

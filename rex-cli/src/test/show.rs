@@ -1,0 +1,142 @@
+//! Results for people and for programs.
+
+use std::fmt::Write;
+
+use rex_policy::CoveredClause;
+use serde::Serialize;
+
+use super::{Results, Tested, place};
+use crate::draw::{line, visible};
+use crate::exit::Stop;
+
+pub(super) fn human(results: &Results, least: Option<u8>) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    for tested in results.cases.iter().filter(|tested| !tested.differences.is_empty()) {
+        let _ = writeln!(out, "FAILED {} ({})", line(&tested.case.name), line(&place(&tested.case)));
+        for difference in &tested.differences {
+            let _ = writeln!(out, "  {}", line(difference));
+        }
+        for help in tested.help.iter().flat_map(|help| help.lines()) {
+            let _ = writeln!(out, "  | {}", visible(help));
+        }
+        out.push('\n');
+    }
+    uncovered(&mut out, results);
+    let (all, failed) = (results.cases.len(), results.failed());
+    let ((policies, all_policies), (clauses, all_clauses)) =
+        (results.coverage.of_policies(), results.coverage.of_clauses());
+    let percent = results.coverage.percent();
+    let _ = writeln!(out, "{all} cases: {} passed, {failed} failed", all - failed);
+    let _ = writeln!(
+        out,
+        "covered: {policies} of {all_policies} policies, {clauses} of {all_clauses} clauses, {percent} %{}",
+        least.map_or(String::new(), |least| format!(", which is less than {least} %"))
+    );
+    out
+}
+
+/// What no case has seen.
+fn uncovered(out: &mut String, results: &Results) {
+    let before = out.len();
+    for policy in &results.coverage.policies {
+        let at = |number: usize| format!("{}:{number}", line(&policy.file));
+        if policy.decided == 0 {
+            let _ = writeln!(out, "not covered: `{}` ({}) made no decision", line(&policy.id), at(policy.line));
+        }
+        for clause in policy.clauses.iter().filter(|clause| !clause.is_covered()) {
+            let _ = writeln!(out, "not covered: `{}` ({}) {}", line(&clause.text), at(clause.line), missing(clause));
+        }
+    }
+    if out.len() > before {
+        out.push('\n');
+    }
+}
+
+fn missing(clause: &CoveredClause) -> &'static str {
+    match (clause.held, clause.failed) {
+        (0, 0) => "never decided",
+        (0, _) => "never decided because it held",
+        _ => "never decided because it did not hold",
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    passed: usize,
+    failed: usize,
+    cases: Vec<ShownCase<'a>>,
+    coverage: ShownCoverage<'a>,
+}
+
+#[derive(Serialize)]
+struct ShownCase<'a> {
+    name: &'a str,
+    file: &'a str,
+    line: usize,
+    passed: bool,
+    differences: &'a [String],
+    help: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ShownCoverage<'a> {
+    percent: usize,
+    policies: Vec<ShownPolicy<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownPolicy<'a> {
+    id: &'a str,
+    file: &'a str,
+    line: usize,
+    decided: u64,
+    clauses: Vec<ShownClause<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownClause<'a> {
+    text: &'a str,
+    line: usize,
+    held: u64,
+    failed: u64,
+}
+
+impl<'a> ShownCase<'a> {
+    fn new(tested: &'a Tested) -> Self {
+        Self {
+            name: &tested.case.name,
+            file: &tested.case.file,
+            line: tested.case.line,
+            passed: tested.differences.is_empty(),
+            differences: &tested.differences,
+            help: tested.help.as_deref(),
+        }
+    }
+}
+
+pub(super) fn json(results: &Results) -> Result<String, Stop> {
+    let policies = results.coverage.policies.iter().map(|policy| ShownPolicy {
+        id: &policy.id,
+        file: &policy.file,
+        line: policy.line,
+        decided: policy.decided,
+        clauses: policy
+            .clauses
+            .iter()
+            .map(|clause| ShownClause {
+                text: &clause.text,
+                line: clause.line,
+                held: clause.held,
+                failed: clause.failed,
+            })
+            .collect(),
+    });
+    let shown = Shown {
+        passed: results.cases.len() - results.failed(),
+        failed: results.failed(),
+        cases: results.cases.iter().map(ShownCase::new).collect(),
+        coverage: ShownCoverage { percent: results.coverage.percent(), policies: policies.collect() },
+    };
+    serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))
+}

@@ -1,0 +1,132 @@
+//! The journal of runs: linked, signed, checked, and free of secrets.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::examples::rex;
+
+const ALL: &str = "@id(\"all\") permit (principal, action, resource);";
+
+struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("all.cedar"), ALL).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, script: &str, more: &[&str]) -> Output {
+        let (policy, journal) = (self.text("all.cedar"), self.text("journal"));
+        let args = ["run", "--format=json", "-e", script, "--policy", &policy, "--journal", &journal];
+        rex(&[&args[..], more].concat())
+    }
+
+    fn verify(&self, more: &[&str]) -> (Option<i32>, Value) {
+        let journal = self.text("journal");
+        let output = rex(&[&["audit", "verify", "--format=json", &journal], more].concat());
+        let verdict = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        (output.status.code(), verdict)
+    }
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_was_changed_is_told() {
+    let world = World::new();
+    for _ in 0..2 {
+        assert!(world.run("fs::exists(\"/etc\")", &[]).status.success());
+    }
+    let (code, verdict) = world.verify(&[]);
+    assert_eq!(
+        (code, &verdict["intact"], &verdict["lines"], &verdict["runs"]),
+        (Some(0), &true.into(), &8.into(), &2.into())
+    );
+    let head = verdict["head"].as_str().unwrap().to_owned();
+    let written = lines(&world.path("journal"));
+    let put = |lines: &[String]| std::fs::write(world.path("journal"), lines.join("\n") + "\n").unwrap();
+    let mut edited = written.clone();
+    edited[1] = edited[1].replace("/etc", "/usr");
+    put(&edited);
+    let (code, verdict) = world.verify(&[]);
+    assert_eq!(code, Some(1));
+    let finding = &verdict["findings"][0];
+    assert_eq!((&finding["kind"], &finding["line"], &finding["sequence"]), (&"edited".into(), &2.into(), &2.into()));
+    let human = rex(&["audit", "verify", &world.text("journal")]);
+    let human = String::from_utf8(human.stdout).unwrap();
+    assert!(human.contains("journal:2: edited: ") && human.contains("changed: 8 lines, 2 runs\n"), "{human}");
+    put(&written[..7]);
+    assert_eq!(world.verify(&[]).0, Some(0), "a tail that was cut shows only");
+    let (code, verdict) = world.verify(&["--head", &head]);
+    assert_eq!((code, &verdict["findings"][0]["kind"]), (Some(1), &"missing".into()), "where the head is known");
+    assert_eq!(rex(&["audit", "verify", "/nowhere"]).status.code(), Some(2));
+    assert_eq!(rex(&["audit", "verify", "/dev/null", "--head", "x"]).status.code(), Some(2));
+}
+
+#[test]
+fn who_has_no_key_writes_no_journal_anew() {
+    let world = World::new();
+    let (key, public) = (world.text("key"), world.text("key.pub"));
+    assert!(rex(&["audit", "keygen", &key]).status.success());
+    assert_eq!(rex(&["audit", "keygen", &key]).status.code(), Some(2), "a key is not replaced");
+    for confine in ["require", "off"] {
+        let output = world.run("fs::exists(\"/etc\")", &["--checkpoint-key", &key, "--confine", confine]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert!(world.run("fs::exists(\"/etc\")", &[]).status.success());
+    let (code, verdict) = world.verify(&["--key", &public]);
+    assert_eq!((code, &verdict["checkpoints"], &verdict["unsigned"]), (Some(0), &2.into(), &4.into()), "{verdict}");
+    assert_eq!(verdict["signed"]["line"], 10);
+    std::fs::remove_file(world.path("journal")).unwrap();
+    assert!(world.run("fs::exists(\"/etc\")", &[]).status.success());
+    let (code, verdict) = world.verify(&["--key", &public]);
+    assert_eq!((code, &verdict["findings"][0]["kind"]), (Some(1), &"unsigned".into()));
+    for (bad, why) in [(public.as_str(), "others than its owner"), ("/nowhere", "No such file")] {
+        let output = world.run("1", &["--checkpoint-key", bad]);
+        assert!(output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");
+    }
+    // What is no key is found out once the worker is there; the script has no turn.
+    std::fs::write(&key, "no key").unwrap();
+    let output = world.run(&format!("write(\"{}\", \"x\")", world.text("written")), &["--checkpoint-key", &key]);
+    assert!(output.status.code() == Some(2) && !world.path("written").exists(), "{output:?}");
+}
+
+#[test]
+fn secrets_in_names_are_not_written() {
+    let world = World::new();
+    for confine in ["require", "off"] {
+        let script =
+            r#"try { read("/nowhere/password=hunter2") } catch { } try { read("/AKIAIOSFODNN7EXAMPLE") } catch { }"#;
+        assert!(world.run(script, &["--confine", confine, "--tag", "token=hunter2"]).status.success());
+    }
+    let text = lines(&world.path("journal")).join("\n");
+    assert!(!text.contains("hunter2") && !text.contains("AKIA"), "{text}");
+    assert_eq!(text.matches("/nowhere/password=[redacted]\"").count(), 2, "{text}");
+    assert_eq!(world.verify(&[]).0, Some(0));
+}
+
+#[test]
+fn however_durable_the_lines_are_there() {
+    let world = World::new();
+    let script = format!("for i in 0..3 {{ append(\"{}\", \"x\") }}", world.text("log"));
+    for (number, durability) in ["none", "batch", "each"].iter().enumerate() {
+        assert!(world.run(&script, &["--durability", durability]).status.success());
+        let (code, verdict) = world.verify(&[]);
+        assert_eq!((code, &verdict["runs"], &verdict["unended"]), (Some(0), &(number + 1).into(), &0.into()));
+    }
+}

@@ -1,0 +1,255 @@
+//! Tests of a policy, as files beside it: what is asked, and what is to come of it.
+
+mod fields;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rex_core::asked::Written;
+use rex_core::{Asked, Decision, Effect, Principal, Subject, Timestamp, Value};
+
+use crate::finding::{Finding, Rejected, Severity, Source, Text};
+use crate::vocabulary::{PRINCIPALS, Vocabulary};
+use fields::Fields;
+use yaml::{Entry, Kind, Node};
+
+/// A test of a policy.
+#[derive(Debug)]
+pub struct Case {
+    /// What it is called.
+    pub name: String,
+    /// The file that it stands in.
+    pub file: Arc<str>,
+    /// The line where it starts.
+    pub line: usize,
+    /// What is asked.
+    pub question: Question,
+    /// What is to come of it.
+    pub expected: Expected,
+}
+
+/// What a case asks.
+#[derive(Debug)]
+pub enum Question {
+    /// One request.
+    Request(Box<Asked>),
+    /// All that a script asks for.
+    Script(Box<Script>),
+}
+
+/// A script that a case runs, in a world of its own.
+#[derive(Debug)]
+pub struct Script {
+    /// On whose behalf.
+    pub principal: Principal,
+    /// The operator's `key=value` strings.
+    pub tags: Vec<String>,
+    /// What it finds as `args`.
+    pub args: BTreeMap<String, Value>,
+    /// The files that there are, with what is in them.
+    pub files: BTreeMap<String, String>,
+    /// When it runs; now if it is not said.
+    pub at: Option<Timestamp>,
+    /// The script.
+    pub text: String,
+}
+
+/// What is to come of a case. What is not said is not compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Whether it is allowed: of a script, whether it comes to its end.
+    pub effect: Effect,
+    /// The ids of the deciding policies, in any order; of a script that is denied, those of the denial.
+    pub policies: Option<Vec<String>>,
+    /// The reason of the decision.
+    pub reason: Option<String>,
+}
+
+impl Expected {
+    /// What of a decision is not as it was expected, in words.
+    #[must_use]
+    pub fn differences(&self, decision: &Decision) -> Vec<String> {
+        let mut differences = Vec::new();
+        if decision.effect != self.effect {
+            differences.push(format!("expected {}, got {}", self.effect.as_str(), decision.effect.as_str()));
+        }
+        if let Some(policies) = &self.policies {
+            let sorted = |ids: &mut dyn Iterator<Item = &str>| {
+                let mut ids: Vec<_> = ids.map(str::to_owned).collect();
+                ids.sort_unstable();
+                ids
+            };
+            let expected = sorted(&mut policies.iter().map(String::as_str));
+            let got = sorted(&mut decision.policies.iter().map(|id| &**id));
+            if expected != got {
+                differences.push(format!("expected a decision by {}, got one by {}", list(&expected), list(&got)));
+            }
+        }
+        if let Some(reason) = &self.reason
+            && decision.reason.as_deref() != Some(reason)
+        {
+            let got = decision.reason.as_deref().map_or("none".to_owned(), |got| format!("`{got}`"));
+            differences.push(format!("expected the reason `{reason}`, got {got}"));
+        }
+        differences
+    }
+}
+
+fn list(ids: &[String]) -> String {
+    if ids.is_empty() {
+        return "no policy".to_owned();
+    }
+    ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl Case {
+    /// The cases of a file: YAML, a map with a list `cases`, or that list alone.
+    ///
+    /// ```yaml
+    /// cases:
+    ///   - name: the log may be read
+    ///     principal: Agent::"triage"
+    ///     action: fs::read
+    ///     resource: /var/log/dpkg.log
+    ///     expect: allow
+    ///     policies: [read-logs]
+    ///   - name: but not replaced
+    ///     principal: Agent::"triage"
+    ///     run: write("/var/log/dpkg.log", "")
+    ///     files: { /var/log/dpkg.log: text }
+    ///     expect: deny
+    /// ```
+    ///
+    /// # Errors
+    /// With everything that is wrong with the file, each at its place.
+    pub fn read(vocabulary: &Vocabulary, source: &Source) -> Result<Vec<Self>, Rejected> {
+        let text = Text::new(source);
+        let rejected = |finding: Box<Finding>| Rejected { findings: vec![*finding] };
+        let root = yaml::read(&text).map_err(rejected)?;
+        let mut findings = Vec::new();
+        let mut cases = Vec::new();
+        for node in listed(&text, &root).map_err(rejected)? {
+            match case(vocabulary, &text, node) {
+                Ok(case) => cases.push(case),
+                Err(finding) => findings.push(*finding),
+            }
+        }
+        if findings.is_empty() { Ok(cases) } else { Err(Rejected { findings }) }
+    }
+}
+
+/// The list of cases of a file.
+fn listed<'n>(text: &Text, root: &'n Node) -> Result<&'n [Node], Box<Finding>> {
+    let place = match &root.kind {
+        Kind::List(cases) => return Ok(cases),
+        Kind::Map(entries) => match &**entries {
+            [Entry { key, node: Node { kind: Kind::List(cases), .. }, .. }] if key == "cases" => return Ok(cases),
+            [_, other, ..] => other.key_place,
+            _ => root.place,
+        },
+        Kind::Scalar(_) => root.place,
+    };
+    let message = "this is not a list of cases".to_owned();
+    Err(Box::new(
+        Finding::new(Severity::Error, text, Some(place), message)
+            .with_help("a file of cases is a map with one key, `cases`, and a list"),
+    ))
+}
+
+fn case(vocabulary: &Vocabulary, text: &Text, node: &Node) -> Result<Case, Box<Finding>> {
+    let fields = Fields::new(text, node)?;
+    let name = fields.text("name")?;
+    let (expect, place) = (fields.text("expect")?, fields.place("expect"));
+    let effect = match &*expect {
+        "allow" => Effect::Allow,
+        "deny" => Effect::Deny,
+        other => {
+            let message = format!("`{}` is nothing to expect", other.escape_debug());
+            return Err(fields.wrong(place, message, "`allow` and `deny` are"));
+        }
+    };
+    let expected =
+        Expected { effect, policies: fields.optional_texts("policies")?, reason: fields.optional_text("reason")? };
+    let question = match fields.has("run") {
+        true => Question::Script(Box::new(script(&fields, &expected)?)),
+        false => Question::Request(Box::new(request(vocabulary, &fields)?)),
+    };
+    let (line, _) = text.position(node.place.0);
+    Ok(Case { name, file: text.name.clone(), line, question, expected })
+}
+
+fn principal(fields: &Fields<'_>) -> Result<Principal, Box<Finding>> {
+    let (text, place) = (fields.text("principal")?, fields.place("principal"));
+    let known = |principal: &Principal| PRINCIPALS.contains(&principal.kind());
+    Principal::parse(&text).ok().filter(known).ok_or_else(|| {
+        let message = format!("`{}` is not a principal", text.escape_debug());
+        fields.wrong(place, message, "one looks like `Agent::\"triage\"` or `User::\"alice\"`")
+    })
+}
+
+fn at(fields: &Fields<'_>) -> Result<Option<Timestamp>, Box<Finding>> {
+    let Some(text) = fields.optional_text("at")? else { return Ok(None) };
+    Timestamp::parse(&text).map(Some).map_err(|_| {
+        let message = format!("`{}` is no time", text.escape_debug());
+        fields.wrong(fields.place("at"), message, "one looks like `2026-11-23T12:00:00Z`")
+    })
+}
+
+fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Finding>> {
+    let subject = Subject {
+        principal: principal(fields)?,
+        script: fields.optional_text("script")?.unwrap_or_default(),
+        tags: fields.optional_texts("tags")?.unwrap_or_default(),
+    };
+    let now = at(fields)?.unwrap_or_else(Timestamp::now);
+    let (action, resource) = (fields.text("action")?, fields.text("resource")?);
+    let (attributes, context) = (fields.optional_map("attributes")?, fields.optional_map("context")?);
+    let written = Written { action: &action, resource: &resource, attributes, context };
+    Asked::new(vocabulary.actions(), &written, subject, now).map_err(|error| {
+        // What is wrong is one of these: the action, or else what does not go with it.
+        let field = match rex_core::asked::action(vocabulary.actions(), &action) {
+            Err(_) => "action",
+            Ok(_) if error.message.contains("context of") || error.message.contains("its context") => "context",
+            Ok(_) => "resource",
+        };
+        let place = if fields.has(field) { fields.place(field) } else { fields.place("action") };
+        let mut finding = fields.wrong(place, error.message, "");
+        finding.help = error.help;
+        finding
+    })
+}
+
+fn script(fields: &Fields<'_>, expected: &Expected) -> Result<Script, Box<Finding>> {
+    if expected.effect == Effect::Allow && (expected.policies.is_some() || expected.reason.is_some()) {
+        let field = if expected.policies.is_some() { "policies" } else { "reason" };
+        let message = format!("a script that is allowed has no `{field}`");
+        return Err(fields.wrong(fields.place(field), message, "ask for each request in a case of its own"));
+    }
+    let files = fields.optional_map("files")?.into_iter().map(|(path, contents)| match contents {
+        Value::Text(contents) => Ok((path, contents)),
+        other => Err(format!("`{}` is to hold text, not {}", path.escape_debug(), other.kind())),
+    });
+    let files = files.collect::<Result<BTreeMap<_, _>, _>>();
+    let files = files.map_err(|message| fields.wrong(fields.place("files"), message, "put the text in quotes"))?;
+    if let Some(path) = files.keys().find(|path| rex_core::AbsPath::parse(path).is_err()) {
+        let message = format!("`{}` is not the path of a file", path.escape_debug());
+        return Err(fields.wrong(fields.place("files"), message, "paths are absolute, without `.` and `..`"));
+    }
+    // One that is a directory of another cannot be a file.
+    let holds = |path: &&String| {
+        files.keys().any(|other| other.strip_prefix(&***path).is_some_and(|rest| rest.starts_with('/')))
+    };
+    if let Some(path) = files.keys().find(holds) {
+        let message = format!("`{}` is a file, and cannot hold another", path.escape_debug());
+        return Err(fields.wrong(fields.place("files"), message, "what is not named as a file may be a directory"));
+    }
+    Ok(Script {
+        principal: principal(fields)?,
+        tags: fields.optional_texts("tags")?.unwrap_or_default(),
+        args: fields.optional_map("args")?,
+        files,
+        at: at(fields)?,
+        text: fields.text("run")?,
+    })
+}

@@ -1,0 +1,125 @@
+//! The fields of a case, each of its type.
+
+use std::collections::BTreeMap;
+
+use rex_core::Value;
+use rex_core::nearest::did_you_mean;
+
+use super::yaml::{Entry, Kind, Node};
+use crate::finding::{Finding, Severity, Text};
+
+/// What a case that asks one request can say.
+const REQUEST: [&str; 12] = [
+    "name",
+    "principal",
+    "action",
+    "resource",
+    "attributes",
+    "context",
+    "script",
+    "tags",
+    "at",
+    "expect",
+    "policies",
+    "reason",
+];
+
+/// What a case that runs a script can say.
+const SCRIPT: [&str; 10] = ["name", "principal", "run", "args", "files", "tags", "at", "expect", "policies", "reason"];
+
+pub(super) struct Fields<'n> {
+    text: &'n Text,
+    entries: &'n [Entry],
+    place: (usize, usize),
+}
+
+type Taken<T> = Result<T, Box<Finding>>;
+
+impl<'n> Fields<'n> {
+    pub(super) fn new(text: &'n Text, node: &'n Node) -> Taken<Self> {
+        let mut fields = Self { text, entries: &[], place: node.place };
+        match &node.kind {
+            Kind::Map(entries) => fields.entries = entries,
+            _ => return Err(fields.wrong(node.place, "this is not a case".to_owned(), "a case is a map")),
+        }
+        // A map has the place of its start alone.
+        fields.place = fields.entries.first().map_or(node.place, |entry| entry.key_place);
+        fields.check()?;
+        Ok(fields)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == name)
+    }
+
+    /// Where a field is; where the case starts if it is not there.
+    pub(super) fn place(&self, name: &str) -> (usize, usize) {
+        self.entries.iter().find(|entry| entry.key == name).map_or(self.place, |entry| entry.key_place)
+    }
+
+    pub(super) fn wrong(&self, place: (usize, usize), message: String, help: &str) -> Box<Finding> {
+        let finding = Finding::new(Severity::Error, self.text, Some(place), message);
+        Box::new(if help.is_empty() { finding } else { finding.with_help(help) })
+    }
+
+    fn take(&self, name: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
+    }
+
+    fn not(&self, name: &str, what: &str, node: &Node) -> Box<Finding> {
+        let message = format!("`{name}` is {what}, not {}", node.value().kind());
+        self.wrong(self.place(name), message, if what == "text" { "put it in quotes" } else { "" })
+    }
+
+    pub(super) fn optional_text(&self, name: &str) -> Taken<Option<String>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Node { kind: Kind::Scalar(Value::Text(text)), .. }) => Ok(Some(text.clone())),
+            Some(other) => Err(self.not(name, "text", other)),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Taken<String> {
+        self.optional_text(name)?.ok_or_else(|| {
+            let help = match name {
+                "action" => "a case has `action` and `resource`, or `run` with a script",
+                "expect" => "`allow` or `deny`",
+                _ => "",
+            };
+            self.wrong(self.place, format!("this case lacks `{name}`"), help)
+        })
+    }
+
+    pub(super) fn optional_texts(&self, name: &str) -> Taken<Option<Vec<String>>> {
+        let Some(node) = self.take(name) else { return Ok(None) };
+        let Kind::List(items) = &node.kind else { return Err(self.not(name, "a list", node)) };
+        let texts = items.iter().map(|item| match &item.kind {
+            Kind::Scalar(Value::Text(text)) => Ok(text.clone()),
+            _ => Err(self.wrong(item.place, format!("`{name}` is a list of texts"), "put each in quotes")),
+        });
+        texts.collect::<Result<_, _>>().map(Some)
+    }
+
+    pub(super) fn optional_map(&self, name: &str) -> Taken<BTreeMap<String, Value>> {
+        match self.take(name) {
+            None => Ok(BTreeMap::new()),
+            Some(node) => match node.value() {
+                Value::Map(entries) => Ok(entries),
+                _ => Err(self.not(name, "a map", node)),
+            },
+        }
+    }
+
+    /// That there is nothing that such a case does not have.
+    fn check(&self) -> Taken<()> {
+        let (kind, known) = match self.has("run") {
+            true => ("runs a script", &SCRIPT[..]),
+            false => ("asks one request", &REQUEST[..]),
+        };
+        let Some(other) = self.entries.iter().find(|entry| !known.contains(&&*entry.key)) else { return Ok(()) };
+        let message = format!("a case that {kind} has no `{}`", other.key.escape_debug());
+        let list = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let meant = did_you_mean(&other.key, known.iter().copied());
+        Err(self.wrong(other.key_place, message, &meant.unwrap_or_else(|| format!("it has {}", list()))))
+    }
+}

@@ -1,0 +1,259 @@
+//! The clauses of a condition: what it is made of, each with its place in the source, and which of them make it so.
+
+use cedar_policy::Expression;
+use cedar_policy_core::ast::{Expr, ExprKind, Literal, UnaryOp};
+
+/// Bytes of a file: where they start, and how many.
+pub(crate) type Place = (usize, usize);
+
+/// A condition, taken apart.
+#[derive(Debug)]
+pub(crate) struct Clauses {
+    /// All of them must hold, in the order in which they are looked at.
+    pub(crate) conjuncts: Vec<Conjunct>,
+    /// What cannot be taken apart any further, in the same order.
+    pub(crate) clauses: Vec<Clause>,
+}
+
+/// One of the parts of a condition of which each must hold.
+#[derive(Debug)]
+pub(crate) struct Conjunct {
+    node: Node,
+    pub(crate) place: Option<Place>,
+}
+
+/// A part of a condition without `&&`, `||`, `!` and `if` of its own.
+#[derive(Debug)]
+pub(crate) struct Clause {
+    pub(crate) expression: Expression,
+    pub(crate) place: Option<Place>,
+}
+
+#[derive(Debug)]
+enum Node {
+    Clause(usize),
+    Constant(bool),
+    Not(Box<Self>),
+    And(Box<Self>, Box<Self>),
+    Or(Box<Self>, Box<Self>),
+    If(Box<[Self; 3]>),
+}
+
+/// What a clause is, if it is not an error.
+type Truth = Option<bool>;
+
+impl Clauses {
+    /// The clauses of a condition.
+    pub(crate) fn new(condition: &Expr) -> Self {
+        let mut clauses = Self { conjuncts: Vec::new(), clauses: Vec::new() };
+        clauses.conjuncts(condition);
+        clauses
+    }
+
+    fn conjuncts(&mut self, expr: &Expr) {
+        match expr.expr_kind() {
+            ExprKind::And { left, right } if !is_in(expr, left) => {
+                self.conjuncts(left);
+                self.conjuncts(right);
+            }
+            _ => {
+                let conjunct = Conjunct { node: self.node(expr), place: place(expr) };
+                self.conjuncts.push(conjunct);
+            }
+        }
+    }
+
+    fn node(&mut self, expr: &Expr) -> Node {
+        match expr.expr_kind() {
+            ExprKind::Lit(Literal::Bool(value)) => Node::Constant(*value),
+            ExprKind::UnaryApp { op: UnaryOp::Not, arg } if !one_word(expr, arg) => Node::Not(Box::new(self.node(arg))),
+            ExprKind::And { left, right } if !is_in(expr, left) => {
+                Node::And(Box::new(self.node(left)), Box::new(self.node(right)))
+            }
+            ExprKind::Or { left, right } => Node::Or(Box::new(self.node(left)), Box::new(self.node(right))),
+            ExprKind::If { test_expr, then_expr, else_expr } => {
+                Node::If(Box::new([self.node(test_expr), self.node(then_expr), self.node(else_expr)]))
+            }
+            _ => {
+                self.clauses.push(Clause { expression: Expression::from(expr.clone()), place: place(expr) });
+                Node::Clause(self.clauses.len() - 1)
+            }
+        }
+    }
+
+    /// Whether the condition holds, if clauses are so; `None` if that is an error. Each clause that is looked at is asked for, in
+    /// the order in which Cedar does.
+    pub(crate) fn holds(&self, is: &mut dyn FnMut(usize) -> Truth) -> Truth {
+        for conjunct in &self.conjuncts {
+            if !conjunct.node.holds(is)? {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// Which clauses decided: those that were looked at, and without which the condition would have come out otherwise.
+    pub(crate) fn deciding(&self, values: &[Truth]) -> Vec<bool> {
+        let of = |clause: usize| values.get(clause).copied().flatten();
+        let mut reached = vec![false; values.len()];
+        let came_out = self.holds(&mut |clause| {
+            if let Some(reached) = reached.get_mut(clause) {
+                *reached = true;
+            }
+            of(clause)
+        });
+        let Some(came_out) = came_out else { return vec![false; values.len()] };
+        let decided = |(clause, reached): (usize, &bool)| {
+            let otherwise = || self.holds(&mut |other| of(other).map(|value| value != (other == clause)));
+            *reached && otherwise() == Some(!came_out)
+        };
+        reached.iter().enumerate().map(decided).collect()
+    }
+}
+
+impl Conjunct {
+    /// Whether it holds, if clauses are so; `None` if that is an error.
+    pub(crate) fn holds(&self, values: &[Truth]) -> Truth {
+        self.node.holds(&mut |clause| values.get(clause).copied().flatten())
+    }
+}
+
+impl Node {
+    fn holds(&self, is: &mut dyn FnMut(usize) -> Truth) -> Truth {
+        match self {
+            Self::Clause(clause) => is(*clause),
+            Self::Constant(value) => Some(*value),
+            Self::Not(node) => node.holds(is).map(|value| !value),
+            Self::And(left, right) => {
+                if left.holds(is)? {
+                    right.holds(is)
+                } else {
+                    Some(false)
+                }
+            }
+            Self::Or(left, right) => {
+                if left.holds(is)? {
+                    Some(true)
+                } else {
+                    right.holds(is)
+                }
+            }
+            Self::If(parts) => {
+                let [test, then, otherwise] = &**parts;
+                if test.holds(is)? { then.holds(is) } else { otherwise.holds(is) }
+            }
+        }
+    }
+}
+
+/// Whether an expression and a part of it are one in the source: Cedar reads `a != b` as `!(a == b)`.
+fn one_word(expr: &Expr, part: &Expr) -> bool {
+    expr.source_loc().is_some() && place(expr) == place(part)
+}
+
+/// Whether a conjunction is an `a is T in b`, which Cedar reads as `a is T && a in b`.
+fn is_in(expr: &Expr, left: &Expr) -> bool {
+    matches!(left.expr_kind(), ExprKind::Is { .. }) && one_word(expr, left)
+}
+
+fn place(expr: &Expr) -> Option<Place> {
+    expr.source_loc().map(|loc| (loc.start(), loc.end().saturating_sub(loc.start())))
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::PolicySet;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEAD: &str = "permit (principal, action, resource) ";
+
+    fn clauses(conditions: &str) -> (String, Clauses) {
+        let text = format!("{HEAD}{conditions};");
+        let set: PolicySet = text.parse().unwrap();
+        let policy = set.policies().next().unwrap();
+        let clauses = Clauses::new(policy.as_ref().non_scope_constraints().unwrap());
+        (text, clauses)
+    }
+
+    fn texts(text: &str, places: impl Iterator<Item = Option<Place>>) -> Vec<String> {
+        places
+            .map(|place| place.map(|(start, length)| text.get(start..start + length).unwrap().to_owned()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn clauses_are_what_stands_in_the_source() {
+        let (text, taken) = clauses(
+            "when { context.a != 1 && (context.b > 2 || !context.c) && true } \
+             unless { resource is fs::Path in fs::Path::\"/x\" } \
+             when { if context.d then context.e like \"*\" else false }",
+        );
+        assert_eq!(
+            texts(&text, taken.clauses.iter().map(|clause| clause.place)),
+            [
+                "context.a != 1",
+                "context.b > 2",
+                "context.c",
+                "resource is fs::Path in fs::Path::\"/x\"",
+                "context.d",
+                "context.e like \"*\""
+            ]
+        );
+        assert_eq!(
+            texts(&text, taken.conjuncts.iter().map(|conjunct| conjunct.place)),
+            [
+                "context.a != 1",
+                "context.b > 2 || !context.c",
+                "true",
+                "unless { resource is fs::Path in fs::Path::\"/x\" }",
+                "if context.d then context.e like \"*\" else false"
+            ]
+        );
+    }
+
+    fn decided(conditions: &str, values: &[Truth]) -> Vec<bool> {
+        clauses(conditions).1.deciding(values)
+    }
+
+    #[test]
+    fn a_clause_that_made_no_difference_did_not_decide() {
+        const AND: &str = "when { context.a && context.b }";
+        const OR: &str = "when { context.a || context.b }";
+        let (t, f, error) = (Some(true), Some(false), None);
+        assert_eq!(decided(AND, &[t, t]), [true, true]);
+        assert_eq!(decided(AND, &[t, f]), [false, true]);
+        assert_eq!(decided(AND, &[f, t]), [true, false], "the second was not looked at");
+        assert_eq!(decided(AND, &[f, f]), [false, false], "neither alone");
+        assert_eq!(decided(AND, &[t, error]), [false, false]);
+        assert_eq!(decided(AND, &[f, error]), [false, false]);
+        assert_eq!(decided(OR, &[t, f]), [true, false]);
+        assert_eq!(decided(OR, &[f, f]), [true, true]);
+        assert_eq!(decided("unless { context.a } unless { context.b }", &[f, t]), [false, true]);
+        assert_eq!(decided("when { if context.a then context.b else context.c }", &[t, t, f]), [true, true, false]);
+    }
+
+    proptest! {
+        /// Whatever the condition: to turn a clause that decided turns the condition, and one that was not reached never decided.
+        #[test]
+        fn what_decides_turns_the_condition(shape in 0..6_usize, values in prop::collection::vec(any::<Option<bool>>(), 4)) {
+            let shape = [
+                "when { context.a && context.b && context.c && context.d }",
+                "when { context.a || (context.b && !context.c) || context.d }",
+                "when { !(context.a && context.b) } unless { context.c || context.d }",
+                "when { if context.a || context.b then context.c else context.d }",
+                "unless { context.a } when { context.b || (if context.c then false else context.d) }",
+                "when { (context.a || context.b) && (context.c || context.d) }",
+            ][shape];
+            let taken = clauses(shape).1;
+            let came_out = taken.holds(&mut |clause| values[clause]);
+            for (clause, decided) in taken.deciding(&values).into_iter().enumerate() {
+                let mut turned = values.clone();
+                turned[clause] = turned[clause].map(|value| !value);
+                let otherwise = taken.holds(&mut |clause| turned[clause]);
+                prop_assert_eq!(decided, came_out.is_some() && otherwise.is_some() && came_out != otherwise, "{}", shape);
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The smallest readable policy that permits what was seen.
+//!
+//! # What is generalised
+//!
+//! Never who, and never what is done: a permit names one principal, and the actions that it was seen to do. Of what it is done to, as
+//! [`Breadth`] says:
+//!
+//! | | `Exact` | `Siblings` | `Directory` |
+//! |---|---|---|---|
+//! | paths | those that were seen | two of a directory that have an extension, or a name but for its digits, in common stand for all that are directly in it and have | two of a directory stand for it and all below |
+//! | URLs | those that were seen | two that differ in their query stand for any query | two of a directory stand for all below it |
+//! | units | those that were seen | two of one template stand for all of its instances | as `Siblings` |
+//! | processes | of the same name, program, user and unit | of the same program, user and unit | of the same user and unit |
+//! | programs, hosts, and all else | those that were seen | those that were seen | those that were seen |
+//!
+//! `/` and the root of a site never stand for what is in them, and a directory directly in `/` only for what `Siblings` says. What a
+//! `forbid` of the policy that is kept holds a part of is not generalised over: it is listed.
+//!
+//! Facts about the act are asked for as they were seen, together; programs are started with the very arguments, in the same environment, as the same
+//! user. How many bytes are moved, and which address a name has today, is not asked for.
+//!
+//! A policy may not hold characters that change the direction of text, so a request that only they can tell is left out, and told.
+
+mod facts;
+mod text;
+mod wide;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use rex_core::{ActionSpec, Authorize, Effect, Place, Principal, Request};
+
+use crate::policy::Policy;
+use crate::reach::Forbidden;
+use facts::Demands;
+use wide::{Kind, Pattern};
+
+/// How many different requests are learned from: more make no policy that anybody reads.
+const REQUESTS: usize = 50_000;
+/// How many of the places that a permit comes from are named.
+const PLACES: usize = 3;
+
+/// How far what was seen stands for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Breadth {
+    /// For itself.
+    Exact,
+    /// For what is beside it and alike.
+    Siblings,
+    /// For all that is where it is.
+    Directory,
+}
+
+/// There is too much to learn from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooMuch;
+
+impl fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there are more than {REQUESTS} different requests")
+    }
+}
+
+impl std::error::Error for TooMuch {}
+
+/// What a policy is learned by: show it what was asked for, then let it write.
+#[derive(Debug)]
+pub struct Learner<'p> {
+    breadth: Breadth,
+    keep: Option<&'p Policy>,
+    requests: u64,
+    different: usize,
+    unnamed: BTreeSet<String>,
+    acts: BTreeMap<(String, &'static str, &'static str), Act>,
+}
+
+/// What a principal did of one action.
+#[derive(Debug)]
+struct Act {
+    principal: Principal,
+    spec: &'static ActionSpec,
+    /// To which resources, by what is let go for it.
+    seen: BTreeMap<(Option<Arc<str>>, String), Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    demands: Demands,
+    source: Origin,
+}
+
+/// Where something comes from.
+#[derive(Debug, Clone, Default)]
+struct Origin {
+    requests: u64,
+    places: Vec<String>,
+}
+
+/// A policy that was learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learned {
+    /// The policy, in Cedar.
+    pub text: String,
+    /// What it permits, in the order of the text.
+    pub permits: Vec<LearnedPermit>,
+    /// The ids of the forbids that were kept, in the order of the text.
+    pub forbids: Vec<Arc<str>>,
+    /// What was not generalised, and the `forbid` that is why.
+    pub held: Vec<(String, Arc<str>)>,
+    /// Resources that were left out, because what was done to them is told by characters that no policy may hold.
+    pub unnamed: Vec<String>,
+    /// From how many requests.
+    pub requests: u64,
+}
+
+/// A permit that was learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LearnedPermit {
+    /// Its id.
+    pub id: String,
+    /// To whom.
+    pub principal: String,
+    /// Which actions.
+    pub actions: Vec<String>,
+    /// From how many requests.
+    pub requests: u64,
+    /// For how many different resources.
+    pub resources: u64,
+    /// Where the first of them stand.
+    pub places: Vec<String>,
+    /// What it permits besides what was seen.
+    pub beyond: Option<String>,
+}
+
+/// A permit before it has an id.
+#[derive(Debug)]
+struct Draft {
+    principal: Principal,
+    specs: Vec<&'static ActionSpec>,
+    source: Origin,
+    resources: BTreeSet<String>,
+}
+
+/// What tells drafts apart that are not one permit for several actions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    principal: String,
+    namespace: &'static str,
+    kind: String,
+    pattern: Pattern,
+    allows: Option<Arc<str>>,
+    demands: Demands,
+}
+
+impl<'p> Learner<'p> {
+    /// One that has seen nothing yet. Of a policy that is kept, the forbids stay, and so does what its permits let go by `@allow`.
+    #[must_use]
+    pub fn new(breadth: Breadth, keep: Option<&'p Policy>) -> Self {
+        Self { breadth, keep, requests: 0, different: 0, unnamed: BTreeSet::new(), acts: BTreeMap::new() }
+    }
+
+    /// Takes note of a request, and of where it was found.
+    ///
+    /// # Errors
+    /// If there is too much to learn from.
+    pub fn see(&mut self, request: &Request<'_>, place: &dyn fmt::Display) -> Result<(), TooMuch> {
+        let spec = request.action.spec();
+        let principal = &request.subject.principal;
+        let allows = self.keep.map(|policy| policy.decide(request));
+        let allows = allows.filter(|decision| decision.effect == Effect::Allow).and_then(|decision| decision.allows);
+        let id = if Kind::of(spec) == Kind::Process { "" } else { request.resource.id() };
+        let demand = facts::demand(request, self.breadth);
+        if misleading(id) || misleading(principal.id()) || demand.iter().any(|(_, known)| known.is_misleading()) {
+            if self.unnamed.len() < REQUESTS {
+                self.unnamed.insert(request.resource.id().to_owned());
+            }
+            return Ok(());
+        }
+        let act = self.acts.entry((principal.to_string(), spec.namespace, spec.name));
+        let act = act.or_insert_with(|| Act { principal: principal.clone(), spec, seen: BTreeMap::new() });
+        let seen = act.seen.entry((allows, id.to_owned())).or_insert_with(|| {
+            self.different += 1;
+            Seen::default()
+        });
+        if seen.demands.insert(demand) && seen.demands.len() > 1 {
+            self.different += 1;
+        }
+        seen.source.add(place);
+        self.requests += 1;
+        if self.different > REQUESTS { Err(TooMuch) } else { Ok(()) }
+    }
+
+    /// Writes the policy.
+    #[must_use]
+    pub fn learn(self) -> Learned {
+        let mut held = BTreeSet::new();
+        let mut drafts: BTreeMap<Shape, Draft> = BTreeMap::new();
+        let mut forbidden: BTreeMap<&str, Forbidden<'_>> = BTreeMap::new();
+        for ((principal, ..), act) in &self.acts {
+            if let Some(policy) = self.keep
+                && !forbidden.contains_key(&**principal)
+            {
+                forbidden.insert(principal, Forbidden::new(policy, &act.principal));
+            }
+            let forbidden = forbidden.get(&**principal);
+            let mut is_held = |place: Place, what: &str| {
+                let forbid = forbidden.and_then(|forbidden| forbidden.meets(act.spec, place));
+                held.extend(forbid.map(|forbid| (what.to_owned(), forbid.clone())));
+                forbid.is_some()
+            };
+            for (shape, draft) in act.drafts(principal, self.breadth, &mut is_held) {
+                match drafts.entry(shape) {
+                    std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(draft)),
+                    std::collections::btree_map::Entry::Occupied(mut entry) => entry.get_mut().add(draft),
+                }
+            }
+        }
+        let kept: Vec<_> = self.keep.into_iter().flat_map(Policy::forbids).collect();
+        let (text, permits) = text::write(drafts, &kept, self.breadth, self.requests);
+        Learned {
+            text,
+            permits,
+            forbids: kept.into_iter().map(|(id, _)| id.clone()).collect(),
+            held: held.into_iter().collect(),
+            unnamed: self.unnamed.into_iter().collect(),
+            requests: self.requests,
+        }
+    }
+}
+
+/// Whether a text holds characters that Cedar's validator takes for an attempt to mislead its reader, which refuses the policy.
+fn misleading(text: &str) -> bool {
+    text.contains(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+}
+
+impl Act {
+    /// A permit for each pattern of the resources that were seen under the same demands.
+    fn drafts(
+        &self,
+        principal: &str,
+        breadth: Breadth,
+        is_held: &mut dyn FnMut(Place, &str) -> bool,
+    ) -> Vec<(Shape, Draft)> {
+        let mut groups = BTreeMap::<_, BTreeMap<&str, &Origin>>::new();
+        for ((allows, id), seen) in &self.seen {
+            groups.entry((allows.as_ref(), &seen.demands)).or_default().insert(id, &seen.source);
+        }
+        let mut drafts = Vec::new();
+        for ((allows, demands), origins) in groups {
+            let ids = origins.keys().copied().collect();
+            for (pattern, ids) in wide::patterns(Kind::of(self.spec), ids, breadth, is_held) {
+                let shape = Shape {
+                    principal: principal.to_owned(),
+                    namespace: self.spec.namespace,
+                    kind: self.spec.resource.to_string(),
+                    pattern,
+                    allows: allows.cloned(),
+                    demands: demands.clone(),
+                };
+                let mut source = Origin::default();
+                ids.iter().filter_map(|id| origins.get(id)).for_each(|origin| source.merge(origin));
+                let resources = ids.into_iter().map(ToOwned::to_owned).collect();
+                let draft = Draft { principal: self.principal.clone(), specs: vec![self.spec], source, resources };
+                drafts.push((shape, draft));
+            }
+        }
+        drafts
+    }
+}
+
+impl Draft {
+    fn add(&mut self, other: Self) {
+        self.specs.extend(other.specs);
+        self.resources.extend(other.resources);
+        self.source.merge(&other.source);
+    }
+}
+
+impl Origin {
+    fn add(&mut self, place: &dyn fmt::Display) {
+        self.requests += 1;
+        if self.places.len() < PLACES {
+            self.places.push(place.to_string());
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        let room = PLACES.saturating_sub(self.places.len());
+        self.places.extend(other.places.iter().take(room).cloned());
+    }
+}

@@ -1,0 +1,167 @@
+//! What of an act is asked for besides who does what to what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use rex_core::action::{net, process};
+use rex_core::process::Program;
+use rex_core::{Action, ActionSpec, Fact, Request, Resource};
+
+use super::Breadth;
+use super::text::quoted;
+use super::wide::Kind;
+use crate::remedy::SAID_BY_ARGUMENTS;
+use crate::vocabulary::same_type;
+
+/// How many combinations of facts one permit lists at most.
+const COMBINATIONS: usize = 16;
+
+/// Facts that were seen together.
+pub(super) type Demand = Vec<(Term, Known)>;
+/// All that was seen of a resource.
+pub(super) type Demands = BTreeSet<Demand>;
+
+/// Something that a condition can look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Term {
+    Context(&'static str),
+    Resource(&'static str),
+}
+
+/// What it was.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Known {
+    Long(i64),
+    Bool(bool),
+    Text(String),
+    Ip(IpAddr),
+}
+
+impl Known {
+    fn new(fact: Fact<'_>) -> Self {
+        match fact {
+            Fact::Long(value) => Self::Long(value),
+            Fact::Bool(value) => Self::Bool(value),
+            Fact::String(text) => Self::Text(text.to_owned()),
+            Fact::Ip(address) => Self::Ip(address),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+
+    pub(super) fn is_misleading(&self) -> bool {
+        matches!(self, Self::Text(text) if super::misleading(text))
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Long(value) => value.to_string(),
+            Self::Bool(value) => value.to_string(),
+            Self::Text(text) => quoted(text),
+            Self::Ip(address) => format!("ip(\"{address}\")"),
+        }
+    }
+}
+
+impl Term {
+    fn text(self) -> String {
+        match self {
+            Self::Context(name) => format!("context.{name}"),
+            Self::Resource(name) => format!("resource.{name}"),
+        }
+    }
+
+    fn is(self, known: &Known) -> String {
+        match known {
+            Known::Bool(true) => self.text(),
+            Known::Bool(false) => format!("!{}", self.text()),
+            other => format!("{} == {}", self.text(), other.text()),
+        }
+    }
+}
+
+/// What of a request is asked for.
+pub(super) fn demand(request: &Request<'_>, breadth: Breadth) -> Demand {
+    let spec = request.action.spec();
+    let mut attributes = Vec::new();
+    request.resource.attributes(&mut |name, fact| attributes.push((name, Known::new(fact))));
+    let unknown = |name: &str| attributes.iter().any(|(known, value)| *known == name && value.is_empty());
+    let process = Kind::of(spec) == Kind::Process;
+    let asked = |name: &str, value: &Known| match name {
+        "name" => process && (breadth == Breadth::Exact || unknown("exe")),
+        "exe" => process && (breadth != Breadth::Directory || unknown("unit")),
+        "user" | "unit" => process,
+        "sha256" => same_type(spec.resource, Program::SPEC) && !value.is_empty(),
+        _ => false,
+    };
+    let asked = attributes.iter().filter(|(name, value)| asked(name, value));
+    let mut demand: Demand = asked.map(|(name, value)| (Term::Resource(name), value.clone())).collect();
+    request.action.facts(&mut |name, fact| {
+        if !is_measure(spec, name) && !is_said(spec, name) {
+            demand.push((Term::Context(name), Known::new(fact)));
+        }
+    });
+    demand
+}
+
+/// Whether it is another one each time.
+fn is_measure(spec: &ActionSpec, name: &str) -> bool {
+    name == "bytes" || (name == "address" && *spec == *net::Connect::SPEC)
+}
+
+/// Whether the arguments say it already.
+fn is_said(spec: &ActionSpec, name: &str) -> bool {
+    *spec == *process::Run::SPEC && SAID_BY_ARGUMENTS.contains(&name)
+}
+
+/// Conditions that hold for what was seen and for no other combination, each for a part of it; `None` asks for nothing.
+pub(super) fn conditions(demands: &Demands) -> Vec<Option<String>> {
+    let mut alike: BTreeMap<Vec<Term>, Vec<&Demand>> = BTreeMap::new();
+    for demand in demands {
+        alike.entry(demand.iter().map(|(term, _)| *term).collect()).or_default().push(demand);
+    }
+    let mut conditions = Vec::new();
+    for (terms, demands) in alike {
+        let values =
+            |place: usize| demands.iter().filter_map(|demand| demand.get(place)).map(|(_, known)| known).collect();
+        let seen: Vec<(Term, BTreeSet<&Known>)> =
+            terms.iter().enumerate().map(|(place, term)| (*term, values(place))).collect();
+        // Where each value was seen with each other, they need not be told together.
+        let product = seen.iter().map(|(_, values)| values.len()).try_fold(1_usize, usize::checked_mul);
+        if product == Some(demands.len()) {
+            let all: Vec<_> = seen.iter().map(|(term, values)| one_of(*term, values)).collect();
+            conditions.push((!all.is_empty()).then(|| all.join(" && ")));
+        } else {
+            conditions.extend(demands.chunks(COMBINATIONS).map(|demands| Some(together(&seen, demands))));
+        }
+    }
+    conditions
+}
+
+/// What all have, and the combinations of what they do not.
+fn together(seen: &[(Term, BTreeSet<&Known>)], demands: &[&Demand]) -> String {
+    let (same, others): (Vec<_>, Vec<_>) = seen.iter().partition(|(_, values)| values.len() == 1);
+    let combinations: Vec<_> = demands
+        .iter()
+        .map(|demand| {
+            let varies = |term: &Term| others.iter().any(|(other, _)| other == term);
+            let terms = demand.iter().filter(|(term, _)| varies(term)).map(|(term, known)| term.is(known));
+            format!("({})", terms.collect::<Vec<_>>().join(" && "))
+        })
+        .collect();
+    let same = same.iter().map(|(term, values)| one_of(*term, values));
+    same.chain([format!("({})", combinations.join(" || "))]).collect::<Vec<_>>().join(" && ")
+}
+
+fn one_of(term: Term, values: &BTreeSet<&Known>) -> String {
+    let mut all = values.iter();
+    match (all.next(), all.next()) {
+        (Some(only), None) => term.is(only),
+        _ => {
+            let list: Vec<_> = values.iter().map(|known| known.text()).collect();
+            format!("[{}].contains({})", list.join(", "), term.text())
+        }
+    }
+}

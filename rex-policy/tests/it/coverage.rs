@@ -1,0 +1,63 @@
+//! What counts as covered.
+
+use rex_core::action::fs;
+use rex_core::{Authorize, Request};
+use rex_policy::{Case, Coverage, Policy, Rejected, Source, Vocabulary};
+
+use crate::support::{NOON, compile, path, triage};
+
+/// What was seen after reading these paths, as `decided: held/failed of each clause`.
+fn seen(policy: &Policy, paths: &[&str]) -> Vec<String> {
+    let (mut coverage, subject) = (Coverage::new(policy), triage());
+    for file in paths {
+        let file = path(file);
+        let request = Request { subject: &subject, action: &fs::Read {}, resource: &file, now: NOON };
+        coverage.observe(policy, &request, &policy.decide(&request));
+    }
+    let clauses = |policy: &rex_policy::CoveredPolicy| {
+        policy.clauses.iter().map(|clause| format!("{}/{}", clause.held, clause.failed)).collect::<Vec<_>>().join(" ")
+    };
+    coverage.policies.iter().map(|policy| format!("{}: {}", policy.decided, clauses(policy))).collect()
+}
+
+#[test]
+fn a_clause_that_did_not_decide_is_not_covered() {
+    let policy = compile(
+        r#"@id("p") permit (principal, action, resource in fs::Path::"/a")
+        when { resource.name == "x" && resource in fs::Path::"/a/b" && true };
+        @id("q") forbid (principal is User, action, resource is fs::Path) when { resource.extension == "key" };"#,
+    );
+    assert_eq!(seen(&policy, &["/elsewhere/x"]), ["0: 0/0 0/0", "0: 0/0"], "the head does not meet it");
+    assert_eq!(seen(&policy, &["/a/b/y"]), ["0: 0/1 0/0", "0: 0/0"], "the second was not looked at");
+    assert_eq!(seen(&policy, &["/a/y"]), ["0: 0/0 0/0", "0: 0/0"], "neither alone would have changed it");
+    assert_eq!(seen(&policy, &["/a/x"]), ["0: 0/0 0/1", "0: 0/0"]);
+    assert_eq!(seen(&policy, &["/a/b/x"]), ["1: 1/0 1/0", "0: 0/0"]);
+    let mut coverage = Coverage::new(&policy);
+    assert_eq!((coverage.of_policies(), coverage.of_clauses(), coverage.percent()), ((0, 2), (0, 3), 0));
+    for file in ["/a/b/x", "/a/x", "/a/b/y"] {
+        let (subject, file) = (triage(), path(file));
+        let request = Request { subject: &subject, action: &fs::Read {}, resource: &file, now: NOON };
+        coverage.observe(&policy, &request, &policy.decide(&request));
+    }
+    assert_eq!((coverage.of_policies(), coverage.of_clauses(), coverage.percent()), ((1, 2), (2, 3), 60));
+}
+
+/// A policy that matched, but was not the one that decided, is not covered.
+#[test]
+fn a_permit_that_a_forbid_beat_is_not_covered() {
+    let policy = compile("permit (principal, action, resource);\nforbid (principal, action, resource);");
+    assert_eq!(seen(&policy, &["/x"]), ["0: ", "1: "]);
+}
+
+#[test]
+fn a_file_of_cases_is_bounded_and_plain() {
+    let read = |text: &str| Case::read(&Vocabulary::rex(), &Source::new("t.test.yaml", text));
+    let told =
+        |text: &str| read(text).map(|cases| cases.len()).map_err(|Rejected { findings }| findings[0].to_string());
+    assert_eq!(told("cases: []"), Ok(0));
+    assert!(told("").is_err() && told("--- []\n--- []").is_err());
+    assert_eq!(told("- &a {}"), Err("a file of cases has no anchors, aliases and tags".to_owned()));
+    assert_eq!(told("- {name: a, name: b}"), Err("`name` is there twice".to_owned()));
+    assert_eq!(told("- 7"), Err("this is not a case".to_owned()));
+    assert!(told(&"[".repeat(10_000)).is_err());
+}

@@ -1,0 +1,508 @@
+//! What is learned permits what it was learned from, and no action and nobody that was not seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use rex_core::asked::Written;
+use rex_core::resource::FactKind;
+use rex_core::{ACTIONS, ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Request, Subject, Value};
+use rex_policy::{Breadth, Learned, Learner, Policy};
+
+use crate::support::{NOON, compile, try_compile};
+
+const BREADTHS: [Breadth; 3] = [Breadth::Exact, Breadth::Siblings, Breadth::Directory];
+
+type Values = BTreeMap<String, Value>;
+
+fn asked(who: &str, action: &str, resource: &str, attributes: Values, context: Values) -> Asked {
+    let subject = Subject::new(Principal::parse(who).unwrap());
+    Asked::new(ACTIONS, &Written { action, resource, attributes, context }, subject, NOON).unwrap()
+}
+
+fn learn(breadth: Breadth, keep: Option<&Policy>, all: &[Asked]) -> Learned {
+    let mut learner = Learner::new(breadth, keep);
+    for (line, asked) in all.iter().enumerate() {
+        learner.see(&asked.request(), &format!("journal:{}", line + 1)).unwrap();
+    }
+    learner.learn()
+}
+
+fn allows(policy: &Policy, request: &Request<'_>) -> bool {
+    policy.decide(request).effect == Effect::Allow
+}
+
+/// A word that is hard to write down, or an easy one.
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("a".to_owned()),
+        Just("b1.log".to_owned()),
+        Just("b2.log".to_owned()),
+        Just("c.conf".to_owned()),
+        Just("a*\"\\'\n\u{200b}é日e\u{301}".to_owned()),
+        "[a-c0-2._*-]{1,6}".prop_filter("no dots", |text| text != "." && text != ".."),
+    ]
+}
+
+fn path() -> impl Strategy<Value = String> {
+    prop::collection::vec(word(), 0..4).prop_map(|parts| format!("/{}", parts.join("/")))
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), word()]
+}
+
+fn resource(spec: &'static ActionSpec) -> BoxedStrategy<(String, Values)> {
+    let id = |id: BoxedStrategy<String>| id.prop_map(|id| (id, Values::new())).boxed();
+    match &*spec.resource.to_string() {
+        "fs::Path" => id(path().boxed()),
+        "process::Program" => (path(), text())
+            .prop_map(|(path, sha256)| (path, Values::from([("sha256".to_owned(), sha256.into())])))
+            .boxed(),
+        "process::Process" => (1..4_u32, [text(), text(), text(), text()])
+            .prop_map(|(pid, texts)| {
+                let names = ["name", "exe", "user", "unit"].map(str::to_owned);
+                (pid.to_string(), names.into_iter().zip(texts.map(Value::from)).collect())
+            })
+            .boxed(),
+        "net::Host" => id("([a-c]{1,3}\\.){0,2}[a-c]{1,3}".boxed()),
+        "net::Url" => {
+            let part = "[a-c]{1,2}";
+            let url = (part, prop::collection::vec(part, 0..3), prop::option::of("x=[0-3]"), any::<bool>());
+            id(url
+                .prop_map(|(host, path, query, slash)| {
+                    let query = query.map_or(String::new(), |query| format!("?{query}"));
+                    format!(
+                        "https://{host}/{}{}{query}",
+                        path.join("/"),
+                        if slash && !path.is_empty() { "/" } else { "" }
+                    )
+                })
+                .boxed())
+        }
+        "service::Unit" => id("[a-c]{1,2}(@[0-2])?\\.(service|timer)".boxed()),
+        "service::Manager" => id(Just("default".to_owned()).boxed()),
+        "sys::Host" => id(Just("local".to_owned()).boxed()),
+        "sys::Parameter" => id("[a-c]\\.[a-c]".boxed()),
+        "sys::Variable" => id("[A-C]{1,3}".boxed()),
+        other => panic!("say what a `{other}` looks like"),
+    }
+}
+
+fn fact(kind: FactKind) -> BoxedStrategy<Value> {
+    match kind {
+        FactKind::Long => {
+            prop_oneof![Just(0), Just(420), Just(-1), Just(i64::MIN), any::<i64>()].prop_map(Value::from).boxed()
+        }
+        FactKind::Bool => any::<bool>().prop_map(Value::from).boxed(),
+        FactKind::String => text().prop_map(Value::from).boxed(),
+        // Cedar takes no IPv4 address in IPv6 clothes, so whatever is asked about one is denied.
+        FactKind::Ip => any::<std::net::IpAddr>().prop_map(|ip| ip.to_canonical().to_string().into()).boxed(),
+    }
+}
+
+fn act(spec: &'static ActionSpec) -> BoxedStrategy<(String, Values, Values)> {
+    let facts: Vec<_> = spec.context.iter().map(|known| fact(known.kind)).collect();
+    let named = |facts: Vec<Value>| spec.context.iter().map(|known| known.name.to_owned()).zip(facts).collect();
+    (resource(spec), facts).prop_map(move |((id, attributes), facts)| (id, attributes, named(facts))).boxed()
+}
+
+/// Requests of a few principals, of any actions, files more often than others.
+fn run() -> impl Strategy<Value = Vec<Asked>> {
+    let files: Vec<_> = ACTIONS.iter().copied().filter(|spec| spec.namespace == "fs").collect();
+    let spec = prop_oneof![prop::sample::select(files), prop::sample::select(ACTIONS.to_vec())];
+    let who = prop::sample::select(vec!["Agent::\"a\"", "Agent::\"b\"", "User::\"a\""]);
+    let one = (who, spec).prop_flat_map(|(who, spec)| {
+        act(spec).prop_map(move |(id, attributes, context)| asked(who, &spec.to_string(), &id, attributes, context))
+    });
+    prop::collection::vec(one, 1..40)
+}
+
+/// Who did what.
+fn done(request: &Request<'_>) -> (String, String) {
+    (request.subject.principal.to_string(), request.action.spec().to_string())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_rerun_is_permitted_and_no_other_action_and_nobody_else(seen in run(), others in run()) {
+        let known: BTreeSet<_> = seen.iter().map(|asked| done(&asked.request())).collect();
+        for breadth in BREADTHS {
+            let learned = learn(breadth, None, &seen);
+            let policy = match try_compile(&learned.text, None) {
+                Ok(policy) => policy,
+                Err(rejected) => panic!("{rejected}\n{}", learned.text),
+            };
+            // A name in several scripts is worth a warning, and the name that was seen.
+            let plain = !learned.text.contains("日");
+            prop_assert!(!plain || policy.warnings().is_empty(), "{:?}", policy.warnings());
+            for asked in &seen {
+                let request = asked.request();
+                prop_assert!(allows(&policy, &request), "{request:?}\n{}", learned.text);
+                let stranger = Subject::new(Principal::agent("stranger"));
+                let by_stranger = allows(&policy, &Request { subject: &stranger, ..request });
+                prop_assert!(!by_stranger, "{}", learned.text);
+                for other in &others {
+                    let other = Request { subject: request.subject, ..other.request() };
+                    let unseen = !known.contains(&done(&other));
+                    prop_assert!(!unseen || !allows(&policy, &other), "{other:?}\n{}", learned.text);
+                }
+            }
+            // Below the root is everything.
+            for (action, extent) in policy.reach(None).iter().filter(|(action, _)| action.namespace == "fs") {
+                let Extent::Within(places) = extent else { panic!("{action} reaches anything:\n{}", learned.text) };
+                prop_assert!(!places.contains(&Place::Below("/".to_owned())), "{}", learned.text);
+            }
+        }
+    }
+
+    #[test]
+    fn exactly_what_was_seen_of_files_is_permitted(seen in run(), others in run()) {
+        let policy = compile(&learn(Breadth::Exact, None, &seen).text);
+        let tell = |request: &Request<'_>| {
+            let mut facts = String::new();
+            request.action.facts(&mut |name, fact| if name != "bytes" { facts += &format!("{name}={fact:?} ") });
+            (done(request), request.resource.id().to_owned(), facts)
+        };
+        let known: BTreeSet<_> = seen.iter().map(|asked| tell(&asked.request())).collect();
+        for other in others.iter().map(Asked::request).filter(|request| request.action.spec().namespace == "fs") {
+            prop_assert_eq!(allows(&policy, &other), known.contains(&tell(&other)));
+        }
+    }
+}
+
+fn files(action: &str, paths: &[&str]) -> Vec<Asked> {
+    paths.iter().map(|path| asked("Agent::\"t\"", action, path, Values::new(), Values::new())).collect()
+}
+
+fn check(learned: &Learned, expected: &Expect) {
+    compile(&learned.text);
+    expected.assert_eq(&learned.text);
+}
+
+const LOGS: [&str; 4] =
+    ["/srv/logs/web-2026-11-23.log", "/srv/logs/web-2026-11-24.log", "/srv/logs/worker.log", "/etc/hosts"];
+
+#[test]
+fn siblings_of_one_name_and_of_one_extension() {
+    check(
+        &learn(Breadth::Siblings, None, &files("fs::read", &LOGS[..2])),
+        &expect![[r#"
+        // Learned from 2 requests; resources stand for their siblings. Read it before it decides.
+
+        // From journal:1, journal:2.
+        // Besides what was seen: other `web-*.log` directly in `/srv/logs`.
+        @id("t-fs-read-srv-logs")
+        @reason("learned from 2 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource in fs::Path::"/srv/logs"
+        )
+        when { resource.name like "web-*.log" }
+        unless { resource.path like "/srv/logs/*/*" };
+    "#]],
+    );
+    check(
+        &learn(Breadth::Siblings, None, &files("fs::read", &LOGS)),
+        &expect![[r#"
+        // Learned from 4 requests; resources stand for their siblings. Read it before it decides.
+
+        // From journal:1, journal:2, journal:3.
+        // Besides what was seen: other `.log` directly in `/srv/logs`.
+        @id("t-fs-read-srv-logs")
+        @reason("learned from 3 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource in fs::Path::"/srv/logs"
+        )
+        when { resource.extension == "log" }
+        unless { resource.path like "/srv/logs/*/*" };
+
+        // From journal:4.
+        @id("t-fs-read-etc-hosts")
+        @reason("learned from 1 request")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource == fs::Path::"/etc/hosts"
+        );
+    "#]],
+    );
+}
+
+#[test]
+fn directories_are_deep_enough() {
+    check(
+        &learn(Breadth::Directory, None, &files("fs::read", &LOGS)),
+        &expect![[r#"
+        // Learned from 4 requests; resources stand for their directories. Read it before it decides.
+
+        // From journal:1, journal:2, journal:3.
+        // Besides what was seen: all else below `/srv/logs`, at any depth.
+        @id("t-fs-read-srv-logs")
+        @reason("learned from 3 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource in fs::Path::"/srv/logs"
+        );
+
+        // From journal:4.
+        @id("t-fs-read-etc-hosts")
+        @reason("learned from 1 request")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource == fs::Path::"/etc/hosts"
+        );
+    "#]],
+    );
+    let learned = learn(
+        Breadth::Directory,
+        None,
+        &files("fs::read", &["/a", "/b", "/etc/hosts", "/etc/shells", "/etc/a.conf", "/etc/b.conf"]),
+    );
+    check(
+        &learned,
+        &expect![[r#"
+        // Learned from 6 requests; resources stand for their directories. Read it before it decides.
+
+        // From journal:5, journal:6.
+        // Besides what was seen: other `.conf` directly in `/etc`.
+        @id("t-fs-read-etc")
+        @reason("learned from 2 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource in fs::Path::"/etc"
+        )
+        when { resource.extension == "conf" }
+        unless { resource.path like "/etc/*/*" };
+
+        // From journal:1, journal:2, journal:3 and 1 more.
+        @id("t-fs-read")
+        @reason("learned from 4 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource
+        )
+        when
+        {
+          [fs::Path::"/a",
+           fs::Path::"/b",
+           fs::Path::"/etc/hosts",
+           fs::Path::"/etc/shells"].contains(
+              resource
+            )
+        };
+    "#]],
+    );
+}
+
+#[test]
+fn actions_that_are_alike_are_one_permit_and_facts_are_asked_for() {
+    let mut seen = files("fs::read", &["/srv/a", "/srv/b"]);
+    seen.extend(files("fs::stat", &["/srv/b", "/srv/a"]));
+    for (path, mode) in [("/srv/a", 0o644), ("/srv/b", 0o644), ("/srv/b", 0o600)] {
+        let context = Values::from([("mode".to_owned(), Value::Int(mode))]);
+        seen.push(asked("Agent::\"t\"", "fs::chmod", path, Values::new(), context));
+    }
+    for (uid, gid) in [(0, 0), (33, 33)] {
+        let context = Values::from([("uid".to_owned(), Value::Int(uid)), ("gid".to_owned(), Value::Int(gid))]);
+        seen.push(asked("Agent::\"t\"", "fs::chown", "/srv/a", Values::new(), context));
+    }
+    check(
+        &learn(Breadth::Exact, None, &seen),
+        &expect![[r#"
+        // Learned from 9 requests; each resource stands for itself. Read it before it decides.
+
+        // From journal:5.
+        @id("t-fs-chmod-srv-a")
+        @reason("learned from 1 request")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"chmod",
+          resource == fs::Path::"/srv/a"
+        )
+        when { context.mode == 420 };
+
+        // From journal:8, journal:9.
+        @id("t-fs-chown-srv-a")
+        @reason("learned from 2 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"chown",
+          resource == fs::Path::"/srv/a"
+        )
+        when
+        {
+          ((context.uid == 0 && context.gid == 0) ||
+           (context.uid == 33 && context.gid == 33))
+        };
+
+        // From journal:1, journal:2, journal:4 and 1 more.
+        @id("t-fs-read-stat")
+        @reason("learned from 4 requests")
+        permit (
+          principal == Agent::"t",
+          action in [fs::Action::"read", fs::Action::"stat"],
+          resource
+        )
+        when { [fs::Path::"/srv/a", fs::Path::"/srv/b"].contains(resource) };
+
+        // From journal:6, journal:7.
+        @id("t-fs-chmod-srv-b")
+        @reason("learned from 2 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"chmod",
+          resource == fs::Path::"/srv/b"
+        )
+        when { [384, 420].contains(context.mode) };
+    "#]],
+    );
+}
+
+#[test]
+fn processes_are_told_by_what_they_are() {
+    let process = |pid: &str, name: &str| {
+        let attributes = [("name", name), ("exe", "/usr/bin/shop"), ("user", "shop"), ("unit", "shop.service")];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.into())).into();
+        let context = Values::from([("signal".to_owned(), "TERM".into())]);
+        asked("Agent::\"t\"", "process::signal", pid, attributes, context)
+    };
+    let seen = [process("7", "web"), process("8", "worker"), process("9", "web")];
+    check(
+        &learn(Breadth::Siblings, None, &seen),
+        &expect![[r#"
+        // Learned from 3 requests; resources stand for their siblings. Read it before it decides.
+
+        // From journal:1, journal:2, journal:3.
+        // Besides what was seen: other processes of the same program, user and unit.
+        @id("t-process-signal")
+        @reason("learned from 3 requests")
+        permit (
+          principal == Agent::"t",
+          action == process::Action::"signal",
+          resource
+        )
+        when
+        {
+          resource.exe == "/usr/bin/shop" &&
+          resource.user == "shop" &&
+          resource.unit == "shop.service" &&
+          context.signal == "TERM"
+        };
+    "#]],
+    );
+}
+
+fn started() -> Asked {
+    let spec = ACTIONS.iter().find(|spec| spec.to_string() == "process::run").unwrap();
+    let fact = |fact: &rex_core::Attribute| match fact.kind {
+        FactKind::Long => Value::Int(1),
+        FactKind::Bool => false.into(),
+        _ => "".into(),
+    };
+    let mut context: Values = spec.context.iter().map(|known| (known.name.to_owned(), fact(known))).collect();
+    context.extend([("arguments", "/srv/job.sh"), ("directory", "/")].map(|(name, is)| (name.to_owned(), is.into())));
+    asked("Agent::\"t\"", "process::run", "/bin/sh", Values::new(), context)
+}
+
+#[test]
+fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
+    let old = compile(
+        r#"
+        @id("read") permit (principal, action, resource in fs::Path::"/srv");
+        @id("run") @allow("interpreter")
+        permit (principal, action == process::Action::"run", resource == process::Program::"/bin/sh");
+        // Nobody reads these.
+        @id("no-keys") @reason("keys stay where they are")
+        forbid (principal, action, resource in fs::Path::"/srv/logs/keys") unless { context.tags.contains("break-glass") };
+        @id("t-fs-read-srv-www") forbid (principal, action, resource) when { resource is fs::Path && resource.extension == "key" };
+        "#,
+    );
+    let mut seen = files("fs::read", &["/srv/logs/a.log", "/srv/logs/b.log", "/srv/www/a.html", "/srv/www/b.html"]);
+    seen.push(started());
+    let learned = learn(Breadth::Directory, Some(&old), &seen);
+    assert_eq!(learned.held, [("/srv/logs".to_owned(), "no-keys".into())]);
+    assert_eq!(learned.forbids.len(), 2);
+    check(
+        &learned,
+        &expect![[r#"
+        // Learned from 5 requests; resources stand for their directories. Read it before it decides.
+
+        // From journal:3, journal:4.
+        // Besides what was seen: all else below `/srv/www`, at any depth.
+        @id("t-fs-read-srv-www-2")
+        @reason("learned from 2 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource in fs::Path::"/srv/www"
+        );
+
+        // From journal:1, journal:2.
+        @id("t-fs-read")
+        @reason("learned from 2 requests")
+        permit (
+          principal == Agent::"t",
+          action == fs::Action::"read",
+          resource
+        )
+        when
+        {
+          [fs::Path::"/srv/logs/a.log", fs::Path::"/srv/logs/b.log"].contains(resource)
+        };
+
+        // From journal:5.
+        @id("t-process-run-bin-sh")
+        @reason("learned from 1 request")
+        @allow("interpreter")
+        permit (
+          principal == Agent::"t",
+          action == process::Action::"run",
+          resource == process::Program::"/bin/sh"
+        )
+        when
+        {
+          context.arguments == "/srv/job.sh" &&
+          context.environment == "" &&
+          context.directory == "/" &&
+          context.user == "" &&
+          !context.stdin
+        };
+
+        // What was forbidden stays so.
+
+        @id("no-keys")
+        @reason("keys stay where they are")
+        forbid (
+          principal,
+          action,
+          resource in fs::Path::"/srv/logs/keys"
+        )
+        unless { context.tags.contains("break-glass") };
+
+        @id("t-fs-read-srv-www")
+        forbid (principal, action, resource)
+        when { resource is fs::Path && resource.extension == "key" };
+    "#]],
+    );
+    let policy = compile(&learned.text);
+    let keys = files("fs::read", &["/srv/logs/keys/a", "/srv/www/a.key"]);
+    assert!(seen.iter().all(|asked| allows(&policy, &asked.request())));
+    assert!(keys.iter().all(|asked| !allows(&policy, &asked.request())));
+}
+
+#[test]
+fn what_no_policy_may_name_is_left_out_and_told() {
+    let learned = learn(Breadth::Exact, None, &files("fs::read", &["/srv/a", "/srv/\u{202e}b"]));
+    assert_eq!((learned.requests, &learned.unnamed[..]), (1, &["/srv/\u{202e}b".to_owned()][..]));
+    compile(&learned.text);
+}

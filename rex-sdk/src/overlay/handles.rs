@@ -1,0 +1,87 @@
+//! What somebody has hold of.
+
+use std::sync::Arc;
+
+use rex_core::action::fs;
+use rex_core::{AbsPath, Action, Grant};
+
+use super::Shared;
+use crate::Os;
+use crate::os::{DirEntry, Directory, Held, Metadata, OsError, Taken, WriteOptions};
+
+pub(super) struct OverlayDirectory<O> {
+    pub(super) shared: Arc<Shared<O>>,
+    pub(super) path: AbsPath,
+    pub(super) entries: Vec<DirEntry>,
+}
+
+impl<O: Os> Directory for OverlayDirectory<O> {
+    fn path(&self) -> &AbsPath {
+        &self.path
+    }
+
+    fn take_entries(&mut self) -> Vec<DirEntry> {
+        std::mem::take(&mut self.entries)
+    }
+
+    fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
+        if grant.resource().parent().as_ref() != Some(&self.path) {
+            return Err(OsError::Changed);
+        }
+        self.shared.stat(grant)
+    }
+}
+
+impl<O: Os> Shared<O> {
+    /// Gives a file another name, or a second one, and notes it.
+    fn name<A: Action<Resource = AbsPath>>(
+        &self,
+        (sequence, from): (u64, &AbsPath),
+        to: Grant<fs::Write>,
+        act: impl FnOnce(Grant<fs::Write>) -> Result<(), OsError>,
+    ) -> Result<(), OsError> {
+        let name = to.resource().clone();
+        self.know(&name)?;
+        self.load(from, false)?;
+        act(to)?;
+        self.state().touched.extend([from.clone(), name.clone()]);
+        self.record::<A>((sequence, from), format!("to {name}"), false);
+        Ok(())
+    }
+}
+
+pub(super) struct OverlayTaken<O> {
+    pub(super) shared: Arc<Shared<O>>,
+    pub(super) taken: Box<dyn Taken>,
+    pub(super) from: AbsPath,
+    pub(super) sequence: u64,
+}
+
+impl<O: Os> Taken for OverlayTaken<O> {
+    fn size(&self) -> u64 {
+        self.taken.size()
+    }
+
+    fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError> {
+        let from = (self.sequence, &self.from);
+        self.shared.name::<fs::Rename>(from, to, |to| self.taken.rename(to, options))
+    }
+}
+
+pub(super) struct OverlayHeld<O> {
+    pub(super) shared: Arc<Shared<O>>,
+    pub(super) held: Box<dyn Held>,
+    pub(super) from: AbsPath,
+    pub(super) sequence: u64,
+}
+
+impl<O: Os> Held for OverlayHeld<O> {
+    fn size(&self) -> u64 {
+        self.held.size()
+    }
+
+    fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError> {
+        let from = (self.sequence, &self.from);
+        self.shared.name::<fs::HardLink>(from, to, |to| self.held.link(to))
+    }
+}

@@ -1,0 +1,331 @@
+//! Units, processes, the network and the machine: read below, and otherwise assumed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use rex_core::action::{net, process, service, sys};
+use rex_core::resource::Unit;
+use rex_core::{AbsPath, Action, Budget, Grant, Value};
+
+use super::{Overlay, Shared};
+use crate::Os;
+use crate::os::*;
+
+/// What a host has for an address: one that is nobody's (RFC 5737).
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+/// What a server says.
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+macro_rules! below {
+    ($($method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;)*) => {$(
+        fn $method(&self, grant: Grant<$action>, $($arg: $type,)* budget: &Budget) -> Result<$output, OsError> {
+            self.shared.below.$method(grant, $($arg,)* budget)
+        }
+    )*};
+}
+
+/// The same, with what comes of it noted.
+macro_rules! noted {
+    ($($method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;)*) => {$(
+        fn $method(&self, grant: Grant<$action>, $($arg: $type,)* budget: &Budget) -> Result<$output, OsError> {
+            let id = rex_core::Resource::id(grant.resource()).to_owned();
+            let found = self.shared.below.$method(grant, $($arg,)* budget);
+            let told = found.as_ref().map_or_else(ToString::to_string, |found| format!("{found:?}"));
+            self.shared.state().reads.add(stringify!($method), &id, told.as_bytes());
+            found
+        }
+    )*};
+}
+
+macro_rules! units {
+    ($($method:ident($action:ty) -> $active:expr;)*) => {$(
+        fn $method(&self, grant: Grant<$action>, budget: &Budget) -> Result<UnitStatus, OsError> {
+            self.shared.unit(&grant, $active, budget)
+        }
+    )*};
+}
+
+macro_rules! unit_files {
+    ($($method:ident($action:ty $(, $arg:ident: $type:ty)*);)*) => {$(
+        fn $method(
+            &self,
+            grant: Grant<$action>,
+            $($arg: $type,)*
+            budget: &Budget,
+        ) -> Result<Vec<UnitFileChange>, OsError> {
+            self.shared.unit(&grant, None, budget)?;
+            $(self.shared.tell_last(format!("{} {}", stringify!($arg), $arg));)*
+            Ok(Vec::new())
+        }
+    )*};
+}
+
+impl<O: Os> Shared<O> {
+    /// Notes something that is done to something else than a file.
+    fn assume<A: Action>(&self, grant: &Grant<A>, about: String) {
+        self.record::<A>((grant.sequence(), grant.resource()), about, true);
+    }
+
+    fn tell_last(&self, about: String) {
+        if let Some(last) = self.state().effects.last_mut() {
+            last.about = about;
+        }
+    }
+
+    /// What is done to a unit, and the state that it would be in: this one, or that in which it is.
+    fn unit<A: Action<Resource = Unit>>(
+        &self,
+        grant: &Grant<A>,
+        active: Option<bool>,
+        budget: &Budget,
+    ) -> Result<UnitStatus, OsError> {
+        let unit = grant.resource();
+        let before = self.state().units.get(unit.name()).cloned();
+        let before = match before {
+            Some(status) => status,
+            None => match self.below.status(self.look(service::Status {}, unit.clone())?, budget) {
+                // Whoever acts on it asks for the other name, as in a run.
+                Err(OsError::Alias(other)) => return Err(OsError::Alias(other)),
+                // Where it may not be looked at, or nobody tells, it is taken for one that is there.
+                Err(_) => {
+                    UnitStatus { name: unit.name().to_owned(), load: "loaded".to_owned(), ..UnitStatus::default() }
+                }
+                Ok(status) => status,
+            },
+        };
+        let after = match active {
+            None => before,
+            Some(active) => {
+                let (active, sub) = if active { ("active", "running") } else { ("inactive", "dead") };
+                UnitStatus { active: active.to_owned(), sub: sub.to_owned(), main_pid: None, since: None, ..before }
+            }
+        };
+        self.state().units.insert(unit.name().to_owned(), after.clone());
+        self.assume(grant, String::new());
+        Ok(after)
+    }
+
+    /// What is known of a unit that something was done to.
+    fn known(&self, unit: &Unit) -> Option<UnitStatus> {
+        self.state().units.get(unit.name()).cloned()
+    }
+
+    /// What a unit was found to be: numbers of processes and times are no part of it.
+    fn found(&self, found: &Result<UnitStatus, OsError>, unit: &str) {
+        let told = match found {
+            Ok(status) => format!("{} {} {}", status.load, status.active, status.sub),
+            Err(error) => error.to_string(),
+        };
+        self.state().reads.add("status", unit, told.as_bytes());
+    }
+}
+
+impl<O: Os + 'static> Services for Overlay<O> {
+    below! {
+        properties(service::Status) -> BTreeMap<String, Value>;
+        timers(service::List) -> Vec<TimerStatus>;
+        logs(service::Logs, query: LogQuery) -> Vec<String>;
+    }
+
+    units! {
+        start(service::Start) -> Some(true);
+        stop(service::Stop) -> Some(false);
+        restart(service::Restart) -> Some(true);
+        try_restart(service::Restart) -> None;
+        reload(service::Reload) -> None;
+        reset_failed(service::ResetFailed) -> None;
+    }
+
+    unit_files! {
+        enable(service::Enable);
+        disable(service::Disable);
+        mask(service::Mask, masked: bool);
+    }
+
+    fn units(&self, grant: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+        let mut units = self.shared.below.units(grant, budget)?;
+        for unit in &mut units {
+            if let Some(known) = self.shared.state().units.get(&unit.name) {
+                (unit.active, unit.sub) = (known.active.clone(), known.sub.clone());
+            }
+        }
+        Ok(units)
+    }
+
+    fn status(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<UnitStatus, OsError> {
+        if let Some(known) = self.shared.known(grant.resource()) {
+            return Ok(known);
+        }
+        let unit = grant.resource().name().to_owned();
+        let found = self.shared.below.status(grant, budget);
+        self.shared.found(&found, &unit);
+        found
+    }
+
+    fn wait_until(
+        &self,
+        grant: Grant<service::Status>,
+        active: String,
+        timeout_ms: u64,
+        budget: &Budget,
+    ) -> Result<UnitStatus, OsError> {
+        // What was done to it is taken to have led where it is waited for.
+        match self.shared.known(grant.resource()) {
+            Some(known) => Ok(UnitStatus { active, ..known }),
+            None => self.shared.below.wait_until(grant, active, timeout_ms, budget),
+        }
+    }
+
+    fn reload_daemon(&self, grant: Grant<service::ReloadDaemon>, _: &Budget) -> Result<(), OsError> {
+        self.shared.assume(&grant, String::new());
+        Ok(())
+    }
+}
+
+impl<O: Os + 'static> Processes for Overlay<O> {
+    below! {
+        details(process::Inspect) -> ProcessDetails;
+        open_files(process::Inspect, max: u64) -> Vec<OpenFile>;
+        environ(process::Environ) -> Vec<String>;
+    }
+
+    fn processes(
+        &self,
+        grant: Grant<process::List>,
+        only: Option<u32>,
+        interval_ms: Option<u64>,
+        budget: &Budget,
+    ) -> Result<Vec<ProcessStatus>, OsError> {
+        let mut all = self.shared.below.processes(grant, only, interval_ms, budget)?;
+        let state = self.shared.state();
+        all.retain(|status| !state.ended.contains(&status.process.pid()));
+        Ok(all)
+    }
+
+    fn signal(&self, grant: Grant<process::Signal>, _: &Budget) -> Result<(), OsError> {
+        let signal = grant.action().signal.clone();
+        if ["KILL", "TERM", "INT"].contains(&&*signal) {
+            self.shared.state().ended.insert(grant.resource().pid());
+        }
+        self.shared.assume(&grant, format!("SIG{signal}"));
+        Ok(())
+    }
+
+    fn set_priority(&self, grant: Grant<process::SetPriority>, _: &Budget) -> Result<i64, OsError> {
+        self.shared.assume(&grant, format!("nice {}", grant.action().nice));
+        Ok(0)
+    }
+
+    fn wait(&self, grant: Grant<process::Inspect>, timeout_ms: u64, budget: &Budget) -> Result<bool, OsError> {
+        if self.shared.state().ended.contains(&grant.resource().pid()) {
+            return Ok(true);
+        }
+        self.shared.below.wait(grant, timeout_ms, budget)
+    }
+
+    fn run(&self, grant: Grant<process::Run>, start: Start, _: &Budget) -> Result<Finished, OsError> {
+        let mut about = grant.action().arguments.as_slice().join(" ");
+        if let Some(input) = start.stdin {
+            about = format!("{about} < {} bytes, blake3 {}", input.len(), blake3::hash(input.as_bytes()));
+        }
+        self.shared.assume(&grant, about);
+        Ok(Finished { status: Some(0), ..Finished::default() })
+    }
+}
+
+impl<O: Os + 'static> Network for Overlay<O> {
+    below! {
+        interfaces(net::Inspect) -> BTreeMap<String, Interface>;
+        tables(net::Inspect, tables: Vec<NetworkTable>) -> Vec<String>;
+    }
+
+    fn addresses(&self, grant: Grant<net::Resolve>, _: &Budget) -> Result<Vec<IpAddr>, OsError> {
+        self.shared.assume(&grant, String::new());
+        Ok(vec![grant.resource().name().parse().unwrap_or(ADDRESS)])
+    }
+
+    fn records(&self, grant: Grant<net::Resolve>, _: &Budget) -> Result<Vec<u8>, OsError> {
+        self.shared.assume(&grant, String::new());
+        Err(OsError::Unavailable("no name server is asked".to_owned()))
+    }
+
+    fn connect(&self, grant: Grant<net::Connect>, _: bool, _: u64, _: &Budget) -> Result<Connection, OsError> {
+        self.shared.assume(&grant, String::new());
+        Ok(Connection { stream: Some(Box::new(Nobody::default())), authorities: None, assumed: true })
+    }
+}
+
+impl<O: Os + 'static> System for Overlay<O> {
+    below! {
+        disk(sys::Disk) -> Vec<Mount>;
+        mounts(sys::Disk) -> String;
+        inspect(sys::Inspect, files: Vec<SystemFile>) -> Vec<String>;
+        control_group(sys::Inspect, group: AbsPath) -> BTreeMap<String, String>;
+        kernel_log(sys::KernelLog, max: u64) -> Vec<String>;
+        sessions(sys::Sessions) -> Vec<u8>;
+    }
+
+    noted! {
+        cpus(sys::Inspect) -> u64;
+        block_devices(sys::Inspect) -> BTreeMap<String, BTreeMap<String, String>>;
+        packages(sys::Inspect) -> String;
+        parameters(sys::Inspect) -> Vec<String>;
+        accounts(sys::Accounts, groups: bool) -> String;
+        variable(sys::GetVariable) -> Option<String>;
+    }
+
+    fn parameter(&self, grant: Grant<sys::GetParameter>, budget: &Budget) -> Result<String, OsError> {
+        let name = grant.resource().name().to_owned();
+        if let Some(value) = self.shared.state().parameters.get(&name) {
+            return Ok(format!("{value}\n"));
+        }
+        let value = self.shared.below.parameter(grant, budget)?;
+        self.shared.state().reads.add("parameter", &name, value.as_bytes());
+        Ok(value)
+    }
+
+    fn set_parameter(&self, grant: Grant<sys::SetParameter>, _: &Budget) -> Result<(), OsError> {
+        let (name, value) = (grant.resource().name().to_owned(), grant.action().value.clone());
+        self.shared.state().parameters.insert(name, value.clone());
+        self.shared.assume(&grant, format!("= {value}"));
+        Ok(())
+    }
+
+    fn unmount(&self, grant: Grant<sys::Unmount>, _: &Budget) -> Result<(), OsError> {
+        self.shared.assume(&grant, String::new());
+        Ok(())
+    }
+}
+
+/// The other end of a connection that was not made: it takes everything, and answers once.
+#[derive(Default)]
+struct Nobody {
+    said: usize,
+}
+
+impl Read for Nobody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = ANSWER.get(self.said..).unwrap_or_default().read(buffer)?;
+        self.said += count;
+        Ok(count)
+    }
+}
+
+impl Write for Nobody {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Nobody {
+    fn ready(&self, _: bool, _: Duration) -> io::Result<bool> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,221 @@
+//! What is known of the files below, and what became of them.
+
+use std::io::{self, Read};
+
+use rex_core::AbsPath;
+use rex_core::action::fs;
+
+use super::Shared;
+use crate::links::{Last, canonical};
+use crate::mem::tree::{Body, Contents, Entries, Node};
+use crate::os::{EntryKind, Metadata};
+use crate::{Os, OsError};
+
+/// What is not as it is below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Its name.
+    pub path: AbsPath,
+    /// What it is below, and what it would be. `None`: nothing.
+    pub before: Option<Thing>,
+    /// See `before`.
+    pub after: Option<Thing>,
+}
+
+/// What has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thing {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner and group, by their numbers.
+    pub owner: (u32, u32),
+    /// What is in a file, where that may be told and can be held in memory; the text of a link.
+    pub contents: Option<Vec<u8>>,
+}
+
+impl<O: Os> Shared<O> {
+    /// Looks up below what is known here of a name by its end: itself, those above it, and those that links on the way lead to.
+    pub(super) fn know(&self, path: &AbsPath) -> Result<(), OsError> {
+        let mut failed = None;
+        let found = canonical(path, Last::Cross, |name| match self.know_one(name) {
+            Ok(target) => Ok(target),
+            Err(OsError::Io(error)) => Err(error),
+            Err(other) => {
+                failed = Some(other);
+                Err(io::ErrorKind::NotFound.into())
+            }
+        });
+        match (failed, found) {
+            (Some(error), _) => Err(error),
+            // A name that leads nowhere: whatever is asked for about it says so.
+            (None, Err(OsError::Io(error))) if !is_missing(&error) && error.get_ref().is_none() => Err(error.into()),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// The same for one name, of which those above it are known. The text of a link, if it is one.
+    fn know_one(&self, path: &AbsPath) -> Result<Option<Vec<u8>>, OsError> {
+        let parent = path.parent().unwrap_or_else(AbsPath::root);
+        let known = {
+            let state = self.state();
+            state.seen.contains(path) || state.own.contains(&parent)
+        };
+        if !known {
+            let found = match self.below.stat(self.look(fs::Stat {}, path.clone())?) {
+                Ok(metadata) => Some(metadata),
+                // What is below is not what leads here by now.
+                Err(OsError::Crossed(_)) => None,
+                Err(OsError::Io(error)) if is_missing(&error) => None,
+                Err(error) => return Err(error),
+            };
+            let mut tree = self.above.tree();
+            if let (Some(metadata), Body::Directory(_)) = (found, &tree.get(&parent)?.body) {
+                let mut node = tree.node(body(path, &metadata));
+                (node.modified, node.mode) = (metadata.modified, metadata.mode);
+                (node.uid, node.gid) = (metadata.uid, metadata.gid);
+                tree.parent(path, Last::Keep)?.insert(path.name().into(), node);
+            }
+            drop(tree);
+            self.state().seen.insert(path.clone());
+        }
+        Ok(match &self.above.tree().get(path)?.body {
+            Body::Link(target) => Some(target.clone()),
+            _ => None,
+        })
+    }
+
+    /// Whether a name, which is known, is that of something that is as it is below.
+    pub(super) fn is_below(&self, path: &AbsPath) -> bool {
+        !self.state().touched.contains(path) && self.above.tree().get(path).is_ok()
+    }
+
+    /// What a directory, which is known, may be said to hold below: nothing, if it was created here.
+    pub(super) fn is_own(&self, path: &AbsPath) -> bool {
+        self.state().own.contains(path)
+    }
+
+    /// Has what a file is made of here, before that is changed: its attributes, and if `contents`, what is in it.
+    ///
+    /// What may not be read, or is too long, stays below: of such a file, its length is known.
+    pub(super) fn load(&self, path: &AbsPath, contents: bool) -> Result<(), OsError> {
+        let (fresh, below) = {
+            let (touched, tree) = (self.state().touched.contains(path), self.above.tree());
+            match tree.get(path).map(|node| &node.body) {
+                Ok(Body::File(Contents::Below { path, .. })) => (!touched, Some(path.clone())),
+                Ok(Body::Directory(_)) => (!touched, None),
+                _ => return Ok(()),
+            }
+        };
+        if fresh {
+            let attributes = self.attributes(path)?;
+            self.above.tree().get_mut(path)?.xattrs.extend(attributes);
+        }
+        if let Some(below) = below.filter(|_| contents)
+            && let Some(bytes) = self.contents(&below)?
+            && let Body::File(file) = &mut self.above.tree().get_mut(path)?.body
+            && file.size() == bytes.len() as u64
+        {
+            *file = bytes.into();
+        }
+        Ok(())
+    }
+
+    fn attributes(&self, path: &AbsPath) -> Result<Vec<(String, Vec<u8>)>, OsError> {
+        let about = |name: &str| self.look(fs::GetXattr { name: name.to_owned() }, path.clone());
+        let names = self.below.xattrs(about("")?).unwrap_or_default();
+        let mut all = Vec::new();
+        for name in names {
+            if let Ok(value) = self.below.xattr(about(&name)?) {
+                all.push((name, value));
+            }
+        }
+        Ok(all)
+    }
+
+    /// What is in a file below, if it can be read and is no longer than a run holds of one.
+    fn contents(&self, path: &AbsPath) -> Result<Option<Vec<u8>>, OsError> {
+        let max = self.looks.limits().file_bytes;
+        let Ok(source) = self.below.open(self.look(fs::Read {}, path.clone())?) else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = source.take(max.saturating_add(1)).read_to_end(&mut bytes);
+        Ok((read.is_ok() && bytes.len() as u64 <= max).then_some(bytes))
+    }
+
+    /// Looks up all that a directory holds below, if it is of below.
+    pub(super) fn know_entries(&self, path: &AbsPath) -> Result<(), OsError> {
+        let directory = matches!(self.above.tree().get(path).map(|node| &node.body), Ok(Body::Directory(_)));
+        if !directory || self.is_own(path) {
+            return Ok(());
+        }
+        let most = (self.state().seen.len() as u64).saturating_add(1);
+        let full = || OsError::from(io::Error::from(io::ErrorKind::DirectoryNotEmpty));
+        let entries = self.below.list(self.look(fs::List {}, path.clone())?, most).map_err(|error| match error {
+            OsError::TooMany(_) => full(),
+            other => other,
+        })?;
+        for entry in entries {
+            let name = String::from_utf8(entry.name).map_err(|_| full())?;
+            match self.know_one(&path.join(&name).map_err(|_| full())?) {
+                Err(OsError::Io(error)) if is_missing(&error) => {}
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn changed(&self, may_read: &dyn Fn(&AbsPath) -> bool) -> Vec<Changed> {
+        let touched = self.state().touched.clone();
+        let changed = |path: AbsPath| {
+            let readable = may_read(&path);
+            let before = self.look(fs::Stat {}, path.clone()).and_then(|grant| self.below.stat(grant)).ok();
+            let before = before.map(|metadata| Thing {
+                kind: metadata.kind,
+                mode: metadata.mode,
+                owner: (metadata.uid, metadata.gid),
+                contents: match metadata.kind {
+                    EntryKind::File if readable => self.contents(&path).ok().flatten(),
+                    EntryKind::Symlink => metadata.target.map(String::into_bytes),
+                    _ => None,
+                },
+            });
+            let after = self.above.tree().get(&path).ok().cloned();
+            let after = after.map(|node| Thing {
+                kind: node.kind(),
+                mode: node.mode,
+                owner: (node.uid, node.gid),
+                contents: match node.body {
+                    Body::File(Contents::Here(bytes)) => Some(bytes.to_vec()),
+                    Body::File(Contents::Below { path, .. }) if may_read(&path) => self.contents(&path).ok().flatten(),
+                    Body::Link(target) => Some(target),
+                    _ => None,
+                },
+            });
+            Changed { path, before, after }
+        };
+        touched.into_iter().map(changed).filter(|changed| changed.before != changed.after).collect()
+    }
+}
+
+/// What is below, as far as it is known without reading it.
+fn body(path: &AbsPath, metadata: &Metadata) -> Body {
+    match metadata.kind {
+        EntryKind::File => Body::File(Contents::Below { path: path.clone(), size: metadata.size }),
+        EntryKind::Directory => Body::Directory(Entries::new()),
+        // One that is not UTF-8 leads nowhere that a path can say, and so does this.
+        EntryKind::Symlink => {
+            Body::Link(metadata.target.as_ref().map_or_else(|| vec![0xff], |text| text.clone().into()))
+        }
+        other => Body::Special(other),
+    }
+}
+
+pub(super) fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The names in a directory, as entries.
+pub(super) fn kinds(entries: &Entries) -> impl Iterator<Item = (&Vec<u8>, EntryKind)> {
+    entries.iter().map(|(name, node): (&Vec<u8>, &Node)| (name, node.kind()))
+}
