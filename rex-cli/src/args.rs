@@ -34,7 +34,10 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a script under a policy
-    Run(Box<RunArgs>),
+    Run(Box<RunCommand>),
+    /// Say what a script would do under a policy, and do nothing
+    #[command(after_help = crate::plan::HELP)]
+    Plan(Box<crate::plan::PlanArgs>),
     /// Explain what a lint of policies finds, or list all
     Explain(crate::explain::ExplainArgs),
     /// Say how well this host can confine runs, and what to do about it
@@ -113,6 +116,21 @@ pub(crate) struct PolicyArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct RunCommand {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Do what was planned and nothing else: the hash of a plan, or a file that `rex plan --out` wrote
+    ///
+    /// It is planned again first. If the script, its arguments, the policy, what it reads, or what it would do is not as it was then,
+    /// nothing is done.
+    #[arg(long, value_name = "HASH_OR_FILE")]
+    pub(crate) plan: Option<String>,
+    /// Where to count what runs do, in Prometheus' text format, added to what is counted there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
     /// The script; `-` reads it from standard input
     #[arg(required_unless_present = "code", conflicts_with = "code")]
@@ -152,9 +170,6 @@ pub(crate) struct RunArgs {
     /// A private key, as `rex audit keygen` makes it, to sign the journal with
     #[arg(long, value_name = "FILE", requires = "journal")]
     pub(crate) checkpoint_key: Option<PathBuf>,
-    /// Where to count what runs do, in Prometheus' text format, added to what is counted there
-    #[arg(long, value_name = "FILE")]
-    pub(crate) metrics: Option<PathBuf>,
     /// Show what the script is doing, if standard error is a terminal
     #[arg(long)]
     pub(crate) progress: bool,

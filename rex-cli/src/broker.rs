@@ -88,6 +88,7 @@ pub(crate) struct Asked {
     cancel: Arc<AtomicBool>,
     limits: Limits,
     host: HostOptions,
+    only_reads: bool,
 }
 
 impl Asked {
@@ -100,6 +101,7 @@ impl Asked {
             cancel: job.cancel.clone(),
             limits: job.limits,
             host: job.host.clone(),
+            only_reads: job.is_plan(),
         }
     }
 
@@ -114,6 +116,9 @@ impl Asked {
     }
 
     fn act(&self, ask: Ask) -> Result<Told, Refusal> {
+        if self.only_reads && ask.about().0.has_effect() {
+            return Err(Refusal::Unavailable("a plan does nothing".to_owned()));
+        }
         // Most runs ask nothing, and need no policy here.
         let ready = self.ready.get_or_init(|| {
             let policy = self.policies.compile().ok()?;

@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod audit;
 mod broker;
+mod changes;
 mod check;
 mod doctor;
 mod draw;
@@ -19,6 +20,7 @@ mod lines;
 mod link;
 mod listing;
 mod load;
+mod plan;
 mod reach;
 mod recorded;
 mod replace;
@@ -73,6 +75,7 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
     let color = args.color;
     let result = match args.command {
         Command::Run(args) => run::run(&args, color, decide),
+        Command::Plan(args) => plan::plan(&args, color, decide),
         Command::Explain(args) => explain::explain(&args),
         Command::Doctor { format } => doctor::doctor(format),
         Command::Policy(PolicyCommand::Check(args)) => check::check(&args, color),

@@ -5,28 +5,30 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rex_core::{AbsPath, Code, Journal, Limits, Principal, Subject, Value};
-use rex_engine::{Builder, Engine, Input, Report};
+use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Principal, Subject, Value};
+use rex_engine::plan::Step;
+use rex_engine::{Builder, Engine, Held, Input, Report};
 use rex_policy::{Policy, Rejected, Source};
-use rex_sdk::HostOs;
 use rex_sdk::host::cgroup::Group;
 use rex_sdk::host::confine::Mode;
 use rex_sdk::host::worker::Worker;
 use rex_sdk::host::{Bus, HostOptions};
+use rex_sdk::{HostOs, Os};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::args::{Color, Format, RunArgs};
+use crate::args::{Color, Format, RunArgs, RunCommand};
 use crate::exit::{Exit, Stop};
 use crate::journal::{JournalFile, Key};
 use crate::load::Policies;
 use crate::told::Told;
 use crate::watch::{Watch, Watched};
 use crate::wire::Confined;
-use crate::{Decide, check, complain, draw, load, print, supervise};
+use crate::{Decide, check, complain, draw, load, plan, print, supervise};
 
 /// Everything that a run is made of, before it begins.
 pub(crate) struct Job {
     pub(crate) run_id: String,
+    pub(crate) purpose: Purpose,
     pub(crate) script: Source,
     pub(crate) policies: Arc<Policies>,
     pub(crate) subject: Subject,
@@ -42,14 +44,17 @@ pub(crate) struct Job {
     pub(crate) decide: Decide,
     /// Set when the run is told to stop.
     pub(crate) cancel: Arc<AtomicBool>,
-    /// The number of the signal that came last.
-    pub(crate) signal: Arc<AtomicUsize>,
 }
 
 impl Job {
     /// Whether anybody wants the records of the run.
     pub(crate) fn is_recorded(&self) -> bool {
         self.journal.is_some() || self.watch.is_some()
+    }
+
+    /// Whether nothing is to be done.
+    pub(crate) fn is_plan(&self) -> bool {
+        matches!(self.purpose, Purpose::Plan { .. })
     }
 
     /// Gives the journal the key, if there is one.
@@ -72,67 +77,138 @@ impl Job {
     }
 }
 
-/// Runs a script and prints its report.
-pub(crate) fn run(args: &RunArgs, color: Color, decide: Decide) -> Result<Exit, Stop> {
-    let script = load::script(args.script.as_deref(), args.code.as_deref())?;
-    let principal = principal(args.principal.as_deref())?;
-    let arguments = load::arguments(args.args.as_deref(), &args.arg)?;
-    let base = base(args.base.as_deref())?;
-    let limits = limits(&args.limits)?;
-    let run_id = rex_engine::random_id();
-    let journal = args.journal.as_deref();
-    let open = |path| {
-        let rotation = args.journal_rotate.unwrap_or_default();
-        JournalFile::open(path, args.durability, rotation, &run_id, &principal.to_string())
-    };
-    let journal = journal.map(open).transpose()?.map(Arc::new);
-    let key = args.checkpoint_key.as_deref().map(Key::find).transpose()?;
-    let host = HostOptions {
-        deny_hard_links: args.deny_hard_links,
-        bus: bus(&args.bus)?,
-        journal: journal.as_ref().map(|journal| journal.files()).transpose()?.flatten(),
-        // As OpenSSL has it.
-        authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
-    };
-    let policies = Arc::new(load::policies(&args.policy)?);
-    let subject = Subject {
-        principal,
-        script: rex_engine::script_sha256(&script.text),
-        tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-    };
-    // Until now, and after the run, a signal ends the command as it ends others.
-    let Signals { cancel, signal, done } = signals()?;
-    let mode = args.confine.into();
-    let group = if mode == Mode::Off { None } else { supervise::group(&run_id, &limits, mode)? };
-    let job = Job {
-        run_id,
-        script,
-        policies,
-        subject,
-        args: arguments,
-        base,
-        limits,
-        host,
-        journal,
-        watch: Watch::new(args.metrics.as_deref(), args.progress).map(Arc::new),
-        key,
-        group,
-        mode,
-        decide,
-        cancel,
-        signal,
-    };
-    let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(color, warning));
-    let ran = if mode == Mode::Off { unconfined(&job, warn)? } else { supervise::run(&job, warn)? };
-    done.store(true, Ordering::Relaxed);
-    match &ran {
-        Ran::Rejected(rejected) => Ok(check::rejected(rejected, args.format, color)),
-        // A worker that is not needed any more is waited for after this.
-        Ran::Told(told, _worker) => {
-            job.watch.iter().for_each(|watch| watch.finish(told));
-            show(told, &job.script, args.format, color)?;
-            Ok(told.exit(u8::try_from(job.signal.load(Ordering::Relaxed)).unwrap_or(0)))
+/// What a run is for.
+pub(crate) enum Purpose {
+    /// To do what the script says.
+    Run,
+    /// To find out what that would be.
+    Plan { keep_going: bool },
+    /// To do it, and nothing but these steps.
+    Held(Vec<Step>),
+}
+
+/// What a run is made of that its user names, read once.
+pub(crate) struct Start<'a> {
+    args: &'a RunArgs,
+    pub(crate) color: Color,
+    decide: Decide,
+    script: Source,
+    arguments: BTreeMap<String, Value>,
+    base: AbsPath,
+    limits: Limits,
+    policies: Arc<Policies>,
+    subject: Subject,
+    signals: Signals,
+}
+
+impl<'a> Start<'a> {
+    pub(crate) fn new(args: &'a RunArgs, color: Color, decide: Decide) -> Result<Self, Stop> {
+        let script = load::script(args.script.as_deref(), args.code.as_deref())?;
+        let subject = Subject {
+            principal: principal(args.principal.as_deref())?,
+            script: rex_engine::script_sha256(&script.text),
+            tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
+        };
+        Ok(Self {
+            args,
+            color,
+            decide,
+            script,
+            arguments: load::arguments(args.args.as_deref(), &args.arg)?,
+            base: base(args.base.as_deref())?,
+            limits: limits(&args.limits)?,
+            policies: Arc::new(load::policies(&args.policy)?),
+            subject,
+            // Until now a signal ends the command as it ends others.
+            signals: signals()?,
+        })
+    }
+
+    /// Runs the script.
+    pub(crate) fn go(&self, purpose: Purpose, metrics: Option<&Path>) -> Result<Ran, Stop> {
+        let args = self.args;
+        let mut run_id = rex_engine::random_id();
+        if matches!(purpose, Purpose::Plan { .. }) {
+            run_id.insert_str(0, "plan-");
         }
+        let open = |path| {
+            let rotation = args.journal_rotate.unwrap_or_default();
+            JournalFile::open(path, args.durability, rotation, &run_id, &self.subject.principal.to_string())
+        };
+        let journal = args.journal.as_deref().map(open).transpose()?.map(Arc::new);
+        let key = args.checkpoint_key.as_deref().map(Key::find).transpose()?;
+        let host = HostOptions {
+            deny_hard_links: args.deny_hard_links,
+            bus: bus(&args.bus)?,
+            journal: journal.as_ref().map(|journal| journal.files()).transpose()?.flatten(),
+            // As OpenSSL has it.
+            authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
+        };
+        let mode = args.confine.into();
+        let group = if mode == Mode::Off { None } else { supervise::group(&run_id, &self.limits, mode)? };
+        let job = Job {
+            run_id,
+            purpose,
+            script: self.script.clone(),
+            policies: self.policies.clone(),
+            subject: self.subject.clone(),
+            args: self.arguments.clone(),
+            base: self.base.clone(),
+            limits: self.limits,
+            host,
+            journal,
+            watch: Watch::new(metrics, args.progress).map(Arc::new),
+            key,
+            group,
+            mode,
+            decide: self.decide,
+            cancel: self.signals.cancel.clone(),
+        };
+        let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(self.color, warning));
+        let ran = if mode == Mode::Off { unconfined(&job, warn)? } else { supervise::run(&job, warn)? };
+        if let Ran::Told(told, _) = &ran {
+            job.watch.iter().for_each(|watch| watch.finish(told));
+        }
+        Ok(ran)
+    }
+
+    /// From now on, a signal ends the command again as it ends others.
+    pub(crate) fn end(&self) {
+        self.signals.done.store(true, Ordering::Relaxed);
+    }
+
+    /// Prints what a run came back with; how the command ends then.
+    pub(crate) fn show(&self, told: &Told) -> Result<Exit, Stop> {
+        show(told, &self.script, self.args.format, self.color)?;
+        Ok(self.exit(told))
+    }
+
+    /// How the command ends after this.
+    pub(crate) fn exit(&self, told: &Told) -> Exit {
+        told.exit(u8::try_from(self.signals.signal.load(Ordering::Relaxed)).unwrap_or(0))
+    }
+
+    pub(crate) fn rejected(&self, rejected: &Rejected) -> Exit {
+        check::rejected(rejected, self.args.format, self.color)
+    }
+}
+
+/// Runs a script and prints its report.
+pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
+    let start = Start::new(&command.run, color, decide)?;
+    let purpose = match &command.plan {
+        None => Purpose::Run,
+        Some(given) => match plan::again(given, &start)? {
+            Ok(steps) => Purpose::Held(steps),
+            Err(rejected) => return Ok(start.rejected(&rejected)),
+        },
+    };
+    let ran = start.go(purpose, command.metrics.as_deref())?;
+    start.end();
+    match &ran {
+        Ran::Rejected(rejected) => Ok(start.rejected(rejected)),
+        // A worker that is not needed any more is waited for after this.
+        Ran::Told(told, _worker) => start.show(told),
     }
 }
 
@@ -159,28 +235,45 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
         (journal, None) => journal.clone().map(|file| file as Arc<dyn Journal>),
     };
     let os = HostOs::new(job.host.clone()).with_programs(policy.reach(Some(&job.subject.principal)));
-    let report = execute(job, policy, os, journal, |builder| builder)?;
+    let told = told(job, policy, os, journal, |builder| builder)?;
     let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), group: None, parts: Vec::new() });
-    let told = job.finish_journal(Told::new(&report)?);
+    let told = job.finish_journal(told);
     Ok(Ran::Told(Box::new(Told { confinement, ..told }), None))
 }
 
-/// Runs the script here and now.
-pub(crate) fn execute(
+/// Does what the job is for, here and now.
+pub(crate) fn told(
     job: &Job,
     policy: Policy,
     os: HostOs,
     journal: Option<Arc<dyn Journal>>,
     more: impl FnOnce(Builder) -> Builder,
+) -> Result<Told, Stop> {
+    let policy = (job.decide)(policy);
+    let policy = match &job.purpose {
+        Purpose::Plan { keep_going } => return plan::told(job, policy, os, *keep_going, journal, more),
+        Purpose::Held(steps) => Arc::new(Held::new(policy, steps.clone())),
+        Purpose::Run => policy,
+    };
+    Told::new(&execute(job, policy, Arc::new(os), journal, more)?)
+}
+
+/// Runs the script on a system.
+pub(crate) fn execute(
+    job: &Job,
+    authorize: Arc<dyn Authorize>,
+    os: Arc<dyn Os>,
+    journal: Option<Arc<dyn Journal>>,
+    more: impl FnOnce(Builder) -> Builder,
 ) -> Result<Report, Stop> {
-    let mut builder = Engine::builder(Arc::new(os)).limits(job.limits);
+    let mut builder = Engine::builder(os).limits(job.limits);
     if let Some(journal) = journal {
         builder = builder.journal(journal);
     }
     let engine = more(builder).build().map_err(|error| Stop::internal(error.to_string()))?;
     let input = Input {
         principal: job.subject.principal.clone(),
-        authorize: (job.decide)(policy),
+        authorize,
         tags: job.subject.tags.clone(),
         args: job.args.clone(),
         base: job.base.clone(),
@@ -193,7 +286,7 @@ pub(crate) fn execute(
     Ok(report)
 }
 
-fn show(told: &Told, script: &Source, format: Format, color: Color) -> Result<(), Stop> {
+pub(crate) fn show(told: &Told, script: &Source, format: Format, color: Color) -> Result<(), Stop> {
     let unprintable = |error: serde_json::Error| Stop::internal(error.to_string());
     if format == Format::Json {
         return print(&serde_json::to_string(told).map_err(unprintable)?);

@@ -19,7 +19,8 @@ use crate::broker::Asked;
 use crate::exit::Stop;
 use crate::lines::Lines;
 use crate::link::Link;
-use crate::run::{Job, Ran, execute};
+use crate::plan;
+use crate::run::{Job, Ran, told};
 use crate::told::Told;
 use crate::wire::{Confined, ConfinedPart, Frames, Kind, Question, send, send_with};
 
@@ -46,7 +47,7 @@ pub(crate) fn run(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
         job,
         worker,
         stream,
-        frames: Frames::new(frame_bytes(&job.limits)),
+        frames: Frames::new(frame_bytes(job)),
         output: Vec::new(),
         output_bytes: 0,
         looked: Instant::now(),
@@ -70,8 +71,10 @@ pub(crate) fn run(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
 }
 
 /// What a report, which is the longest of frames, may take: a byte of text is at most six of JSON.
-fn frame_bytes(limits: &Limits) -> u64 {
-    limits.value_bytes.saturating_add(limits.output_bytes).saturating_mul(6).saturating_add(1 << 20)
+fn frame_bytes(job: &Job) -> u64 {
+    let plan = if job.is_plan() { plan::MOST_BYTES } else { 0 };
+    let (value, output) = (job.limits.value_bytes, job.limits.output_bytes);
+    value.saturating_add(output).saturating_mul(6).saturating_add(plan).saturating_add(1 << 20)
 }
 
 /// What a worker may use: what its run may, and what threads and parsers need besides.
@@ -116,6 +119,7 @@ fn work(job: &Job, stream: UnixStream) {
     }
     let Ok(policy) = policy else { return };
     let reach = policy.reach(Some(&job.subject.principal));
+    let reach = if job.is_plan() { plan::reach(&reach) } else { reach };
     let (confinement, refused) = match confine(&reach, &bounds(&job.limits), job.mode) {
         Ok(confinement) => (confinement, false),
         Err(unconfined) => (unconfined.0, true),
@@ -129,8 +133,8 @@ fn work(job: &Job, stream: UnixStream) {
     let os = HostOs::new(job.host.clone()).with_broker(link.clone());
     let printed = link.clone();
     let tell = move |line: &str| printed.printed(line);
-    let told = execute(job, policy, os, journal, |builder| builder.output(tell)).and_then(|report| Told::new(&report));
-    let told = told.unwrap_or_else(|stop| Told::failed(&job.run_id, Code::Internal, stop.message, Stats::default()));
+    let told = told(job, policy, os, journal, |builder| builder.output(tell))
+        .unwrap_or_else(|stop| Told::failed(&job.run_id, Code::Internal, stop.message, Stats::default()));
     link.report(&serde_json::to_vec(&told).unwrap_or_default());
 }
 
@@ -268,7 +272,8 @@ impl Supervisor<'_> {
         let line = self.lines.permitted.take();
         let (spec, id) = question.ask.about();
         let same = |(action, resource): (String, String)| action == spec.to_string() && resource == id;
-        if self.job.is_recorded() && !line.is_some_and(same) {
+        // A plan looks at what an effect would meet, for which the effect has the line.
+        if self.job.is_recorded() && !self.job.is_plan() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");
         }
         if Arc::strong_count(&self.asked) > QUESTIONS {

@@ -5,6 +5,7 @@ use rex_engine::{Failure, Report, Stats};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Stop};
+use crate::plan::Planned;
 use crate::wire::Confined;
 
 /// What a run came back with.
@@ -17,6 +18,9 @@ pub(crate) struct Told {
     pub(crate) error: Option<Wrong>,
     pub(crate) stats: Stats,
     pub(crate) confinement: Option<Confined>,
+    /// Of a run on an overlay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<Planned>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +75,7 @@ impl Told {
             error: Some(error),
             stats,
             confinement: None,
+            plan: None,
         }
     }
 

@@ -31,6 +31,14 @@ pub struct ActionSpec {
     pub recall: Recall,
 }
 
+impl ActionSpec {
+    /// Whether it changes something or reaches out to somebody, as far as its groups tell: it is in none of `ReadOnly` and `Sensitive`.
+    #[must_use]
+    pub fn has_effect(&self) -> bool {
+        !self.groups.iter().any(|group| ["ReadOnly", "Sensitive"].contains(group))
+    }
+}
+
 /// How a resource of this type is made.
 #[doc(hidden)]
 pub fn recall<R: Resource>(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String> {

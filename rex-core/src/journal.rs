@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_core::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::action::ActionSpec;
-use crate::resource::Fact;
 use crate::{Call, Code, Decision, Effect, Request, Timestamp, Value};
 
 /// What a journal records.
@@ -61,16 +60,10 @@ pub enum Event {
 
 impl Event {
     pub(crate) fn decision(request: &Request<'_>, decision: &Decision) -> Self {
-        let value = |fact: Fact<'_>| match fact {
-            Fact::Long(value) => Value::Int(value),
-            Fact::Bool(value) => Value::Bool(value),
-            Fact::String(value) => Value::Text(value.to_owned()),
-            Fact::Ip(value) => Value::Text(value.to_string()),
-        };
         let (mut context, mut attributes) = (Vec::new(), Vec::new());
-        request.action.facts(&mut |name, fact| context.push((name, value(fact))));
+        request.action.facts(&mut |name, fact| context.push((name, fact.into())));
         if !request.resource.id_says_all() {
-            request.resource.attributes(&mut |name, fact| attributes.push((name, value(fact))));
+            request.resource.attributes(&mut |name, fact| attributes.push((name, fact.into())));
         }
         Self::Decision {
             action: request.action.spec(),

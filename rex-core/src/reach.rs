@@ -45,6 +45,15 @@ impl Extent {
         }
     }
 
+    /// Adds all that another holds.
+    pub fn add(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Within(places), Self::Within(more)) => places.extend(more.iter().cloned()),
+            (_, Self::Anything) => *self = Self::Anything,
+            (Self::Anything, _) => {}
+        }
+    }
+
     /// Whether it holds a resource.
     #[must_use]
     pub fn covers(&self, resource: &dyn AnyResource) -> bool {

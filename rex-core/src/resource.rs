@@ -32,6 +32,17 @@ pub enum Fact<'a> {
     Ip(IpAddr),
 }
 
+impl From<Fact<'_>> for Value {
+    fn from(fact: Fact<'_>) -> Self {
+        match fact {
+            Fact::Long(value) => Self::Int(value),
+            Fact::Bool(value) => Self::Bool(value),
+            Fact::String(value) => Self::Text(value.to_owned()),
+            Fact::Ip(value) => Self::Text(value.to_string()),
+        }
+    }
+}
+
 impl From<&i64> for Fact<'_> {
     fn from(value: &i64) -> Self {
         Self::Long(*value)

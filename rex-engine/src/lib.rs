@@ -5,6 +5,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`engine`] | [`Engine`]: built once, run often |
+//! | [`plan`] | [`Plan`]: what a script would do, and [`Held`], a policy that holds a run to it |
 //! | [`report`] | [`Report`]: outcome, output, statistics and journal of a run |
 //! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
 //! | `bind` | the one generic binder from operations to Rhai's modules |
@@ -20,6 +21,7 @@ mod convert;
 pub mod engine;
 mod failure;
 pub mod memory;
+pub mod plan;
 mod pure;
 mod random;
 pub mod report;
@@ -28,6 +30,7 @@ mod worker;
 pub use builder::{BuildError, Builder};
 pub use engine::{Engine, Input, script_sha256};
 pub use memory::CountingAllocator;
+pub use plan::{Held, Plan};
 pub use random::{Random, random_id};
 pub use report::{Failure, Report, Stats};
 

@@ -7,7 +7,9 @@ use std::io;
 
 use rex_core::action::fs;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp};
+use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp, Value};
+
+use crate::OpSpec;
 
 mod brokered;
 mod network;
@@ -22,9 +24,14 @@ pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 
 /// An operating system.
-pub trait Os: Files + Broker {}
-
-impl<T: Files + Broker> Os for T {}
+pub trait Os: Files + Broker {
+    /// What a script gets of an operation that was denied, instead of the denial: nothing, so that it gets the denial. An
+    /// [`Overlay`](crate::Overlay), where nothing is done in any case, can go on, to find out what else would be denied.
+    fn instead_of_denied(&self, operation: &OpSpec) -> Option<Value> {
+        let _ = operation;
+        None
+    }
+}
 
 /// Files and directories. No method follows a symbolic link: where the name crosses one, it returns
 /// [`OsError::Crossed`] with the name behind it, for which the caller asks for another grant.

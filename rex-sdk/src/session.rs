@@ -75,7 +75,8 @@ impl<'r> Session<'r> {
         if code != Some(Code::JournalFailed) {
             recorded?;
         }
-        result.map_err(|error| Error { operation: Some(spec.name), ..error })
+        let neutral = if code == Some(Code::AccessDenied) { self.os.instead_of_denied(spec) } else { None };
+        neutral.map_or(result, Ok).map_err(|error| Error { operation: Some(spec.name), ..error })
     }
 
     /// The limits of the run.

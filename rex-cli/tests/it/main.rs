@@ -37,6 +37,9 @@ mod metrics;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod plan;
+
+#[cfg(test)]
 mod policy_fmt;
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod failures;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod worlds;

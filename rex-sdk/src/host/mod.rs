@@ -146,6 +146,8 @@ macro_rules! delegate {
 
 crate::brokered!(delegate);
 
+impl Os for HostOs {}
+
 impl Files for HostOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
         Ok(Box::new(open::read(grant.resource(), &self.options)?))

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::{AbsPath, Timestamp};
 
-use crate::os::EntryKind;
+use crate::os::{EntryKind, Os};
 pub use processes::Behaviour;
 use tree::{Body, Contents, Entries, Tree};
 
@@ -65,6 +65,8 @@ pub struct MemOs {
     parameters: Mutex<BTreeMap<String, String>>,
     hosts: Mutex<network::Hosts>,
 }
+
+impl Os for MemOs {}
 
 impl Default for MemOs {
     fn default() -> Self {

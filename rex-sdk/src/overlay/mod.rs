@@ -10,6 +10,7 @@
 
 mod files;
 mod handles;
+mod neutral;
 mod reads;
 mod remote;
 mod tree;
@@ -20,11 +21,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Call, Decision, Grant, Limits, MemoryJournal, Request, Resource, Run,
-    Subject,
+    Subject, Value,
 };
 
 use crate::os::UnitStatus;
-use crate::{MemOs, Os, OsError};
+use crate::{MemOs, OpSpec, Os, OsError};
 pub use reads::Seen;
 pub use tree::{Changed, Thing};
 
@@ -66,6 +67,7 @@ pub struct Effect {
 /// ```
 pub struct Overlay<O> {
     shared: Arc<Shared<O>>,
+    goes_on: bool,
 }
 
 struct Shared<O> {
@@ -97,7 +99,15 @@ impl<O: Os> Overlay<O> {
         let subject = Subject::new(rex_core::Principal::agent("overlay"));
         let journal = Arc::new(MemoryJournal::new(0));
         let looks = Run::new("overlay", subject, Arc::new(Looks), journal, limits);
-        Self { shared: Arc::new(Shared { below, above: MemOs::new(), looks, state: Mutex::default() }) }
+        let shared = Arc::new(Shared { below, above: MemOs::new(), looks, state: Mutex::default() });
+        Self { shared, goes_on: false }
+    }
+
+    /// The same, on which an operation that is denied gives its most neutral result: what its example in the documentation returns, with
+    /// every number 0, and every text and list empty. So the script goes on, and all that would be denied is found at once.
+    #[must_use]
+    pub fn going_on(self) -> Self {
+        Self { goes_on: true, ..self }
     }
 
     /// The system below.
@@ -123,6 +133,12 @@ impl<O: Os> Overlay<O> {
     #[must_use]
     pub fn changed(&self, may_read: &dyn Fn(&AbsPath) -> bool) -> Vec<Changed> {
         self.shared.changed(may_read)
+    }
+}
+
+impl<O: Os + 'static> Os for Overlay<O> {
+    fn instead_of_denied(&self, operation: &OpSpec) -> Option<Value> {
+        self.goes_on.then(|| neutral::result(operation))
     }
 }
 

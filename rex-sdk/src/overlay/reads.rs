@@ -11,7 +11,7 @@ use crate::os::{DirEntry, EntryKind, Metadata, Source, SourceState};
 const MOST: usize = 10_000;
 
 /// Something that was read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Seen {
     /// What was done: `read`, `list`, `stat`, ...
     pub what: String,

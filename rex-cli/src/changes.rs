@@ -1,0 +1,71 @@
+//! Files that a plan would change, for people.
+
+use rex_policy::Source;
+use rex_sdk::overlay::{Changed, Thing};
+use serde::{Deserialize, Serialize};
+
+/// What two files may hold together to be compared, in bytes; and all diffs of a plan.
+const COMPARED_BYTES: usize = 512 << 10;
+const DIFF_BYTES: usize = 8 << 20;
+
+/// A file, directory or link that would not be as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) path: String,
+    /// What it is: `file, mode 0644, owner 0:0`; `None` for nothing.
+    pub(crate) before: Option<String>,
+    /// What it would be.
+    pub(crate) after: Option<String>,
+    /// What would change in its text, as a unified diff; empty if nothing would.
+    pub(crate) diff: String,
+    /// Why there is no diff, where there should be one.
+    pub(crate) unknown: Option<String>,
+}
+
+impl Change {
+    pub(crate) fn all(changed: &[Changed]) -> Vec<Self> {
+        let mut room = DIFF_BYTES;
+        let change = |changed: &Changed| {
+            let diff = diff(changed).and_then(|diff| {
+                room = room.checked_sub(diff.len()).ok_or("the diffs before it are long enough")?;
+                Ok(diff)
+            });
+            Self {
+                path: changed.path.as_str().to_owned(),
+                before: changed.before.as_ref().map(describe),
+                after: changed.after.as_ref().map(describe),
+                unknown: diff.as_ref().err().map(|why| (*why).to_owned()),
+                diff: diff.unwrap_or_default(),
+            }
+        };
+        changed.iter().map(change).collect()
+    }
+}
+
+fn describe(thing: &Thing) -> String {
+    format!("{}, mode {:04o}, owner {}:{}", thing.kind.as_str(), thing.mode, thing.owner.0, thing.owner.1)
+}
+
+fn diff(changed: &Changed) -> Result<String, &'static str> {
+    let (before, after) = (contents(changed.before.as_ref())?, contents(changed.after.as_ref())?);
+    if before == after {
+        return Ok(String::new());
+    }
+    if before.len() + after.len() > COMPARED_BYTES {
+        return Err("it is too long to be compared");
+    }
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "it is not text");
+    let source = Source { name: changed.path.as_str().to_owned(), text: text(before)?.to_owned() };
+    Ok(source.diff(text(after)?))
+}
+
+/// What is in it; nothing in what is no file.
+fn contents(thing: Option<&Thing>) -> Result<&[u8], &'static str> {
+    match thing {
+        Some(Thing { contents: Some(bytes), .. }) => Ok(bytes),
+        Some(thing) if thing.kind == rex_sdk::os::EntryKind::File => {
+            Err("what is in it may not be read here, or is too long")
+        }
+        _ => Ok(&[]),
+    }
+}

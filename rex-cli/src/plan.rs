@@ -1,0 +1,311 @@
+//! `rex plan`, and runs that are held to a plan.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rex_core::action::fs;
+use rex_core::{AbsPath, Action, ActionSpec, Authorize, Decision, Effect, Extent, Journal, Reach, Request, Timestamp};
+use rex_engine::plan::Step;
+use rex_engine::{Builder, Plan};
+use rex_policy::{Breadth, Learner, Rejected};
+use rex_sdk::{HostOs, Overlay};
+use serde::{Deserialize, Serialize};
+
+use crate::args::{Color, Format, RunArgs};
+use crate::changes::Change;
+use crate::draw::{Ink, Paint, line, visible};
+use crate::exit::{Exit, Stop};
+use crate::run::{Job, Purpose, Ran, Start, execute};
+use crate::told::Told;
+use crate::{Decide, load, print, replace};
+
+/// What a report of a plan may take, in bytes, besides what that of a run may.
+pub(crate) const MOST_BYTES: u64 = 64 << 20;
+
+pub(crate) const HELP: &str =
+    "Files are read and units looked at as far as the policy permits it. Nothing is changed, no program is
+started, no host is reached: what the script would see of that is assumed, and marked so.
+
+Exit codes:
+  0    it would run to its end
+  4    something is denied that the script does not catch; with --keep-going, anything
+  and otherwise those of `rex run`";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Go on after a denial with an empty result, to find all denials at once
+    #[arg(long)]
+    keep_going: bool,
+    /// Where to write the plan, as JSON, for `rex run --plan`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// A plan, with what is shown of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    #[serde(flatten)]
+    plan: Plan,
+    /// For each denial, the smallest permit that would allow it, or what else to do.
+    remedies: Vec<Option<String>>,
+    /// Files that would not be as they are.
+    changes: Vec<Change>,
+    /// The smallest addition to the policy that would let pass what is denied; `None` where no permit would.
+    permits: Option<String>,
+}
+
+/// Plans a run, and prints the plan.
+pub(crate) fn plan(args: &PlanArgs, color: Color, decide: Decide) -> Result<Exit, Stop> {
+    let start = Start::new(&args.run, color, decide)?;
+    let ran = start.go(Purpose::Plan { keep_going: args.keep_going }, None)?;
+    start.end();
+    let told = match &ran {
+        Ran::Rejected(rejected) => return Ok(start.rejected(rejected)),
+        Ran::Told(told, _worker) => told,
+    };
+    let Some(planned) = &told.plan else { return start.show(told) };
+    if let Some(path) = &args.out {
+        let cannot = |why: String| Stop::usage(format!("the plan cannot be written to `{}`: {why}", path.display()));
+        let json = serde_json::to_vec(told).map_err(|error| cannot(error.to_string()))?;
+        replace::file(path, 0o600, |mut file| file.write_all(&json)).map_err(|error| cannot(error.to_string()))?;
+    }
+    if args.run.format == Format::Human {
+        print(&planned.human(Paint::output(color)))?;
+    }
+    let exit = start.show(told)?;
+    Ok(if args.keep_going && !planned.plan.denials.is_empty() { Exit::Denied } else { exit })
+}
+
+/// The steps of a plan that was made before, if it still holds.
+pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Vec<Step>, Rejected>, Stop> {
+    let promised = Promised::read(given)?;
+    let refuse = |message: String| Stop { exit: Exit::Denied, ..Stop::usage(message) };
+    let told = match start.go(Purpose::Plan { keep_going: false }, None)? {
+        Ran::Rejected(rejected) => return Ok(Err(rejected)),
+        Ran::Told(told, _worker) => told,
+    };
+    let Some(Planned { plan, .. }) = told.plan else {
+        let why = told.error.map_or_else(String::new, |error| format!(": {}", error.message));
+        return Err(refuse(format!("it cannot be planned again{why}")));
+    };
+    match promised {
+        Promised::Hash(hash) if hash == plan.hash => Ok(Ok(plan.steps)),
+        Promised::Plan(old) if old.hash == plan.hash => Ok(Ok(plan.steps)),
+        Promised::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", plan.hash))
+            .with_help("given the file that `rex plan --out` writes, this says what has changed")),
+        Promised::Plan(old) => {
+            let differs = old.differs(&plan).join("; ");
+            Err(refuse(format!("the plan does not hold any more; what has changed: {differs}"))
+                .with_help("look at what `rex plan` says now"))
+        }
+    }
+}
+
+/// What a run is to be held to.
+enum Promised {
+    Hash(String),
+    Plan(Box<Plan>),
+}
+
+#[derive(Deserialize)]
+struct PlanFile {
+    plan: Plan,
+}
+
+impl Promised {
+    fn read(given: &str) -> Result<Self, Stop> {
+        if given.len() == 64 && given.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(Self::Hash(given.to_ascii_lowercase()));
+        }
+        let help = "`--plan` takes the hash of a plan, or the file that `rex plan --out` writes";
+        let source = load::file(Path::new(given)).map_err(|stop| stop.with_help(help))?;
+        let file: PlanFile = serde_json::from_str(&source.text)
+            .map_err(|error| Stop::usage(format!("`{given}` is not a plan: {error}")).with_help(help))?;
+        Ok(Self::Plan(Box::new(file.plan)))
+    }
+}
+
+/// Runs the script on an overlay over this system.
+pub(crate) fn told(
+    job: &Job,
+    policy: Arc<dyn Authorize>,
+    os: HostOs,
+    keep_going: bool,
+    journal: Option<Arc<dyn Journal>>,
+    more: impl FnOnce(Builder) -> Builder,
+) -> Result<Told, Stop> {
+    let os = Overlay::new(os, job.limits);
+    let os = Arc::new(if keep_going { os.going_on() } else { os });
+    let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default() });
+    let report = execute(job, noted.clone(), os.clone(), journal, more)?;
+    let told = Told::new(&report)?;
+    let subject = &job.subject;
+    let json = |value: serde_json::Result<String>| value.map_err(|error| Stop::internal(error.to_string()));
+    let given = [
+        ("script", subject.script.clone()),
+        ("arguments", format!("{} {}", json(serde_json::to_string(&job.args))?, job.base.as_str())),
+        ("subject", format!("{} {}", json(serde_json::to_string(&subject.tags))?, subject.principal)),
+        ("policy", policy.digest().map_or_else(String::new, |digest| digest.to_string())),
+    ];
+    let plan = match Plan::new(&report, &os.effects(), os.reads(), &given) {
+        Ok(plan) => plan,
+        Err(error) => {
+            let failed = Told::failed(&job.run_id, error.code, error.message, told.stats);
+            let failed = Told { output: told.output, ..failed };
+            return Ok(error.help.iter().fold(failed, |failed, help| failed.with_help(help)));
+        }
+    };
+    let may_read = |path: &AbsPath| {
+        let request = Request { subject, action: &fs::Read {}, resource: path, now: Timestamp::now() };
+        policy.decide(&request).effect == Effect::Allow
+    };
+    let changes = Change::all(&os.changed(&may_read));
+    let Denials { remedies, learner } = std::mem::take(&mut *noted.denials());
+    let permits = learner.map(|learner| learner.learn().text);
+    Ok(Told { plan: Some(Planned { plan, remedies, changes, permits }), ..told })
+}
+
+/// What a plan reaches: what may be read, and what effects would meet. So the kernel keeps it from changing anything.
+pub(crate) fn reach(reach: &Reach) -> Reach {
+    const LOOKS: [&ActionSpec; 4] = [fs::Read::SPEC, fs::List::SPEC, fs::Stat::SPEC, fs::GetXattr::SPEC];
+    let mut extents: Vec<(&ActionSpec, Extent)> = LOOKS.map(|spec| (spec, Extent::default())).to_vec();
+    for (spec, extent) in reach.iter() {
+        match extents.iter().position(|(known, _)| *known == spec) {
+            Some(at) => extents.iter_mut().skip(at).take(1).for_each(|(_, known)| known.add(extent)),
+            None if !spec.has_effect() => extents.push((spec, extent.clone())),
+            None if spec.namespace == "fs" => {
+                extents.iter_mut().take(LOOKS.len()).for_each(|(_, known)| known.add(extent))
+            }
+            None => {}
+        }
+    }
+    Reach::new(extents)
+}
+
+/// A policy, with what it denied.
+struct Noted {
+    policy: Arc<dyn Authorize>,
+    denials: Mutex<Denials>,
+}
+
+#[derive(Default)]
+struct Denials {
+    remedies: Vec<Option<String>>,
+    /// Learns from those that a permit would allow.
+    learner: Option<Learner<'static>>,
+}
+
+impl Noted {
+    fn denials(&self) -> MutexGuard<'_, Denials> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Authorize for Noted {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        self.policy.decide(request)
+    }
+
+    // The gate asks for it after every denial that is on record, and only then.
+    fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
+        let remedy = self.policy.remedy(request, decision);
+        let mut denials = self.denials();
+        denials.remedies.push(remedy.clone());
+        if decision.policies.is_empty() && decision.reason.is_none() {
+            let place = format!("denial {}", denials.remedies.len());
+            let learner = denials.learner.get_or_insert_with(|| Learner::new(Breadth::Exact, None));
+            // Beyond what anybody reads, what is learned is not all.
+            let _ = learner.see(request, &place);
+        }
+        remedy
+    }
+
+    fn digest(&self) -> Option<Arc<str>> {
+        self.policy.digest()
+    }
+}
+
+impl Planned {
+    fn human(&self, paint: Paint) -> String {
+        let Self { plan, changes, permits, .. } = self;
+        let mut out = String::new();
+        if !plan.steps.is_empty() {
+            let _ = writeln!(out, "{}", paint.ink(Ink::Strong, "it would, in this order:"));
+        }
+        for (number, step) in plan.steps.iter().enumerate() {
+            let _ = writeln!(out, "{:>4}. {}", number + 1, told_step(step, paint));
+        }
+        if !changes.is_empty() {
+            let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "files that would change:"));
+        }
+        for change in changes {
+            out += &told_change(change, paint);
+        }
+        if !plan.denials.is_empty() {
+            let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "denied:"));
+        }
+        for (number, denial) in plan.denials.iter().enumerate() {
+            let by = match (&denial.policies[..], &denial.reason) {
+                ([], None) => "no permit matches".to_owned(),
+                ([], Some(reason)) => reason.clone(),
+                (ids, None) => format!("by `{}`", ids.join("`, `")),
+                (ids, Some(reason)) => format!("by `{}`: {reason}", ids.join("`, `")),
+            };
+            let what = format!("{} {}", denial.action, denial.resource);
+            let what = paint.ink(Ink::Bad, &line(&what));
+            let _ = writeln!(out, "{:>4}. {what}, {}{}", number + 1, line(&by), place(denial.line));
+        }
+        if let Some(permits) = permits {
+            let _ = writeln!(out, "\n{}\n", paint.ink(Ink::Strong, "this, added to the policy, would let it pass:"));
+            out += &visible(permits);
+        }
+        let _ =
+            writeln!(out, "{}plan {}", if out.is_empty() { "it would change nothing\n\n" } else { "\n" }, plan.hash);
+        out
+    }
+}
+
+fn told_step(step: &Step, paint: Paint) -> String {
+    let mut what = format!("{} {}", step.action, step.resource);
+    let done = step.done.as_ref();
+    if let Some(about) = done.map(|done| &done.about).filter(|about| !about.is_empty()) {
+        let _ = write!(what, ", {about}");
+    }
+    let note = match done {
+        None => " (the system would refuse it)",
+        Some(done) if done.assumed => " (what comes of it is assumed)",
+        Some(_) => "",
+    };
+    let by = format!(", by `{}`", step.policies.join("`, `"));
+    format!("{}{}{}{note}", paint.ink(Ink::Good, &line(&what)), line(&by), place(step.line))
+}
+
+fn told_change(change: &Change, paint: Paint) -> String {
+    let path = line(&change.path);
+    let mut out = match (&change.before, &change.after) {
+        (None, Some(after)) => paint.ink(Ink::Good, &format!("  + {path} ({after})\n")),
+        (Some(before), None) => paint.ink(Ink::Bad, &format!("  - {path} ({before})\n")),
+        (Some(before), Some(after)) if before != after => format!("  ~ {path} ({before} -> {after})\n"),
+        _ => format!("  ~ {path}\n"),
+    };
+    if let Some(why) = &change.unknown {
+        let _ = writeln!(out, "      {why}");
+    }
+    for text in change.diff.lines() {
+        let ink = match text.as_bytes().first() {
+            Some(b'+') => Ink::Good,
+            Some(b'-') => Ink::Bad,
+            _ => Ink::Faint,
+        };
+        let _ = writeln!(out, "      {}", paint.ink(ink, &line(text)));
+    }
+    out
+}
+
+fn place(line: Option<u32>) -> String {
+    line.map_or_else(String::new, |line| format!(" (line {line})"))
+}

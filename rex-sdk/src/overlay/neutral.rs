@@ -1,0 +1,43 @@
+//! What an operation gives where it must give something, and nothing is known.
+
+use rex_core::Value;
+
+use crate::OpSpec;
+
+/// A result of the same shape as that in the example of the operation, which says nothing.
+pub(super) fn result(operation: &OpSpec) -> Value {
+    // INVARIANT: a conformance test reads the example of every operation.
+    let example = serde_json::from_str(operation.example.returns).unwrap_or_default();
+    match (operation.returns.kind, neutral(example)) {
+        ("bytes", _) => Value::Bytes(Vec::new()),
+        (_, value) => value,
+    }
+}
+
+fn neutral(example: serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match example {
+        Json::Null => Value::Null,
+        Json::Bool(_) => Value::Bool(false),
+        Json::Number(number) if number.is_f64() => Value::Float(0.0),
+        Json::Number(_) => Value::Int(0),
+        Json::String(_) => Value::Text(String::new()),
+        Json::Array(_) => Value::List(Vec::new()),
+        Json::Object(entries) => Value::Map(entries.into_iter().map(|(key, value)| (key, neutral(value))).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OPS;
+
+    #[test]
+    fn a_neutral_result_is_of_the_kind_that_is_promised() {
+        for operation in OPS {
+            let spec = operation.spec();
+            let result = result(spec);
+            assert!([spec.returns.kind, "nothing"].contains(&result.kind()), "{}: {result:?}", spec.name);
+        }
+    }
+}
