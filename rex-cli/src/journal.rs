@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -152,6 +152,11 @@ impl Open {
             options
         };
         let file = match options().open(path) {
+            // By now it is one that is read, if only from here.
+            Ok(file) if file.metadata()?.file_type().is_fifo() => {
+                drop(file);
+                pipe(path)?
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let file = options().create(true).open(path)?;
                 if durability != Durability::None {
@@ -165,6 +170,10 @@ impl Open {
         let metadata = file.metadata()?;
         let id = metadata.is_file().then(|| (metadata.dev(), metadata.ino()));
         let tail = if id.is_none() { Some(Tail::EMPTY) } else { None };
+        let mut first = [0];
+        if id.is_some() && file.read_at(&mut first, 0)? == 1 && first != *b"{" {
+            return Err(io::Error::other("it is no journal: it does not begin with a record"));
+        }
         Ok(Self { file, id, tail, began: None, rotation, key: None, unsigned: 0, unsynced: None })
     }
 
@@ -244,6 +253,17 @@ impl Open {
         self.unsynced = None;
         Ok(())
     }
+}
+
+/// A pipe that somebody reads: what is written to another one is lost.
+fn pipe(path: &Path) -> io::Result<File> {
+    let nobody = |error: io::Error| match error.raw_os_error() {
+        Some(nix::libc::ENXIO) => io::Error::new(error.kind(), "it is a pipe, and nobody reads it"),
+        _ => error,
+    };
+    let file = OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(path).map_err(nobody)?;
+    rustix::io::ioctl_fionbio(&file, false)?;
+    Ok(file)
 }
 
 /// While this is held, no other process adds to the journal. The kernel lets go of it when the process ends.
@@ -331,17 +351,17 @@ mod tests {
     fn a_journal_that_lost_its_name_takes_no_more_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("j");
-        std::fs::write(&path, "torn").unwrap();
+        std::fs::write(&path, "{torn").unwrap();
         let journal = open(&path);
         journal.append(b"{\"event\":\"one\"}\n", true).unwrap();
-        assert_eq!(events(&path), ["torn", "torn", "one"]);
+        assert_eq!(events(&path), ["{torn", "torn", "one"]);
         std::fs::rename(&path, dir.path().join("k")).unwrap();
         assert!(journal.append(b"{\"event\":\"two\"}\n", true).is_err());
         std::fs::write(&path, "").unwrap();
         assert!(journal.append(b"{\"event\":\"two\"}\n", true).is_err(), "another file took the name");
         std::fs::rename(dir.path().join("k"), &path).unwrap();
         journal.append(b"{\"event\":\"three\"}\n", true).unwrap();
-        assert_eq!(events(&path), ["torn", "torn", "one", "three"]);
+        assert_eq!(events(&path), ["{torn", "torn", "one", "three"]);
     }
 
     #[test]

@@ -130,3 +130,54 @@ fn however_durable_the_lines_are_there() {
         assert_eq!((code, &verdict["runs"], &verdict["unended"]), (Some(0), &(number + 1).into(), &0.into()));
     }
 }
+
+#[test]
+fn what_is_no_journal_is_not_added_to() {
+    let world = World::new();
+    let effect = format!("write(\"{}\", \"x\")", world.text("effect"));
+    for text in ["root:x:0:0:root:/root:/bin/bash\n", "not json", "\n"] {
+        std::fs::write(world.path("journal"), text).unwrap();
+        let output = world.run(&effect, &[]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains("it is no journal: it does not begin with a record"), "{message}");
+        assert_eq!(std::fs::read_to_string(world.path("journal")).unwrap(), text);
+    }
+    assert!(!world.path("effect").exists());
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_no_journal() {
+    let world = World::new();
+    let (journal, effect) = (world.path("journal"), world.path("effect"));
+    nix::unistd::mkfifo(&journal, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let script = format!("write(\"{}\", \"x\")", effect.display());
+    let output = world.run(&script, &[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("nobody reads it"));
+    assert!(!effect.exists());
+    // With somebody who does, all of it comes, also what is more than a pipe holds.
+    let reader = std::thread::spawn(move || std::fs::read_to_string(journal).unwrap());
+    let script = format!("for i in 0..1000 {{ fs::exists(\"{}\") }}; {script}", effect.display());
+    let output = world.run(&script, &[]);
+    assert!(output.status.success(), "{output:?}");
+    let text = reader.join().unwrap();
+    assert_eq!(text.lines().count(), 2 + 2 * 1001, "{}", text.len());
+    assert!(effect.exists());
+}
+
+#[test]
+fn a_pipe_that_is_not_read_to_the_end_ends_the_run() {
+    let world = World::new();
+    let (journal, effect) = (world.path("journal"), world.path("effect"));
+    nix::unistd::mkfifo(&journal, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut std::fs::File::open(journal).unwrap(), &mut byte).unwrap();
+    });
+    let script = format!("for i in 0..5000 {{ fs::exists(\"/etc\") }}; write(\"{}\", \"x\")", effect.display());
+    let output = world.run(&script, &[]);
+    reader.join().unwrap();
+    assert_eq!(output.status.code(), Some(70), "{output:?}");
+    assert!(!effect.exists());
+}

@@ -122,6 +122,8 @@ fn an_answer_is_told_as_it_is() {
     for line in [format!("host: {}", server.address), "x-token: secret".to_owned(), "connection: close".to_owned()] {
         assert!(body.contains(&format!("\r\n{line}\r\n")), "{line} in {body}");
     }
+    // What is not asked for is not expanded, and so is as long as it comes.
+    assert!(!body.to_ascii_lowercase().contains("accept-encoding"), "{body}");
     let address = Ipv4Addr::LOCALHOST;
     assert_eq!(world.asked(), [format!("get {}", server.url("/echo?q=1")), format!("connect {address}")]);
     for (target, body) in
