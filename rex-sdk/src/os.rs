@@ -261,6 +261,9 @@ pub struct Metadata {
     pub target: Option<String>,
 }
 
+/// Why a file is not renamed to another name of itself: the kernel would do nothing and call it done.
+pub(crate) const SAME_FILE: &str = "both names are of the same file already (hard links)";
+
 /// Why the system did not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

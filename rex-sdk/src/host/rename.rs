@@ -53,8 +53,7 @@ impl Taken for HostTaken {
             return Err(OsError::TooMuch(to.action().bytes));
         }
         if replaced.is_some_and(|replaced| same(&replaced, &taken)) && taken.st_nlink > 1 {
-            // The kernel would do nothing and call it done.
-            return Err(OsError::Refused("both names are of the same file already (hard links)"));
+            return Err(OsError::Refused(crate::os::SAME_FILE));
         }
         renameat2(&self.parent, self.name.as_str(), &parent, name, rename_flags(options)).map_err(
             |error| match error {

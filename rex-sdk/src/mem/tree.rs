@@ -172,7 +172,7 @@ impl Tree {
     }
 
     /// How many names it has.
-    fn links(&self, node: &Node) -> u64 {
+    pub(super) fn links(&self, node: &Node) -> u64 {
         if self.linked.contains(&node.id) { names(&self.root, node.id) } else { 1 }
     }
 
