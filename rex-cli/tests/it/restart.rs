@@ -8,19 +8,32 @@ use serde_json::Value;
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/restart-nginx");
 
-/// Runs the example for an agent; `None` if this host cannot. `$0` is `rex`, `$1` the agent.
+/// The service is up before the agent looks at it. `$0` is `rex`, `$1` the agent.
+macro_rules! started {
+    ($then:literal) => {
+        concat!(
+            r#"
+            "$0" run --policy start.cedar --principal 'User::"root"' --bus "$REX_BUS" -e 'service::start("nginx")' >&2 &&
+            rex() { verb="$1"; agent="$2"; shift 2; "$rex" "$verb" --policy policy.cedar --principal "$agent" --bus "$REX_BUS" "$@"; } &&
+            rex="$0" &&
+            "#,
+            $then
+        )
+    };
+}
+
+/// Runs the example for an agent; `None` if this host cannot.
 fn restart(agent: &str) -> Option<Output> {
-    // The service is up before the agent looks at it.
-    const RUN: &str = r#"
-        "$0" run --policy start.cedar --principal 'User::"root"' --bus "$REX_BUS" -e 'service::start("nginx")' >&2 &&
-        "$0" run script.rhai --policy policy.cedar --principal "$1" --bus "$REX_BUS" --format json
-    "#;
+    example(agent, started!(r#"rex run "$1" script.rhai --format json"#))
+}
+
+fn example(agent: &str, commands: &str) -> Option<Output> {
     let dir = tempfile::tempdir().unwrap();
     for file in ["script.rhai", "policy.cedar", "start.cedar"] {
         std::fs::copy(format!("{EXAMPLE}/{file}"), dir.path().join(file)).unwrap();
     }
     let output = Command::new(format!("{EXAMPLE}/with-systemd.sh"))
-        .args(["sh", "-c", RUN, env!("CARGO_BIN_EXE_rex"), agent])
+        .args(["sh", "-c", commands, env!("CARGO_BIN_EXE_rex"), agent])
         .current_dir(dir.path())
         .output()
         .unwrap();
@@ -60,4 +73,23 @@ fn nobody_else_does() {
     assert_eq!(report["error"]["code"], "ACCESS_DENIED_EXCEPTION");
     assert_eq!(report["error"]["resource"], "nginx.service");
     assert_eq!(report["stats"]["operations"], 1);
+}
+
+#[test]
+fn a_plan_restarts_nothing() {
+    const PLAN: &str = started!(
+        r#"pid='service::status("nginx").main_pid' &&
+        rex run "$1" -e "$pid" && rex plan "$1" script.rhai --format json && rex run "$1" -e "$pid""#
+    );
+    let Some(output) = example(r#"Agent::"operator""#, PLAN) else { return };
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let [before, plan, after] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert_eq!(before, after);
+    let told: Value = serde_json::from_str(plan).unwrap();
+    // It was looked at, and then taken to have been restarted.
+    assert_eq!(told["output"][0], "nginx.service is active");
+    assert_eq!(told["value"], serde_json::json!({"unit": "nginx.service", "active": "active", "pid_changed": true}));
+    let steps = told["plan"]["steps"].as_array().unwrap();
+    assert_eq!((steps.len(), &steps[0]["done"]["assumed"]), (1, &true.into()), "{told}");
 }
