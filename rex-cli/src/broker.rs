@@ -222,3 +222,35 @@ impl From<Refusal> for OsError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Principal;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whoever_acts_for_a_plan_does_nothing() {
+        let asked = |only_reads| Asked {
+            run_id: "test".to_owned(),
+            subject: Subject::new(Principal::agent("test")),
+            policies: Arc::new(Policies::of("@id(\"all\") permit (principal, action, resource);")),
+            ready: OnceLock::new(),
+            cancel: Arc::default(),
+            limits: Limits::default(),
+            host: HostOptions::default(),
+            only_reads,
+        };
+        // Nothing has this number and this name, so nothing comes of it in either case.
+        let signal = json!({"signal": {"action": ["CONT"], "resource": [1, "no such process", "", "", "", 0]}});
+        let why = |only_reads, ask: &serde_json::Value| match asked(only_reads).act(Ask::deserialize(ask).unwrap()) {
+            Err(refusal) => format!("{refusal:?}"),
+            Ok((value, _)) => value.to_string(),
+        };
+        assert_eq!(why(true, &signal), "Unavailable(\"a plan does nothing\")");
+        assert_eq!(why(false, &signal), "Changed");
+        let read = json!({"mounts": {"action": null, "resource": null}});
+        assert!(why(true, &read).contains("/proc"));
+    }
+}

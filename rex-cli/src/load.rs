@@ -65,6 +65,11 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self { sources: vec![Source { name: "test.cedar".to_owned(), text: text.to_owned() }], entities: None }
+    }
+
     pub(crate) fn compile(&self) -> Result<Policy, Rejected> {
         Policy::compile(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
