@@ -124,11 +124,42 @@ impl Timer {
 
 /// How often something took how long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Durations {
-    /// How many took no longer than each bound, and longer than the one before.
-    buckets: [u64; BOUNDS.len()],
-    count: u64,
-    sum_us: u64,
+pub struct Durations {
+    /// How many took no longer than each of [`BOUNDS`], and longer than the one before.
+    pub buckets: [u64; BOUNDS.len()],
+    /// How many there were, those beyond all bounds included.
+    pub count: u64,
+    /// How long they took together, in microseconds.
+    pub sum_us: u64,
+}
+
+/// One series of a metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample<'m> {
+    /// The name of the metric: `rex_runs_total`.
+    pub name: &'static str,
+    /// What it counts, in a sentence.
+    pub help: &'static str,
+    /// Labels, with their values in this series.
+    pub labels: Vec<(&'static str, &'m str)>,
+    /// What was counted.
+    pub figure: Figure<'m>,
+}
+
+/// What a [`Sample`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figure<'m> {
+    /// How often.
+    Count(u64),
+    /// How often it took how long.
+    Durations(&'m Durations),
+}
+
+impl<'m> Sample<'m> {
+    fn new(declared: Declared, values: &'m Labels, figure: Figure<'m>) -> Self {
+        let labels = declared.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
+        Self { name: declared.name, help: declared.help, labels, figure }
+    }
 }
 
 impl Durations {
@@ -186,6 +217,19 @@ impl Metrics {
         for ((timer, labels), durations) in &other.histograms {
             self.timer(*timer, &labels.iter().map(String::as_str).collect::<Vec<_>>()).merge(durations);
         }
+    }
+
+    /// All series, those of one metric together.
+    pub fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
+        let counters = self
+            .counters
+            .iter()
+            .map(|((counter, labels), count)| Sample::new(counter.declared(), labels, Figure::Count(*count)));
+        let histograms = self
+            .histograms
+            .iter()
+            .map(|((timer, labels), durations)| Sample::new(timer.declared(), labels, Figure::Durations(durations)));
+        counters.chain(histograms)
     }
 
     fn decision(&mut self, decision: &str, action: &str, entry: &Entry<'_>) {

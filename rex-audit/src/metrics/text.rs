@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 use std::str::FromStr;
 
-use super::{BOUNDS, Counter, Declared, Durations, Labels, Metrics, Timer};
+use super::{BOUNDS, Counter, Durations, Figure, Labels, Metrics, Sample, Timer};
 
 /// A text that is no metrics of Rex.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,47 +15,38 @@ pub struct NoMetrics {
 
 impl Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for counter in Counter::ALL {
-            let declared = counter.declared();
-            let mut series = self.counters.iter().filter(|((one, _), _)| *one == counter).peekable();
-            if series.peek().is_some() {
-                head(f, &declared, "counter")?;
+        let mut before = "";
+        for sample in self.samples() {
+            let Sample { name, help, labels, figure } = &sample;
+            if *name != before {
+                let kind = if matches!(figure, Figure::Count(_)) { "counter" } else { "histogram" };
+                writeln!(f, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
             }
-            for ((_, labels), count) in series {
-                sample(f, &declared, "", labels, None)?;
-                writeln!(f, " {count}")?;
+            match figure {
+                Figure::Count(count) => {
+                    series(f, name, labels, None)?;
+                    writeln!(f, " {count}")?;
+                }
+                Figure::Durations(durations) => histogram(f, name, labels, durations)?,
             }
-        }
-        for timer in Timer::ALL {
-            let declared = timer.declared();
-            let mut series = self.histograms.iter().filter(|((one, _), _)| *one == timer).peekable();
-            if series.peek().is_some() {
-                head(f, &declared, "histogram")?;
-            }
-            for ((_, labels), durations) in series {
-                histogram(f, &declared, labels, durations)?;
-            }
+            before = name;
         }
         Ok(())
     }
 }
 
-fn head(f: &mut fmt::Formatter<'_>, declared: &Declared, kind: &str) -> fmt::Result {
-    writeln!(f, "# HELP {0} {1}\n# TYPE {0} {kind}", declared.name, declared.help)
-}
-
-fn histogram(f: &mut fmt::Formatter<'_>, declared: &Declared, labels: &Labels, durations: &Durations) -> fmt::Result {
-    let mut below = 0_u64;
+fn histogram(f: &mut fmt::Formatter<'_>, name: &str, labels: &[(&str, &str)], durations: &Durations) -> fmt::Result {
+    let (bucket, mut below) = (format!("{name}_bucket"), 0_u64);
     for (bound, count) in BOUNDS.iter().zip(durations.buckets) {
         below = below.saturating_add(count);
-        sample(f, declared, "_bucket", labels, Some(&seconds(*bound)))?;
+        series(f, &bucket, labels, Some(&seconds(*bound)))?;
         writeln!(f, " {below}")?;
     }
-    sample(f, declared, "_bucket", labels, Some("+Inf"))?;
+    series(f, &bucket, labels, Some("+Inf"))?;
     writeln!(f, " {}", durations.count)?;
-    sample(f, declared, "_sum", labels, None)?;
+    series(f, &format!("{name}_sum"), labels, None)?;
     writeln!(f, " {}", seconds(durations.sum_us))?;
-    sample(f, declared, "_count", labels, None)?;
+    series(f, &format!("{name}_count"), labels, None)?;
     writeln!(f, " {}", durations.count)
 }
 
@@ -75,17 +66,10 @@ fn micros(seconds: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(part)
 }
 
-fn sample(
-    f: &mut fmt::Formatter<'_>,
-    declared: &Declared,
-    suffix: &str,
-    labels: &Labels,
-    bound: Option<&str>,
-) -> fmt::Result {
-    write!(f, "{}{suffix}", declared.name)?;
-    let values = declared.labels.iter().copied().zip(labels.iter().map(String::as_str));
+fn series(f: &mut fmt::Formatter<'_>, name: &str, labels: &[(&str, &str)], bound: Option<&str>) -> fmt::Result {
+    f.write_str(name)?;
     let mut before = '{';
-    for (name, value) in values.chain(bound.map(|bound| ("le", bound))) {
+    for (name, value) in labels.iter().copied().chain(bound.map(|bound| ("le", bound))) {
         write!(f, "{before}{name}=\"")?;
         for c in value.chars() {
             match c {
