@@ -23,6 +23,11 @@ macro_rules! limits {
             pub const TABLE: &'static [(&'static str, u64, &'static str)] =
                 &[$((stringify!($name), $default, concat!($($doc),*).trim_ascii()),)*];
 
+            /// Name and value of each limit.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+
             /// Sets a limit by its name.
             ///
             /// # Errors

@@ -36,7 +36,7 @@ use rex_core::action::{fs, net, process, service, sys};
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp, Value};
 
 pub use journal::JournalFiles;
-pub use network::Socket;
+pub use network::{Socket, authorities};
 pub use services::Bus;
 
 // All that the table of what is brokered names.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,23 +52,26 @@ impl Own {
     pub(super) fn new(authorities: Option<PathBuf>) -> Self {
         Self { authorities, found: Mutex::default() }
     }
+}
 
-    /// The certificates of the authorities that are trusted.
-    fn authorities(&self) -> io::Result<String> {
-        /// Where distributions keep them: Debian, Fedora, SUSE, Alpine and macOS.
-        const BUNDLES: [&str; 4] = [
-            "/etc/ssl/certs/ca-certificates.crt",
-            "/etc/pki/tls/certs/ca-bundle.crt",
-            "/etc/ssl/ca-bundle.pem",
-            "/etc/ssl/cert.pem",
-        ];
-        if let Some(path) = &self.authorities {
-            return std::fs::read_to_string(path)
-                .map_err(|error| io::Error::other(format!("the authorities in `{}`: {error}", path.display())));
-        }
-        // Without any, no certificate is trusted.
-        Ok(BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default())
+/// The certificates of the authorities that this machine trusts, or of those in a file, as PEM.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn authorities(given: Option<&Path>) -> io::Result<String> {
+    /// Where distributions keep them: Debian, Fedora, SUSE, Alpine and macOS.
+    const BUNDLES: [&str; 4] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+    ];
+    if let Some(path) = given {
+        return std::fs::read_to_string(path)
+            .map_err(|error| io::Error::other(format!("the authorities in `{}`: {error}", path.display())));
     }
+    // Without any, no certificate is trusted.
+    Ok(BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default())
 }
 
 impl Network for Own {
@@ -149,7 +152,7 @@ impl Network for Own {
         let port = u16::try_from(action.port).map_err(|_| OsError::Refused("there is no such port"))?;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         let stream = open(SocketAddr::new(address, port), deadline, budget)?;
-        let authorities = if trusted { Some(self.authorities()?) } else { None };
+        let authorities = if trusted { Some(authorities(self.authorities.as_deref())?) } else { None };
         Ok(Connection { stream: Some(Box::new(stream)), authorities, assumed: false })
     }
 
