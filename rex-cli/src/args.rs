@@ -125,9 +125,21 @@ pub(crate) struct RunCommand {
     /// nothing is done.
     #[arg(long, value_name = "HASH_OR_FILE")]
     pub(crate) plan: Option<String>,
+    #[command(flatten)]
+    pub(crate) counted: CountArgs,
+}
+
+/// Where it is counted what runs do.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CountArgs {
     /// Where to count what runs do, in Prometheus' text format, added to what is counted there
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
+    /// The collector of OpenTelemetry that is told, by OTLP over HTTP, what the run did: `http://127.0.0.1:4318`;
+    /// OTEL_EXPORTER_OTLP_ENDPOINT by default
+    #[cfg(feature = "otel")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -38,20 +38,25 @@ impl Exit {
             _ => Self::Script,
         }
     }
+
+    /// The number of it.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Script | Self::Found => 1,
+            Self::Usage => 2,
+            Self::Policy => 3,
+            Self::Denied => 4,
+            Self::Limit => 5,
+            Self::Internal => 70,
+            Self::Signal(signal) => 128 | signal,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Script | Exit::Found => 1,
-            Exit::Usage => 2,
-            Exit::Policy => 3,
-            Exit::Denied => 4,
-            Exit::Limit => 5,
-            Exit::Internal => 70,
-            Exit::Signal(signal) => 128 | signal,
-        })
+        Self::from(exit.code())
     }
 }
 

@@ -20,6 +20,8 @@ mod lines;
 mod link;
 mod listing;
 mod load;
+#[cfg(feature = "otel")]
+mod otel;
 mod plan;
 mod reach;
 mod recorded;

@@ -61,7 +61,7 @@ pub(crate) struct Planned {
 /// Plans a run, and prints the plan.
 pub(crate) fn plan(args: &PlanArgs, color: Color, decide: Decide) -> Result<Exit, Stop> {
     let start = Start::new(&args.run, color, decide)?;
-    let ran = start.go(Purpose::Plan { keep_going: args.keep_going }, None)?;
+    let (ran, _job) = start.go(Purpose::Plan { keep_going: args.keep_going }, None)?;
     start.end();
     let told = match &ran {
         Ran::Rejected(rejected) => return Ok(start.rejected(rejected)),
@@ -84,7 +84,8 @@ pub(crate) fn plan(args: &PlanArgs, color: Color, decide: Decide) -> Result<Exit
 pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Vec<Step>, Rejected>, Stop> {
     let promised = Promised::read(given)?;
     let refuse = |message: String| Stop { exit: Exit::Denied, ..Stop::usage(message) };
-    let told = match start.go(Purpose::Plan { keep_going: false }, None)? {
+    let (ran, _job) = start.go(Purpose::Plan { keep_going: false }, None)?;
+    let told = match ran {
         Ran::Rejected(rejected) => return Ok(Err(rejected)),
         Ran::Told(told, _worker) => told,
     };

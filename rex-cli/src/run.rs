@@ -16,7 +16,7 @@ use rex_sdk::host::{Bus, HostOptions};
 use rex_sdk::{HostOs, Os};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::args::{Color, Format, RunArgs, RunCommand};
+use crate::args::{Color, CountArgs, Format, RunArgs, RunCommand};
 use crate::exit::{Exit, Stop};
 use crate::journal::{JournalFile, Key};
 use crate::load::Policies;
@@ -55,6 +55,14 @@ impl Job {
     /// Whether nothing is to be done.
     pub(crate) fn is_plan(&self) -> bool {
         matches!(self.purpose, Purpose::Plan { .. })
+    }
+
+    /// Tells a collector of the run, if there is one.
+    fn export(&self, told: &Told, exit: Exit) {
+        #[cfg(feature = "otel")]
+        self.watch.iter().for_each(|watch| watch.export(self, told, exit));
+        #[cfg(not(feature = "otel"))]
+        let _ = (told, exit);
     }
 
     /// Gives the journal the key, if there is one.
@@ -124,8 +132,8 @@ impl<'a> Start<'a> {
         })
     }
 
-    /// Runs the script.
-    pub(crate) fn go(&self, purpose: Purpose, metrics: Option<&Path>) -> Result<Ran, Stop> {
+    /// Runs the script. The job is what was run.
+    pub(crate) fn go(&self, purpose: Purpose, counted: Option<&CountArgs>) -> Result<(Ran, Job), Stop> {
         let args = self.args;
         let mut run_id = rex_engine::random_id();
         if matches!(purpose, Purpose::Plan { .. }) {
@@ -157,7 +165,7 @@ impl<'a> Start<'a> {
             limits: self.limits,
             host,
             journal,
-            watch: Watch::new(metrics, args.progress).map(Arc::new),
+            watch: Watch::new(args.progress, counted)?.map(Arc::new),
             key,
             group,
             mode,
@@ -169,7 +177,7 @@ impl<'a> Start<'a> {
         if let Ran::Told(told, _) = &ran {
             job.watch.iter().for_each(|watch| watch.finish(told));
         }
-        Ok(ran)
+        Ok((ran, job))
     }
 
     /// From now on, a signal ends the command again as it ends others.
@@ -203,12 +211,16 @@ pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<
             Err(rejected) => return Ok(start.rejected(&rejected)),
         },
     };
-    let ran = start.go(purpose, command.metrics.as_deref())?;
+    let (ran, job) = start.go(purpose, Some(&command.counted))?;
     start.end();
     match &ran {
         Ran::Rejected(rejected) => Ok(start.rejected(rejected)),
         // A worker that is not needed any more is waited for after this.
-        Ran::Told(told, _worker) => start.show(told),
+        Ran::Told(told, _worker) => {
+            let shown = start.show(told);
+            job.export(told, start.exit(told));
+            shown
+        }
     }
 }
 

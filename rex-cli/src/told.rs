@@ -8,6 +8,9 @@ use crate::exit::{Exit, Stop};
 use crate::plan::Planned;
 use crate::wire::Confined;
 
+/// What stands for the code of a failure where there was none.
+pub(crate) const SUCCESS: &str = "SUCCESS";
+
 /// What a run came back with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Told {
@@ -84,6 +87,11 @@ impl Told {
             error.help = Some(help.to_owned());
         }
         self
+    }
+
+    /// The code that it failed with, or that it did not.
+    pub(crate) fn result(&self) -> &str {
+        self.error.as_ref().map_or(SUCCESS, |error| &error.code)
     }
 
     /// How the command ends after this, if `signal` was the last to tell it to stop.

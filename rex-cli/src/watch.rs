@@ -8,10 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rex_audit::{Entry, Metrics};
+use rex_audit::{Entry, Metrics, redact};
 use rex_core::{Journal, JournalError, Record};
 
+use crate::args::CountArgs;
+#[cfg(feature = "otel")]
+use crate::exit::Exit;
+use crate::exit::Stop;
 use crate::journal::{JournalFile, Lock};
+#[cfg(feature = "otel")]
+use crate::otel::Otlp;
+#[cfg(feature = "otel")]
+use crate::run::Job;
 use crate::told::Told;
 use crate::{complain, draw, replace};
 
@@ -23,6 +31,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Watch {
     metrics: Option<PathBuf>,
     progress: bool,
+    #[cfg(feature = "otel")]
+    otlp: Option<Otlp>,
     seen: Mutex<Seen>,
 }
 
@@ -37,10 +47,18 @@ struct Seen {
 
 impl Watch {
     /// Whoever wants to know something. Progress is for those who look at a terminal.
-    pub(crate) fn new(metrics: Option<&Path>, progress: bool) -> Option<Self> {
-        let progress = progress && io::stderr().is_terminal();
-        let metrics = metrics.map(Path::to_owned);
-        (metrics.is_some() || progress).then(|| Self { metrics, progress, seen: Mutex::default() })
+    pub(crate) fn new(progress: bool, counted: Option<&CountArgs>) -> Result<Option<Self>, Stop> {
+        let watch = Self {
+            metrics: counted.and_then(|args| args.metrics.clone()),
+            progress: progress && io::stderr().is_terminal(),
+            #[cfg(feature = "otel")]
+            otlp: counted.map(|args| Otlp::new(args.otlp.as_deref())).transpose()?.flatten(),
+            seen: Mutex::default(),
+        };
+        let wanted = watch.metrics.is_some() || watch.progress;
+        #[cfg(feature = "otel")]
+        let wanted = wanted || watch.otlp.is_some();
+        Ok(wanted.then_some(watch))
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -61,7 +79,10 @@ impl Watch {
     pub(crate) fn lines(&self, bytes: &[u8]) {
         let mut seen = self.seen();
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            if let Ok(entry) = Entry::parse(line) {
+            let line = redact::line(line);
+            if let Ok(entry) = Entry::parse(&line) {
+                #[cfg(feature = "otel")]
+                self.otlp.iter().for_each(|otlp| otlp.add(&entry));
                 seen.add(&entry);
             }
         }
@@ -73,13 +94,18 @@ impl Watch {
         if let Some(bar) = seen.bar.take() {
             bar.finish_and_clear();
         }
+        seen.metrics.ended(told.result(), told.stats.duration_us);
         let Some(path) = &self.metrics else { return };
-        let result = told.error.as_ref().map_or("SUCCESS", |error| &error.code);
-        seen.metrics.ended(result, told.stats.duration_us);
-        if let Err(error) = write(path, &mut seen.metrics) {
+        if let Err(error) = write(path, &seen.metrics) {
             let path = draw::line(&path.display().to_string());
             complain(&format!("warning: the metrics `{path}` cannot be written: {}", draw::line(&error.to_string())));
         }
+    }
+
+    /// The run has ended so, and was reported.
+    #[cfg(feature = "otel")]
+    pub(crate) fn export(&self, job: &Job, told: &Told, exit: Exit) {
+        self.otlp.iter().for_each(|otlp| otlp.export(job, told, exit, &self.seen().metrics));
     }
 }
 
@@ -104,18 +130,19 @@ impl Seen {
 }
 
 /// Adds what is in the file from earlier runs, and replaces it. A lock beside it keeps other runs from doing so meanwhile.
-fn write(path: &Path, metrics: &mut Metrics) -> io::Result<()> {
+fn write(path: &Path, metrics: &Metrics) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let lock = File::options().create(true).append(true).open(&beside)?;
     let _lock = Lock::new(&lock)?;
-    match std::fs::read_to_string(path) {
-        Ok(text) => metrics.merge(&text.parse().map_err(io::Error::other)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+    let mut all = match std::fs::read_to_string(path) {
+        Ok(text) => text.parse().map_err(io::Error::other)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Metrics::default(),
         Err(error) => return Err(error),
-    }
+    };
+    all.merge(metrics);
     // Whoever collects them is somebody else.
-    replace::file(path, 0o644, |mut file| file.write_all(metrics.to_string().as_bytes()))
+    replace::file(path, 0o644, |mut file| file.write_all(all.to_string().as_bytes()))
 }
 
 /// A journal, if there is one, beside which a watch is kept.

@@ -36,6 +36,11 @@ mod metrics;
 
 #[cfg(test)]
 mod oracle;
+
+#[cfg(test)]
+#[cfg(feature = "otel")]
+mod otel;
+
 #[cfg(test)]
 mod plan;
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 const POLICY: &str =
     "@id(\"etc\") permit (principal, action == fs::Action::\"read\", resource == fs::Path::\"/etc/hostname\");";
 
-fn rex(dir: &Path, script: &str, confine: &str) -> Command {
+pub(crate) fn rex(dir: &Path, script: &str, confine: &str) -> Command {
     let policy = dir.join("policy.cedar");
     if !policy.exists() {
         std::fs::write(&policy, POLICY).unwrap();

@@ -1,0 +1,123 @@
+//! What a run did, told to a collector of OpenTelemetry: a span for the run, one for each operation, and the metrics.
+//!
+//! It is told once, after the run, by OTLP over HTTP. The collector is the operator's, so no policy is asked.
+
+mod calls;
+mod collector;
+mod metrics;
+mod spans;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use opentelemetry::KeyValue;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::transform::common::tonic::Attributes;
+use opentelemetry_sdk::resource::EnvResourceDetector;
+use rex_audit::{Entry, Metrics};
+use rex_core::Timestamp;
+
+use self::calls::Calls;
+use self::collector::{Collector, Failed, Signal};
+use crate::exit::{Exit, Stop};
+use crate::run::Job;
+use crate::told::Told;
+use crate::{complain, draw};
+
+/// Who is told, and what there is to tell so far.
+#[derive(Debug)]
+pub(crate) struct Otlp {
+    collector: Collector,
+    start: Timestamp,
+    calls: Mutex<Calls>,
+}
+
+/// What is told of: from when to when, and whose it is.
+#[derive(Debug)]
+struct Period {
+    resource: Resource,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl Otlp {
+    /// The collector that is named here, or by the environment, if one is. The span of the run starts now.
+    pub(crate) fn new(endpoint: Option<&str>) -> Result<Option<Self>, Stop> {
+        let collector = Collector::new(endpoint)?;
+        Ok(collector.map(|collector| Self { collector, start: Timestamp::now(), calls: Mutex::default() }))
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees an entry, from which secrets were taken out.
+    pub(crate) fn add(&self, entry: &Entry<'_>) {
+        self.calls().add(entry);
+    }
+
+    /// Tells all of it. What cannot be told is a warning, and no failure of the run.
+    pub(crate) fn export(&self, job: &Job, told: &Told, exit: Exit, metrics: &Metrics) {
+        // The clock may have been set back meanwhile.
+        let end = Timestamp::now().max(self.start);
+        let period = Period { resource: resource(), start: self.start, end };
+        let calls = std::mem::take(&mut *self.calls());
+        let sent = self.collector.begin().and_then(|sending| {
+            if Signal::Traces.is_wanted() {
+                let parts = spans::requests(calls, &period, job, told, exit);
+                self.unless_refused(parts.iter().try_for_each(|part| sending.post(Signal::Traces, part)))?;
+            }
+            if Signal::Metrics.is_wanted() {
+                sending.post(Signal::Metrics, &metrics::request(metrics, &period))?;
+            }
+            Ok(())
+        });
+        if let Err(Failed::Silent(why) | Failed::Refused(why)) = sent {
+            self.warn(&why);
+        }
+    }
+
+    /// A collector that takes no traces may take metrics.
+    fn unless_refused(&self, sent: Result<(), Failed>) -> Result<(), Failed> {
+        match sent {
+            Err(Failed::Refused(why)) => {
+                self.warn(&why);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn warn(&self, why: &str) {
+        let text = format!("warning: the collector `{}` was not told all of the run: {why}", self.collector.name());
+        complain(&draw::line(&text));
+    }
+}
+
+/// What the spans and figures are of. What the operator says comes before what is known here.
+fn resource() -> Resource {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let known = [("service.name", "rex"), ("service.version", env!("CARGO_PKG_VERSION"))];
+    let resource = opentelemetry_sdk::Resource::builder_empty()
+        .with_attributes(known.map(|(name, value)| KeyValue::new(name, value)))
+        .with_attributes(host.map(|host| KeyValue::new("host.name", host)))
+        .with_detector(Box::new(EnvResourceDetector::new()))
+        .with_attributes(collector::variable("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name)))
+        .build();
+    let known = resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    Resource { attributes: Attributes::from(known).0, ..Resource::default() }
+}
+
+/// Who says so.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: "rex".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
+}
+
+/// Nanoseconds since the epoch, as the protocol has it.
+fn nanos(time: Timestamp) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(0).saturating_mul(1_000)
+}
