@@ -31,13 +31,14 @@ impl Step {
             Self::Test => test::run(),
             Self::Fmt => shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])),
             Self::Clippy => {
-                let args = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-                shell::run(&mut shell::cargo(&args))
+                let args = ["clippy", "--workspace", "--all-targets", "--locked", "--features", &test::features()];
+                shell::run(shell::cargo(&args).args(["--", "-D", "warnings"]))
             }
             Self::Doc => {
                 // With the examples, Cargo chooses the same features of dependencies as for clippy, and builds none again.
                 let args = ["doc", "--workspace", "--no-deps", "--lib", "--bins", "--examples", "--locked"];
-                shell::run(shell::cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
+                let command = &mut shell::cargo(&args);
+                shell::run(command.args(["--features", &test::features()]).env("RUSTDOCFLAGS", "-D warnings"))
             }
             Self::Codegen => codegen::run(true),
             Self::Tidy => tidy::run(),
