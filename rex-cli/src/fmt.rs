@@ -1,14 +1,15 @@
 //! `rex policy fmt`
 
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use rex_policy::formatted;
+use serde::Serialize;
 
 use crate::args::{Color, Format};
 use crate::exit::{Exit, Stop};
-use crate::{check, draw, load, print, replace};
+use crate::replace::{self, Rights};
+use crate::{check, draw, load, print};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FmtArgs {
@@ -18,29 +19,52 @@ pub(crate) struct FmtArgs {
     /// Change nothing; print what would change, and end with 1 if something would
     #[arg(long)]
     check: bool,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 /// Lays policies out. Nothing is changed before all of them are understood.
 pub(crate) fn fmt(args: &FmtArgs, color: Color) -> Result<Exit, Stop> {
     let paths = load::policy_files(&args.policies)?;
-    let mut changes = Vec::new();
+    let (mut changes, mut files) = (Vec::new(), Vec::new());
     for path in &paths {
         let source = load::file(path)?;
-        match formatted(&source) {
-            Ok(text) if text == source.text => {}
-            Ok(text) => changes.push((path, source, text)),
-            Err(rejected) => return Ok(check::rejected(&rejected, Format::Human, color)),
+        let text = match formatted(&source) {
+            Ok(text) => text,
+            Err(rejected) => return Ok(check::rejected(&rejected, args.format, color)),
+        };
+        let changed = text != source.text;
+        files.push(SaidFile { name: source.name.clone(), changed });
+        if changed {
+            changes.push((path, source, text));
         }
     }
     for (path, source, text) in &changes {
-        if args.check {
-            print(draw::visible(&source.diff(text)).trim_end())?;
-        } else {
-            let written = std::fs::metadata(path)
-                .and_then(|old| replace::file(path, old.mode() & 0o7777, |mut file| file.write_all(text.as_bytes())));
-            written.map_err(|error| Stop::usage(format!("`{}` cannot be written: {error}", path.display())))?;
-            print(&format!("laid out {}", draw::line(&source.name)))?;
+        if !args.check {
+            replace::file(path, Rights::Kept, |mut file| file.write_all(text.as_bytes()))
+                .map_err(|error| Stop::usage(format!("`{}` cannot be written: {error}", path.display())))?;
+        }
+        if args.format == Format::Human {
+            let laid_out = || format!("laid out {}", draw::line(&source.name));
+            print(&if args.check { draw::visible(source.diff(text).trim_end()) } else { laid_out() })?;
         }
     }
+    if args.format == Format::Json {
+        let said = serde_json::to_string(&Said { files });
+        print(&said.map_err(|error| Stop::internal(error.to_string()))?)?;
+    }
     Ok(if args.check && !changes.is_empty() { Exit::Script } else { Exit::Success })
+}
+
+#[derive(Serialize)]
+struct Said {
+    files: Vec<SaidFile>,
+}
+
+#[derive(Serialize)]
+struct SaidFile {
+    name: String,
+    /// Whether it was not laid out, and is now or, with `--check`, would be.
+    changed: bool,
 }

@@ -1,24 +1,51 @@
 //! Files that are replaced at once: whoever reads one finds it as it was, or as it is now.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+/// Whose a file is that takes the place of another, and what others may do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// It is of whoever writes it, and has this mode, as far as the process' mask lets it.
+    New(u32),
+    /// Owner, group and mode are as they were. Where they cannot be, the file stays what it was.
+    Kept,
+}
 
 /// Writes a file beside the one with this name, and gives it the name. A link is followed; what is no regular file, such as a
 /// terminal, is written to.
-pub(crate) fn file(path: &Path, mode: u32, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
-    let path = match fs::metadata(path) {
+pub(crate) fn file(path: &Path, rights: Rights, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let (path, old) = match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return write(&OpenOptions::new().write(true).open(path)?),
-        Ok(_) => fs::canonicalize(path)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+        Ok(metadata) => (fs::canonicalize(path)?, Some(metadata)),
+        Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), None),
         Err(error) => return Err(error),
+    };
+    let (mode, kept) = match rights {
+        Rights::New(mode) => (mode, None),
+        Rights::Kept => (0o600, old),
     };
     let fresh = Fresh(beside(&path)?);
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh.0)?;
     write(&file)?;
+    kept.map_or(Ok(()), |old| keep(&file, &old))?;
     file.sync_all()?;
     fs::rename(&fresh.0, &path)
+}
+
+/// Gives a file the owner, the group and the mode of another.
+fn keep(file: &File, old: &Metadata) -> io::Result<()> {
+    let (new, owner) = (file.metadata()?, (old.uid(), old.gid()));
+    if (new.uid(), new.gid()) != owner {
+        let (uid, gid) = owner;
+        fchown(file, Some(uid), Some(gid)).map_err(|error| {
+            io::Error::new(error.kind(), format!("it belongs to {uid}:{gid}, which cannot be kept: {error}"))
+        })?;
+    }
+    // Whoever gets a file by `fchown` gets it without what its mode says of whose rights it runs with.
+    file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))
 }
 
 /// A name that no other process takes, for which the files of a directory that others read are not looked for.
@@ -43,18 +70,36 @@ mod tests {
 
     use super::*;
 
+    const NEW: Rights = Rights::New(0o600);
+
     #[test]
     fn a_file_is_as_it_was_or_as_it_is_now() {
         let dir = tempfile::tempdir().unwrap();
         let (path, link) = (dir.path().join("page"), dir.path().join("link"));
         std::os::unix::fs::symlink("page", &link).unwrap();
-        file(&path, 0o600, |mut file| file.write_all(b"one")).unwrap();
-        let failed = file(&path, 0o600, |mut file| file.write_all(b"x").and_then(|()| Err(io::Error::other("full"))));
+        file(&path, NEW, |mut file| file.write_all(b"one")).unwrap();
+        let failed = file(&path, NEW, |mut file| file.write_all(b"x").and_then(|()| Err(io::Error::other("full"))));
         assert_eq!(failed.unwrap_err().to_string(), "full");
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
-        file(&link, 0o600, |mut file| file.write_all(b"two")).unwrap();
+        file(&link, NEW, |mut file| file.write_all(b"two")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
-        assert!(file(Path::new("/nowhere/page"), 0o600, |_| Ok(())).is_err());
+        assert!(file(Path::new("/nowhere/page"), NEW, |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn owner_and_mode_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("policy");
+        fs::write(&path, "one").unwrap();
+        let mine = fs::metadata(&path).unwrap();
+        // Only root can have a file that is of somebody else.
+        let owner = if mine.uid() == 0 { (12_345, 12_346) } else { (mine.uid(), mine.gid()) };
+        std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o4666)).unwrap();
+        file(&path, Rights::Kept, |mut file| file.write_all(b"two")).unwrap();
+        let kept = fs::metadata(&path).unwrap();
+        assert_eq!((kept.uid(), kept.gid(), kept.mode() & 0o7777), (owner.0, owner.1, 0o4666));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
     }
 }

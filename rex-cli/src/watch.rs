@@ -18,10 +18,11 @@ use crate::exit::Stop;
 use crate::journal::{JournalFile, Lock};
 #[cfg(feature = "otel")]
 use crate::otel::Otlp;
+use crate::replace::{self, Rights};
 #[cfg(feature = "otel")]
 use crate::run::Job;
 use crate::told::Told;
-use crate::{complain, draw, replace};
+use crate::{complain, draw};
 
 /// How often what is shown is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
@@ -142,7 +143,7 @@ fn write(path: &Path, metrics: &Metrics) -> io::Result<()> {
     };
     all.merge(metrics);
     // Whoever collects them is somebody else.
-    replace::file(path, 0o644, |mut file| file.write_all(all.to_string().as_bytes()))
+    replace::file(path, Rights::New(0o644), |mut file| file.write_all(all.to_string().as_bytes()))
 }
 
 /// A journal, if there is one, beside which a watch is kept.

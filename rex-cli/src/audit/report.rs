@@ -14,7 +14,8 @@ use super::row::number;
 use super::select::{FilterArgs, Journals, each};
 use crate::args::Format;
 use crate::exit::{Exit, Stop};
-use crate::{load, print, replace};
+use crate::replace::{self, Rights};
+use crate::{load, print};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReportArgs {
@@ -64,7 +65,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
         ControlFlow::Continue(())
     })?;
     (0..unreadable).for_each(|_| report.unreadable());
-    replace::file(&args.html, 0o600, |file: &File| report.write(BufWriter::new(file), args.top))
+    replace::file(&args.html, Rights::New(0o600), |file: &File| report.write(BufWriter::new(file), args.top))
         .map_err(|error| Stop::usage(format!("the page `{}` cannot be written: {error}", args.html.display())))?;
     let summary = report.summary(0);
     let (entries, runs, denied) = (summary.entries, summary.runs.started, summary.denied);

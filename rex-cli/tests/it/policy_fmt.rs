@@ -43,6 +43,49 @@ fn one_file_that_is_no_policy_leaves_all_as_they_are() {
     assert_eq!(std::fs::read_to_string(dir.path().join("a.cedar")).unwrap(), SLOPPY);
 }
 
+#[test]
+fn programs_are_told_of_each_file() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.cedar"), SLOPPY).unwrap();
+    std::fs::write(dir.path().join("b.cedar"), formatted(&Source::new("b", SLOPPY)).unwrap()).unwrap();
+    let told = |changed| {
+        format!(
+            "{{\"files\":[{{\"name\":\"./a.cedar\",\"changed\":{changed}}},{{\"name\":\"./b.cedar\",\"changed\":false}}]}}\n"
+        )
+    };
+    for (args, code, changed) in [(&["--check"][..], 1, true), (&[], 0, true), (&["--check"], 0, false)] {
+        let done = fmt(dir.path(), &[args, &["--format", "json"]].concat());
+        assert_eq!((done.status.code(), String::from_utf8(done.stdout).unwrap()), (Some(code), told(changed)));
+    }
+    std::fs::write(dir.path().join("c.cedar"), "permit (principal, action").unwrap();
+    let done = fmt(dir.path(), &["--format", "json"]);
+    let said: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert!(done.status.code() == Some(3) && said.to_string().contains("c.cedar"), "{said}");
+}
+
+/// Root can try it: whoever may write in a folder can replace a file there that is of somebody else, but not give it back.
+#[test]
+fn a_file_whose_owner_cannot_be_kept_stays_as_it_was() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (rex, file) = (dir.path().join("rex"), dir.path().join("a.cedar"));
+    // Where it is built, nobody may be.
+    std::fs::copy(env!("CARGO_BIN_EXE_rex"), &rex).unwrap();
+    std::fs::write(&file, SLOPPY).unwrap();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let done =
+        Command::new(rex).args(["policy", "fmt", "a.cedar"]).current_dir(dir.path()).uid(NOBODY).output().unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.code() == Some(2) && told.contains("it belongs to 0:0, which cannot be kept"), "{told}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), SLOPPY);
+    assert_eq!((std::fs::metadata(&file).unwrap().uid(), std::fs::read_dir(dir.path()).unwrap().count()), (0, 2));
+}
+
 /// What is laid out stays as it is, and every policy here can be.
 #[test]
 fn a_layout_is_laid_out() {
