@@ -7,6 +7,8 @@ mod coverage;
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod decided;
+#[cfg(test)]
 mod entities;
 #[cfg(test)]
 mod example;
