@@ -33,6 +33,32 @@ pub fn policy_of(mut text: String, others: usize) -> Policy {
     Policy::compile(&Vocabulary::rex(), &[source], None, &limits).expect("the policy is valid")
 }
 
+/// Fifty policies as somebody would write them for ten services: logs, configuration, reports, restarts, and a guard.
+#[must_use]
+pub fn fifty() -> Policy {
+    let mut text = String::new();
+    for app in 0..10 {
+        text.push_str(&format!(
+            r#"
+            @id("logs-{app}") permit (principal in Group::"team-{app}", action in fs::Action::"ReadOnly", resource in fs::Path::"/srv/app-{app}/logs")
+            unless {{ resource.extension == "key" }};
+            @id("config-{app}") permit (principal in Group::"team-{app}", action == fs::Action::"read", resource)
+            when {{ resource.path like "/srv/app-{app}/etc/*.conf" }};
+            @id("reports-{app}") permit (principal == Agent::"reporter-{app}", action in [fs::Action::"write", fs::Action::"append"],
+              resource in fs::Path::"/srv/app-{app}/reports") when {{ context.bytes < 1000000 }};
+            @id("restart-{app}") permit (principal in Group::"team-{app}", action == service::Action::"restart", resource)
+            when {{ resource.name like "app-{app}-*" && context.tags.contains("change=approved") }};
+            @id("run-{app}") permit (principal == Agent::"reporter-{app}", action == process::Action::"run",
+              resource == process::Program::"/usr/bin/app-{app}") when {{ context.arguments like "--report *" }};
+            "#
+        ));
+    }
+    text.push_str(
+        r#"@id("no-keys") forbid (principal, action, resource is fs::Path) when { resource.path like "*.key" };"#,
+    );
+    policy_of(text, 0)
+}
+
 /// An engine on this host, with room for long loops.
 #[must_use]
 pub fn engine() -> Engine {

@@ -97,6 +97,11 @@ pub(crate) enum PolicyCommand {
     /// Counts, for each namespace and group of actions, the widest place that could ever be permitted. Conditions and forbids
     /// do not lower it.
     Score(crate::score::ScoreArgs),
+    /// Prove what a policy is to hold to, for all requests there can be
+    ///
+    /// What does not hold is refuted by an operation that shows it, which the policy has decided.
+    #[command(after_help = crate::prove::HELP)]
+    Prove(crate::prove::ProveArgs),
     /// Show the most that a policy could ever permit, which is what a kernel can hold
     ///
     /// For each action, the places that the permits name. What lies there need not be permitted: the conditions of permits

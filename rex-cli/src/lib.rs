@@ -20,9 +20,12 @@ mod lines;
 mod link;
 mod listing;
 mod load;
+#[cfg(feature = "prove")]
+mod operation;
 #[cfg(feature = "otel")]
 mod otel;
 mod plan;
+mod prove;
 mod reach;
 mod recorded;
 mod replace;
@@ -31,6 +34,8 @@ mod rotate;
 mod run;
 mod sarif;
 mod score;
+#[cfg(feature = "prove")]
+mod solver;
 mod supervise;
 mod test;
 mod told;
@@ -48,6 +53,8 @@ use rex_policy::Policy;
 
 use crate::args::{Args, Command, PolicyCommand, SchemaFormat};
 use crate::exit::{Exit, Stop};
+#[cfg(feature = "prove")]
+pub use crate::solver::Cvc5;
 
 /// The whole command: reads arguments, does what they say, prints, and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -86,6 +93,7 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
         Command::Policy(PolicyCommand::Learn(args)) => learn::learn(&args, color),
         Command::Policy(PolicyCommand::Test(args)) => test::test(&args, color),
         Command::Policy(PolicyCommand::Score(args)) => score::score(&args, color),
+        Command::Policy(PolicyCommand::Prove(args)) => prove::prove(&args, color),
         Command::Policy(PolicyCommand::Reach(args)) => reach::reach(&args, color),
         Command::Audit(command) => audit::audit(&command, color),
         Command::Replay(args) => replay::replay(&args, color),

@@ -70,6 +70,11 @@ impl Policies {
         Self { sources: vec![Source { name: "test.cedar".to_owned(), text: text.to_owned() }], entities: None }
     }
 
+    /// Policies of other files, with the same entities.
+    pub(crate) fn beside(&self, named: &[PathBuf]) -> Result<Self, Stop> {
+        Ok(Self { sources: sources(named)?, entities: self.entities.clone() })
+    }
+
     pub(crate) fn compile(&self) -> Result<Policy, Rejected> {
         Policy::compile(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
@@ -93,10 +98,13 @@ pub(crate) fn policy_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     Ok(paths)
 }
 
+fn sources(named: &[PathBuf]) -> Result<Vec<Source>, Stop> {
+    policy_files(named)?.iter().map(|path| file(path)).collect()
+}
+
 /// All these files; those of a folder in the order of their names.
 pub(crate) fn policies(args: &PolicyArgs) -> Result<Policies, Stop> {
-    let paths = policy_files(&args.policies)?;
-    let sources = paths.iter().map(|path| file(path)).collect::<Result<Vec<_>, _>>()?;
+    let sources = sources(&args.policies)?;
     let entities = args.entities.as_deref().map(file).transpose()?;
     Ok(Policies { sources, entities })
 }

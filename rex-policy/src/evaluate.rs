@@ -195,8 +195,8 @@ fn datetime(time: Timestamp) -> String {
 pub(crate) struct Outcome<'p> {
     pub(crate) permits: Vec<&'p Rule>,
     pub(crate) forbids: Vec<&'p Rule>,
-    /// The first policy that is an error, and the error.
-    pub(crate) error: Option<(&'p Rule, String)>,
+    /// The policies that are an error, each with the error.
+    pub(crate) errors: Vec<(&'p Rule, String)>,
 }
 
 impl<'p> Outcome<'p> {
@@ -236,14 +236,13 @@ impl<'p> Outcome<'p> {
             Ok(false) => {}
             Ok(true) if rule.permit => self.permits.push(rule),
             Ok(true) => self.forbids.push(rule),
-            Err(error) if self.error.is_none() => self.error = Some((rule, error)),
-            Err(_) => {}
+            Err(error) => self.errors.push((rule, error)),
         }
     }
 
     /// A `forbid` beats an error, an error beats a `permit`.
     pub(crate) fn decision(&self) -> Decision {
-        match (&*self.forbids, &self.error, &*self.permits) {
+        match (&*self.forbids, self.errors.first(), &*self.permits) {
             ([_, ..], _, _) => {
                 let reason = self.forbids.iter().find_map(|rule| rule.reason.clone());
                 Decision { effect: Effect::Deny, policies: ids(&self.forbids), reason, allows: None }

@@ -16,9 +16,12 @@ mod limits;
 mod lint;
 mod lints;
 mod members;
+mod operation;
 mod places;
 mod policy;
 mod prefixes;
+#[cfg(feature = "prove")]
+mod prove;
 mod reach;
 mod remedy;
 mod rule;
@@ -38,7 +41,10 @@ pub use layout::formatted;
 pub use learn::{Breadth, Learned, LearnedPermit, Learner};
 pub use limits::PolicyLimits;
 pub use lints::{LINTS, Levels, Lint};
+pub use operation::Operation;
 pub use policy::Policy;
+#[cfg(feature = "prove")]
+pub use prove::{Counterexample, Proof, ProveError, Prover, Solver, Verdict};
 pub use reach::Exception;
 pub use remedy::Patch;
 pub use score::{Exposed, Exposure};

@@ -124,10 +124,7 @@ impl<'p> Look<'p> {
 
     /// Something that is found in a policy as a whole: its first line is underlined.
     fn found(&self, number: usize, message: String) -> Vec<Finding> {
-        let Some(stand) = self.policy.stand(number) else { return Vec::new() };
-        let length = stand.text().lines().next().map_or(0, str::len);
-        let place = stand.place().map(|(start, _)| (start, length));
-        vec![Finding::new(Severity::Warning, &stand.text, place, message)]
+        self.policy.finding(number, Severity::Warning, message).into_iter().collect()
     }
 
     /// Something that is found in a part of a policy. A spelling with escapes is not found, and the policy is underlined.

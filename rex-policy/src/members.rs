@@ -45,6 +45,15 @@ impl Members {
         self.named.contains(uid)
     }
 
+    /// These, and that the first of each pair is in the second. Pairs that go in circles add nothing.
+    pub(crate) fn with(&self, pairs: &[(Uid, Uid)]) -> Self {
+        let mut members = Self { declared: self.declared.clone(), ..Self::default() };
+        for (below, above) in pairs {
+            members.declared.entry((below.kind.clone(), below.id.clone())).or_default().push(above.clone());
+        }
+        if members.close().is_ok() { members } else { self.with(&[]) }
+    }
+
     /// Reads the file: a JSON array of objects with `uid` and `parents`.
     pub(crate) fn read(source: &Source, vocabulary: &Vocabulary) -> Result<Self, Vec<Finding>> {
         let text = Text::new(source);

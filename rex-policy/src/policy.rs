@@ -12,7 +12,7 @@ use crate::cache::{Cache, KeyWriter};
 use crate::clause::Clauses;
 use crate::compile::{Compiled, compile};
 use crate::evaluate::{Outcome, Parties, Trouble};
-use crate::finding::{Finding, Rejected, Source, Stand};
+use crate::finding::{Finding, Rejected, Severity, Source, Stand};
 use crate::index::{Index, Lineage, principal_meets};
 use crate::limits::PolicyLimits;
 use crate::members::{Above, Members};
@@ -101,17 +101,35 @@ impl Policy {
     /// [`decide`](Authorize::decide) is tested against.
     #[must_use]
     pub fn decide_fully(&self, request: &Request<'_>) -> Decision {
-        self.by_cedar(request).unwrap_or_else(|trouble| Decision::deny(Some(&trouble)))
+        self.by_cedar(self.all(), request, &self.compiled.members)
+            .map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
     }
 
-    fn by_cedar(&self, request: &Request<'_>) -> Result<Decision, Trouble> {
+    /// Whether one policy applies, whatever the others do, if these are the members of groups and classes. An error is no.
+    #[cfg(feature = "prove")]
+    pub(crate) fn applies(&self, number: usize, request: &Request<'_>, members: &Members) -> bool {
+        let one = self.cedar(number).map(|policy| policy.new_id(PolicyId::new(number.to_string())));
+        let Ok(set) = PolicySet::from_policies(one) else { return false };
+        let outcome = self.by_cedar(&set, request, members);
+        outcome.is_ok_and(|outcome| !outcome.permits.is_empty() || !outcome.forbids.is_empty())
+    }
+
+    /// What comes of policies by Cedar's own `is_authorized`, if these are the members of groups and classes. Where one forbids, it
+    /// does not say which permit.
+    pub(crate) fn by_cedar(
+        &self,
+        policies: &PolicySet,
+        request: &Request<'_>,
+        members: &Members,
+    ) -> Result<Outcome<'_>, Trouble> {
         self.kind(request)?;
         self.action(request)?;
         let subject = &request.subject.principal;
-        let groups = self.groups(subject.kind(), subject.id());
-        let parties = Parties::new(subject.kind(), subject.id(), &groups, request.action.spec())?;
-        let entities = parties.all_entities(request, &self.compiled.members)?;
-        let response = Authorizer::new().is_authorized(&parties.full_request(request)?, self.all(), &entities);
+        let groups = members.above(subject.kind()).and_then(|above| above.get(subject.id()));
+        let groups = groups.map_or(&[][..], |groups| groups);
+        let parties = Parties::new(subject.kind(), subject.id(), groups, request.action.spec())?;
+        let entities = parties.all_entities(request, members)?;
+        let response = Authorizer::new().is_authorized(&parties.full_request(request)?, policies, &entities);
         let numbered = |id: &PolicyId| AsRef::<str>::as_ref(id).parse::<usize>().ok();
         let mut holds: Vec<Result<bool, String>> = self.compiled.rules.iter().map(|_| Ok(false)).collect();
         for id in response.diagnostics().reason() {
@@ -126,11 +144,11 @@ impl Policy {
         }
         let mut outcome = Outcome::default();
         self.compiled.rules.iter().zip(holds).for_each(|(rule, holds)| outcome.add(rule, holds));
-        Ok(outcome.decision())
+        Ok(outcome)
     }
 
     /// All policies, named by their numbers.
-    fn all(&self) -> &PolicySet {
+    pub(crate) fn all(&self) -> &PolicySet {
         self.all.get_or_init(|| {
             let mut set = PolicySet::new();
             for (number, policy) in self.compiled.policies.iter().enumerate() {
@@ -152,6 +170,14 @@ impl Policy {
     /// Where a policy stands.
     pub(crate) fn stand(&self, number: usize) -> Option<&Stand> {
         self.compiled.stands.get(number)
+    }
+
+    /// Something that is found in a policy as a whole: its first line is underlined.
+    pub(crate) fn finding(&self, number: usize, severity: Severity, message: String) -> Option<Finding> {
+        let stand = self.stand(number)?;
+        let length = stand.text().lines().next().map_or(0, str::len);
+        let place = stand.place().map(|(start, _)| (start, length));
+        Some(Finding::new(severity, &stand.text, place, message))
     }
 
     /// A policy as Cedar has it.

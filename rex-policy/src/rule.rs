@@ -2,6 +2,7 @@
 
 mod needs;
 
+use std::fmt;
 use std::sync::Arc;
 
 use cedar_policy::pst::{self, BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
@@ -11,7 +12,7 @@ pub(crate) use needs::Needs;
 use needs::needs;
 
 /// The name of an entity: `fs::Path::"/etc"`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Uid {
     pub(crate) kind: Box<str>,
     pub(crate) id: Box<str>,
@@ -23,6 +24,12 @@ impl Uid {
     }
     pub(crate) fn is(&self, kind: &str, id: &str) -> bool {
         &*self.id == id && &*self.kind == kind
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::\"{}\"", self.kind, self.id.escape_debug())
     }
 }
 
@@ -307,7 +314,7 @@ pub(crate) fn literal(uid: &pst::EntityUID) -> Uid {
 }
 
 /// Whether the evaluation of an expression that validates strictly can be an error. Says yes when in doubt.
-fn can_fail(expr: &Expr) -> bool {
+pub(crate) fn can_fail(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(_) | Expr::Var(_) => false,
         // All attributes that the schema declares are required, but only the request's own entities have any.

@@ -1,6 +1,8 @@
 //! Random policies, entities and requests, and the oracle that the property tests and the fuzzer share.
 
 mod arguments;
+#[cfg(feature = "prove")]
+mod proofs;
 
 use std::fmt::Write;
 
@@ -10,6 +12,8 @@ use rex_core::resource::{AnyResource, Unit};
 use rex_core::{AbsPath, Authorize, Effect, Extent, Principal, Reach, Request, Subject, Timestamp};
 
 pub use self::arguments::arguments_agree;
+#[cfg(feature = "prove")]
+pub use self::proofs::{Verdicts, proofs_agree};
 use crate::{Exception, Policy, PolicyLimits, Source, Vocabulary};
 
 /// Reads policies, entities and requests from `data`, and asserts that the index and the cache decide as Cedar does, and
@@ -61,6 +65,16 @@ impl World {
         }
         inside
     }
+}
+
+/// Inputs for these, the same each time.
+pub fn inputs() -> impl Iterator<Item = Vec<u8>> {
+    let mut state = 1_u64;
+    let mut byte = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(move || std::iter::repeat_with(&mut byte).take(1500).collect())
 }
 
 /// What a request is made of.

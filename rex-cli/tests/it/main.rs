@@ -53,6 +53,9 @@ mod policy_repo;
 #[cfg(test)]
 mod policy_test;
 
+#[cfg(all(test, feature = "prove"))]
+mod prove;
+
 #[cfg(test)]
 mod replay;
 

@@ -1,7 +1,7 @@
 //! The index and the cache decide as Cedar's full evaluation does, and what they allow lies within reach.
 
 use proptest::prelude::*;
-use rex_policy::testing::{arguments_agree, decide_agrees, reach_covers};
+use rex_policy::testing::{arguments_agree, decide_agrees, inputs, reach_covers};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
@@ -24,12 +24,7 @@ proptest! {
 
 /// How many of 200 random inputs have a property.
 fn count(property: fn(&[u8]) -> bool) -> usize {
-    let mut state = 1_u64;
-    let mut byte = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..200).filter(|_| property(&std::iter::repeat_with(&mut byte).take(1500).collect::<Vec<u8>>())).count()
+    inputs().take(200).filter(|data| property(data)).count()
 }
 
 /// A property that holds because nothing validates would be worth nothing.

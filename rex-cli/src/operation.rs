@@ -1,0 +1,31 @@
+//! A request as an example, as it is promised in JSON.
+
+use rex_core::Value;
+use rex_policy::Operation;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ShownOperation {
+    /// As people read it.
+    pub(crate) text: String,
+    principal: String,
+    action: String,
+    resource: String,
+    facts: Value,
+    members: Vec<(String, String)>,
+}
+
+impl ShownOperation {
+    pub(crate) fn new(operation: &Operation) -> Self {
+        let request = operation.asked.request();
+        let facts = operation.facts().into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self {
+            text: operation.to_string(),
+            principal: request.subject.principal.to_string(),
+            action: request.action.spec().to_string(),
+            resource: request.resource.id().to_owned(),
+            facts: Value::Map(facts.collect()),
+            members: operation.members().collect(),
+        }
+    }
+}

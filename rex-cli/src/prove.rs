@@ -1,0 +1,175 @@
+//! `rex policy prove`
+
+use std::path::PathBuf;
+
+use crate::args::{Format, PolicyArgs};
+
+pub(crate) const HELP: &str = "A property is a policy, and its annotation says what it states:
+  permit              nothing else is allowed: of all these permits together
+  forbid              nothing of this is allowed
+  @prove(\"no-error\") permit
+                      no policy is an error, which would deny
+  @prove(\"never-run\") forbid
+                      nothing that this may be done to may be run
+
+Without `--entities`, proofs hold whatever an entities file will say. The solver is cvc5: Debian's package, found on the `PATH` or
+named by the environment variable `CVC5`.
+
+Exit codes:
+  0    all is proved
+  1    something is refuted, or could not be decided
+  2    usage, an input that cannot be read, or no solver
+  3    the policy is rejected, or what is stated is no property";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProveArgs {
+    /// Properties, written as Cedar
+    #[arg(value_name = "FILE", required_unless_present = "same")]
+    properties: Vec<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Prove that the policy allows what this one does, and no more; a file, or a folder
+    #[arg(long, value_name = "FILE_OR_DIR")]
+    same: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// Why this command proves nothing.
+#[cfg(not(feature = "prove"))]
+pub(crate) fn prove(_: &ProveArgs, _: crate::args::Color) -> Result<crate::exit::Exit, crate::exit::Stop> {
+    Err(crate::exit::Stop::usage("this `rex` was built without proofs")
+        .with_help("build rex-cli with its feature `prove`"))
+}
+
+#[cfg(feature = "prove")]
+pub(crate) use with_solver::prove;
+
+#[cfg(feature = "prove")]
+mod with_solver {
+    use std::fmt::Write;
+
+    use rex_policy::{Operation, Policy, Proof, ProveError, Prover, Verdict};
+    use serde::Serialize;
+
+    use super::ProveArgs;
+    use crate::args::{Color, Format};
+    use crate::exit::{Exit, Stop};
+    use crate::operation::ShownOperation;
+    use crate::solver::Cvc5;
+    use crate::{check, draw, load, print};
+
+    /// Proves or refutes what is stated of a policy.
+    pub(crate) fn prove(args: &ProveArgs, color: Color) -> Result<Exit, Stop> {
+        let policies = load::policies(&args.policy)?;
+        let stated = policies.beside(&args.properties)?;
+        let same = args.same.as_ref().map(|path| policies.beside(std::slice::from_ref(path))).transpose()?;
+        let compiled = policies.compile().and_then(|policy| {
+            Ok((policy, stated.compile()?, same.as_ref().map(load::Policies::compile).transpose()?))
+        });
+        let (policy, stated, same) = match compiled {
+            Ok(compiled) => compiled,
+            Err(found) => return Ok(check::rejected(&found, args.format, color)),
+        };
+        let mut solver = Cvc5::needed()?;
+        let proofs = match proofs(&mut solver, &policy, &stated, same.as_ref().zip(args.same.as_deref())) {
+            Ok(proofs) => proofs,
+            Err(ProveError::Property(found)) => return Ok(check::rejected(&found, args.format, color)),
+            Err(error) => return Err(Stop::usage(error.to_string())),
+        };
+        let shown = Shown::new(&proofs);
+        print(&match args.format {
+            Format::Json => serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))?,
+            Format::Human => human(&shown),
+        })?;
+        Ok(if shown.proved == proofs.len() { Exit::Success } else { Exit::Found })
+    }
+
+    fn proofs(
+        solver: &mut Cvc5,
+        policy: &Policy,
+        stated: &Policy,
+        same: Option<(&Policy, &std::path::Path)>,
+    ) -> Result<Vec<Proof>, ProveError> {
+        let mut prover = Prover::new(solver)?;
+        let mut proofs = prover.prove(policy, stated)?;
+        if let Some((other, path)) = same {
+            let verdict = prover.same(policy, other)?;
+            proofs.push(Proof { property: path.display().to_string(), claim: "it means the same", verdict });
+        }
+        Ok(proofs)
+    }
+
+    fn human(shown: &Shown<'_>) -> String {
+        let mut out = String::new();
+        for one in &shown.properties {
+            let _ = writeln!(out, "{:<9} {}: {}", one.verdict, draw::line(one.property), one.claim);
+            for operation in &one.operations {
+                let _ = writeln!(out, "    {}", draw::line(&operation.text));
+            }
+            if let Some(why) = one.why {
+                let by: Vec<_> = one.policies.iter().map(|id| format!("`{}`", draw::line(id))).collect();
+                let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
+                let _ = writeln!(out, "    {why}{by}");
+            }
+            for reason in one.reasons {
+                let _ = writeln!(out, "    {}", draw::line(reason));
+            }
+        }
+        let _ = writeln!(out, "\n{} proved, {} refuted, {} undecided", shown.proved, shown.refuted, shown.undecided);
+        out
+    }
+
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        proved: usize,
+        refuted: usize,
+        undecided: usize,
+        properties: Vec<ShownProof<'a>>,
+    }
+
+    #[derive(Serialize)]
+    struct ShownProof<'a> {
+        property: &'a str,
+        claim: &'static str,
+        verdict: &'static str,
+        operations: Vec<ShownOperation>,
+        policies: Vec<&'a str>,
+        why: Option<&'static str>,
+        reasons: &'a [String],
+    }
+
+    impl<'a> Shown<'a> {
+        fn new(proofs: &'a [Proof]) -> Self {
+            let properties: Vec<_> = proofs.iter().map(ShownProof::new).collect();
+            let count = |verdict| properties.iter().filter(|one| one.verdict == verdict).count();
+            Self { proved: count("proved"), refuted: count("refuted"), undecided: count("undecided"), properties }
+        }
+    }
+
+    impl<'a> ShownProof<'a> {
+        fn new(proof: &'a Proof) -> Self {
+            let mut shown = Self {
+                property: &proof.property,
+                claim: proof.claim,
+                verdict: "proved",
+                operations: Vec::new(),
+                policies: Vec::new(),
+                why: None,
+                reasons: &[],
+            };
+            match &proof.verdict {
+                Verdict::Proved => {}
+                Verdict::Undecided(reasons) => (shown.verdict, shown.reasons) = ("undecided", reasons),
+                Verdict::Refuted(it) => {
+                    shown.verdict = "refuted";
+                    shown.operations = it.operations.iter().map(|it: &Operation| ShownOperation::new(it)).collect();
+                    shown.policies = it.policies.iter().map(|id| &**id).collect();
+                    shown.why = Some(it.why);
+                }
+            }
+            shown
+        }
+    }
+}

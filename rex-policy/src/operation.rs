@@ -1,0 +1,93 @@
+//! A request as a person reads it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use rex_core::{Asked, Authorize, Decision, Fact, Request, Value};
+
+use crate::members::Members;
+use crate::policy::Policy;
+use crate::rule::Uid;
+
+/// A request that stands for an answer: an example of what is allowed, or a counterexample.
+///
+/// As text it is `fs::write("/etc/x") by agent "triage"`, followed by the facts that it takes and by what the entities file would have to
+/// say.
+#[derive(Debug)]
+pub struct Operation {
+    /// The request.
+    pub asked: Asked,
+    /// What an entities file would have to say for it, where none was given: the first of each pair is in the second.
+    pub(crate) members: Vec<(Uid, Uid)>,
+    /// Which facts and attributes of it matter, by their names in policies.
+    pub(crate) told: BTreeSet<String>,
+}
+
+impl Operation {
+    /// What an entities file would have to say for it, where none was given: the first of each pair is in the second, both as policies
+    /// write them.
+    pub fn members(&self) -> impl Iterator<Item = (String, String)> {
+        self.members.iter().map(|(below, above)| (below.to_string(), above.to_string()))
+    }
+
+    /// Who would be in which group, and what in which class.
+    pub(crate) fn with(&self, policy: &Policy) -> Members {
+        policy.members().with(&self.members)
+    }
+
+    /// What a policy decides on it.
+    pub(crate) fn decision(&self, policy: &Policy) -> Decision {
+        let request = self.asked.request();
+        if self.members.is_empty() {
+            return policy.decide(&request);
+        }
+        let outcome = policy.by_cedar(policy.all(), &request, &self.with(policy));
+        outcome.map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
+    }
+
+    /// The facts and attributes of the request that matter, with their values.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, Value)> {
+        let Request { subject, action, resource, now } = self.asked.request();
+        let mut facts = Vec::new();
+        if !resource.id_says_all() {
+            let same = resource.spec().id_attribute;
+            resource.attributes(&mut |name, fact| {
+                if Some(name) != same {
+                    facts.push((name, value(fact)));
+                }
+            });
+        }
+        action.facts(&mut |name, fact| facts.push((name, value(fact))));
+        facts.push(("now", now.to_string().into()));
+        facts.push(("script", subject.script.clone().into()));
+        facts.push(("tags", Value::List(subject.tags.iter().map(|tag| tag.clone().into()).collect())));
+        facts.retain(|(name, _)| self.told.contains(*name));
+        facts
+    }
+}
+
+fn value(fact: Fact<'_>) -> Value {
+    match fact {
+        Fact::Long(value) => Value::Int(value),
+        Fact::Bool(value) => Value::Bool(value),
+        Fact::String(text) => Value::Text(text.to_owned()),
+        Fact::Ip(address) => Value::Text(address.to_string()),
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let request = self.asked.request();
+        let principal = &request.subject.principal;
+        write!(f, "{}(\"{}\")", request.action.spec(), request.resource.id().escape_debug())?;
+        write!(f, " by {} \"{}\"", principal.kind().to_lowercase(), principal.id().escape_debug())?;
+        for (number, (name, value)) in self.facts().into_iter().enumerate() {
+            write!(f, "{} {name} = {value}", if number == 0 { " with" } else { "," })?;
+        }
+        for (number, (below, above)) in self.members().enumerate() {
+            write!(f, "{} {below} is in {above}", if number == 0 { ", where" } else { " and" })?;
+        }
+        Ok(())
+    }
+}

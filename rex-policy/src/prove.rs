@@ -1,0 +1,417 @@
+//! Proofs about a policy, for all requests there can be.
+//!
+//! A policy is told to a solver action by action, as conditions on a flat record of facts; see `flat`. Whatever is allowed is allowed of
+//! such a record too, so what holds of all records holds of all requests. The other way round it need not be: a solver may choose what no
+//! request is. So a counterexample is made into a request and decided; if it is none, the solver is told why, and asked again.
+
+mod flat;
+mod kinds;
+mod real;
+mod seek;
+mod solve;
+
+use std::fmt;
+use std::sync::Arc;
+
+use cedar_policy::pst::Expr;
+use rex_core::action::process;
+use rex_core::{Action, ActionSpec, Effect};
+
+use crate::finding::{Finding, Rejected, Severity};
+use crate::operation::Operation;
+use crate::policy::Policy;
+use crate::rule::{self, Rule};
+use flat::{Act, Side, Untold, Variables};
+use kinds::{Kind, and, not, truth};
+use seek::{Ask, Question};
+use solve::{Broken, Relation, Solving};
+
+/// A solver of SMT-LIB 2, such as cvc5.
+pub trait Solver {
+    /// Takes commands, the last of which is `(check-sat)` or `(get-model)`, and gives what the solver prints for it. The commands go on
+    /// where those before ended; `(reset)` is among them where a new question starts.
+    ///
+    /// # Errors
+    /// If the solver cannot go on, in words.
+    fn answer(&mut self, commands: &str) -> Result<String, String>;
+}
+
+/// What came of a property.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It holds of every request.
+    Proved,
+    /// It does not hold, and this shows it.
+    Refuted(Box<Counterexample>),
+    /// Neither was found out, for these reasons.
+    Undecided(Vec<String>),
+}
+
+/// What shows that a property does not hold.
+#[derive(Debug)]
+pub struct Counterexample {
+    /// The request; two where the property is about two. All have been decided by the policy.
+    pub operations: Vec<Operation>,
+    /// The ids of the policies that make it so.
+    pub policies: Vec<Arc<str>>,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+/// A property, and what came of it.
+#[derive(Debug)]
+pub struct Proof {
+    /// The ids of the policies that state it, or what it was compared with.
+    pub property: String,
+    /// What it says.
+    pub claim: &'static str,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// Why there are no proofs.
+#[derive(Debug)]
+pub enum ProveError {
+    /// What is stated is no property.
+    Property(Rejected),
+    /// The solver cannot go on.
+    Solver(String),
+}
+
+impl fmt::Display for ProveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Property(rejected) => rejected.fmt(f),
+            Self::Solver(why) => write!(f, "the solver cannot go on: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ProveError {}
+
+/// What a policy of a file of properties states; its annotation `@prove` says which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Property {
+    AtMost,
+    Never,
+    NoError,
+    NeverRun,
+}
+
+impl Property {
+    const ALL: [(&'static str, Self, bool); 4] = [
+        ("at-most", Self::AtMost, true),
+        ("never", Self::Never, false),
+        ("no-error", Self::NoError, true),
+        ("never-run", Self::NeverRun, false),
+    ];
+
+    fn of(properties: &Policy, number: usize, rule: &Rule) -> Result<Self, Option<Finding>> {
+        let said = properties.cedar(number).and_then(|policy| rule::annotation(policy, "prove"));
+        let found = match said {
+            None => Self::ALL.iter().find(|(_, _, permit)| *permit == rule.permit),
+            Some(word) => Self::ALL.iter().find(|(known, _, permit)| *known == word && *permit == rule.permit),
+        };
+        found.map(|(_, property, _)| *property).ok_or_else(|| {
+            let effect = if rule.permit { "permit" } else { "forbid" };
+            let words = Self::ALL.iter().filter(|(_, _, permit)| *permit == rule.permit);
+            let words: Vec<_> = words.map(|(word, ..)| format!("`{word}`")).collect();
+            let message = format!("a `{effect}` does not state `{}`", said.unwrap_or_default().escape_debug());
+            let help = format!("it can state {}", words.join(" and "));
+            properties.finding(number, Severity::Error, message).map(|finding| finding.with_help(help))
+        })
+    }
+}
+
+/// Proves, with a solver. What was asked once is not asked again.
+pub struct Prover<'s> {
+    solving: Solving<'s>,
+}
+
+impl fmt::Debug for Prover<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prover").finish_non_exhaustive()
+    }
+}
+
+impl<'s> Prover<'s> {
+    /// A prover that asks this solver.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    pub fn new(solver: &'s mut dyn Solver) -> Result<Self, ProveError> {
+        Solving::new(solver).map(|solving| Self { solving }).map_err(ProveError::Solver)
+    }
+
+    /// Proves or refutes properties of a policy. They are policies themselves, and what each states is said by its annotation:
+    ///
+    /// - `@prove("at-most") permit`: the policy allows nothing but what one of these permits does; of a `permit`, this need not be said.
+    /// - `@prove("never") forbid`: the policy allows nothing of what this matches; of a `forbid`, this need not be said.
+    /// - `@prove("no-error") permit`: of what this matches, the evaluation of no policy is an error.
+    /// - `@prove("never-run") forbid`: no path on which the policy allows what this matches may be run by the same principal.
+    ///
+    /// Where the policy was compiled without an entities file, what it says holds whatever such a file will say of who is in which group
+    /// and what is in which class.
+    ///
+    /// # Errors
+    /// If what is stated is no property, or the solver cannot go on. A question that the solver cannot decide is no error.
+    pub fn prove(&mut self, policy: &Policy, properties: &Policy) -> Result<Vec<Proof>, ProveError> {
+        let (mut findings, mut stated) = (Vec::new(), Vec::new());
+        for (number, rule) in properties.rules().iter().enumerate() {
+            match Property::of(properties, number, rule) {
+                Ok(property) => stated.push((property, Stated { properties, number, rule })),
+                Err(finding) => findings.extend(finding),
+            }
+        }
+        if stated.len() < properties.len() {
+            return Err(ProveError::Property(Rejected { findings }));
+        }
+        let (ceiling, others): (Vec<_>, Vec<_>) =
+            stated.into_iter().partition(|(property, _)| *property == Property::AtMost);
+        let ceiling: Vec<Stated<'_>> = ceiling.into_iter().map(|(_, stated)| stated).collect();
+        let mut proofs = Vec::new();
+        if !ceiling.is_empty() {
+            let ids: Vec<&str> = ceiling.iter().map(|stated| &*stated.rule.id).collect();
+            let verdict = self.at_most(policy, &ceiling).map_err(ProveError::Solver)?;
+            proofs.push(Proof { property: ids.join(", "), claim: "nothing else is allowed", verdict });
+        }
+        for (property, stated) in others {
+            let (claim, verdict) = match property {
+                Property::AtMost => continue,
+                Property::Never => ("nothing of this is allowed", self.never(policy, &stated)),
+                Property::NoError => ("no policy is an error", self.no_error(policy, &stated)),
+                Property::NeverRun => ("nothing that this may be done to may be run", self.never_run(policy, &stated)),
+            };
+            let verdict = verdict.map_err(ProveError::Solver)?;
+            proofs.push(Proof { property: stated.rule.id.to_string(), claim, verdict });
+        }
+        Ok(proofs)
+    }
+
+    /// Proves or refutes that two policies mean the same: that what one allows, the other allows too.
+    ///
+    /// # Errors
+    /// If the solver cannot go on.
+    pub fn same(&mut self, policy: &Policy, other: &Policy) -> Result<Verdict, ProveError> {
+        let (mut all, mut allowing, mut why) = (Verdict::Proved, policy, "only the first allows it");
+        for (one, wide, only) in [(policy, other, why), (other, policy, "only the second allows it")] {
+            let verdict = self.each(policy, |prover, spec, principal| {
+                prover.beyond(one, wide, spec, principal).map(|found| found.map(|it| it.map(|it| vec![it])))
+            });
+            all = all.and(verdict.map_err(ProveError::Solver)?);
+            if matches!(all, Verdict::Refuted(_)) {
+                (allowing, why) = (one, only);
+                break;
+            }
+        }
+        Ok(all.by(allowing, why))
+    }
+
+    /// Something by this type of principal that the first allows, and the second does not.
+    pub(crate) fn beyond(
+        &mut self,
+        one: &Policy,
+        wide: &Policy,
+        spec: &'static ActionSpec,
+        principal: &'static str,
+    ) -> Result<Result<Option<Operation>, Untold>, Broken> {
+        let act = Act::new(one, spec, principal, "");
+        let other = act.seen_by(wide);
+        let mut variables = Variables::default();
+        let sides = act.side(&mut variables, true).and_then(|left| Ok((left, other.side(&mut variables, false)?)));
+        let (left, right) = match sides {
+            Ok(sides) => sides,
+            Err(untold) => return Ok(Err(untold)),
+        };
+        let question =
+            Question { variables: variables.clone(), acts: vec![act], ask: Ask::Pair(Relation::Implies, left, right) };
+        match self.seek(Ok(question), one, &|it| it.iter().all(|it| allows(one, it) && !allows(wide, it)))? {
+            // INVARIANT: a solver takes a policy that is an error for one that does not apply, and Rex for a denial. So what was
+            // proved is worth something only if that does not happen on the side that is to allow.
+            Ok(None) => Ok(self.never_fails(wide, &other, &variables)?.map(|()| None)),
+            sought => Ok(sought.map(|operations| operations.and_then(|operations| operations.into_iter().next()))),
+        }
+    }
+
+    fn at_most(&mut self, policy: &Policy, ceiling: &[Stated<'_>]) -> Result<Verdict, Broken> {
+        let verdict = self.each(policy, |prover, spec, principal| {
+            let act = Act::new(policy, spec, principal, "");
+            let mut variables = Variables::default();
+            let sides = act.side(&mut variables, true).and_then(|left| {
+                let right = ceiling.iter().map(|stated| Ok((true, stated.applies(&act, &mut variables)?)));
+                Ok((left, right.collect::<Result<Side, Untold>>()?))
+            });
+            let question = sides.map(|(left, right)| {
+                let ask = Ask::Pair(Relation::Implies, left, right);
+                Question { variables, acts: vec![act], ask }
+            });
+            let inside = |it: &Operation| ceiling.iter().any(|stated| stated.matches(it));
+            prover.seek(question, policy, &|it| it.iter().all(|it| allows(policy, it) && !inside(it)))
+        })?;
+        Ok(verdict.by(policy, "it is allowed"))
+    }
+
+    fn never(&mut self, policy: &Policy, stated: &Stated<'_>) -> Result<Verdict, Broken> {
+        let verdict = self.each(policy, |prover, spec, principal| {
+            let act = Act::new(policy, spec, principal, "");
+            let guard = act.seen_by(stated.properties);
+            let mut variables = Variables::default();
+            let sides = stated.applies(&act, &mut variables).and_then(|applies| {
+                let left = if applies == truth(false) { Side::new() } else { act.side(&mut variables, true)? };
+                Ok((left, vec![(true, applies)]))
+            });
+            let known = variables.clone();
+            let question = sides.map(|(left, right)| {
+                let ask = Ask::Pair(Relation::Disjoint, left, right);
+                Question { variables, acts: vec![act], ask }
+            });
+            match prover.seek(question, policy, &|it| it.iter().all(|it| allows(policy, it) && stated.matches(it)))? {
+                // What is an error matches nothing, and a guard that matches nothing guards nothing.
+                Ok(None) => Ok(prover.may_fail(stated, &guard, &known)?.map(|()| None)),
+                sought => Ok(sought),
+            }
+        })?;
+        Ok(verdict.by(policy, "it is allowed"))
+    }
+
+    fn no_error(&mut self, policy: &Policy, stated: &Stated<'_>) -> Result<Verdict, Broken> {
+        let mut all = Verdict::Proved;
+        for (number, rule) in policy.rules().iter().enumerate().filter(|(number, _)| can_fail(policy, *number)) {
+            let verdict = self.each(policy, |prover, spec, principal| {
+                let act = Act::new(policy, spec, principal, "");
+                let mut variables = Variables::default();
+                let applies = stated
+                    .applies(&act, &mut variables)
+                    .and_then(|stated| Ok(and(stated, act.rule(&mut variables, number, rule)?)));
+                let question = applies.map(|applies| Question { variables, acts: vec![act], ask: Ask::Error(applies) });
+                let is_error = |it: &Operation| {
+                    let outcome = policy.by_cedar(policy.all(), &it.asked.request(), &it.with(policy));
+                    outcome.is_ok_and(|outcome| outcome.errors.iter().any(|(known, _)| known.id == rule.id))
+                };
+                prover.seek(question, policy, &|it| it.iter().all(|it| stated.matches(it) && is_error(it)))
+            })?;
+            all = all.and(match verdict {
+                Verdict::Refuted(mut it) => {
+                    (it.policies, it.why) = (vec![rule.id.clone()], "its evaluation is an error");
+                    return Ok(Verdict::Refuted(it));
+                }
+                other => other,
+            });
+        }
+        Ok(all)
+    }
+
+    fn never_run(&mut self, policy: &Policy, stated: &Stated<'_>) -> Result<Verdict, Broken> {
+        let run = policy.actions().iter().copied().find(|spec| *spec == process::Run::SPEC);
+        let verdict = self.each(policy, |prover, spec, principal| {
+            let Some(run) = run.filter(|_| Kind::of(spec.resource) == Kind::Path) else { return Ok(Ok(None)) };
+            // Both speak of one principal and one path, each of its own facts about the act.
+            let (done, runs) = (Act::new(policy, spec, principal, "done_"), Act::new(policy, run, principal, "run_"));
+            let mut variables = Variables::default();
+            let sides = stated.applies(&done, &mut variables).and_then(|applies| {
+                let mut left = if applies == truth(false) { Side::new() } else { done.side(&mut variables, true)? };
+                left.push((false, not(applies)));
+                Ok((left, runs.side(&mut variables, true)?))
+            });
+            let question = sides.map(|(left, right)| {
+                let ask = Ask::Pair(Relation::Disjoint, left, right);
+                Question { variables, acts: vec![done, runs], ask }
+            });
+            prover.seek(question, policy, &|it| {
+                it.iter().all(|it| allows(policy, it)) && it.first().is_some_and(|done| stated.matches(done))
+            })
+        })?;
+        Ok(verdict.by(policy, "both are allowed"))
+    }
+
+    /// That no policy of this act can be an error. The error says which can.
+    fn never_fails(
+        &mut self,
+        policy: &Policy,
+        act: &Act<'_>,
+        variables: &Variables,
+    ) -> Result<Result<(), Untold>, Broken> {
+        for (number, rule) in policy.rules().iter().enumerate() {
+            let stated = Stated { properties: policy, number, rule };
+            if let Err(untold) = self.may_fail(&stated, act, variables)? {
+                return Ok(Err(untold));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn may_fail(
+        &mut self,
+        stated: &Stated<'_>,
+        act: &Act<'_>,
+        variables: &Variables,
+    ) -> Result<Result<(), Untold>, Broken> {
+        if !can_fail(stated.properties, stated.number) {
+            return Ok(Ok(()));
+        }
+        let mut variables = variables.clone();
+        let applies = match stated.applies(act, &mut variables) {
+            Ok(applies) => applies,
+            Err(untold) => return Ok(Err(untold)),
+        };
+        Ok(self.solving.error(&variables, &applies)?.and_then(|model| match model {
+            None => Ok(()),
+            Some(_) => Err(format!("policy `{}` may be an error there", stated.rule.id.escape_debug())),
+        }))
+    }
+}
+
+/// A property that one policy states.
+struct Stated<'p> {
+    properties: &'p Policy,
+    number: usize,
+    rule: &'p Rule,
+}
+
+impl Stated<'_> {
+    /// When it applies to an act.
+    fn applies(&self, act: &Act<'_>, variables: &mut Variables) -> Result<Expr, Untold> {
+        act.seen_by(self.properties).rule(variables, self.number, self.rule)
+    }
+
+    fn matches(&self, operation: &Operation) -> bool {
+        self.properties.applies(self.number, &operation.asked.request(), &operation.with(self.properties))
+    }
+}
+
+fn allows(policy: &Policy, operation: &Operation) -> bool {
+    operation.decision(policy).effect == Effect::Allow
+}
+
+/// Whether the evaluation of a policy can be an error, as far as its shape tells.
+fn can_fail(policy: &Policy, number: usize) -> bool {
+    policy.cedar(number).is_some_and(|policy| {
+        let condition = policy.as_ref().non_scope_constraints();
+        condition.is_some() && rule::syntax(policy).is_none_or(|condition| rule::can_fail(&condition))
+    })
+}
+
+impl Verdict {
+    /// What two parts come to.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (refuted @ Self::Refuted(_), _) | (_, refuted @ Self::Refuted(_)) => refuted,
+            (Self::Undecided(mut one), Self::Undecided(other)) => {
+                one.extend(other);
+                Self::Undecided(one)
+            }
+            (undecided @ Self::Undecided(_), _) | (_, undecided @ Self::Undecided(_)) => undecided,
+            (Self::Proved, Self::Proved) => Self::Proved,
+        }
+    }
+
+    /// The same, with the policies that allow what a counterexample names.
+    fn by(mut self, policy: &Policy, why: &'static str) -> Self {
+        if let Self::Refuted(counterexample) = &mut self {
+            let decisions = counterexample.operations.iter().map(|operation| operation.decision(policy));
+            counterexample.policies = decisions.flat_map(|decision| decision.policies.to_vec()).collect();
+            counterexample.why = why;
+        }
+        self
+    }
+}

@@ -1,0 +1,451 @@
+//! Policies about one action, told as conditions on a flat record of facts: no entities, no hierarchy.
+//!
+//! What a principal or a resource is, is said of the text of its id; where something lies, too. So a solver can choose no path that lies
+//! in two places, and none whose attributes are not its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
+use rex_core::{ActionSpec, FactKind};
+
+use super::kinds::{ID, Kind, and, binary, is, not, or, truth, variable};
+use crate::index::action_meets;
+use crate::policy::Policy;
+use crate::rule::{self, Rule, Scope, Uid};
+use crate::vocabulary::{GROUP, PRINCIPALS};
+
+/// The variable that stands for the id of the principal.
+pub(super) const PRINCIPAL: &str = "principal";
+
+/// The variables that conditions speak of, and what is known of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables {
+    /// Each with its type in Cedar.
+    pub(super) types: BTreeMap<String, &'static str>,
+    /// Variables that stand for a membership which the entities file is free to say: of the principal, or else of the resource.
+    pub(super) members: BTreeMap<String, (bool, Uid)>,
+    /// What holds of every request.
+    pub(super) known: Vec<Expr>,
+    /// What holds of the requests that a person likes to read.
+    pub(super) polite: Vec<Expr>,
+}
+
+impl Variables {
+    fn use_of(&mut self, name: String, kind: &'static str) -> Expr {
+        let variable = variable(&name);
+        let new = self.types.insert(name, kind).is_none();
+        if new && kind == "Long" {
+            let zero = Expr::Literal(Literal::Long(0));
+            self.polite.push(binary(BinaryOp::GreaterEq, variable.clone(), zero));
+        }
+        variable
+    }
+
+    pub(super) fn learn(&mut self, known: Expr) -> bool {
+        let new = !self.known.contains(&known);
+        if new {
+            self.known.push(known);
+        }
+        new
+    }
+}
+
+/// One action by one type of principal, as a policy sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Act<'p> {
+    pub(super) spec: &'static ActionSpec,
+    pub(super) principal: &'static str,
+    /// What the names of its own facts start with, so that two acts have each their own.
+    pub(super) prefix: &'static str,
+    pub(super) kind: Kind,
+    resource: String,
+    policy: &'p Policy,
+}
+
+/// The policies of a set, each as whether it permits, and when it applies.
+pub(super) type Side = Vec<(bool, Expr)>;
+
+/// Why something cannot be told in this way.
+pub(super) type Untold = String;
+
+/// What a policy compares.
+enum Thing {
+    Principal,
+    Action,
+    Resource,
+    Named(Uid),
+}
+
+fn thing(expr: &Expr) -> Option<Thing> {
+    match expr {
+        Expr::Var(Var::Principal) => Some(Thing::Principal),
+        Expr::Var(Var::Action) => Some(Thing::Action),
+        Expr::Var(Var::Resource) => Some(Thing::Resource),
+        Expr::Literal(Literal::EntityUID(uid)) => Some(Thing::Named(rule::literal(uid))),
+        _ => None,
+    }
+}
+
+fn things(expr: &Expr) -> Option<Vec<Thing>> {
+    match expr {
+        Expr::Set(members) => members.iter().map(|member| thing(member)).collect(),
+        other => thing(other).map(|one| vec![one]),
+    }
+}
+
+/// The Cedar type of a fact.
+fn cedar_type(kind: FactKind) -> &'static str {
+    match kind {
+        FactKind::Long => "Long",
+        FactKind::Bool => "Bool",
+        FactKind::String => "String",
+        FactKind::Ip => "ipaddr",
+    }
+}
+
+impl<'p> Act<'p> {
+    pub(super) fn new(
+        policy: &'p Policy,
+        spec: &'static ActionSpec,
+        principal: &'static str,
+        prefix: &'static str,
+    ) -> Self {
+        Self { spec, principal, prefix, kind: Kind::of(spec.resource), resource: spec.resource.to_string(), policy }
+    }
+
+    /// The same act as another policy sees it.
+    pub(super) fn seen_by<'q>(&self, policy: &'q Policy) -> Act<'q> {
+        Act::new(policy, self.spec, self.principal, self.prefix)
+    }
+
+    /// The name of the variable for a fact about the act.
+    pub(super) fn fact(&self, name: &str) -> String {
+        format!("{}fact_{name}", self.prefix)
+    }
+
+    /// The name of the variable for an attribute of the resource.
+    pub(super) fn attribute(name: &str) -> String {
+        format!("attribute_{name}")
+    }
+
+    /// The policies that can have a say. `wider` leaves out a `forbid` that cannot be told, so that more is allowed than is.
+    pub(super) fn side(&self, variables: &mut Variables, wider: bool) -> Result<Side, Untold> {
+        let mut side = Vec::new();
+        for (number, rule) in self.policy.rules().iter().enumerate() {
+            match self.rule(variables, number, rule) {
+                Ok(Expr::Literal(Literal::Bool(false))) => {}
+                Ok(applies) => side.push((rule.permit, applies)),
+                Err(_) if wider && !rule.permit => {}
+                Err(untold) => return Err(untold),
+            }
+        }
+        Ok(side)
+    }
+
+    /// When a policy applies.
+    pub(super) fn rule(&self, variables: &mut Variables, number: usize, rule: &Rule) -> Result<Expr, Untold> {
+        if !action_meets(rule.actions.as_ref(), self.spec) {
+            return Ok(truth(false));
+        }
+        let untold = |why: Untold| format!("policy `{}` cannot be told to a solver: {why}", rule.id.escape_debug());
+        let head = self.scope(variables, &rule.principal, &Thing::Principal).map_err(untold)?;
+        let head = and(head, self.scope(variables, &rule.resource, &Thing::Resource).map_err(untold)?);
+        if head == truth(false) || rule.condition.is_none() {
+            return Ok(head);
+        }
+        let condition = self.policy.cedar(number).and_then(rule::syntax);
+        let condition = condition.ok_or_else(|| untold("its condition has an unknown shape".to_owned()))?;
+        Ok(and(head, self.expr(variables, &condition).map_err(untold)?))
+    }
+
+    fn scope(&self, variables: &mut Variables, scope: &Scope, of: &Thing) -> Result<Expr, Untold> {
+        let kind = if matches!(of, Thing::Principal) { self.principal } else { &self.resource };
+        let typed = truth(scope.kind.as_ref().is_none_or(|wanted| **wanted == *kind));
+        let Some(uid) = &scope.entity else { return Ok(typed) };
+        let named = Thing::Named(uid.clone());
+        let entity = if scope.exact { self.same(variables, of, &named) } else { self.within(variables, of, &named) };
+        Ok(and(typed, entity?))
+    }
+
+    fn expr(&self, variables: &mut Variables, expr: &Expr) -> Result<Expr, Untold> {
+        match expr {
+            Expr::Literal(Literal::EntityUID(_)) | Expr::Var(_) | Expr::Slot(_) | Expr::Unknown { .. } => Err(no(expr)),
+            Expr::Literal(_) => Ok(expr.clone()),
+            Expr::UnaryOp { op: UnaryOp::Not, expr } => Ok(not(self.expr(variables, expr)?)),
+            Expr::UnaryOp { op, expr } => Ok(Expr::UnaryOp { op: *op, expr: Arc::new(self.expr(variables, expr)?) }),
+            Expr::BinaryOp { op, left, right } => self.binary(variables, expr, (*op, left, right)),
+            Expr::GetAttr { expr: of, attr } => self.attribute_of(variables, of, attr),
+            Expr::HasAttr { expr: of, attrs } => self.has(of, attrs.iter().map(|name| &**name)).ok_or_else(|| no(expr)),
+            Expr::Like { expr: of, pattern } => self.like(variables, of, pattern),
+            Expr::Is { expr: of, entity_type, in_expr } => {
+                let kind = match thing(of).ok_or_else(|| no(expr))? {
+                    Thing::Principal => self.principal.to_owned(),
+                    Thing::Action => format!("{}::Action", self.spec.namespace),
+                    Thing::Resource => self.resource.clone(),
+                    Thing::Named(uid) => uid.kind.into(),
+                };
+                match (kind == entity_type.to_string(), in_expr) {
+                    (true, Some(above)) => self.binary(variables, expr, (BinaryOp::In, of, above)),
+                    (same, _) => Ok(truth(same)),
+                }
+            }
+            Expr::IfThenElse { cond, then_expr, else_expr } => match self.expr(variables, cond)? {
+                Expr::Literal(Literal::Bool(true)) => self.expr(variables, then_expr),
+                Expr::Literal(Literal::Bool(false)) => self.expr(variables, else_expr),
+                cond => Ok(Expr::IfThenElse {
+                    cond: Arc::new(cond),
+                    then_expr: Arc::new(self.expr(variables, then_expr)?),
+                    else_expr: Arc::new(self.expr(variables, else_expr)?),
+                }),
+            },
+            Expr::Set(members) => {
+                let members = members.iter().map(|member| self.expr(variables, member).map(Arc::new));
+                Ok(Expr::Set(members.collect::<Result<_, _>>()?))
+            }
+            _ => Err(no(expr)),
+        }
+    }
+
+    fn binary(
+        &self,
+        variables: &mut Variables,
+        whole: &Expr,
+        (op, left, right): (BinaryOp, &Expr, &Expr),
+    ) -> Result<Expr, Untold> {
+        match op {
+            // What is not looked at need not be told: it may be about another type.
+            BinaryOp::And => match self.expr(variables, left)? {
+                no @ Expr::Literal(Literal::Bool(false)) => Ok(no),
+                left => Ok(and(left, self.expr(variables, right)?)),
+            },
+            BinaryOp::Or => match self.expr(variables, left)? {
+                yes @ Expr::Literal(Literal::Bool(true)) => Ok(yes),
+                left => Ok(or(left, self.expr(variables, right)?)),
+            },
+            BinaryOp::Eq | BinaryOp::NotEq => {
+                let same = match (thing(left), thing(right)) {
+                    (Some(left), Some(right)) => self.same(variables, &left, &right)?,
+                    _ => match self.part_is(left, right).or_else(|| self.part_is(right, left)) {
+                        Some(told) => {
+                            variables.use_of(ID.to_owned(), "String");
+                            told
+                        }
+                        None => {
+                            self.follow_from_text(variables, left, right);
+                            self.follow_from_text(variables, right, left);
+                            binary(BinaryOp::Eq, self.expr(variables, left)?, self.expr(variables, right)?)
+                        }
+                    },
+                };
+                Ok(if op == BinaryOp::Eq { same } else { not(same) })
+            }
+            BinaryOp::In => {
+                let below = thing(left).ok_or_else(|| no(whole))?;
+                let mut any = truth(false);
+                for above in things(right).ok_or_else(|| no(whole))? {
+                    any = or(any, self.within(variables, &below, &above)?);
+                }
+                Ok(any)
+            }
+            BinaryOp::Contains if thing(right).is_some() => {
+                let (members, one) = (things(left).ok_or_else(|| no(whole))?, thing(right).ok_or_else(|| no(whole))?);
+                let mut any = truth(false);
+                for member in members {
+                    any = or(any, self.same(variables, &member, &one)?);
+                }
+                Ok(any)
+            }
+            BinaryOp::GetTag | BinaryOp::HasTag => Err(no(whole)),
+            _ => Ok(binary(op, self.expr(variables, left)?, self.expr(variables, right)?)),
+        }
+    }
+
+    /// Whether two things are one.
+    fn same(&self, variables: &mut Variables, one: &Thing, other: &Thing) -> Result<Expr, Untold> {
+        let mut text = |name: &str, uid: &Uid| {
+            variables.use_of(name.to_owned(), "String");
+            is(name, &uid.id)
+        };
+        Ok(match (one, other) {
+            (Thing::Principal, Thing::Named(uid)) | (Thing::Named(uid), Thing::Principal) => {
+                if *uid.kind == *self.principal { text(PRINCIPAL, uid) } else { truth(false) }
+            }
+            (Thing::Resource, Thing::Named(uid)) | (Thing::Named(uid), Thing::Resource) => {
+                if *uid.kind == *self.resource { text(ID, uid) } else { truth(false) }
+            }
+            (Thing::Action, Thing::Named(uid)) | (Thing::Named(uid), Thing::Action) => {
+                truth(uid.kind.strip_suffix("::Action") == Some(self.spec.namespace) && *uid.id == *self.spec.name)
+            }
+            (Thing::Named(one), Thing::Named(other)) => truth(one == other),
+            (Thing::Principal, Thing::Principal)
+            | (Thing::Action, Thing::Action)
+            | (Thing::Resource, Thing::Resource) => truth(true),
+            // They are of different types.
+            _ => truth(false),
+        })
+    }
+
+    /// Whether a thing is another or lies in it.
+    fn within(&self, variables: &mut Variables, below: &Thing, above: &Thing) -> Result<Expr, Untold> {
+        match (below, above) {
+            (Thing::Action, Thing::Named(uid)) => {
+                let actions = rule::Actions { named: vec![uid.clone()], exact: false };
+                Ok(truth(action_meets(Some(&actions), self.spec)))
+            }
+            (Thing::Principal, Thing::Named(group)) if *group.kind == *GROUP => {
+                Ok(self.member(variables, group, (true, self.principal), &|id| Some(is(PRINCIPAL, id))))
+            }
+            (Thing::Resource, Thing::Named(uid)) if *uid.kind == *self.resource => {
+                variables.use_of(ID.to_owned(), "String");
+                let told = self.kind.within(self.spec.resource, &uid.id);
+                Ok(told.unwrap_or_else(|| or(is(ID, &uid.id), self.free(variables, uid, false))))
+            }
+            (Thing::Resource, Thing::Named(class)) if self.is_class(class) => {
+                let told = |id: &str| self.kind.within(self.spec.resource, id);
+                Ok(self.member(variables, class, (false, &self.resource), &told))
+            }
+            (Thing::Named(one), Thing::Named(other)) if one != other => self.declared(one, other),
+            _ => self.same(variables, below, above),
+        }
+    }
+
+    fn is_class(&self, uid: &Uid) -> bool {
+        let class = self.spec.resource.class;
+        uid.kind.split_once("::") == class.map(|class| (self.spec.resource.namespace, class))
+    }
+
+    /// Membership of what the entities file says, or is free to say where there is none.
+    fn member(
+        &self,
+        variables: &mut Variables,
+        group: &Uid,
+        (of_principal, kind): (bool, &str),
+        is_one: &dyn Fn(&str) -> Option<Expr>,
+    ) -> Expr {
+        let members = self.policy.members();
+        if members.declared.is_empty() {
+            return self.free(variables, group, of_principal);
+        }
+        let name = if of_principal { PRINCIPAL } else { ID };
+        let ids = members.below(kind).remove(group).unwrap_or_default();
+        let told = ids.into_iter().try_fold(truth(false), |any, id| Some(or(any, is_one(id)?)));
+        variables.use_of(name.to_owned(), "String");
+        told.unwrap_or_else(|| self.free(variables, group, of_principal))
+    }
+
+    /// A membership that nothing is known of.
+    fn free(&self, variables: &mut Variables, group: &Uid, of_principal: bool) -> Expr {
+        let member = (of_principal, group.clone());
+        let known = variables.members.iter().find(|(_, known)| **known == member).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| format!("member_{}", variables.members.len()));
+        variables.members.insert(name.clone(), member);
+        variables.use_of(name, "Bool")
+    }
+
+    /// Whether one name is declared to be in another.
+    fn declared(&self, one: &Uid, other: &Uid) -> Result<Expr, Untold> {
+        let members = self.policy.members();
+        let unrelated = PRINCIPALS.contains(&&*one.kind) || *one.kind == *GROUP;
+        if members.declared.is_empty() || !unrelated {
+            return Err(format!("`{one} in {other}` does not say it of the request"));
+        }
+        let above = members.above(&one.kind).and_then(|above| above.get(&one.id));
+        Ok(truth(above.is_some_and(|above| above.contains(other))))
+    }
+
+    fn attribute_of(&self, variables: &mut Variables, of: &Expr, name: &str) -> Result<Expr, Untold> {
+        let unknown = || format!("`{name}` is looked for where there is none");
+        match of {
+            Expr::Var(Var::Context) => {
+                let kind = match name {
+                    "now" => "datetime",
+                    "script" => "String",
+                    "tags" => "Set<String>",
+                    _ => cedar_type(self.spec.context.iter().find(|fact| fact.name == name).ok_or_else(unknown)?.kind),
+                };
+                let variable = variables.use_of(self.fact(name), kind);
+                if name == "now" {
+                    variables.learn(in_reach_of_clocks(&variable));
+                }
+                Ok(variable)
+            }
+            Expr::Var(Var::Resource) if self.spec.resource.id_attribute == Some(name) => {
+                Ok(variables.use_of(ID.to_owned(), "String"))
+            }
+            Expr::Var(Var::Resource) => {
+                let declared = self.spec.resource.attributes.iter().find(|attribute| attribute.name == name);
+                let kind = cedar_type(declared.ok_or_else(unknown)?.kind);
+                let own = Self::attribute(name);
+                variables.known.extend(self.kind.part(name, &own));
+                Ok(variables.use_of(own, kind))
+            }
+            _ => Err(format!("`{name}` is an attribute of what is no part of the request")),
+        }
+    }
+
+    /// Whether there is such an attribute; all that are declared are there.
+    fn has<'n>(&self, of: &Expr, mut names: impl Iterator<Item = &'n str>) -> Option<Expr> {
+        let (name, None) = (names.next()?, names.next()) else { return None };
+        let there = match of {
+            Expr::Var(Var::Context) => {
+                ["now", "script", "tags"].contains(&name) || self.spec.context.iter().any(|fact| fact.name == name)
+            }
+            Expr::Var(Var::Resource) => self.spec.resource.attributes.iter().any(|attribute| attribute.name == name),
+            Expr::Var(Var::Principal) => false,
+            _ => return None,
+        };
+        Some(truth(there))
+    }
+
+    /// The name of an attribute that is part of the id, and of which the variable would say less than the id.
+    fn part_of_id(&self, expr: &Expr) -> Option<Box<str>> {
+        rule::of_resource(expr).filter(|name| self.spec.resource.id_attribute != Some(name))
+    }
+
+    fn part_is(&self, of: &Expr, text: &Expr) -> Option<Expr> {
+        let Expr::Literal(Literal::String(text)) = text else { return None };
+        self.kind.part_is(&self.part_of_id(of)?, text)
+    }
+
+    fn follow_from_text(&self, variables: &mut Variables, of: &Expr, text: &Expr) {
+        if let (Some(name), Expr::Literal(Literal::String(text))) = (self.part_of_id(of), text) {
+            let pattern: Vec<_> = text.chars().map(PatternElem::Char).collect();
+            self.follow(variables, &name, is(&Self::attribute(&name), text), &pattern);
+        }
+    }
+
+    fn follow(&self, variables: &mut Variables, name: &str, said: Expr, pattern: &[PatternElem]) {
+        if let Some(follows) = self.kind.follows(name, pattern) {
+            variables.use_of(ID.to_owned(), "String");
+            variables.learn(or(not(said), follows));
+        }
+    }
+
+    fn like(&self, variables: &mut Variables, of: &Expr, pattern: &[PatternElem]) -> Result<Expr, Untold> {
+        let attribute = self.part_of_id(of);
+        if let Some(told) = attribute.as_ref().and_then(|name| self.kind.part_like(name, pattern)) {
+            variables.use_of(ID.to_owned(), "String");
+            return Ok(told);
+        }
+        let like = Expr::Like { expr: Arc::new(self.expr(variables, of)?), pattern: pattern.to_vec() };
+        if let Some(name) = attribute {
+            self.follow(variables, &name, like.clone(), pattern);
+        }
+        Ok(like)
+    }
+}
+
+/// What clocks say: a time that has four digits for its year.
+fn in_reach_of_clocks(now: &Expr) -> Expr {
+    let time = |text: &str| {
+        let text = Expr::Literal(Literal::String(text.into()));
+        Expr::UnaryOp { op: UnaryOp::Datetime, expr: Arc::new(text) }
+    };
+    let from = binary(BinaryOp::GreaterEq, now.clone(), time("1970-01-01"));
+    and(from, binary(BinaryOp::Less, now.clone(), time("9999-12-31")))
+}
+
+fn no(expr: &Expr) -> Untold {
+    format!("`{expr}` is compared in a way that has no translation")
+}

@@ -1,0 +1,333 @@
+//! What ids say, told in terms of their text: what lies in what, and the attributes that are parts of an id.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
+use rex_core::net::{RemoteHost, Url};
+use rex_core::process::{Process, Program};
+use rex_core::resource::{Host, Manager, Unit};
+use rex_core::{AbsPath, Resource, ResourceSpec, Value};
+
+/// The variable that stands for the id of the resource.
+pub(super) const ID: &str = "id";
+
+/// A type of resource whose ids are known to Rex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Path,
+    Program,
+    Unit,
+    Host,
+    Url,
+    Process,
+    /// There is one alone.
+    One(&'static str),
+    Other,
+}
+
+pub(super) fn truth(value: bool) -> Expr {
+    Expr::Literal(Literal::Bool(value))
+}
+
+pub(super) fn variable(name: &str) -> Expr {
+    Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Context)), attr: name.into() }
+}
+
+pub(super) fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp { op, left: Arc::new(left), right: Arc::new(right) }
+}
+
+/// `a && b`. What is not looked at cannot be an error, so nothing is left out but what is never looked at.
+pub(super) fn and(left: Expr, right: Expr) -> Expr {
+    match (&left, &right) {
+        (Expr::Literal(Literal::Bool(true)), _) => right,
+        (Expr::Literal(Literal::Bool(false)), _) | (_, Expr::Literal(Literal::Bool(true))) => left,
+        _ => binary(BinaryOp::And, left, right),
+    }
+}
+
+/// `a || b`, likewise.
+pub(super) fn or(left: Expr, right: Expr) -> Expr {
+    match (&left, &right) {
+        (Expr::Literal(Literal::Bool(false)), _) => right,
+        (Expr::Literal(Literal::Bool(true)), _) | (_, Expr::Literal(Literal::Bool(false))) => left,
+        _ => binary(BinaryOp::Or, left, right),
+    }
+}
+
+pub(super) fn not(expr: Expr) -> Expr {
+    match expr {
+        Expr::Literal(Literal::Bool(value)) => truth(!value),
+        other => Expr::UnaryOp { op: UnaryOp::Not, expr: Arc::new(other) },
+    }
+}
+
+pub(super) fn is(name: &str, text: &str) -> Expr {
+    binary(BinaryOp::Eq, variable(name), Expr::Literal(Literal::String(text.into())))
+}
+
+/// Whether a variable is these texts with anything between them.
+fn like(name: &str, parts: &[&str]) -> Expr {
+    matches(name, glob(parts))
+}
+
+fn glob(parts: &[&str]) -> Vec<PatternElem> {
+    let mut pattern = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        if number > 0 {
+            pattern.push(PatternElem::Wildcard);
+        }
+        pattern.extend(part.chars().map(PatternElem::Char));
+    }
+    pattern
+}
+
+fn matches(name: &str, pattern: Vec<PatternElem>) -> Expr {
+    Expr::Like { expr: Arc::new(variable(name)), pattern }
+}
+
+/// The text of a pattern that has no wildcard.
+fn exact(pattern: &[PatternElem]) -> Option<String> {
+    pattern.iter().map(|part| if let PatternElem::Char(c) = part { Some(*c) } else { None }).collect()
+}
+
+impl Kind {
+    pub(super) fn of(spec: &ResourceSpec) -> Self {
+        let known = [
+            (AbsPath::SPEC, Self::Path),
+            (Program::SPEC, Self::Program),
+            (Unit::SPEC, Self::Unit),
+            (RemoteHost::SPEC, Self::Host),
+            (Url::SPEC, Self::Url),
+            (Process::SPEC, Self::Process),
+            (Manager::SPEC, Self::One(Resource::id(&Manager))),
+            (Host::SPEC, Self::One(Resource::id(&Host))),
+        ];
+        known.into_iter().find(|(known, _)| *known == spec).map_or(Self::Other, |(_, kind)| kind)
+    }
+
+    /// Whether a resource is one of its type or lies in it, by their ids; `None` if that cannot be told.
+    pub(super) fn within(self, spec: &ResourceSpec, id: &str) -> Option<Expr> {
+        let itself = is(ID, id);
+        Some(match self {
+            _ if !spec.nested => itself,
+            Self::Path | Self::Program if id == "/" => truth(true),
+            Self::Path | Self::Program => or(itself, like(ID, &[&format!("{id}/"), ""])),
+            Self::Host => or(itself, like(ID, &["", &format!(".{id}")])),
+            Self::Url if id.contains('?') => itself,
+            Self::Url if id.ends_with('/') => like(ID, &[id, ""]),
+            Self::Url => or(itself, like(ID, &[&format!("{id}?"), ""])),
+            _ => return None,
+        })
+    }
+
+    /// Whether an attribute that the id says is a text, told of the id; `None` if it cannot be told in this way.
+    pub(super) fn part_is(self, attribute: &str, text: &str) -> Option<Expr> {
+        let ends = |end: String| like(ID, &["", &end]);
+        Some(match (self, attribute) {
+            (Self::Path | Self::Program, "name") if text.is_empty() => is(ID, "/"),
+            (Self::Path | Self::Program, "name") if text.contains('/') => truth(false),
+            (Self::Path | Self::Program, "name") => ends(format!("/{text}")),
+            (Self::Path, "extension") if text.is_empty() => return None,
+            (Self::Path, "extension") if text.contains(['/', '.']) => truth(false),
+            // A dot that starts the name starts no extension.
+            (Self::Path, "extension") => and(ends(format!(".{text}")), not(ends(format!("/.{text}")))),
+            (Self::Unit, "kind") if text.contains('.') || text.is_empty() => truth(false),
+            (Self::Unit, "kind") => ends(format!(".{text}")),
+            (Self::Url, "scheme") if !["http", "https"].contains(&text) => truth(false),
+            (Self::Url, "scheme") => like(ID, &[&format!("{text}://"), ""]),
+            (Self::Url, "host") if text.contains(':') => return None,
+            (Self::Url, "host") if RemoteHost::parse(text).is_err() => truth(false),
+            (Self::Url, "host") => ["http", "https"].into_iter().fold(truth(false), |any, scheme| {
+                let after = |c: char| like(ID, &[&format!("{scheme}://{text}{c}"), ""]);
+                or(any, or(after('/'), after(':')))
+            }),
+            _ => return None,
+        })
+    }
+
+    /// The same of an attribute that is `like` a pattern.
+    pub(super) fn part_like(self, attribute: &str, pattern: &[PatternElem]) -> Option<Expr> {
+        if let Some(text) = exact(pattern) {
+            return self.part_is(attribute, &text);
+        }
+        match (self, attribute, pattern) {
+            (Self::Path | Self::Program, "name", [PatternElem::Wildcard, end @ ..]) => match &*exact(end)? {
+                "" => Some(truth(true)),
+                end if end.contains('/') => Some(truth(false)),
+                end => Some(like(ID, &["", end])),
+            },
+            _ => None,
+        }
+    }
+
+    /// What follows of the id from an attribute that is `like` a pattern.
+    pub(super) fn follows(self, attribute: &str, pattern: &[PatternElem]) -> Option<Expr> {
+        let some = pattern.iter().any(|part| matches!(part, PatternElem::Char(_)));
+        let around = |before: &[&str], after: &[&str]| {
+            Some(matches(ID, glob(before).into_iter().chain(pattern.iter().cloned()).chain(glob(after)).collect()))
+        };
+        match (self, attribute) {
+            (Self::Path | Self::Program, "name") if some => around(&["", "/"], &[]),
+            (Self::Path, "extension") | (Self::Unit, "kind") if some => around(&["", "."], &[]),
+            (Self::Url, "scheme") => around(&[], &["://", ""]),
+            (Self::Url, "host") => around(&["", "://", ""], &["", ""]),
+            (Self::Url, "path") => around(&["", ""], &["", ""]),
+            (Self::Url, "query") if some => around(&["", "?"], &[]),
+            _ => None,
+        }
+    }
+
+    /// What holds of an attribute, whatever it is part of.
+    pub(super) fn part(self, attribute: &str, name: &str) -> Option<Expr> {
+        match (self, attribute) {
+            (Self::Path | Self::Program, "name") => Some(not(like(name, &["", "/", ""]))),
+            (Self::Path, "extension") => Some(and(not(like(name, &["", "/", ""])), not(like(name, &["", ".", ""])))),
+            _ => None,
+        }
+    }
+
+    /// What holds of each id of the type.
+    pub(super) fn shape(self) -> Expr {
+        match self {
+            Self::Path | Self::Program => {
+                let never: [&[&str]; 6] =
+                    [&["", "/"], &["", "//", ""], &["", "/./", ""], &["", "/../", ""], &["", "/."], &["", "/.."]];
+                let never = never.into_iter().fold(truth(true), |all, parts| and(all, not(like(ID, parts))));
+                or(is(ID, "/"), and(like(ID, &["/", ""]), never))
+            }
+            Self::Unit => and(like(ID, &["", ".", ""]), not(like(ID, &[".", ""]))),
+            Self::Host => {
+                let never: [&[&str]; 5] = [&["."], &[".", ""], &["", "."], &["", "..", ""], &["", "/", ""]];
+                never.into_iter().fold(not(is(ID, "")), |all, parts| and(all, not(like(ID, parts))))
+            }
+            Self::Url => or(like(ID, &["http://", "/", ""]), like(ID, &["https://", "/", ""])),
+            Self::One(id) => is(ID, id),
+            Self::Process | Self::Other => truth(true),
+        }
+    }
+
+    /// Ids that a request can have, the best first, where a solver has chosen an id, or attributes, or neither.
+    pub(super) fn candidates(self, id: Option<&str>, attributes: &BTreeMap<String, Value>) -> Vec<String> {
+        let mut ids: Vec<String> = id.into_iter().flat_map(|id| [id.to_owned(), id.to_lowercase()]).collect();
+        let text = |name: &str| match attributes.get(name) {
+            Some(Value::Text(text)) => Some(text.to_lowercase()),
+            Some(Value::Int(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        let part = |name: &str, otherwise: &str| text(name).unwrap_or_else(|| otherwise.to_owned());
+        let made = match self {
+            Self::Path => {
+                let extension = part("extension", "");
+                let dot = if extension.is_empty() { "" } else { "." };
+                let name = text("name").filter(|name| !name.is_empty());
+                format!("/srv/{}", name.unwrap_or(format!("example{dot}{extension}")))
+            }
+            Self::Program => format!("/usr/bin/{}", part("name", "example")),
+            Self::Unit => format!("example.{}", part("kind", "service")),
+            Self::Host => "example.com".to_owned(),
+            Self::Url => {
+                let (scheme, host) = (part("scheme", "https"), part("host", "example.com"));
+                let port = text("port").filter(|port| (&*scheme, &**port) != ("https", "443") && port != "80");
+                let port = port.map_or(String::new(), |port| format!(":{port}"));
+                let query = text("query").filter(|query| !query.is_empty());
+                let query = query.map_or(String::new(), |query| format!("?{query}"));
+                format!("{scheme}://{host}{port}{}{query}", part("path", "/"))
+            }
+            Self::Process => part("pid", "4242"),
+            Self::One(id) => id.to_owned(),
+            Self::Other => "example".to_owned(),
+        };
+        if id.is_none() || self == Self::Url {
+            ids.push(made);
+        }
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::{Context, Entities, EvalResult, Expression, Request, RestrictedExpression, eval_expression};
+    use proptest::prelude::*;
+    use rex_core::resource::AnyResource;
+    use rex_core::{ACTIONS, ActionSpec, Asked, Fact, Principal, Subject, Timestamp, asked::Written};
+
+    use super::*;
+
+    /// What a condition on the variables of a resource comes to.
+    fn holds(expr: &Expr, id: &str, attributes: &[(&str, String)]) -> bool {
+        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let facts = attributes.iter().map(|(name, value)| ((*name).to_owned(), text(value)));
+        let context = Context::from_pairs(facts.chain([(ID.to_owned(), text(id))])).unwrap();
+        let uid = "E::\"e\"".parse::<cedar_policy::EntityUid>().unwrap();
+        let request = Request::new(uid.clone(), uid.clone(), uid, context, None).unwrap();
+        let expression: Expression = expr.to_string().parse().unwrap();
+        eval_expression(&request, &Entities::empty(), &expression).unwrap() == EvalResult::Bool(true)
+    }
+
+    fn resource(action: &str, id: &str) -> Option<Asked> {
+        let spec = |spec: &&&ActionSpec| spec.to_string() == action;
+        let context = ACTIONS.iter().find(spec).unwrap().context.iter().map(|fact| (fact.name.to_owned(), "".into()));
+        let written = Written { action, resource: id, context: context.collect(), ..Written::default() };
+        Asked::new(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0)).ok()
+    }
+
+    /// Of each type an action on it, and ids that are near each other.
+    fn ids() -> impl Strategy<Value = (&'static str, String, String)> {
+        let pair = |action: &'static str, id: &'static str| (Just(action), id, id);
+        prop_oneof![
+            pair("fs::read", "(/[ab.]{0,3}){1,3}"),
+            pair("service::start", "[ab.]{1,3}(\\.service|\\.timer)?"),
+            pair("net::resolve", "[ab]?(\\.?[ab]){1,3}"),
+            pair("net::get", "https?://a(\\.b)?(:8)?/([ab]?/){0,2}[ab]?(\\?[a/]{1,2})?"),
+        ]
+    }
+
+    fn attributes(resource: &dyn AnyResource) -> Vec<(&'static str, String)> {
+        let mut all = Vec::new();
+        resource.attributes(&mut |name, fact| {
+            if let Fact::String(text) = fact {
+                all.push((name, text.to_owned()));
+            }
+        });
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What is told of ids is what resources say of themselves.
+        #[test]
+        fn what_is_told_of_ids_is_so((action, one, other) in ids(), pattern in "[ab.*/]{0,3}") {
+            let (Some(one), Some(other)) = (resource(action, &one), resource(action, &other)) else { return Ok(()) };
+            let (one, other) = (one.request().resource, other.request().resource);
+            let (spec, id) = (one.spec(), one.id());
+            let kind = Kind::of(spec);
+            prop_assert_ne!(kind, Kind::Other);
+            prop_assert!(holds(&kind.shape(), id, &[]), "{}", id);
+            let mut above = vec![id];
+            one.ancestors(&mut |ancestor| above.push(ancestor));
+            let within = kind.within(spec, other.id()).unwrap();
+            prop_assert_eq!(holds(&within, id, &[]), above.contains(&other.id()), "{} in {}", id, other.id());
+            let pattern: Vec<_> =
+                pattern.chars().map(|c| if c == '*' { PatternElem::Wildcard } else { PatternElem::Char(c) }).collect();
+            let own = attributes(one);
+            for ((name, value), (_, text)) in own.iter().zip(attributes(other)) {
+                if let Some(is) = kind.part_is(name, &text) {
+                    prop_assert_eq!(holds(&is, id, &[]), *value == text, "{} of {} is {}", name, id, text);
+                }
+                let like = holds(&matches(name, pattern.clone()), id, &own);
+                if let Some(told) = kind.part_like(name, &pattern) {
+                    prop_assert_eq!(holds(&told, id, &[]), like, "{} of {} like {:?}", name, id, &pattern);
+                }
+                if let (true, Some(follows)) = (like, kind.follows(name, &pattern)) {
+                    prop_assert!(holds(&follows, id, &[]), "{} of {} like {:?}", name, id, &pattern);
+                }
+                if let Some(part) = kind.part(name, name) {
+                    prop_assert!(holds(&part, id, &own), "{} of {}", name, id);
+                }
+            }
+        }
+    }
+}

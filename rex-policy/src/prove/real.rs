@@ -1,0 +1,133 @@
+//! From what a solver chose to a request that can be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::pst::{BinaryOp, Expr, Literal};
+use rex_core::asked::Written;
+use rex_core::{ActionSpec, Asked, Fact, FactKind, Principal, Subject, Timestamp, Value};
+
+use super::flat::{Act, PRINCIPAL, Variables};
+use super::kinds::{ID, and, binary, is, not, or, truth, variable};
+use super::solve::Model;
+use crate::operation::Operation;
+use crate::rule::Uid;
+
+/// Who asks where it makes no difference who.
+pub(crate) const ANYONE: &str = "anyone";
+
+/// The requests that a model stands for, one for each act: for each id that may do, the best first.
+pub(super) fn requests(
+    table: &'static [&'static ActionSpec],
+    acts: &[Act<'_>],
+    variables: &Variables,
+    model: &Model,
+) -> Vec<Vec<Operation>> {
+    let Some(first) = acts.first() else { return Vec::new() };
+    let chosen = model.get(ID).and_then(said);
+    let ids = first.kind.candidates(chosen.as_deref(), &attributes(first, model));
+    let all = ids.iter().map(|id| acts.iter().map(|act| request(table, act, variables, model, id)).collect());
+    all.filter_map(|operations: Option<Vec<_>>| operations).collect()
+}
+
+fn said(value: &Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text.clone()) } else { None }
+}
+
+fn attributes(act: &Act<'_>, model: &Model) -> BTreeMap<String, Value> {
+    let declared = act.spec.resource.attributes.iter();
+    declared.filter_map(|it| Some((it.name.to_owned(), model.get(&Act::attribute(it.name))?.clone()))).collect()
+}
+
+fn request(
+    table: &'static [&'static ActionSpec],
+    act: &Act<'_>,
+    variables: &Variables,
+    model: &Model,
+    id: &str,
+) -> Option<Operation> {
+    let text = |name: &str| model.get(name).and_then(said);
+    let principal = text(PRINCIPAL).unwrap_or_else(|| ANYONE.to_owned());
+    let principal = if act.principal == "User" { Principal::user(&principal) } else { Principal::agent(&principal) };
+    let tags = match model.get(&act.fact("tags")) {
+        Some(Value::List(tags)) => tags.iter().filter_map(said).collect(),
+        _ => Vec::new(),
+    };
+    let now = text(&act.fact("now")).and_then(|text| time(&text)).unwrap_or(Timestamp::from_micros(0));
+    let context = act.spec.context.iter().map(|fact| {
+        let value = match (fact.kind, model.get(&act.fact(fact.name))) {
+            (FactKind::Ip, Some(Value::Text(text))) => Value::Text(address(text)),
+            (_, Some(value)) => value.clone(),
+            (FactKind::Long, None) => Value::Int(0),
+            (FactKind::Bool, None) => Value::Bool(false),
+            (FactKind::String, None) => Value::Text(String::new()),
+            (FactKind::Ip, None) => Value::Text("192.0.2.1".to_owned()),
+        };
+        (fact.name.to_owned(), value)
+    });
+    let action = act.spec.to_string();
+    let written =
+        Written { action: &action, resource: id, attributes: attributes(act, model), context: context.collect() };
+    let (kind, name) = (principal.kind().to_owned(), principal.id().to_owned());
+    let subject = Subject { principal, script: text(&act.fact("script")).unwrap_or_default(), tags };
+    let asked = Asked::new(table, &written, subject, now).ok()?;
+    let resource = Uid::new(&act.spec.resource.to_string(), asked.request().resource.id());
+    let members = variables.members.iter().filter(|(name, (of_principal, group))| {
+        model.get(*name) == Some(&Value::Bool(true)) && (*of_principal || group.kind != resource.kind)
+    });
+    let members = members.map(|(_, (of_principal, group))| {
+        let below = if *of_principal { Uid::new(&kind, &name) } else { resource.clone() };
+        (below, group.clone())
+    });
+    let members = members.collect();
+    Some(Operation { asked, members, told: told(act, variables) })
+}
+
+/// The facts and attributes that policies look at.
+fn told(act: &Act<'_>, variables: &Variables) -> BTreeSet<String> {
+    let facts = act.spec.context.iter().map(|fact| fact.name).chain(["now", "script", "tags"]);
+    let facts = facts.filter(|name| variables.types.contains_key(&act.fact(name)));
+    let attributes = act.spec.resource.attributes.iter().map(|attribute| attribute.name);
+    let attributes = attributes.filter(|name| variables.types.contains_key(&Act::attribute(name)));
+    facts.chain(attributes).map(str::to_owned).collect()
+}
+
+/// What is to be known so that a solver does not choose the same again: what the id that it chose says, or that there is none.
+pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, found: &[Vec<Operation>]) -> Option<Expr> {
+    let id = &*model.get(ID).and_then(said)?;
+    let operation = found.iter().flatten().find(|operation| operation.asked.request().resource.id() == id);
+    let Some(operation) = operation else { return Some(not(is(ID, id))) };
+    let mut says = truth(true);
+    let spec = acts.first()?.spec.resource;
+    operation.asked.request().resource.attributes(&mut |name, fact| {
+        let own = Act::attribute(name);
+        if spec.id_attribute == Some(name) || !variables.types.contains_key(&own) {
+            return;
+        }
+        let value = match fact {
+            Fact::Long(value) => Literal::Long(value),
+            Fact::Bool(value) => Literal::Bool(value),
+            Fact::String(text) => Literal::String(text.into()),
+            Fact::Ip(_) => return,
+        };
+        let same = binary(BinaryOp::Eq, variable(&own), Expr::Literal(value));
+        says = and(std::mem::replace(&mut says, truth(true)), same);
+    });
+    let all = operation.asked.request().resource.id_says_all();
+    (all && says != truth(true)).then(|| or(not(is(ID, id)), says))
+}
+
+/// A time as Cedar prints it: a date, or one with an offset in milliseconds.
+fn time(text: &str) -> Option<Timestamp> {
+    let quoted: Vec<_> = text.split('"').skip(1).step_by(2).collect();
+    let millis = quoted.iter().find_map(|part| part.strip_suffix("ms")?.parse::<i64>().ok());
+    match millis {
+        Some(millis) => Some(Timestamp::from_micros(millis.checked_mul(1_000)?)),
+        None => Timestamp::parse(quoted.first().copied().unwrap_or(text)).ok(),
+    }
+}
+
+/// An address as Cedar prints it, without what it is in.
+fn address(text: &str) -> String {
+    let text = text.split('"').nth(1).unwrap_or(text);
+    text.split('/').next().unwrap_or(text).to_owned()
+}

@@ -1,0 +1,124 @@
+//! Seeks requests that show something: a solver proposes, the policy decides.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::pst::Expr;
+use rex_core::ActionSpec;
+
+use super::flat::{Act, Side, Untold, Variables};
+use super::kinds::ID;
+use super::real;
+use super::solve::{Broken, Relation};
+use super::{Counterexample, Prover, Verdict};
+use crate::operation::Operation;
+use crate::policy::Policy;
+use crate::vocabulary::PRINCIPALS;
+
+/// How often a solver is asked again because what it chose can be no request.
+const ROUNDS: usize = 24;
+
+/// What is asked of one action by one type of principal, or of two actions by one.
+pub(super) struct Question<'p> {
+    pub(super) variables: Variables,
+    pub(super) acts: Vec<Act<'p>>,
+    pub(super) ask: Ask,
+}
+
+pub(super) enum Ask {
+    Pair(Relation, Side, Side),
+    Error(Expr),
+}
+
+/// Requests that were found, or that there are none; an error if that cannot be decided.
+pub(super) type Sought = Result<Option<Vec<Operation>>, Untold>;
+
+impl Prover<'_> {
+    /// What comes of asking about each action by each type of principal, until requests are found.
+    pub(super) fn each(
+        &mut self,
+        policy: &Policy,
+        mut ask: impl FnMut(&mut Self, &'static ActionSpec, &'static str) -> Result<Sought, Broken>,
+    ) -> Result<Verdict, Broken> {
+        // Why it could not be decided, with where that is so.
+        let mut reasons = BTreeMap::<Untold, Vec<String>>::new();
+        for (spec, principal) in policy.actions().iter().flat_map(|spec| PRINCIPALS.map(|principal| (*spec, principal)))
+        {
+            match ask(self, spec, principal)? {
+                Ok(None) => {}
+                Ok(Some(operations)) => {
+                    return Ok(Verdict::Refuted(Box::new(Counterexample {
+                        operations,
+                        policies: Vec::new(),
+                        why: "",
+                    })));
+                }
+                Err(why) => reasons.entry(why).or_default().push(format!("{spec} by {}", principal.to_lowercase())),
+            }
+        }
+        if reasons.is_empty() {
+            return Ok(Verdict::Proved);
+        }
+        let reasons = reasons.into_iter().map(|(why, places)| {
+            let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
+            format!("{}{more}: {why}", places.first().map_or("", String::as_str))
+        });
+        Ok(Verdict::Undecided(reasons.collect()))
+    }
+
+    /// Requests that show something, of those that a solver proposes.
+    pub(super) fn seek(
+        &mut self,
+        question: Result<Question<'_>, Untold>,
+        policy: &Policy,
+        shows: &dyn Fn(&[Operation]) -> bool,
+    ) -> Result<Sought, Broken> {
+        let mut question = match question {
+            Ok(question) => question,
+            Err(untold) => return Ok(Err(untold)),
+        };
+        if question.variables.types.contains_key(ID) {
+            question.variables.known.extend(question.acts.iter().map(|act| act.kind.shape()));
+        }
+        // What a person likes to read is asked for first. That there is none of it says nothing of the rest.
+        if !question.variables.polite.is_empty()
+            && let Ok(Some(found)) = self.rounds(&mut question, policy, true, shows)?
+        {
+            return Ok(Ok(Some(found)));
+        }
+        self.rounds(&mut question, policy, false, shows)
+    }
+
+    fn rounds(
+        &mut self,
+        question: &mut Question<'_>,
+        policy: &Policy,
+        polite: bool,
+        shows: &dyn Fn(&[Operation]) -> bool,
+    ) -> Result<Sought, Broken> {
+        let Question { variables, acts, ask } = question;
+        for _ in 0..ROUNDS {
+            let mut asked = variables.clone();
+            if polite {
+                asked.known.extend(variables.polite.iter().cloned());
+            }
+            let found = match ask {
+                Ask::Pair(relation, left, right) => self.solving.against(*relation, &asked, (left, right))?,
+                Ask::Error(applies) => self.solving.error(&asked, applies)?,
+            };
+            let model = match found {
+                Ok(Some(model)) => model,
+                Ok(None) => return Ok(Ok(None)),
+                Err(untold) => return Ok(Err(untold)),
+            };
+            let mut requests = real::requests(policy.actions(), acts, &asked, &model);
+            if let Some(found) = requests.iter().position(|operations| shows(operations)) {
+                return Ok(Ok(Some(requests.swap_remove(found))));
+            }
+            let lesson = real::lesson(acts, &asked, &model, &requests);
+            if !lesson.is_some_and(|lesson| variables.learn(lesson)) {
+                break;
+            }
+        }
+        Ok(Err("a counterexample was found only with what no request can be".to_owned()))
+    }
+}

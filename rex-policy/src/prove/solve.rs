@@ -1,0 +1,230 @@
+//! Questions to a solver, by way of Cedar's symbolic compiler.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::future::{Future, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use cedar_policy::pst::Expr;
+use cedar_policy::{EvalResult, PolicySet, Schema};
+use cedar_policy_symcc::err::Error;
+use cedar_policy_symcc::solver::{self, DecisionWithModel, SolverError};
+use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet};
+use rex_core::Value;
+
+use super::Solver;
+use super::flat::{Side, Untold, Variables};
+use super::kinds::{and, truth};
+
+/// What is asked of two sets of policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// Whether what the first allows is allowed by the second.
+    Implies,
+    /// Whether nothing is allowed by both.
+    Disjoint,
+}
+
+/// Values for variables that make a counterexample. A variable that made no difference is not there.
+pub(super) type Model = BTreeMap<String, Value>;
+
+/// What came of a question: nothing there is, or a model of it; an error if it cannot be decided.
+type Found = Result<Option<Model>, Untold>;
+
+/// Why a solver cannot go on, in its own words.
+pub(super) type Broken = String;
+
+/// Asks a solver, each question once.
+pub(super) struct Solving<'s> {
+    compiler: CedarSymCompiler<Bridge<'s>>,
+    known: HashMap<String, Found>,
+}
+
+impl<'s> Solving<'s> {
+    pub(super) fn new(solver: &'s mut dyn Solver) -> Result<Self, Broken> {
+        let bridge = Bridge { script: Vec::new(), solver };
+        let compiler = CedarSymCompiler::new(bridge).map_err(|error| error.to_string())?;
+        Ok(Self { compiler, known: HashMap::new() })
+    }
+
+    /// A request that the relation of two sets does not hold of.
+    pub(super) fn against(
+        &mut self,
+        relation: Relation,
+        variables: &Variables,
+        (left, right): (&Side, &Side),
+    ) -> Result<Found, Broken> {
+        let permits = |side: &Side| side.iter().any(|(permit, _)| *permit);
+        if !permits(left) || (relation == Relation::Disjoint && !permits(right)) {
+            return Ok(Ok(None));
+        }
+        let known = variables.known.iter().cloned().fold(truth(true), and);
+        let left = format!("{}forbid (principal, action, resource) unless {{ {known} }};\n", text(left));
+        let (right, schema) = (text(right), schema(variables));
+        let key = format!("{relation:?}\n{schema}{left}--\n{right}");
+        self.ask(key, variables, |compiler| {
+            let read = |text: &str| text.parse::<PolicySet>().map_err(Failed::told);
+            let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(Failed::told)?;
+            let env = schema.request_envs().next().ok_or_else(|| Failed::told("there is nothing to ask about"))?;
+            let compile = |text: &str| Ok(CompiledPolicySet::compile(&read(text)?, &env, &schema)?);
+            let (left, right): (_, Result<_, Failed>) = (compile(&left)?, compile(&right));
+            let right = right?;
+            Ok(at_once(async {
+                match relation {
+                    Relation::Implies => compiler.check_implies_with_counterexample_opt(&left, &right).await,
+                    Relation::Disjoint => compiler.check_disjoint_with_counterexample_opt(&left, &right).await,
+                }
+            })?)
+        })
+    }
+
+    /// A request whose evaluation of a condition is an error.
+    pub(super) fn error(&mut self, variables: &Variables, condition: &Expr) -> Result<Found, Broken> {
+        let known = variables.known.iter().cloned().fold(truth(true), and);
+        let policy = text(&vec![(true, and(known, condition.clone()))]);
+        let schema = schema(variables);
+        let key = format!("error\n{schema}{policy}");
+        self.ask(key, variables, |compiler| {
+            let (schema, _) = Schema::from_cedarschema_str(&schema).map_err(Failed::told)?;
+            let env = schema.request_envs().next().ok_or_else(|| Failed::told("there is nothing to ask about"))?;
+            let set = policy.parse::<PolicySet>().map_err(Failed::told)?;
+            let policy = set.policies().next().ok_or_else(|| Failed::told("there is nothing to ask about"))?;
+            let policy = CompiledPolicy::compile(policy, &env, &schema)?;
+            Ok(at_once(compiler.check_never_errors_with_counterexample_opt(&policy))?)
+        })
+    }
+
+    fn ask(
+        &mut self,
+        key: String,
+        variables: &Variables,
+        ask: impl FnOnce(&mut CedarSymCompiler<Bridge<'s>>) -> Result<Option<cedar_policy_symcc::Env>, Failed>,
+    ) -> Result<Found, Broken> {
+        if let Some(found) = self.known.get(&key) {
+            return Ok(found.clone());
+        }
+        let found = match ask(&mut self.compiler) {
+            Ok(counterexample) => Ok(counterexample.map(|env| model(&env, variables))),
+            Err(Failed::Undecided(why)) => Err(why),
+            Err(Failed::Broken(why)) => return Err(why),
+        };
+        self.known.insert(key, found.clone());
+        Ok(found)
+    }
+}
+
+enum Failed {
+    Undecided(Untold),
+    Broken(Broken),
+}
+
+impl Failed {
+    fn told(error: impl ToString) -> Self {
+        Self::Undecided(format!("the symbolic compiler does not take it: {}", error.to_string()))
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::SolverUnknown => Self::Undecided("the solver has given up on it".to_owned()),
+            Error::SolverError(SolverError::Io(error)) => Self::Broken(error.to_string()),
+            Error::SolverError(error) => Self::Broken(error.to_string()),
+            other => Self::told(other),
+        }
+    }
+}
+
+fn text(side: &Side) -> String {
+    side.iter().fold(String::new(), |mut text, (permit, applies)| {
+        let effect = if *permit { "permit" } else { "forbid" };
+        let _ = writeln!(text, "{effect} (principal, action, resource) when {{ {applies} }};");
+        text
+    })
+}
+
+fn schema(variables: &Variables) -> String {
+    let facts: Vec<_> = variables.types.iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
+    let facts = facts.join(", ");
+    format!("entity E;\naction a appliesTo {{ principal: [E], resource: [E], context: {{ {facts} }} }};\n")
+}
+
+fn model(env: &cedar_policy_symcc::Env, variables: &Variables) -> Model {
+    let value = |name: &String| Some((name.clone(), value(env.request.context()?.get(name)?)?));
+    variables.types.keys().filter_map(value).collect()
+}
+
+fn value(value: EvalResult) -> Option<Value> {
+    Some(match value {
+        EvalResult::Bool(value) => Value::Bool(value),
+        EvalResult::Long(value) => Value::Int(value),
+        EvalResult::String(text) | EvalResult::ExtensionValue(text) => Value::Text(text),
+        EvalResult::Set(members) => {
+            Value::List(members.iter().filter_map(|member| self::value(member.clone())).collect())
+        }
+        EvalResult::EntityUid(_) | EvalResult::Record(_) => return None,
+    })
+}
+
+/// What a future gives that waits for nothing: a solver is asked and answers in one call.
+fn at_once<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Error::SolverUnknown),
+    }
+}
+
+/// A solver as the symbolic compiler wants it: what is written is kept until a question is asked.
+struct Bridge<'s> {
+    script: Vec<u8>,
+    solver: &'s mut dyn Solver,
+}
+
+impl Bridge<'_> {
+    fn answer(&mut self, command: &str) -> Result<String, SolverError> {
+        self.script.extend_from_slice(command.as_bytes());
+        let script = String::from_utf8_lossy(&std::mem::take(&mut self.script)).into_owned();
+        let answer = self.solver.answer(&script).map_err(SolverError::Solver)?;
+        match answer.trim() {
+            error if error.starts_with("(error") => Err(SolverError::Solver(error.to_owned())),
+            _ => Ok(answer),
+        }
+    }
+
+    fn decide(&mut self) -> Result<solver::Decision, SolverError> {
+        match self.answer("(check-sat)\n")?.trim() {
+            "sat" => Ok(solver::Decision::Sat),
+            "unsat" => Ok(solver::Decision::Unsat),
+            "unknown" => Ok(solver::Decision::Unknown),
+            other => Err(SolverError::UnrecognizedSolverOutput(other.to_owned())),
+        }
+    }
+
+    fn decide_with_model(&mut self) -> Result<DecisionWithModel, SolverError> {
+        Ok(match self.decide()? {
+            solver::Decision::Sat => DecisionWithModel::Sat { model: self.answer("(get-model)\n")? },
+            solver::Decision::Unsat => DecisionWithModel::Unsat,
+            solver::Decision::Unknown => DecisionWithModel::Unknown,
+        })
+    }
+}
+
+impl solver::Solver for Bridge<'_> {
+    fn smtlib_input(&mut self) -> &mut (dyn tokio::io::AsyncWrite + Unpin + Send) {
+        &mut self.script
+    }
+
+    fn enable_models(&mut self) -> impl Future<Output = Result<(), SolverError>> + Send {
+        self.script.extend_from_slice(b"(set-option :produce-models true)\n");
+        ready(Ok(()))
+    }
+
+    fn check_sat(&mut self) -> impl Future<Output = Result<solver::Decision, SolverError>> + Send {
+        ready(self.decide())
+    }
+
+    fn check_sat_with_model(&mut self) -> impl Future<Output = Result<DecisionWithModel, SolverError>> + Send {
+        ready(self.decide_with_model())
+    }
+}
