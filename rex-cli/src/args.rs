@@ -102,6 +102,11 @@ pub(crate) enum PolicyCommand {
     /// What does not hold is refuted by an operation that shows it, which the policy has decided.
     #[command(after_help = crate::prove::HELP)]
     Prove(crate::prove::ProveArgs),
+    /// Say which requests a newer policy allows or denies that the older one did not
+    ///
+    /// By action and resource, each with a request that both have decided.
+    #[command(after_help = crate::diff::EXIT_CODES)]
+    Diff(crate::diff::DiffArgs),
     /// Show the most that a policy could ever permit, which is what a kernel can hold
     ///
     /// For each action, the places that the permits name. What lies there need not be permitted: the conditions of permits

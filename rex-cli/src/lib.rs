@@ -9,6 +9,7 @@ mod audit;
 mod broker;
 mod changes;
 mod check;
+mod diff;
 mod doctor;
 mod draw;
 mod exit;
@@ -20,7 +21,6 @@ mod lines;
 mod link;
 mod listing;
 mod load;
-#[cfg(feature = "prove")]
 mod operation;
 #[cfg(feature = "otel")]
 mod otel;
@@ -93,6 +93,7 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
         Command::Policy(PolicyCommand::Learn(args)) => learn::learn(&args, color),
         Command::Policy(PolicyCommand::Test(args)) => test::test(&args, color),
         Command::Policy(PolicyCommand::Score(args)) => score::score(&args, color),
+        Command::Policy(PolicyCommand::Diff(args)) => diff::diff(&args, color),
         Command::Policy(PolicyCommand::Prove(args)) => prove::prove(&args, color),
         Command::Policy(PolicyCommand::Reach(args)) => reach::reach(&args, color),
         Command::Audit(command) => audit::audit(&command, color),

@@ -6,6 +6,7 @@ mod cases;
 mod clause;
 mod compile;
 mod coverage;
+mod diff;
 mod evaluate;
 mod explain;
 mod finding;
@@ -36,6 +37,7 @@ mod vocabulary;
 
 pub use cases::{Case, Expected, Question, Script};
 pub use coverage::{Coverage, CoveredClause, CoveredPolicy};
+pub use diff::{Change, Diff, Difference};
 pub use finding::{Finding, Rejected, Severity, Source};
 pub use layout::formatted;
 pub use learn::{Breadth, Learned, LearnedPermit, Learner};

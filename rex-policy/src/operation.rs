@@ -3,11 +3,24 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use rex_core::{Asked, Authorize, Decision, Fact, Request, Value};
+use rex_core::{Asked, Authorize, Decision, Fact, FactKind, Request, Value};
 
 use crate::members::Members;
 use crate::policy::Policy;
 use crate::rule::Uid;
+
+/// Who asks where it makes no difference who.
+pub(crate) const ANYONE: &str = "anyone";
+
+/// The value of a fact where it makes no difference which.
+pub(crate) fn any_value(kind: FactKind) -> Value {
+    match kind {
+        FactKind::Long => Value::Int(0),
+        FactKind::Bool => Value::Bool(false),
+        FactKind::String => Value::Text(String::new()),
+        FactKind::Ip => Value::Text("192.0.2.1".to_owned()),
+    }
+}
 
 /// A request that stands for an answer: an example of what is allowed, or a counterexample.
 ///

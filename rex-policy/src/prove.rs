@@ -23,6 +23,7 @@ use crate::policy::Policy;
 use crate::rule::{self, Rule};
 use flat::{Act, Side, Untold, Variables};
 use kinds::{Kind, and, not, truth};
+pub(crate) use seek::acts;
 use seek::{Ask, Question};
 use solve::{Broken, Relation, Solving};
 
@@ -106,7 +107,7 @@ impl Property {
         ("never-run", Self::NeverRun, false),
     ];
 
-    fn of(properties: &Policy, number: usize, rule: &Rule) -> Result<Self, Option<Finding>> {
+    fn of(properties: &Policy, number: usize, rule: &Rule) -> Result<Self, Option<Box<Finding>>> {
         let said = properties.cedar(number).and_then(|policy| rule::annotation(policy, "prove"));
         let found = match said {
             None => Self::ALL.iter().find(|(_, _, permit)| *permit == rule.permit),
@@ -118,7 +119,7 @@ impl Property {
             let words: Vec<_> = words.map(|(word, ..)| format!("`{word}`")).collect();
             let message = format!("a `{effect}` does not state `{}`", said.unwrap_or_default().escape_debug());
             let help = format!("it can state {}", words.join(" and "));
-            properties.finding(number, Severity::Error, message).map(|finding| finding.with_help(help))
+            properties.finding(number, Severity::Error, message).map(|finding| Box::new(finding.with_help(help)))
         })
     }
 }
@@ -160,7 +161,7 @@ impl<'s> Prover<'s> {
         for (number, rule) in properties.rules().iter().enumerate() {
             match Property::of(properties, number, rule) {
                 Ok(property) => stated.push((property, Stated { properties, number, rule })),
-                Err(finding) => findings.extend(finding),
+                Err(finding) => findings.extend(finding.map(|finding| *finding)),
             }
         }
         if stated.len() < properties.len() {
@@ -398,6 +399,8 @@ impl Verdict {
             (refuted @ Self::Refuted(_), _) | (_, refuted @ Self::Refuted(_)) => refuted,
             (Self::Undecided(mut one), Self::Undecided(other)) => {
                 one.extend(other);
+                one.sort();
+                one.dedup();
                 Self::Undecided(one)
             }
             (undecided @ Self::Undecided(_), _) | (_, undecided @ Self::Undecided(_)) => undecided,

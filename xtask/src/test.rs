@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str, &str)] = &[
     ("nginx", "the restart of a real nginx", "nginx-light"),
     ("systemd-analyze", "the exposure of the unit files", "systemd"),
     ("strace", "system calls of confined runs against their policies", "strace"),
+    ("cvc5", "proofs about policies", "cvc5"),
     ("chromium", "the page of `rex audit report` in a browser", "chromium"),
 ];
 

@@ -1,12 +1,11 @@
 //! Proofs, by a real solver.
 
 use std::process::Command;
-use std::time::Instant;
 
 use expect_test::{Expect, expect};
 use rex_cli::Cvc5;
 use rex_policy::testing::{Verdicts, inputs, proofs_agree};
-use rex_policy::{Policy, PolicyLimits, Proof, Prover, Source, Verdict, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, Proof, Prover, Solver, Source, Verdict, Vocabulary};
 
 /// The solver; `None` where it is not installed, which `cargo xtask test` tells.
 fn solver() -> Option<Cvc5> {
@@ -91,7 +90,7 @@ fn places_are_told_by_the_text_of_ids() {
             lib: proved
             x: fs::read("/var/log/x") by agent "anyone"
             dot: proved
-            host: undecided: net::get by agent and 1 more: a counterexample was found only with what no request can be
+            host: proved
             hidden: net::resolve("badexample.example.com") by agent "anyone"
         "#]],
     );
@@ -103,18 +102,27 @@ fn members_are_free_without_an_entities_file_and_told_by_one() {
         r#"permit (principal in Group::"ops", action == fs::Action::"write", resource in fs::Class::"LogFile");"#;
     let properties = r#"@id("logs") permit (principal, action, resource in fs::Path::"/var/log");
         @id("agents") forbid (principal is User, action, resource);"#;
-    check(policy, properties, expect![[r#"
+    check(
+        policy,
+        properties,
+        expect![[r#"
         logs: fs::write("/") by agent "anyone", where Agent::"anyone" is in Group::"ops" and fs::Path::"/" is in fs::Class::"LogFile"
         agents: fs::write("/srv/example") by user "anyone", where User::"anyone" is in Group::"ops" and fs::Path::"/srv/example" is in fs::Class::"LogFile"
-    "#]]);
+    "#]],
+    );
     let entities = r#"[
         {"uid": {"type": "Agent", "id": "triage"}, "parents": [{"type": "Group", "id": "ops"}]},
         {"uid": {"type": "fs::Path", "id": "/var/log/shop"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}
     ]"#;
-    check_with(policy, Some(entities), properties, expect![[r#"
+    check_with(
+        policy,
+        Some(entities),
+        properties,
+        expect![[r#"
         logs: proved
         agents: proved
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -138,8 +146,10 @@ fn an_error_denies_and_is_told() {
     let other = policy.replace("context.bytes * 2 < 10", "context.bytes < 5");
     let (policy, other) = (compile(policy, None), compile(&other, None));
     // What overflows is denied by one, and allowed by the other.
-    expect![[r#"fs::write("/srv/example") by agent "anyone" with bytes = -4611686018427387905"#]].assert_eq(&said(&prover.same(&policy, &other).unwrap()));
-    expect!["undecided: fs::write by agent and 1 more: policy `small` may be an error there; fs::write by agent and 1 more: policy `small` may be an error there"].assert_eq(&said(&prover.same(&policy, &policy).unwrap()));
+    expect![[r#"fs::write("/srv/example") by agent "anyone" with bytes = -4611686018427387905"#]]
+        .assert_eq(&said(&prover.same(&policy, &other).unwrap()));
+    expect!["undecided: fs::write by agent and 1 more: policy `small` may be an error there"]
+        .assert_eq(&said(&prover.same(&policy, &policy).unwrap()));
 }
 
 #[test]
@@ -153,9 +163,13 @@ fn nothing_that_may_be_written_may_be_run() {
         )
     };
     let (in_srv, elsewhere) = (r#"resource.path like "/srv/*/tool""#, r#"resource in process::Program::"/usr""#);
-    check(&policy(in_srv, ""), property, expect![[r#"
+    check(
+        &policy(in_srv, ""),
+        property,
+        expect![[r#"
         w^x: fs::write("/srv/A/tool") by agent "a" and process::run("/srv/A/tool") by agent "a"
-    "#]]);
+    "#]],
+    );
     check(&policy(elsewhere, ""), property, expect![["w^x: proved\n"]]);
     let guard = r#"forbid (principal, action in fs::Action::"Mutating", resource) when { resource is fs::Path && resource.name == "tool" };"#;
     check(&policy(in_srv, guard), property, expect![["w^x: proved\n"]]);
@@ -180,7 +194,7 @@ fn what_cannot_be_told_is_not_decided() {
 fn proofs_agree_with_decisions() {
     let Some(mut solver) = solver() else { return };
     let mut sum = Verdicts::default();
-    for verdicts in inputs().take(60).filter_map(|data| proofs_agree(&data, &mut solver)) {
+    for verdicts in inputs().take(60).filter_map(|data| proofs_agree(&data, &mut solver).unwrap()) {
         sum.iter_mut().zip(verdicts).for_each(|(sum, more)| *sum += more);
     }
     let [proved, refuted, undecided] = sum;
@@ -188,8 +202,8 @@ fn proofs_agree_with_decisions() {
 }
 
 #[test]
-fn fifty_policies_take_less_than_a_second() {
-    let Some(mut solver) = solver() else { return };
+fn fifty_policies_take_few_questions() {
+    let Some(solver) = solver() else { return };
     let policies: String = (0..25)
         .map(|app| {
             format!(
@@ -206,10 +220,22 @@ fn fifty_policies_take_less_than_a_second() {
         @id("ceiling") permit (principal, action, resource in fs::Path::"/srv");
         @id("keys") forbid (principal is User, action in fs::Action::"Mutating", resource);
         @id("errors") @prove("no-error") permit (principal, action, resource);"#;
-    let start = Instant::now();
-    let mut prover = Prover::new(&mut solver).unwrap();
+    let mut counting = Counting { solver, questions: 0 };
+    let mut prover = Prover::new(&mut counting).unwrap();
     let proofs = prover.prove(&policy, &compile(properties, None)).unwrap();
-    let took = start.elapsed();
     assert!(proofs.iter().all(|proof| matches!(proof.verdict, Verdict::Proved)), "{proofs:?}");
-    assert!(took.as_millis() < 1_000, "{took:?}");
+    // One for what is read, one for what is written, by each type of principal. The time is a matter of `cargo bench -p rex-benches`.
+    assert!(counting.questions <= 4, "{} questions", counting.questions);
+}
+
+struct Counting {
+    solver: Cvc5,
+    questions: usize,
+}
+
+impl Solver for Counting {
+    fn answer(&mut self, commands: &str) -> Result<String, String> {
+        self.questions += 1;
+        self.solver.answer(commands)
+    }
 }

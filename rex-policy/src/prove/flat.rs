@@ -27,6 +27,8 @@ pub(super) struct Variables {
     pub(super) members: BTreeMap<String, (bool, Uid)>,
     /// What holds of every request.
     pub(super) known: Vec<Expr>,
+    /// What holds of every request, if the variable is used at all.
+    pub(super) if_used: Vec<(String, Expr)>,
     /// What holds of the requests that a person likes to read.
     pub(super) polite: Vec<Expr>,
 }
@@ -298,8 +300,16 @@ impl<'p> Act<'p> {
             }
             (Thing::Resource, Thing::Named(uid)) if *uid.kind == *self.resource => {
                 variables.use_of(ID.to_owned(), "String");
-                let told = self.kind.within(self.spec.resource, &uid.id);
-                Ok(told.unwrap_or_else(|| or(is(ID, &uid.id), self.free(variables, uid, false))))
+                let Some(told) = self.kind.within(self.spec.resource, &uid.id) else {
+                    return Ok(or(is(ID, &uid.id), self.free(variables, uid, false)));
+                };
+                let shared = self.kind.shared(&uid.id).into_iter().map(|(name, value)| {
+                    let name = Self::attribute(name);
+                    let same = binary(BinaryOp::Eq, variable(&name), Expr::Literal(value));
+                    (name, or(not(told.clone()), same))
+                });
+                variables.if_used.extend(shared);
+                Ok(told)
             }
             (Thing::Resource, Thing::Named(class)) if self.is_class(class) => {
                 let told = |id: &str| self.kind.within(self.spec.resource, id);

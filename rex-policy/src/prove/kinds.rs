@@ -122,6 +122,16 @@ impl Kind {
         })
     }
 
+    /// The attributes that whatever lies in a resource shares with it.
+    pub(super) fn shared(self, id: &str) -> Vec<(&'static str, Literal)> {
+        match (self, Url::parse(id)) {
+            (Self::Url, Ok(url)) => {
+                vec![("host", Literal::String(url.host().name().into())), ("port", Literal::Long(url.port().into()))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether an attribute that the id says is a text, told of the id; `None` if it cannot be told in this way.
     pub(super) fn part_is(self, attribute: &str, text: &str) -> Option<Expr> {
         let ends = |end: String| like(ID, &["", &end]);
@@ -309,7 +319,17 @@ mod tests {
             let mut above = vec![id];
             one.ancestors(&mut |ancestor| above.push(ancestor));
             let within = kind.within(spec, other.id()).unwrap();
-            prop_assert_eq!(holds(&within, id, &[]), above.contains(&other.id()), "{} in {}", id, other.id());
+            let inside = above.contains(&other.id());
+            prop_assert_eq!(holds(&within, id, &[]), inside, "{} in {}", id, other.id());
+            for (name, value) in kind.shared(other.id()).into_iter().filter(|_| inside) {
+                let mut same = true;
+                one.attributes(&mut |known, fact| match (&value, fact) {
+                    (Literal::String(text), Fact::String(own)) if known == name => same = *text == own,
+                    (Literal::Long(number), Fact::Long(own)) if known == name => same = *number == own,
+                    _ => {}
+                });
+                prop_assert!(same, "{} of {} in {}", name, id, other.id());
+            }
             let pattern: Vec<_> =
                 pattern.chars().map(|c| if c == '*' { PatternElem::Wildcard } else { PatternElem::Char(c) }).collect();
             let own = attributes(one);

@@ -9,11 +9,8 @@ use rex_core::{ActionSpec, Asked, Fact, FactKind, Principal, Subject, Timestamp,
 use super::flat::{Act, PRINCIPAL, Variables};
 use super::kinds::{ID, and, binary, is, not, or, truth, variable};
 use super::solve::Model;
-use crate::operation::Operation;
+use crate::operation::{ANYONE, Operation, any_value};
 use crate::rule::Uid;
-
-/// Who asks where it makes no difference who.
-pub(crate) const ANYONE: &str = "anyone";
 
 /// The requests that a model stands for, one for each act: for each id that may do, the best first.
 pub(super) fn requests(
@@ -25,8 +22,8 @@ pub(super) fn requests(
     let Some(first) = acts.first() else { return Vec::new() };
     let chosen = model.get(ID).and_then(said);
     let ids = first.kind.candidates(chosen.as_deref(), &attributes(first, model));
-    let all = ids.iter().map(|id| acts.iter().map(|act| request(table, act, variables, model, id)).collect());
-    all.filter_map(|operations: Option<Vec<_>>| operations).collect()
+    let of_id = |id: &String| acts.iter().map(|act| request(table, act, variables, model, id)).collect();
+    ids.iter().filter_map(of_id).collect()
 }
 
 fn said(value: &Value) -> Option<String> {
@@ -57,10 +54,7 @@ fn request(
         let value = match (fact.kind, model.get(&act.fact(fact.name))) {
             (FactKind::Ip, Some(Value::Text(text))) => Value::Text(address(text)),
             (_, Some(value)) => value.clone(),
-            (FactKind::Long, None) => Value::Int(0),
-            (FactKind::Bool, None) => Value::Bool(false),
-            (FactKind::String, None) => Value::Text(String::new()),
-            (FactKind::Ip, None) => Value::Text("192.0.2.1".to_owned()),
+            (kind, None) => any_value(kind),
         };
         (fact.name.to_owned(), value)
     });

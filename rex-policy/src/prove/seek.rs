@@ -32,6 +32,11 @@ pub(super) enum Ask {
 /// Requests that were found, or that there are none; an error if that cannot be decided.
 pub(super) type Sought = Result<Option<Vec<Operation>>, Untold>;
 
+/// Each action by each type of principal.
+pub(crate) fn acts(policy: &Policy) -> impl Iterator<Item = (&'static ActionSpec, &'static str)> + use<> {
+    policy.actions().iter().flat_map(|spec| PRINCIPALS.map(|principal| (*spec, principal)))
+}
+
 impl Prover<'_> {
     /// What comes of asking about each action by each type of principal, until requests are found.
     pub(super) fn each(
@@ -41,8 +46,7 @@ impl Prover<'_> {
     ) -> Result<Verdict, Broken> {
         // Why it could not be decided, with where that is so.
         let mut reasons = BTreeMap::<Untold, Vec<String>>::new();
-        for (spec, principal) in policy.actions().iter().flat_map(|spec| PRINCIPALS.map(|principal| (*spec, principal)))
-        {
+        for (spec, principal) in acts(policy) {
             match ask(self, spec, principal)? {
                 Ok(None) => {}
                 Ok(Some(operations)) => {
@@ -76,8 +80,10 @@ impl Prover<'_> {
             Ok(question) => question,
             Err(untold) => return Ok(Err(untold)),
         };
-        if question.variables.types.contains_key(ID) {
-            question.variables.known.extend(question.acts.iter().map(|act| act.kind.shape()));
+        let Variables { types, known, if_used, .. } = &mut question.variables;
+        known.extend(if_used.drain(..).filter(|(name, _)| types.contains_key(name)).map(|(_, expr)| expr));
+        if types.contains_key(ID) {
+            known.extend(question.acts.iter().map(|act| act.kind.shape()));
         }
         // What a person likes to read is asked for first. That there is none of it says nothing of the rest.
         if !question.variables.polite.is_empty()

@@ -75,7 +75,7 @@ impl<'s> Solving<'s> {
                     Relation::Implies => compiler.check_implies_with_counterexample_opt(&left, &right).await,
                     Relation::Disjoint => compiler.check_disjoint_with_counterexample_opt(&left, &right).await,
                 }
-            })?)
+            })??)
         })
     }
 
@@ -91,7 +91,7 @@ impl<'s> Solving<'s> {
             let set = policy.parse::<PolicySet>().map_err(Failed::told)?;
             let policy = set.policies().next().ok_or_else(|| Failed::told("there is nothing to ask about"))?;
             let policy = CompiledPolicy::compile(policy, &env, &schema)?;
-            Ok(at_once(compiler.check_never_errors_with_counterexample_opt(&policy))?)
+            Ok(at_once(compiler.check_never_errors_with_counterexample_opt(&policy))??)
         })
     }
 
@@ -168,10 +168,10 @@ fn value(value: EvalResult) -> Option<Value> {
 }
 
 /// What a future gives that waits for nothing: a solver is asked and answers in one call.
-fn at_once<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+fn at_once<T>(future: impl Future<Output = T>) -> Result<T, Failed> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(Error::SolverUnknown),
+        Poll::Ready(value) => Ok(value),
+        Poll::Pending => Err(Failed::told("it waits for what does not come")),
     }
 }
 

@@ -1,0 +1,316 @@
+//! Requests that show where two policies differ, made from what stands in them: of each policy that only one of the two has, the names and
+//! values that it asks for, and their neighbours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
+use rex_core::asked::Written;
+use rex_core::{ActionSpec, Asked, Principal, ResourceSpec, Subject, Timestamp, Value};
+
+use crate::index::action_meets;
+use crate::operation::{ANYONE, Operation, any_value};
+use crate::policy::Policy;
+use crate::rule::{self, Rule, Uid, walk};
+use crate::vocabulary::{GROUP, PRINCIPALS};
+
+/// How many requests are made at most.
+const REQUESTS: usize = 20_000;
+/// How many for one policy and one action.
+const FOR_ONE: usize = 300;
+/// Ids for the types of Rex, where no policy names any.
+const IDS: [&str; 8] =
+    ["/srv/example", "example.service", "example.com", "https://example.com/", "EXAMPLE", "4242", "local", "default"];
+
+/// What stands in policies.
+#[derive(Debug, Default)]
+struct Words {
+    entities: BTreeSet<Uid>,
+    /// What attributes of the resource are compared with.
+    attributes: BTreeMap<String, Vec<Value>>,
+    /// What facts about the act are compared with; times in microseconds.
+    facts: BTreeMap<String, Vec<Value>>,
+    tags: BTreeSet<String>,
+}
+
+/// What is chosen for the facts of an act, and for the attributes of a resource.
+type Choice = (BTreeMap<String, Value>, BTreeMap<String, Value>);
+
+pub(super) struct Requests<'p> {
+    policies: [&'p Policy; 2],
+    /// What stands in all policies of both.
+    all: Words,
+}
+
+impl<'p> Requests<'p> {
+    pub(super) fn new(policies: [&'p Policy; 2]) -> Self {
+        let mut all = Words::default();
+        for (policy, number, rule) in rules(policies) {
+            all.read(policy, number, rule);
+        }
+        Self { policies, all }
+    }
+
+    pub(super) fn operations(&self) -> Vec<Operation> {
+        let mut made = Vec::new();
+        for (policy, number, rule) in rules(self.policies).filter(|(policy, number, _)| self.is_new(policy, *number)) {
+            let mut words = Words::default();
+            words.read(policy, number, rule);
+            for spec in policy.actions().iter().filter(|spec| action_meets(rule.actions.as_ref(), spec)) {
+                let left = FOR_ONE.min(REQUESTS.saturating_sub(made.len()));
+                made.extend(self.about(policy, spec, &words).take(left));
+            }
+        }
+        made
+    }
+
+    /// Whether a policy is in one of the two only.
+    fn is_new(&self, policy: &Policy, number: usize) -> bool {
+        let text = policy.stand(number).map(crate::finding::Stand::text);
+        let others = self.policies.into_iter().filter(|other| !std::ptr::eq(*other, policy));
+        !others
+            .flat_map(|other| (0..other.len()).map(|number| other.stand(number)))
+            .any(|it| it.map(|it| it.text()) == text)
+    }
+
+    fn about<'a>(
+        &'a self,
+        policy: &'a Policy,
+        spec: &'static ActionSpec,
+        words: &'a Words,
+    ) -> impl Iterator<Item = Operation> + 'a {
+        let resources = self.resources(policy, spec.resource, words);
+        let principals = principals(policy, [words, &self.all]);
+        words.choices(spec).into_iter().flat_map(move |choice| {
+            let mut made = Vec::new();
+            for (resource, principal) in
+                resources.iter().flat_map(|one| principals.iter().map(move |other| (one, other)))
+            {
+                made.extend(request(policy, (spec, words), resource, principal, &choice));
+            }
+            made
+        })
+    }
+
+    /// Ids, some with a class that they would have to be in.
+    fn resources(&self, policy: &Policy, spec: &ResourceSpec, words: &Words) -> Vec<(String, Option<Uid>)> {
+        let kind = spec.to_string();
+        let class = spec.class.map(|class| format!("{}::{class}", spec.namespace));
+        let (mut ids, mut classes) = (words.ids(spec), words.of_type(class.as_deref()));
+        if ids.is_empty() && classes.is_empty() {
+            (ids, classes) = (self.all.ids(spec), self.all.of_type(class.as_deref()));
+        }
+        let below = policy.members().below(&kind);
+        for class in &classes {
+            ids.extend(below.get(class).into_iter().flatten().map(|id| (*id).to_owned()));
+        }
+        if ids.is_empty() {
+            ids.extend(IDS.map(str::to_owned));
+        }
+        let parts = self.all.parts();
+        let near = |id: &String| {
+            let slash = if id.ends_with('/') { "" } else { "/" };
+            let near = parts.iter().map(|part| format!("{id}{slash}{part}"));
+            let mut near: Vec<_> = [id.clone()].into_iter().chain(near).collect();
+            near.extend([format!("example.{id}"), format!("{id}example"), format!("{id}?example")]);
+            near
+        };
+        let mut resources: Vec<_> = ids.iter().flat_map(near).map(|id| (id, None)).collect();
+        if policy.members().declared.is_empty() {
+            let of_class = |class: &Uid| IDS.map(|id| (id.to_owned(), Some(class.clone())));
+            resources.extend(classes.iter().flat_map(of_class));
+        }
+        resources
+    }
+}
+
+fn rules(policies: [&Policy; 2]) -> impl Iterator<Item = (&Policy, usize, &Rule)> {
+    policies.into_iter().flat_map(|policy| policy.rules().iter().enumerate().map(move |(n, rule)| (policy, n, rule)))
+}
+
+/// Principals, some with a group that they would have to be in: those that a policy names, anyone, and where it names none, those that
+/// others name.
+fn principals(policy: &Policy, [own, all]: [&Words; 2]) -> Vec<(Uid, Option<Uid>)> {
+    let mut principals = named(policy, own);
+    let others = if principals.is_empty() { named(policy, all) } else { Vec::new() };
+    principals.extend(PRINCIPALS.map(|kind| (Uid::new(kind, ANYONE), None)));
+    principals.extend(others);
+    principals
+}
+
+fn named(policy: &Policy, words: &Words) -> Vec<(Uid, Option<Uid>)> {
+    let free = policy.members().declared.is_empty();
+    let mut named = Vec::new();
+    for uid in &words.entities {
+        if PRINCIPALS.contains(&&*uid.kind) {
+            named.push((uid.clone(), None));
+        }
+        for kind in PRINCIPALS.into_iter().filter(|_| *uid.kind == *GROUP) {
+            let members = policy.members().below(kind).remove(uid).unwrap_or_default();
+            named.extend(members.into_iter().take(2).map(|id| (Uid::new(kind, id), None)));
+            named.extend(free.then(|| (Uid::new(kind, ANYONE), Some(uid.clone()))));
+        }
+    }
+    named
+}
+
+fn request(
+    policy: &Policy,
+    (spec, words): (&'static ActionSpec, &Words),
+    (id, class): &(String, Option<Uid>),
+    (principal, group): &(Uid, Option<Uid>),
+    (facts, attributes): &Choice,
+) -> Option<Operation> {
+    let mut context = facts.clone();
+    let now = match context.remove("now") {
+        Some(Value::Int(micros)) => Timestamp::from_micros(micros),
+        _ => Timestamp::from_micros(0),
+    };
+    let script = match context.remove("script") {
+        Some(Value::Text(text)) => text,
+        _ => String::new(),
+    };
+    let who = if &*principal.kind == "User" { Principal::user(&principal.id) } else { Principal::agent(&principal.id) };
+    let subject = Subject { principal: who, script, tags: words.tags.iter().cloned().collect() };
+    let action = spec.to_string();
+    let written = Written { action: &action, resource: id, attributes: attributes.clone(), context };
+    let asked = Asked::new(policy.actions(), &written, subject, now).ok()?;
+    let resource = Uid::new(&spec.resource.to_string(), asked.request().resource.id());
+    let class = class.iter().map(|class| (resource.clone(), class.clone()));
+    let members = group.iter().map(|group| (principal.clone(), group.clone())).chain(class).collect();
+    let mut told: BTreeSet<String> = words.facts.keys().chain(words.attributes.keys()).cloned().collect();
+    if !words.tags.is_empty() {
+        told.insert("tags".to_owned());
+    }
+    Some(Operation { asked, members, told })
+}
+
+impl Words {
+    fn read(&mut self, policy: &Policy, number: usize, rule: &Rule) {
+        self.entities.extend([&rule.principal, &rule.resource].into_iter().filter_map(|scope| scope.entity.clone()));
+        if let Some(condition) = policy.cedar(number).and_then(rule::syntax) {
+            walk(&condition, &mut |expr| self.take(expr));
+        }
+    }
+
+    fn take(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Literal(Literal::EntityUID(uid)) => drop(self.entities.insert(rule::literal(uid))),
+            Expr::Like { expr, pattern } => {
+                for between in ["", "example"] {
+                    let text = pattern.iter().map(|part| match part {
+                        PatternElem::Char(c) => c.to_string(),
+                        PatternElem::Wildcard => between.to_owned(),
+                    });
+                    self.compared(expr, [Value::Text(text.collect())]);
+                }
+            }
+            Expr::BinaryOp { op: BinaryOp::Contains, left, right } if is_fact(left, "tags") => {
+                if let Expr::Literal(Literal::String(tag)) = &**right {
+                    self.tags.insert(tag.to_string());
+                }
+            }
+            Expr::BinaryOp { left, right, .. } => {
+                self.compared(left, near(right));
+                self.compared(right, near(left));
+            }
+            _ => {}
+        }
+    }
+
+    fn compared(&mut self, with: &Expr, values: impl IntoIterator<Item = Value>) {
+        let Expr::GetAttr { expr, attr } = with else { return };
+        let into = match &**expr {
+            Expr::Var(Var::Resource) => &mut self.attributes,
+            Expr::Var(Var::Context) => &mut self.facts,
+            _ => return,
+        };
+        let known = into.entry(attr.to_string()).or_default();
+        for value in values {
+            if !known.contains(&value) {
+                known.push(value);
+            }
+        }
+    }
+
+    fn of_type(&self, kind: Option<&str>) -> Vec<Uid> {
+        self.entities.iter().filter(|uid| Some(&*uid.kind) == kind).cloned().collect()
+    }
+
+    fn ids(&self, spec: &ResourceSpec) -> Vec<String> {
+        let named = self.of_type(Some(&spec.to_string())).into_iter().map(|uid| uid.id.into());
+        let texts = spec.id_attribute.and_then(|name| self.attributes.get(name)).into_iter().flatten();
+        named.chain(texts.filter_map(text)).collect()
+    }
+
+    /// Names that something in a directory could have, so that policies would see it.
+    fn parts(&self) -> BTreeSet<String> {
+        let of = |name: &str| self.attributes.get(name).into_iter().flatten().filter_map(text);
+        let ends = of("extension").map(|extension| format!("example.{extension}"));
+        let last = of("path").filter_map(|path| path.rsplit('/').next().map(str::to_owned));
+        let parts = ends.chain(of("name")).chain(last).filter(|part| !part.is_empty());
+        parts.chain(["example".to_owned()]).collect()
+    }
+
+    /// First the values that a policy asks for, all together; then each of the others by itself.
+    fn choices(&self, spec: &ActionSpec) -> Vec<Choice> {
+        let declared = spec.context.iter().map(|fact| (fact.name, Some(fact.kind)));
+        let facts = declared.chain(["now", "script"].map(|name| (name, None))).filter_map(|(name, kind)| {
+            let asked = self.facts.get(name).into_iter().flatten().cloned();
+            let values: Vec<_> = asked.chain(kind.map(any_value)).collect();
+            (!values.is_empty()).then(|| (name.to_owned(), values))
+        });
+        let facts: Vec<(String, Vec<Value>)> = facts.collect();
+        let attributes: Vec<_> = self.attributes.iter().map(|(name, values)| (name.clone(), values.clone())).collect();
+        let first = |of: &[(String, Vec<Value>)]| {
+            of.iter()
+                .filter_map(|(name, values)| Some((name.clone(), values.first()?.clone())))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let base = (first(&facts), first(&attributes));
+        let mut choices = vec![base.clone()];
+        for (name, value) in facts.iter().flat_map(|(name, values)| values.iter().skip(1).map(move |it| (name, it))) {
+            let mut other = base.clone();
+            other.0.insert(name.clone(), value.clone());
+            choices.push(other);
+        }
+        for (name, value) in
+            attributes.iter().flat_map(|(name, values)| values.iter().skip(1).map(move |it| (name, it)))
+        {
+            let mut other = base.clone();
+            other.1.insert(name.clone(), value.clone());
+            choices.push(other);
+        }
+        choices
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    if let Value::Text(text) = value { Some(text.clone()) } else { None }
+}
+
+fn is_fact(expr: &Expr, name: &str) -> bool {
+    matches!(expr, Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Context) && attr == name)
+}
+
+/// A literal, with what is right below and above.
+fn near(literal: &Expr) -> Vec<Value> {
+    match literal {
+        Expr::Literal(Literal::Long(value)) => {
+            [*value, value.saturating_sub(1), value.saturating_add(1)].map(Value::Int).to_vec()
+        }
+        Expr::Literal(Literal::Bool(value)) => vec![Value::Bool(*value), Value::Bool(!value)],
+        Expr::Literal(Literal::String(text)) => vec![Value::Text(text.to_string())],
+        Expr::UnaryOp { op, expr } => match (op, &**expr) {
+            (UnaryOp::Datetime, Expr::Literal(Literal::String(text))) => {
+                let text = if text.contains('T') { text.to_string() } else { format!("{text}T00:00:00Z") };
+                let micros = Timestamp::parse(&text).map(Timestamp::as_micros).into_iter();
+                micros.flat_map(|at| [at, at.saturating_sub(1_000), at.saturating_add(1_000)].map(Value::Int)).collect()
+            }
+            (UnaryOp::Ip, Expr::Literal(Literal::String(text))) => {
+                text.split('/').take(1).map(|address| Value::Text(address.to_owned())).collect()
+            }
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
