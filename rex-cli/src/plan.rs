@@ -17,9 +17,10 @@ use crate::args::{Color, Format, RunArgs};
 use crate::changes::Change;
 use crate::draw::{Ink, Paint, line, visible};
 use crate::exit::{Exit, Stop};
+use crate::replace::{self, Rights};
 use crate::run::{Job, Purpose, Ran, Start, execute};
 use crate::told::Told;
-use crate::{Decide, load, print, replace};
+use crate::{Decide, load, print};
 
 /// What a report of a plan may take, in bytes, besides what that of a run may.
 pub(crate) const MOST_BYTES: u64 = 64 << 20;
@@ -71,7 +72,8 @@ pub(crate) fn plan(args: &PlanArgs, color: Color, decide: Decide) -> Result<Exit
     if let Some(path) = &args.out {
         let cannot = |why: String| Stop::usage(format!("the plan cannot be written to `{}`: {why}", path.display()));
         let json = serde_json::to_vec(told).map_err(|error| cannot(error.to_string()))?;
-        replace::file(path, 0o600, |mut file| file.write_all(&json)).map_err(|error| cannot(error.to_string()))?;
+        replace::file(path, Rights::New(0o600), |mut file| file.write_all(&json))
+            .map_err(|error| cannot(error.to_string()))?;
     }
     if args.run.format == Format::Human {
         print(&planned.human(Paint::output(color)))?;

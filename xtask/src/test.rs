@@ -18,7 +18,7 @@ const NEEDED: &[(&str, &str, &str)] = &[
 ];
 
 /// Features of rex-cli that are off by default. The tests of each are in modules of its name.
-const FEATURES: &[&str] = &["otel"];
+const FEATURES: &[&str] = &["otel", "prove"];
 
 /// All of them, as cargo takes them.
 pub(crate) fn features() -> String {

@@ -53,7 +53,8 @@ mod policy_repo;
 #[cfg(test)]
 mod policy_test;
 
-#[cfg(all(test, feature = "prove"))]
+#[cfg(test)]
+#[cfg(feature = "prove")]
 mod prove;
 
 #[cfg(test)]

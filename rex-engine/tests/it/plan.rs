@@ -33,7 +33,7 @@ const SCRIPT: &str = r#"
 #[test]
 fn what_is_planned_is_done() {
     let (plan, _) = plan(MemOs::example(), SCRIPT);
-    assert_eq!(plan.steps.iter().map(|step| &step.action[..]).collect::<Vec<_>>(), ["fs::write", "service::restart"]);
+    assert_eq!(plan.steps.iter().map(|step| step.action.as_str()).collect::<Vec<_>>(), ["fs::write", "service::restart"]);
     let (report, os) = held(&plan, MemOs::example(), SCRIPT);
     assert_eq!(report.code(), None, "{report:?}");
     assert_eq!(os.contents("/tmp/a").unwrap(), b"1.4.2\n");
@@ -83,5 +83,5 @@ fn a_plan_without_all_of_its_journal_is_none() {
     let limits = Limits { journal_records: 2, ..Limits::default() };
     let report = Engine::builder(os.clone()).limits(limits).build().unwrap().run(SCRIPT, input(|_| true));
     let error = Plan::new(&report, &os.effects(), os.reads(), &[]).unwrap_err();
-    assert_eq!((error.code, &error.message[..]), (Code::LimitExceeded, "a plan has 2 records at most"));
+    assert_eq!((error.code, error.message.as_str()), (Code::LimitExceeded, "a plan has 2 records at most"));
 }
