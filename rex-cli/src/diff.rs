@@ -49,7 +49,9 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
         Ok(both) => both,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
-    let diff = if args.examples { older.diff(&newer) } else { most(&older, &newer)? };
+    let help = "`--examples` does without a solver";
+    let proved = if args.examples { None } else { proved(&older, &newer).map_err(|stop| stop.with_help(help))? };
+    let diff = proved.unwrap_or_else(|| older.diff(&newer));
     print(&match args.format {
         Format::Json => serde_json::to_string(&Shown::new(&diff)).map_err(|error| Stop::internal(error.to_string()))?,
         Format::Human => human(&diff),
@@ -57,18 +59,18 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
     Ok(if diff.differences.is_empty() && diff.undecided.is_empty() { Exit::Success } else { Exit::Found })
 }
 
-/// With proofs, where there is a solver.
+/// What a newer policy decides otherwise, with proofs; `None` if there is no solver.
 #[cfg(feature = "prove")]
-fn most(older: &Policy, newer: &Policy) -> Result<Diff, Stop> {
-    let Ok(mut solver) = crate::solver::Cvc5::start() else { return Ok(older.diff(newer)) };
+pub(crate) fn proved(older: &Policy, newer: &Policy) -> Result<Option<Diff>, Stop> {
+    let Ok(mut solver) = crate::solver::Cvc5::start() else { return Ok(None) };
     let diff = rex_policy::Prover::new(&mut solver).and_then(|mut prover| prover.diff(older, newer));
-    diff.map_err(|error| Stop::usage(error.to_string()).with_help("`--examples` does without a solver"))
+    diff.map(Some).map_err(|error| Stop::usage(error.to_string()))
 }
 
 #[cfg(not(feature = "prove"))]
 #[expect(clippy::unnecessary_wraps, reason = "with proofs, it can fail")]
-fn most(older: &Policy, newer: &Policy) -> Result<Diff, Stop> {
-    Ok(older.diff(newer))
+pub(crate) fn proved(_: &Policy, _: &Policy) -> Result<Option<Diff>, Stop> {
+    Ok(None)
 }
 
 fn human(diff: &Diff) -> String {

@@ -4,17 +4,22 @@ use std::path::{Path, PathBuf};
 
 use rex_audit::{Change, Recorded, Replay};
 use rex_core::{ACTIONS, Effect};
-use rex_policy::{Breadth, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{
+    Breadth, Change as Changed, Diff, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary,
+};
 use serde::Serialize;
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::recorded::{ShownUnreadable, Unreadable};
 use crate::replay::requests;
-use crate::{check, complain, draw, load, print, recorded};
+use crate::{check, complain, diff, draw, load, print, recorded};
 
 /// What messages call the policy that was learned.
 const NAME: &str = "learned.cedar";
+
+/// How long a policy of all that was seen may be for a proof about it, which takes longer the more it lists.
+const PROVED_BYTES: usize = 64 << 10;
 
 pub(crate) const HELP: &str =
     "A permit names one principal, and the actions and facts that were seen. How far what was done to stands for more:
@@ -27,7 +32,8 @@ pub(crate) const HELP: &str =
 `/` never stands for what is in it, a directory directly in it only for what `siblings` says, and nothing stands for what a
 forbid of the policy that is kept holds a part of. Programs are started with the very arguments that were seen.
 
-The policy goes to standard output, what it allows to standard error: found out by deciding all that was recorded again.
+The policy goes to standard output, what it allows to standard error: found out by deciding all that was recorded again, and, where
+this `rex` was built with proofs and cvc5 is there, by a proof against the policy that allows each resource that was seen and nothing else.
 
 Exit codes:
   0    all that was seen is allowed
@@ -100,12 +106,15 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
         None => None,
     };
     let mut learner = Learner::new(args.breadth.into(), keep.as_ref());
+    let mut exact = Learner::new(Breadth::Exact, keep.as_ref());
     let unreadable = recorded::each(ACTIONS, &args.journals, |recorded| {
         if !args.takes(&recorded) {
             return Ok(());
         }
-        let seen = learner.see(&recorded.asked.request(), &recorded.place);
-        seen.map_err(|error| Stop::usage(error.to_string()).with_help("learn from a part of the journals"))
+        let seen = [&mut learner, &mut exact].map(|learner| learner.see(&recorded.asked.request(), &recorded.place));
+        seen.into_iter()
+            .collect::<Result<(), _>>()
+            .map_err(|error| Stop::usage(error.to_string()).with_help("learn from a part of the journals"))
     })?;
     let learned = learner.learn();
     if learned.requests == 0 && learned.unnamed.is_empty() {
@@ -115,18 +124,23 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
             false => stop.with_help("`--include-denied` learns also from what was denied"),
         });
     }
-    let source = Source { name: NAME.to_owned(), text: learned.text.clone() };
     let entities = args.entities.as_deref().map(load::file).transpose()?;
-    let policy = match Policy::compile(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default()) {
+    let compile = |text: &str| {
+        let source = Source { name: NAME.to_owned(), text: text.to_owned() };
+        Policy::compile(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default())
+    };
+    let policy = match compile(&learned.text) {
         Ok(policy) => policy,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
     let replay = again(args, &policy)?;
+    let exact = Some(exact.learn().text).filter(|text| text.len() <= PROVED_BYTES).and_then(|text| compile(&text).ok());
+    let proof = exact.map(|exact| diff::proved(&exact, &policy)).transpose()?.flatten().map(Proof::new);
     if args.format == Format::Json {
-        print(&json(&learned, &replay, &unreadable)?)?;
+        print(&json(&learned, &replay, proof.as_ref(), &unreadable)?)?;
     } else {
         print(&learned.text)?;
-        complain(&human(&learned, &replay, &unreadable));
+        complain(&human(&learned, &replay, proof.as_ref(), &unreadable));
     }
     Ok(if replay.count(Change::Denied) == 0 { Exit::Success } else { Exit::Found })
 }
@@ -142,7 +156,47 @@ fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
     Ok(replay)
 }
 
-fn human(learned: &Learned, replay: &Replay, unreadable: &Unreadable) -> String {
+/// What a proof says of a policy that was learned, against the one that allows each resource that was seen and nothing else.
+#[derive(Serialize)]
+struct Proof {
+    /// Whether it allows all that the other does.
+    allows_all: bool,
+    /// What it allows besides: an operation for each action and type of principal.
+    beyond: Vec<String>,
+    /// What could not be decided.
+    undecided: Vec<String>,
+}
+
+impl Proof {
+    fn new(diff: Diff) -> Self {
+        let (beyond, lost): (Vec<_>, Vec<_>) =
+            diff.differences.iter().partition(|difference| difference.change == Changed::Allowed);
+        Self {
+            allows_all: lost.is_empty() && diff.undecided.is_empty(),
+            beyond: beyond.into_iter().map(|difference| difference.example.to_string()).collect(),
+            undecided: diff.undecided,
+        }
+    }
+
+    fn human(&self) -> String {
+        let mut out = String::new();
+        if self.allows_all {
+            out += "proved: what is allowed by the resources that were seen alone, this allows\n";
+        }
+        for operation in &self.beyond {
+            out += &format!("  and besides, for instance, {}\n", draw::line(operation));
+        }
+        if self.allows_all && self.beyond.is_empty() {
+            out += "  and nothing else\n";
+        }
+        for why in &self.undecided {
+            out += &format!("not decided: {}\n", draw::line(why));
+        }
+        out
+    }
+}
+
+fn human(learned: &Learned, replay: &Replay, proof: Option<&Proof>, unreadable: &Unreadable) -> String {
     let denied = replay.count(Change::Denied);
     let permits = if learned.permits.len() == 1 { "permit" } else { "permits" };
     let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
@@ -176,6 +230,7 @@ fn human(learned: &Learned, replay: &Replay, unreadable: &Unreadable) -> String 
             }
         }
     }
+    out += &proof.map_or_else(String::new, Proof::human);
     for (place, forbid) in &learned.held {
         out += &format!("not generalised: {}, of which `{}` holds a part\n", draw::line(place), draw::line(forbid));
     }
@@ -195,6 +250,8 @@ struct Shown<'a> {
     forbids: Vec<&'a str>,
     held: Vec<ShownHeld<'a>>,
     unnamed: &'a [String],
+    /// `null` without a solver.
+    proof: Option<&'a Proof>,
     unread: ShownUnreadable<'a>,
 }
 
@@ -229,7 +286,7 @@ impl<'a> ShownPermit<'a> {
     }
 }
 
-fn json(learned: &Learned, replay: &Replay, unreadable: &Unreadable) -> Result<String, Stop> {
+fn json(learned: &Learned, replay: &Replay, proof: Option<&Proof>, unreadable: &Unreadable) -> Result<String, Stop> {
     let shown = Shown {
         policy: &learned.text,
         requests: learned.requests,
@@ -239,6 +296,7 @@ fn json(learned: &Learned, replay: &Replay, unreadable: &Unreadable) -> Result<S
         forbids: learned.forbids.iter().map(|id| &**id).collect(),
         held: learned.held.iter().map(|(place, forbid)| ShownHeld { place, forbid }).collect(),
         unnamed: &learned.unnamed,
+        proof,
         unread: ShownUnreadable::new(unreadable),
     };
     serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))

@@ -33,7 +33,10 @@ const SCRIPT: &str = r#"
 #[test]
 fn what_is_planned_is_done() {
     let (plan, _) = plan(MemOs::example(), SCRIPT);
-    assert_eq!(plan.steps.iter().map(|step| step.action.as_str()).collect::<Vec<_>>(), ["fs::write", "service::restart"]);
+    assert_eq!(
+        plan.steps.iter().map(|step| step.action.as_str()).collect::<Vec<_>>(),
+        ["fs::write", "service::restart"]
+    );
     let (report, os) = held(&plan, MemOs::example(), SCRIPT);
     assert_eq!(report.code(), None, "{report:?}");
     assert_eq!(os.contents("/tmp/a").unwrap(), b"1.4.2\n");
