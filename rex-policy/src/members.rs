@@ -38,6 +38,7 @@ impl Members {
         for (id, classes) in self.above(kind).into_iter().flat_map(|above| above.iter()) {
             classes.iter().for_each(|class| below.entry(class).or_default().push(id));
         }
+        below.values_mut().for_each(|ids| ids.sort_unstable());
         below
     }
 

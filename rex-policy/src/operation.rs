@@ -32,7 +32,7 @@ pub struct Operation {
     pub asked: Asked,
     /// What an entities file would have to say for it, where none was given: the first of each pair is in the second.
     pub(crate) members: Vec<(Uid, Uid)>,
-    /// Which facts and attributes of it matter, by their names in policies.
+    /// Which facts and attributes of it matter: `bytes`, `resource.sha256`.
     pub(crate) told: BTreeSet<String>,
 }
 
@@ -66,16 +66,19 @@ impl Operation {
         if !resource.id_says_all() {
             let same = resource.spec().id_attribute;
             resource.attributes(&mut |name, fact| {
-                if Some(name) != same {
+                if Some(name) != same && self.told.contains(&format!("resource.{name}")) {
                     facts.push((name, value(fact)));
                 }
             });
         }
-        action.facts(&mut |name, fact| facts.push((name, value(fact))));
-        facts.push(("now", now.to_string().into()));
-        facts.push(("script", subject.script.clone().into()));
-        facts.push(("tags", Value::List(subject.tags.iter().map(|tag| tag.clone().into()).collect())));
-        facts.retain(|(name, _)| self.told.contains(*name));
+        let mut more = vec![
+            ("now", now.to_string().into()),
+            ("script", subject.script.clone().into()),
+            ("tags", Value::List(subject.tags.iter().map(|tag| tag.clone().into()).collect())),
+        ];
+        action.facts(&mut |name, fact| more.push((name, value(fact))));
+        more.retain(|(name, _)| self.told.contains(*name));
+        facts.extend(more);
         facts
     }
 }

@@ -50,17 +50,22 @@ fn its_checks_fail_where_a_forbid_is_dropped_or_misspelt() {
     }
 }
 
-#[test]
-fn commands_of_the_page_print_what_it_says() {
+/// Holds the commands of a page against what it says they print.
+pub(crate) fn check_page(name: &str) {
     let dir = copy();
-    let page = std::fs::read_to_string(root().join("docs/policy-as-code.md")).unwrap();
+    let page = std::fs::read_to_string(root().join(name)).unwrap();
     let blocks: Vec<_> = page.split("```console\n$ ").skip(1).collect();
-    assert!(blocks.len() > 5);
+    assert!(blocks.len() > 2);
     for block in blocks {
         let (block, _) = block.split_once("\n```").unwrap();
         let (line, expected) = block.split_once('\n').unwrap();
         assert_eq!(printed(&shell(dir.path(), line)).trim_end(), expected, "{line}");
     }
+}
+
+#[test]
+fn commands_of_the_page_print_what_it_says() {
+    check_page("docs/policy-as-code.md");
 }
 
 #[test]

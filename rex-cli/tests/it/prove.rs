@@ -50,6 +50,13 @@ fn snapshots() {
 }
 
 #[test]
+fn commands_of_the_page_print_what_it_says() {
+    if solver().is_some() {
+        crate::policy_repo::check_page("docs/prove.md");
+    }
+}
+
+#[test]
 fn without_a_solver_the_command_says_what_is_missing() {
     let args = ["policy", "prove", "tests/cmd/prove/holds.cedar", "--policy", "tests/cmd/prove/shop.cedar"];
     let output = Command::new(env!("CARGO_BIN_EXE_rex")).args(args).env("CVC5", "/nowhere/cvc5").output().unwrap();

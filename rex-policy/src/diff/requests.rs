@@ -177,7 +177,8 @@ fn request(
     let resource = Uid::new(&spec.resource.to_string(), asked.request().resource.id());
     let class = class.iter().map(|class| (resource.clone(), class.clone()));
     let members = group.iter().map(|group| (principal.clone(), group.clone())).chain(class).collect();
-    let mut told: BTreeSet<String> = words.facts.keys().chain(words.attributes.keys()).cloned().collect();
+    let asked_for = words.attributes.keys().map(|name| format!("resource.{name}"));
+    let mut told: BTreeSet<String> = words.facts.keys().cloned().chain(asked_for).collect();
     if !words.tags.is_empty() {
         told.insert("tags".to_owned());
     }

@@ -36,10 +36,12 @@ pub(super) struct Variables {
 impl Variables {
     fn use_of(&mut self, name: String, kind: &'static str) -> Expr {
         let variable = variable(&name);
-        let new = self.types.insert(name, kind).is_none();
+        let new = self.types.insert(name.clone(), kind).is_none();
         if new && kind == "Long" {
             let zero = Expr::Literal(Literal::Long(0));
             self.polite.push(binary(BinaryOp::GreaterEq, variable.clone(), zero));
+        } else if new && name == PRINCIPAL {
+            self.polite.push(not(is(PRINCIPAL, "")));
         }
         variable
     }

@@ -82,7 +82,7 @@ fn told(act: &Act<'_>, variables: &Variables) -> BTreeSet<String> {
     let facts = facts.filter(|name| variables.types.contains_key(&act.fact(name)));
     let attributes = act.spec.resource.attributes.iter().map(|attribute| attribute.name);
     let attributes = attributes.filter(|name| variables.types.contains_key(&Act::attribute(name)));
-    facts.chain(attributes).map(str::to_owned).collect()
+    facts.map(str::to_owned).chain(attributes.map(|name| format!("resource.{name}"))).collect()
 }
 
 /// What is to be known so that a solver does not choose the same again: what the id that it chose says, or that there is none.

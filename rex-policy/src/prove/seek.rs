@@ -85,13 +85,14 @@ impl Prover<'_> {
         if types.contains_key(ID) {
             known.extend(question.acts.iter().map(|act| act.kind.shape()));
         }
-        // What a person likes to read is asked for first. That there is none of it says nothing of the rest.
-        if !question.variables.polite.is_empty()
-            && let Ok(Some(found)) = self.rounds(&mut question, policy, true, shows)?
-        {
-            return Ok(Ok(Some(found)));
+        let sought = self.rounds(&mut question, policy, false, shows)?;
+        if matches!(sought, Ok(Some(_))) && !question.variables.polite.is_empty() {
+            // There are some, so there may be some that a person likes to read.
+            if let Ok(Some(found)) = self.rounds(&mut question, policy, true, shows)? {
+                return Ok(Ok(Some(found)));
+            }
         }
-        self.rounds(&mut question, policy, false, shows)
+        Ok(sought)
     }
 
     fn rounds(

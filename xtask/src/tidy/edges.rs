@@ -10,6 +10,7 @@ const CORE_MAX: usize = 5;
 const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
     ("rex-core", &[], &["cedar-", "rhai", "nix", "rustix", "zbus", "rex-"]),
     ("rex-policy", &[], &["rhai", "nix", "rustix", "zbus", "rex-sdk", "rex-engine", "rex-cli"]),
+    ("rex-policy", &["--features", "prove"], &["rhai", "nix", "rustix", "zbus", "rex-sdk", "rex-engine", "rex-cli"]),
     ("rex-audit", &[], &["cedar-", "rhai", "nix", "zbus", "rex-policy", "rex-sdk", "rex-engine", "rex-cli"]),
     ("rex-sdk", &[], &["cedar-", "rhai", "rex-policy", "rex-engine", "rex-cli"]),
     ("rex-sdk", &["--no-default-features"], &["cedar-", "rhai", "nix", "rustix", "zbus"]),
