@@ -155,6 +155,13 @@ impl AbsPath {
         self.0 == "/"
     }
 
+    /// Its name in a directory, if it is directly there.
+    #[must_use]
+    pub fn name_in(&self, directory: &Self) -> Option<&str> {
+        let name = self.0.strip_prefix(directory.trunk())?.strip_prefix('/')?;
+        (!name.is_empty() && !name.as_bytes().contains(&b'/')).then_some(name)
+    }
+
     /// The last component; empty for the root directory.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -181,9 +188,10 @@ impl AbsPath {
     pub fn parents(&self) -> impl Iterator<Item = &str> {
         let mut rest = self.trunk();
         std::iter::from_fn(move || {
-            let (above, _) = rest.rsplit_once('/')?;
-            rest = above;
-            Some(if above.is_empty() { "/" } else { above })
+            // Every decision does this, and for names as short as these a search for a character takes longer.
+            let slash = rest.bytes().rposition(|byte| byte == b'/')?;
+            rest = rest.get(..slash)?;
+            Some(if rest.is_empty() { "/" } else { rest })
         })
     }
 

@@ -8,6 +8,11 @@ use rex_core::{Decision, Fact};
 /// How many decisions are kept for one principal.
 const SLOTS: usize = 4096;
 
+/// Who asks so often in a row for what was not asked for before walks through a tree: of what comes then, only one in so many is looked
+/// for and kept, until one is found.
+const MISSES: u32 = 256;
+const SAMPLE: u32 = 64;
+
 /// The decisions of one principal, in as many slots as there are; a decision takes the slot of the one before it.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
@@ -15,6 +20,8 @@ pub(crate) struct Cache {
     /// A script that finds ids of the same hash makes its own decisions be made again, and no more.
     hash: RandomState,
     scratch: Vec<u8>,
+    /// How often in a row nothing was found.
+    misses: u32,
 }
 
 #[derive(Debug)]
@@ -31,16 +38,21 @@ pub(crate) struct Key {
 }
 
 impl Cache {
-    /// The decision for the key that `write` writes, or the key to put one under.
-    pub(crate) fn get(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) -> Result<Decision, Key> {
+    /// The decision for the key that `write` writes, or the key to put one under, if one is to be kept.
+    pub(crate) fn get(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) -> Result<Decision, Option<Key>> {
+        self.misses = self.misses.saturating_add(1);
+        if self.misses > MISSES && !self.misses.is_multiple_of(SAMPLE) {
+            return Err(None);
+        }
         self.scratch.clear();
         write(&mut KeyWriter { bytes: &mut self.scratch });
         let hash = self.hash.hash_one(&*self.scratch);
         match self.slots.get(slot(hash)) {
             Some(Some(entry)) if entry.key.hash == hash && entry.key.bytes == self.scratch => {
+                self.misses = 0;
                 Ok(entry.decision.clone())
             }
-            _ => Err(Key { hash, bytes: std::mem::take(&mut self.scratch) }),
+            _ => Err(Some(Key { hash, bytes: std::mem::take(&mut self.scratch) })),
         }
     }
 
@@ -121,5 +133,33 @@ impl KeyWriter<'_> {
                 self.text(&value.to_string());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(cache: &mut Cache, text: &str) -> bool {
+        match cache.get(|key| key.text(text)) {
+            Ok(_) => true,
+            Err(key) => {
+                key.into_iter().for_each(|key| cache.put(key, Decision::allow(&["p"])));
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_asked_again_is_found_also_after_a_walk() {
+        let mut cache = Cache::default();
+        assert!(!ask(&mut cache, "/a") && ask(&mut cache, "/a"));
+        for number in 0..10_000 {
+            assert!(!ask(&mut cache, &format!("/tree/{number}")));
+        }
+        // Where it was, there is something else of the walk by now, or it is.
+        let again = (0..200).filter(|_| !ask(&mut cache, "/b")).count();
+        assert!(again <= 2 * SAMPLE as usize, "{again}");
+        assert!(ask(&mut cache, "/b") && !ask(&mut cache, "/c") && ask(&mut cache, "/c"));
     }
 }

@@ -269,5 +269,8 @@ fn allows(permits: &[&Rule]) -> Option<Arc<str>> {
 }
 
 fn ids(rules: &[&Rule]) -> Arc<[Arc<str>]> {
+    if let [rule] = rules {
+        return rule.alone.clone();
+    }
     rules.iter().map(|rule| rule.id.clone()).collect()
 }

@@ -8,6 +8,9 @@ use crate::members::Above;
 use crate::prefixes::Prefixes;
 use crate::rule::{Actions, Anchor, Rule, Scope, Uid};
 
+/// How many ancestors most resources have at most.
+const ANCESTORS: usize = 12;
+
 /// A resource with all that it is in.
 #[derive(Debug)]
 pub(crate) struct Lineage<'r> {
@@ -20,7 +23,8 @@ pub(crate) struct Lineage<'r> {
 impl<'r> Lineage<'r> {
     /// What a resource is in: its ancestors, and the classes of it and of them.
     pub(crate) fn new(kind: &'r str, resource: &'r dyn AnyResource, above: Option<&'r Above>) -> Self {
-        let mut lineage = Self { kind, id: resource.id(), ancestors: Vec::new(), classes: Vec::new() };
+        let mut lineage =
+            Self { kind, id: resource.id(), ancestors: Vec::with_capacity(ANCESTORS), classes: Vec::new() };
         resource.ancestors(&mut |ancestor| lineage.ancestors.push(ancestor));
         if let Some(above) = above {
             for id in std::iter::once(lineage.id).chain(lineage.ancestors.iter().copied()) {
@@ -75,6 +79,8 @@ pub(crate) struct Index {
     anywhere: Vec<u32>,
     exactly: HashMap<Box<str>, Vec<u32>>,
     within: HashMap<Box<str>, Vec<u32>>,
+    /// The lengths of the names in `within`, each a bit: most ancestors need not be looked for.
+    lengths: u128,
     within_class: HashMap<Uid, Vec<u32>>,
     prefixes: Vec<(Box<str>, Prefixes)>,
 }
@@ -95,7 +101,10 @@ impl Index {
                 // Another type than the one that the action is on equals nothing that a request is about.
                 Anchor::Exactly(uid) if *uid.kind == *kind => index.exactly.entry(uid.id).or_default().push(number),
                 Anchor::Exactly(_) => {}
-                Anchor::Within(uid) if *uid.kind == *kind => index.within.entry(uid.id).or_default().push(number),
+                Anchor::Within(uid) if *uid.kind == *kind => {
+                    index.lengths |= length(&uid.id);
+                    index.within.entry(uid.id).or_default().push(number);
+                }
                 Anchor::Within(uid) => index.within_class.entry(uid).or_default().push(number),
                 Anchor::Prefix(name, text) | Anchor::Value(name, text) => {
                     let known = index.prefixes.iter().position(|(known, _)| *known == name);
@@ -118,7 +127,8 @@ impl Index {
         let mut found = self.anywhere.clone();
         found.extend(self.exactly.get(lineage.id).into_iter().flatten());
         if !self.within.is_empty() {
-            for id in std::iter::once(&lineage.id).chain(&lineage.ancestors) {
+            let known = |id: &&&str| self.lengths & length(id) != 0;
+            for id in std::iter::once(&lineage.id).chain(&lineage.ancestors).filter(known) {
                 found.extend(self.within.get(*id).into_iter().flatten());
             }
         }
@@ -149,6 +159,11 @@ impl Index {
         let prefixes = self.prefixes.iter().flat_map(|(_, prefixes)| prefixes.all());
         self.anywhere.iter().chain(maps.flatten()).copied().chain(prefixes)
     }
+}
+
+/// The bit of a length; all long ones have one.
+fn length(text: &str) -> u128 {
+    1 << text.len().min(127)
 }
 
 /// The most telling of what a policy says about its resource, in its head and in its condition.

@@ -300,7 +300,7 @@ impl Policy {
             Err(key) => key,
         };
         let (decision, cacheable) = self.evaluate(action, request)?;
-        if cacheable {
+        if let Some(key) = key.filter(|_| cacheable) {
             slice.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, decision.clone());
         }
         Ok(decision)

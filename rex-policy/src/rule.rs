@@ -63,6 +63,8 @@ pub(crate) struct Actions {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) id: Arc<str>,
+    /// The same, as decisions have it that it makes by itself.
+    pub(crate) alone: Arc<[Arc<str>]>,
     pub(crate) permit: bool,
     pub(crate) reason: Option<Arc<str>>,
     pub(crate) allows: Option<Arc<str>>,
@@ -107,6 +109,7 @@ impl Rule {
     /// Takes a policy apart.
     pub(crate) fn new(id: Arc<str>, policy: &Policy) -> Self {
         Self {
+            alone: Arc::new([id.clone()]),
             id,
             permit: policy.effect() == Effect::Permit,
             reason: annotation(policy, "reason").map(Arc::from),

@@ -97,12 +97,24 @@ pub(crate) struct Walk<'s, 'r> {
     /// How many levels down, at most.
     depth: u64,
     visited: u64,
+    /// How many directories were opened.
+    directories: u64,
     /// How many entries could be looked at.
     seen: u64,
     /// The first denial to look at one.
     denied: Option<Error>,
     /// What was left out, with why.
     pub(crate) skipped: Vec<Value>,
+}
+
+/// An entry of a walk.
+pub(crate) struct Visited<'v> {
+    /// How deep it is, from 1.
+    pub(crate) level: u64,
+    /// The number of the directory that it is in: the entries of one follow one another.
+    pub(crate) directory: u64,
+    pub(crate) path: &'v AbsPath,
+    pub(crate) metadata: &'v Metadata,
 }
 
 impl<'s, 'r> Walk<'s, 'r> {
@@ -113,16 +125,19 @@ impl<'s, 'r> Walk<'s, 'r> {
         if depth.is_some_and(|depth| depth > limit) {
             return Err(exceeded("tree_depth", limit, "levels of directories"));
         }
-        Ok(Self { session, depth: depth.unwrap_or(limit), visited: 0, seen: 0, denied: None, skipped: Vec::new() })
+        Ok(Self {
+            session,
+            depth: depth.unwrap_or(limit),
+            visited: 0,
+            directories: 0,
+            seen: 0,
+            denied: None,
+            skipped: Vec::new(),
+        })
     }
 
-    /// Calls `visit` with each entry below `top`, a directory before what is in it: its level from 1, its name, what it is.
-    /// `false` ends the walk. If looking is denied for all that there is, that is the error.
-    pub(crate) fn below(
-        &mut self,
-        top: AbsPath,
-        visit: &mut dyn FnMut(u64, &AbsPath, &Metadata) -> bool,
-    ) -> Result<(), Error> {
+    /// Calls `visit` with each entry below `top`, a directory before what is in it. `false` ends the walk. If looking is denied for all that there is, that is the error.
+    pub(crate) fn below(&mut self, top: AbsPath, visit: &mut dyn FnMut(&Visited<'_>) -> bool) -> Result<(), Error> {
         // A link at the start is what was asked for; below it none is followed.
         let limit = self.session.limits().entries;
         let directory = self.session.act(fs::List {}, top, |grant| self.session.os.directory(grant, limit))?;
@@ -137,10 +152,12 @@ impl<'s, 'r> Walk<'s, 'r> {
         &mut self,
         depth: u64,
         mut directory: Box<dyn Directory>,
-        visit: &mut dyn FnMut(u64, &AbsPath, &Metadata) -> bool,
+        visit: &mut dyn FnMut(&Visited<'_>) -> bool,
     ) -> Result<bool, Error> {
         let limits = self.session.limits();
         let mut below = Vec::new();
+        self.directories += 1;
+        let number = self.directories;
         for entry in directory.take_entries() {
             self.visited += 1;
             if self.visited > limits.entries {
@@ -162,7 +179,7 @@ impl<'s, 'r> Walk<'s, 'r> {
             match grant.and_then(|grant| directory.stat(grant).map_err(|error| error.about(&path))) {
                 Ok(metadata) => {
                     self.seen += 1;
-                    if !visit(depth, &path, &metadata) {
+                    if !visit(&Visited { level: depth, directory: number, path: &path, metadata: &metadata }) {
                         return Ok(false);
                     }
                     if metadata.kind == EntryKind::Directory {

@@ -53,11 +53,7 @@ impl Directory for HostDirectory {
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
-        let path = grant.resource().as_str();
-        let name = match path.rsplit_once('/') {
-            Some((parent, name)) if parent == self.path.as_str().trim_end_matches('/') && !name.is_empty() => name,
-            _ => return Err(OsError::Changed),
-        };
+        let name = grant.resource().name_in(&self.path).ok_or(OsError::Changed)?;
         let status = fstatat(self.directory.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(resolve::system)?;
         let link = kind(&status) == EntryKind::Symlink;
         let target = || readlinkat(self.directory.as_fd(), name).ok()?.into_string().ok();

@@ -69,7 +69,7 @@ impl Directory for MemDirectory {
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
         self.calls.fetch_add(1, Relaxed);
-        if grant.resource().parent().as_ref() != Some(&self.path) {
+        if grant.resource().name_in(&self.path).is_none() {
             return Err(OsError::Changed);
         }
         let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);

@@ -101,17 +101,17 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     // A file with several names is counted once, under the first.
     let mut seen = HashSet::new();
     // Files come directory by directory.
-    let (mut directory, mut above) = (String::new(), Vec::new());
-    walk.below(args.path("path")?, &mut |level, path, metadata| {
+    let (mut current, mut above) = (0, Vec::new());
+    walk.below(args.path("path")?, &mut |&tree::Visited { level, directory, path, metadata }| {
         if metadata.kind == EntryKind::Directory {
             let above = sums.above(level, path.as_str());
             sums.add(&above, metadata);
         } else if metadata.links > 1 && !seen.insert((metadata.device, metadata.inode)) {
             return true;
         } else {
-            let parent = parent(path.as_str()).unwrap_or_default();
-            if *parent != directory {
-                (directory, above) = (parent.to_owned(), sums.above(level - 1, parent));
+            if directory != current {
+                let parent = parent(path.as_str()).unwrap_or_default();
+                (current, above) = (directory, sums.above(level - 1, parent));
             }
             sums.add(&above, metadata);
         }

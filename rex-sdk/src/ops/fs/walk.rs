@@ -1,10 +1,9 @@
 //! `fs::walk`
 
 use rex_core::action::fs;
-use rex_core::{AbsPath, Action, Code, Error, Value};
+use rex_core::{Action, Code, Error, Value};
 
 use super::super::epoch;
-use crate::os::Metadata;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
 /// Tells what lies below a directory.
@@ -36,12 +35,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let max = args.count_option("max")?.unwrap_or(u64::MAX);
     let mut walk = tree::Walk::new(session, args.count_option("depth")?)?;
     let (mut entries, mut full) = (Vec::new(), max == 0);
-    let mut visit = |depth: u64, path: &AbsPath, metadata: &Metadata| {
+    let mut visit = |&tree::Visited { level, path, metadata, .. }: &tree::Visited<'_>| {
         full = full || entries.len() as u64 >= max;
         if !full {
             entries.push(Value::map([
                 ("path", path.as_str().into()),
-                ("depth", Value::count(depth)),
+                ("depth", Value::count(level)),
                 ("kind", metadata.kind.as_str().into()),
                 ("size", Value::count(metadata.size)),
                 ("modified", metadata.modified.to_string().into()),
