@@ -6,26 +6,28 @@
 
 mod flat;
 mod kinds;
+mod property;
 mod real;
 mod seek;
 mod solve;
+mod variables;
 
 use std::fmt;
 use std::sync::Arc;
 
-use cedar_policy::pst::Expr;
 use rex_core::action::process;
 use rex_core::{Action, ActionSpec, Effect};
 
-use crate::finding::{Finding, Rejected, Severity};
+use crate::finding::Rejected;
 use crate::operation::Operation;
 use crate::policy::Policy;
-use crate::rule::{self, Rule};
-use flat::{Act, Side, Untold, Variables};
+use flat::{Act, Side};
 use kinds::{Kind, and, not, truth};
+use property::{Property, Stated, can_fail};
 pub(crate) use seek::acts;
 use seek::{Ask, Question};
 use solve::{Broken, Relation, Solving};
+use variables::{Untold, Variables};
 
 /// A solver of SMT-LIB 2, such as cvc5.
 pub trait Solver {
@@ -89,40 +91,6 @@ impl fmt::Display for ProveError {
 }
 
 impl std::error::Error for ProveError {}
-
-/// What a policy of a file of properties states; its annotation `@prove` says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Property {
-    AtMost,
-    Never,
-    NoError,
-    NeverRun,
-}
-
-impl Property {
-    const ALL: [(&'static str, Self, bool); 4] = [
-        ("at-most", Self::AtMost, true),
-        ("never", Self::Never, false),
-        ("no-error", Self::NoError, true),
-        ("never-run", Self::NeverRun, false),
-    ];
-
-    fn of(properties: &Policy, number: usize, rule: &Rule) -> Result<Self, Option<Box<Finding>>> {
-        let said = properties.cedar(number).and_then(|policy| rule::annotation(policy, "prove"));
-        let found = match said {
-            None => Self::ALL.iter().find(|(_, _, permit)| *permit == rule.permit),
-            Some(word) => Self::ALL.iter().find(|(known, _, permit)| *known == word && *permit == rule.permit),
-        };
-        found.map(|(_, property, _)| *property).ok_or_else(|| {
-            let effect = if rule.permit { "permit" } else { "forbid" };
-            let words = Self::ALL.iter().filter(|(_, _, permit)| *permit == rule.permit);
-            let words: Vec<_> = words.map(|(word, ..)| format!("`{word}`")).collect();
-            let message = format!("a `{effect}` does not state `{}`", said.unwrap_or_default().escape_debug());
-            let help = format!("it can state {}", words.join(" and "));
-            properties.finding(number, Severity::Error, message).map(|finding| Box::new(finding.with_help(help)))
-        })
-    }
-}
 
 /// Proves, with a solver. What was asked once is not asked again.
 pub struct Prover<'s> {
@@ -362,34 +330,8 @@ impl<'s> Prover<'s> {
     }
 }
 
-/// A property that one policy states.
-struct Stated<'p> {
-    properties: &'p Policy,
-    number: usize,
-    rule: &'p Rule,
-}
-
-impl Stated<'_> {
-    /// When it applies to an act.
-    fn applies(&self, act: &Act<'_>, variables: &mut Variables) -> Result<Expr, Untold> {
-        act.seen_by(self.properties).rule(variables, self.number, self.rule)
-    }
-
-    fn matches(&self, operation: &Operation) -> bool {
-        self.properties.applies(self.number, &operation.asked.request(), &operation.with(self.properties))
-    }
-}
-
 fn allows(policy: &Policy, operation: &Operation) -> bool {
     operation.decision(policy).effect == Effect::Allow
-}
-
-/// Whether the evaluation of a policy can be an error, as far as its shape tells.
-fn can_fail(policy: &Policy, number: usize) -> bool {
-    policy.cedar(number).is_some_and(|policy| {
-        let condition = policy.as_ref().non_scope_constraints();
-        condition.is_some() && rule::syntax(policy).is_none_or(|condition| rule::can_fail(&condition))
-    })
 }
 
 impl Verdict {

@@ -3,57 +3,17 @@
 //! What a principal or a resource is, is said of the text of its id; where something lies, too. So a solver can choose no path that lies
 //! in two places, and none whose attributes are not its own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
-use rex_core::{ActionSpec, FactKind};
+use rex_core::ActionSpec;
 
 use super::kinds::{ID, Kind, and, binary, is, not, or, truth, variable};
+use super::variables::{PRINCIPAL, Untold, Variables, cedar_type, in_reach_of_clocks};
 use crate::index::action_meets;
 use crate::policy::Policy;
 use crate::rule::{self, Rule, Scope, Uid};
 use crate::vocabulary::{GROUP, PRINCIPALS};
-
-/// The variable that stands for the id of the principal.
-pub(super) const PRINCIPAL: &str = "principal";
-
-/// The variables that conditions speak of, and what is known of them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Variables {
-    /// Each with its type in Cedar.
-    pub(super) types: BTreeMap<String, &'static str>,
-    /// Variables that stand for a membership which the entities file is free to say: of the principal, or else of the resource.
-    pub(super) members: BTreeMap<String, (bool, Uid)>,
-    /// What holds of every request.
-    pub(super) known: Vec<Expr>,
-    /// What holds of every request, if the variable is used at all.
-    pub(super) if_used: Vec<(String, Expr)>,
-    /// What holds of the requests that a person likes to read.
-    pub(super) polite: Vec<Expr>,
-}
-
-impl Variables {
-    fn use_of(&mut self, name: String, kind: &'static str) -> Expr {
-        let variable = variable(&name);
-        let new = self.types.insert(name.clone(), kind).is_none();
-        if new && kind == "Long" {
-            let zero = Expr::Literal(Literal::Long(0));
-            self.polite.push(binary(BinaryOp::GreaterEq, variable.clone(), zero));
-        } else if new && name == PRINCIPAL {
-            self.polite.push(not(is(PRINCIPAL, "")));
-        }
-        variable
-    }
-
-    pub(super) fn learn(&mut self, known: Expr) -> bool {
-        let new = !self.known.contains(&known);
-        if new {
-            self.known.push(known);
-        }
-        new
-    }
-}
 
 /// One action by one type of principal, as a policy sees it.
 #[derive(Debug, Clone)]
@@ -69,9 +29,6 @@ pub(super) struct Act<'p> {
 
 /// The policies of a set, each as whether it permits, and when it applies.
 pub(super) type Side = Vec<(bool, Expr)>;
-
-/// Why something cannot be told in this way.
-pub(super) type Untold = String;
 
 /// What a policy compares.
 enum Thing {
@@ -95,16 +52,6 @@ fn things(expr: &Expr) -> Option<Vec<Thing>> {
     match expr {
         Expr::Set(members) => members.iter().map(|member| thing(member)).collect(),
         other => thing(other).map(|one| vec![one]),
-    }
-}
-
-/// The Cedar type of a fact.
-fn cedar_type(kind: FactKind) -> &'static str {
-    match kind {
-        FactKind::Long => "Long",
-        FactKind::Bool => "Bool",
-        FactKind::String => "String",
-        FactKind::Ip => "ipaddr",
     }
 }
 
@@ -303,7 +250,7 @@ impl<'p> Act<'p> {
             (Thing::Resource, Thing::Named(uid)) if *uid.kind == *self.resource => {
                 variables.use_of(ID.to_owned(), "String");
                 let Some(told) = self.kind.within(self.spec.resource, &uid.id) else {
-                    return Ok(or(is(ID, &uid.id), self.free(variables, uid, false)));
+                    return Ok(or(is(ID, &uid.id), variables.free(uid, false)));
                 };
                 let shared = self.kind.shared(&uid.id).into_iter().map(|(name, value)| {
                     let name = Self::attribute(name);
@@ -337,22 +284,13 @@ impl<'p> Act<'p> {
     ) -> Expr {
         let members = self.policy.members();
         if members.declared.is_empty() {
-            return self.free(variables, group, of_principal);
+            return variables.free(group, of_principal);
         }
         let name = if of_principal { PRINCIPAL } else { ID };
         let ids = members.below(kind).remove(group).unwrap_or_default();
         let told = ids.into_iter().try_fold(truth(false), |any, id| Some(or(any, is_one(id)?)));
         variables.use_of(name.to_owned(), "String");
-        told.unwrap_or_else(|| self.free(variables, group, of_principal))
-    }
-
-    /// A membership that nothing is known of.
-    fn free(&self, variables: &mut Variables, group: &Uid, of_principal: bool) -> Expr {
-        let member = (of_principal, group.clone());
-        let known = variables.members.iter().find(|(_, known)| **known == member).map(|(name, _)| name.clone());
-        let name = known.unwrap_or_else(|| format!("member_{}", variables.members.len()));
-        variables.members.insert(name.clone(), member);
-        variables.use_of(name, "Bool")
+        told.unwrap_or_else(|| variables.free(group, of_principal))
     }
 
     /// Whether one name is declared to be in another.
@@ -446,16 +384,6 @@ impl<'p> Act<'p> {
         }
         Ok(like)
     }
-}
-
-/// What clocks say: a time that has four digits for its year.
-fn in_reach_of_clocks(now: &Expr) -> Expr {
-    let time = |text: &str| {
-        let text = Expr::Literal(Literal::String(text.into()));
-        Expr::UnaryOp { op: UnaryOp::Datetime, expr: Arc::new(text) }
-    };
-    let from = binary(BinaryOp::GreaterEq, now.clone(), time("1970-01-01"));
-    and(from, binary(BinaryOp::Less, now.clone(), time("9999-12-31")))
 }
 
 fn no(expr: &Expr) -> Untold {

@@ -6,9 +6,10 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal};
 use rex_core::asked::Written;
 use rex_core::{ActionSpec, Asked, Fact, FactKind, Principal, Subject, Timestamp, Value};
 
-use super::flat::{Act, PRINCIPAL, Variables};
+use super::flat::Act;
 use super::kinds::{ID, and, binary, is, not, or, truth, variable};
 use super::solve::Model;
+use super::variables::{PRINCIPAL, Variables};
 use crate::operation::{ANYONE, Operation, any_value};
 use crate::rule::Uid;
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use cedar_policy::pst::Expr;
 use rex_core::ActionSpec;
 
-use super::flat::{Act, Side, Untold, Variables};
+use super::flat::{Act, Side};
 use super::kinds::ID;
 use super::real;
 use super::solve::{Broken, Relation};
+use super::variables::{Untold, Variables};
 use super::{Counterexample, Prover, Verdict};
 use crate::operation::Operation;
 use crate::policy::Policy;

@@ -14,8 +14,9 @@ use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicy, CompiledPolicySet};
 use rex_core::Value;
 
 use super::Solver;
-use super::flat::{Side, Untold, Variables};
+use super::flat::Side;
 use super::kinds::{and, truth};
+use super::variables::{Untold, Variables};
 
 /// What is asked of two sets of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
