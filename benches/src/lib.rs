@@ -33,7 +33,7 @@ pub fn policy_of(mut text: String, others: usize) -> Policy {
     Policy::compile(&Vocabulary::rex(), &[source], None, &limits).expect("the policy is valid")
 }
 
-/// Fifty policies as somebody would write them for ten services: logs, configuration, reports, restarts, and a guard.
+/// Fifty policies as somebody would write them for ten services: logs, configuration, reports, restarts, programs; and a guard.
 #[must_use]
 pub fn fifty() -> Policy {
     let mut text = String::new();
