@@ -56,6 +56,17 @@ fn exit_codes_tell_endings_apart() {
     }
 }
 
+#[cfg(not(feature = "prove"))]
+#[test]
+fn without_the_feature_nothing_is_proved() {
+    let args = ["policy", "prove", "ceiling.cedar", "--policy", "policy.cedar"];
+    let output = rex(&args);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("this `rex` was built without proofs") && told.contains("feature `prove`"), "{told}");
+}
+
 #[test]
 fn signals_end_a_run_with_its_report() {
     let (_dir, all) = policy(ALL);
