@@ -151,12 +151,9 @@ impl Open {
             options.read(true).append(true).mode(0o600);
             options
         };
-        let file = match options().open(path) {
-            // By now it is one that is read, if only from here.
-            Ok(file) if file.metadata()?.file_type().is_fifo() => {
-                drop(file);
-                pipe(path)?
-            }
+        // Looked at first: whoever reads a pipe finds its end when it was opened to be written and closed again.
+        let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+        let file = match if is_pipe { pipe(path) } else { options().open(path) } {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let file = options().create(true).open(path)?;
                 if durability != Durability::None {

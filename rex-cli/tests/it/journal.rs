@@ -1,8 +1,13 @@
 //! The journal of runs: linked, signed, checked, and free of secrets.
 
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 
 use crate::examples::rex;
@@ -146,6 +151,18 @@ fn what_is_no_journal_is_not_added_to() {
     assert!(!world.path("effect").exists());
 }
 
+/// A pipe that is read, whether somebody writes to it by now or not.
+fn opened(path: &Path) -> File {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap()
+}
+
+/// Until somebody has written to it.
+fn wait(pipe: &File) {
+    let mut waited = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut waited, PollTimeout::from(10_000_u16)), Ok(1));
+    rustix::io::ioctl_fionbio(pipe, false).unwrap();
+}
+
 #[test]
 fn a_pipe_that_nobody_reads_is_no_journal() {
     let world = World::new();
@@ -157,7 +174,13 @@ fn a_pipe_that_nobody_reads_is_no_journal() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("nobody reads it"));
     assert!(!effect.exists());
     // With somebody who does, all of it comes, also what is more than a pipe holds.
-    let reader = std::thread::spawn(move || std::fs::read_to_string(journal).unwrap());
+    let mut pipe = opened(&journal);
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        wait(&pipe);
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    });
     let script = format!("for i in 0..1000 {{ fs::exists(\"{}\") }}; {script}", effect.display());
     let output = world.run(&script, &[]);
     assert!(output.status.success(), "{output:?}");
@@ -171,13 +194,14 @@ fn a_pipe_that_is_not_read_to_the_end_ends_the_run() {
     let world = World::new();
     let (journal, effect) = (world.path("journal"), world.path("effect"));
     nix::unistd::mkfifo(&journal, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut pipe = opened(&journal);
     let reader = std::thread::spawn(move || {
-        let mut byte = [0];
-        std::io::Read::read_exact(&mut std::fs::File::open(journal).unwrap(), &mut byte).unwrap();
+        wait(&pipe);
+        pipe.read_exact(&mut [0]).unwrap();
     });
     let script = format!("for i in 0..5000 {{ fs::exists(\"/etc\") }}; write(\"{}\", \"x\")", effect.display());
     let output = world.run(&script, &[]);
-    reader.join().unwrap();
     assert_eq!(output.status.code(), Some(70), "{output:?}");
+    reader.join().unwrap();
     assert!(!effect.exists());
 }
