@@ -46,13 +46,13 @@ pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {
 }
 
 /// Whether a message is an answer to this question, by its number; RFC 1035, section 4.1.1.
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn answers(answer: &[u8], query: &[u8]) -> bool {
     answer.len() >= 12 && answer.get(..2) == query.get(..2) && answer.get(2).is_some_and(|flags| flags & 0x80 != 0)
 }
 
 /// Whether an answer is cut because it was too long.
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn is_cut(answer: &[u8]) -> bool {
     answer.get(2).is_some_and(|flags| flags & 0x02 != 0)
 }

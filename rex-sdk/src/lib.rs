@@ -24,7 +24,7 @@ mod connection;
 mod dns;
 pub mod docs;
 mod expand;
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 pub mod host;
 mod http;
 mod links;
@@ -32,7 +32,7 @@ pub mod mem;
 pub mod ops;
 pub mod os;
 pub mod overlay;
-#[cfg(any(feature = "host", feature = "testing", test))]
+#[cfg(any(all(feature = "host", target_os = "linux"), feature = "testing", test))]
 mod pid;
 mod proc;
 pub mod session;
@@ -43,7 +43,7 @@ mod tree;
 mod url;
 
 pub use args::Args;
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 pub use host::HostOs;
 pub use mem::MemOs;
 pub use ops::OPS;

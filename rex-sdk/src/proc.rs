@@ -352,7 +352,7 @@ pub(crate) fn routes6(text: &str) -> Vec<Route> {
 }
 
 /// What the interfaces received and sent, by their names: bytes, packets, errors, dropped, in both directions; `proc_pid_net(5)`.
-#[cfg(any(feature = "host", feature = "testing", test))]
+#[cfg(any(all(feature = "host", target_os = "linux"), feature = "testing", test))]
 pub(crate) fn devices(text: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
     const NAMES: [(&str, usize); 8] = [
         ("received_bytes", 0),

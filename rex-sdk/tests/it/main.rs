@@ -3,19 +3,19 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 mod files;
 #[cfg(test)]
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 mod machine;
 #[cfg(test)]
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 mod network;
 #[cfg(test)]
 mod overlay;
 #[cfg(test)]
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 mod processes;
 #[cfg(test)]
-#[cfg(feature = "host")]
+#[cfg(all(feature = "host", target_os = "linux"))]
 mod services;
