@@ -1,4 +1,5 @@
-//! What the benches share: policies of any size, and engines on this host.
+//! What the benches share: policies of any size, and engines on this host, which is Linux.
+#![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a bench that cannot set up its world has nothing to measure")]
 
 use std::sync::Arc;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rex_sdk::host::confine::Mode;
 
 use crate::audit::AuditCommand;
 
@@ -31,13 +30,22 @@ const EXIT_CODES: &str = "Exit codes:
   70   internal, or the journal cannot be written
   130, 143  ended by SIGINT, SIGTERM";
 
+const PLAN_HELP: &str =
+    "Files are read and units looked at as far as the policy permits it. Nothing is changed, no program is
+started, no host is reached: what the script would see of that is assumed, and marked so.
+
+Exit codes:
+  0    it would run to its end
+  4    something is denied that the script does not catch; with --keep-going, anything
+  and otherwise those of `rex run`";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a script under a policy
     Run(Box<RunCommand>),
     /// Say what a script would do under a policy, and do nothing
-    #[command(after_help = crate::plan::HELP)]
-    Plan(Box<crate::plan::PlanArgs>),
+    #[command(after_help = PLAN_HELP)]
+    Plan(Box<PlanCommand>),
     /// Explain what a lint of policies finds, or list all
     Explain(crate::explain::ExplainArgs),
     /// Say how well this host can confine runs, and what to do about it
@@ -139,6 +147,18 @@ pub(crate) struct RunCommand {
     pub(crate) counted: CountArgs,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanCommand {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Go on after a denial with an empty result, to find all denials at once
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Where to write the plan, as JSON, for `rex run --plan`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
 /// Where it is counted what runs do.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CountArgs {
@@ -187,8 +207,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value_t = Durability::Batch, requires = "journal")]
     pub(crate) durability: Durability,
     /// When the journal goes on in a new file: `size=100MB,age=7d`, either or both
-    #[arg(long, value_name = "WHEN", requires = "journal", value_parser = crate::rotate::Rotation::parse)]
-    pub(crate) journal_rotate: Option<crate::rotate::Rotation>,
+    #[arg(long, value_name = "WHEN", requires = "journal", value_parser = crate::rotation::Rotation::parse)]
+    pub(crate) journal_rotate: Option<crate::rotation::Rotation>,
     /// A private key, as `rex audit keygen` makes it, to sign the journal with
     #[arg(long, value_name = "FILE", requires = "journal")]
     pub(crate) checkpoint_key: Option<PathBuf>,
@@ -256,16 +276,6 @@ pub(crate) enum Confine {
     Available,
     /// Run without any confinement, in this process
     Off,
-}
-
-impl From<Confine> for Mode {
-    fn from(confine: Confine) -> Self {
-        match confine {
-            Confine::Require => Self::Require,
-            Confine::Available => Self::Available,
-            Confine::Off => Self::Off,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
-use crate::told::Wrong;
+use crate::wrong::Wrong;
 use crate::{draw, load, print, sarif};
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use rex_policy::{Finding, Source};
 
 use crate::args::Color;
 use crate::complain;
-use crate::told::Wrong;
+use crate::wrong::Wrong;
 
 /// Whether to use colours on this stream.
 fn colored(color: Color, stream: &impl IsTerminal) -> bool {

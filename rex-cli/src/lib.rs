@@ -6,41 +6,32 @@
 mod args;
 mod ask;
 mod audit;
-mod broker;
-mod changes;
 mod check;
 mod diff;
-mod doctor;
 mod draw;
+#[cfg(any(test, not(all(feature = "host", target_os = "linux"))))]
+mod elsewhere;
 mod exit;
 mod explain;
 mod fmt;
-mod journal;
+#[cfg(all(feature = "host", target_os = "linux"))]
+mod host;
 mod learn;
-mod lines;
-mod link;
 mod listing;
 mod load;
 mod operation;
-#[cfg(feature = "otel")]
-mod otel;
-mod plan;
 mod prove;
 mod reach;
 mod recorded;
 mod replace;
 mod replay;
-mod rotate;
-mod run;
+mod rotation;
 mod sarif;
 mod score;
 #[cfg(feature = "prove")]
 mod solver;
-mod supervise;
 mod test;
-mod told;
-mod watch;
-mod wire;
+mod wrong;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -52,6 +43,8 @@ use rex_core::Authorize;
 use rex_policy::Policy;
 
 use crate::args::{Args, Command, PolicyCommand, SchemaFormat};
+#[cfg(not(all(feature = "host", target_os = "linux")))]
+use crate::elsewhere as host;
 use crate::exit::{Exit, Stop};
 #[cfg(feature = "prove")]
 pub use crate::solver::Cvc5;
@@ -83,10 +76,10 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> Ex
 fn dispatch(args: Args, decide: Decide) -> Exit {
     let color = args.color;
     let result = match args.command {
-        Command::Run(args) => run::run(&args, color, decide),
-        Command::Plan(args) => plan::plan(&args, color, decide),
+        Command::Run(args) => host::run(&args, color, decide),
+        Command::Plan(args) => host::plan(&args, color, decide),
         Command::Explain(args) => explain::explain(&args),
-        Command::Doctor { format } => doctor::doctor(format),
+        Command::Doctor { format } => host::doctor(format),
         Command::Policy(PolicyCommand::Check(args)) => check::check(&args, color),
         Command::Policy(PolicyCommand::Ask(args)) => ask::ask(&args, color),
         Command::Policy(PolicyCommand::Fmt(args)) => fmt::fmt(&args, color),

@@ -1,4 +1,4 @@
-//! Reads what the user named: scripts, policies, arguments.
+//! Reads what the user named: scripts, policies, values.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -60,16 +60,11 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
 /// What a policy is made of, as it was read.
 #[derive(Debug)]
 pub(crate) struct Policies {
-    sources: Vec<Source>,
-    entities: Option<Source>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) entities: Option<Source>,
 }
 
 impl Policies {
-    #[cfg(test)]
-    pub(crate) fn of(text: &str) -> Self {
-        Self { sources: vec![Source { name: "test.cedar".to_owned(), text: text.to_owned() }], entities: None }
-    }
-
     /// Policies of other files, with the same entities.
     pub(crate) fn beside(&self, named: &[PathBuf]) -> Result<Self, Stop> {
         Ok(Self { sources: sources(named)?, entities: self.entities.clone() })
@@ -148,17 +143,6 @@ fn collect(path: &Path, end: &str, paths: &mut Vec<PathBuf>) -> Result<(), Stop>
         }
     }
     Ok(())
-}
-
-/// The arguments of a script: those of a JSON file, then those of the command line over them.
-pub(crate) fn arguments(file_name: Option<&Path>, given: &[(String, String)]) -> Result<BTreeMap<String, Value>, Stop> {
-    let mut args = BTreeMap::new();
-    if let Some(path) = file_name {
-        let source = file(path)?;
-        args = object(&source.name, &source.text)?;
-    }
-    args.extend(given.iter().map(|(key, value)| (key.clone(), Value::Text(value.clone()))));
-    Ok(args)
 }
 
 /// The entries of a JSON object.

@@ -2,7 +2,6 @@
 
 mod junit;
 mod show;
-mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +14,7 @@ use rex_sdk::MemOs;
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
+use crate::host::TreeNotices;
 use crate::{check, complain, draw, load, print};
 
 #[derive(Debug, clap::Args)]
@@ -56,13 +56,13 @@ pub(crate) fn test(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
     if !args.watch {
         return once(args, color);
     }
-    let mut watch = watch::Watch::new(&args.dir)?;
+    let mut notices = TreeNotices::new(&args.dir)?;
     loop {
         if let Err(stop) = once(args, color) {
             draw::message(color, &stop.message, stop.help.as_deref());
         }
         complain(&format!("waiting for changes in `{}`", draw::line(&args.dir.display().to_string())));
-        watch.wait()?;
+        notices.wait()?;
     }
 }
 

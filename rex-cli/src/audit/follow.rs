@@ -6,14 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use crate::host::FileNotices;
 
 /// Reads a file to its end, and then waits for more. Where it was cut, it is read again from its beginning; where another file
 /// has taken its name, that one is read, once the first has nothing more.
-///
-/// The kernel tells when something happens: nothing is looked at meanwhile.
 pub(crate) struct Follow<R> {
     path: PathBuf,
     file: File,
@@ -21,60 +17,15 @@ pub(crate) struct Follow<R> {
     at: u64,
     /// Whether what was read last ended a line.
     ended: bool,
-    inotify: Inotify,
-    watched: Option<WatchDescriptor>,
+    notices: FileNotices,
     reader: R,
 }
 
 impl<R: AsFd> Follow<R> {
     /// Reads on from `at`. Ends when `reader`, for whom it is done, has gone away.
     pub(crate) fn new(path: &Path, mut file: File, at: u64, reader: R) -> io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         file.seek(SeekFrom::Start(at))?;
-        let mut follow = Self { path: path.to_owned(), file, at, ended: true, inotify, watched: None, reader };
-        // Where the name is, and where it leads to.
-        for name in [path.to_owned(), std::fs::canonicalize(path)?] {
-            let dir = name.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            follow.inotify.add_watch(dir, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
-        }
-        follow.watch_file()?;
-        Ok(follow)
-    }
-
-    fn watch_file(&mut self) -> io::Result<()> {
-        if let Some(watched) = self.watched.take() {
-            // The kernel has dropped it already if the file is no more.
-            let _ = self.inotify.rm_watch(watched);
-        }
-        // If another file has the name by now, that is noticed where the name is.
-        match self.inotify.add_watch(&self.path, AddWatchFlags::IN_MODIFY) {
-            Ok(watched) => self.watched = Some(watched),
-            // It will be created.
-            Err(Errno::ENOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    /// Waits until something happens; `false` if nobody reads any more.
-    fn wait(&mut self) -> io::Result<bool> {
-        let mut fds = [
-            PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN),
-            // A pipe whose reader is gone is in error, which is told unasked.
-            PollFd::new(self.reader.as_fd(), PollFlags::empty()),
-        ];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let [_, reader] = &fds;
-        if reader.any() == Some(true) {
-            return Ok(false);
-        }
-        match self.inotify.read_events() {
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Self { path: path.to_owned(), file, at, ended: true, notices: FileNotices::new(path)?, reader })
     }
 
     /// Whether there is something else to read: the file from its beginning, or another one.
@@ -101,7 +52,7 @@ impl<R: AsFd> Follow<R> {
         }
         self.file = there;
         self.at = 0;
-        self.watch_file()?;
+        self.notices.renew()?;
         Ok(true)
     }
 }
@@ -124,7 +75,7 @@ impl<R: AsFd> Read for Follow<R> {
                 }
                 continue;
             }
-            if !self.wait()? {
+            if !self.notices.wait(self.reader.as_fd())? {
                 return Ok(0);
             }
         }

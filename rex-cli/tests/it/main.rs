@@ -1,4 +1,5 @@
-//! The command, as its users meet it.
+//! The command, as its users meet it where there is a host.
+#![cfg(all(feature = "host", target_os = "linux"))]
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests start processes and prepare files")]
 
 #[cfg(test)]

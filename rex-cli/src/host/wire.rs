@@ -16,7 +16,7 @@ use rustix::net::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::broker::{Ask, Refusal};
+use super::broker::{Ask, Refusal};
 
 /// How long whoever waits for a frame looks again and again before it lets itself be woken.
 const MOMENT: Duration = Duration::from_micros(40);

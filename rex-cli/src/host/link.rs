@@ -11,9 +11,9 @@ use rex_sdk::host::Socket;
 use rex_sdk::os::{Connection, OsError};
 use serde::de::DeserializeOwned;
 
-use crate::broker::Ask;
-use crate::journal::is_intent;
-use crate::wire::{Answer, Frames, Kind, Question, send};
+use super::broker::Ask;
+use super::journal::is_intent;
+use super::wire::{Answer, Frames, Kind, Question, send};
 
 /// Lines for the journal that nothing waits for are held back until they are so many bytes, or so old.
 const BATCH_BYTES: usize = 32 << 10;

@@ -11,17 +11,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rex_audit::{Entry, Metrics, redact};
 use rex_core::{Journal, JournalError, Record};
 
+use super::journal::{JournalFile, Lock};
+#[cfg(feature = "otel")]
+use super::otel::Otlp;
+#[cfg(feature = "otel")]
+use super::run::Job;
+use super::told::Told;
 use crate::args::CountArgs;
 #[cfg(feature = "otel")]
 use crate::exit::Exit;
 use crate::exit::Stop;
-use crate::journal::{JournalFile, Lock};
-#[cfg(feature = "otel")]
-use crate::otel::Otlp;
 use crate::replace::{self, Rights};
-#[cfg(feature = "otel")]
-use crate::run::Job;
-use crate::told::Told;
 use crate::{complain, draw};
 
 /// How often what is shown is drawn anew.

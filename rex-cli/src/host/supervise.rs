@@ -15,14 +15,14 @@ use rex_sdk::host::cgroup::{Group, GroupBounds};
 use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
 use rex_sdk::host::worker::{Ending, Worker};
 
-use crate::broker::Asked;
+use super::broker::Asked;
+use super::lines::Lines;
+use super::link::Link;
+use super::plan;
+use super::run::{Job, Ran, told};
+use super::told::Told;
+use super::wire::{Confined, ConfinedPart, Frames, Kind, Question, send, send_with};
 use crate::exit::Stop;
-use crate::lines::Lines;
-use crate::link::Link;
-use crate::plan;
-use crate::run::{Job, Ran, told};
-use crate::told::Told;
-use crate::wire::{Confined, ConfinedPart, Frames, Kind, Question, send, send_with};
 
 /// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
 const TURN: Duration = Duration::from_millis(50);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::action::fs;
@@ -13,38 +13,17 @@ use rex_policy::{Breadth, Learner, Rejected};
 use rex_sdk::{HostOs, Overlay};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{Color, Format, RunArgs};
-use crate::changes::Change;
+use super::changes::Change;
+use super::run::{Job, Purpose, Ran, Start, execute};
+use super::told::Told;
+use crate::args::{Color, Format, PlanCommand};
 use crate::draw::{Ink, Paint, line, visible};
 use crate::exit::{Exit, Stop};
 use crate::replace::{self, Rights};
-use crate::run::{Job, Purpose, Ran, Start, execute};
-use crate::told::Told;
 use crate::{Decide, load, print};
 
 /// What a report of a plan may take, in bytes, besides what that of a run may.
 pub(crate) const MOST_BYTES: u64 = 64 << 20;
-
-pub(crate) const HELP: &str =
-    "Files are read and units looked at as far as the policy permits it. Nothing is changed, no program is
-started, no host is reached: what the script would see of that is assumed, and marked so.
-
-Exit codes:
-  0    it would run to its end
-  4    something is denied that the script does not catch; with --keep-going, anything
-  and otherwise those of `rex run`";
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    run: RunArgs,
-    /// Go on after a denial with an empty result, to find all denials at once
-    #[arg(long)]
-    keep_going: bool,
-    /// Where to write the plan, as JSON, for `rex run --plan`
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-}
 
 /// A plan, with what is shown of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,7 +39,7 @@ pub(crate) struct Planned {
 }
 
 /// Plans a run, and prints the plan.
-pub(crate) fn plan(args: &PlanArgs, color: Color, decide: Decide) -> Result<Exit, Stop> {
+pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
     let start = Start::new(&args.run, color, decide)?;
     let (ran, _job) = start.go(Purpose::Plan { keep_going: args.keep_going }, None)?;
     start.end();

@@ -19,9 +19,9 @@ use rex_core::Timestamp;
 
 use self::calls::Calls;
 use self::collector::{Collector, Failed, Signal};
+use super::run::Job;
+use super::told::Told;
 use crate::exit::{Exit, Stop};
-use crate::run::Job;
-use crate::told::Told;
 use crate::{complain, draw};
 
 /// Who is told, and what there is to tell so far.

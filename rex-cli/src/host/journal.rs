@@ -12,9 +12,10 @@ use rex_core::journal::Event;
 use rex_core::{Effect, Journal, JournalError, Record, Timestamp};
 use rex_sdk::host::JournalFiles;
 
+use super::rotate;
 use crate::args::Durability;
 use crate::exit::Stop;
-use crate::rotate::{self, Rotation};
+use crate::rotation::Rotation;
 
 /// How long others may hold the lock. They need microseconds.
 const PATIENCE: Duration = Duration::from_secs(5);

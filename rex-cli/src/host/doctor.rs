@@ -10,11 +10,11 @@ use rex_sdk::host::links_can_be_refused;
 use rex_sdk::host::worker::Worker;
 use serde::Serialize;
 
+use super::supervise::record;
+use super::wire::{Confined, Frames, Kind, send};
 use crate::args::Format;
 use crate::exit::{Exit, Stop};
 use crate::print;
-use crate::supervise::record;
-use crate::wire::{Confined, Frames, Kind, send};
 
 /// How long the worker that tries everything out may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -22,10 +22,10 @@ use rex_sdk::host::HostOptions;
 use rex_sdk::os::*;
 use serde::{Deserialize, Serialize};
 
-use crate::link::Link;
+use super::link::Link;
+use super::run::Job;
+use super::wire::{Answer, Question};
 use crate::load::Policies;
-use crate::run::Job;
-use crate::wire::{Answer, Question};
 
 macro_rules! declare {
     ($(
@@ -226,16 +226,19 @@ impl From<Refusal> for OsError {
 #[cfg(test)]
 mod tests {
     use rex_core::Principal;
+    use rex_policy::Source;
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn whoever_acts_for_a_plan_does_nothing() {
+        let text = "@id(\"all\") permit (principal, action, resource);".to_owned();
+        let source = Source { name: "test.cedar".to_owned(), text };
         let asked = |only_reads| Asked {
             run_id: "test".to_owned(),
             subject: Subject::new(Principal::agent("test")),
-            policies: Arc::new(Policies::of("@id(\"all\") permit (principal, action, resource);")),
+            policies: Arc::new(Policies { sources: vec![source.clone()], entities: None }),
             ready: OnceLock::new(),
             cancel: Arc::default(),
             limits: Limits::default(),

@@ -1,12 +1,13 @@
 //! The report as it is promised in JSON: what a worker tells its supervisor, and what is printed.
 
 use rex_core::Code;
-use rex_engine::{Failure, Report, Stats};
+use rex_engine::{Report, Stats};
 use serde::{Deserialize, Serialize};
 
+use super::plan::Planned;
+use super::wire::Confined;
 use crate::exit::{Exit, Stop};
-use crate::plan::Planned;
-use crate::wire::Confined;
+use crate::wrong::Wrong;
 
 /// What stands for the code of a failure where there was none.
 pub(crate) const SUCCESS: &str = "SUCCESS";
@@ -31,21 +32,6 @@ pub(crate) struct Told {
 pub(crate) enum Status {
     Success,
     Error,
-}
-
-/// Why it failed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Wrong {
-    pub(crate) code: String,
-    pub(crate) message: String,
-    pub(crate) operation: Option<String>,
-    pub(crate) action: Option<String>,
-    pub(crate) resource: Option<String>,
-    pub(crate) policies: Vec<String>,
-    pub(crate) reason: Option<String>,
-    pub(crate) help: Option<String>,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
 }
 
 impl Told {
@@ -97,20 +83,5 @@ impl Told {
     /// How the command ends after this, if `signal` was the last to tell it to stop.
     pub(crate) fn exit(&self, signal: u8) -> Exit {
         self.error.as_ref().map_or(Exit::Success, |error| error.exit(signal))
-    }
-}
-
-impl Wrong {
-    /// A failure, through the form in which it is promised.
-    pub(crate) fn new(failure: &Failure) -> Result<Self, Stop> {
-        serde_json::to_value(failure)
-            .and_then(serde_json::from_value)
-            .map_err(|error| Stop::internal(format!("the failure is not as it is promised: {error}")))
-    }
-
-    /// How the command ends after this, if `signal` was the last to tell it to stop.
-    pub(crate) fn exit(&self, signal: u8) -> Exit {
-        let code = Code::ALL.iter().copied().find(|code| code.as_str() == self.code);
-        Exit::of(code.unwrap_or(Code::Internal), signal)
     }
 }

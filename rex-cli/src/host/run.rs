@@ -1,29 +1,29 @@
 //! `rex run`
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Principal, Subject, Value};
+use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
 use rex_engine::plan::Step;
 use rex_engine::{Builder, Engine, Held, Input, Report};
 use rex_policy::{Policy, Rejected, Source};
+use rex_sdk::host::HostOptions;
 use rex_sdk::host::cgroup::Group;
 use rex_sdk::host::confine::Mode;
 use rex_sdk::host::worker::Worker;
-use rex_sdk::host::{Bus, HostOptions};
 use rex_sdk::{HostOs, Os};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::journal::{JournalFile, Key};
+use super::told::Told;
+use super::watch::{Watch, Watched};
+use super::wire::Confined;
+use super::{given, plan, supervise};
 use crate::args::{Color, CountArgs, Format, RunArgs, RunCommand};
 use crate::exit::{Exit, Stop};
-use crate::journal::{JournalFile, Key};
 use crate::load::Policies;
-use crate::told::Told;
-use crate::watch::{Watch, Watched};
-use crate::wire::Confined;
-use crate::{Decide, check, complain, draw, load, plan, print, supervise};
+use crate::{Decide, check, complain, draw, load, print};
 
 /// Everything that a run is made of, before it begins.
 pub(crate) struct Job {
@@ -113,7 +113,7 @@ impl<'a> Start<'a> {
     pub(crate) fn new(args: &'a RunArgs, color: Color, decide: Decide) -> Result<Self, Stop> {
         let script = load::script(args.script.as_deref(), args.code.as_deref())?;
         let subject = Subject {
-            principal: principal(args.principal.as_deref())?,
+            principal: given::principal(args.principal.as_deref())?,
             script: rex_engine::script_sha256(&script.text),
             tags: args.tags.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         };
@@ -122,9 +122,9 @@ impl<'a> Start<'a> {
             color,
             decide,
             script,
-            arguments: load::arguments(args.args.as_deref(), &args.arg)?,
-            base: base(args.base.as_deref())?,
-            limits: limits(&args.limits)?,
+            arguments: given::arguments(args.args.as_deref(), &args.arg)?,
+            base: given::base(args.base.as_deref())?,
+            limits: given::limits(&args.limits)?,
             policies: Arc::new(load::policies(&args.policy)?),
             subject,
             // Until now a signal ends the command as it ends others.
@@ -147,7 +147,7 @@ impl<'a> Start<'a> {
         let key = args.checkpoint_key.as_deref().map(Key::find).transpose()?;
         let host = HostOptions {
             deny_hard_links: args.deny_hard_links,
-            bus: bus(&args.bus)?,
+            bus: given::bus(&args.bus)?,
             journal: journal.as_ref().map(|journal| journal.files()).transpose()?.flatten(),
             // As OpenSSL has it.
             authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
@@ -349,55 +349,4 @@ fn signals() -> Result<Signals, Stop> {
             .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
     }
     Ok(signals)
-}
-
-fn principal(given: Option<&str>) -> Result<Principal, Stop> {
-    if let Some(text) = given {
-        return load::principal(text);
-    }
-    let uid = nix::unistd::getuid();
-    let user = nix::unistd::User::from_uid(uid).ok().flatten();
-    Ok(Principal::user(&user.map_or_else(|| uid.to_string(), |user| user.name)))
-}
-
-fn base(given: Option<&Path>) -> Result<AbsPath, Stop> {
-    let current = std::env::current_dir().map_err(|error| Stop::usage(format!("no current directory: {error}")))?;
-    let text = |path: &Path| {
-        path.to_str().map(str::to_owned).ok_or_else(|| Stop::usage(format!("`{}` is not UTF-8", path.display())))
-    };
-    let bad = |error: rex_core::PathError| Stop::usage(error.to_string());
-    let current = AbsPath::parse(&text(&current)?).map_err(bad)?;
-    given.map_or(Ok(current.clone()), |path| current.resolve(&text(path)?).map_err(bad))
-}
-
-fn limits(given: &[(String, String)]) -> Result<Limits, Stop> {
-    let mut limits = Limits::default();
-    for (name, value) in given {
-        let number = value
-            .replace('_', "")
-            .parse()
-            .map_err(|_| Stop::usage(format!("the limit `{name}` takes a whole number, `{value}` came")))?;
-        limits.set(name, number).map_err(|error| {
-            let stop = Stop::usage(error.message);
-            error.help.into_iter().fold(stop, Stop::with_help)
-        })?;
-    }
-    Ok(limits)
-}
-
-fn bus(given: &str) -> Result<Bus, Stop> {
-    match given {
-        "system" => Ok(Bus::System),
-        "user" => match std::env::var("DBUS_SESSION_BUS_ADDRESS") {
-            Ok(address) if !address.is_empty() => Ok(Bus::Address(address)),
-            _ => {
-                let dir = std::env::var("XDG_RUNTIME_DIR").map_err(|_| {
-                    Stop::usage("there is no user bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
-                })?;
-                Ok(Bus::Address(format!("unix:path={dir}/bus")))
-            }
-        },
-        address if address.contains(':') => Ok(Bus::Address(address.to_owned())),
-        other => Err(Stop::usage(format!("`{other}` is not a bus: `system`, `user` or an address is taken"))),
-    }
 }

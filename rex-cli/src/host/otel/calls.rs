@@ -9,7 +9,7 @@ use rex_audit::Entry;
 use rex_core::{ACTIONS, Timestamp};
 
 use super::nanos;
-use crate::told::SUCCESS;
+use crate::host::told::SUCCESS;
 
 /// How many spans and events there are at most. Operations beyond that are counted only.
 const MOST: usize = 10_000;

@@ -17,8 +17,8 @@ use super::calls::{Calls, cut, number, outcome, status, texts};
 use super::collector::variable;
 use super::{Period, nanos, scope};
 use crate::exit::Exit;
-use crate::run::Job;
-use crate::told::Told;
+use crate::host::run::Job;
+use crate::host::told::Told;
 
 /// How many spans are told in one message.
 const PART: usize = 512;

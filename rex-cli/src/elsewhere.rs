@@ -1,0 +1,179 @@
+//! What stands in for the host where there is none: runs are refused, and files are looked at again and again.
+
+use std::collections::BTreeMap;
+use std::env::consts::OS;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
+use rex_core::{Code, Error};
+use rex_engine::{Failure, Report, Stats};
+use serde::Serialize;
+
+use crate::args::{Color, Format, PlanCommand, RunCommand};
+use crate::exit::{Exit, Stop};
+use crate::{Decide, print};
+
+const HELP: &str = "everywhere there are `rex policy`, `rex audit`, `rex replay`, `rex explain`, `rex ops`, `rex schema`, `rex completions` and `rex man`";
+/// How long files are not looked at after they were, in milliseconds.
+const TURN: u8 = 250;
+
+pub(crate) fn run(command: &RunCommand, _: Color, _: Decide) -> Result<Exit, Stop> {
+    unsupported("run", command.run.format)
+}
+
+pub(crate) fn plan(command: &PlanCommand, _: Color, _: Decide) -> Result<Exit, Stop> {
+    unsupported("plan", command.run.format)
+}
+
+pub(crate) fn doctor(format: Format) -> Result<Exit, Stop> {
+    unsupported("doctor", format)
+}
+
+/// A report as of a run on a host.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    report: Report,
+    confinement: Option<()>,
+}
+
+fn unsupported(verb: &str, format: Format) -> Result<Exit, Stop> {
+    let with = if cfg!(feature = "host") { "with" } else { "without" };
+    let message = format!("`rex {verb}` needs Linux and the feature `host`, this is `{OS}` {with} the feature");
+    let error = Error::new(Code::Unsupported, message).with_help(HELP);
+    if format == Format::Human {
+        return Err(Stop::usage(error.to_string()).with_help(HELP));
+    }
+    let outcome = Err(Failure::new(error));
+    let (stats, journal, output) = (Stats::default(), Vec::new(), Vec::new());
+    let report = Report { run_id: "".into(), outcome, output, stats, journal, journal_omitted: 0 };
+    let told = serde_json::to_string(&Told { report, confinement: None });
+    print(&told.map_err(|error| Stop::internal(error.to_string()))?)?;
+    Ok(Exit::Usage)
+}
+
+/// Looks at a file now and then.
+pub(crate) struct FileNotices;
+
+impl FileNotices {
+    pub(crate) fn new(_: &Path) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn renew(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Waits until it is time to look; `false` if nobody reads any more.
+    pub(crate) fn wait(&mut self, reader: BorrowedFd<'_>) -> io::Result<bool> {
+        // A pipe whose reader is gone is in error, which is told unasked.
+        match poll(&mut [PollFd::new(reader, PollFlags::empty())], TURN) {
+            Ok(gone) => Ok(gone == 0),
+            Err(Errno::EINTR) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The files of a folder and of all below it, with their sizes and when they were changed.
+type Seen = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+/// A folder and all below it, looked at now and then.
+pub(crate) struct TreeNotices<'d> {
+    dir: &'d Path,
+    seen: Seen,
+}
+
+impl<'d> TreeNotices<'d> {
+    pub(crate) fn new(dir: &'d Path) -> Result<Self, Stop> {
+        let mut seen = Seen::new();
+        look(dir, &mut seen).map_err(|error| Stop::usage(format!("`{}` cannot be watched: {error}", dir.display())))?;
+        Ok(Self { dir, seen })
+    }
+
+    /// Returns once something has changed, and then nothing any more.
+    pub(crate) fn wait(&mut self) -> Result<(), Stop> {
+        let (mut before, mut changed) = (std::mem::take(&mut self.seen), false);
+        loop {
+            std::thread::sleep(Duration::from_millis(TURN.into()));
+            *self = Self::new(self.dir)?;
+            if self.seen != before {
+                (before, changed) = (self.seen.clone(), true);
+            } else if changed {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn look(dir: &Path, seen: &mut Seen) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)?.flatten() {
+        // What is gone by now is not there.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            // What cannot be read tells nothing.
+            drop(look(&entry.path(), seen));
+        }
+        seen.insert(entry.path(), (metadata.len(), metadata.modified().ok()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    /// How a verb ends whose arguments are taken as they are anywhere.
+    fn ended(args: &str) -> Result<Exit, Stop> {
+        match Args::try_parse_from(args.split(' ')).unwrap().command {
+            Command::Run(args) => run(&args, Color::Never, |policy| Arc::new(policy)),
+            Command::Plan(args) => plan(&args, Color::Never, |policy| Arc::new(policy)),
+            Command::Doctor { format } => doctor(format),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_needs_a_host_says_so() {
+        for verb in [
+            "run x.rhai --policy x.cedar --journal-rotate size=1MB --journal x",
+            "plan x.rhai --policy x.cedar",
+            "doctor",
+        ] {
+            let stop = ended(&format!("rex {verb}")).unwrap_err();
+            let name = verb.split(' ').next().unwrap();
+            let start =
+                format!("UNSUPPORTED_EXCEPTION: `rex {name}` needs Linux and the feature `host`, this is `{OS}` with");
+            assert!(stop.message.starts_with(&start), "{}", stop.message);
+            assert_eq!((stop.exit, stop.help.as_deref()), (Exit::Usage, Some(HELP)));
+            assert_eq!(ended(&format!("rex {verb} --format json")).unwrap(), Exit::Usage);
+        }
+    }
+
+    #[test]
+    fn files_are_looked_at_until_nobody_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut tree = TreeNotices::new(dir.path()).unwrap();
+        std::fs::write(dir.path().join("new"), "").unwrap();
+        tree.wait().unwrap();
+        assert_eq!(tree.seen.len(), 1);
+        assert!(TreeNotices::new(&dir.path().join("none")).is_err());
+
+        let mut file = FileNotices::new(&dir.path().join("new")).unwrap();
+        file.renew().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(file.wait(writer.as_fd()).unwrap());
+        drop(reader);
+        assert!(!file.wait(writer.as_fd()).unwrap());
+    }
+}

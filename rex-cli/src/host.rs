@@ -1,0 +1,24 @@
+//! What needs the real operating system: runs, and plans of them; what says how well they can be confined; what is told of files.
+
+mod broker;
+mod changes;
+mod doctor;
+mod given;
+mod journal;
+mod lines;
+mod link;
+mod notices;
+#[cfg(feature = "otel")]
+mod otel;
+mod plan;
+mod rotate;
+mod run;
+mod supervise;
+mod told;
+mod watch;
+mod wire;
+
+pub(crate) use doctor::doctor;
+pub(crate) use notices::{FileNotices, TreeNotices};
+pub(crate) use plan::plan;
+pub(crate) use run::run;

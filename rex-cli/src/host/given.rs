@@ -1,0 +1,84 @@
+//! What a run is made of, as its user says it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rex_core::{AbsPath, Limits, Principal, Value};
+use rex_sdk::host::Bus;
+use rex_sdk::host::confine::Mode;
+
+use crate::args::Confine;
+use crate::exit::Stop;
+use crate::load;
+
+impl From<Confine> for Mode {
+    fn from(confine: Confine) -> Self {
+        match confine {
+            Confine::Require => Self::Require,
+            Confine::Available => Self::Available,
+            Confine::Off => Self::Off,
+        }
+    }
+}
+
+/// The arguments of a script: those of a JSON file, then those of the command line over them.
+pub(super) fn arguments(file_name: Option<&Path>, given: &[(String, String)]) -> Result<BTreeMap<String, Value>, Stop> {
+    let mut args = BTreeMap::new();
+    if let Some(path) = file_name {
+        let source = load::file(path)?;
+        args = load::object(&source.name, &source.text)?;
+    }
+    args.extend(given.iter().map(|(key, value)| (key.clone(), Value::Text(value.clone()))));
+    Ok(args)
+}
+
+pub(super) fn principal(given: Option<&str>) -> Result<Principal, Stop> {
+    if let Some(text) = given {
+        return load::principal(text);
+    }
+    let uid = nix::unistd::getuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten();
+    Ok(Principal::user(&user.map_or_else(|| uid.to_string(), |user| user.name)))
+}
+
+pub(super) fn base(given: Option<&Path>) -> Result<AbsPath, Stop> {
+    let current = std::env::current_dir().map_err(|error| Stop::usage(format!("no current directory: {error}")))?;
+    let text = |path: &Path| {
+        path.to_str().map(str::to_owned).ok_or_else(|| Stop::usage(format!("`{}` is not UTF-8", path.display())))
+    };
+    let bad = |error: rex_core::PathError| Stop::usage(error.to_string());
+    let current = AbsPath::parse(&text(&current)?).map_err(bad)?;
+    given.map_or(Ok(current.clone()), |path| current.resolve(&text(path)?).map_err(bad))
+}
+
+pub(super) fn limits(given: &[(String, String)]) -> Result<Limits, Stop> {
+    let mut limits = Limits::default();
+    for (name, value) in given {
+        let number = value
+            .replace('_', "")
+            .parse()
+            .map_err(|_| Stop::usage(format!("the limit `{name}` takes a whole number, `{value}` came")))?;
+        limits.set(name, number).map_err(|error| {
+            let stop = Stop::usage(error.message);
+            error.help.into_iter().fold(stop, Stop::with_help)
+        })?;
+    }
+    Ok(limits)
+}
+
+pub(super) fn bus(given: &str) -> Result<Bus, Stop> {
+    match given {
+        "system" => Ok(Bus::System),
+        "user" => match std::env::var("DBUS_SESSION_BUS_ADDRESS") {
+            Ok(address) if !address.is_empty() => Ok(Bus::Address(address)),
+            _ => {
+                let dir = std::env::var("XDG_RUNTIME_DIR").map_err(|_| {
+                    Stop::usage("there is no user bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
+                })?;
+                Ok(Bus::Address(format!("unix:path={dir}/bus")))
+            }
+        },
+        address if address.contains(':') => Ok(Bus::Address(address.to_owned())),
+        other => Err(Stop::usage(format!("`{other}` is not a bus: `system`, `user` or an address is taken"))),
+    }
+}

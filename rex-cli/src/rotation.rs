@@ -1,0 +1,66 @@
+//! When a journal goes on in a new file, as the command line says it.
+
+use std::time::Duration;
+
+/// When a file is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    pub(crate) size: Option<u64>,
+    pub(crate) age: Option<Duration>,
+}
+
+impl Rotation {
+    /// Reads `size=100MB,age=7d`, either or both.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is not of the form `size=100MB,age=7d`");
+        let mut rotation = Self::default();
+        for part in text.split(',') {
+            let (name, value) = part.split_once('=').ok_or_else(bad)?;
+            let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, unit) = value.split_at_checked(digits).ok_or_else(bad)?;
+            let number = number.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(bad)?;
+            let unit = match (name, unit) {
+                ("size", "" | "B") => 1,
+                ("size", "kB" | "KB") => 1_000,
+                ("size", "MB") => 1_000_000,
+                ("size", "GB") => 1_000_000_000,
+                ("age", "s") => 1,
+                ("age", "m") => 60,
+                ("age", "h") => 3_600,
+                ("age", "d") => 86_400,
+                _ => return Err(bad()),
+            };
+            let value = number.checked_mul(unit).ok_or_else(bad)?;
+            let twice = match name {
+                "size" => rotation.size.replace(value).is_some(),
+                _ => rotation.age.replace(Duration::from_secs(value)).is_some(),
+            };
+            if twice {
+                return Err(bad());
+            }
+        }
+        Ok(rotation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ages() {
+        let rotation = |size, age: Option<u64>| Rotation { size, age: age.map(Duration::from_secs) };
+        for (text, expected) in [
+            ("size=100MB,age=7d", rotation(Some(100_000_000), Some(604_800))),
+            ("age=12h", rotation(None, Some(43_200))),
+            ("size=4096", rotation(Some(4_096), None)),
+        ] {
+            assert_eq!(Rotation::parse(text), Ok(expected), "{text}");
+        }
+        for text in
+            ["", "size", "size=", "size=0", "size=1d", "age=1", "age=1MB", "size=1,size=2", "size=99999999999GB", "x=1"]
+        {
+            assert!(Rotation::parse(text).is_err(), "{text}");
+        }
+    }
+}

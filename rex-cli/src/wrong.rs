@@ -1,0 +1,37 @@
+//! Why a script failed, as it is promised in JSON.
+
+use rex_core::Code;
+use rex_engine::Failure;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{Exit, Stop};
+
+/// Why a script failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Wrong {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) operation: Option<String>,
+    pub(crate) action: Option<String>,
+    pub(crate) resource: Option<String>,
+    pub(crate) policies: Vec<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) help: Option<String>,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}
+
+impl Wrong {
+    /// A failure, through the form in which it is promised.
+    pub(crate) fn new(failure: &Failure) -> Result<Self, Stop> {
+        serde_json::to_value(failure)
+            .and_then(serde_json::from_value)
+            .map_err(|error| Stop::internal(format!("the failure is not as it is promised: {error}")))
+    }
+
+    /// How the command ends after this, if `signal` was the last to tell it to stop.
+    pub(crate) fn exit(&self, signal: u8) -> Exit {
+        let code = Code::ALL.iter().copied().find(|code| code.as_str() == self.code);
+        Exit::of(code.unwrap_or(Code::Internal), signal)
+    }
+}
