@@ -17,7 +17,8 @@ use crate::args::{Color, Format, PlanCommand, RunCommand};
 use crate::exit::{Exit, Stop};
 use crate::{Decide, print};
 
-const HELP: &str = "everywhere there are `rex policy`, `rex audit`, `rex replay`, `rex explain`, `rex ops`, `rex schema`, `rex completions` and `rex man`";
+const HELP: &str = "everywhere there are `rex policy`, `rex audit`, `rex replay`, `rex explain`, `rex ops`, `rex schema`, \
+                    `rex completions` and `rex man`";
 /// How long files are not looked at after they were, in milliseconds.
 const TURN: u8 = 250;
 
@@ -33,6 +34,17 @@ pub(crate) fn doctor(format: Format) -> Result<Exit, Stop> {
     unsupported("doctor", format)
 }
 
+fn unsupported(verb: &str, format: Format) -> Result<Exit, Stop> {
+    let with = if cfg!(feature = "host") { "with" } else { "without" };
+    let message = format!("`rex {verb}` needs Linux and the feature `host`, this is `{OS}` {with} the feature");
+    let error = Error::new(Code::Unsupported, message).with_help(HELP);
+    if format == Format::Human {
+        return Err(Stop::usage(error.to_string()).with_help(HELP));
+    }
+    let told = serde_json::to_string(&Told::failed(error)).map_err(|error| Stop::internal(error.to_string()))?;
+    print(&told).map(|()| Exit::Usage)
+}
+
 /// A report as of a run on a host.
 #[derive(Serialize)]
 struct Told {
@@ -41,19 +53,18 @@ struct Told {
     confinement: Option<()>,
 }
 
-fn unsupported(verb: &str, format: Format) -> Result<Exit, Stop> {
-    let with = if cfg!(feature = "host") { "with" } else { "without" };
-    let message = format!("`rex {verb}` needs Linux and the feature `host`, this is `{OS}` {with} the feature");
-    let error = Error::new(Code::Unsupported, message).with_help(HELP);
-    if format == Format::Human {
-        return Err(Stop::usage(error.to_string()).with_help(HELP));
+impl Told {
+    fn failed(error: Error) -> Self {
+        let report = Report {
+            run_id: "".into(),
+            outcome: Err(Failure::new(error)),
+            output: Vec::new(),
+            stats: Stats::default(),
+            journal: Vec::new(),
+            journal_omitted: 0,
+        };
+        Self { report, confinement: None }
     }
-    let outcome = Err(Failure::new(error));
-    let (stats, journal, output) = (Stats::default(), Vec::new(), Vec::new());
-    let report = Report { run_id: "".into(), outcome, output, stats, journal, journal_omitted: 0 };
-    let told = serde_json::to_string(&Told { report, confinement: None });
-    print(&told.map_err(|error| Stop::internal(error.to_string()))?)?;
-    Ok(Exit::Usage)
 }
 
 /// Looks at a file now and then.
@@ -156,8 +167,17 @@ mod tests {
                 format!("UNSUPPORTED_EXCEPTION: `rex {name}` needs Linux and the feature `host`, this is `{OS}` with");
             assert!(stop.message.starts_with(&start), "{}", stop.message);
             assert_eq!((stop.exit, stop.help.as_deref()), (Exit::Usage, Some(HELP)));
-            assert_eq!(ended(&format!("rex {verb} --format json")).unwrap(), Exit::Usage);
         }
+    }
+
+    #[test]
+    fn programs_get_a_report() {
+        let told = serde_json::to_value(Told::failed(Error::new(Code::Unsupported, "why"))).unwrap();
+        let fields = ["run_id", "status", "value", "output", "error", "stats", "confinement"];
+        assert_eq!(told.as_object().unwrap().len(), fields.len());
+        assert!(fields.iter().all(|field| told.get(field).is_some()), "{told}");
+        assert_eq!(told.pointer("/error/code").unwrap(), "UNSUPPORTED_EXCEPTION");
+        assert_eq!(ended("rex doctor --format json").unwrap(), Exit::Usage);
     }
 
     #[test]

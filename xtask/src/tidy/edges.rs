@@ -6,7 +6,10 @@ use crate::{Stop, shell};
 /// What `rex-core` may depend on at most, itself not counted.
 const CORE_MAX: usize = 5;
 
-/// Crate, its features, and what must not occur below it: a name, or the start of one.
+/// What is for Linux alone.
+const LINUX: &[&str] = &["landlock", "seccompiler", "zbus"];
+
+/// Crate, its features or what it is built for, and what must not occur below it: a name, or the start of one.
 const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
     ("rex-core", &[], &["cedar-", "rhai", "nix", "rustix", "zbus", "rex-"]),
     ("rex-policy", &[], &["rhai", "nix", "rustix", "zbus", "rex-sdk", "rex-engine", "rex-cli"]),
@@ -15,6 +18,8 @@ const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
     ("rex-sdk", &[], &["cedar-", "rhai", "rex-policy", "rex-engine", "rex-cli"]),
     ("rex-sdk", &["--no-default-features"], &["cedar-", "rhai", "nix", "rustix", "zbus"]),
     ("rex-engine", &[], &["cedar-", "nix", "rustix", "zbus", "rex-policy", "rex-cli"]),
+    ("rex-cli", &["--no-default-features"], LINUX),
+    ("rex-cli", &["--target", "aarch64-apple-darwin"], LINUX),
 ];
 
 pub(super) fn check(findings: &mut Findings) -> Result<(), Stop> {
