@@ -208,7 +208,7 @@ impl MemOs {
         self
     }
 
-    /// How often a method of [`Os`](crate::Os) was called, that is, how often the system was reached.
+    /// How often a method of [`Os`] was called, that is, how often the system was reached.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Relaxed)
