@@ -216,19 +216,19 @@ impl Planned {
         let Self { plan, changes, permits, .. } = self;
         let mut out = String::new();
         if !plan.steps.is_empty() {
-            let _ = writeln!(out, "{}", paint.ink(Ink::Strong, "it would, in this order:"));
+            heading(&mut out, paint, "it would, in this order:");
         }
         for (number, step) in plan.steps.iter().enumerate() {
             let _ = writeln!(out, "{:>4}. {}", number + 1, told_step(step, paint));
         }
         if !changes.is_empty() {
-            let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "files that would change:"));
+            heading(&mut out, paint, "files that would change:");
         }
         for change in changes {
             out += &told_change(change, paint);
         }
         if !plan.denials.is_empty() {
-            let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "denied:"));
+            heading(&mut out, paint, "denied:");
         }
         for (number, denial) in plan.denials.iter().enumerate() {
             let by = match (&denial.policies[..], &denial.reason) {
@@ -242,13 +242,19 @@ impl Planned {
             let _ = writeln!(out, "{:>4}. {what}, {}{}", number + 1, line(&by), place(denial.line));
         }
         if let Some(permits) = permits {
-            let _ = writeln!(out, "\n{}\n", paint.ink(Ink::Strong, "this, added to the policy, would let it pass:"));
-            out += &visible(permits);
+            heading(&mut out, paint, "this, added to the policy, would let it pass:");
+            let _ = write!(out, "\n{}", visible(permits));
         }
         let _ =
             writeln!(out, "{}plan {}", if out.is_empty() { "it would change nothing\n\n" } else { "\n" }, plan.hash);
         out
     }
+}
+
+/// A line that says what follows, apart from what is before it.
+fn heading(out: &mut String, paint: Paint, text: &str) {
+    let gap = if out.is_empty() { "" } else { "\n" };
+    let _ = writeln!(out, "{gap}{}", paint.ink(Ink::Strong, text));
 }
 
 fn told_step(step: &Step, paint: Paint) -> String {
