@@ -8,6 +8,7 @@ use cedar_policy::{
 };
 use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Decision, Effect, Fact, Request, Timestamp};
+use smallvec::SmallVec;
 
 use crate::index::Lineage;
 use crate::members::Members;
@@ -193,8 +194,8 @@ fn datetime(time: Timestamp) -> String {
 /// What came of evaluating policies.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome<'p> {
-    pub(crate) permits: Vec<&'p Rule>,
-    pub(crate) forbids: Vec<&'p Rule>,
+    pub(crate) permits: SmallVec<[&'p Rule; 4]>,
+    pub(crate) forbids: SmallVec<[&'p Rule; 4]>,
     /// The policies that are an error, each with the error.
     pub(crate) errors: Vec<(&'p Rule, String)>,
 }

@@ -3,28 +3,28 @@
 use foldhash::HashMap;
 use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Fact};
+use smallvec::SmallVec;
 
 use crate::members::Above;
 use crate::prefixes::Prefixes;
 use crate::rule::{Actions, Anchor, Rule, Scope, Uid};
 
-/// How many ancestors most resources have at most.
-const ANCESTORS: usize = 12;
+/// The numbers of policies.
+pub(crate) type Found = SmallVec<[u32; 8]>;
 
 /// A resource with all that it is in.
 #[derive(Debug)]
 pub(crate) struct Lineage<'r> {
     pub(crate) kind: &'r str,
     pub(crate) id: &'r str,
-    pub(crate) ancestors: Vec<&'r str>,
+    pub(crate) ancestors: SmallVec<[&'r str; 12]>,
     pub(crate) classes: Vec<&'r Uid>,
 }
 
 impl<'r> Lineage<'r> {
     /// What a resource is in: its ancestors, and the classes of it and of them.
     pub(crate) fn new(kind: &'r str, resource: &'r dyn AnyResource, above: Option<&'r Above>) -> Self {
-        let mut lineage =
-            Self { kind, id: resource.id(), ancestors: Vec::with_capacity(ANCESTORS), classes: Vec::new() };
+        let mut lineage = Self { kind, id: resource.id(), ancestors: SmallVec::new(), classes: Vec::new() };
         resource.ancestors(&mut |ancestor| lineage.ancestors.push(ancestor));
         if let Some(above) = above {
             for id in std::iter::once(lineage.id).chain(lineage.ancestors.iter().copied()) {
@@ -123,17 +123,17 @@ impl Index {
 
     /// The policies whose heads match, in their order. Those of them that have a condition may not apply yet; no other
     /// policy can apply, or be an error.
-    pub(crate) fn candidates(&self, rules: &[Rule], lineage: &Lineage<'_>, resource: &dyn AnyResource) -> Vec<u32> {
-        let mut found = self.anywhere.clone();
-        found.extend(self.exactly.get(lineage.id).into_iter().flatten());
+    pub(crate) fn candidates(&self, rules: &[Rule], lineage: &Lineage<'_>, resource: &dyn AnyResource) -> Found {
+        let mut found = Found::from_slice(&self.anywhere);
+        found.extend(self.exactly.get(lineage.id).into_iter().flatten().copied());
         if !self.within.is_empty() {
             let known = |id: &&&str| self.lengths & length(id) != 0;
             for id in std::iter::once(&lineage.id).chain(&lineage.ancestors).filter(known) {
-                found.extend(self.within.get(*id).into_iter().flatten());
+                found.extend(self.within.get(*id).into_iter().flatten().copied());
             }
         }
         for class in &lineage.classes {
-            found.extend(self.within_class.get(*class).into_iter().flatten());
+            found.extend(self.within_class.get(*class).into_iter().flatten().copied());
         }
         for (name, prefixes) in &self.prefixes {
             let mut missing = true;

@@ -77,11 +77,11 @@ impl Prefixes {
     }
 
     /// Adds the policies whose text `value` starts with to `found`.
-    pub(crate) fn find(&self, value: &str, found: &mut Vec<u32>) {
+    pub(crate) fn find(&self, value: &str, found: &mut impl Extend<u32>) {
         let mut rest = value.as_bytes();
         let mut next = self.nodes.first();
         while let Some(node) = next {
-            found.extend(&node.rules);
+            found.extend(node.rules.iter().copied());
             next = rest.first().and_then(|first| {
                 let place = node.below.binary_search_by_key(first, |(byte, _)| *byte).ok()?;
                 let below = self.nodes.get(node.below.get(place)?.1)?;
