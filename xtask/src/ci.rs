@@ -1,8 +1,9 @@
 //! `cargo xtask ci`: what continuous integration runs.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::{Stop, codegen, fuzz, shell, test, tidy};
+use crate::{Stop, codegen, fuzz, root, shell, test, tidy};
 
 /// A step, in the order in which they are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -13,6 +14,8 @@ pub(crate) enum Step {
     Fmt,
     /// `cargo clippy` on everything, and on the command without its host, with warnings as errors
     Clippy,
+    /// `cargo clippy` for macOS, where that target, cargo-zigbuild and Zig are installed
+    Macos,
     /// `cargo doc`, with warnings as errors
     Doc,
     /// `cargo xtask codegen --check`
@@ -40,6 +43,7 @@ impl Step {
                     shell::run(&mut shell::cargo(&args.concat()))
                 })
             }
+            Self::Macos => macos(),
             Self::Doc => {
                 // With the examples, Cargo chooses the same features of dependencies as for clippy, and builds none again.
                 let args = ["doc", "--workspace", "--no-deps", "--lib", "--bins", "--examples", "--locked"];
@@ -80,6 +84,26 @@ pub(crate) fn run(steps: &[Step]) -> Result<(), Stop> {
 
 fn name(step: Step) -> String {
     clap::ValueEnum::to_possible_value(&step).map_or(String::new(), |value| value.get_name().to_owned())
+}
+
+/// All that `cargo build` and `cargo test` build there; the benches measure Linux. Zig compiles the C code of dependencies.
+fn macos() -> Result<(), Stop> {
+    const TARGET: &str = "aarch64-apple-darwin";
+    let installed = shell::output(Command::new("rustup").args(["target", "list", "--installed"])).unwrap_or_default();
+    if !installed.lines().any(|target| target == TARGET) {
+        println!("left out: the build for macOS: it is not installed (`rustup target add {TARGET}`)");
+        return Ok(());
+    }
+    if !shell::works(Command::new("cargo-zigbuild").arg("--version")) {
+        println!(
+            "left out: the build for macOS: cargo-zigbuild is not installed (`pip install cargo-zigbuild ziglang`)"
+        );
+        return Ok(());
+    }
+    let what = ["clippy", "--workspace", "--lib", "--bins", "--tests", "--examples", "--locked", "--target", TARGET];
+    let command = &mut Command::new("cargo-zigbuild");
+    command.current_dir(root()).args(what).args(["--features", &test::features(), "--", "-D", "warnings"]);
+    shell::run(command)
 }
 
 fn deny() -> Result<(), Stop> {

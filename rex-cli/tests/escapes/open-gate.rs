@@ -24,7 +24,7 @@ impl Authorize for Open {
             if let Ok(forged) = std::env::var("REX_FORGE") {
                 // It has one socket, and nothing else that anything could be sent to.
                 for descriptor in 3..16 {
-                    let _ = send(descriptor, &frame(&forged), MsgFlags::MSG_NOSIGNAL);
+                    let _ = send(descriptor, &frame(&forged), MsgFlags::empty());
                 }
             }
         });
