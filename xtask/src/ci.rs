@@ -89,21 +89,20 @@ fn name(step: Step) -> String {
 /// All that `cargo build` and `cargo test` build there; the benches measure Linux. Zig compiles the C code of dependencies.
 fn macos() -> Result<(), Stop> {
     const TARGET: &str = "aarch64-apple-darwin";
-    let installed = shell::output(Command::new("rustup").args(["target", "list", "--installed"])).unwrap_or_default();
-    if !installed.lines().any(|target| target == TARGET) {
-        println!("left out: the build for macOS: it is not installed (`rustup target add {TARGET}`)");
-        return Ok(());
-    }
-    if !shell::works(Command::new("cargo-zigbuild").arg("--version")) {
-        println!(
-            "left out: the build for macOS: cargo-zigbuild is not installed (`pip install cargo-zigbuild ziglang`)"
-        );
-        return Ok(());
-    }
-    let what = ["clippy", "--workspace", "--lib", "--bins", "--tests", "--examples", "--locked", "--target", TARGET];
-    let command = &mut Command::new("cargo-zigbuild");
-    command.current_dir(root()).args(what).args(["--features", &test::features(), "--", "-D", "warnings"]);
-    shell::run(command)
+    let targets = shell::output(Command::new("rustup").args(["target", "list", "--installed"])).unwrap_or_default();
+    let missing = if !targets.lines().any(|target| target == TARGET) {
+        "its standard library is not installed (`rustup target add aarch64-apple-darwin`)"
+    } else if !shell::installed("cargo-zigbuild") {
+        "cargo-zigbuild is not installed (`pip install cargo-zigbuild ziglang`)"
+    } else {
+        let what =
+            ["clippy", "--workspace", "--lib", "--bins", "--tests", "--examples", "--locked", "--target", TARGET];
+        let command = &mut Command::new("cargo-zigbuild");
+        command.current_dir(root()).args(what).args(["--features", &test::features(), "--", "-D", "warnings"]);
+        return shell::run(command);
+    };
+    println!("left out: the build for macOS: {missing}");
+    Ok(())
 }
 
 fn deny() -> Result<(), Stop> {
