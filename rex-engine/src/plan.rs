@@ -1,6 +1,6 @@
 //! Plans: what a script would do, found out by running it on an [`Overlay`](rex_sdk::Overlay), and held to when it runs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -102,6 +102,8 @@ impl Plan {
             return Err(Error::new(Code::LimitExceeded, message)
                 .with_help("the limit `journal_records` can be raised, or the script cut in two"));
         }
+        // Backwards, so that of several with one number the first stays.
+        let effects: HashMap<_, _> = effects.iter().rev().map(|effect| (effect.sequence, effect)).collect();
         let (mut steps, mut denials) = (Vec::new(), Vec::new());
         // From the end, as what a call came to stands after what it asked for.
         let mut well = false;
@@ -109,7 +111,10 @@ impl Plan {
             match &record.event {
                 Event::Outcome { result, .. } => well = result.is_none(),
                 Event::Decision { effect: Effect::Deny, .. } => denials.extend(Refused::new(record)),
-                Event::Decision { action, .. } if action.has_effect() => steps.extend(Step::new(record, effects, well)),
+                Event::Decision { action, .. } if action.has_effect() => {
+                    let effect = effects.get(&record.sequence).copied();
+                    steps.extend(Step::new(record, effect, well));
+                }
                 _ => {}
             }
         }
@@ -133,30 +138,25 @@ impl Plan {
 
     fn difference(&self, other: &Self, name: &str, words: &str) -> String {
         let resource = match name {
-            "reads" => first(&self.reads, &other.reads).map(|seen| &seen.resource),
-            "steps" => {
-                let deeds = |plan: &Self| plan.steps.iter().map(Step::deed).collect::<Vec<_>>();
-                let (ours, theirs) = (deeds(self), deeds(other));
-                let at = (0..ours.len().max(theirs.len())).find(|&at| ours.get(at) != theirs.get(at));
-                at.and_then(|at| self.steps.get(at).or(other.steps.get(at))).map(|step| &step.resource)
-            }
+            "reads" => first(&self.reads, &other.reads, Seen::clone).map(|seen| &seen.resource),
+            "steps" => first(&self.steps, &other.steps, Step::deed).map(|step| &step.resource),
             _ => None,
         };
         resource.map_or_else(|| words.to_owned(), |resource| format!("{words}: `{}`", resource.escape_debug()))
     }
 }
 
-/// The first of these that is not in its place there, or the first there that is missing here.
-fn first<'a, T: PartialEq>(ours: &'a [T], theirs: &'a [T]) -> Option<&'a T> {
-    let at = (0..ours.len().max(theirs.len())).find(|&at| ours.get(at) != theirs.get(at))?;
+/// The first of these that is not in its place there, by this of each, or the first there that is missing here.
+fn first<'a, T, K: PartialEq>(ours: &'a [T], theirs: &'a [T], key: impl Fn(&T) -> K) -> Option<&'a T> {
+    let key = |all: &[T], at: usize| all.get(at).map(&key);
+    let at = (0..ours.len().max(theirs.len())).find(|&at| key(ours, at) != key(theirs, at))?;
     ours.get(at).or(theirs.get(at))
 }
 
 impl Step {
     /// A step of a call that came to its end, or did not.
-    fn new(record: &Record, effects: &[overlay::Effect], well: bool) -> Option<Self> {
+    fn new(record: &Record, effect: Option<&overlay::Effect>, well: bool) -> Option<Self> {
         let Event::Decision { action, resource, context, policies, .. } = &record.event else { return None };
-        let effect = effects.iter().find(|effect| effect.sequence == record.sequence);
         let done = effect.map(|effect| Done { about: effect.about.clone(), assumed: effect.assumed });
         // Of several permissions for one act, the effect has the number of one.
         let other = || well.then(|| Done { about: String::new(), assumed: false });
