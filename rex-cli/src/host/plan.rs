@@ -26,7 +26,7 @@ use crate::{Decide, load, print};
 pub(crate) const MOST_BYTES: u64 = 64 << 20;
 
 /// A plan, with what is shown of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Planned {
     #[serde(flatten)]
     plan: Plan,
@@ -70,17 +70,22 @@ pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Vec<Step>, 
         Ran::Rejected(rejected) => return Ok(Err(rejected)),
         Ran::Told(told, _worker) => told,
     };
-    let Some(Planned { plan, .. }) = told.plan else {
+    let Some(now) = told.plan else {
         let why = told.error.map_or_else(String::new, |error| format!(": {}", error.message));
         return Err(refuse(format!("it cannot be planned again{why}")));
     };
     match promised {
-        Promised::Hash(hash) if hash == plan.hash => Ok(Ok(plan.steps)),
-        Promised::Plan(old) if old.hash == plan.hash => Ok(Ok(plan.steps)),
-        Promised::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", plan.hash))
+        Promised::Hash(hash) if hash == now.plan.hash => Ok(Ok(now.plan.steps)),
+        // Somebody has read the file, not the hash: all that it tells has to be so.
+        Promised::Plan(old) if *old == now => Ok(Ok(now.plan.steps)),
+        Promised::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", now.plan.hash))
             .with_help("given the file that `rex plan --out` writes, this says what has changed")),
         Promised::Plan(old) => {
-            let differs = old.differs(&plan).join("; ");
+            let mut differs = old.plan.differs(&now.plan);
+            if differs.is_empty() {
+                differs.push("what is told of it, such as what files are and what would become of them".to_owned());
+            }
+            let differs = differs.join("; ");
             Err(refuse(format!("the plan does not hold any more; what has changed: {differs}"))
                 .with_help("look at what `rex plan` says now"))
         }
@@ -90,12 +95,12 @@ pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Vec<Step>, 
 /// What a run is to be held to.
 enum Promised {
     Hash(String),
-    Plan(Box<Plan>),
+    Plan(Box<Planned>),
 }
 
 #[derive(Deserialize)]
 struct PlanFile {
-    plan: Plan,
+    plan: Planned,
 }
 
 impl Promised {

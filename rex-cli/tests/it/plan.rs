@@ -246,6 +246,46 @@ fn a_run_is_refused_when_anything_changed() {
 }
 
 #[test]
+fn a_plan_file_that_shows_something_else_is_refused() {
+    let script = r#"fs::write("config.yaml", "port: 22\n"); fs::remove("old");"#;
+    let world = World::new();
+    world.hash(script, &["--out", "plan.json"]);
+    let file = world.own.path().join("plan.json");
+    let whole = std::fs::read(&file).unwrap();
+    let before = world.state();
+    // Whoever reads these sees something harmless, under the hash of what would be done.
+    type Forge = fn(&mut Value);
+    let forgeries: &[Forge] = &[
+        |plan| plan["steps"][0]["resource"] = "/tmp/harmless".into(),
+        |plan| drop(plan["steps"].as_array_mut().unwrap().pop()),
+        |plan| plan["steps"].as_array_mut().unwrap().reverse(),
+        |plan| plan["steps"][1]["policies"] = Value::Array(Vec::new()),
+        |plan| plan["changes"][0]["diff"] = "".into(),
+        |plan| plan["changes"] = Value::Array(Vec::new()),
+        |plan| plan["permits"] = "// none".into(),
+    ];
+    let refused = || {
+        let output = world.rex("run", script, &["--plan", "plan.json"]);
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        assert!(stderr(&output).contains("what has changed: what is told of it"), "{output:?}");
+    };
+    for forge in forgeries {
+        let mut told: Value = serde_json::from_slice(&whole).unwrap();
+        forge(&mut told["plan"]);
+        std::fs::write(&file, told.to_string()).unwrap();
+        refused();
+        assert_eq!(world.state(), before);
+    }
+    // What an effect meets is shown too, as what a file would lose.
+    std::fs::write(&file, &whole).unwrap();
+    std::fs::write(world.files.path().join("config.yaml"), "port: 8081\n").unwrap();
+    refused();
+    std::fs::write(world.files.path().join("config.yaml"), "port: 8080\n").unwrap();
+    let output = world.rex("run", script, &["--plan", "plan.json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
 fn what_is_no_plan_is_refused() {
     let world = World::new();
     std::fs::write(world.own.path().join("bad.json"), "{\"plan\": 1}").unwrap();
