@@ -188,11 +188,11 @@ pub(crate) struct RunArgs {
     /// A tag that policies can ask for: a ticket, an environment; may be given often
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) tags: Vec<(String, String)>,
-    /// An argument that the script finds as `args.KEY`, as text; may be given often
-    #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = key_value)]
+    /// An argument that the script finds as `args.KEY`: text after `=`, JSON after `:=`, as in `limit:=80` (repeatable)
+    #[arg(long = "arg", value_name = "KEY=TEXT|KEY:=JSON", value_parser = key_value)]
     pub(crate) arg: Vec<(String, String)>,
-    /// Arguments as a JSON object
-    #[arg(long, value_name = "FILE")]
+    /// Arguments as a JSON object: a file, or the text itself, which starts with `{`
+    #[arg(long, value_name = "FILE|JSON")]
     pub(crate) args: Option<PathBuf>,
     /// Where relative paths are taken from; the current directory by default
     #[arg(long, value_name = "DIR")]

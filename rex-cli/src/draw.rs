@@ -137,18 +137,29 @@ fn is_hidden(c: char) -> bool {
     !matches!(c, '\n' | '\t') && text::is_hidden(c)
 }
 
-/// Draws why a run failed, at its place in the script.
+/// Draws why a run failed, and any further mistakes, at their places in the script.
 pub(crate) fn failure(color: Color, failure: &Wrong, script: &Source) {
+    in_script(color, Severity::Error, failure, script);
+    failure.more.iter().for_each(|other| in_script(color, Severity::Error, other, script));
+}
+
+/// Draws a suspicious place of a script.
+pub(crate) fn warning(color: Color, warning: &Wrong, script: &Source) {
+    in_script(color, Severity::Warning, warning, script);
+}
+
+fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &Source) {
     let label = failure.line.and_then(|line| place(&script.text, line, failure.column)).map(|(offset, length)| {
         LabeledSpan::new(Some(visible(failure.operation.as_deref().unwrap_or("here"))), offset, length)
     });
+    let is_error = severity == Severity::Error;
     diagnostic(
         color,
         &Drawn {
-            severity: Severity::Error,
+            severity,
             message: visible(&failure.message),
             help: failure.help.as_deref().map(visible),
-            code: Some(visible(&failure.code)),
+            code: is_error.then(|| visible(&failure.code)),
             source: label.is_some().then(|| NamedSource::new(visible(&script.name), visible_in_place(&script.text))),
             label,
         },

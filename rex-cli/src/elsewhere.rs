@@ -59,6 +59,7 @@ impl Told {
             run_id: "".into(),
             outcome: Err(Failure::new(error)),
             output: Vec::new(),
+            warnings: Vec::new(),
             stats: Stats::default(),
             journal: Vec::new(),
             journal_omitted: 0,

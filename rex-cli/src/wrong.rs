@@ -19,6 +19,9 @@ pub(crate) struct Wrong {
     pub(crate) help: Option<String>,
     pub(crate) line: Option<u32>,
     pub(crate) column: Option<u32>,
+    /// Further mistakes of a script that was not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) more: Vec<Wrong>,
 }
 
 impl Wrong {

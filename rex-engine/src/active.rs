@@ -3,18 +3,22 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rex_core::limits::exhausted;
-use rex_core::{AbsPath, Code, Error, Run, Value};
-use rex_sdk::{Operation, Os, Session};
+use rex_core::{AbsPath, Code, Error, Run};
+use rex_sdk::{Answer, Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
 use crate::builder::{self, Builder};
-use crate::convert::{to_map, to_value};
+use crate::convert::{to_dynamic, to_map, to_value};
+use crate::failure;
 use crate::memory::{Meter, shielded};
 use crate::random::{self, Random};
+use crate::report::Failure;
+use crate::script::{Info, Names};
+use crate::values::lines::{ScriptLines, collected};
 
 /// How many of the failures that a script was told of are remembered, to tell a failure that it passes on from one
 /// that it makes up: so many denials, and so many others.
@@ -30,6 +34,10 @@ pub(crate) struct Active {
     pub(crate) meter: &'static Meter,
     told: Option<builder::Output>,
     random: Option<Random>,
+    /// What errors of the script are explained with, once it is compiled, and the names of its arguments.
+    script: OnceLock<(Info, Vec<String>)>,
+    warnings: OnceLock<Vec<Failure>>,
+    pub(crate) names: Arc<Names>,
     output: Mutex<Output>,
     fatal: Mutex<Option<(Error, Position)>>,
     raised: Mutex<Raised>,
@@ -64,7 +72,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Active {
-    pub(crate) fn new(run: Run, config: &Builder, base: AbsPath, meter: &'static Meter) -> Self {
+    pub(crate) fn new(run: Run, config: &Builder, names: Arc<Names>, base: AbsPath, meter: &'static Meter) -> Self {
         Self {
             run,
             os: config.os.clone(),
@@ -72,10 +80,28 @@ impl Active {
             meter,
             told: config.output.clone(),
             random: config.random.clone(),
+            script: OnceLock::new(),
+            warnings: OnceLock::new(),
+            names,
             output: Mutex::default(),
             fatal: Mutex::default(),
             raised: Mutex::default(),
         }
+    }
+
+    /// Remembers what errors of the script are explained with, and its suspicious places.
+    pub(crate) fn explain_with(&self, info: Info, args: Vec<String>, warnings: Vec<Failure>) {
+        // A run has one script.
+        let _ = self.script.set((info, args));
+        let _ = self.warnings.set(warnings);
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<Failure> {
+        self.warnings.get().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn script(&self) -> Option<&(Info, Vec<String>)> {
+        self.script.get()
     }
 
     /// Makes this the run of the thread while `work` lasts.
@@ -150,13 +176,18 @@ impl Active {
         }
         let line = line(position);
         let map = to_map(&error, line);
+        self.remember(error, line);
+        EvalAltResult::ErrorRuntime(map.into(), position).into()
+    }
+
+    /// Remembers a failure that the script is told of.
+    fn remember(&self, error: Error, line: Option<u32>) {
         let raised = &mut *lock(&self.raised);
         let kind = if error.code == Code::AccessDenied { &mut raised.denials } else { &mut raised.others };
         if kind.len() == REMEMBERED {
             kind.pop_front();
         }
         kind.push_back((error, line));
-        EvalAltResult::ErrorRuntime(map.into(), position).into()
     }
 }
 
@@ -217,12 +248,40 @@ pub(crate) fn native<T>(position: Position, call: impl FnOnce() -> Result<T, Err
     })
 }
 
+/// The error of something that failed in a script.
+pub(crate) fn failed(error: Error, position: Position) -> Box<EvalAltResult> {
+    match native(position, || Err::<(), _>(error)) {
+        Err(failed) => failed,
+        Ok(()) => EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into(),
+    }
+}
+
+/// The value that a `catch` block has: an error of Rhai's own gets the fields that every other error has.
+pub(crate) fn caught(value: Dynamic) -> Dynamic {
+    let (Some(active), Some(map)) = (current(), value.read_lock::<Map>().map(|map| map.clone())) else { return value };
+    let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
+    let (Some(kind), Some(message), false) = (text("error"), text("message"), map.contains_key("code")) else {
+        return value;
+    };
+    let number =
+        |key: &str| map.get(key).and_then(|value| value.as_int().ok()).and_then(|number| u32::try_from(number).ok());
+    let subject = text("variable").or_else(|| text("function"));
+    let (line, column) = (number("line"), number("position"));
+    shielded(|| {
+        let error = failure::explained(&kind, subject.as_deref(), &message, (line, column), &active);
+        let map = to_map(&error, line);
+        active.remember(error, line);
+        map.into()
+    })
+}
+
 /// Calls an operation for a script.
 pub(crate) fn invoke(
     operation: &dyn Operation,
     args: Vec<Dynamic>,
     position: Position,
-) -> Result<Value, Box<EvalAltResult>> {
+) -> Result<Dynamic, Box<EvalAltResult>> {
+    let args = args.into_iter().map(collected).collect::<Result<Vec<_>, _>>()?;
     native(position, || {
         let Some(active) = current() else {
             let message = format!("`{}` was called outside of a run", operation.spec().name);
@@ -230,7 +289,11 @@ pub(crate) fn invoke(
         };
         // What an operation holds of its arguments is memory of the run, and bounded as such.
         let args = args.into_iter().map(|arg| to_value(arg, u64::MAX)).collect::<Result<_, _>>()?;
-        Session::new(&active.run, &*active.os, &active.base).invoke(operation, args, line(position))
+        let answer = Session::new(&active.run, &*active.os, &active.base).answer(operation, args, line(position))?;
+        Ok(match answer {
+            Answer::Value(value) => to_dynamic(value),
+            Answer::Lines(lines) => Dynamic::from(ScriptLines::new(lines, active)),
+        })
     })
 }
 

@@ -3,22 +3,17 @@
 use std::collections::BTreeMap;
 
 use rex_sdk::Operation;
-use rhai::{Blob, Dynamic, EvalAltResult, FuncRegistration, ImmutableString, Map, Module, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FuncRegistration, Module, NativeCallContext};
 
 use crate::active;
-use crate::convert::to_dynamic;
 
-/// The modules of these operations by their namespace; the plain names are in the module without one (`""`).
+/// The modules of these operations by their namespace. A plain name such as `read` is none of theirs: a script that calls it is
+/// compiled as if it had the full name.
 pub(crate) fn modules(operations: &[&'static dyn Operation]) -> BTreeMap<&'static str, Module> {
-    let mut modules = BTreeMap::from([("", Module::new())]);
+    let mut modules = BTreeMap::new();
     for &operation in operations {
         let spec = operation.spec();
         bind(modules.entry(spec.namespace()).or_default(), spec.verb(), operation);
-        for alias in spec.aliases {
-            let plain = modules.entry("").or_default();
-            bind(plain, alias, operation);
-            outbid(plain, alias, operation);
-        }
     }
     modules
 }
@@ -50,29 +45,10 @@ fn bind(module: &mut Module, name: &str, operation: &'static dyn Operation) {
     }
 }
 
-/// Registers a plain name for exact types too. Rhai prefers a function whose types fit exactly, and has some of its own
-/// under the same names: `append(text, text)` would change a copy of a text, and say nothing.
-fn outbid(module: &mut Module, name: &str, operation: &'static dyn Operation) {
-    macro_rules! exact {
-        ($($arg:ident: $type:ty),*) => {
-            FuncRegistration::new(name).with_volatility(true).set_into_module(
-                module,
-                move |context: NativeCallContext, $($arg: $type),*| invoke(operation, &context, vec![$(Dynamic::from($arg)),*]),
-            );
-        };
-    }
-    exact!(a: ImmutableString);
-    exact!(a: ImmutableString, b: ImmutableString);
-    exact!(a: ImmutableString, b: Blob);
-    exact!(a: ImmutableString, b: Map);
-    exact!(a: ImmutableString, b: ImmutableString, c: Map);
-    exact!(a: ImmutableString, b: Blob, c: Map);
-}
-
 fn invoke(
     operation: &'static dyn Operation,
     context: &NativeCallContext<'_>,
     args: Vec<Dynamic>,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
-    active::invoke(operation, args, context.call_position()).map(to_dynamic)
+    active::invoke(operation, args, context.call_position())
 }

@@ -12,7 +12,7 @@ use rhai::packages::{
 };
 use rhai::{FLOAT, INT, NativeCallContext};
 
-use crate::{Engine, Random, active, bind, memory, pure};
+use crate::{Engine, Random, active, bind, memory, pure, script, values};
 
 /// Why an engine cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum BuildError {
     MemoryNotCounted,
     /// Two operations have one name.
     Duplicate(&'static str),
+    /// A comparison of Rex's cannot take the place of the script language's own.
+    Operator(String),
 }
 
 impl fmt::Display for BuildError {
@@ -32,6 +34,7 @@ impl fmt::Display for BuildError {
                 "the memory of runs cannot be bounded: make `CountingAllocator` the global allocator, or give up the bound with `without_memory_limit`"
             ),
             Self::Duplicate(name) => write!(f, "there are two operations `{name}`"),
+            Self::Operator(why) => write!(f, "a comparison cannot be replaced: {why}"),
         }
     }
 }
@@ -136,13 +139,13 @@ impl Builder {
                 return Err(BuildError::Duplicate(name));
             }
         }
-        let rhai = script_engine(&self.operations, &self.limits);
+        let rhai = script_engine(&self.operations, &self.limits).map_err(BuildError::Operator)?;
         Ok(Engine::new(rhai, self))
     }
 }
 
 /// Rhai's engine with nothing but the language, pure functions and the operations.
-fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> rhai::Engine {
+pub(crate) fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> Result<rhai::Engine, String> {
     let mut engine = rhai::Engine::new_raw();
     CorePackage::new().register_into_engine(&mut engine);
     LogicPackage::new().register_into_engine(&mut engine);
@@ -153,11 +156,7 @@ fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> rhai
     BasicMapPackage::new().register_into_engine(&mut engine);
     MoreStringPackage::new().register_into_engine(&mut engine);
     for (namespace, module) in bind::modules(operations) {
-        if namespace.is_empty() {
-            engine.register_global_module(module.into());
-        } else {
-            engine.register_static_module(namespace, module.into());
-        }
+        engine.register_static_module(namespace, module.into());
     }
     for (namespace, module) in pure::modules() {
         engine.register_static_module(namespace, module.into());
@@ -183,5 +182,9 @@ fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> rhai
         .on_progress(|_| active::step())
         .on_print(active::print)
         .on_debug(|text, _, _| active::print(text));
-    engine
+    // Of a map that lacks it, a field is an error and not `()`.
+    engine.set_fail_on_invalid_map_property(true);
+    script::take_words_as_names(&mut engine);
+    values::register(&mut engine)?;
+    Ok(engine)
 }

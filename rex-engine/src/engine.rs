@@ -20,6 +20,8 @@ use crate::failure;
 use crate::memory::Meter;
 use crate::random_id;
 use crate::report::{Failure, Report, Stats};
+use crate::script::{Names, Script};
+use crate::values::lines::collected;
 use crate::worker::{Workers, soon};
 
 /// How long a run that does not see its deadline may go on before it is left behind.
@@ -76,6 +78,7 @@ pub struct Engine {
 
 struct Shared {
     rhai: rhai::Engine,
+    names: Arc<Names>,
     config: Builder,
     workers: Workers,
 }
@@ -88,7 +91,8 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     pub(crate) fn new(rhai: rhai::Engine, config: Builder) -> Self {
-        Self { shared: Arc::new(Shared { rhai, config, workers: Workers::new() }) }
+        let names = Arc::new(Names::new(&config.operations));
+        Self { shared: Arc::new(Shared { rhai, names, config, workers: Workers::new() }) }
     }
 
     /// An engine for Rex's operations on this system.
@@ -96,12 +100,12 @@ impl Engine {
         Builder::new(os)
     }
 
-    /// Whether a script can be compiled.
+    /// Compiles a script and looks through it, as before a run; returns its suspicious places.
     ///
     /// # Errors
-    /// What keeps it from that, with its place.
-    pub fn check(&self, script: &str) -> Result<(), Failure> {
-        self.shared.compile(script, &mut scope(BTreeMap::new())).map(drop)
+    /// All its mistakes: the first one, with [`more`](Failure::more).
+    pub fn check(&self, script: &str) -> Result<Vec<Failure>, Failure> {
+        self.shared.compile(script, &scope(BTreeMap::new())).map(|script| script.warnings)
     }
 
     /// Runs a script to its end, however it ends. It runs in a thread of its own: one that does not come back within
@@ -144,6 +148,7 @@ impl Engine {
             run_id: run.id().clone(),
             outcome,
             output: active.take_output(),
+            warnings: active.warnings(),
             stats: Stats {
                 duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
                 operations: budget.operations(),
@@ -210,7 +215,7 @@ impl Shared {
         if self.config.memory_counted {
             run = run.with_memory(meter.live());
         }
-        (Arc::new(Active::new(run, &self.config, input.base, meter)), journal)
+        (Arc::new(Active::new(run, &self.config, self.names.clone(), input.base, meter)), journal)
     }
 
     /// Runs the script between the records of its beginning and its end.
@@ -231,10 +236,12 @@ impl Shared {
         let limits = &self.config.limits;
         let result = catch_unwind(AssertUnwindSafe(|| {
             active.enter(|| {
+                let given = args.keys().cloned().collect();
                 let mut scope = scope(args);
-                let ast = self.compile(script, &mut scope)?;
+                let Script { ast, warnings, info } = self.compile(script, &scope)?;
+                active.explain_with(info, given, warnings);
                 let value = self.rhai.eval_ast_with_scope::<Dynamic>(&mut scope, &ast);
-                let value = value.map_err(|error| failure::of_running(*error, active, &self.config.operations))?;
+                let value = value.and_then(collected).map_err(|error| failure::of_running(*error, active))?;
                 to_value(value, limits.value_bytes).map_err(Failure::new)
             })
         }));
@@ -253,14 +260,13 @@ impl Shared {
         }
     }
 
-    fn compile(&self, script: &str, scope: &mut Scope<'_>) -> Result<rhai::AST, Failure> {
+    fn compile(&self, script: &str, scope: &Scope<'_>) -> Result<Script, Failure> {
         let limit = self.config.limits.script_bytes;
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
         }
-        self.rhai
-            .compile_with_scope(scope, script)
-            .map_err(|error| failure::of_parsing(&error, &self.config.operations))
+        Script::new(&self.rhai, &self.names, script, scope)
+            .map_err(|refused| failure::of_refusing(refused, &self.names))
     }
 
     fn left_behind(&self, active: &Active) -> Failure {

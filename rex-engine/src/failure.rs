@@ -1,53 +1,73 @@
 //! What an error of Rhai means to whoever reads the report.
 
-use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
-use rex_sdk::Operation;
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use crate::active::{self, Active};
-use crate::pure::DOCS;
 use crate::report::Failure;
+use crate::script::{Names, Refused};
 
 /// A failure at a place of the script.
 pub(crate) fn at(error: Error, position: Position) -> Failure {
     let column = position.position().and_then(|column| u32::try_from(column).ok());
-    Failure { error, line: active::line(position), column }
+    Failure { line: active::line(position), column, ..Failure::new(error) }
+}
+
+/// A script that is not run.
+pub(crate) fn of_refusing(refused: Refused, names: &Names) -> Failure {
+    match refused {
+        Refused::Parse(error) => of_parsing(&error, names),
+        Refused::Mistakes(mistakes) => {
+            let mut mistakes = mistakes.into_iter();
+            let first =
+                mistakes.next().unwrap_or_else(|| Failure::new(Error::new(Code::Script, "the script has mistakes")));
+            Failure { more: mistakes.collect(), ..first }
+        }
+    }
 }
 
 /// A script that does not compile.
-pub(crate) fn of_parsing(error: &ParseError, operations: &[&dyn Operation]) -> Failure {
+fn of_parsing(error: &ParseError, names: &Names) -> Failure {
     let code = match *error.0 {
         ParseErrorType::ExprTooDeep | ParseErrorType::TooManyFunctions => Code::LimitExceeded,
         _ => Code::Script,
     };
-    let help = match &*error.0 {
-        ParseErrorType::ModuleUndefined(name) => {
-            let functions =
-                operations.iter().map(|operation| operation.spec().name).chain(pure().map(|(name, _)| name));
-            did_you_mean(name, functions.filter_map(|name| name.split("::").next()))
-        }
-        _ => None,
+    let error_of = match &*error.0 {
+        ParseErrorType::ModuleUndefined(name) => names.no_namespace(name),
+        other => Error::new(code, lower(&other.to_string())),
     };
-    at(Error { help, ..Error::new(code, lower(&error.0.to_string())) }, error.1)
+    at(error_of, error.1)
 }
 
 /// A run that failed.
-pub(crate) fn of_running(error: EvalAltResult, active: &Active, operations: &[&dyn Operation]) -> Failure {
+pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
     let position = innermost(&error);
     if let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
-        return of_running(*inner, active, operations);
+        return of_running(*inner, active);
     }
+    let place = |failure: Failure| match active.script() {
+        Some((info, _)) => info.placed(failure),
+        None => failure,
+    };
     let EvalAltResult::ErrorRuntime(thrown, _) = error else {
-        let help = advice(&error, operations);
-        return at(Error { help, ..Error::new(code_of(&error), lower(&without_position(&error))) }, position);
+        let kind = format!("{error:?}");
+        let kind = kind.split('(').next().unwrap_or_default();
+        let subject = match &error {
+            EvalAltResult::ErrorPropertyNotFound(name, _) | EvalAltResult::ErrorFunctionNotFound(name, _) => {
+                Some(name.as_str())
+            }
+            _ => None,
+        };
+        let Failure { line, column, .. } = at(Error::new(Code::Script, ""), position);
+        let error = explained(kind, subject, &without_position(&error), (line, column), active);
+        return place(at(error, position));
     };
     let Some(map) = thrown.clone().try_cast::<rhai::Map>() else {
-        return at(Error::new(Code::Script, short(thrown.to_string())), position);
+        return place(at(Error::new(Code::Script, short(thrown.to_string())), position));
     };
     // Only what the gate or an operation said keeps its code: a script cannot make one up.
     if let Some((error, line)) = active.raised(&map) {
-        let failure = at(error, position);
+        let failure = place(at(error, position));
         // Passed on with `throw`, it is still about the line where it came up.
         return match line {
             Some(_) if line != failure.line => Failure { line, column: None, ..failure },
@@ -57,31 +77,45 @@ pub(crate) fn of_running(error: EvalAltResult, active: &Active, operations: &[&d
     let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok()).map(short);
     let mut error = Error::new(Code::Script, text("message").unwrap_or_else(|| short(thrown.to_string())));
     error.help = text("help");
-    at(error, position)
+    place(at(error, position))
 }
 
-/// The names of the pure functions, each with a signature.
-fn pure() -> impl Iterator<Item = (&'static str, &'static str)> {
-    DOCS.iter().filter_map(|(signature, _)| Some((signature.split('(').next()?, *signature)))
+/// The error for a failure that Rhai itself found: of a kind, about a name if it is about one, at a place if that is known.
+pub(crate) fn explained(
+    kind: &str,
+    subject: Option<&str>,
+    message: &str,
+    (line, column): (Option<u32>, Option<u32>),
+    active: &Active,
+) -> Error {
+    let error = Error::new(code_of(kind), lower(message));
+    match (kind, subject, active.script()) {
+        ("ErrorPropertyNotFound", Some(name), Some((info, args))) => {
+            let (message, help) = info.missing(name, line, column, args);
+            Error::new(Code::Script, message).with_help(help)
+        }
+        ("ErrorFunctionNotFound", Some(signature), _) => Error { help: advice(signature, &active.names), ..error },
+        ("ErrorStackOverflow", ..) => {
+            let limit = active.run.limits().call_depth;
+            let message = format!("functions of the script call each other more than {limit} deep");
+            Error::new(code_of(kind), message)
+                .with_help("a loop needs no depth; the limit is raised with `--limit call_depth=N`")
+        }
+        _ => error,
+    }
 }
 
-/// What was meant by a name that is not there, or how the function is called whose arguments are not of its kinds.
-fn advice(error: &EvalAltResult, operations: &[&dyn Operation]) -> Option<String> {
-    let EvalAltResult::ErrorFunctionNotFound(signature, _) = error else { return None };
-    let name = signature.split(" (").next()?;
-    let specs = || operations.iter().map(|operation| operation.spec());
-    let calls: Vec<_> = pure().filter(|(known, _)| *known == name).map(|(_, call)| format!("`{call}`")).collect();
-    if !calls.is_empty() {
-        return Some(format!("it is called as {}", calls.join(", ")));
+/// What was meant by a function that is not there, or how the one is called whose arguments are not of its kinds.
+fn advice(signature: &str, names: &Names) -> Option<String> {
+    let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
+    if kinds.trim_end_matches(')').split(", ").any(|kind| kind == "lines") {
+        return Some("it takes a list: `fs::lines(path).to_array()` is one, with all lines in memory".to_owned());
     }
-    if let Some(spec) = specs().find(|spec| spec.name == name || spec.aliases.contains(&name)) {
-        return Some(format!("it is called as `{spec}`"));
+    match name.rsplit_once("::") {
+        Some((namespace, function)) => names.calls(namespace, function).or_else(|| names.within(namespace, function)),
+        None if names.plain(name).is_some() => None,
+        None => names.meant(name, &[]),
     }
-    if let Some(spec) = specs().find(|spec| spec.verb() == name) {
-        return Some(format!("did you mean `{}`?", spec.name));
-    }
-    let names = specs().flat_map(|spec| [spec.name].into_iter().chain(spec.aliases.iter().copied()));
-    did_you_mean(name, names.chain(pure().map(|(name, _)| name)))
 }
 
 fn innermost(error: &EvalAltResult) -> Position {
@@ -118,13 +152,12 @@ fn lower(message: &str) -> String {
 }
 
 /// The code of a failure that Rhai itself found.
-fn code_of(error: &EvalAltResult) -> Code {
-    match error {
-        EvalAltResult::ErrorStackOverflow(_)
-        | EvalAltResult::ErrorTooManyOperations(_)
-        | EvalAltResult::ErrorDataTooLarge(..)
-        | EvalAltResult::ErrorTooManyVariables(_) => Code::LimitExceeded,
-        EvalAltResult::ErrorSystem(..) | EvalAltResult::ErrorTerminated(..) => Code::Internal,
+fn code_of(kind: &str) -> Code {
+    match kind {
+        "ErrorStackOverflow" | "ErrorTooManyOperations" | "ErrorDataTooLarge" | "ErrorTooManyVariables" => {
+            Code::LimitExceeded
+        }
+        "ErrorSystem" | "ErrorTerminated" => Code::Internal,
         _ => Code::Script,
     }
 }

@@ -10,6 +10,8 @@
 //! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
 //! | `bind` | the one generic binder from operations to Rhai's modules |
 //! | `active` | the state of the run that a thread is in |
+//! | `script` | a script before it runs: its mistakes, and the form in which it is run |
+//! | `values` | comparisons, lists, texts: where Rhai's own functions answer wrongly in silence |
 //! | `pure` | pure functions that scripts need and Rhai lacks: `regex`, `json`, `time`, `table`, ... |
 //!
 //! What never is here: a policy language, a system call, `eval`, `import`.
@@ -25,6 +27,8 @@ pub mod plan;
 mod pure;
 mod random;
 pub mod report;
+mod script;
+mod values;
 mod worker;
 
 pub use builder::{BuildError, Builder};
@@ -32,7 +36,7 @@ pub use engine::{Engine, Input, script_sha256};
 pub use memory::CountingAllocator;
 pub use plan::{Held, Plan};
 pub use random::{Random, random_id};
-pub use report::{Failure, Report, Stats};
+pub use report::{Denied, Failure, Report, Stats};
 
 /// Signature and meaning of each pure function.
 pub use pure::DOCS as PURE_FUNCTIONS;

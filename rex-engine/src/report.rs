@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use rex_core::{Code, Error, Record, Value};
+use rex_core::journal::Event;
+use rex_core::{Code, Effect, Error, Record, Value};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// Why a run failed, and where in the script.
@@ -14,13 +15,15 @@ pub struct Failure {
     pub line: Option<u32>,
     /// The column in that line, in characters from 1, if it is known.
     pub column: Option<u32>,
+    /// Further mistakes of a script that was looked through and not run, in the order of their places.
+    pub more: Vec<Failure>,
 }
 
 impl Failure {
     /// A failure without a place in the script.
     #[must_use]
     pub fn new(error: Error) -> Self {
-        Self { error, line: None, column: None }
+        Self { error, line: None, column: None, more: Vec::new() }
     }
 }
 
@@ -28,7 +31,7 @@ impl Serialize for Failure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let denial = self.error.denial.as_deref();
         let policies: Vec<&str> = denial.iter().flat_map(|denial| denial.policies.iter()).map(|id| &**id).collect();
-        let mut fields = serializer.serialize_struct("Failure", 10)?;
+        let mut fields = serializer.serialize_struct("Failure", 11)?;
         fields.serialize_field("code", &self.error.code)?;
         fields.serialize_field("message", &self.error.message)?;
         fields.serialize_field("operation", &self.error.operation)?;
@@ -39,6 +42,9 @@ impl Serialize for Failure {
         fields.serialize_field("help", &self.error.help)?;
         fields.serialize_field("line", &self.line)?;
         fields.serialize_field("column", &self.column)?;
+        if !self.more.is_empty() {
+            fields.serialize_field("more", &self.more)?;
+        }
         fields.end()
     }
 }
@@ -62,6 +68,21 @@ pub struct Stats {
     pub peak_memory_bytes: Option<u64>,
 }
 
+/// Requests that were denied, of one operation in one line of the script.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Denied {
+    /// The action that was asked for: `fs::list`.
+    pub action: String,
+    /// The operation that asked.
+    pub operation: String,
+    /// The line of the script, from 1, if it is known.
+    pub line: Option<u32>,
+    /// The first resource that was denied.
+    pub resource: String,
+    /// The number of requests.
+    pub count: u64,
+}
+
 /// What a run comes back with, however it ended.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -71,6 +92,8 @@ pub struct Report {
     pub outcome: Result<Value, Failure>,
     /// The lines that it printed.
     pub output: Vec<String>,
+    /// Places of the script that are suspicious, though it was run.
+    pub warnings: Vec<Failure>,
     /// What it used.
     pub stats: Stats,
     /// Every decision and outcome, up to the limit `journal_records`.
@@ -85,17 +108,39 @@ impl Report {
     pub fn code(&self) -> Option<Code> {
         self.outcome.as_ref().err().map(|failure| failure.error.code)
     }
+
+    /// The requests that were denied, by action, operation and line, in the order of the first of each; as far as the journal here goes.
+    #[must_use]
+    pub fn denials(&self) -> Vec<Denied> {
+        let mut all: Vec<Denied> = Vec::new();
+        for record in &self.journal {
+            let Event::Decision { effect: Effect::Deny, action, resource, .. } = &record.event else { continue };
+            let (action, operation, line) = (action.to_string(), record.call.operation, record.call.line);
+            let same =
+                |denied: &&mut Denied| denied.action == action && denied.operation == operation && denied.line == line;
+            match all.iter_mut().find(same) {
+                Some(denied) => denied.count += 1,
+                None => {
+                    let (operation, resource) = (operation.to_owned(), resource.clone());
+                    all.push(Denied { action, operation, line, resource, count: 1 });
+                }
+            }
+        }
+        all
+    }
 }
 
 /// The fields that `rex run --format json` promises; the journal has a file of its own.
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Report", 6)?;
+        let mut fields = serializer.serialize_struct("Report", 8)?;
         fields.serialize_field("run_id", &*self.run_id)?;
         fields.serialize_field("status", if self.outcome.is_ok() { "SUCCESS" } else { "ERROR" })?;
         fields.serialize_field("value", self.outcome.as_ref().unwrap_or(&Value::Null))?;
         fields.serialize_field("output", &self.output)?;
         fields.serialize_field("error", &self.outcome.as_ref().err())?;
+        fields.serialize_field("warnings", &self.warnings)?;
+        fields.serialize_field("denials", &self.denials())?;
         fields.serialize_field("stats", &self.stats)?;
         fields.end()
     }

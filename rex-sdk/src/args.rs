@@ -6,7 +6,7 @@ use rex_core::nearest::did_you_mean;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Error, Value};
 
-use crate::OpSpec;
+use crate::{OpSpec, Param};
 
 /// The arguments of one call: every parameter is there, of its kind; options that were not given have their default.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,10 +41,7 @@ impl Args {
                 None => given.next().unwrap_or_default(),
                 Some(default) => options.remove(param.name).unwrap_or_else(|| default.into()),
             };
-            let defaulted = param.default.is_some_and(|default| Value::from(default) == value);
-            if !defaulted && !param.kind.takes(&value) {
-                return Err(mismatch(spec, param.name, param.kind.as_str(), &value));
-            }
+            Self::check(spec, param, &value)?;
             values.push((param.name, value));
         }
         if let Some(unknown) = options.keys().next() {
@@ -55,6 +52,18 @@ impl Args {
             return Err(Error::validation(message).with_help(meant.unwrap_or_else(|| format!("it takes {known}"))));
         }
         Ok(Self { values, base: base.clone() })
+    }
+
+    /// Checks one argument, as far as its kind goes.
+    ///
+    /// # Errors
+    /// If the parameter does not take such a value.
+    pub fn check(spec: &OpSpec, param: &Param, value: &Value) -> Result<(), Error> {
+        let defaulted = param.default.is_some_and(|default| Value::from(default) == *value);
+        if defaulted || param.kind.takes(value) {
+            return Ok(());
+        }
+        Err(mismatch(spec, param.name, param.kind.as_str(), value))
     }
 
     /// The value of a parameter; `Null` for an option without a value. A name that the declaration lacks is a defect.

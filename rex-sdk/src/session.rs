@@ -13,6 +13,7 @@ use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource
 
 use crate::expand::{self, Expanded, Format};
 use crate::os::{Source, SourceState, io_error};
+use crate::spec::Answer;
 use crate::{Args, OPS, Operation, Os, OsError};
 
 /// How often a name may lead to another before it is given up: names that keep changing, aliases that go in circles.
@@ -57,13 +58,34 @@ impl<'r> Session<'r> {
     /// # Errors
     /// As the operation does, and if the run may not go on.
     pub fn invoke(&self, operation: &dyn Operation, args: Vec<Value>, line: Option<u32>) -> Result<Value, Error> {
+        self.record(operation, args, line, |session, args| operation.call(session, args), |value| value)
+    }
+
+    /// Calls an operation as [`invoke`](Self::invoke) does, and leaves what is long to be read while it is used.
+    ///
+    /// # Errors
+    /// As [`invoke`](Self::invoke).
+    pub fn answer(&self, operation: &dyn Operation, args: Vec<Value>, line: Option<u32>) -> Result<Answer, Error> {
+        self.record(operation, args, line, |session, args| operation.answer(session, args), Answer::Value)
+    }
+
+    /// Does the work of a call between counting it and recording how it ended; `neutral` makes a result of the value that a denied
+    /// operation yields in a plan.
+    fn record<T>(
+        &self,
+        operation: &dyn Operation,
+        args: Vec<Value>,
+        line: Option<u32>,
+        work: impl FnOnce(&Session<'_>, &Args) -> Result<T, Error>,
+        neutral: impl FnOnce(Value) -> T,
+    ) -> Result<T, Error> {
         let spec = operation.spec();
         let budget = self.run.budget();
         let session = Session { gate: self.run.gate(Call { operation: spec.name, line }), ..*self };
         let start = Instant::now();
         let before = budget.bytes_read() + budget.bytes_written();
         let result = budget.count_operation().and_then(|()| Args::bind(spec, self.base, args)).and_then(|args| {
-            catch_unwind(AssertUnwindSafe(|| operation.call(&session, &args))).unwrap_or_else(|_| {
+            catch_unwind(AssertUnwindSafe(|| work(&session, &args))).unwrap_or_else(|_| {
                 Err(Error::new(Code::Internal, format!("`{}` failed in a way that it should not", spec.name))
                     .with_help("this is a defect in Rex: please report it"))
             })
@@ -75,8 +97,8 @@ impl<'r> Session<'r> {
         if code != Some(Code::JournalFailed) {
             recorded?;
         }
-        let neutral = if code == Some(Code::AccessDenied) { self.os.instead_of_denied(spec) } else { None };
-        neutral.map_or(result, Ok).map_err(|error| Error { operation: Some(spec.name), ..error })
+        let denied = if code == Some(Code::AccessDenied) { self.os.instead_of_denied(spec) } else { None };
+        denied.map_or(result, |value| Ok(neutral(value))).map_err(|error| Error { operation: Some(spec.name), ..error })
     }
 
     /// The limits of the run.
@@ -231,6 +253,16 @@ impl Metered<'_> {
     #[must_use]
     pub fn path(&self) -> &AbsPath {
         &self.path
+    }
+
+    /// The name that the operation was given.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The file without its budget.
+    pub(crate) fn into_source(self) -> Box<dyn Source> {
+        self.source
     }
 
     /// The size when it was opened, in bytes; 0 if that is unknown.

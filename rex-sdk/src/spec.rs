@@ -5,7 +5,7 @@ use std::fmt;
 
 use rex_core::{ActionSpec, Code, Error, Value};
 
-use crate::{Args, Session};
+use crate::{Args, Lines, Session};
 
 /// What a script can call.
 pub trait Operation: Send + Sync {
@@ -17,6 +17,23 @@ pub trait Operation: Send + Sync {
     /// # Errors
     /// With one of the codes that the declaration names, a denial, or a limit.
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error>;
+
+    /// Does it, and leaves what is long to be read while it is used. Without an own implementation, all of it is there at once.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    fn answer(&self, session: &Session<'_>, args: &Args) -> Result<Answer, Error> {
+        self.call(session, args).map(Answer::Value)
+    }
+}
+
+/// The result of an operation.
+#[derive(Debug)]
+pub enum Answer {
+    /// A value, all of it.
+    Value(Value),
+    /// The lines of an open file, read as they are used.
+    Lines(Lines),
 }
 
 /// An operation as data: a declaration and a function.

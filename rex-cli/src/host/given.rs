@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rex_core::{AbsPath, Limits, Principal, Value};
+use rex_policy::Source;
 use rex_sdk::host::Bus;
 use rex_sdk::host::confine::Mode;
 
@@ -21,14 +22,23 @@ impl From<Confine> for Mode {
     }
 }
 
-/// The arguments of a script: those of a JSON file, then those of the command line over them.
-pub(super) fn arguments(file_name: Option<&Path>, given: &[(String, String)]) -> Result<BTreeMap<String, Value>, Stop> {
+/// The arguments of a script: those of a JSON object, then those of the command line over them.
+pub(super) fn arguments(object: Option<&Path>, given: &[(String, String)]) -> Result<BTreeMap<String, Value>, Stop> {
     let mut args = BTreeMap::new();
-    if let Some(path) = file_name {
-        let source = load::file(path)?;
+    if let Some(path) = object {
+        let source = match path.to_str().filter(|text| text.trim_start().starts_with('{')) {
+            Some(text) => Source { name: "--args".to_owned(), text: text.to_owned() },
+            None => load::file(path)?,
+        };
         args = load::object(&source.name, &source.text)?;
     }
-    args.extend(given.iter().map(|(key, value)| (key.clone(), Value::Text(value.clone()))));
+    for (key, text) in given {
+        let (key, value) = match key.strip_suffix(':') {
+            Some(key) => (key, load::json(&format!("--arg {key}:={text}"), text)?),
+            None => (key.as_str(), Value::Text(text.clone())),
+        };
+        args.insert(key.to_owned(), value);
+    }
     Ok(args)
 }
 

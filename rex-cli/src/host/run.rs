@@ -306,6 +306,9 @@ pub(crate) fn show(told: &Told, script: &Source, format: Format, color: Color) -
     for line in &told.output {
         print(&draw::visible(line))?;
     }
+    for warning in &told.warnings {
+        draw::warning(color, warning, script);
+    }
     if let Some(error) = &told.error {
         draw::failure(color, error, script);
         let stats = &told.stats;
@@ -317,6 +320,9 @@ pub(crate) fn show(told: &Told, script: &Source, format: Format, color: Color) -
             stats.denied
         ));
         return Ok(());
+    }
+    if let Some(incomplete) = told.incomplete() {
+        complain(&format!("warning: {} (`--format json` lists them)", draw::visible(&incomplete)));
     }
     match &told.value {
         serde_json::Value::Null => Ok(()),

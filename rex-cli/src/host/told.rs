@@ -1,7 +1,9 @@
 //! The report as it is promised in JSON: what a worker tells its supervisor, and what is printed.
 
+use std::collections::BTreeMap;
+
 use rex_core::Code;
-use rex_engine::{Report, Stats};
+use rex_engine::{Denied, Report, Stats};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Planned;
@@ -20,6 +22,10 @@ pub(crate) struct Told {
     pub(crate) value: serde_json::Value,
     pub(crate) output: Vec<String>,
     pub(crate) error: Option<Wrong>,
+    #[serde(default)]
+    pub(crate) warnings: Vec<Wrong>,
+    #[serde(default)]
+    pub(crate) denials: Vec<Denied>,
     pub(crate) stats: Stats,
     pub(crate) confinement: Option<Confined>,
     /// Of a run on an overlay.
@@ -55,6 +61,7 @@ impl Told {
             help: None,
             line: None,
             column: None,
+            more: Vec::new(),
         };
         Self {
             run_id: run_id.to_owned(),
@@ -62,6 +69,8 @@ impl Told {
             value: serde_json::Value::Null,
             output: Vec::new(),
             error: Some(error),
+            warnings: Vec::new(),
+            denials: Vec::new(),
             stats,
             confinement: None,
             plan: None,
@@ -73,6 +82,26 @@ impl Told {
             error.help = Some(help.to_owned());
         }
         self
+    }
+
+    /// A sentence about the requests that were denied in a run that succeeded; `None` if there were none.
+    pub(crate) fn incomplete(&self) -> Option<String> {
+        let denied = self.stats.denied;
+        if denied == 0 {
+            return None;
+        }
+        let mut actions = BTreeMap::<_, u64>::new();
+        for one in &self.denials {
+            *actions.entry(one.action.as_str()).or_default() += one.count;
+        }
+        let actions: Vec<_> = actions.iter().map(|(action, count)| format!("{action} {count}")).collect();
+        let of = if actions.is_empty() { String::new() } else { format!(" ({})", actions.join(", ")) };
+        let were = if denied == 1 { "request was" } else { "requests were" };
+        let first = self.denials.first().map_or_else(String::new, |one| {
+            let line = one.line.map_or_else(String::new, |line| format!(" in line {line}"));
+            format!(", first `{}` on `{}`{line}", one.operation, one.resource.escape_debug())
+        });
+        Some(format!("{denied} {were} denied{of}{first}: results may be incomplete"))
     }
 
     /// The code that it failed with, or that it did not.

@@ -7,6 +7,8 @@ use rhai::{Array, Dynamic, Map};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use crate::values::lines::ScriptLines;
+
 use super::{Budget, DEPTH, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with};
 
 functions! { "json";
@@ -186,6 +188,13 @@ impl Serialize for Json<'_> {
             serializer.serialize_char(char)
         } else if let Ok(blob) = value.as_blob_ref() {
             serializer.collect_seq(blob.iter())
+        } else if let Some(lines) = value.read_lock::<ScriptLines>() {
+            let lines = lines.array().map_err(|error| S::Error::custom(error.to_string()))?;
+            let mut items = serializer.serialize_seq(Some(lines.len()))?;
+            for value in &lines {
+                items.serialize_element(&Json { value, depth: self.depth })?;
+            }
+            items.end()
         } else {
             let kind = if value.is_fnptr() { "a function" } else { "a value of this kind" };
             Err(S::Error::custom(format!("{kind} cannot be written as JSON")))

@@ -13,5 +13,6 @@ mod limits;
 mod plan;
 #[cfg(test)]
 mod random;
+mod silent;
 #[cfg(test)]
 mod worlds;

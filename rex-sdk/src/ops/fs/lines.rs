@@ -1,95 +1,84 @@
 //! `fs::lines`
 
-use std::io::{BufRead, BufReader, Read};
-
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
+pub(super) use crate::lines::content;
 use crate::session::Metered;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::spec::Answer;
+use crate::{Args, Example, Kind, Lines, Literal, OpSpec, Operation, Param, Returns, Session};
 
-/// How much is read at a time, in bytes.
+/// The number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
 
-/// Reads some lines of a text file.
-pub static OP: Op = Op {
-    spec: OpSpec {
-        name: "fs::lines",
-        aliases: &[],
-        needs: &[fs::Read::SPEC],
-        params: &[
-            Param::required("path", Kind::Path, "The file."),
-            Param::option(
-                "skip",
-                Kind::Count,
-                Literal::Int(0),
-                "How many lines to leave out, from the end that is read from.",
-            ),
-            Param::option("max", Kind::Count, Literal::Int(1_000), "How many lines to return at most."),
-            Param::option(
-                "from_end",
-                Kind::Bool,
-                Literal::Bool(false),
-                "Count from the last line instead of the first.",
-            ),
-            Param::option("lossy", Kind::Bool, Literal::Bool(false), "Replace what is not UTF-8 instead of failing."),
-        ],
-        returns: Returns { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
-        doc: "Reads some lines of a text file, from either end.\nOnly as much of the file is read as is needed, so this suits large logs: `fs::lines(path, #{max: 20, from_end: true})` are the last 20. \
-              One that is compressed by gzip or Zstandard reads as what is in it; its last lines are found by reading all of it.",
-        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
-        example: Example {
-            args: r#"["/srv/app/logs/app.log", {"from_end": true, "max": 1}]"#,
-            returns: r#"["2026-03-02T12:00:00Z INFO request path=/ ms=3"]"#,
-        },
+/// Reads the lines of a text file.
+pub static OP: ReadLines = ReadLines;
+
+/// The operation `fs::lines`, which scripts use as a stream.
+#[derive(Debug)]
+pub struct ReadLines;
+
+static SPEC: OpSpec = OpSpec {
+    name: "fs::lines",
+    aliases: &[],
+    needs: &[fs::Read::SPEC],
+    params: &[
+        Param::required("path", Kind::Path, "The file."),
+        Param::option(
+            "skip",
+            Kind::Count,
+            Literal::Int(0),
+            "How many lines to leave out, from the end that is read from.",
+        ),
+        Param::option("max", Kind::Count, Literal::Null, "How many lines to return at most; without it, all of them."),
+        Param::option("from_end", Kind::Bool, Literal::Bool(false), "Count from the last line instead of the first."),
+        Param::option("lossy", Kind::Bool, Literal::Bool(false), "Replace what is not UTF-8 instead of failing."),
+    ],
+    returns: Returns { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
+    doc: "Reads the lines of a text file, all of them or some from either end.\nA script that goes through them with `for`, `filter`, `map` or `len` reads the \
+          file while it does so, with the memory of one line, so this suits large logs; any other use has them all in memory. \
+          Of a file that grows, they end where it ended when it was opened. `fs::lines(path, #{max: 20, from_end: true})` are the last 20. \
+          One that is compressed by gzip or Zstandard reads as what is in it; its last lines are found by reading all of it.",
+    errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
+    example: Example {
+        args: r#"["/srv/app/logs/app.log", {"from_end": true, "max": 1}]"#,
+        returns: r#"["2026-03-02T12:00:00Z INFO request path=/ ms=3"]"#,
     },
-    call,
 };
 
-fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let path = args.path("path")?;
-    let (skip, max) = (args.count("skip")?, args.count("max")?);
-    if max > session.limits().entries {
-        return Err(exceeded("entries", session.limits().entries, "lines"));
+impl Operation for ReadLines {
+    fn spec(&self) -> &OpSpec {
+        &SPEC
     }
-    let file = session.open(path.clone())?.expanded();
-    let lines =
-        if args.flag("from_end")? { from_end(session, file, skip, max)? } else { first(session, file, skip, max)? };
-    let lossy = args.flag("lossy")?;
-    let text = |line: Vec<u8>| match String::from_utf8(line) {
-        Ok(text) => Ok(Value::Text(text)),
-        Err(error) if lossy => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned().into()),
-        Err(_) => {
-            let message = format!("`{}` has a line that is not UTF-8", path.as_str().escape_debug());
-            Err(Error::new(Code::Unsupported, message)
-                .with_help("read it with the option `lossy`, or with `fs::read_bytes`"))
-        }
-    };
-    lines.into_iter().map(text).collect::<Result<_, _>>().map(Value::List)
-}
 
-fn first(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
-    let limit = session.limits().file_bytes;
-    let mut reader = BufReader::with_capacity(BLOCK, file);
-    let (mut lines, mut line, mut held, mut number) = (Vec::new(), Vec::new(), 0, 0);
-    while (lines.len() as u64) < max {
-        line.clear();
-        let room = limit.saturating_sub(held).saturating_add(1);
-        let read = reader.by_ref().take(room).read_until(b'\n', &mut line);
-        if read.map_err(|error| reader.get_ref().error(error))? == 0 {
-            break;
-        }
-        if line.len() as u64 == room {
-            return Err(exceeded("file_bytes", limit, "bytes of lines in memory"));
-        }
-        number += 1;
-        if number > skip {
-            held += line.len() as u64;
-            lines.push(content(&line).to_vec());
+    fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+        match self.answer(session, args)? {
+            Answer::Value(value) => Ok(value),
+            Answer::Lines(lines) => lines.collect(session.run).map(Value::List),
         }
     }
-    Ok(lines)
+
+    fn answer(&self, session: &Session<'_>, args: &Args) -> Result<Answer, Error> {
+        let path = args.path("path")?;
+        let (skip, max) = (args.count("skip")?, args.count_option("max")?.unwrap_or(u64::MAX));
+        let lossy = args.flag("lossy")?;
+        let file = session.open(path.clone())?;
+        if !args.flag("from_end")? {
+            return Ok(Answer::Lines(Lines::new(file, SPEC.name)?.lossy(lossy).range(skip, max)));
+        }
+        let text = |line: Vec<u8>| match String::from_utf8(line) {
+            Ok(text) => Ok(Value::Text(text)),
+            Err(error) if lossy => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned().into()),
+            Err(_) => {
+                let message = format!("`{}` has a line that is not UTF-8", path.as_str().escape_debug());
+                Err(Error::new(Code::Unsupported, message)
+                    .with_help("read it with the option `lossy`, or with `fs::read_bytes`"))
+            }
+        };
+        let lines = from_end(session, file.expanded(), skip, max)?;
+        lines.into_iter().map(text).collect::<Result<_, _>>().map(|lines| Answer::Value(Value::List(lines)))
+    }
 }
 
 /// The last lines of a file, plain or compressed.
@@ -146,11 +135,6 @@ fn last_of(text: &[u8], skip: u64, max: u64) -> Vec<Vec<u8>> {
     let mut lines: Vec<_> = ended.skip(count(skip)).take(count(max)).map(|line| content(line).to_vec()).collect();
     lines.reverse();
     lines
-}
-
-/// A line without its end.
-pub(super) fn content(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! Small changes to the text of a script before it is compiled again, and the way back from its places to those of the original.
+
+use std::collections::BTreeMap;
+
+use super::scan::Place;
+
+/// Changes to one script: at each place, how many characters are replaced, and by what.
+#[derive(Debug, Default)]
+pub(crate) struct Edits(BTreeMap<Place, (u32, String)>);
+
+impl Edits {
+    /// Replaces `length` characters at a place. A place that was changed before stays as it is.
+    pub(crate) fn replace(&mut self, place: Place, length: usize, text: impl Into<String>) {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.0.entry(place).or_insert_with(|| (length, text.into()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the text with all changes.
+    pub(crate) fn apply(&self, text: &str) -> String {
+        let mut edits = self.0.iter().peekable();
+        let (mut changed, mut place, mut leave_out) = (String::with_capacity(text.len() + 64), (1, 1), 0);
+        for char in text.chars() {
+            if let Some((_, (length, text))) = edits.next_if(|(at, _)| **at == place) {
+                changed.push_str(text);
+                leave_out = *length;
+            }
+            place = if char == '\n' { (place.0 + 1, 1) } else { (place.0, place.1 + 1) };
+            if leave_out > 0 {
+                leave_out -= 1;
+            } else {
+                changed.push(char);
+            }
+        }
+        changed
+    }
+
+    /// Returns the place in the original that a place in the changed text comes from.
+    pub(crate) fn original(&self, (line, column): Place) -> Place {
+        let mut shift = 0_i64;
+        for (&(_, start), (length, text)) in self.0.range((line, 0)..(line + 1, 0)) {
+            let new = i64::try_from(text.chars().count()).unwrap_or(0);
+            let from = i64::from(start) + shift;
+            if i64::from(column) < from {
+                break;
+            }
+            if i64::from(column) < from + new {
+                return (line, start);
+            }
+            shift += new - i64::from(*length);
+        }
+        (line, u32::try_from(i64::from(column) - shift).unwrap_or(column))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_lead_back() {
+        let mut edits = Edits::default();
+        edits.replace((2, 5), 1, "get(\"k\")");
+        edits.replace((2, 1), 4, "fs::read");
+        edits.replace((2, 1), 4, "ignored");
+        let changed = edits.apply("one\nread.k é x\ny");
+        assert_eq!(changed, "one\nfs::readget(\"k\")k é x\ny");
+        assert_eq!(edits.original((2, 20)), (2, 9));
+        assert_eq!(edits.original((2, 3)), (2, 1));
+        assert_eq!(edits.original((1, 2)), (1, 2));
+        assert_eq!(edits.original((3, 1)), (3, 1));
+    }
+}

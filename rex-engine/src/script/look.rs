@@ -1,0 +1,312 @@
+//! Looks through the tree of a script before it runs: what cannot work, what cannot be meant, and what is put otherwise.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rex_core::{Code, Error};
+use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
+
+use super::calls::Calls;
+use super::edits::Edits;
+use super::fields::{Root, Roots};
+use super::names::Names;
+use super::scan::{Place, Scan};
+use crate::report::Failure;
+
+/// Methods that change their receiver in place, each with the one that returns a changed copy.
+const IN_PLACE: &[(&str, &str)] = &[
+    ("dedup", "deduped"),
+    ("make_lower", "to_lower"),
+    ("make_upper", "to_upper"),
+    ("replace", "replaced"),
+    ("reverse", "reversed"),
+    ("sort", "order"),
+    ("sort_by", "order_by"),
+    ("sort_desc", "order_desc"),
+    ("trim", "trimmed"),
+];
+
+/// Methods that change their receiver in place and return nothing.
+const NOTHING: &[&str] = &[
+    "append",
+    "chop",
+    "clear",
+    "crop",
+    "fill_with",
+    "for_each",
+    "insert",
+    "mixin",
+    "pad",
+    "push",
+    "set",
+    "splice",
+    "truncate",
+];
+
+/// The function that gives a caught error its fields. No script can spell it by chance.
+pub(crate) const CAUGHT: &str = "rex_caught_error";
+
+/// The result of looking through a script.
+#[derive(Default)]
+pub(crate) struct Look {
+    pub(crate) edits: Edits,
+    pub(crate) mistakes: BTreeMap<Place, Failure>,
+    pub(crate) warnings: BTreeMap<Place, Failure>,
+    pub(crate) roots: HashMap<Place, Root>,
+    /// The place of the last statement, whose value is that of the script.
+    last: Option<Place>,
+}
+
+/// A place of Rhai's as ours.
+pub(crate) fn place(position: Position) -> Place {
+    let number = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    (number(position.line()), number(position.position()))
+}
+
+pub(crate) fn failure(place: Place, error: Error) -> Failure {
+    let known = |number: u32| (number > 0).then_some(number);
+    Failure { line: known(place.0), column: known(place.1), ..Failure::new(error) }
+}
+
+impl Look {
+    pub(crate) fn new(ast: &AST, scan: &Scan, names: &Names) -> Self {
+        let last = ast.statements().last().map(|statement| place(statement.position()));
+        let mut look = Self { last, ..Self::default() };
+        let (own, held) = (own_functions(ast), held(ast));
+        let roots = Roots::new(ast, names);
+        ast.walk(&mut |path: &[ASTNode<'_>]| {
+            let calls = Calls { names, own: &own, held: &held };
+            look.node(path, scan, &calls, &roots);
+            true
+        });
+        for &place in &scan.divisions {
+            let error = Error::new(Code::Script, "`//` begins a comment, so the line ends before it");
+            look.mistake(
+                place,
+                error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
+            );
+        }
+        for &place in &scan.dollars {
+            let error = Error::new(Code::Script, "`${..}` in double quotes is text, and is not replaced");
+            look.warnings.insert(place, failure(place, error.with_help("text in backticks is: `` `total: ${x}` ``")));
+        }
+        look
+    }
+
+    pub(crate) fn mistake(&mut self, place: Place, error: Error) {
+        self.mistakes.entry(place).or_insert_with(|| failure(place, error));
+    }
+
+    fn node(&mut self, path: &[ASTNode<'_>], scan: &Scan, calls: &Calls<'_>, roots: &Roots) {
+        match path.last() {
+            Some(ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position))) => {
+                self.call(call, *position, calls);
+                self.asked_for_nothing(call, scan);
+            }
+            Some(ASTNode::Expr(Expr::MethodCall(call, position))) => {
+                if let Some(error) = calls.method(call) {
+                    self.mistake(place(*position), error);
+                }
+                self.in_place(path, call, *position, calls);
+            }
+            Some(ASTNode::Expr(Expr::Property(_, position))) => {
+                self.roots.extend(roots.of(path).map(|root| (place(*position), root)));
+            }
+            Some(ASTNode::Expr(Expr::Coalesce(parts, _))) => {
+                let last = parts.len().saturating_sub(1);
+                parts.iter().take(last).for_each(|part| self.lenient(part, scan, true));
+            }
+            Some(ASTNode::Expr(Expr::Dot(parts, flags, _))) if flags.intersects(ASTFlags::NEGATED) => {
+                // Both what may be missing, and what is asked of it.
+                self.lenient_property(&parts.lhs);
+                match &parts.rhs {
+                    Expr::Dot(rest, ..) | Expr::Index(rest, ..) => self.lenient_property(&rest.lhs),
+                    property => self.lenient_property(property),
+                }
+            }
+            Some(ASTNode::Stmt(Stmt::TryCatch(parts, position))) => {
+                if let Expr::Variable(variable, ..) = &parts.expr {
+                    let start = place(parts.branch.position());
+                    self.edits.replace((start.0, start.1 + 1), 0, format!(" {0} = {CAUGHT}({0}); ", variable.1));
+                }
+                if path.len() == 1 && self.last == Some(place(*position)) {
+                    self.lost_value(parts.branch.statements());
+                }
+            }
+            Some(ASTNode::Stmt(Stmt::For(parts, position))) => {
+                if let Some(counter) = &parts.1
+                    && !is_counter(&counter.name)
+                {
+                    let message = format!("`{}` would be the index: the second variable of `for` counts", counter.name);
+                    let help = "name it `index` if that is meant; of a map, `for key in m.keys() { let value = m[key]; .. }`; of pairs, `for pair in list { pair[0], pair[1] }`";
+                    let at = if counter.pos.is_none() { *position } else { counter.pos };
+                    self.mistake(place(at), Error::new(Code::Script, message).with_help(help));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, call: &FnCallExpr, position: Position, calls: &Calls<'_>) {
+        if call.is_operator_call() {
+            return;
+        }
+        match calls.function(call) {
+            Ok(Some(spec)) => self.edits.replace(place(position), call.name.chars().count(), spec),
+            Ok(None) => {}
+            Err(errors) => {
+                for (at, error) in errors {
+                    self.mistake(place(if at.is_none() { position } else { at }), error);
+                }
+            }
+        }
+    }
+
+    /// A method that changes in place, where its result is used: as one that returns a changed copy, or as a mistake.
+    fn in_place(&mut self, path: &[ASTNode<'_>], call: &FnCallExpr, position: Position, calls: &Calls<'_>) {
+        let name = call.name.as_str();
+        if calls.own.contains_key(name) || !is_used(path) {
+            return;
+        }
+        if let Some((_, copy)) = IN_PLACE.iter().find(|(in_place, _)| *in_place == name) {
+            self.edits.replace(place(position), name.chars().count(), *copy);
+        } else if NOTHING.contains(&name) && !calls.held.contains(name) {
+            let message = format!("`{name}` changes a value in place and returns nothing");
+            let help = format!("make it a statement of its own, `x.{name}(..);`, and use `x` after it");
+            self.mistake(place(position), Error::new(Code::Script, message).with_help(help));
+        }
+    }
+
+    /// `m[key] == ()` asks whether the key is there.
+    fn asked_for_nothing(&mut self, call: &FnCallExpr, scan: &Scan) {
+        if let ("==" | "!=", [one, other]) = (call.name.as_str(), call.args.as_slice()) {
+            for (asked, nothing) in [(one, other), (other, one)] {
+                if matches!(nothing, Expr::Unit(_)) {
+                    self.lenient(asked, scan, false);
+                }
+            }
+        }
+    }
+
+    /// The last field of a chain yields `()` where it is missing. What a script spells out is asked for so only where `fields` says it.
+    fn lenient(&mut self, chain: &Expr, scan: &Scan, fields: bool) {
+        match chain {
+            Expr::Dot(parts, ..) => match &parts.rhs {
+                property @ Expr::Property(..) if fields => self.lenient_property(property),
+                rest => self.lenient(rest, scan, fields),
+            },
+            Expr::Index(parts, flags, position) => {
+                if let rest @ (Expr::Dot(..) | Expr::Index(..)) = &parts.rhs
+                    && !flags.intersects(ASTFlags::BREAK)
+                {
+                    return self.lenient(rest, scan, fields);
+                }
+                let spelled = matches!(parts.rhs, Expr::StringConstant(..));
+                let start = place(*position);
+                if let Some(&end) = scan.closing.get(&start).filter(|_| fields || !spelled) {
+                    self.edits.replace(start, 1, ".get(");
+                    self.edits.replace(end, 1, ")");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn lenient_property(&mut self, property: &Expr) {
+        if let Expr::Property(names, position) = property {
+            let name = names.2.as_str();
+            self.edits.replace(place(*position), name.chars().count(), format!("get(\"{name}\")"));
+        }
+    }
+
+    /// A `catch` block has no value, which matters where it ends with one.
+    fn lost_value(&mut self, statements: &[Stmt]) {
+        let Some(Stmt::Expr(value)) = statements.last() else { return };
+        let is_value = matches!(
+            **value,
+            Expr::Variable(..)
+                | Expr::Map(..)
+                | Expr::Array(..)
+                | Expr::InterpolatedString(..)
+                | Expr::StringConstant(..)
+                | Expr::IntegerConstant(..)
+                | Expr::BoolConstant(..)
+                | Expr::FloatConstant(..)
+        ) || matches!(&**value, Expr::Dot(parts, ..) if matches!(parts.rhs, Expr::Property(..)));
+        if is_value {
+            let error = Error::new(Code::Script, "the value of a `catch` block is lost");
+            let help = "declare a variable before `try`, and set it in both blocks: `let result = (); try { result = ..; } catch (e) { result = ..; } result`";
+            self.mistake(place(value.position()), error.with_help(help));
+        }
+    }
+}
+
+/// Whether the result of the method at the end of a path goes somewhere.
+fn is_used(path: &[ASTNode<'_>]) -> bool {
+    let mut nodes = path.iter().rev();
+    let Some(&ASTNode::Expr(mut inner)) = nodes.next() else { return false };
+    for node in nodes {
+        match node {
+            ASTNode::Expr(outer @ (Expr::Dot(parts, ..) | Expr::Index(parts, ..))) => {
+                if std::ptr::eq(&raw const parts.lhs, inner) {
+                    return true;
+                }
+                inner = outer;
+            }
+            ASTNode::Stmt(Stmt::Expr(_)) => return false,
+            _ => return true,
+        }
+    }
+    false
+}
+
+/// Whether a name tells that its owner knows it to be an index.
+fn is_counter(name: &str) -> bool {
+    const NAMES: &[&str] =
+        &["c", "count", "counter", "i", "j", "k2", "line", "lineno", "n", "nr", "num", "pos", "position", "row"];
+    let name = name.to_lowercase();
+    NAMES.contains(&name.as_str())
+        || name.starts_with('_')
+        || ["idx", "index", "number", "_i", "_n", "_no", "_nr", "_num"].iter().any(|end| name.ends_with(end))
+        || name == "no"
+}
+
+/// The functions of a script, each with the numbers of its parameters.
+fn own_functions(ast: &AST) -> BTreeMap<String, BTreeSet<usize>> {
+    let mut own = BTreeMap::<_, BTreeSet<_>>::new();
+    for function in ast.iter_fn_def() {
+        own.entry(function.name.to_string()).or_default().insert(function.params.len());
+    }
+    own
+}
+
+/// Names under which a script may hold functions of its own: variables, parameters, keys of maps, fields that it sets.
+fn held(ast: &AST) -> BTreeSet<String> {
+    let mut held: BTreeSet<String> =
+        ast.iter_fn_def().flat_map(|function| function.params.iter().map(|name| name.to_string())).collect();
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        match path.last() {
+            Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => drop(held.insert(parts.0.name.to_string())),
+            Some(ASTNode::Stmt(Stmt::For(parts, _))) => drop(held.insert(parts.0.name.to_string())),
+            Some(ASTNode::Expr(Expr::Map(parts, _))) => {
+                held.extend(parts.0.iter().map(|(key, _)| key.name.to_string()))
+            }
+            Some(ASTNode::Stmt(Stmt::Assignment(parts))) => held.extend(assigned(&parts.1.lhs)),
+            _ => {}
+        }
+        true
+    });
+    held
+}
+
+/// The field that an assignment sets.
+fn assigned(target: &Expr) -> Option<String> {
+    match target {
+        Expr::Property(names, _) => Some(names.2.to_string()),
+        Expr::Dot(parts, ..) => assigned(&parts.rhs),
+        Expr::Index(parts, ..) => match &parts.rhs {
+            Expr::StringConstant(name, _) => Some(name.to_string()),
+            rest => assigned(rest),
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! A script before it runs: compiled, looked through, and put into the form in which it is run.
+//!
+//! Rhai finds an unknown function, a wrong number of arguments or a misspelt option when it gets to it. By then half of the work may
+//! be done. So every script is looked through first, and all that cannot work is reported at once. What Rhai has in a form that is
+//! easily mistaken (a method that changes its receiver where a copy was meant, a caught error with other fields) is put otherwise
+//! by small edits of its text, after which it is compiled again; places in errors are those of the original.
+
+mod calls;
+mod edits;
+mod fields;
+mod look;
+mod names;
+mod scan;
+
+use std::collections::{BTreeMap, HashMap};
+
+use rex_core::nearest::did_you_mean;
+use rex_sdk::OpSpec;
+use rhai::{AST, Scope, Token};
+
+pub(crate) use fields::Root;
+pub(crate) use look::CAUGHT;
+pub(crate) use names::Names;
+use scan::Place;
+
+use crate::report::Failure;
+
+/// A script that can run.
+pub(crate) struct Script {
+    pub(crate) ast: AST,
+    pub(crate) warnings: Vec<Failure>,
+    pub(crate) info: Info,
+}
+
+/// The facts about a script that its errors are explained with.
+#[derive(Default)]
+pub(crate) struct Info {
+    edits: edits::Edits,
+    roots: HashMap<Place, Root>,
+    operations: BTreeMap<&'static str, &'static OpSpec>,
+}
+
+/// A script that is not run: it does not parse, or it has mistakes.
+pub(crate) enum Refused {
+    Parse(rhai::ParseError),
+    /// At least one, in the order of their places.
+    Mistakes(Vec<Failure>),
+}
+
+thread_local! {
+    /// Words that are names where they stand, in the script that this thread compiles.
+    static NAMES: std::cell::RefCell<HashMap<Place, String>> = std::cell::RefCell::default();
+}
+
+/// Has an engine take words of the language for names where they can be nothing else.
+pub(crate) fn take_words_as_names(engine: &mut rhai::Engine) {
+    #[expect(deprecated, reason = "the callback is not deprecated: Rhai marks it so because it may change")]
+    engine.on_parse_token(|token, position, _| {
+        let name = NAMES.with_borrow(|names| names.get(&look::place(position)).cloned());
+        match name {
+            Some(name) => Token::Identifier(Box::new(name.as_str().into())),
+            None => token,
+        }
+    });
+}
+
+impl Script {
+    /// Compiles a script and looks through it.
+    pub(crate) fn new(engine: &rhai::Engine, names: &Names, text: &str, scope: &Scope<'_>) -> Result<Self, Refused> {
+        let scan = scan::scan(text);
+        let ast = compile(engine, text, scope, scan.names.clone()).map_err(Refused::Parse)?;
+        let look = look::Look::new(&ast, &scan, names);
+        if !look.mistakes.is_empty() {
+            return Err(Refused::Mistakes(look.mistakes.into_values().collect()));
+        }
+        let ast = if look.edits.is_empty() {
+            ast
+        } else {
+            let text = look.edits.apply(text);
+            let words = scan::scan(&text).names;
+            compile(engine, &text, scope, words).map_err(Refused::Parse)?
+        };
+        let operations = fields::Roots::new(&ast, names).operations;
+        let info = Info { edits: look.edits, roots: look.roots, operations };
+        Ok(Self { ast, warnings: look.warnings.into_values().collect(), info })
+    }
+}
+
+fn compile(
+    engine: &rhai::Engine,
+    text: &str,
+    scope: &Scope<'_>,
+    words: HashMap<Place, String>,
+) -> Result<AST, rhai::ParseError> {
+    NAMES.set(words);
+    let ast = engine.compile_with_scope(scope, text);
+    NAMES.take();
+    ast
+}
+
+impl Info {
+    /// A failure, with its place in the script as it was written.
+    pub(crate) fn placed(&self, failure: Failure) -> Failure {
+        match (failure.line, failure.column) {
+            (Some(line), Some(column)) => Failure { column: Some(self.edits.original((line, column)).1), ..failure },
+            _ => failure,
+        }
+    }
+
+    /// Explains that a map lacks a field: what was asked, and advice. `args` are the names of the script's arguments.
+    pub(crate) fn missing(
+        &self,
+        name: &str,
+        line: Option<u32>,
+        column: Option<u32>,
+        args: &[String],
+    ) -> (String, String) {
+        let place = (line.unwrap_or(0), column.unwrap_or(0));
+        let place = self.edits.original(place);
+        let known = |fields: &[String]| match did_you_mean(name, fields.iter().map(String::as_str)) {
+            Some(meant) => meant,
+            None if fields.is_empty() => "there are none".to_owned(),
+            None => format!("there are {}", names::list(fields.iter().map(String::as_str))),
+        };
+        let quoted = names::quoted(name);
+        let quoted = quoted.trim_matches('`');
+        match self.roots.get(&place) {
+            Some(Root::Args) => {
+                let asks = format!(
+                    "`\"{quoted}\" in args` asks whether it was given, `args.get(\"{quoted}\", default)` takes a default"
+                );
+                (format!("there is no argument `{quoted}`"), format!("{}; {asks}", known(args)))
+            }
+            Some(root @ Root::Result(spec, _)) if !root.fields().is_empty() => {
+                (format!("the result of `{}` has no field `{quoted}` there", spec.name), known(&root.fields()))
+            }
+            _ => {
+                let fields = fields::all_fields(&self.operations);
+                let meant = did_you_mean(name, fields.iter().chain(args).map(String::as_str));
+                let asks = format!(
+                    "`\"{quoted}\" in m` asks whether a map `m` has it, `m.get(\"{quoted}\", default)` takes a default, `m?.{quoted}` yields `()`"
+                );
+                let help = meant.map_or(asks.clone(), |meant| format!("{meant} {asks}"));
+                (format!("the map has no field `{quoted}`"), help)
+            }
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! Reads the text of a script as far as its tree does not keep it: words as keys, brackets, comments, `${..}` in plain text.
+
+use std::collections::HashMap;
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// A line and a column, each from 1; the column in characters.
+pub(crate) type Place = (u32, u32);
+
+/// Facts about the text of a script, by their places.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    /// Words after `.` or `::`, and keys of maps: names there, even where they are words of the language.
+    pub(crate) names: HashMap<Place, String>,
+    /// The closing bracket of each `[`.
+    pub(crate) closing: HashMap<Place, Place>,
+    /// Each `${` between double quotes, which is text there.
+    pub(crate) dollars: Vec<Place>,
+    /// Each `//` that looks like a division.
+    pub(crate) divisions: Vec<Place>,
+}
+
+/// Words of the language that can also be names: Rhai reserves them, or gives them a meaning where no name can be.
+const WORDS: &[&str] = &[
+    "as",
+    "async",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "const",
+    "continue",
+    "default",
+    "do",
+    "else",
+    "exit",
+    "export",
+    "false",
+    "fn",
+    "for",
+    "global",
+    "go",
+    "goto",
+    "if",
+    "import",
+    "in",
+    "is",
+    "let",
+    "loop",
+    "match",
+    "module",
+    "new",
+    "nil",
+    "null",
+    "package",
+    "private",
+    "protected",
+    "public",
+    "return",
+    "shared",
+    "spawn",
+    "static",
+    "super",
+    "switch",
+    "sync",
+    "thread",
+    "throw",
+    "true",
+    "try",
+    "until",
+    "use",
+    "var",
+    "void",
+    "while",
+    "with",
+    "yield",
+];
+
+/// A bracket that is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Map,
+    Block,
+    Round,
+    Square(Place),
+    /// `${` of an interpolated text.
+    Interpolation,
+}
+
+/// Scans a script. What does not parse is scanned as far as it goes: Rhai's parser says what is wrong with it.
+pub(crate) fn scan(text: &str) -> Scan {
+    let mut scanner = Scanner {
+        chars: text.chars().peekable(),
+        place: (1, 1),
+        open: Vec::new(),
+        last: None,
+        before: None,
+        found: Scan::default(),
+    };
+    scanner.code();
+    scanner.found
+}
+
+struct Scanner<'t> {
+    chars: Peekable<Chars<'t>>,
+    place: Place,
+    open: Vec<Open>,
+    /// The last character of code that is no blank, and its line.
+    last: Option<(char, u32)>,
+    /// The one before it.
+    before: Option<char>,
+    found: Scan,
+}
+
+impl Scanner<'_> {
+    fn next(&mut self) -> Option<char> {
+        let char = self.chars.next()?;
+        self.place = if char == '\n' { (self.place.0 + 1, 1) } else { (self.place.0, self.place.1 + 1) };
+        Some(char)
+    }
+
+    fn eat(&mut self, wanted: char) -> bool {
+        self.chars.peek() == Some(&wanted) && self.next().is_some()
+    }
+
+    fn code(&mut self) {
+        while let Some(&char) = self.chars.peek() {
+            let place = self.place;
+            if char == '_' || char.is_alphabetic() {
+                self.word(place);
+                continue;
+            }
+            self.next();
+            match char {
+                _ if char.is_whitespace() => continue,
+                _ if char.is_ascii_digit() => self.number(),
+                '"' => self.quoted(),
+                '`' => self.text(),
+                '\'' => self.character(),
+                '/' if self.eat('/') => {
+                    self.line_comment(place);
+                    continue;
+                }
+                '/' if self.eat('*') => {
+                    self.block_comment();
+                    continue;
+                }
+                '#' if self.chars.peek() == Some(&'{') => {
+                    self.next();
+                    self.open.push(Open::Map);
+                }
+                '#' => self.raw(),
+                '{' => self.open.push(Open::Block),
+                '(' => self.open.push(Open::Round),
+                '[' => self.open.push(Open::Square(place)),
+                '}' if self.open.pop() == Some(Open::Interpolation) => self.text(),
+                ')' => drop(self.open.pop()),
+                ']' => {
+                    if let Some(Open::Square(start)) = self.open.pop() {
+                        self.found.closing.insert(start, place);
+                    }
+                }
+                _ => {}
+            }
+            self.ends_with(char, place);
+        }
+    }
+
+    fn ends_with(&mut self, char: char, place: Place) {
+        self.before = self.last.map(|(char, _)| char);
+        self.last = Some((char, place.0));
+    }
+
+    fn word(&mut self, place: Place) {
+        let mut word = String::new();
+        while let Some(&char) = self.chars.peek() {
+            if char != '_' && !char.is_alphanumeric() {
+                break;
+            }
+            word.push(char);
+            self.next();
+        }
+        let last = self.last.map(|(char, _)| char);
+        let after = last == Some('.') && self.before != Some('.') || (self.before, last) == (Some(':'), Some(':'));
+        if WORDS.contains(&word.as_str()) && (after || self.is_key()) {
+            self.found.names.insert(place, word);
+        }
+        self.ends_with('a', place);
+    }
+
+    /// Whether the word that ends here is the key of a map.
+    fn is_key(&self) -> bool {
+        let starts = matches!(self.last, Some(('{' | ',' | '#', _)));
+        let mut rest = self.chars.clone().skip_while(|char| char.is_whitespace());
+        self.open.last() == Some(&Open::Map) && starts && rest.next() == Some(':') && rest.next() != Some(':')
+    }
+
+    /// What follows the first digit. A dot belongs to it if a digit comes after the dot.
+    fn number(&mut self) {
+        while let Some(&char) = self.chars.peek() {
+            let more = self.chars.clone().nth(1);
+            if !(char == '_' || char.is_alphanumeric() || char == '.' && more.is_some_and(|char| char.is_ascii_digit()))
+            {
+                break;
+            }
+            self.next();
+        }
+    }
+
+    fn quoted(&mut self) {
+        loop {
+            let place = self.place;
+            match self.next() {
+                None | Some('"') => return,
+                Some('\\') => drop(self.next()),
+                Some('$') if self.chars.peek() == Some(&'{') => self.found.dollars.push(place),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn text(&mut self) {
+        loop {
+            match self.next() {
+                None => return,
+                // Two of them are one in the text.
+                Some('`') => {
+                    if !self.eat('`') {
+                        return;
+                    }
+                }
+                Some('$') if self.eat('{') => {
+                    self.open.push(Open::Interpolation);
+                    return;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// `'x'`, `'\n'`, `'\''`.
+    fn character(&mut self) {
+        if self.eat('\\') {
+            self.next();
+        }
+        while let Some(&char) = self.chars.peek() {
+            if char == '\n' {
+                return;
+            }
+            self.next();
+            if char == '\'' {
+                return;
+            }
+        }
+    }
+
+    /// `#"..."#`, with as many `#` after it as before it.
+    fn raw(&mut self) {
+        let mut hashes = 1;
+        while self.eat('#') {
+            hashes += 1;
+        }
+        if !self.eat('"') {
+            return;
+        }
+        while let Some(char) = self.next() {
+            if char == '"' {
+                let mut closing = 0;
+                while closing < hashes && self.eat('#') {
+                    closing += 1;
+                }
+                if closing == hashes {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn line_comment(&mut self, place: Place) {
+        let mut comment = String::new();
+        while let Some(&char) = self.chars.peek() {
+            if char == '\n' {
+                break;
+            }
+            comment.push(char);
+            self.next();
+        }
+        let operand = |char: char| char.is_alphanumeric() || matches!(char, '_' | ')' | ']');
+        if self.last.is_some_and(|(char, line)| line == place.0 && operand(char)) && divides(comment.trim()) {
+            self.found.divisions.push(place);
+        }
+    }
+
+    fn block_comment(&mut self) {
+        let mut depth = 1;
+        while let Some(char) = self.next() {
+            match char {
+                '*' if self.eat('/') => depth -= 1,
+                '/' if self.eat('*') => depth += 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a comment reads like the right side of a division: a number, or an expression with the end of its statement.
+fn divides(comment: &str) -> bool {
+    let closers = |char| matches!(char, ';' | ')' | ',' | ']' | '}');
+    let expression = comment.trim_end_matches(closers);
+    let number = expression.starts_with(|char: char| char.is_ascii_digit())
+        && expression.chars().all(|char| char.is_ascii_digit() || matches!(char, '_' | '.'));
+    let name = |char: char| char.is_alphanumeric() || matches!(char, '_' | '.' | '(' | ':');
+    number || comment.ends_with(';') && !expression.is_empty() && expression.chars().all(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_language_are_names_after_a_dot_and_as_keys() {
+        let found =
+            scan("#{new: 1, until :2, a: #{in: `x${m.default}`}}; do {} until x; let y = m.if; regex::match(1)");
+        let mut words: Vec<_> = found.names.values().map(String::as_str).collect();
+        words.sort_unstable();
+        assert_eq!(words, ["default", "if", "in", "match", "new", "until"]);
+        assert!(
+            scan("#{a: true, b: if x { 1 }}; 0..in; if true { new } else { match }; [in]; { default: 1 }")
+                .names
+                .is_empty()
+        );
+        assert!(scan("\"#{new: 1}\" /* #{new: 1} */ // #{new: 1}\n '#'").names.is_empty());
+        assert_eq!(scan("let é = 1;\n#{new: 1}").names.get(&(2, 3)).map(String::as_str), Some("new"));
+    }
+
+    #[test]
+    fn brackets_close_where_they_close() {
+        let found = scan("a[b[1]] [\"]\"] `[` '['  #\"[\"# x[`${y[2]}`]");
+        assert_eq!(found.closing.get(&(1, 2)), Some(&(1, 7)));
+        assert_eq!(found.closing.get(&(1, 4)), Some(&(1, 6)));
+        assert_eq!(found.closing.get(&(1, 9)), Some(&(1, 13)));
+        assert_eq!(found.closing.len(), 5);
+    }
+
+    #[test]
+    fn interpolation_is_told_from_text() {
+        assert_eq!(scan(r#"print("a ${x}"); print(`b ${x}`); print("\\${y}"); print("$x")"#).dollars.len(), 2);
+    }
+
+    #[test]
+    fn a_comment_is_told_from_a_division() {
+        for (text, count) in [
+            ("let x = 7 // 2", 1),
+            ("let x = total // 1024;", 1),
+            ("let x = a.len() // b;", 1),
+            ("f(7 // 2)", 1),
+            ("let x = 7; // 2", 0),
+            ("let x = 7 // seven", 0),
+            ("f(); // done", 0),
+            ("f() // see the docs;", 0),
+            ("// 2", 0),
+            ("let x = 7\n// 2", 0),
+            ("let x = \"a // 2\";", 0),
+        ] {
+            assert_eq!(scan(text).divisions.len(), count, "{text}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Comparisons: of values of one kind, and of numbers. Rhai answers any other one with `false`, so that `95.0 > "80"` never holds.
+
+use std::cmp::Ordering;
+use std::ops::{Range, RangeInclusive};
+
+use rex_core::{Code, Error};
+use rhai::{Blob, Dynamic, Engine, EvalAltResult, FuncRegistration, INT, Module, NativeCallContext};
+
+use super::lines::ScriptLines;
+use crate::active;
+
+/// The operators, each with how tightly it binds in Rhai.
+const OPERATORS: &[(&str, u8)] = &[("==", 90), ("!=", 90), ("<", 130), ("<=", 130), (">", 130), (">=", 130)];
+
+/// Has an engine compare as this module does, where a script writes an operator and where a function compares for it.
+pub(super) fn register(engine: &mut Engine, module: &mut Module) -> Result<(), String> {
+    for &(operator, precedence) in OPERATORS {
+        // A custom operator is always looked up. One of Rhai's own is not, where it has an answer.
+        engine.disable_symbol(operator).register_custom_operator(operator, precedence)?;
+        FuncRegistration::new(operator)
+            .set_into_module(module, move |context: NativeCallContext<'_>, one: Dynamic, other: Dynamic| {
+                compare(operator, &context, one, other)
+            });
+    }
+    Ok(())
+}
+
+fn compare(
+    operator: &str,
+    context: &NativeCallContext<'_>,
+    one: Dynamic,
+    other: Dynamic,
+) -> Result<bool, Box<EvalAltResult>> {
+    if one.is::<ScriptLines>() || other.is::<ScriptLines>() {
+        let (mut one, mut other) = (super::lines::collected(one)?, super::lines::collected(other)?);
+        let result = context.call_native_fn_raw(operator, true, &mut [&mut one, &mut other])?;
+        return Ok(result.as_bool().unwrap_or(false));
+    }
+    let ordering = order(&one, &other);
+    let equal = matches!(ordering, Ok(Some(Ordering::Equal)));
+    match (operator, ordering) {
+        ("==", Ok(_)) => Ok(equal),
+        ("!=", Ok(_)) => Ok(!equal),
+        (_, Ok(Some(ordering))) => Ok(match operator {
+            "<" => ordering.is_lt(),
+            "<=" => ordering.is_le(),
+            ">" => ordering.is_gt(),
+            _ => ordering.is_ge(),
+        }),
+        // With a number that is none, nothing holds.
+        (_, Ok(None)) if is_number(&one) && is_number(&other) => Ok(false),
+        ("==" | "!=", Err(Kinds::Nothing)) => Ok((one.is_unit() && other.is_unit()) == (operator == "==")),
+        _ => active::native(context.call_position(), || Err(mismatch(operator, &one, &other))),
+    }
+}
+
+/// Why two values have no order.
+enum Kinds {
+    /// At least one is `()`.
+    Nothing,
+    Different,
+}
+
+/// The order of two values of one kind; `None` where they have none, though they can be told apart.
+fn order(one: &Dynamic, other: &Dynamic) -> Result<Option<Ordering>, Kinds> {
+    if one.is_unit() || other.is_unit() {
+        return Err(Kinds::Nothing);
+    }
+    if let (Ok(one), Ok(other)) = (one.as_int(), other.as_int()) {
+        return Ok(Some(one.cmp(&other)));
+    }
+    if let (Some(one), Some(other)) = (number(one), number(other)) {
+        return Ok(one.partial_cmp(&other));
+    }
+    if let (Ok(one), Ok(other)) = (one.as_bool(), other.as_bool()) {
+        return Ok(Some(one.cmp(&other)));
+    }
+    if let (Some(one), Some(other)) = (text(one), text(other)) {
+        return Ok(Some(one.as_str().cmp(other.as_str())));
+    }
+    if let Some(equal) = same::<Range<INT>>(one, other).or_else(|| same::<RangeInclusive<INT>>(one, other)) {
+        return Ok(equal.then_some(Ordering::Equal));
+    }
+    match (one.read_lock::<Blob>(), other.read_lock::<Blob>()) {
+        (Some(one), Some(other)) => Ok(Some(one.cmp(&other))),
+        _ => Err(Kinds::Different),
+    }
+}
+
+/// Whether two values of one type are equal; `None` if they are not of that type.
+fn same<T: PartialEq + rhai::Variant + Clone>(one: &Dynamic, other: &Dynamic) -> Option<bool> {
+    Some(*one.read_lock::<T>()? == *other.read_lock::<T>()?)
+}
+
+/// The order in which values of one kind are sorted; a number that is none comes last.
+pub(super) fn natural(one: &Dynamic, other: &Dynamic) -> Ordering {
+    match order(one, other) {
+        Ok(Some(ordering)) => ordering,
+        _ => number(one).is_some_and(f64::is_nan).cmp(&number(other).is_some_and(f64::is_nan)),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as Rhai compares an integer with a floating-point number")]
+fn number(value: &Dynamic) -> Option<f64> {
+    value.as_float().or_else(|_| value.as_int().map(|value| value as f64)).ok()
+}
+
+fn is_number(value: &Dynamic) -> bool {
+    value.is_int() || value.is_float()
+}
+
+fn text(value: &Dynamic) -> Option<rhai::ImmutableString> {
+    value
+        .as_immutable_string_ref()
+        .ok()
+        .map(|text| text.clone())
+        .or_else(|| value.as_char().ok().map(|char| char.to_string().into()))
+}
+
+fn mismatch(operator: &str, one: &Dynamic, other: &Dynamic) -> Error {
+    let message = format!("`{operator}` compares {} with {}", super::named(one), super::named(other));
+    let is_text = |value: &Dynamic| text(value).is_some();
+    let help = if is_number(one) && is_text(other) || is_text(one) && is_number(other) {
+        "`parse_int(text)` and `parse_float(text)` make a number of a text; an argument that is a number is given as `--arg name:=80`"
+    } else if one.is_unit() || other.is_unit() {
+        "`()` is nothing, and has no order: test for it first, with `x == ()`, or take a default, with `x ?? 0`"
+    } else if super::kind(one) == super::kind(other) {
+        "these can be told apart with `==` alone, or not at all: compare a field of them"
+    } else {
+        "compare values of one kind; `x.to_string()` makes a text of any value"
+    };
+    Error::new(Code::Script, message).with_help(help)
+}

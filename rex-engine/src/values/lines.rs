@@ -1,0 +1,241 @@
+//! The lines of a file as scripts have them: read while they are used, and a list as soon as one is needed.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rex_core::Error;
+use rex_sdk::Lines;
+use rex_sdk::lines::Reading;
+use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, FuncRegistration, INT, Module, NativeCallContext, Position};
+
+use crate::active::{self, Active};
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// The lines of an open file.
+#[derive(Clone)]
+pub(crate) struct ScriptLines {
+    lines: Lines,
+    active: Arc<Active>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of lines, once they were counted.
+    count: Option<u64>,
+    /// Where the last line was taken by its number, so that the next one is not looked for from the start.
+    cursor: Option<(Reading, u64)>,
+}
+
+impl fmt::Debug for ScriptLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptLines").finish_non_exhaustive()
+    }
+}
+
+/// One pass over the lines.
+struct Pass {
+    reading: Reading,
+    active: Arc<Active>,
+}
+
+impl Iterator for Pass {
+    type Item = Fallible<Dynamic>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match active::native(Position::NONE, || self.reading.next(&self.active.run).transpose()) {
+            Ok(line) => line.map(|line| Ok(line.into())),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl ScriptLines {
+    pub(crate) fn new(lines: Lines, active: Arc<Active>) -> Self {
+        Self { lines, active, state: Arc::default() }
+    }
+
+    fn pass(&self) -> Pass {
+        Pass { reading: self.lines.read(), active: self.active.clone() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All of them.
+    pub(crate) fn array(&self) -> Fallible<Array> {
+        self.pass().collect()
+    }
+
+    fn count(&self) -> Fallible<u64> {
+        if let Some(count) = self.state().count {
+            return Ok(count);
+        }
+        let mut count = 0;
+        for line in self.pass() {
+            count += line.map(|_| 1)?;
+        }
+        self.state().count = Some(count);
+        Ok(count)
+    }
+
+    fn len(&self) -> Fallible<INT> {
+        self.count().map(|count| INT::try_from(count).unwrap_or(INT::MAX))
+    }
+
+    fn is_empty(&self) -> Fallible<bool> {
+        self.pass().next().transpose().map(|line| line.is_none())
+    }
+
+    /// The line of an index, from the end if that is negative.
+    fn at(&self, index: INT, position: Position) -> Fallible<Dynamic> {
+        let wanted = if index < 0 { self.len()?.saturating_add(index) } else { index };
+        let outside = || {
+            let count = usize::try_from(self.count()?).unwrap_or(usize::MAX);
+            Err(EvalAltResult::ErrorArrayBounds(count, index, position).into())
+        };
+        let Ok(wanted) = u64::try_from(wanted) else { return outside() };
+        let cursor = self.state().cursor.take().filter(|(_, next)| *next <= wanted);
+        let (mut reading, mut next) = cursor.unwrap_or_else(|| (self.lines.read(), 0));
+        loop {
+            let line = active::native(position, || reading.next(&self.active.run).transpose())?;
+            let Some(line) = line else { return outside() };
+            next += 1;
+            if next > wanted {
+                self.state().cursor = Some((reading, next));
+                return Ok(line.into());
+            }
+        }
+    }
+}
+
+/// Calls a function of the script for each line, with the line alone or with its number too, whichever the function takes.
+struct Caller<'a> {
+    function: &'a FnPtr,
+    context: &'a NativeCallContext<'a>,
+    numbered: Option<bool>,
+    number: INT,
+}
+
+impl<'a> Caller<'a> {
+    fn new(function: &'a FnPtr, context: &'a NativeCallContext<'a>) -> Self {
+        Self { function, context, numbered: None, number: 0 }
+    }
+
+    fn call(&mut self, line: &Dynamic) -> Fallible<Dynamic> {
+        let number = self.number;
+        self.number += 1;
+        let alone = |caller: &Self| caller.function.call_raw(caller.context, None, [line.clone()]);
+        let numbered = |caller: &Self| caller.function.call_raw(caller.context, None, [line.clone(), number.into()]);
+        match self.numbered {
+            Some(true) => numbered(self),
+            Some(false) => alone(self),
+            None => match alone(self) {
+                Err(error) if matches!(&*error, EvalAltResult::ErrorFunctionNotFound(name, _) if name.starts_with(self.function.fn_name())) =>
+                {
+                    self.numbered = Some(true);
+                    numbered(self)
+                }
+                other => {
+                    self.numbered = Some(false);
+                    other
+                }
+            },
+        }
+    }
+
+    fn holds(&mut self, line: &Dynamic) -> Fallible<bool> {
+        Ok(self.call(line)?.as_bool().unwrap_or(false))
+    }
+}
+
+/// A list in place of the lines of a file; any other value as it is.
+pub(crate) fn collected(value: Dynamic) -> Fallible<Dynamic> {
+    match value.read_lock::<ScriptLines>().map(|lines| lines.clone()) {
+        Some(lines) => lines.array().map(Dynamic::from_array),
+        None => Ok(value),
+    }
+}
+
+pub(super) fn register(engine: &mut Engine, module: &mut Module) {
+    engine.register_type_with_name::<ScriptLines>("lines");
+    engine.register_get("len", |lines: &mut ScriptLines| lines.len());
+    engine.register_get("is_empty", |lines: &mut ScriptLines| lines.is_empty());
+    engine.register_indexer_get(|context: NativeCallContext<'_>, lines: &mut ScriptLines, index: INT| {
+        lines.at(index, context.call_position())
+    });
+    module.set_iter_result(TypeId::of::<ScriptLines>(), |value| match value.try_cast::<ScriptLines>() {
+        Some(lines) => Box::new(lines.pass()),
+        None => Box::new(std::iter::empty()),
+    });
+    macro_rules! methods {
+        ($($name:literal: |$($arg:ident: $type:ty),*| $body:expr;)+) => {$(
+            FuncRegistration::new($name).with_volatility(true).with_purity(true).set_into_module(module, |$($arg: $type),*| $body);
+        )+};
+    }
+    methods! {
+        "len": |lines: &mut ScriptLines| lines.len();
+        "is_empty": |lines: &mut ScriptLines| lines.is_empty();
+        "to_array": |lines: &mut ScriptLines| lines.array();
+        "to_string": |context: NativeCallContext<'_>, lines: &mut ScriptLines| text(&context, lines);
+        "print": |context: NativeCallContext<'_>, lines: &mut ScriptLines| text(&context, lines);
+        "to_debug": |context: NativeCallContext<'_>, lines: &mut ScriptLines| text(&context, lines);
+        "debug": |context: NativeCallContext<'_>, lines: &mut ScriptLines| text(&context, lines);
+        "contains": |lines: &mut ScriptLines, wanted: &str| {
+            find(lines, |line| Ok(line.as_immutable_string_ref().is_ok_and(|line| line.as_str() == wanted))).map(|found| found.is_some())
+        };
+        "filter": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
+            let mut caller = Caller::new(&function, &context);
+            lines.pass().filter_map(|line| match line.and_then(|line| Ok((caller.holds(&line)?, line))) {
+                Ok((holds, line)) => holds.then_some(Ok(line)),
+                Err(error) => Some(Err(error)),
+            }).collect::<Fallible<Array>>()
+        };
+        "map": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
+            let mut caller = Caller::new(&function, &context);
+            lines.pass().map(|line| caller.call(&line?)).collect::<Fallible<Array>>()
+        };
+        "for_each": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
+            let mut caller = Caller::new(&function, &context);
+            lines.pass().try_for_each(|line| caller.call(&line?).map(drop))
+        };
+        "some": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
+            let mut caller = Caller::new(&function, &context);
+            find(lines, |line| caller.holds(line)).map(|found| found.is_some())
+        };
+        "all": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
+            let mut caller = Caller::new(&function, &context);
+            find(lines, |line| caller.holds(line).map(|holds| !holds)).map(|found| found.is_none())
+        };
+        "find": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
+            let mut caller = Caller::new(&function, &context);
+            find(lines, |line| caller.holds(line)).map(|found| found.unwrap_or(Dynamic::UNIT))
+        };
+        "reduce": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr, start: Dynamic| {
+            lines.pass().try_fold(start, |result, line| function.call_raw(&context, None, [result, line?]))
+        };
+    }
+}
+
+/// The first line for which something holds.
+fn find(lines: &ScriptLines, mut holds: impl FnMut(&Dynamic) -> Fallible<bool>) -> Fallible<Option<Dynamic>> {
+    for line in lines.pass() {
+        let line = line?;
+        if holds(&line)? {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
+}
+
+/// As a list prints.
+fn text(context: &NativeCallContext<'_>, lines: &ScriptLines) -> Fallible<String> {
+    let mut array = Dynamic::from_array(lines.array()?);
+    let text = context.call_native_fn_raw("to_string", true, &mut [&mut array])?;
+    text.into_string().map_err(|_| {
+        active::failed(Error::new(rex_core::Code::Internal, "a list has no text"), context.call_position())
+    })
+}
