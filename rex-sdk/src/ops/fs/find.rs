@@ -1,7 +1,10 @@
 //! `fs::find`
 
+use std::time::Duration;
+
 use globset::{ErrorKind, GlobBuilder, GlobSet};
 use rex_core::action::fs;
+use rex_core::bounds::{self, GLOB_BYTES};
 use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Timestamp, Value};
 
@@ -9,9 +12,6 @@ use super::list::named;
 use super::{Entry, as_listed, describe, skipped};
 use crate::os::{DirEntry, EntryKind, Metadata};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
-
-/// The longest glob, in bytes. Names are at most 255, and what nests deeper than this cannot be compiled.
-const MAX_GLOB: usize = 1024;
 
 /// Finds files below a directory.
 pub static OP: Op = Op {
@@ -33,19 +33,19 @@ pub static OP: Op = Op {
                 Literal::Null,
                 "`file`, `directory`, `symlink`, `fifo`, `socket` or `device`.",
             ),
-            Param::option("min_size", Kind::Count, Literal::Null, "Smallest size, in bytes; asks for `fs::stat`."),
-            Param::option("max_size", Kind::Count, Literal::Null, "Largest size, in bytes; asks for `fs::stat`."),
+            Param::option("min_size", Kind::Size, Literal::Null, "Smallest size; asks for `fs::stat`."),
+            Param::option("max_size", Kind::Size, Literal::Null, "Largest size; asks for `fs::stat`."),
             Param::option(
                 "newer_than",
-                Kind::Count,
+                Kind::Duration,
                 Literal::Null,
-                "Changed less than so many seconds ago; asks for `fs::stat`.",
+                "Changed less than so long ago; asks for `fs::stat`.",
             ),
             Param::option(
                 "older_than",
-                Kind::Count,
+                Kind::Duration,
                 Literal::Null,
-                "Changed more than so many seconds ago; asks for `fs::stat`.",
+                "Changed more than so long ago; asks for `fs::stat`.",
             ),
             Param::option(
                 "depth",
@@ -81,11 +81,11 @@ struct Filter {
 
 impl Filter {
     fn of(session: &Session<'_>, args: &Args) -> Result<Self, Error> {
-        let (min, max) = (args.count_option("min_size")?, args.count_option("max_size")?);
-        let (newer, older) = (args.count_option("newer_than")?, args.count_option("older_than")?);
+        let (min, max) = (args.size_option("min_size")?, args.size_option("max_size")?);
+        let (newer, older) = (args.duration_option("newer_than")?, args.duration_option("older_than")?);
         let now = session.run.now().as_micros();
-        let ago = |seconds: u64| {
-            let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let ago = |time: Duration| {
+            let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
             Timestamp::from_micros(now.saturating_sub(micros))
         };
         Ok(Self {
@@ -111,8 +111,9 @@ impl Filter {
 }
 
 fn glob(text: &str) -> Result<GlobSet, Error> {
-    if text.len() > MAX_GLOB {
-        return Err(Error::validation(format!("a glob of {} bytes is longer than {MAX_GLOB}", text.len())));
+    // Names are at most 255 bytes, and what nests deeper than this cannot be compiled.
+    if text.len() > GLOB_BYTES {
+        return Err(bounds::exceeded("glob_bytes", "bytes of a glob", "match less, and look at the names in the script"));
     }
     // As a set, because a glob alone panics where its pattern does not compile.
     GlobBuilder::new(text).build().and_then(|glob| GlobSet::new([glob])).map_err(|error| {
@@ -298,6 +299,9 @@ mod tests {
             (r#"{"kind": "file", "min_size": 30}"#, &["logs/app.log", "logs/old.log"]),
             (r#"{"kind": "file", "max_size": 6}"#, &["icon.bin", "version.txt"]),
             (r#"{"older_than": 86400}"#, &["logs/old.log"]),
+            (r#"{"older_than": "1d"}"#, &["logs/old.log"]),
+            (r#"{"kind": "file", "newer_than": "1h30m", "min_size": "30B"}"#, &["logs/app.log"]),
+            (r#"{"kind": "file", "min_size": "0.02K", "max_size": "0.1kB"}"#, &["config.yaml", "logs/old.log"]),
             (r#"{"name": "*.log", "kind": "file", "newer_than": 86400}"#, &["logs/app.log"]),
         ] {
             let value = world.call("fs::find", &format!(r#"["/srv/app", {options}]"#)).unwrap();
