@@ -21,6 +21,7 @@ pub mod args;
 mod certificate;
 mod compress;
 mod connection;
+mod cursor;
 mod dns;
 pub mod docs;
 mod expand;
@@ -36,6 +37,7 @@ pub mod overlay;
 mod pid;
 mod proc;
 pub mod session;
+mod skipped;
 pub mod spec;
 #[cfg(any(feature = "testing", test))]
 pub mod testing;

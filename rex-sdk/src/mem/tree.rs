@@ -26,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) xattrs: Xattrs,
+    /// The file system that it is on.
+    pub(crate) device: u64,
     pub(crate) body: Body,
 }
 
@@ -85,7 +87,7 @@ impl Contents {
 
 impl Node {
     fn new(id: u64, mode: u32, body: Body) -> Self {
-        Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: Xattrs::new(), body }
+        Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: Xattrs::new(), device: 1, body }
     }
 
     /// Gets what is kept of a file that it replaces.
@@ -192,7 +194,7 @@ impl Tree {
             uid: node.uid,
             gid: node.gid,
             links: self.links(node),
-            device: 1,
+            device: node.device,
             inode: node.id,
             allocated: size,
             target,
