@@ -95,6 +95,9 @@ mod tests {
     fn an_error_names_the_bound_and_what_to_do() {
         let error = exceeded("program_words_bytes", "bytes of arguments and environment", "pass a file");
         let message = "the limit `program_words_bytes` of 131072 bytes of arguments and environment is exceeded";
-        assert_eq!((error.message.as_str(), error.help.as_deref()), (message, Some("this limit is fixed: pass a file")));
+        assert_eq!(
+            (error.message.as_str(), error.help.as_deref()),
+            (message, Some("this limit is fixed: pass a file"))
+        );
     }
 }

@@ -130,9 +130,9 @@ impl Limits {
             (Some(number), unit) if unit == Unit::Count || full == name => Ok(number),
             (_, Unit::Count) => Err("a count has no unit".to_owned()),
             (_, Unit::Bytes) => units::size(text).map_err(|why| why.to_string()),
-            (_, Unit::Millis) => units::duration(text).map_err(|why| why.to_string()).and_then(|time| {
-                u64::try_from(time.as_millis()).map_err(|_| units::UnitError::TooMuch.to_string())
-            }),
+            (_, Unit::Millis) => units::duration(text)
+                .map_err(|why| why.to_string())
+                .and_then(|time| u64::try_from(time.as_millis()).map_err(|_| units::UnitError::TooMuch.to_string())),
         };
         let value = value.map_err(|why| {
             let (what, forms) = match Unit::of(full) {
@@ -141,7 +141,8 @@ impl Limits {
                 Unit::Count => ("a whole number", "`100000` or `100_000`"),
             };
             let message = format!("the limit `{name}` takes {what}, got `{}`: {why}", text.escape_debug());
-            let plain = if Unit::of(full) == Unit::Count { String::new() } else { format!(", or a plain number as `{full}`") };
+            let plain =
+                if Unit::of(full) == Unit::Count { String::new() } else { format!(", or a plain number as `{full}`") };
             Error::validation(message).with_help(format!("write it as {forms}{plain}"))
         })?;
         self.set(full, value)
@@ -293,11 +294,12 @@ pub fn exhausted(name: &str, limit: u64, what: &str) -> Error {
 /// The error of one operation that needs more than a limit allows. A script can catch it and ask for less.
 #[must_use]
 pub fn exceeded(name: &str, limit: u64, what: &str) -> Error {
-    Error::new(Code::LimitExceeded, format!("the limit `{name}` of {limit} {what} is exceeded"))
-        .with_help(match raised(name, limit) {
+    Error::new(Code::LimitExceeded, format!("the limit `{name}` of {limit} {what} is exceeded")).with_help(
+        match raised(name, limit) {
             Some(raised) => format!("do less in one go, or raise the limit: `{raised}`"),
             None => "do less in one go".to_owned(),
-        })
+        },
+    )
 }
 
 #[cfg(test)]
@@ -365,13 +367,28 @@ mod tests {
         for (name, text, message, help) in [
             ("wall", "5", "the limit `wall` takes a duration, got `5`: it has no unit", "`30s`"),
             ("wall", "5MB", "the limit `wall` takes a duration, got `5MB`: `MB` is not one of the units", "`wall_ms`"),
-            ("wall_ms", "soon", "the limit `wall_ms` takes a duration, got `soon`: it does not start with a number", "`30s`"),
+            (
+                "wall_ms",
+                "soon",
+                "the limit `wall_ms` takes a duration, got `soon`: it does not start with a number",
+                "`30s`",
+            ),
             ("memory", "64", "the limit `memory` takes a size, got `64`: it has no unit", "`MiB`"),
-            ("memory_bytes", "5s", "the limit `memory_bytes` takes a size, got `5s`: `s` is not one of the units", "`10M`"),
+            (
+                "memory_bytes",
+                "5s",
+                "the limit `memory_bytes` takes a size, got `5s`: `s` is not one of the units",
+                "`10M`",
+            ),
             ("memory", "-1", "the limit `memory` takes a size, got `-1`: it does not start with a number", "`10M`"),
             ("entries", "5s", "the limit `entries` takes a whole number, got `5s`: a count has no unit", "`100_000`"),
             ("wal", "5s", "there is no limit `wal`", "did you mean `wall`"),
-            ("wall_ms", "99999999999999999w", "the limit `wall_ms` takes a duration, got `99999999999999999w`: it is too much to count", "s"),
+            (
+                "wall_ms",
+                "99999999999999999w",
+                "the limit `wall_ms` takes a duration, got `99999999999999999w`: it is too much to count",
+                "s",
+            ),
         ] {
             let error = limits.parse(name, text).unwrap_err();
             assert_eq!(error.message, message);

@@ -8,7 +8,8 @@ use std::time::Duration;
 pub const DURATIONS: &str = "`500ms`, `30s`, `15m`, `12h`, `7d`, `2w` or several, as in `1h30m`";
 
 /// What a size looks like, for messages and documentation. As for coreutils, a letter alone counts by 1024.
-pub const SIZES: &str = "`512B`, `64K`, `10M`, `1G` (by 1024, also `KiB`, `MiB`, `GiB`) or `64kB`, `10MB`, `1GB` (by 1000)";
+pub const SIZES: &str =
+    "`512B`, `64K`, `10M`, `1G` (by 1024, also `KiB`, `MiB`, `GiB`) or `64kB`, `10MB`, `1GB` (by 1000)";
 
 /// Units of time and their length in nanoseconds.
 const TIMES: &[(&[&str], u128)] = &[
@@ -111,7 +112,11 @@ fn amount<'t>(text: &'t str, units: &[(&[&str], u128)]) -> Result<(u128, &'t str
     let digits = |digits: &str| digits.parse::<u128>().map_err(|_| UnitError::TooMuch);
     let whole = digits(whole)?.checked_mul(one);
     let below = digits(fraction)?.checked_mul(one).map(|below| below / scale);
-    whole.zip(below).and_then(|(whole, below)| whole.checked_add(below)).map(|all| (all, rest)).ok_or(UnitError::TooMuch)
+    whole
+        .zip(below)
+        .and_then(|(whole, below)| whole.checked_add(below))
+        .map(|all| (all, rest))
+        .ok_or(UnitError::TooMuch)
 }
 
 /// The characters at the start that are such, and the rest.

@@ -4,9 +4,9 @@ use rex_core::action::sys;
 use rex_core::{Action, Code, Error, Value};
 
 use super::twice;
+use crate::ops::{INTERVAL, INTERVAL_MS};
 use crate::os::SystemFile;
 use crate::proc::{Disk, disks};
-use crate::ops::{INTERVAL, INTERVAL_MS};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Tells what was read from and written to each disk.
