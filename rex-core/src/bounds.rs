@@ -33,7 +33,7 @@ bounds! {
     ATTRIBUTE_BYTES "attribute_bytes" = 64 << 10,
     /// Libraries, and sections, that `fs::elf` tells; its result says `truncated`.
     ELF_PARTS "elf_parts" = 4096,
-    /// What `fs::replace` shows of its changes, in bytes of each text.
+    /// The `diff` that `fs::replace` returns, in bytes; a longer one is `()`.
     REPLACE_DIFF_BYTES "replace_diff_bytes" = 64 << 10,
     /// What was left out of a walk and is told one by one; beyond it, together by the reason, with a `count`.
     SKIPPED "skipped" = 1_000,
@@ -43,6 +43,8 @@ bounds! {
     HTTP_HEADER_BYTES "http_header_bytes" = 64 << 10,
     /// A URL that is fetched, in bytes.
     URL_BYTES "url_bytes" = 8 << 10,
+    /// What the kernel tells of a process in one text, such as its environment, in bytes.
+    PROCESS_TEXT_BYTES "process_text_bytes" = 8 << 20,
     /// A text that one call of a pure function such as `json::encode` may build, in bytes.
     PURE_TEXT_BYTES "pure_text_bytes" = 64 << 20,
     /// Lists and maps that one call of a pure function may build, together, in bytes.

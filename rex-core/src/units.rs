@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::Timestamp;
+
 /// What a duration looks like, for messages and documentation.
 pub const DURATIONS: &str = "`500ms`, `30s`, `15m`, `12h`, `7d`, `2w` or several, as in `1h30m`";
 
@@ -48,6 +50,8 @@ pub enum UnitError {
     Unit(String),
     /// It is more than can be counted.
     TooMuch,
+    /// It is neither a point in time nor a duration before now.
+    NoMoment,
 }
 
 impl fmt::Display for UnitError {
@@ -57,6 +61,7 @@ impl fmt::Display for UnitError {
             Self::NoUnit => write!(f, "it has no unit"),
             Self::Unit(unit) => write!(f, "`{}` is not one of the units", unit.escape_debug()),
             Self::TooMuch => write!(f, "it is too much to count"),
+            Self::NoMoment => write!(f, "it is neither a time in UTC nor so long before now"),
         }
     }
 }
@@ -91,6 +96,25 @@ pub fn size(text: &str) -> Result<u64, UnitError> {
     match amount(text.trim(), BYTES)? {
         (bytes, "") => u64::try_from(bytes).map_err(|_| UnitError::TooMuch),
         (_, rest) => Err(UnitError::Unit(rest.trim().to_owned())),
+    }
+}
+
+/// What a point in time looks like, for messages and documentation.
+pub const MOMENTS: &str = "`-1h`, `1h ago` or `2026-11-23T12:42:29Z`";
+
+/// Reads a point in time: RFC 3339 in UTC, or a duration before now.
+///
+/// # Errors
+/// If the text is none; a duration that does not say that it is before now is none either.
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, UnitError> {
+    let text = text.trim();
+    let before = text.strip_prefix('-').or_else(|| text.strip_suffix("ago"));
+    match before {
+        Some(before) => {
+            let micros = i64::try_from(duration(before)?.as_micros()).map_err(|_| UnitError::TooMuch)?;
+            now.as_micros().checked_sub(micros).map(Timestamp::from_micros).ok_or(UnitError::TooMuch)
+        }
+        None => Timestamp::parse(text).map_err(|_| UnitError::NoMoment),
     }
 }
 
@@ -213,6 +237,27 @@ mod tests {
             ("99999P", UnitError::TooMuch),
         ] {
             assert_eq!(size(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        let now = Timestamp::from_micros(10_000_000_000);
+        for (text, seconds) in
+            [("-1h", 6_400), ("1h ago", 6_400), ("1h30m ago", 4_600), ("-0s", 10_000), ("1970-01-01T00:00:05Z", 5)]
+        {
+            assert_eq!(moment(text, now).map(Timestamp::as_secs), Ok(seconds), "{text}");
+        }
+        for (text, why) in [
+            ("", UnitError::NoMoment),
+            ("1h", UnitError::NoMoment),
+            ("yesterday", UnitError::NoMoment),
+            ("2026-11-23", UnitError::NoMoment),
+            ("-1", UnitError::NoUnit),
+            ("-1x", UnitError::Unit("x".to_owned())),
+            ("-9999999999999w", UnitError::TooMuch),
+        ] {
+            assert_eq!(moment(text, now), Err(why), "{text}");
         }
     }
 

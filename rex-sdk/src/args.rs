@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rex_core::nearest::did_you_mean;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Error, Value, units};
+use rex_core::{AbsPath, Error, Timestamp, Value, units};
 
 use crate::{Kind, OpSpec};
 
@@ -182,6 +182,20 @@ impl Args {
         self.duration(name).map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// A point in time, if it was given. Below 0 it is so many seconds before now.
+    pub fn moment_option(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        match self.value(name) {
+            Value::Int(seconds) => {
+                let micros = seconds.saturating_mul(1_000_000);
+                let since = if *seconds < 0 { now.as_micros() } else { 0 };
+                Ok(Some(Timestamp::from_micros(since.saturating_add(micros))))
+            }
+            Value::Text(text) => units::moment(text, now).map(Some).map_err(|_| self.wrong(name)),
+            Value::Null => Ok(None),
+            _ => Err(self.wrong(name)),
+        }
+    }
+
     /// A size in bytes, if it was given.
     pub fn size_option(&self, name: &str) -> Result<Option<u64>, Error> {
         match self.value(name) {
@@ -208,6 +222,11 @@ fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
     let (why, help) = match (kind, value) {
         (Kind::Duration, Value::Text(text)) => (units::duration(text).err(), Some(("seconds", units::DURATIONS))),
         (Kind::Size, Value::Text(text)) => (units::size(text).err(), Some(("bytes", units::SIZES))),
+        (Kind::Moment, Value::Text(text)) => {
+            let why = units::moment(text, Timestamp::from_micros(0)).err();
+            (why, Some(("seconds since the epoch", units::MOMENTS)))
+        }
+        (Kind::Moment, _) => (None, Some(("seconds since the epoch", units::MOMENTS))),
         (Kind::Duration, _) => (None, Some(("seconds", units::DURATIONS))),
         (Kind::Size, _) => (None, Some(("bytes", units::SIZES))),
         _ => (None, None),
@@ -256,6 +275,17 @@ mod tests {
     }
 
     #[test]
+    fn no_default_cuts() {
+        for spec in OPS.iter().map(|operation| operation.spec()) {
+            // `fs::lines` is read as a stream.
+            let whole = spec.name != "fs::lines";
+            for param in spec.options().filter(|param| whole && param.name.starts_with("max")) {
+                assert_eq!(param.default, Some(crate::Literal::Null), "{} of {}", param.name, spec.name);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_duration_or_size_is_told_with_what_is() {
         let refused = |operation: &str, option: &str, value: Value| {
             let spec = OPS.iter().map(|known| known.spec()).find(|spec| spec.name == operation).unwrap();
@@ -268,6 +298,13 @@ mod tests {
             ("fs::find", "older_than", "7".into(), "takes a duration, `7` came: it has no unit", "a number of seconds"),
             ("fs::find", "newer_than", Value::Int(-1), "takes a duration, the integer -1 came", "a number of seconds"),
             ("fs::find", "newer_than", Value::Float(f64::NAN), "takes a duration, float came", "`30s`"),
+            (
+                "service::logs",
+                "since",
+                "1h".into(),
+                "takes a time, `1h` came: it is neither a time in UTC nor so long before now",
+                "`-1h`",
+            ),
             ("fs::find", "min_size", "10m".into(), "takes a size, `10m` came: `m` is not one of the units", "`10M`"),
             ("fs::find", "max_size", Value::Bool(true), "takes a size, bool came", "a number of bytes"),
         ] {

@@ -36,6 +36,12 @@ pub fn markdown(spec: &OpSpec) -> String {
     if takes(Kind::Duration) {
         line(format_args!("A duration is a number of seconds, or text: {}.\n", units::DURATIONS));
     }
+    if takes(Kind::Moment) {
+        let moments = units::MOMENTS;
+        line(format_args!(
+            "A time is a number of seconds since the epoch (below 0, before now), or text: {moments}.\n"
+        ));
+    }
     if takes(Kind::Size) {
         line(format_args!("A size is a number of bytes, or text: {}.\n", units::SIZES));
     }

@@ -21,7 +21,7 @@ use crate::connection::{Line, deadline, failed, provider, secure, verifier};
 use crate::{Args, Kind, Literal, Param, Session};
 
 /// What the headers of an answer may take, in bytes, those of answers before the last (1xx) included.
-const HEADER_BYTES: usize = 64 << 10;
+const HEADER_BYTES: usize = rex_core::bounds::HTTP_HEADER_BYTES;
 /// How much is read and written at a time, in bytes.
 const BLOCK: usize = 16 << 10;
 /// Headers that say how a message is sent. They are Rex's to set, or one message could be taken for two.

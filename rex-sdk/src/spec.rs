@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use rex_core::{ActionSpec, Code, Error, Value, units};
+use rex_core::{ActionSpec, Code, Error, Timestamp, Value, units};
 
 use crate::{Args, Session};
 
@@ -142,6 +142,8 @@ pub enum Kind {
     Duration,
     /// A size: a number of bytes, or text with a unit.
     Size,
+    /// A point in time: seconds since the epoch, below 0 before now, or text.
+    Moment,
     /// A truth value.
     Bool,
     /// A list of texts.
@@ -163,6 +165,7 @@ impl Kind {
             Self::Count => "count",
             Self::Duration => "duration",
             Self::Size => "size",
+            Self::Moment => "time",
             Self::Bool => "bool",
             Self::Texts => "list of text",
             Self::TextMap => "map of text",
@@ -186,6 +189,11 @@ impl Kind {
             Self::Size => match value {
                 Value::Int(bytes) => *bytes >= 0,
                 Value::Text(text) => units::size(text).is_ok(),
+                _ => false,
+            },
+            Self::Moment => match value {
+                Value::Int(_) => true,
+                Value::Text(text) => units::moment(text, Timestamp::from_micros(0)).is_ok(),
                 _ => false,
             },
             Self::Bool => matches!(value, Value::Bool(_)),

@@ -55,7 +55,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Data => "String | Blob",
         Kind::Int | Kind::Count => "int",
         Kind::Duration => "int | float | String",
-        Kind::Size => "int | String",
+        Kind::Size | Kind::Moment => "int | String",
         Kind::Bool => "bool",
         Kind::Texts => "Array",
         Kind::TextMap => "Map",

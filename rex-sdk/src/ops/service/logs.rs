@@ -22,13 +22,8 @@ pub static OP: Op = Op {
                 Literal::Null,
                 "The last so many records of those that are meant; all of them, if not given.",
             ),
-            Param::option(
-                "since",
-                Kind::Int,
-                Literal::Null,
-                "Records since then, in seconds since the epoch; below 0, so many seconds before now.",
-            ),
-            Param::option("until", Kind::Int, Literal::Null, "Records until then, in the same way."),
+            Param::option("since", Kind::Moment, Literal::Null, "Records since then."),
+            Param::option("until", Kind::Moment, Literal::Null, "Records until then."),
             Param::option(
                 "priority",
                 Kind::Text,
@@ -63,14 +58,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if max.is_some_and(|max| max > limit) {
         return Err(too_many(limit));
     }
-    let time = |seconds: i64| {
-        let micros = seconds.saturating_mul(1_000_000);
-        let now = session.run.now().as_micros();
-        Timestamp::from_micros(if seconds < 0 { now.saturating_add(micros) } else { micros })
-    };
     let query = LogQuery {
-        since: args.int_option("since")?.map(time),
-        until: args.int_option("until")?.map(time),
+        since: args.moment_option("since", session.run.now())?,
+        until: args.moment_option("until", session.run.now())?,
         priority: args.text_option("priority")?.map(urgency).transpose()?,
         pattern: args.text_option("pattern")?.map(str::to_owned),
         // One more tells whether there are too many.
