@@ -71,7 +71,7 @@ pub(crate) fn why(error: &Error) -> &'static str {
         Code::LimitExceeded => "limit",
         Code::Unsupported => "unsupported",
         Code::Io if error.message.starts_with(NOT_LET) => "no permission",
-        Code::Io if error.message.ends_with(CHANGED) => "gone",
+        Code::Io if error.message.ends_with(CHANGED) => "changed",
         _ => "failed",
     }
 }
@@ -91,7 +91,7 @@ mod tests {
             (Error::new(Code::AccessDenied, "no permit matched"), "denied"),
             (io_error(io::ErrorKind::PermissionDenied.into(), "/x"), "no permission"),
             (io_error(io::ErrorKind::NotFound.into(), "/x"), "gone"),
-            (OsError::Changed.about(&path), "gone"),
+            (OsError::Changed.about(&path), "changed"),
             (io_error(io::Error::other("broken"), "/x"), "failed"),
         ] {
             assert_eq!(why(&error), reason, "{error}");

@@ -11,6 +11,9 @@ use crate::os::{Directory, EntryKind, Metadata};
 use crate::skipped::Skipped;
 use crate::{Args, Kind, Literal, OsError, Param, Session};
 
+/// How many decisions a walk leaves to the rest of its run.
+const DECISIONS_KEPT: u64 = 10_000;
+
 /// Whether a walk stays where it starts.
 pub(crate) const ONE_FILE_SYSTEM: Param = Param::option(
     "one_file_system",
@@ -132,6 +135,17 @@ pub(crate) fn file_system(session: &Session<'_>, args: &Args, directory: &AbsPat
     session.act(fs::Stat {}, directory.clone(), stat).map(|metadata| Some(metadata.device))
 }
 
+/// Why a walk stops while the run still has decisions left, so that its script can do something with what was seen.
+pub(crate) fn nearly_used_up(session: &Session<'_>) -> Option<Error> {
+    let limit = session.limits().decisions;
+    let left = limit.saturating_sub(session.run.decisions());
+    (left <= (limit / 10).min(DECISIONS_KEPT)).then(|| {
+        let help = exceeded("decisions", limit, "decisions").help.unwrap_or_default();
+        let message = format!("the walk stopped here, before the limit `decisions` of {limit} is used up: {help}");
+        Error::new(Code::LimitExceeded, message)
+    })
+}
+
 /// Walks down from a directory, looking at every entry: each directory with a permission to list it, each
 /// entry with one to look at it. What is denied or cannot be looked at is left out, and said.
 pub(crate) struct Walk<'s, 'r> {
@@ -148,6 +162,8 @@ pub(crate) struct Walk<'s, 'r> {
     seen: u64,
     /// The first denial to look at one.
     denied: Option<Error>,
+    /// Whether it stopped before its end because the run has hardly any decisions left.
+    pub(crate) stopped: bool,
     /// What was left out, with why.
     pub(crate) skipped: Skipped,
 }
@@ -186,6 +202,7 @@ impl<'s, 'r> Walk<'s, 'r> {
             directories: 0,
             seen: 0,
             denied: None,
+            stopped: false,
             skipped: Skipped::default(),
         })
     }
@@ -235,6 +252,11 @@ impl<'s, 'r> Walk<'s, 'r> {
                     below.push(path);
                     continue;
                 }
+            }
+            if let Some(error) = nearly_used_up(self.session) {
+                self.stopped = true;
+                self.skip(&path, error)?;
+                return Ok(false);
             }
             let grant = self.session.permit(fs::Stat {}, path.clone());
             if let Err(error) = &grant

@@ -196,20 +196,14 @@ impl MemOs {
         self
     }
 
-    /// The same world where this directory, with all that is below it now, is another file system.
+    /// The same world where another file system, with this number, is mounted on this directory.
     ///
     /// # Panics
     /// If there is no such thing.
     #[must_use]
     pub fn mounted(self, path: &str, device: u64) -> Self {
-        fn mount(node: &mut tree::Node, device: u64) {
-            node.device = device;
-            if let Body::Directory(entries) = &mut node.body {
-                entries.values_mut().for_each(|entry| mount(entry, device));
-            }
-        }
-        let known =
-            AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(|node| mount(node, device)));
+        let mount = |node: &mut tree::Node| node.device = Some(device);
+        let known = AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(mount));
         assert!(known.is_some(), "there is no `{path}`");
         self
     }

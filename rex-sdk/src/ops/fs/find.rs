@@ -13,7 +13,7 @@ use super::{Entry, as_listed, describe};
 use crate::cursor::{AFTER, Cursor};
 use crate::os::{DirEntry, EntryKind, Metadata};
 use crate::skipped::Skipped;
-use crate::tree::{ONE_FILE_SYSTEM, file_system, wide};
+use crate::tree::{ONE_FILE_SYSTEM, file_system, nearly_used_up, wide};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Finds files below a directory.
@@ -161,6 +161,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         max: args.count_option("max")?.unwrap_or(limits.entries).min(limits.entries),
         cursor: Cursor::of(args)?,
         device: None,
+        stopped: false,
         last: args.text_option("after")?.map(str::to_owned),
         entries: Vec::new(),
         skipped: Skipped::default(),
@@ -205,6 +206,8 @@ struct Walk<'s, 'r> {
     cursor: Cursor,
     /// The file system to stay on.
     device: Option<u64>,
+    /// Whether the run has hardly any decisions left.
+    stopped: bool,
     /// What was found last.
     last: Option<String>,
     entries: Vec<Value>,
@@ -215,7 +218,7 @@ struct Walk<'s, 'r> {
 
 impl Walk<'_, '_> {
     fn full(&self) -> bool {
-        self.entries.len() as u64 >= self.max
+        self.stopped || self.entries.len() as u64 >= self.max
     }
 
     /// Looks at the entries of one directory.
@@ -252,6 +255,10 @@ impl Walk<'_, '_> {
             ("kind".to_owned(), kind.as_str().into()),
         ]);
         if self.filter.stat {
+            if let Some(error) = nearly_used_up(self.session) {
+                self.stopped = true;
+                return self.skip(path, error);
+            }
             let stat = |grant| as_listed(self.session.os.stat(grant));
             match self.session.act(fs::Stat {}, path.clone(), stat) {
                 Ok(metadata) if self.filter.takes(&metadata) => describe(&mut entry, &metadata),
@@ -485,5 +492,25 @@ mod tests {
             found(&value),
             (vec!["/d/a".into(), "/d/m".into(), "/d/a/x".into()], vec!["/d/m ACCESS_DENIED_EXCEPTION".into()])
         );
+    }
+
+    #[test]
+    fn a_walk_leaves_decisions_to_the_rest_of_its_run() {
+        let limits = rex_core::Limits { decisions: 20, ..rex_core::Limits::default() };
+        for (operation, args) in
+            [("fs::find", r#"["/d", {"min_size": 0}]"#), ("fs::walk", r#"["/d"]"#), ("fs::du", r#"["/d"]"#)]
+        {
+            let os = (0..30).fold(MemOs::new(), |os, number| os.file(&format!("/d/{number}"), "x"));
+            let world = World::limited(os, |_, _| true, limits);
+            let value = world.call(operation, args).unwrap();
+            assert_eq!(value.get("complete"), Some(&false.into()), "{value}");
+            let Some(Value::List(skipped)) = value.get("skipped") else { panic!("{value}") };
+            let told = skipped.iter().map(ToString::to_string).collect::<String>();
+            assert!(told.contains("`decisions` of 20") && told.contains("--limit decisions=40"), "{told}");
+            assert_eq!((skipped.len(), skipped[0].get("why")), (1, Some(&"limit".into())));
+            assert!(operation == "fs::du" || value.get("next").is_some_and(|next| *next != Value::Null), "{value}");
+            // Something can still be done.
+            world.call("fs::stat", r#"["/d/1"]"#).unwrap();
+        }
     }
 }

@@ -56,12 +56,13 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         !full
     };
     walk.below(args.path("path")?, &mut visit)?;
-    let complete = !full && walk.skipped.is_empty();
+    let truncated = full || walk.stopped;
+    let complete = !truncated && walk.skipped.is_empty();
     Ok(Value::map([
         ("entries", entries.into()),
         ("skipped", walk.skipped.into()),
         ("complete", complete.into()),
-        ("truncated", full.into()),
-        ("next", last.filter(|_| full).into()),
+        ("truncated", truncated.into()),
+        ("next", last.filter(|_| truncated).into()),
     ]))
 }
