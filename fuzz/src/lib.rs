@@ -149,6 +149,9 @@ fn of(input: &mut Unstructured<'_>, kind: Kind) -> Result<Value> {
         Kind::Data => input.arbitrary::<&str>()?.into(),
         Kind::Int | Kind::Count if input.arbitrary()? => Value::Int(input.int_in_range(0..=9)?),
         Kind::Int | Kind::Count => Value::Int(input.arbitrary()?),
+        Kind::Duration => (*input.choose(&["0s", "1ms", "2w", "1h30m", "5", "5M"])?).into(),
+        Kind::Moment => (*input.choose(&["-1h", "1h ago", "2026-11-23T12:42:29Z", "1h"])?).into(),
+        Kind::Size => (*input.choose(&["0B", "1K", "1MB", "1.5GiB", "5", "5m"])?).into(),
         Kind::Bool => Value::Bool(input.arbitrary()?),
         Kind::Texts => Value::List(input.arbitrary::<Vec<&str>>()?.into_iter().map(Value::from).collect()),
         Kind::TextMap => {

@@ -197,7 +197,7 @@ pub(crate) struct RunArgs {
     /// Where relative paths are taken from; the current directory by default
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
-    /// A limit, such as `wall_ms=5000`; may be given often
+    /// A limit, such as `wall=5s`, `memory=64MB` or `entries=200000`; may be given often
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) limits: Vec<(String, String)>,
     /// Where to record every decision and outcome, one JSON line each, added to what is there

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rex_core::units::{self, UnitError};
+
 /// When a file is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Rotation {
@@ -16,21 +18,15 @@ impl Rotation {
         let mut rotation = Self::default();
         for part in text.split(',') {
             let (name, value) = part.split_once('=').ok_or_else(bad)?;
-            let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-            let (number, unit) = value.split_at_checked(digits).ok_or_else(bad)?;
-            let number = number.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(bad)?;
-            let unit = match (name, unit) {
-                ("size", "" | "B") => 1,
-                ("size", "kB" | "KB") => 1_000,
-                ("size", "MB") => 1_000_000,
-                ("size", "GB") => 1_000_000_000,
-                ("age", "s") => 1,
-                ("age", "m") => 60,
-                ("age", "h") => 3_600,
-                ("age", "d") => 86_400,
+            let (size, age) = match name {
+                "size" => (size(value).map_err(|why| format!("{}: {why}", bad()))?, 0),
+                "age" => (0, age(value).map_err(|why| format!("{}: {why}", bad()))?),
                 _ => return Err(bad()),
             };
-            let value = number.checked_mul(unit).ok_or_else(bad)?;
+            if size == 0 && age == 0 {
+                return Err(bad());
+            }
+            let value = size.max(age);
             let twice = match name {
                 "size" => rotation.size.replace(value).is_some(),
                 _ => rotation.age.replace(Duration::from_secs(value)).is_some(),
@@ -41,6 +37,15 @@ impl Rotation {
         }
         Ok(rotation)
     }
+}
+
+/// A size; a number alone is one of bytes.
+fn size(text: &str) -> Result<u64, UnitError> {
+    text.parse().or_else(|_| units::size(text))
+}
+
+fn age(text: &str) -> Result<u64, UnitError> {
+    units::duration(text).map(|age| age.as_secs())
 }
 
 #[cfg(test)]

@@ -16,16 +16,19 @@
 //! | [`run`] | [`Run`]: who runs, under which limits, recorded where |
 //! | [`journal`] | [`Journal`], where every decision and outcome is recorded |
 //! | [`limits`] | [`Limits`] and the [`Budget`] that counts against them |
+//! | [`bounds`] | what is bounded for good, and is no limit that can be set |
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
 //! | [`data`] | actions and resources as data, for another process |
 //! | [`nearest`] | which name was meant by one that is not there |
 //! | [`value`], [`time`] | what operations return; a point in time |
+//! | [`units`] | durations and sizes as people write them |
 //!
 //! What never is here: I/O, a policy language, a script language, a system call.
 #![forbid(unsafe_code)]
 
 pub mod action;
 pub mod asked;
+pub mod bounds;
 pub mod data;
 pub mod decide;
 pub mod error;
@@ -41,6 +44,7 @@ pub mod reach;
 pub mod resource;
 pub mod run;
 pub mod time;
+pub mod units;
 pub mod value;
 
 pub use action::{ACTIONS, Action, ActionSpec};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::{Code, Error};
+use crate::nearest::did_you_mean;
+use crate::{Code, Error, units};
 
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident = $default:expr,)*) => {
@@ -35,11 +36,7 @@ macro_rules! limits {
             pub fn set(&mut self, name: &str, value: u64) -> Result<(), Error> {
                 match name {
                     $(stringify!($name) => self.$name = value,)*
-                    _ => {
-                        let names: Vec<_> = Self::TABLE.iter().map(|(name, ..)| *name).collect();
-                        return Err(Error::validation(format!("there is no limit `{name}`"))
-                            .with_help(format!("the limits are: {}", names.join(", "))));
-                    }
+                    _ => return Err(no_limit(name)),
                 }
                 Ok(())
             }
@@ -68,8 +65,12 @@ limits! {
     written_bytes = 1 << 30,
     /// What one operation may hold of a file in memory, in bytes.
     file_bytes = 128 << 20,
-    /// Entries that one operation may visit or return: of directories, matches, units.
+    /// What a program that is started may write, and what it may complain, in bytes each.
+    program_output_bytes = 8 << 20,
+    /// Entries that one operation may return or hold: of a list, matches, lines, units. What it may look at is not counted here.
     entries = 100_000,
+    /// Entries of one directory that an operation may take in.
+    directory_entries = 1_000_000,
     /// Depth below its start to which an operation may walk a tree.
     tree_depth = 64,
     /// Operations on the system in one run.
@@ -78,6 +79,94 @@ limits! {
     decisions = 1_000_000,
     /// Records of the journal that the report of a run keeps in memory.
     journal_records = 10_000,
+}
+
+/// What a limit counts. Its name says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Millis,
+    Count,
+}
+
+impl Unit {
+    fn of(name: &str) -> Self {
+        match name.rsplit_once('_') {
+            Some((_, "bytes")) => Self::Bytes,
+            Some((_, "ms")) => Self::Millis,
+            _ => Self::Count,
+        }
+    }
+
+    /// A value as [`Limits::parse`] takes it under the short name.
+    fn show(self, value: u64) -> String {
+        match self {
+            Self::Bytes => units::show_bytes(value),
+            Self::Millis => units::show_millis(value),
+            Self::Count => value.to_string(),
+        }
+    }
+}
+
+/// The name of a limit without its unit: `wall` of `wall_ms`, `memory` of `memory_bytes`.
+fn short(name: &str) -> &str {
+    match Unit::of(name) {
+        Unit::Count => name,
+        _ => name.rsplit_once('_').map_or(name, |(short, _)| short),
+    }
+}
+
+impl Limits {
+    /// Sets a limit as people write it: `wall` to `5s`, `memory` to `64MB`, `entries` to `200_000`. A name that ends with its unit,
+    /// such as `wall_ms`, takes a plain number of it as well.
+    ///
+    /// # Errors
+    /// If there is no limit of that name, or the text is not a value of it.
+    pub fn parse(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        let known = Self::TABLE.iter().map(|(known, ..)| *known);
+        let full = known.clone().find(|known| *known == name || short(known) == name).ok_or_else(|| no_limit(name))?;
+        let plain = text.replace('_', "").parse::<u64>().ok();
+        let value = match (plain, Unit::of(full)) {
+            (Some(number), unit) if unit == Unit::Count || full == name => Ok(number),
+            (_, Unit::Count) => Err("a count has no unit".to_owned()),
+            (_, Unit::Bytes) => units::size(text).map_err(|why| why.to_string()),
+            (_, Unit::Millis) => units::duration(text)
+                .map_err(|why| why.to_string())
+                .and_then(|time| u64::try_from(time.as_millis()).map_err(|_| units::UnitError::TooMuch.to_string())),
+        };
+        let value = value.map_err(|why| {
+            let (what, forms) = match Unit::of(full) {
+                Unit::Bytes => ("a size", units::SIZES),
+                Unit::Millis => ("a duration", units::DURATIONS),
+                Unit::Count => ("a whole number", "`100000` or `100_000`"),
+            };
+            let message = format!("the limit `{name}` takes {what}, got `{}`: {why}", text.escape_debug());
+            let plain =
+                if Unit::of(full) == Unit::Count { String::new() } else { format!(", or a plain number as `{full}`") };
+            Error::validation(message).with_help(format!("write it as {forms}{plain}"))
+        })?;
+        self.set(full, value)
+    }
+}
+
+/// The short name of a limit, and a value of it with a unit, as documentation shows them.
+#[must_use]
+pub fn shown(name: &str, value: u64) -> (&str, String) {
+    (short(name), Unit::of(name).show(value))
+}
+
+fn no_limit(name: &str) -> Error {
+    let names: Vec<_> = Limits::TABLE.iter().map(|(name, ..)| *name).collect();
+    let all = names.iter().flat_map(|name| [*name, short(name)]);
+    let meant = did_you_mean(name, all).map(|meant| format!("{meant} ")).unwrap_or_default();
+    Error::validation(format!("there is no limit `{}`", name.escape_debug()))
+        .with_help(format!("{meant}the limits are: {}", names.join(", ")))
+}
+
+/// A limit with twice its value, as the command line takes it; nothing for what is no limit.
+fn raised(name: &str, limit: u64) -> Option<String> {
+    let known = Limits::TABLE.iter().any(|(known, ..)| *known == name);
+    known.then(|| format!("--limit {}={}", short(name), Unit::of(name).show(limit.saturating_mul(2).max(1))))
 }
 
 /// What a run has used, counted against its [`Limits`]. Shared between threads.
@@ -205,8 +294,12 @@ pub fn exhausted(name: &str, limit: u64, what: &str) -> Error {
 /// The error of one operation that needs more than a limit allows. A script can catch it and ask for less.
 #[must_use]
 pub fn exceeded(name: &str, limit: u64, what: &str) -> Error {
-    Error::new(Code::LimitExceeded, format!("the limit `{name}` of {limit} {what} is exceeded"))
-        .with_help(format!("do less in one go, or let the operator raise the limit `{name}`"))
+    Error::new(Code::LimitExceeded, format!("the limit `{name}` of {limit} {what} is exceeded")).with_help(
+        match raised(name, limit) {
+            Some(raised) => format!("do less in one go, or raise the limit: `{raised}`"),
+            None => "do less in one go".to_owned(),
+        },
+    )
 }
 
 #[cfg(test)]
@@ -242,7 +335,87 @@ mod tests {
             limits.set(name, 7).unwrap();
         }
         assert_eq!((limits.wall_ms, limits.journal_records), (7, 7));
-        let error = limits.set("wall", 1).unwrap_err();
-        assert!(error.message.contains("`wall`") && error.help.unwrap().contains("wall_ms"));
+        let error = limits.set("wal", 1).unwrap_err();
+        assert!(error.message.contains("`wal`") && error.help.unwrap().contains("wall_ms"));
+    }
+
+    #[test]
+    fn limits_are_read_with_units() {
+        let mut limits = Limits::default();
+        for (name, text) in [
+            ("wall", "5s"),
+            ("wall_ms", "5s"),
+            ("wall_ms", "5000"),
+            ("wall_ms", "5_000"),
+            ("memory", "64MB"),
+            ("memory_bytes", "64MiB"),
+            ("read_bytes", "1_000"),
+            ("entries", "200_000"),
+            ("tree_depth", "3"),
+        ] {
+            limits.parse(name, text).unwrap();
+            let value = match name {
+                "wall" | "wall_ms" => limits.wall_ms == 5_000,
+                "memory" => limits.memory_bytes == 64_000_000,
+                "memory_bytes" => limits.memory_bytes == 64 << 20,
+                "read_bytes" => limits.read_bytes == 1_000,
+                "entries" => limits.entries == 200_000,
+                _ => limits.tree_depth == 3,
+            };
+            assert!(value, "{name}={text}: {limits:?}");
+        }
+        for (name, text, message, help) in [
+            ("wall", "5", "the limit `wall` takes a duration, got `5`: it has no unit", "`30s`"),
+            ("wall", "5MB", "the limit `wall` takes a duration, got `5MB`: `MB` is not one of the units", "`wall_ms`"),
+            (
+                "wall_ms",
+                "soon",
+                "the limit `wall_ms` takes a duration, got `soon`: it does not start with a number",
+                "`30s`",
+            ),
+            ("memory", "64", "the limit `memory` takes a size, got `64`: it has no unit", "`MiB`"),
+            (
+                "memory_bytes",
+                "5s",
+                "the limit `memory_bytes` takes a size, got `5s`: `s` is not one of the units",
+                "`10M`",
+            ),
+            ("memory", "-1", "the limit `memory` takes a size, got `-1`: it does not start with a number", "`10M`"),
+            ("entries", "5s", "the limit `entries` takes a whole number, got `5s`: a count has no unit", "`100_000`"),
+            ("wal", "5s", "there is no limit `wal`", "did you mean `wall`"),
+            (
+                "wall_ms",
+                "99999999999999999w",
+                "the limit `wall_ms` takes a duration, got `99999999999999999w`: it is too much to count",
+                "s",
+            ),
+        ] {
+            let error = limits.parse(name, text).unwrap_err();
+            assert_eq!(error.message, message);
+            assert!(error.help.as_ref().unwrap().contains(help), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_limit_says_how_to_raise_it() {
+        for (name, limit, raised) in [
+            ("wall_ms", 30_000, "`--limit wall=60s`"),
+            ("wall_ms", 1, "`--limit wall=2ms`"),
+            ("memory_bytes", 256 << 20, "`--limit memory=512MiB`"),
+            ("entries", 100_000, "`--limit entries=200000`"),
+            ("call_depth", 0, "`--limit call_depth=1`"),
+        ] {
+            let help = exceeded(name, limit, "things").help.unwrap();
+            assert!(help.ends_with(raised), "{help}");
+            let (name, value) = raised.trim_matches('`').trim_start_matches("--limit ").split_once('=').unwrap();
+            Limits::default().parse(name, value).unwrap();
+        }
+        assert_eq!(exceeded("words", 1, "words").help.as_deref(), Some("do less in one go"));
+    }
+
+    #[test]
+    fn no_short_name_is_another_limit() {
+        let shorts: std::collections::BTreeSet<_> = Limits::TABLE.iter().map(|(name, ..)| short(name)).collect();
+        assert_eq!(shorts.len(), Limits::TABLE.len());
     }
 }

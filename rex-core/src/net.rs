@@ -9,7 +9,7 @@ use crate::action::net::Connect;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
 
 /// Length of a URL, in bytes.
-const URL_BYTES: usize = 8 << 10;
+const URL_BYTES: usize = crate::bounds::URL_BYTES;
 
 /// A host of the network, by its name or its address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,9 +3,9 @@
 use std::fmt;
 
 /// The longest path that the kernel takes, in bytes (`PATH_MAX` less the final NUL).
-const MAX_PATH: usize = 4095;
+const MAX_PATH: usize = crate::bounds::PATH_BYTES;
 /// The longest name of a directory entry, in bytes (`NAME_MAX`).
-const MAX_NAME: usize = 255;
+const MAX_NAME: usize = crate::bounds::NAME_BYTES;
 
 /// An absolute, normalised path in UTF-8: no `.`, no `..`, no empty component, no NUL, no trailing slash.
 ///

@@ -11,7 +11,7 @@ use crate::Session;
 use crate::session::Metered;
 
 /// What the headers of one member may take, in bytes. They are held in memory: names and extensions can be of any length.
-const HEADERS: u64 = 1 << 20;
+const HEADERS: u64 = rex_core::bounds::ARCHIVE_HEADER_BYTES as u64;
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

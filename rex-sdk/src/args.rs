@@ -1,12 +1,13 @@
 //! Arguments that were checked against the declaration of an operation.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rex_core::nearest::did_you_mean;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Error, Value};
+use rex_core::{AbsPath, Error, Timestamp, Value, units};
 
-use crate::{OpSpec, Param};
+use crate::{Kind, OpSpec, Param};
 
 /// The arguments of one call: every parameter is there, of its kind; options that were not given have their default.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +64,7 @@ impl Args {
         if defaulted || param.kind.takes(value) {
             return Ok(());
         }
-        Err(mismatch(spec, param.name, param.kind.as_str(), value))
+        Err(mismatch(spec, param.name, param.kind, value))
     }
 
     /// The value of a parameter; `Null` for an option without a value. A name that the declaration lacks is a defect.
@@ -168,6 +169,55 @@ impl Args {
         self.count_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
+    /// A duration, if it was given.
+    pub fn duration_option(&self, name: &str) -> Result<Option<Duration>, Error> {
+        let wrong = || self.wrong(name);
+        match self.value(name) {
+            Value::Int(seconds) => u64::try_from(*seconds).map(Duration::from_secs).map(Some).map_err(|_| wrong()),
+            Value::Float(seconds) => Duration::try_from_secs_f64(*seconds).map(Some).map_err(|_| wrong()),
+            Value::Text(text) => units::duration(text).map(Some).map_err(|_| wrong()),
+            Value::Null => Ok(None),
+            _ => Err(wrong()),
+        }
+    }
+
+    /// A duration.
+    pub fn duration(&self, name: &str) -> Result<Duration, Error> {
+        self.duration_option(name)?.ok_or_else(|| self.wrong(name))
+    }
+
+    /// A duration in whole milliseconds.
+    pub fn millis(&self, name: &str) -> Result<u64, Error> {
+        self.duration(name).map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// A point in time, if it was given. Below 0 it is so many seconds before now.
+    pub fn moment_option(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        match self.value(name) {
+            Value::Int(seconds) => {
+                let micros = seconds.saturating_mul(1_000_000);
+                let since = if *seconds < 0 { now.as_micros() } else { 0 };
+                Ok(Some(Timestamp::from_micros(since.saturating_add(micros))))
+            }
+            Value::Text(text) => units::moment(text, now).map(Some).map_err(|_| self.wrong(name)),
+            Value::Null => Ok(None),
+            _ => Err(self.wrong(name)),
+        }
+    }
+
+    /// A size in bytes, if it was given.
+    pub fn size_option(&self, name: &str) -> Result<Option<u64>, Error> {
+        match self.value(name) {
+            Value::Text(text) => units::size(text).map(Some).map_err(|_| self.wrong(name)),
+            _ => self.count_option(name),
+        }
+    }
+
+    /// A size in bytes.
+    pub fn size(&self, name: &str) -> Result<u64, Error> {
+        self.size_option(name)?.ok_or_else(|| self.wrong(name))
+    }
+
     /// A truth value.
     pub fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.value(name) {
@@ -177,12 +227,99 @@ impl Args {
     }
 }
 
-fn mismatch(spec: &OpSpec, name: &str, kind: &str, value: &Value) -> Error {
+fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
+    let (why, help) = match (kind, value) {
+        (Kind::Duration, Value::Text(text)) => (units::duration(text).err(), Some(("seconds", units::DURATIONS))),
+        (Kind::Size, Value::Text(text)) => (units::size(text).err(), Some(("bytes", units::SIZES))),
+        (Kind::Moment, Value::Text(text)) => {
+            let why = units::moment(text, Timestamp::from_micros(0)).err();
+            (why, Some(("seconds since the epoch", units::MOMENTS)))
+        }
+        (Kind::Moment, _) => (None, Some(("seconds since the epoch", units::MOMENTS))),
+        (Kind::Duration, _) => (None, Some(("seconds", units::DURATIONS))),
+        (Kind::Size, _) => (None, Some(("bytes", units::SIZES))),
+        _ => (None, None),
+    };
+    let kind = kind.as_str();
+    if let (Some(why), Value::Text(text)) = (&why, value) {
+        let message = format!("`{name}` of `{}` takes a {kind}, `{}` came: {why}", spec.name, text.escape_debug());
+        let (unit, forms) = help.unwrap_or_default();
+        return Error::validation(message).with_help(format!("write a number of {unit}, or text such as {forms}"));
+    }
     let came = match value {
         Value::Int(value) => format!("the integer {value}"),
         other if other.kind() == kind.split(' ').next().unwrap_or_default() => format!("another {}", other.kind()),
         other => other.kind().to_owned(),
     };
-    Error::validation(format!("`{name}` of `{}` takes a {kind}, {came} came", spec.name))
-        .with_help(format!("it is called as `{spec}`"))
+    let help = match help {
+        Some((unit, forms)) => format!("write a number of {unit}, or text such as {forms}"),
+        None => format!("it is called as `{spec}`"),
+    };
+    Error::validation(format!("`{name}` of `{}` takes a {kind}, {came} came", spec.name)).with_help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OPS;
+
+    #[test]
+    fn durations_and_sizes_are_declared_as_such() {
+        for spec in OPS.iter().map(|operation| operation.spec()) {
+            for param in spec.params {
+                let expected = match param.name {
+                    "timeout" | "interval" | "older_than" | "newer_than" => Kind::Duration,
+                    "size" | "min_size" | "max_size" | "max_bytes" | "max_output" => Kind::Size,
+                    _ => continue,
+                };
+                assert_eq!(param.kind, expected, "{} of {}", param.name, spec.name);
+            }
+            // What is in seconds or bytes has units; a name that ends with its unit does without.
+            let plain = |param: &&crate::Param| matches!(param.kind, Kind::Count | Kind::Int);
+            for param in spec.params.iter().filter(plain).filter(|param| !param.name.ends_with("_ms")) {
+                let about_time = param.doc.contains("How long") && !param.doc.contains("in bytes");
+                assert!(!about_time, "{} of {} is a duration", param.name, spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_default_cuts() {
+        for spec in OPS.iter().map(|operation| operation.spec()) {
+            // `fs::lines` is read as a stream.
+            let whole = spec.name != "fs::lines";
+            for param in spec.options().filter(|param| whole && param.name.starts_with("max")) {
+                assert_eq!(param.default, Some(crate::Literal::Null), "{} of {}", param.name, spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_or_size_is_told_with_what_is() {
+        let refused = |operation: &str, option: &str, value: Value| {
+            let spec = OPS.iter().map(|known| known.spec()).find(|spec| spec.name == operation).unwrap();
+            let mut given = vec![Value::from("/x"); spec.required().count()];
+            given.push(Value::Map([(option.to_owned(), value)].into()));
+            Args::bind(spec, &AbsPath::root(), given).unwrap_err()
+        };
+        for (operation, option, value, message, help) in [
+            ("fs::find", "older_than", "7x".into(), "takes a duration, `7x` came: `x` is not one of the units", "`7d`"),
+            ("fs::find", "older_than", "7".into(), "takes a duration, `7` came: it has no unit", "a number of seconds"),
+            ("fs::find", "newer_than", Value::Int(-1), "takes a duration, the integer -1 came", "a number of seconds"),
+            ("fs::find", "newer_than", Value::Float(f64::NAN), "takes a duration, float came", "`30s`"),
+            (
+                "service::logs",
+                "since",
+                "1h".into(),
+                "takes a time, `1h` came: it is neither a time in UTC nor so long before now",
+                "`-1h`",
+            ),
+            ("fs::find", "min_size", "10m".into(), "takes a size, `10m` came: `m` is not one of the units", "`10M`"),
+            ("fs::find", "max_size", Value::Bool(true), "takes a size, bool came", "a number of bytes"),
+        ] {
+            let error = refused(operation, option, value);
+            assert_eq!(error.message, format!("`{option}` of `{operation}` {message}"));
+            assert!(error.help.as_ref().unwrap().contains(help), "{error:?}");
+        }
+    }
 }

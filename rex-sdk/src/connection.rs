@@ -24,12 +24,12 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// How long something on the network may take.
 pub(crate) const TIMEOUT: Param =
-    Param::option("timeout", Kind::Count, Literal::Int(30), "How many seconds it may take, all in all.");
+    Param::option("timeout", Kind::Duration, Literal::Text("30s"), "How long it may take, all in all.");
 
 /// The end of the time that a call gives; no later than that of the run.
 pub(crate) fn deadline(session: &Session<'_>, args: &Args) -> Result<Instant, Error> {
-    let (seconds, left) = (args.count("timeout")?, session.run.budget().remaining());
-    Ok(Instant::now() + Duration::from_secs(seconds).min(left))
+    let (timeout, left) = (args.duration("timeout")?, session.run.budget().remaining());
+    Ok(Instant::now() + timeout.min(left))
 }
 
 /// A connection that was made.

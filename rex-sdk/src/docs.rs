@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use rex_core::Value;
+use rex_core::{Value, units};
 
-use crate::OpSpec;
+use crate::{Kind, OpSpec};
 
 /// An operation as a section of Markdown.
 #[must_use]
@@ -31,6 +31,19 @@ pub fn markdown(spec: &OpSpec) -> String {
             line(format_args!("| `{}` | {} | {default} | {} |", param.name, param.kind.as_str(), param.doc));
         }
         line(format_args!(""));
+    }
+    let takes = |kind| spec.params.iter().any(|param| param.kind == kind);
+    if takes(Kind::Duration) {
+        line(format_args!("A duration is a number of seconds, or text: {}.\n", units::DURATIONS));
+    }
+    if takes(Kind::Moment) {
+        let moments = units::MOMENTS;
+        line(format_args!(
+            "A time is a number of seconds since the epoch (below 0, before now), or text: {moments}.\n"
+        ));
+    }
+    if takes(Kind::Size) {
+        line(format_args!("A size is a number of bytes, or text: {}.\n", units::SIZES));
     }
     line(format_args!("Returns {}: {}\n", spec.returns.kind, spec.returns.doc));
     if !spec.errors.is_empty() {

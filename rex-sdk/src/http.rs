@@ -21,7 +21,7 @@ use crate::connection::{Line, deadline, failed, provider, secure, verifier};
 use crate::{Args, Kind, Literal, Param, Session};
 
 /// What the headers of an answer may take, in bytes, those of answers before the last (1xx) included.
-const HEADER_BYTES: usize = 64 << 10;
+const HEADER_BYTES: usize = rex_core::bounds::HTTP_HEADER_BYTES;
 /// How much is read and written at a time, in bytes.
 const BLOCK: usize = 16 << 10;
 /// Headers that say how a message is sent. They are Rex's to set, or one message could be taken for two.
@@ -39,9 +39,9 @@ pub(crate) const REDIRECTS: Param = Param::option(
 );
 pub(crate) const MAX_BYTES: Param = Param::option(
     "max_bytes",
-    Kind::Count,
+    Kind::Size,
     Literal::Null,
-    "How long the body may be; by default, and at most, as the limit `file_bytes` says.",
+    "How long the body may be, else the call fails; by default, and at most, as the limit `file_bytes` says.",
 );
 pub(crate) const AS_BYTES: Param =
     Param::option("bytes", Kind::Bool, Literal::Bool(false), "Return the body as bytes; otherwise it must be UTF-8.");
@@ -75,7 +75,7 @@ fn url(args: &Args) -> Result<Url, Error> {
 /// Makes the request of a call, and tells the answer.
 pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Option<Vec<u8>>) -> Result<Value, Error> {
     let limit = session.limits().file_bytes;
-    let max = args.count_option("max_bytes")?.unwrap_or(limit);
+    let max = args.size_option("max_bytes")?.unwrap_or(limit);
     if max > limit {
         return Err(exceeded("file_bytes", limit, "bytes of one file in memory"));
     }

@@ -21,6 +21,7 @@ pub mod args;
 mod certificate;
 mod compress;
 mod connection;
+mod cursor;
 mod dns;
 pub mod docs;
 mod expand;
@@ -37,6 +38,7 @@ pub mod overlay;
 mod pid;
 mod proc;
 pub mod session;
+mod skipped;
 pub mod spec;
 #[cfg(any(feature = "testing", test))]
 pub mod testing;

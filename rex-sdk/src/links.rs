@@ -8,7 +8,7 @@ use rex_core::{AbsPath, PathError};
 use crate::OsError;
 
 /// How many links one name may cross, as in the kernel.
-const MAX_LINKS: usize = 40;
+const MAX_LINKS: usize = rex_core::bounds::LINKS;
 
 /// What is done about a link at the very end of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

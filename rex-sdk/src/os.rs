@@ -264,6 +264,11 @@ pub struct Metadata {
 /// Why a file is not renamed to another name of itself: the kernel would do nothing and call it done.
 pub(crate) const SAME_FILE: &str = "both names are of the same file already (hard links)";
 
+/// How the error begins of what the operating system forbids to the user of the run.
+pub(crate) const NOT_LET: &str = "the operating system does not let Rex act on";
+/// How the error ends of what has changed since it was looked at.
+pub(crate) const CHANGED: &str = "something else took its place meanwhile";
+
 /// Why the system did not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -287,7 +292,7 @@ pub enum OsError {
     #[error("there is more to write than the {0} bytes that were granted")]
     TooMuch(i64),
     /// Something else took its place meanwhile. Nothing was done.
-    #[error("something else took its place meanwhile")]
+    #[error("{CHANGED}")]
     Changed,
     /// The job ended, but not well.
     #[error("{0}")]
@@ -335,7 +340,7 @@ pub fn io_error(error: io::Error, id: &str) -> Error {
         ErrorKind::IsADirectory => Error::new(Code::Unsupported, format!("`{id}` is a directory")),
         ErrorKind::DirectoryNotEmpty => Error::new(Code::Io, format!("`{id}` is not empty")),
         ErrorKind::PermissionDenied => {
-            Error::new(Code::Io, format!("the operating system does not let Rex act on `{id}`"))
+            Error::new(Code::Io, format!("{NOT_LET} `{id}`"))
                 .with_help("the policy permits it; the user that Rex runs as may not, or the place was not there yet when a confined run began")
         }
         _ => match error.downcast::<Error>() {

@@ -2,8 +2,9 @@
 //! command line's listing, the conformance tests.
 
 use std::fmt;
+use std::time::Duration;
 
-use rex_core::{ActionSpec, Code, Error, Value};
+use rex_core::{ActionSpec, Code, Error, Timestamp, Value, units};
 
 use crate::{Args, Lines, Session};
 
@@ -154,6 +155,12 @@ pub enum Kind {
     Int,
     /// An integer that is not negative.
     Count,
+    /// A duration: a number of seconds, or text with units of time.
+    Duration,
+    /// A size: a number of bytes, or text with a unit.
+    Size,
+    /// A point in time: seconds since the epoch, below 0 before now, or text.
+    Moment,
     /// A truth value.
     Bool,
     /// A list of texts.
@@ -173,6 +180,9 @@ impl Kind {
             Self::Data => "text or bytes",
             Self::Int => "int",
             Self::Count => "count",
+            Self::Duration => "duration",
+            Self::Size => "size",
+            Self::Moment => "time",
             Self::Bool => "bool",
             Self::Texts => "list of text",
             Self::TextMap => "map of text",
@@ -187,6 +197,22 @@ impl Kind {
             Self::Data => matches!(value, Value::Text(_) | Value::Bytes(_)),
             Self::Int => matches!(value, Value::Int(_)),
             Self::Count => matches!(value, Value::Int(0..)),
+            Self::Duration => match value {
+                Value::Int(seconds) => *seconds >= 0,
+                Value::Float(seconds) => Duration::try_from_secs_f64(*seconds).is_ok(),
+                Value::Text(text) => units::duration(text).is_ok(),
+                _ => false,
+            },
+            Self::Size => match value {
+                Value::Int(bytes) => *bytes >= 0,
+                Value::Text(text) => units::size(text).is_ok(),
+                _ => false,
+            },
+            Self::Moment => match value {
+                Value::Int(_) => true,
+                Value::Text(text) => units::moment(text, Timestamp::from_micros(0)).is_ok(),
+                _ => false,
+            },
             Self::Bool => matches!(value, Value::Bool(_)),
             Self::Texts => matches!(value, Value::List(all) if all.iter().all(|one| matches!(one, Value::Text(_)))),
             Self::TextMap => matches!(value, Value::Map(all) if all.values().all(|one| matches!(one, Value::Text(_)))),

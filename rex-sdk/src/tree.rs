@@ -2,12 +2,25 @@
 
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
-use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
+use rex_core::{AbsPath, Action, Code, Error, Grant};
 
+use crate::cursor::Cursor;
+use crate::ops::fs::as_listed;
 use crate::ops::fs::list::named;
-use crate::ops::fs::{as_listed, skipped};
 use crate::os::{Directory, EntryKind, Metadata};
-use crate::{OsError, Session};
+use crate::skipped::Skipped;
+use crate::{Args, Kind, Literal, OsError, Param, Session};
+
+/// How many decisions a walk leaves to the rest of its run.
+const DECISIONS_KEPT: u64 = 10_000;
+
+/// Whether a walk stays where it starts.
+pub(crate) const ONE_FILE_SYSTEM: Param = Param::option(
+    "one_file_system",
+    Kind::Bool,
+    Literal::Bool(false),
+    "Stay on the file system of the directory, as `du -x` and `find -xdev` do; asks for `fs::stat` on the directory too.",
+);
 
 /// All that lies below a directory, and the directory, what is in a directory before the directory. Asks for `fs::list`
 /// on each; anything that is denied or cannot be looked at is an error, so that nothing is half done.
@@ -47,6 +60,21 @@ pub(crate) fn all(session: &Session<'_>, top: AbsPath) -> Result<Vec<(AbsPath, E
         }
     }
     Ok(found)
+}
+
+/// That all of these directories are on the file system of the last one, which holds the others.
+pub(crate) fn demand_one_file_system(session: &Session<'_>, all: &[(AbsPath, EntryKind)]) -> Result<(), Error> {
+    let mut here = None;
+    for (path, _) in all.iter().rev().filter(|(_, kind)| *kind == EntryKind::Directory) {
+        let stat = |grant| as_listed(session.os.stat(grant));
+        let device = session.act(fs::Stat {}, path.clone(), stat)?.device;
+        if *here.get_or_insert(device) != device {
+            let message = format!("`{}` is on another file system; nothing was removed", path.as_str().escape_debug());
+            return Err(Error::new(Code::Unsupported, message)
+                .with_help("unmount it first, or remove what else is there by itself"));
+        }
+    }
+    Ok(())
 }
 
 /// A grant for each of them, before anything is done to the first.
@@ -90,21 +118,54 @@ pub(crate) fn crossed(error: OsError, path: &AbsPath) -> OsError {
     }
 }
 
-/// Walks down from a directory, level by level, looking at every entry: each directory with a permission to list it, each
+/// The error of a directory with too many entries names the limit of that.
+pub(crate) fn wide(error: OsError) -> OsError {
+    match error {
+        OsError::TooMany(max) => exceeded("directory_entries", max, "entries of one directory").into(),
+        other => other,
+    }
+}
+
+/// The file system that a directory is on, if a walk is to stay there.
+pub(crate) fn file_system(session: &Session<'_>, args: &Args, directory: &AbsPath) -> Result<Option<u64>, Error> {
+    if !args.flag("one_file_system")? {
+        return Ok(None);
+    }
+    let stat = |grant| as_listed(session.os.stat(grant));
+    session.act(fs::Stat {}, directory.clone(), stat).map(|metadata| Some(metadata.device))
+}
+
+/// Why a walk stops while the run still has decisions left, so that its script can do something with what was seen.
+pub(crate) fn nearly_used_up(session: &Session<'_>) -> Option<Error> {
+    let limit = session.limits().decisions;
+    let left = limit.saturating_sub(session.run.decisions());
+    (left <= (limit / 10).min(DECISIONS_KEPT)).then(|| {
+        let help = exceeded("decisions", limit, "decisions").help.unwrap_or_default();
+        let message = format!("the walk stopped here, before the limit `decisions` of {limit} is used up: {help}");
+        Error::new(Code::LimitExceeded, message)
+    })
+}
+
+/// Walks down from a directory, looking at every entry: each directory with a permission to list it, each
 /// entry with one to look at it. What is denied or cannot be looked at is left out, and said.
 pub(crate) struct Walk<'s, 'r> {
     session: &'s Session<'r>,
     /// How many levels down, at most.
     depth: u64,
-    visited: u64,
+    args: &'s Args,
+    /// The file system to stay on.
+    device: Option<u64>,
+    cursor: Cursor,
     /// How many directories were opened.
     directories: u64,
     /// How many entries could be looked at.
     seen: u64,
     /// The first denial to look at one.
     denied: Option<Error>,
+    /// Whether it stopped before its end because the run has hardly any decisions left.
+    pub(crate) stopped: bool,
     /// What was left out, with why.
-    pub(crate) skipped: Vec<Value>,
+    pub(crate) skipped: Skipped,
 }
 
 /// An entry of a walk.
@@ -115,12 +176,19 @@ pub(crate) struct Visited<'v> {
     pub(crate) directory: u64,
     pub(crate) path: &'v AbsPath,
     pub(crate) metadata: &'v Metadata,
+    /// Whether it is on the file system that the walk stays on.
+    pub(crate) here: bool,
 }
 
 impl<'s, 'r> Walk<'s, 'r> {
     /// # Errors
     /// If it is to go deeper than the limit.
-    pub(crate) fn new(session: &'s Session<'r>, depth: Option<u64>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        session: &'s Session<'r>,
+        args: &'s Args,
+        depth: Option<u64>,
+        cursor: Cursor,
+    ) -> Result<Self, Error> {
         let limit = session.limits().tree_depth;
         if depth.is_some_and(|depth| depth > limit) {
             return Err(exceeded("tree_depth", limit, "levels of directories"));
@@ -128,19 +196,25 @@ impl<'s, 'r> Walk<'s, 'r> {
         Ok(Self {
             session,
             depth: depth.unwrap_or(limit),
-            visited: 0,
+            args,
+            device: None,
+            cursor,
             directories: 0,
             seen: 0,
             denied: None,
-            skipped: Vec::new(),
+            stopped: false,
+            skipped: Skipped::default(),
         })
     }
 
     /// Calls `visit` with each entry below `top`, a directory before what is in it. `false` ends the walk. If looking is denied for all that there is, that is the error.
     pub(crate) fn below(&mut self, top: AbsPath, visit: &mut dyn FnMut(&Visited<'_>) -> bool) -> Result<(), Error> {
         // A link at the start is what was asked for; below it none is followed.
-        let limit = self.session.limits().entries;
-        let directory = self.session.act(fs::List {}, top, |grant| self.session.os.directory(grant, limit))?;
+        let limit = self.session.limits().directory_entries;
+        let open = |grant| self.session.os.directory(grant, limit).map_err(wide);
+        let directory = self.session.act(fs::List {}, top, open)?;
+        self.cursor.demand_below(directory.path())?;
+        self.device = file_system(self.session, self.args, directory.path())?;
         self.directory(1, directory, visit)?;
         match self.denied.take() {
             Some(denied) if self.seen == 0 => Err(denied),
@@ -159,10 +233,7 @@ impl<'s, 'r> Walk<'s, 'r> {
         self.directories += 1;
         let number = self.directories;
         for entry in directory.take_entries() {
-            self.visited += 1;
-            if self.visited > limits.entries {
-                return Err(exceeded("entries", limits.entries, "entries"));
-            }
+            let kind = entry.kind;
             let path = match named(directory.path(), entry.name) {
                 Ok((_, path)) => path,
                 Err((_, error)) => {
@@ -170,6 +241,23 @@ impl<'s, 'r> Walk<'s, 'r> {
                     continue;
                 }
             };
+            let passed = self.cursor.passed(&path);
+            if passed {
+                self.session.run.budget().check()?;
+                self.seen += 1;
+                if kind != EntryKind::Directory || self.cursor.passed_below(&path) {
+                    continue;
+                }
+                if self.device.is_none() {
+                    below.push(path);
+                    continue;
+                }
+            }
+            if let Some(error) = nearly_used_up(self.session) {
+                self.stopped = true;
+                self.skip(&path, error)?;
+                return Ok(false);
+            }
             let grant = self.session.permit(fs::Stat {}, path.clone());
             if let Err(error) = &grant
                 && self.denied.is_none()
@@ -179,10 +267,12 @@ impl<'s, 'r> Walk<'s, 'r> {
             match grant.and_then(|grant| directory.stat(grant).map_err(|error| error.about(&path))) {
                 Ok(metadata) => {
                     self.seen += 1;
-                    if !visit(&Visited { level: depth, directory: number, path: &path, metadata: &metadata }) {
+                    let here = self.device.is_none_or(|device| device == metadata.device);
+                    let visited = Visited { level: depth, directory: number, path: &path, metadata: &metadata, here };
+                    if !passed && !visit(&visited) {
                         return Ok(false);
                     }
-                    if metadata.kind == EntryKind::Directory {
+                    if metadata.kind == EntryKind::Directory && here {
                         below.push(path);
                     }
                 }
@@ -195,7 +285,7 @@ impl<'s, 'r> Walk<'s, 'r> {
             if depth == limits.tree_depth {
                 self.skip(&path, exceeded("tree_depth", limits.tree_depth, "levels of directories"))?;
             } else if depth < self.depth {
-                let list = |grant| as_listed(self.session.os.directory(grant, limits.entries));
+                let list = |grant| as_listed(self.session.os.directory(grant, limits.directory_entries)).map_err(wide);
                 match self.session.act(fs::List {}, path.clone(), list) {
                     Ok(directory) => {
                         if !self.directory(depth + 1, directory, visit)? {
@@ -214,7 +304,7 @@ impl<'s, 'r> Walk<'s, 'r> {
         if error.is_fatal() {
             return Err(error);
         }
-        self.skipped.push(skipped(path.as_str(), &error));
+        self.skipped.add(path.as_str(), &error);
         Ok(())
     }
 }

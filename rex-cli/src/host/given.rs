@@ -64,11 +64,7 @@ pub(super) fn base(given: Option<&Path>) -> Result<AbsPath, Stop> {
 pub(super) fn limits(given: &[(String, String)]) -> Result<Limits, Stop> {
     let mut limits = Limits::default();
     for (name, value) in given {
-        let number = value
-            .replace('_', "")
-            .parse()
-            .map_err(|_| Stop::usage(format!("the limit `{name}` takes a whole number, `{value}` came")))?;
-        limits.set(name, number).map_err(|error| {
+        limits.parse(name, value).map_err(|error| {
             let stop = Stop::usage(error.message);
             error.help.into_iter().fold(stop, Stop::with_help)
         })?;

@@ -33,6 +33,9 @@ mod kernels;
 mod kills;
 
 #[cfg(test)]
+mod large;
+
+#[cfg(test)]
 mod metrics;
 
 #[cfg(test)]

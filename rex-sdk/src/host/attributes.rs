@@ -16,7 +16,7 @@ use super::resolve::{self, open_entry};
 use crate::OsError;
 
 /// As much as the kernel lets the list of names, or one value, be.
-const MAX_ATTRIBUTE: usize = 64 << 10;
+const MAX_ATTRIBUTE: usize = rex_core::bounds::ATTRIBUTE_BYTES;
 
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 

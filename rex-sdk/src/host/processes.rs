@@ -19,6 +19,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::getpid;
 use rex_core::action::process;
+use rex_core::bounds;
 use rex_core::process::Process;
 use rex_core::{Budget, Grant, Reach, Timestamp};
 use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
@@ -30,7 +31,7 @@ use crate::pid::{self, Machine, Stat};
 /// How often whoever waits for an end looks whether the run may go on.
 const POLL: Duration = Duration::from_millis(50);
 /// How much of a file of `/proc/PID` is read, in bytes. No command line or environment is longer by default.
-const FILE_BYTES: u64 = 8 << 20;
+const FILE_BYTES: u64 = rex_core::bounds::PROCESS_TEXT_BYTES as u64;
 
 /// The processes of this host.
 #[derive(Default)]
@@ -271,7 +272,15 @@ impl Entry {
     fn read(&self, name: &str) -> Result<Vec<u8>, OsError> {
         let file = openat(&self.directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(gone)?;
         let mut bytes = Vec::with_capacity(2048);
-        match File::from(file).take(FILE_BYTES).read_to_end(&mut bytes) {
+        match File::from(file).take(FILE_BYTES + 1).read_to_end(&mut bytes) {
+            Ok(_) if bytes.len() as u64 > FILE_BYTES => {
+                let instead = "look at another process, or ask it itself";
+                Err(OsError::Stopped(bounds::exceeded(
+                    "process_text_bytes",
+                    "bytes of what the kernel tells of a process",
+                    instead,
+                )))
+            }
             Ok(_) => Ok(bytes),
             Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => Err(missing()),
             Err(error) => Err(error.into()),

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use rex_core::action::fs;
+use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Budget, Extent, Place, Reach};
 
 use super::confine::{Bounds, Program};
@@ -46,7 +47,8 @@ pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget:
         return Err(OsError::Unavailable(format!("`{}` failed: {why}", path.as_str())));
     }
     if finished.stdout_discarded > 0 {
-        return Err(OsError::Refused("there is more of it than fits in memory; ask for less"));
+        let limit = budget.limits().file_bytes;
+        return Err(OsError::Stopped(exceeded("file_bytes", limit, "bytes of what a program of the system tells")));
     }
     Ok(finished.stdout)
 }

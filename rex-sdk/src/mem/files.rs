@@ -45,7 +45,7 @@ impl Files for MemOs {
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
         self.count();
         let tree = self.tree();
-        Ok(tree.metadata(tree.find(grant.resource(), Last::Keep)?))
+        tree.stat(grant.resource())
     }
 
     fn write(

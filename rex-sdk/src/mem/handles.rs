@@ -73,7 +73,7 @@ impl Directory for MemDirectory {
             return Err(OsError::Changed);
         }
         let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(tree.metadata(tree.find(grant.resource(), Last::Keep)?))
+        tree.stat(grant.resource())
     }
 }
 

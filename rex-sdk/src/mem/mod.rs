@@ -196,6 +196,18 @@ impl MemOs {
         self
     }
 
+    /// The same world where another file system, with this number, is mounted on this directory.
+    ///
+    /// # Panics
+    /// If there is no such thing.
+    #[must_use]
+    pub fn mounted(self, path: &str, device: u64) -> Self {
+        let mount = |node: &mut tree::Node| node.device = Some(device);
+        let known = AbsPath::parse(path).ok().and_then(|path| self.tree().get_mut(&path).ok().map(mount));
+        assert!(known.is_some(), "there is no `{path}`");
+        self
+    }
+
     /// The same world where something has this extended attribute.
     ///
     /// # Panics

@@ -13,6 +13,9 @@ use crate::os::{EntryKind, Metadata};
 /// What a directory holds, by name.
 pub(crate) type Entries = BTreeMap<Vec<u8>, Node>;
 
+/// The file system at the root.
+const ROOT_DEVICE: u64 = 1;
+
 /// Extended attributes, by name.
 pub(crate) type Xattrs = BTreeMap<String, Vec<u8>>;
 
@@ -26,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) xattrs: Xattrs,
+    /// The file system that it is on; `None` for that of the directory that it is in.
+    pub(crate) device: Option<u64>,
     pub(crate) body: Body,
 }
 
@@ -85,7 +90,7 @@ impl Contents {
 
 impl Node {
     fn new(id: u64, mode: u32, body: Body) -> Self {
-        Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: Xattrs::new(), body }
+        Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: Xattrs::new(), device: None, body }
     }
 
     /// Gets what is kept of a file that it replaces.
@@ -176,7 +181,27 @@ impl Tree {
         if self.linked.contains(&node.id) { names(&self.root, node.id) } else { 1 }
     }
 
-    pub(super) fn metadata(&self, node: &Node) -> Metadata {
+    /// What the system says about a name; of a link, about the link.
+    pub(super) fn stat(&self, path: &AbsPath) -> Result<Metadata, OsError> {
+        let node = self.find(path, Last::Keep)?;
+        Ok(Metadata { device: self.device(path), ..self.metadata(node) })
+    }
+
+    /// The file system of a name, which is that of the nearest directory above it that has one of its own.
+    fn device(&self, path: &AbsPath) -> u64 {
+        let mut node = Some(&self.root);
+        let mut device = self.root.device.unwrap_or(ROOT_DEVICE);
+        for part in path.components() {
+            node = node.and_then(|node| match &node.body {
+                Body::Directory(entries) => entries.get(part.as_bytes()),
+                _ => None,
+            });
+            device = node.and_then(|node| node.device).unwrap_or(device);
+        }
+        device
+    }
+
+    fn metadata(&self, node: &Node) -> Metadata {
         let (size, target) = match &node.body {
             Body::File(contents) => (contents.size(), None),
             Body::Link(target) => (target.len() as u64, String::from_utf8(target.clone()).ok()),
@@ -192,7 +217,7 @@ impl Tree {
             uid: node.uid,
             gid: node.gid,
             links: self.links(node),
-            device: 1,
+            device: ROOT_DEVICE,
             inode: node.id,
             allocated: size,
             target,

@@ -2,9 +2,11 @@
 //!
 //! To add one: write its file, add its line to [`OPS`], run `cargo xtask codegen`.
 
-use rex_core::{Timestamp, Value};
+use std::time::Duration;
 
-use crate::Operation;
+use rex_core::{Error, Timestamp, Value};
+
+use crate::{Args, Kind, Literal, Operation, Param};
 
 pub mod fs;
 pub mod net;
@@ -134,6 +136,27 @@ pub static OPS: &[&dyn Operation] = &[
     &sys::users::OP,
     &sys::vmstat::OP,
 ];
+
+/// How long something is watched.
+const INTERVAL: Param = Param::option(
+    "interval",
+    Kind::Duration,
+    Literal::Null,
+    "Look twice, with so long between, and tell what happened meanwhile; else since the machine started.",
+);
+/// The same as a number of milliseconds.
+const INTERVAL_MS: Param =
+    Param::option("interval_ms", Kind::Count, Literal::Null, "`interval` as a number of milliseconds.");
+
+/// How long a call wants to watch, if it says so.
+fn interval(args: &Args) -> Result<Option<Duration>, Error> {
+    let millis = args.count_option("interval_ms")?.map(Duration::from_millis);
+    match (args.duration_option("interval")?, millis) {
+        (Some(_), Some(_)) => Err(Error::validation("`interval` and `interval_ms` say the same thing twice")
+            .with_help("give one of them: `interval: \"500ms\"`")),
+        (interval, millis) => Ok(interval.or(millis)),
+    }
+}
 
 /// Seconds since the epoch, with their fraction.
 #[expect(clippy::cast_precision_loss, reason = "a float holds microseconds of today's times exactly enough")]

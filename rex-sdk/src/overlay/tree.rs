@@ -75,6 +75,7 @@ impl<O: Os> Shared<O> {
                 let mut node = tree.node(body(path, &metadata));
                 (node.modified, node.mode) = (metadata.modified, metadata.mode);
                 (node.uid, node.gid) = (metadata.uid, metadata.gid);
+                node.device = Some(metadata.device);
                 tree.parent(path, Last::Keep)?.insert(path.name().into(), node);
             }
             drop(tree);

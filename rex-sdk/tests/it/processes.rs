@@ -274,6 +274,19 @@ fn output_is_bounded_and_nothing_hangs() {
     let options = Value::map([("max_output", Value::Int(1_000))]);
     let much = world.run("/usr/bin/head", &["-c", "1000000", "/dev/zero"], options).unwrap();
     assert_eq!((text(&much, "stdout").len(), int(&much, "stdout_discarded")), (1_000, 999_000));
+    assert_eq!(much.get("truncated"), Some(&true.into()));
+    // Who does not say how much gets all of it, or an error that says that the program has run.
+    let all = world.run("/usr/bin/head", &["-c", "3000000", "/dev/zero"], none()).unwrap();
+    assert_eq!((text(&all, "stdout").len(), all.get("truncated")), (3_000_000, Some(&false.into())));
+    for options in [none(), Value::map([("max_output", "16MiB".into())])] {
+        let error = world.run("/usr/bin/head", &["-c", "9000000", "/dev/zero"], options).unwrap_err();
+        let expected = "the limit `program_output_bytes` of 8388608 bytes of output is exceeded; the program has run, and ended with status 0";
+        assert_eq!((error.code, error.message.as_str()), (Code::LimitExceeded, expected));
+        assert!(error.help.unwrap().contains("`--limit program_output=16MiB`"));
+    }
+    let words = "x".repeat(200_000);
+    let error = world.run("/usr/bin/true", &[&words], none()).unwrap_err();
+    assert!(error.message.contains("`program_words_bytes` of 131072") && error.help.unwrap().contains("`stdin`"));
     // It reads nothing of what it is given, which is more than a pipe holds.
     let options = Value::map([("stdin", "x".repeat(1 << 20).into())]);
     assert_eq!(world.output("/usr/bin/true", &[], options), "");

@@ -54,6 +54,8 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Path | Kind::Unit | Kind::Text => "String",
         Kind::Data => "String | Blob",
         Kind::Int | Kind::Count => "int",
+        Kind::Duration => "int | float | String",
+        Kind::Size | Kind::Moment => "int | String",
         Kind::Bool => "bool",
         Kind::Texts => "Array",
         Kind::TextMap => "Map",

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
+use crate::cursor::Cursor;
 use crate::os::{EntryKind, Metadata};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
@@ -22,17 +23,19 @@ pub static OP: Op = Op {
                 Literal::Int(1),
                 "Of which directories below it the sums are told: those so many levels down.",
             ),
-            Param::option("max", Kind::Count, Literal::Int(20), "How many directories are told."),
+            Param::option("max", Kind::Count, Literal::Null, "How many directories are told; all, if not given."),
+            tree::ONE_FILE_SYSTEM,
         ],
         returns: Returns {
             kind: "map",
-            doc: "`allocated` (bytes on disk), `size` (bytes of contents), `files` and `directories` below it; `largest`: maps of `path`, `allocated`, `size` and `files`, of directories down to `depth`, the largest first; `skipped`: maps of `path`, `code`, `message` of what could not be looked at; `complete`: false if something was skipped.",
+            doc: "`allocated` (bytes on disk), `size` (bytes of contents), `files` and `directories` below it; `largest`: maps of `path`, `allocated`, `size` and `files`, of directories down to `depth`, the largest first; `total`: how many such directories there are; `truncated`: whether `largest` has fewer; `skipped`: maps of `path`, `code`, `message`, `why` (`denied`, `no permission`, `gone`, ...) and `count` of what could not be looked at; `complete`: false if something was skipped, so that the sums are too small.",
         },
-        doc: "Tells how much lies below a directory.\nAsks for `fs::list` on every directory and for `fs::stat` on every entry. A file with several names is counted once; symbolic links are not followed.",
+        doc: "Tells how much lies below a directory.\nAsks for `fs::list` on every directory and for `fs::stat` on every entry. A file with several names is counted once; symbolic links are not followed. \
+              However many entries there are, they are all looked at.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv"]"#,
-            returns: r#"{"allocated":328,"complete":true,"directories":3,"files":6,"largest":[{"allocated":328,"files":6,"path":"/srv/app","size":328}],"size":328,"skipped":[]}"#,
+            returns: r#"{"allocated":328,"complete":true,"directories":3,"files":6,"largest":[{"allocated":328,"files":6,"path":"/srv/app","size":328}],"size":328,"skipped":[],"total":1,"truncated":false}"#,
         },
     },
     call,
@@ -95,14 +98,18 @@ impl Sums {
 }
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (depth, top) = (args.count("depth")?, args.count("max")?);
-    let mut walk = tree::Walk::new(session, None)?;
+    let (depth, limit) = (args.count("depth")?, session.limits().entries);
+    let most = args.count_option("max")?.unwrap_or(limit).min(limit);
+    let mut walk = tree::Walk::new(session, args, None, Cursor::none())?;
     let (mut all, mut sums) = (Sum::default(), Sums { depth, ..Sums::default() });
     // A file with several names is counted once, under the first.
     let mut seen = HashSet::new();
     // Files come directory by directory.
     let (mut current, mut above) = (0, Vec::new());
-    walk.below(args.path("path")?, &mut |&tree::Visited { level, directory, path, metadata }| {
+    walk.below(args.path("path")?, &mut |&tree::Visited { level, directory, path, metadata, here }| {
+        if !here {
+            return true;
+        }
         if metadata.kind == EntryKind::Directory {
             let above = sums.above(level, path.as_str());
             sums.add(&above, metadata);
@@ -120,7 +127,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     })?;
     let mut sums = sums.sums;
     sums.sort_by(|(a, one), (b, other)| other.allocated.cmp(&one.allocated).then_with(|| a.cmp(b)));
-    sums.truncate(usize::try_from(top).unwrap_or(usize::MAX));
+    let total = sums.len() as u64;
+    sums.truncate(usize::try_from(most).unwrap_or(usize::MAX));
     let largest = sums.into_iter().map(|(path, sum)| {
         Value::map([
             ("path", path.into()),
@@ -135,6 +143,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         ("files", Value::count(all.files)),
         ("directories", Value::count(all.directories)),
         ("largest", Value::List(largest.collect())),
+        ("total", Value::count(total)),
+        ("truncated", (total > most).into()),
         ("complete", walk.skipped.is_empty().into()),
         ("skipped", walk.skipped.into()),
     ]))
@@ -142,4 +152,45 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 
 fn parent(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::{Limits, Value};
+
+    use super::super::testing::World;
+    use crate::MemOs;
+
+    fn told(value: &Value) -> usize {
+        if let Some(Value::List(largest)) = value.get("largest") { largest.len() } else { 0 }
+    }
+
+    #[test]
+    fn all_is_looked_at_and_what_is_told_is_said() {
+        let limits = Limits { entries: 30, ..Limits::default() };
+        let os = (0..25).fold(MemOs::new(), |os, number| os.file(&format!("/d/{number}/f"), "x"));
+        let world = World::limited(os, |_, _| true, limits);
+        let all = world.call("fs::du", r#"["/d"]"#).unwrap();
+        // Fifty entries, of which no more than 25 are told.
+        assert_eq!((all.get("files"), told(&all)), (Some(&Value::Int(25)), 25));
+        assert_eq!((all.get("complete"), all.get("truncated")), (Some(&true.into()), Some(&false.into())));
+        let some = world.call("fs::du", r#"["/d", {"max": 3}]"#).unwrap();
+        assert_eq!((told(&some), some.get("truncated")), (3, Some(&true.into())));
+        assert_eq!((some.get("total"), some.get("size")), (Some(&Value::Int(25)), Some(&Value::Int(25))));
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_reason() {
+        let world = World::ruled(MemOs::new().file("/d/a/f", "x").file("/d/b/f", "x"), |action, path| {
+            action != "list" || path != "/d/b"
+        });
+        let value = world.call("fs::du", r#"["/d"]"#).unwrap();
+        let Some(Value::List(skipped)) = value.get("skipped") else { panic!() };
+        let of = |key: &str| skipped[0].get(key).cloned();
+        assert_eq!(
+            (of("path"), of("why"), of("count")),
+            (Some("/d/b".into()), Some("denied".into()), Some(Value::Int(1)))
+        );
+        assert_eq!(value.get("complete"), Some(&false.into()));
+    }
 }

@@ -11,7 +11,7 @@ use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 /// The longest name that is told, in bytes. Longer ones, and identifiers longer than this, are cut off.
 const NAME_BYTES: usize = 256;
 /// The most libraries and sections that are told.
-const MAX_PARTS: usize = 4_096;
+const MAX_PARTS: usize = rex_core::bounds::ELF_PARTS;
 
 /// Tells what an ELF file is, needs and consists of.
 pub static OP: Op = Op {

@@ -1,17 +1,20 @@
 //! `fs::find`
 
+use std::time::Duration;
+
 use globset::{ErrorKind, GlobBuilder, GlobSet};
 use rex_core::action::fs;
+use rex_core::bounds::{self, GLOB_BYTES};
 use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Timestamp, Value};
 
 use super::list::named;
-use super::{Entry, as_listed, describe, skipped};
+use super::{Entry, as_listed, describe};
+use crate::cursor::{AFTER, Cursor};
 use crate::os::{DirEntry, EntryKind, Metadata};
+use crate::skipped::Skipped;
+use crate::tree::{ONE_FILE_SYSTEM, file_system, nearly_used_up, wide};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
-
-/// The longest glob, in bytes. Names are at most 255, and what nests deeper than this cannot be compiled.
-const MAX_GLOB: usize = 1024;
 
 /// Finds files below a directory.
 pub static OP: Op = Op {
@@ -33,19 +36,19 @@ pub static OP: Op = Op {
                 Literal::Null,
                 "`file`, `directory`, `symlink`, `fifo`, `socket` or `device`.",
             ),
-            Param::option("min_size", Kind::Count, Literal::Null, "Smallest size, in bytes; asks for `fs::stat`."),
-            Param::option("max_size", Kind::Count, Literal::Null, "Largest size, in bytes; asks for `fs::stat`."),
+            Param::option("min_size", Kind::Size, Literal::Null, "Smallest size; asks for `fs::stat`."),
+            Param::option("max_size", Kind::Size, Literal::Null, "Largest size; asks for `fs::stat`."),
             Param::option(
                 "newer_than",
-                Kind::Count,
+                Kind::Duration,
                 Literal::Null,
-                "Changed less than so many seconds ago; asks for `fs::stat`.",
+                "Changed less than so long ago; asks for `fs::stat`.",
             ),
             Param::option(
                 "older_than",
-                Kind::Count,
+                Kind::Duration,
                 Literal::Null,
-                "Changed more than so many seconds ago; asks for `fs::stat`.",
+                "Changed more than so long ago; asks for `fs::stat`.",
             ),
             Param::option(
                 "depth",
@@ -54,18 +57,22 @@ pub static OP: Op = Op {
                 "How deep to go, at least 1, which is the directory's own entries. As deep as the limit `tree_depth`, if not given.",
             ),
             Param::option("max", Kind::Count, Literal::Null, "Stop after so many finds."),
+            AFTER,
+            ONE_FILE_SYSTEM,
         ],
         returns: Returns {
             kind: "map",
             doc: "`entries`: a list of maps with `path`, `name`, `kind`, and what `fs::stat` tells if it was asked for, level by level in the order of \
-                  names; `skipped`: a list of maps with `path`, `code`, `message` of what could not be looked at, or lies deeper than the limit; \
-                  `complete`: false if `max` stopped it or something was skipped.",
+                  names; `skipped`: a list of maps with `path`, `code`, `message`, `why` (`denied`, `no permission`, `gone`, ...) and `count` of what could not be looked at, or \
+                  lies deeper than the limit; `truncated`: whether `max`, or the limit `entries`, stopped it, and `next`: the `after` that goes on from \
+                  there; `complete`: false if it was stopped or something was skipped.",
         },
-        doc: "Finds files below a directory.\nAsks for `fs::list` on every directory that it enters, and never follows symbolic links.",
+        doc: "Finds files below a directory.\nAsks for `fs::list` on every directory that it enters, and never follows symbolic links. \
+              What is bounded is what it finds, not what it looks at.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app", {"name": "*.log", "kind": "file", "max": 1}]"#,
-            returns: r#"{"complete":false,"entries":[{"kind":"file","name":"app.log","path":"/srv/app/logs/app.log"}],"skipped":[]}"#,
+            returns: r#"{"complete":false,"entries":[{"kind":"file","name":"app.log","path":"/srv/app/logs/app.log"}],"next":"/srv/app/logs/app.log","skipped":[],"truncated":true}"#,
         },
     },
     call,
@@ -81,11 +88,11 @@ struct Filter {
 
 impl Filter {
     fn of(session: &Session<'_>, args: &Args) -> Result<Self, Error> {
-        let (min, max) = (args.count_option("min_size")?, args.count_option("max_size")?);
-        let (newer, older) = (args.count_option("newer_than")?, args.count_option("older_than")?);
+        let (min, max) = (args.size_option("min_size")?, args.size_option("max_size")?);
+        let (newer, older) = (args.duration_option("newer_than")?, args.duration_option("older_than")?);
         let now = session.run.now().as_micros();
-        let ago = |seconds: u64| {
-            let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let ago = |time: Duration| {
+            let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
             Timestamp::from_micros(now.saturating_sub(micros))
         };
         Ok(Self {
@@ -111,8 +118,13 @@ impl Filter {
 }
 
 fn glob(text: &str) -> Result<GlobSet, Error> {
-    if text.len() > MAX_GLOB {
-        return Err(Error::validation(format!("a glob of {} bytes is longer than {MAX_GLOB}", text.len())));
+    // Names are at most 255 bytes, and what nests deeper than this cannot be compiled.
+    if text.len() > GLOB_BYTES {
+        return Err(bounds::exceeded(
+            "glob_bytes",
+            "bytes of a glob",
+            "match less, and look at the names in the script",
+        ));
     }
     // As a set, because a glob alone panics where its pattern does not compile.
     GlobBuilder::new(text).build().and_then(|glob| GlobSet::new([glob])).map_err(|error| {
@@ -146,24 +158,32 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let mut walk = Walk {
         session,
         filter: Filter::of(session, args)?,
-        max: args.count_option("max")?.unwrap_or(u64::MAX),
+        max: args.count_option("max")?.unwrap_or(limits.entries).min(limits.entries),
+        cursor: Cursor::of(args)?,
+        device: None,
+        stopped: false,
+        last: args.text_option("after")?.map(str::to_owned),
         entries: Vec::new(),
-        skipped: Vec::new(),
-        visited: 0,
+        skipped: Skipped::default(),
         below: Vec::new(),
     };
     // A link at the start is what was asked for; below it none is followed.
     let (start, entries) = session.act(fs::List {}, args.path("path")?, |grant| {
         let start = grant.resource().clone();
-        session.os.list(grant, limits.entries).map(|entries| (start, entries))
+        session.os.list(grant, limits.directory_entries).map(|entries| (start, entries)).map_err(wide)
     })?;
+    walk.cursor.demand_below(&start)?;
+    walk.device = file_system(session, args, &start)?;
     walk.visit(&start, entries)?;
     for _ in 1..depth.unwrap_or(limits.tree_depth) {
         for dir in std::mem::take(&mut walk.below) {
             if walk.full() {
                 return Ok(walk.result());
             }
-            let list = |grant| as_listed(session.os.list(grant, limits.entries));
+            if !walk.is_here(&dir)? {
+                continue;
+            }
+            let list = |grant| as_listed(session.os.list(grant, limits.directory_entries)).map_err(wide);
             match session.act(fs::List {}, dir.clone(), list) {
                 Ok(entries) => walk.visit(&dir, entries)?,
                 Err(error) => walk.skip(&dir, error)?,
@@ -183,29 +203,30 @@ struct Walk<'s, 'r> {
     session: &'s Session<'r>,
     filter: Filter,
     max: u64,
+    cursor: Cursor,
+    /// The file system to stay on.
+    device: Option<u64>,
+    /// Whether the run has hardly any decisions left.
+    stopped: bool,
+    /// What was found last.
+    last: Option<String>,
     entries: Vec<Value>,
-    skipped: Vec<Value>,
-    visited: u64,
-    /// Directories of the next level. INVARIANT: no more than were visited, so the limit on those bounds it.
+    skipped: Skipped,
+    /// Directories of the next level. What memory they take counts against that of the run.
     below: Vec<AbsPath>,
 }
 
 impl Walk<'_, '_> {
     fn full(&self) -> bool {
-        self.entries.len() as u64 >= self.max
+        self.stopped || self.entries.len() as u64 >= self.max
     }
 
     /// Looks at the entries of one directory.
     fn visit(&mut self, dir: &AbsPath, entries: Vec<DirEntry>) -> Result<(), Error> {
-        let limit = self.session.limits().entries;
         for entry in entries {
             self.session.run.budget().check()?;
             if self.full() {
                 return Ok(());
-            }
-            self.visited += 1;
-            if self.visited > limit {
-                return Err(exceeded("entries", limit, "entries"));
             }
             let kind = entry.kind;
             match named(dir, entry.name) {
@@ -213,7 +234,7 @@ impl Walk<'_, '_> {
                     self.skip(&path, Error::new(Code::Io, "what it is could not be found out"))?;
                 }
                 Ok((name, path)) => {
-                    if self.filter.takes_entry(&name, kind) {
+                    if self.filter.takes_entry(&name, kind) && !self.cursor.passed_by_level(&path) {
                         self.keep(&path, name, kind)?;
                     }
                     if kind == EntryKind::Directory {
@@ -234,6 +255,10 @@ impl Walk<'_, '_> {
             ("kind".to_owned(), kind.as_str().into()),
         ]);
         if self.filter.stat {
+            if let Some(error) = nearly_used_up(self.session) {
+                self.stopped = true;
+                return self.skip(path, error);
+            }
             let stat = |grant| as_listed(self.session.os.stat(grant));
             match self.session.act(fs::Stat {}, path.clone(), stat) {
                 Ok(metadata) if self.filter.takes(&metadata) => describe(&mut entry, &metadata),
@@ -241,8 +266,19 @@ impl Walk<'_, '_> {
                 Err(error) => return self.skip(path, error),
             }
         }
+        self.last = Some(path.as_str().to_owned());
         self.entries.push(Value::Map(entry));
         Ok(())
+    }
+
+    /// Whether a directory is on the file system that the walk is to stay on, so that it goes on there.
+    fn is_here(&mut self, dir: &AbsPath) -> Result<bool, Error> {
+        let Some(device) = self.device else { return Ok(true) };
+        let stat = |grant| as_listed(self.session.os.stat(grant));
+        match self.session.act(fs::Stat {}, dir.clone(), stat) {
+            Ok(metadata) => Ok(metadata.device == device),
+            Err(error) => self.skip(dir, error).map(|()| false),
+        }
     }
 
     /// Says what is left out, unless the run ends.
@@ -250,13 +286,20 @@ impl Walk<'_, '_> {
         if error.is_fatal() {
             return Err(error);
         }
-        self.skipped.push(skipped(path.as_str(), &error));
+        self.skipped.add(path.as_str(), &error);
         Ok(())
     }
 
     fn result(self) -> Value {
-        let complete = !self.full() && self.skipped.is_empty();
-        Value::map([("entries", self.entries.into()), ("skipped", self.skipped.into()), ("complete", complete.into())])
+        let truncated = self.full();
+        let complete = !truncated && self.skipped.is_empty();
+        Value::map([
+            ("entries", self.entries.into()),
+            ("skipped", self.skipped.into()),
+            ("complete", complete.into()),
+            ("truncated", truncated.into()),
+            ("next", self.last.filter(|_| truncated).into()),
+        ])
     }
 }
 
@@ -298,6 +341,9 @@ mod tests {
             (r#"{"kind": "file", "min_size": 30}"#, &["logs/app.log", "logs/old.log"]),
             (r#"{"kind": "file", "max_size": 6}"#, &["icon.bin", "version.txt"]),
             (r#"{"older_than": 86400}"#, &["logs/old.log"]),
+            (r#"{"older_than": "1d"}"#, &["logs/old.log"]),
+            (r#"{"kind": "file", "newer_than": "1h30m", "min_size": "30B"}"#, &["logs/app.log"]),
+            (r#"{"kind": "file", "min_size": "0.01K", "max_size": "0.1kB"}"#, &["config.yaml", "logs/old.log"]),
             (r#"{"name": "*.log", "kind": "file", "newer_than": 86400}"#, &["logs/app.log"]),
         ] {
             let value = world.call("fs::find", &format!(r#"["/srv/app", {options}]"#)).unwrap();
@@ -348,12 +394,123 @@ mod tests {
 
     #[test]
     fn what_lies_deeper_than_the_limit_is_told() {
-        let limits = rex_core::Limits { tree_depth: 2, entries: 4, ..rex_core::Limits::default() };
+        let limits = rex_core::Limits { tree_depth: 2, directory_entries: 4, ..rex_core::Limits::default() };
         let deep = MemOs::new().file("/a/b/c/d", "").modified("/a", EPOCH);
         let world = World::limited(deep, |_, _| true, limits);
         let value = world.call("fs::find", r#"["/"]"#).unwrap();
         assert_eq!(found(&value), (vec!["/a".into(), "/a/b".into()], vec!["/a/b LIMIT_EXCEEDED_EXCEPTION".into()]));
         let wide = (0..5).fold(MemOs::new(), |os, number| os.file(&format!("/{number}"), ""));
-        assert_eq!(World::limited(wide, |_, _| true, limits).fails("fs::find", r#"["/"]"#), Code::LimitExceeded);
+        let error = World::limited(wide, |_, _| true, limits).call("fs::find", r#"["/"]"#).unwrap_err();
+        assert_eq!(error.message, "the limit `directory_entries` of 4 entries of one directory is exceeded");
+    }
+
+    /// Directories with more entries than one operation returns by default under these limits.
+    fn large() -> World {
+        let limits = rex_core::Limits { entries: 4, ..rex_core::Limits::default() };
+        let name = |number: u64| format!("/d/{}/{}.{}", number % 3, number, if number == 8 { "log" } else { "txt" });
+        World::limited((0..9).fold(MemOs::new(), |os, number| os.file(&name(number), "")), |_, _| true, limits)
+    }
+
+    #[test]
+    fn what_is_bounded_is_what_is_found_and_not_what_is_looked_at() {
+        let world = large();
+        let value = world.call("fs::find", r#"["/d", {"name": "*.log"}]"#).unwrap();
+        assert_eq!(found(&value).0, ["/d/2/8.log"]);
+        assert_eq!((value.get("complete"), value.get("truncated")), (Some(&true.into()), Some(&false.into())));
+        assert_eq!(value.get("next"), Some(&Value::Null));
+        let all = world.call("fs::find", r#"["/d"]"#).unwrap();
+        assert_eq!(found(&all).0, ["/d/0", "/d/1", "/d/2", "/d/0/0.txt"]);
+        assert_eq!((all.get("complete"), all.get("truncated")), (Some(&false.into()), Some(&true.into())));
+        assert_eq!(all.get("next"), Some(&"/d/0/0.txt".into()));
+    }
+
+    #[test]
+    fn what_was_stopped_goes_on_where_it_was() {
+        for operation in ["fs::find", "fs::walk"] {
+            let world = large();
+            let (mut all, mut after, mut calls) = (Vec::new(), "null".to_owned(), 0);
+            loop {
+                let args = format!(r#"["/d", {{"after": {after}, "max": 3}}]"#);
+                let args = if calls == 0 { r#"["/d", {"max": 3}]"#.to_owned() } else { args };
+                let page = world.call(operation, &args).unwrap();
+                all.extend(found(&page).0);
+                calls += 1;
+                match page.get("next") {
+                    Some(Value::Text(next)) => after = format!("\"{next}\""),
+                    _ => break,
+                }
+            }
+            // One knows that nothing comes after its last page, the other looks.
+            let expected = if operation == "fs::walk" { 4 } else { 5 };
+            assert_eq!((all.len(), calls), (12, expected), "{operation}: {all:?}");
+            let once: std::collections::BTreeSet<_> = all.iter().collect();
+            assert_eq!(once.len(), 12, "{operation}: {all:?}");
+            // It need not be there any more.
+            let gone = world.call(operation, r#"["/d", {"after": "/d/1/5"}]"#).unwrap();
+            assert_eq!(found(&gone).0.first().map(String::as_str), Some("/d/1/7.txt"), "{operation}");
+            for wrong in ["/e", "/d"] {
+                let args = format!(r#"["/d", {{"after": "{wrong}"}}]"#);
+                assert_eq!(world.fails(operation, &args), Code::Validation, "{operation} {wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn pages_ask_for_no_entry_twice() {
+        let world = large();
+        world.call("fs::walk", r#"["/d", {"after": "/d/1/4.txt"}]"#).unwrap();
+        let asked = world.asked();
+        assert_eq!(asked[..2], ["list /d", "list /d/1"]);
+        assert!(asked.iter().all(|line| !line.contains("/d/0") && !line.contains("1.txt")), "{asked:?}");
+    }
+
+    #[test]
+    fn a_walk_can_stay_on_one_file_system() {
+        let mounted =
+            || MemOs::new().file("/d/a/x", "here").file("/d/m/big", "1234567").file("/d/m/n/y", "").mounted("/d/m", 7);
+        let world = World::new(mounted().link("/l", "/d"));
+        let paths = |operation: &str, args: &str| found(&world.call(operation, args).unwrap()).0;
+        for operation in ["fs::find", "fs::walk"] {
+            let there = ["/d/a", "/d/m", "/d/a/x"];
+            assert_eq!(paths(operation, r#"["/d", {"one_file_system": true}]"#), there, "{operation}");
+            assert_eq!(paths(operation, r#"["/l", {"one_file_system": true}]"#), there, "{operation}");
+            // Where it starts, it stays.
+            let below = paths(operation, r#"["/d/m", {"one_file_system": true}]"#);
+            assert_eq!(below, ["/d/m/big", "/d/m/n", "/d/m/n/y"], "{operation}");
+            let on = paths(operation, r#"["/d", {"one_file_system": true, "after": "/d/a"}]"#);
+            assert_eq!(on, ["/d/m", "/d/a/x"], "{operation}");
+        }
+        let size = |options: &str| world.call("fs::du", &format!(r#"["/d", {options}]"#)).unwrap().get("size").cloned();
+        assert_eq!(size(r#"{"one_file_system": true}"#), Some(Value::Int(4)));
+        assert_eq!(size("{}"), Some(Value::Int(11)));
+        let value = world.call("fs::du", r#"["/d", {"one_file_system": true}]"#).unwrap();
+        assert_eq!((value.get("directories"), value.get("total")), (Some(&Value::Int(1)), Some(&Value::Int(1))));
+        // Without a permission to look, it does not go there, and says so.
+        let blind = World::ruled(mounted(), |action, path| action != "stat" || path != "/d/m");
+        let value = blind.call("fs::find", r#"["/d", {"one_file_system": true}]"#).unwrap();
+        assert_eq!(
+            found(&value),
+            (vec!["/d/a".into(), "/d/m".into(), "/d/a/x".into()], vec!["/d/m ACCESS_DENIED_EXCEPTION".into()])
+        );
+    }
+
+    #[test]
+    fn a_walk_leaves_decisions_to_the_rest_of_its_run() {
+        let limits = rex_core::Limits { decisions: 20, ..rex_core::Limits::default() };
+        for (operation, args) in
+            [("fs::find", r#"["/d", {"min_size": 0}]"#), ("fs::walk", r#"["/d"]"#), ("fs::du", r#"["/d"]"#)]
+        {
+            let os = (0..30).fold(MemOs::new(), |os, number| os.file(&format!("/d/{number}"), "x"));
+            let world = World::limited(os, |_, _| true, limits);
+            let value = world.call(operation, args).unwrap();
+            assert_eq!(value.get("complete"), Some(&false.into()), "{value}");
+            let Some(Value::List(skipped)) = value.get("skipped") else { panic!("{value}") };
+            let told = skipped.iter().map(ToString::to_string).collect::<String>();
+            assert!(told.contains("`decisions` of 20") && told.contains("--limit decisions=40"), "{told}");
+            assert_eq!((skipped.len(), skipped[0].get("why")), (1, Some(&"limit".into())));
+            assert!(operation == "fs::du" || value.get("next").is_some_and(|next| *next != Value::Null), "{value}");
+            // Something can still be done.
+            world.call("fs::stat", r#"["/d/1"]"#).unwrap();
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::lines::content;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Length of a pattern, in bytes. Taking one apart needs many times its size.
-const PATTERN_BYTES: usize = 8 << 10;
+const PATTERN_BYTES: usize = rex_core::bounds::PATTERN_BYTES;
 /// Size of a compiled pattern, in bytes: what a byte of the file can cost at the most grows with it.
 const COMPILED_BYTES: usize = 512 << 10;
 /// Size of what the search remembers about the pattern, in bytes.

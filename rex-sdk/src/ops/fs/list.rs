@@ -40,16 +40,29 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let stat = args.flag("stat")?;
-    let (dir, entries) = session.act(fs::List {}, args.path("path")?, |grant| {
-        let dir = grant.resource().clone();
-        session.os.list(grant, session.limits().entries).map(|entries| (dir, entries))
-    })?;
+    let (dir, entries) = session
+        .act(fs::List {}, args.path("path")?, |grant| {
+            let dir = grant.resource().clone();
+            session.os.list(grant, session.limits().entries).map(|entries| (dir, entries))
+        })
+        .map_err(in_parts)?;
     let mut listed = Vec::with_capacity(entries.len());
     for entry in entries {
         session.run.budget().check()?;
         listed.push(Value::Map(describe_entry(session, &dir, entry, stat)?));
     }
     Ok(Value::List(listed))
+}
+
+/// A list has no room to say that it is not all.
+fn in_parts(error: Error) -> Error {
+    match (error.code, &error.help) {
+        (Code::LimitExceeded, Some(help)) => {
+            let help = format!("`fs::find` with `depth: 1`, `max` and `after` takes a directory in parts; {help}");
+            error.with_help(help)
+        }
+        _ => error,
+    }
 }
 
 fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: bool) -> Result<Entry, Error> {

@@ -73,14 +73,7 @@ fn describe(entry: &mut Entry, metadata: &Metadata) {
     }
 }
 
-/// What could not be done to one of many entries.
-pub(crate) fn skipped(path: &str, error: &Error) -> Value {
-    Value::map([
-        ("path", path.into()),
-        ("code", error.code.as_str().into()),
-        ("message", error.message.as_str().into()),
-    ])
-}
+pub(crate) use crate::skipped::skipped;
 
 /// For a name that a listing told: if a symbolic link has come into its way since, the answer would be about another thing.
 pub(crate) fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {

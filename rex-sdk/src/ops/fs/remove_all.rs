@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::EntryKind;
-use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session, tree};
+use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
 /// Removes a directory with all that is in it.
 pub static OP: Op = Op {
@@ -12,7 +12,15 @@ pub static OP: Op = Op {
         name: "fs::remove_all",
         aliases: &[],
         needs: &[fs::List::SPEC, fs::Remove::SPEC],
-        params: &[Param::required("path", Kind::Path, "The directory. No part of it is a symbolic link.")],
+        params: &[
+            Param::required("path", Kind::Path, "The directory. No part of it is a symbolic link."),
+            Param::option(
+                "one_file_system",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Remove nothing where another file system is mounted below; asks for `fs::stat` on each directory.",
+            ),
+        ],
         returns: Returns { kind: "int", doc: "How many files, links and directories were removed." },
         doc: "Removes a directory with all that is in it.\nAsks for `fs::list` on every directory and for `fs::remove` on every entry before it removes the first: \
               if one is denied, nothing is removed. Links are removed, and never followed.",
@@ -23,7 +31,11 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (paths, kinds): (Vec<_>, Vec<_>) = tree::all(session, args.path("path")?)?.into_iter().unzip();
+    let all = tree::all(session, args.path("path")?)?;
+    if args.flag("one_file_system")? {
+        tree::demand_one_file_system(session, &all)?;
+    }
+    let (paths, kinds): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     let grants = tree::grants(session, &fs::Remove {}, paths)?;
     let removed = tree::each(session, grants, "removed", |place, grant| match kinds.get(place) {
         Some(EntryKind::Directory) => session.os.remove_dir(grant),
@@ -75,6 +87,20 @@ mod tests {
             assert_eq!(ruled.os.contents("/d/a/b/f").as_deref(), Some(&b""[..]));
             assert_eq!(World::new(ruled.os).returns("fs::find", r#"["/d"]"#), before, "{denied}");
         }
+    }
+
+    #[test]
+    fn what_is_mounted_below_is_not_removed_unasked() {
+        let world = World::new(deep().file("/d/m/f", "").mounted("/d/m", 7));
+        let before = world.returns("fs::find", r#"["/d"]"#);
+        let error = world.call("fs::remove_all", r#"["/d", {"one_file_system": true}]"#).unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (Code::Unsupported, "`/d/m` is on another file system; nothing was removed")
+        );
+        assert_eq!(world.returns("fs::find", r#"["/d"]"#), before);
+        assert_eq!(world.returns("fs::remove_all", r#"["/d/m", {"one_file_system": true}]"#), "2");
+        assert_eq!(world.returns("fs::remove_all", r#"["/d", {"one_file_system": true}]"#), "7");
     }
 
     #[test]

@@ -13,10 +13,10 @@ use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// The longest pattern, and what it may take when it is compiled, in bytes.
-const PATTERN_BYTES: usize = 4096;
+const PATTERN_BYTES: usize = rex_core::bounds::REPLACE_PATTERN_BYTES;
 const COMPILED_BYTES: usize = 1 << 20;
 /// The longest difference that is returned, in bytes.
-const DIFF_BYTES: usize = 64 << 10;
+const DIFF_BYTES: usize = rex_core::bounds::REPLACE_DIFF_BYTES;
 
 /// Replaces text in a file.
 pub static OP: Op = Op {

@@ -10,7 +10,7 @@ use crate::os::{EntryKind, Metadata};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, OsError, Param, Returns, Session};
 
 /// How many links one name may lead through, as in the kernel.
-const MAX_LINKS: usize = 40;
+const MAX_LINKS: usize = rex_core::bounds::LINKS;
 
 /// Tells kind, size, times, mode and owner.
 pub static OP: Op = Op {

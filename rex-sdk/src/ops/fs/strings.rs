@@ -1,12 +1,13 @@
 //! `fs::strings`
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::checksum::PIECE;
+use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Finds the texts in a file that is not text.
@@ -18,40 +19,66 @@ pub static OP: Op = Op {
         params: &[
             Param::required("path", Kind::Path, "The file."),
             Param::option("min", Kind::Count, Literal::Int(4), "How long a text is at the least, in bytes."),
-            Param::option("max", Kind::Count, Literal::Int(1_000), "How many texts to return at most."),
+            Param::option("max", Kind::Count, Literal::Null, "How many texts to return at most; all, if not given."),
+            Param::option(
+                "after",
+                Kind::Count,
+                Literal::Int(0),
+                "Look from this offset on: what `next` of an earlier call says.",
+            ),
         ],
         returns: Returns {
             kind: "map",
-            doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more.",
+            doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more, and `next`: the `after` that goes on with them.",
         },
         doc: "Finds the texts in a file that is not text.\nA text is a run of printable characters of ASCII, blanks and tabs included, as of `strings`. In a file that \
               is compressed by gzip or Zstandard, they are looked for in what is in it.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/icon.bin", {"min": 3}]"#,
-            returns: r#"{"strings":[{"offset":1,"text":"PNG"}],"truncated":false}"#,
+            returns: r#"{"next":null,"strings":[{"offset":1,"text":"PNG"}],"truncated":false}"#,
         },
     },
     call,
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (min, max, limits) = (args.count("min")?, args.count("max")?, session.limits());
+    let (min, max, limits) = (args.count("min")?, args.count_option("max")?, session.limits());
     if min == 0 {
         return Err(Error::validation("`min` is 0, and a text has at least one character"));
     }
-    if max > limits.entries {
-        return Err(exceeded("entries", limits.entries, "texts"));
+    let too_many = || {
+        let error = exceeded("entries", limits.entries, "texts");
+        let help = error.help.clone().unwrap_or_default();
+        error.with_help(format!("take them in parts, with `max` and `after`; {help}"))
+    };
+    if max.is_some_and(|max| max > limits.entries) {
+        return Err(too_many());
     }
-    let mut file = session.open(args.path("path")?)?.expanded();
-    let mut found =
-        Found { strings: Vec::new(), text: Vec::new(), offset: 0, held: 0, min, max, bytes: limits.file_bytes };
+    let after = args.count("after")?;
+    let mut file = At { file: session.open(args.path("path")?)?, place: None };
+    if file.file.format().is_none() && after > 0 {
+        file.place = Some(after);
+    } else {
+        file.file = file.file.expanded();
+        let skipped = io::copy(&mut (&mut file).take(after), &mut io::sink());
+        skipped.map_err(|error| file.file.error(error))?;
+    }
+    let mut found = Found {
+        strings: Vec::new(),
+        text: Vec::new(),
+        offset: after,
+        held: 0,
+        min,
+        max: max.unwrap_or(limits.entries),
+        bytes: limits.file_bytes,
+    };
     let mut piece = vec![0; PIECE];
     let mut truncated = false;
     while !truncated {
         let count = match file.read(&mut piece) {
             Ok(count) => count,
-            Err(error) => return Err(file.error(error)),
+            Err(error) => return Err(file.file.error(error)),
         };
         truncated = match piece.get(..count).unwrap_or_default() {
             [] if found.end()? => true,
@@ -59,7 +86,30 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             piece => found.search(piece)?,
         };
     }
-    Ok(Value::map([("strings", Value::List(found.strings)), ("truncated", truncated.into())]))
+    if truncated && max.is_none() {
+        return Err(too_many());
+    }
+    let next = truncated.then(|| Value::count(found.offset - found.text.len() as u64));
+    Ok(Value::map([
+        ("strings", Value::List(found.strings)),
+        ("truncated", truncated.into()),
+        ("next", next.unwrap_or_default()),
+    ]))
+}
+
+/// A file that is read on, or from a place.
+struct At<'r> {
+    file: Metered<'r>,
+    place: Option<u64>,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(place) = &mut self.place else { return self.file.read(buffer) };
+        let count = self.file.read_at(buffer, *place)?;
+        *place += count as u64;
+        Ok(count)
+    }
 }
 
 /// What was found so far.
@@ -123,19 +173,35 @@ mod tests {
         let mut across = vec![0; PIECE - 2];
         across.extend(b"text\x7fabc\0\tab d\xc3\xa9last");
         let world = World::new(MemOs::new().file("/f", across).file("/empty", ""));
+        world.call("fs::gzip", r#"["/f", "/f.gz"]"#).unwrap();
         let all = format!(
-            r#"{{"strings":[{{"offset":{},"text":"text"}},{{"offset":{},"text":"\tab d"}},{{"offset":{},"text":"last"}}],"truncated":false}}"#,
+            r#"{{"next":null,"strings":[{{"offset":{},"text":"text"}},{{"offset":{},"text":"\tab d"}},{{"offset":{},"text":"last"}}],"truncated":false}}"#,
             PIECE - 2,
             PIECE + 7,
             PIECE + 14
         );
         assert_eq!(world.returns("fs::strings", r#"["/f"]"#), all);
         assert_eq!(world.returns("fs::strings", r#"["/f", {"max": 3}]"#), all);
-        assert_eq!(world.returns("fs::strings", r#"["/empty", {"max": 0}]"#), r#"{"strings":[],"truncated":false}"#);
+        assert_eq!(
+            world.returns("fs::strings", r#"["/empty", {"max": 0}]"#),
+            r#"{"next":null,"strings":[],"truncated":false}"#
+        );
         for max in 0..3 {
             let value = world.call("fs::strings", &format!(r#"["/f", {{"max": {max}}}]"#)).unwrap();
             assert_eq!(value.get("truncated"), Some(&true.into()), "{max}");
             assert!(matches!(value.get("strings"), Some(Value::List(strings)) if strings.len() == max));
+            // What was not told comes next, whether the file is read from there or from its start.
+            let Some(Value::Int(next)) = value.get("next") else { panic!("{value}") };
+            for file in ["/f", "/f.gz"] {
+                let rest = world.call("fs::strings", &format!(r#"["{file}", {{"after": {next}}}]"#)).unwrap();
+                assert!(matches!(rest.get("strings"), Some(Value::List(strings)) if strings.len() == 3 - max));
+                let all = world.call("fs::strings", r#"["/f"]"#).unwrap();
+                let (Some(Value::List(rest)), Some(Value::List(all))) = (rest.get("strings"), all.get("strings"))
+                else {
+                    panic!()
+                };
+                assert_eq!(rest[..], all[max..], "{file} {max}");
+            }
         }
     }
 

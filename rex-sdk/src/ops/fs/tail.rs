@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use regex::Regex;
 use rex_core::action::fs;
+use rex_core::bounds::{self, LINE_BYTES};
 use rex_core::limits::exceeded;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
@@ -19,8 +20,8 @@ const POLL: Duration = Duration::from_millis(50);
 const REOPEN: (u32, u32) = (2, 20);
 /// How much is read at a time, in bytes.
 const BLOCK: usize = 64 << 10;
-/// Length of a line that is waited for, in bytes. One line is searched in one go, without a look at the clock.
-const LINE_BYTES: usize = 1 << 20;
+/// How many lines are returned where nothing is said.
+const LINES: u64 = 10;
 
 /// Reads the last lines of a file, and waits for more.
 pub static OP: Op = Op {
@@ -30,13 +31,19 @@ pub static OP: Op = Op {
         needs: &[fs::Read::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The file."),
-            Param::option("lines", Kind::Count, Literal::Int(10), "How many of the lines that are there to return."),
             Param::option(
-                "timeout",
+                "lines",
                 Kind::Count,
-                Literal::Int(0),
-                "How many seconds to wait for lines that are added.",
+                Literal::Null,
+                "How many of the last lines that are there to return, 10 if not given. With `after`, how many to return at most, all if not given.",
             ),
+            Param::option(
+                "after",
+                Kind::Count,
+                Literal::Null,
+                "Return the lines from this byte on instead of the last ones: what `next` of an earlier call says, or 0 for the start.",
+            ),
+            Param::option("timeout", Kind::Duration, Literal::Text("0s"), "How long to wait for lines that are added."),
             Param::option(
                 "until",
                 Kind::Text,
@@ -47,52 +54,91 @@ pub static OP: Op = Op {
         returns: Returns {
             kind: "map",
             doc: "`lines`: the last ones and then the added ones, as text, what is not UTF-8 replaced; `matched`: whether `until` was met, by the \
-                  last of them; `rotated`: whether another file took the name meanwhile, which is read from its start; `truncated`: whether the \
-                  file lost lines meanwhile, after which it is read from its start.",
+                  last of them; `rotated`: whether another file took the name meanwhile, which is read from its start; `shrunk`: whether the \
+                  file lost lines meanwhile, after which it is read from its start; `truncated`: whether these are not all lines: the file has others before \
+                  them, or after them, or has lost some; `next`: the `after` that goes on from here (a last line without an end is read again with it), \
+                  `()` where the file has no places, because it is compressed or not on a disk.",
         },
         doc: "Reads the last lines of a file, and waits for more.\nWhile it waits, it opens the name again now and then, and asks again for that. \
-              A file that is compressed by gzip or Zstandard has last lines, but is not waited for.",
+              A file that is compressed by gzip or Zstandard has last lines, but is not waited for. Pages of `after` and `lines` read a large file once.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", {"lines": 1}]"#,
-            returns: r#"{"lines":["2026-03-02T12:00:00Z INFO request path=/ ms=3"],"matched":false,"rotated":false,"truncated":false}"#,
+            returns: r#"{"lines":["2026-03-02T12:00:00Z INFO request path=/ ms=3"],"matched":false,"next":259,"rotated":false,"shrunk":false,"truncated":true}"#,
         },
     },
     call,
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (path, max, seconds) = (args.path("path")?, args.count("lines")?, args.count("timeout")?);
-    let limits = session.limits();
-    if max > limits.entries {
+    let (path, timeout, limits) = (args.path("path")?, args.duration("timeout")?, session.limits());
+    let (lines, after) = (args.count_option("lines")?, args.count_option("after")?);
+    if lines.is_some_and(|lines| lines > limits.entries) {
         return Err(exceeded("entries", limits.entries, "lines"));
     }
-    if seconds.saturating_mul(1_000) > limits.wall_ms {
+    if timeout.as_millis() > limits.wall_ms.into() {
         return Err(exceeded("wall_ms", limits.wall_ms, "milliseconds of wall time"));
     }
     let until = args.text_option("until")?;
-    if until.is_some() && seconds == 0 {
+    if until.is_some() && timeout.is_zero() {
         return Err(Error::validation("`until` waits, and there is no time to wait")
-            .with_help("say in `timeout` how many seconds it may take"));
-    }
-    let file = session.open(path.clone())?.expanded();
-    if seconds == 0 {
-        let lines = from_end(session, file, 0, max)?.into_iter().map(text).collect();
-        return Ok(result(lines, false, false, false));
+            .with_help("say in `timeout` how long it may take: `timeout: \"5s\"`"));
     }
     let until = until.map(|pattern| compile("fs::tail", pattern, pattern)).transpose()?;
-    let mut tail = Tail::start(session, path, file, max)?;
-    let matched = tail.follow(until.as_ref(), Instant::now().checked_add(Duration::from_secs(seconds)))?;
-    tail.end_line()?;
-    Ok(result(tail.lines, matched, tail.rotated, tail.truncated))
+    let file = session.open(path.clone())?;
+    let max = lines.unwrap_or(LINES);
+    let mut tail = match after {
+        Some(_) if file.format().is_some() => {
+            let message = format!("`{}` is compressed, and has no places to go on from", path.as_str().escape_debug());
+            return Err(Error::new(Code::Unsupported, message).with_help("`fs::expand` makes a plain file of it"));
+        }
+        Some(after) => Tail::from(session, path, file, after, lines)?,
+        None if timeout.is_zero() => return last_of(session, file.expanded(), max),
+        None => Tail::start(session, path, file.expanded(), max)?,
+    };
+    let matched = tail.follow(until.as_ref(), Instant::now().checked_add(timeout))?;
+    tail.result(matched)
 }
 
-fn result(lines: Vec<String>, matched: bool, rotated: bool, truncated: bool) -> Value {
+/// The last lines that are there.
+fn last_of(session: &Session<'_>, file: Metered<'_>, max: u64) -> Result<Value, Error> {
+    let size = file.size();
+    let ended = size == 0 || ends_with_line(&file, size)?;
+    // One more tells whether there are others before them.
+    let mut lines = from_end(session, file, 0, max.saturating_add(1))?;
+    let open = if ended { 0 } else { lines.last().map_or(0, |line| line.len() as u64) };
+    let truncated = keep_last(&mut lines, max);
+    let next = (size > 0 || lines.is_empty()).then(|| size.saturating_sub(open));
+    Ok(result(lines.into_iter().map(text).collect(), (false, false, false), truncated, next))
+}
+
+/// Whether the last line of a file has an end.
+fn ends_with_line(file: &Metered<'_>, size: u64) -> Result<bool, Error> {
+    let mut end = [b'\n'];
+    file.read_at(&mut end, size - 1).map_err(|error| file.error(error))?;
+    Ok(end == *b"\n")
+}
+
+/// Keeps so many of the last lines, and says whether there were more.
+fn keep_last(lines: &mut Vec<Vec<u8>>, max: u64) -> bool {
+    let more = lines.len().saturating_sub(usize::try_from(max).unwrap_or(usize::MAX));
+    lines.drain(..more);
+    more > 0
+}
+
+fn result(
+    lines: Vec<String>,
+    (matched, rotated, shrunk): (bool, bool, bool),
+    truncated: bool,
+    next: Option<u64>,
+) -> Value {
     Value::map([
         ("lines", Value::List(lines.into_iter().map(Value::Text).collect())),
         ("matched", matched.into()),
         ("rotated", rotated.into()),
+        ("shrunk", shrunk.into()),
         ("truncated", truncated.into()),
+        ("next", next.map(Value::count).into()),
     ])
 }
 
@@ -107,32 +153,87 @@ struct Tail<'s, 'r> {
     file: Metered<'r>,
     /// How much of the file was read.
     offset: u64,
+    /// Where the last line that was told ends.
+    told: u64,
     lines: Vec<String>,
+    /// How many lines are told at most.
+    most: u64,
     /// A line whose end is not there yet.
     rest: Vec<u8>,
     held: u64,
     /// Whether the file ever said how large it is; those of `/proc` do not.
     sized: bool,
     rotated: bool,
-    truncated: bool,
+    shrunk: bool,
+    /// Whether there are lines before the first.
+    earlier: bool,
 }
 
 impl<'s, 'r> Tail<'s, 'r> {
+    /// Begins with the last lines that are there.
     fn start(session: &'s Session<'r>, path: AbsPath, file: Metered<'r>, max: u64) -> Result<Self, Error> {
         let size = file.state()?.size;
-        let mut lines = last(session, &file, size, 0, max.max(1))?;
-        let mut end = [b'\n'];
-        if size > 0 {
-            file.read_at(&mut end, size - 1).map_err(|error| file.error(error))?;
+        let ended = size == 0 || ends_with_line(&file, size)?;
+        // One more tells whether there are others before them, and one may be the line that has no end yet.
+        let mut lines = last(session, &file, size, 0, max.saturating_add(2))?;
+        let rest = if ended { Vec::new() } else { lines.pop().unwrap_or_default() };
+        let whole = if ended { max } else { max.saturating_sub(1) };
+        let earlier = keep_last(&mut lines, whole);
+        let mut tail = Self::new(session, path, file, size);
+        tail.told = size.saturating_sub(rest.len() as u64);
+        tail.held = lines.iter().map(|line| line.len() as u64).sum();
+        tail.lines = lines.into_iter().map(text).collect();
+        (tail.rest, tail.earlier) = (rest, earlier);
+        Ok(tail)
+    }
+
+    /// Begins at a place, which a file that has become shorter does not have any more.
+    fn from(
+        session: &'s Session<'r>,
+        path: AbsPath,
+        file: Metered<'r>,
+        after: u64,
+        most: Option<u64>,
+    ) -> Result<Self, Error> {
+        let size = file.state()?.size;
+        let shrunk = size > 0 && size < after;
+        let mut tail = Self::new(session, path, file, if shrunk { 0 } else { after });
+        tail.sized = size > 0;
+        (tail.shrunk, tail.most) = (shrunk, most.unwrap_or(u64::MAX));
+        Ok(tail)
+    }
+
+    fn new(session: &'s Session<'r>, path: AbsPath, file: Metered<'r>, offset: u64) -> Self {
+        Self {
+            session,
+            path,
+            file,
+            offset,
+            told: offset,
+            lines: Vec::new(),
+            most: u64::MAX,
+            rest: Vec::new(),
+            held: 0,
+            sized: offset > 0,
+            rotated: false,
+            shrunk: false,
+            earlier: false,
         }
-        let rest = if end == *b"\n" { Vec::new() } else { lines.pop().unwrap_or_default() };
-        if max == 0 {
-            lines.clear();
+    }
+
+    fn full(&self) -> bool {
+        self.lines.len() as u64 >= self.most
+    }
+
+    fn result(mut self, matched: bool) -> Result<Value, Error> {
+        let size = self.file.state()?.size;
+        if !matched && !self.full() {
+            self.end_line()?;
         }
-        let held = lines.iter().map(|line| line.len() as u64).sum();
-        let lines = lines.into_iter().map(text).collect();
-        let (sized, rotated, truncated) = (size > 0, false, false);
-        Ok(Self { session, path, file, offset: size, lines, rest, held, sized, rotated, truncated })
+        let later = (matched || self.full()) && self.told < size;
+        let truncated = self.earlier || self.shrunk || later;
+        let next = (self.sized || (self.told == 0 && self.lines.is_empty())).then_some(self.told);
+        Ok(result(self.lines, (matched, self.rotated, self.shrunk), truncated, next))
     }
 
     /// Takes what is added until a line matches or the time is over, and says whether one did.
@@ -143,13 +244,16 @@ impl<'s, 'r> Tail<'s, 'r> {
             if self.read_on(until)? {
                 return Ok(true);
             }
+            if self.full() {
+                return Ok(false);
+            }
             if self.offset != before {
                 (idle, reopen) = (0, REOPEN.0);
             }
             let size = self.file.state()?.size;
             self.sized |= size > 0;
             if self.sized && size < self.offset {
-                self.truncated = true;
+                self.shrunk = true;
                 self.restart()?;
                 continue;
             }
@@ -191,7 +295,7 @@ impl<'s, 'r> Tail<'s, 'r> {
     }
 
     fn restart(&mut self) -> Result<(), Error> {
-        self.offset = 0;
+        (self.offset, self.told) = (0, 0);
         self.end_line()
     }
 
@@ -208,7 +312,9 @@ impl<'s, 'r> Tail<'s, 'r> {
         let limits = self.session.limits();
         self.held += line.len() as u64;
         if self.lines.len() as u64 >= limits.entries {
-            return Err(exceeded("entries", limits.entries, "lines"));
+            let error = exceeded("entries", limits.entries, "lines");
+            let help = error.help.clone().unwrap_or_default();
+            return Err(error.with_help(format!("take them in parts, with `after` and `lines`; {help}")));
         }
         if self.held > limits.file_bytes {
             return Err(exceeded("file_bytes", limits.file_bytes, "bytes of lines in memory"));
@@ -220,17 +326,19 @@ impl<'s, 'r> Tail<'s, 'r> {
     /// Takes the lines that are there by now up to one that matches, and says whether one did.
     fn read_on(&mut self, until: Option<&Regex>) -> Result<bool, Error> {
         let mut block = vec![0; BLOCK];
-        loop {
+        while !self.full() {
             let count = self.file.read_at(&mut block, self.offset).map_err(|error| self.file.error(error))?;
             if count == 0 {
                 return Ok(false);
             }
+            let mut place = self.offset;
             self.offset += count as u64;
             for piece in block.get(..count).unwrap_or_default().split_inclusive(|&byte| byte == b'\n') {
+                place += piece.len() as u64;
                 self.rest.extend_from_slice(piece);
                 if self.rest.len() > LINE_BYTES {
-                    let message = format!("a line is longer than {LINE_BYTES} bytes");
-                    return Err(Error::new(Code::LimitExceeded, message));
+                    let instead = "`fs::read` and `fs::read_bytes` take files without lines";
+                    return Err(bounds::exceeded("line_bytes", "bytes of a line", instead));
                 }
                 if !piece.ends_with(b"\n") {
                     continue;
@@ -238,11 +346,16 @@ impl<'s, 'r> Tail<'s, 'r> {
                 let line = text(content(&std::mem::take(&mut self.rest)).to_vec());
                 let matches = until.is_some_and(|pattern| pattern.is_match(&line));
                 self.add(line)?;
+                self.told = place;
                 if matches {
                     return Ok(true);
                 }
+                if self.full() {
+                    break;
+                }
             }
         }
+        Ok(false)
     }
 }
 
@@ -281,26 +394,61 @@ mod tests {
             (r#"["/f", {"lines": 0}]"#, "[]"),
             (r#"["/empty"]"#, "[]"),
         ] {
-            let expected = format!(r#"{{"lines":{lines},"matched":false,"rotated":false,"truncated":false}}"#);
-            assert_eq!(world.returns("fs::tail", args), expected, "{args}");
+            let value = world.call("fs::tail", args).unwrap();
+            assert_eq!(value.get("lines").map(ToString::to_string).as_deref(), Some(lines), "{args}");
+            let all = lines.matches(',').count() == 2 || args.contains("empty");
+            assert_eq!(value.get("truncated"), Some(&(!all).into()), "{args}");
+            let next = if args.contains("empty") { Value::Int(0) } else { Value::Int(5) };
+            assert_eq!(value.get("next"), Some(&next), "{args}");
         }
     }
 
     #[test]
     fn added_lines_are_waited_for_up_to_one_that_matches() {
         let meanwhile = [("fs::append", r#"["/f", "3\nmore\nread"]"#), ("fs::append", r#"["/f", "y 5\nlater\n"]"#)];
-        let expected = r#"{"lines":["2","33","more","ready 5"],"matched":true,"rotated":false,"truncated":false}"#;
+        let expected = r#"{"lines":["2","33","more","ready 5"],"matched":true,"next":20,"rotated":false,"shrunk":false,"truncated":true}"#;
         waits(r#"{"lines": 2, "until": "^ready \\d", "timeout": 20}"#, &meanwhile, expected);
         // What was there before is not waited for.
-        let expected = r#"{"lines":["31"],"matched":true,"rotated":false,"truncated":false}"#;
+        let expected = r#"{"lines":["31"],"matched":true,"next":7,"rotated":false,"shrunk":false,"truncated":true}"#;
         waits(r#"{"lines": 0, "until": "1", "timeout": 20}"#, &[("fs::append", r#"["/f", "1\nlater"]"#)], expected);
     }
 
     #[test]
     fn another_file_of_the_name_is_read_from_its_start() {
         let meanwhile = [("fs::rename", r#"["/f", "/f.1"]"#), ("fs::write", r#"["/f", "new\nready\n"]"#)];
-        let expected = r#"{"lines":["3","new","ready"],"matched":true,"rotated":true,"truncated":false}"#;
+        let expected =
+            r#"{"lines":["3","new","ready"],"matched":true,"next":10,"rotated":true,"shrunk":false,"truncated":true}"#;
         waits(r#"{"lines": 1, "until": "ready", "timeout": 20}"#, &meanwhile, expected);
+    }
+
+    #[test]
+    fn a_large_file_is_read_once_in_pages() {
+        let text: String = (0..100_000).map(|number| format!("line {number}\n")).collect();
+        let world = World::new(MemOs::new().file("/f", format!("{text}end")));
+        let (mut after, mut all, mut pages) = (0, Vec::new(), 0);
+        loop {
+            let page = world.call("fs::tail", &format!(r#"["/f", {{"after": {after}, "lines": 9000}}]"#)).unwrap();
+            let (Some(Value::List(lines)), Some(Value::Int(next))) = (page.get("lines"), page.get("next")) else {
+                panic!("{page}")
+            };
+            all.extend(lines.iter().map(ToString::to_string));
+            (after, pages) = (*next, pages + 1);
+            if page.get("truncated") == Some(&false.into()) {
+                break;
+            }
+        }
+        assert_eq!((all.len(), pages, all.last().map(String::as_str)), (100_001, 12, Some("\"end\"")));
+        // No more than the rest of a block is read twice.
+        let read = world.run.budget().bytes_read();
+        assert!(read <= text.len() as u64 + 13 * (BLOCK as u64 + 8), "{read}");
+        // Nothing is missed, and a line without an end comes again when it has one.
+        assert_eq!(after, i64::try_from(text.len()).unwrap());
+        world.call("fs::append", r#"["/f", " of it\nnew\n"]"#).unwrap();
+        let page = world.call("fs::tail", &format!(r#"["/f", {{"after": {after}}}]"#)).unwrap();
+        assert_eq!(page.get("lines").map(ToString::to_string).as_deref(), Some(r#"["end of it","new"]"#));
+        let shrunk = world.call("fs::tail", r#"["/f", {"after": 99999999, "lines": 1}]"#).unwrap();
+        assert_eq!(shrunk.get("lines").map(ToString::to_string).as_deref(), Some(r#"["line 0"]"#));
+        assert_eq!((shrunk.get("shrunk"), shrunk.get("truncated")), (Some(&true.into()), Some(&true.into())));
     }
 
     #[test]
@@ -319,11 +467,13 @@ mod tests {
             (r#"{"until": "(", "timeout": 1}"#, Code::Validation),
             (r#"{"timeout": 31}"#, Code::LimitExceeded),
             (r#"{"timeout": 9223372036854775807}"#, Code::LimitExceeded),
+            (r#"{"timeout": "31s"}"#, Code::LimitExceeded),
+            (r#"{"timeout": "31"}"#, Code::Validation),
             (r#"{"lines": 100001}"#, Code::LimitExceeded),
         ] {
             assert_eq!(world.fails("fs::tail", &format!(r#"["/etc/hosts", {options}]"#)), code, "{options}");
         }
-        let expected = r#"{"lines":["127.0.0.1 localhost"],"matched":false,"rotated":false,"truncated":false}"#;
-        assert_eq!(world.returns("fs::tail", r#"["/etc/hosts", {"timeout": 1}]"#), expected);
+        let expected = r#"{"lines":["127.0.0.1 localhost"],"matched":false,"next":20,"rotated":false,"shrunk":false,"truncated":false}"#;
+        assert_eq!(world.returns("fs::tail", r#"["/etc/hosts", {"timeout": "1ms"}]"#), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! `fs::touch`
 
 use rex_core::action::fs;
-use rex_core::{Action, Code, Error, Timestamp, Value};
+use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -13,12 +13,7 @@ pub static OP: Op = Op {
         needs: &[fs::Touch::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The file or directory."),
-            Param::option(
-                "time",
-                Kind::Int,
-                Literal::Null,
-                "When it was changed and read last, in seconds since the epoch; now, if not given.",
-            ),
+            Param::option("time", Kind::Moment, Literal::Null, "When it was changed and read last; now, if not given."),
             Param::option("create", Kind::Bool, Literal::Bool(true), "Create it if it is missing."),
         ],
         returns: Returns { kind: "nothing", doc: "." },
@@ -31,10 +26,8 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
-    let time = match args.int_option("time")? {
-        Some(seconds) => Timestamp::from_micros(seconds.saturating_mul(1_000_000)),
-        None => session.run.now(),
-    };
+    let now = session.run.now();
+    let time = args.moment_option("time", now)?.unwrap_or(now);
     let create = args.flag("create")?;
     session.act(fs::Touch {}, path, |grant| session.os.touch(grant, time, create))?;
     Ok(Value::Null)

@@ -14,7 +14,7 @@ pub static OP: Op = Op {
         needs: &[fs::Write::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The file, which exists."),
-            Param::option("size", Kind::Count, Literal::Int(0), "Its new size, in bytes."),
+            Param::option("size", Kind::Size, Literal::Int(0), "Its new size."),
         ],
         returns: Returns { kind: "nothing", doc: "." },
         doc: "Cuts a file, or fills it up with zeros, to a size.\nThe file itself is changed and not replaced, so that a program that has it open goes on writing to it: this is for logs.",
@@ -25,7 +25,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (path, size) = (args.path("path")?, args.count("size")?);
+    let (path, size) = (args.path("path")?, args.size("size")?);
     let limit = session.limits().file_bytes;
     if size > limit {
         return Err(exceeded("file_bytes", limit, "bytes of one file"));

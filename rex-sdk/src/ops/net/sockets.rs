@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::ops::fs::skipped;
 use crate::ops::process;
 use crate::os::NetworkTable as Table;
 use crate::proc::{self, Socket, UnixSocket};
+use crate::skipped::Skipped;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Lists the sockets of this machine.
@@ -43,13 +43,15 @@ pub static OP: Op = Op {
             kind: "map",
             doc: "`sockets`, a list of maps: `protocol` (`tcp6`), `state` (`listen`), `local` and `remote` (addresses) with `local_port` and `remote_port`, \
                   `sending` and `receiving` (bytes that wait), `uid` (who made it), `inode`; of `unix`, `kind` and `path` instead of addresses; with `processes`, a list of maps with `pid` and \
-                  `name`. `skipped`: the processes that could not be looked at, with `path` (the number), `code` and `message`.",
+                  `name`, `()` where it is not known who has it open, `[]` where nobody can, because it is about to go. `skipped`: the processes that could \
+                  not be looked at, with `path` (the number), and the sockets of which it is not known who has them open, with `path` (`socket:[4711]`); \
+                  each with `code`, `message`, `why` (`denied`, `no permission`, `unknown`, ...) and `count`. `complete`: false if something was skipped.",
         },
         doc: "Lists the sockets of this machine, in the order of the kernel.",
         errors: &[Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"[{"listening": true, "port": 8080}]"#,
-            returns: r#"{"skipped":[],"sockets":[{"inode":4711,"local":"0.0.0.0","local_port":8080,"protocol":"tcp","receiving":0,"remote":null,"remote_port":null,"sending":0,"state":"listen","uid":33}]}"#,
+            returns: r#"{"complete":true,"skipped":[],"sockets":[{"inode":4711,"local":"0.0.0.0","local_port":8080,"protocol":"tcp","receiving":0,"remote":null,"remote_port":null,"sending":0,"state":"listen","uid":33}]}"#,
         },
     },
     call,
@@ -114,16 +116,41 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if found.len() as u64 > session.limits().entries {
         return Err(rex_core::limits::exceeded("entries", session.limits().entries, "sockets"));
     }
-    let mut skipped = Vec::new();
+    let mut skipped = Skipped::default();
     if args.flag("processes")? {
         let holders = holders(session, &mut skipped)?;
-        for (inode, entries) in &mut found {
-            let holders = holders.get(inode).cloned().unwrap_or_default();
-            entries.insert("processes".to_owned(), Value::List(holders));
-        }
+        tell_holders(&mut found, &holders, &mut skipped);
     }
     let sockets = found.into_iter().map(|(_, entries)| Value::Map(entries)).collect();
-    Ok(Value::map([("sockets", Value::List(sockets)), ("skipped", Value::List(skipped))]))
+    let complete = skipped.is_empty();
+    Ok(Value::map([("sockets", Value::List(sockets)), ("complete", complete.into()), ("skipped", skipped.into())]))
+}
+
+/// Says of each socket which processes have it open. Where none is known, that is no sign that there is none.
+fn tell_holders(
+    found: &mut [(u64, BTreeMap<String, Value>)],
+    holders: &BTreeMap<u64, Vec<Value>>,
+    skipped: &mut Skipped,
+) {
+    let why = match skipped.is_empty() {
+        true => {
+            "no process that Rex sees: the kernel has it open, or a process of another namespace, or one that is hidden"
+        }
+        false => "none of the processes that could be looked at",
+    };
+    for (inode, entries) in found {
+        let told = match holders.get(inode) {
+            Some(holders) => Value::List(holders.clone()),
+            // Such a socket is the kernel's: its process has closed it.
+            None if *inode == 0 => Value::List(Vec::new()),
+            None => {
+                let message = format!("it is not known who has it open: {why}");
+                skipped.add_as(&format!("socket:[{inode}]"), &Error::new(Code::NotFound, message), "unknown");
+                Value::Null
+            }
+        };
+        entries.insert("processes".to_owned(), told);
+    }
 }
 
 fn told(protocol: &str, socket: &Socket) -> BTreeMap<String, Value> {
@@ -163,7 +190,7 @@ fn told_unix(socket: UnixSocket) -> BTreeMap<String, Value> {
 }
 
 /// Which processes have which sockets open.
-fn holders(session: &Session<'_>, left_out: &mut Vec<Value>) -> Result<BTreeMap<u64, Vec<Value>>, Error> {
+fn holders(session: &Session<'_>, left_out: &mut Skipped) -> Result<BTreeMap<u64, Vec<Value>>, Error> {
     let mut holders = BTreeMap::<u64, Vec<Value>>::new();
     for status in process::all(session, None)? {
         let (pid, name) = (status.process.pid(), status.process.identity().name.clone());
@@ -173,7 +200,7 @@ fn holders(session: &Session<'_>, left_out: &mut Vec<Value>) -> Result<BTreeMap<
             // It has ended meanwhile.
             Err(error) if error.code == Code::NotFound => continue,
             Err(error) => {
-                left_out.push(skipped(&pid.to_string(), &error));
+                left_out.add(&pid.to_string(), &error);
                 continue;
             }
         };
@@ -188,4 +215,25 @@ fn holders(session: &Session<'_>, left_out: &mut Vec<Value>) -> Result<BTreeMap<
         }
     }
     Ok(holders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_known_is_not_nobody() {
+        let mut found = [(7, BTreeMap::new()), (8, BTreeMap::new()), (0, BTreeMap::new())];
+        let holders = BTreeMap::from([(7, vec![Value::Int(4242)])]);
+        let mut skipped = Skipped::default();
+        tell_holders(&mut found, &holders, &mut skipped);
+        let told = found.map(|(_, entries)| entries["processes"].clone());
+        assert_eq!(told, [Value::List(vec![Value::Int(4242)]), Value::Null, Value::List(Vec::new())]);
+        let Value::List(skipped) = Value::from(skipped) else { panic!() };
+        assert_eq!(skipped.len(), 1);
+        assert_eq!(
+            (skipped[0].get("path"), skipped[0].get("why")),
+            (Some(&"socket:[8]".into()), Some(&"unknown".into()))
+        );
+    }
 }

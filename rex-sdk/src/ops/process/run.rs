@@ -1,15 +1,13 @@
 //! `process::run`
 
 use rex_core::action::process;
+use rex_core::bounds::{self, PROGRAM_WORDS_BYTES};
 use rex_core::limits::exceeded;
 use rex_core::process::{Program, Words, is_word};
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::{Finished, Start};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
-
-/// What arguments and environment may take together, in bytes: what the kernel takes for one word at most.
-const WORDS_BYTES: usize = 128 << 10;
 
 /// Starts a program and waits for its end.
 pub static OP: Op = Op {
@@ -42,27 +40,27 @@ pub static OP: Op = Op {
             ),
             Param::option(
                 "timeout",
-                Kind::Count,
+                Kind::Duration,
                 Literal::Null,
-                "How long it may take, in seconds; else as long as the run. After that it is ended, with all that it started.",
+                "How long it may take; else as long as the run. After that it is ended, with all that it started.",
             ),
             Param::option(
                 "max_output",
-                Kind::Count,
-                Literal::Int(1 << 20),
-                "How much of its output, and of its complaints, is kept, in bytes.",
+                Kind::Size,
+                Literal::Null,
+                "How much of its output, and of its complaints, is kept. Not given, all of it is, and more than the limit `program_output_bytes` is an error.",
             ),
         ],
         returns: Returns {
             kind: "map",
-            doc: "`status` (its exit status; `()` if a signal ended it), `success` (whether that is 0), `signal` (`SIGKILL`), `timed_out`, `stdout`, `stderr` (what is not UTF-8 is replaced), `stdout_discarded`, `stderr_discarded` (bytes beyond `max_output`).",
+            doc: "`status` (its exit status; `()` if a signal ended it), `success` (whether that is 0), `signal` (`SIGKILL`), `timed_out`, `stdout`, `stderr` (what is not UTF-8 is replaced), `truncated` (whether `max_output` cut any of it), `stdout_discarded`, `stderr_discarded` (bytes beyond `max_output`).",
         },
         doc: "Starts a program and waits for its end.\nThe program can do no more with files than the policy lets the same principal do, reaches no network and no other process, starts nothing else, and makes processes only where the permit says `@allow(\"processes\")`. \
               Scripts, programs that run others or a language, and those that the principal could replace are refused; see docs/security-model.md.",
-        errors: &[Code::NotFound, Code::Unsupported, Code::Io],
+        errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/usr/bin/echo", ["all", "well"]]"#,
-            returns: r#"{"signal":null,"status":0,"stderr":"","stderr_discarded":0,"stdout":"all well\n","stdout_discarded":0,"success":true,"timed_out":false}"#,
+            returns: r#"{"signal":null,"status":0,"stderr":"","stderr_discarded":0,"stdout":"all well\n","stdout_discarded":0,"success":true,"timed_out":false,"truncated":false}"#,
         },
     },
     call,
@@ -82,8 +80,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         environment.push(format!("{name}={value}"));
     }
     let bytes: usize = arguments.iter().chain(&environment).map(|word| word.len() + 1).sum();
-    if bytes > WORDS_BYTES {
-        return Err(exceeded("words", WORDS_BYTES as u64, "bytes of arguments and environment"));
+    if bytes > PROGRAM_WORDS_BYTES {
+        let instead = "pass the data in `stdin`, or the name of a file that holds it";
+        return Err(bounds::exceeded("program_words_bytes", "bytes of arguments and environment", instead));
     }
     if let Some(word) = arguments.iter().chain(&environment).find(|word| !is_word(word)) {
         return Err(Error::validation(format!("`{}` holds a NUL", word.escape_debug())));
@@ -98,15 +97,29 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         stdin.is_some(),
     );
     let budget = session.run.budget();
-    let rest = u64::try_from(budget.remaining().as_millis()).unwrap_or(u64::MAX);
+    let rest = budget.remaining();
+    let timeout = args.duration_option("timeout")?.map_or(rest, |timeout| timeout.min(rest));
+    let (limit, wanted) = (session.limits().program_output_bytes, args.size_option("max_output")?);
     let start = Start {
         stdin,
-        output_bytes: args.count("max_output")?.min(session.limits().file_bytes),
-        timeout_ms: args.count_option("timeout")?.map_or(rest, |seconds| seconds.saturating_mul(1_000).min(rest)),
+        output_bytes: wanted.map_or(limit, |wanted| wanted.min(limit)),
+        timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
     };
     let program = Program { path: args.path("program")?, sha256: pin };
     let finished = session.act(action, program, |grant| session.os.run(grant, start.clone(), budget))?;
     budget.count_read((finished.stdout.len() + finished.stderr.len()) as u64)?;
+    let discarded = finished.stdout_discarded > 0 || finished.stderr_discarded > 0;
+    if discarded && wanted.is_none_or(|wanted| wanted > limit) {
+        let error = exceeded("program_output_bytes", limit, "bytes of output");
+        // It has run, which a message about its output alone would not say.
+        let ended = match (finished.status, &finished.signal) {
+            (Some(status), _) => format!("ended with status {status}"),
+            (None, signal) => format!("was ended by {}", signal.as_deref().unwrap_or("a signal")),
+        };
+        let message = format!("{}; the program has run, and {ended}", error.message);
+        let help = error.help.clone().map(|help| format!("say in `max_output` how much of it to keep; {help}"));
+        return Err(Error { message, help, ..error });
+    }
     Ok(describe(finished))
 }
 
@@ -116,6 +129,7 @@ fn describe(finished: Finished) -> Value {
         ("success", Value::Bool(finished.status == Some(0))),
         ("signal", finished.signal.into()),
         ("timed_out", finished.timed_out.into()),
+        ("truncated", (finished.stdout_discarded > 0 || finished.stderr_discarded > 0).into()),
         ("stdout", finished.stdout.into()),
         ("stderr", finished.stderr.into()),
         ("stdout_discarded", Value::count(finished.stdout_discarded)),

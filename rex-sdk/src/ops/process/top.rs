@@ -6,6 +6,7 @@ use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{all, describe};
+use crate::ops::{INTERVAL_MS, interval};
 use crate::os::ProcessStatus;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -17,19 +18,20 @@ pub static OP: Op = Op {
         needs: &[process::List::SPEC],
         params: &[
             Param::option("by", Kind::Text, Literal::Text("cpu"), "What counts: `cpu` or `memory`."),
-            Param::option("max", Kind::Count, Literal::Int(10), "How many are told."),
+            Param::option("max", Kind::Count, Literal::Null, "How many are told; all, if not given."),
             Param::option(
-                "interval_ms",
-                Kind::Count,
-                Literal::Int(1_000),
-                "How long it is watched what they use, in milliseconds.",
+                "interval",
+                Kind::Duration,
+                Literal::Null,
+                "How long it is watched what they use; a second, if not given.",
             ),
+            INTERVAL_MS,
         ],
         returns: Returns {
             kind: "list",
             doc: "Of maps as `process::list` tells them, the one that uses most first, with `cpu_percent`: how much of one processor it used in the interval.",
         },
-        doc: "Finds the processes that use most.\nWatches them for a while, so that what counts is what they use now.",
+        doc: "Tells which processes use most.\nWatches them for a while, so that what counts is what they use now. All of them are told, unless `max` is given.",
         errors: &[Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"[{"max": 1}]"#,
@@ -40,14 +42,14 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (by, max) = (args.text("by")?, args.count("max")?);
+    let (by, max) = (args.text("by")?, args.count_option("max")?.unwrap_or(u64::MAX));
     if !["cpu", "memory"].contains(&by) {
         let message = format!("`by` of `process::top` takes `cpu` or `memory`, `{}` came", by.escape_debug());
         return Err(Error::validation(message));
     }
-    let interval = args.count("interval_ms")?;
-    session.demand_time(Duration::from_millis(interval))?;
-    let mut found = all(session, Some(interval))?;
+    let interval = interval(args)?.unwrap_or(Duration::from_secs(1));
+    session.demand_time(interval)?;
+    let mut found = all(session, Some(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)))?;
     found.sort_by(|a, b| match by {
         "cpu" => b.cpu_percent.unwrap_or_default().total_cmp(&a.cpu_percent.unwrap_or_default()),
         _ => b.memory.cmp(&a.memory),

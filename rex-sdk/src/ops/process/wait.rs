@@ -14,7 +14,7 @@ pub static OP: Op = Op {
         needs: &[process::List::SPEC, process::Inspect::SPEC],
         params: &[
             super::PID,
-            Param::option("timeout", Kind::Count, Literal::Int(10), "How long it waits at most, in seconds."),
+            Param::option("timeout", Kind::Duration, Literal::Text("10s"), "How long it waits at most."),
         ],
         returns: Returns { kind: "bool", doc: "Whether it has ended." },
         doc: "Waits until a process has ended.\nOne that is not there to begin with has.",
@@ -25,7 +25,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let timeout = args.count("timeout")?.saturating_mul(1_000);
+    let timeout = args.millis("timeout")?;
     let process = match one(session, args) {
         Ok(status) => status.process,
         Err(error) if error.code == Code::NotFound => return Ok(Value::Bool(true)),

@@ -16,14 +16,14 @@ pub static OP: Op = Op {
         needs: &[service::Logs::SPEC],
         params: &[
             Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`."),
-            Param::option("max", Kind::Count, Literal::Int(100), "The last so many records of those that are meant."),
             Param::option(
-                "since",
-                Kind::Int,
+                "max",
+                Kind::Count,
                 Literal::Null,
-                "Records since then, in seconds since the epoch; below 0, so many seconds before now.",
+                "The last so many records of those that are meant; all of them, if not given.",
             ),
-            Param::option("until", Kind::Int, Literal::Null, "Records until then, in the same way."),
+            Param::option("since", Kind::Moment, Literal::Null, "Records since then."),
+            Param::option("until", Kind::Moment, Literal::Null, "Records until then."),
             Param::option(
                 "priority",
                 Kind::Text,
@@ -54,26 +54,32 @@ pub static OP: Op = Op {
 const PRIORITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (unit, max) = (args.unit("unit")?, args.count("max")?);
-    if max > session.limits().entries {
-        return Err(exceeded("entries", session.limits().entries, "records"));
+    let (unit, max, limit) = (args.unit("unit")?, args.count_option("max")?, session.limits().entries);
+    if max.is_some_and(|max| max > limit) {
+        return Err(too_many(limit));
     }
-    let time = |seconds: i64| {
-        let micros = seconds.saturating_mul(1_000_000);
-        let now = session.run.now().as_micros();
-        Timestamp::from_micros(if seconds < 0 { now.saturating_add(micros) } else { micros })
-    };
     let query = LogQuery {
-        since: args.int_option("since")?.map(time),
-        until: args.int_option("until")?.map(time),
+        since: args.moment_option("since", session.run.now())?,
+        until: args.moment_option("until", session.run.now())?,
         priority: args.text_option("priority")?.map(urgency).transpose()?,
         pattern: args.text_option("pattern")?.map(str::to_owned),
-        max,
+        // One more tells whether there are too many.
+        max: max.unwrap_or(limit.saturating_add(1)),
     };
     let records =
         session.act(service::Logs {}, unit, |grant| session.os.logs(grant, query.clone(), session.run.budget()))?;
+    if max.is_none() && records.len() as u64 > limit {
+        return Err(too_many(limit));
+    }
     session.run.budget().count_read(records.iter().map(|record| record.len() as u64).sum())?;
     records.iter().map(|record| describe(record)).collect::<Result<_, _>>().map(Value::List)
+}
+
+/// A list has no room to say that it is not all.
+fn too_many(limit: u64) -> Error {
+    let error = exceeded("entries", limit, "records");
+    let help = error.help.clone().unwrap_or_default();
+    error.with_help(format!("say with `max`, `since`, `priority` or `pattern` which are meant; {help}"))
 }
 
 fn urgency(name: &str) -> Result<u8, Error> {

@@ -19,7 +19,7 @@ pub static OP: Op = Op {
                 Kind::Text,
                 "`active`, `inactive`, `failed`, `activating`, `deactivating` or `reloading`.",
             ),
-            Param::option("timeout", Kind::Count, Literal::Int(10), "How long it waits at most, in seconds."),
+            Param::option("timeout", Kind::Duration, Literal::Text("10s"), "How long it waits at most."),
         ],
         returns: Returns {
             kind: "map",
@@ -42,7 +42,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         let message = format!("`{}` is not the state of a unit", state.escape_debug());
         return Err(Error::validation(message).with_help(format!("there are: {}", STATES.join(", "))));
     }
-    let timeout = args.count("timeout")?.saturating_mul(1_000);
+    let timeout = args.millis("timeout")?;
     let status = session.act(service::Status {}, unit, |grant| {
         session.os.wait_until(grant, state.to_owned(), timeout, session.run.budget())
     })?;

@@ -4,9 +4,10 @@ use rex_core::action::sys;
 use rex_core::{Action, Code, Error, Value};
 
 use super::twice;
+use crate::ops::{INTERVAL, INTERVAL_MS};
 use crate::os::SystemFile;
 use crate::proc::{Cpu, cpus, stat};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Tells what the processors do.
 pub static OP: Op = Op {
@@ -14,12 +15,7 @@ pub static OP: Op = Op {
         name: "sys::cpu",
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
-        params: &[Param::option(
-            "interval_ms",
-            Kind::Count,
-            Literal::Null,
-            "Look twice, with so many milliseconds between, and tell what happened meanwhile; else since the machine started.",
-        )],
+        params: &[INTERVAL, INTERVAL_MS],
         returns: Returns {
             kind: "map",
             doc: "`cpus`: maps of `cpu` (`cpu` for all of them, `cpu0`, ...), `busy_percent`, and the seconds spent in `user`, `nice`, `system`, `idle`, `iowait`, `irq`, `softirq`, `steal`; `context_switches`, `interrupts`, `processes_made`; `running` and `blocked`, the processes that are so now.",

@@ -4,9 +4,10 @@ use rex_core::action::sys;
 use rex_core::{Action, Code, Error, Value};
 
 use super::twice;
+use crate::ops::{INTERVAL, INTERVAL_MS};
 use crate::os::SystemFile;
 use crate::proc::{Disk, disks};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Tells what was read from and written to each disk.
 pub static OP: Op = Op {
@@ -14,12 +15,7 @@ pub static OP: Op = Op {
         name: "sys::io",
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
-        params: &[Param::option(
-            "interval_ms",
-            Kind::Count,
-            Literal::Null,
-            "Look twice, with so many milliseconds between, and tell what happened meanwhile; else since the machine started.",
-        )],
+        params: &[INTERVAL, INTERVAL_MS],
         returns: Returns {
             kind: "list",
             doc: "Of maps: `device`, `reads`, `read_bytes`, `read_ms`, `writes`, `written_bytes`, `write_ms`, `in_flight` (now), `busy_ms`.",

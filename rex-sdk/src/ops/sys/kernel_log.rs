@@ -16,7 +16,7 @@ pub static OP: Op = Op {
         name: "sys::kernel_log",
         aliases: &[],
         needs: &[sys::KernelLog::SPEC],
-        params: &[Param::option("max", Kind::Count, Literal::Int(1_000), "The last so many records.")],
+        params: &[Param::option("max", Kind::Count, Literal::Null, "The last so many records; all, if not given.")],
         returns: Returns {
             kind: "list",
             doc: "Of maps, oldest first: `seconds` since the machine started, `priority` (`emerg` to `debug`), `text`.",
@@ -33,18 +33,32 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     const PRIORITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-    let max = args.count("max")?;
-    if max > session.limits().entries {
-        return Err(exceeded("entries", session.limits().entries, "records"));
+    let (max, limit) = (args.count_option("max")?, session.limits().entries);
+    let too_many = || {
+        let error = exceeded("entries", limit, "records");
+        let help = error.help.clone().unwrap_or_default();
+        error.with_help(format!("say in `max` how many of the last are meant; {help}"))
+    };
+    if max.is_some_and(|max| max > limit) {
+        return Err(too_many());
     }
     let grant = session.permit(sys::KernelLog {}, Host)?;
-    let records = session.os.kernel_log(grant, max, session.run.budget()).map_err(|error| error.about(&Host))?;
+    // One more tells whether there are too many.
+    let most = max.unwrap_or(limit.saturating_add(1));
+    let records = session.os.kernel_log(grant, most, session.run.budget()).map_err(|error| error.about(&Host))?;
+    if max.is_none() && records.len() as u64 > limit {
+        return Err(too_many());
+    }
     session.run.budget().count_read(records.iter().map(|record| record.len() as u64).sum())?;
     let entry = |record: &String| {
-        let (priority, micros, text) = log_record(record)?;
+        // What is not written as the kernel's manual says is told as it is.
+        let Some((priority, micros, text)) = log_record(record) else {
+            let text = record.trim_end().into();
+            return Value::map([("seconds", Value::Null), ("priority", Value::Null), ("text", text)]);
+        };
         let seconds = Duration::from_micros(micros).as_secs_f64();
         let priority = PRIORITIES.get(usize::from(priority)).copied();
-        Some(Value::map([("seconds", seconds.into()), ("priority", priority.into()), ("text", text.into())]))
+        Value::map([("seconds", seconds.into()), ("priority", priority.into()), ("text", text.into())])
     };
-    Ok(Value::List(records.iter().filter_map(entry).collect()))
+    Ok(Value::List(records.iter().map(entry).collect()))
 }

@@ -60,9 +60,9 @@ pub(super) fn inspect<const N: usize>(session: &Session<'_>, files: [SystemFile;
     texts.try_into().map_err(|_| Error::new(Code::Io, format!("`{}`: not all of it came", paths())))
 }
 
-/// What a file holds now, and what it held `interval_ms` before; that is nothing where no interval is given.
+/// What a file holds now, and what it held an `interval` before; that is nothing where no interval is given.
 fn twice(session: &Session<'_>, args: &Args, file: SystemFile) -> Result<(String, String), Error> {
-    let Some(interval) = args.count_option("interval_ms")?.map(Duration::from_millis) else {
+    let Some(interval) = super::interval(args)? else {
         return inspect(session, [file]).map(|[now]| (String::new(), now));
     };
     session.demand_time(interval)?;

@@ -7,6 +7,7 @@ use rex_core::machine::Parameter;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
+use crate::skipped::why;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
 /// Reads all parameters of the kernel whose names begin alike.
@@ -18,11 +19,14 @@ pub static OP: Op = Op {
         params: &[Param::required("prefix", Kind::Text, "How the names begin: `net.ipv4.`.")],
         returns: Returns {
             kind: "map",
-            doc: "`values`: the values by their names; `skipped`: maps of `name` and `code`, of those that could not be read.",
+            doc: "`values`: the values by their names; `skipped`: maps of `name`, `code`, `message` and `why` (`denied`, `no permission`, ...), of those that could not be read; `complete`: false if there are any.",
         },
         doc: "Reads all parameters of the kernel whose names begin alike.\nAsks for `sys::get_parameter` on each; if that is denied for all of them, this is denied.",
         errors: &[Code::Unsupported, Code::Io],
-        example: Example { args: r#"["net."]"#, returns: r#"{"skipped":[],"values":{"net.ipv4.ip_forward":"0"}}"# },
+        example: Example {
+            args: r#"["net."]"#,
+            returns: r#"{"complete":true,"skipped":[],"values":{"net.ipv4.ip_forward":"0"}}"#,
+        },
     },
     call,
 };
@@ -40,14 +44,23 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
                 return Err(error);
             }
             Err(error) => {
-                skipped.push(Value::map([("name", name.into()), ("code", error.code.as_str().into())]));
+                skipped.push(Value::map([
+                    ("name", name.into()),
+                    ("code", error.code.as_str().into()),
+                    ("message", error.message.as_str().into()),
+                    ("why", why(&error).into()),
+                ]));
                 denied = denied.or(Some(error).filter(|error| error.code == Code::AccessDenied));
             }
         }
     }
     match denied {
         Some(error) if values.is_empty() => Err(error),
-        _ => Ok(Value::map([("values", Value::Map(values)), ("skipped", skipped.into())])),
+        _ => Ok(Value::map([
+            ("values", Value::Map(values)),
+            ("complete", skipped.is_empty().into()),
+            ("skipped", skipped.into()),
+        ])),
     }
 }
 

@@ -94,7 +94,7 @@ fn argument(operation: &'static OpSpec, param: &Param) -> BoxedStrategy<Value> {
         (.., Kind::Text) => one_of(&["user.a", "user.b"]),
         (.., Kind::Data) => prop_oneof![contents(), texts()].prop_map(Value::Bytes).boxed(),
         (.., Kind::Bool) => any::<bool>().prop_map(Value::Bool).boxed(),
-        (.., Kind::Int | Kind::Count) => (0_i64..12).prop_map(Value::Int).boxed(),
+        (.., Kind::Int | Kind::Count | Kind::Size | Kind::Moment) => (0_i64..12).prop_map(Value::Int).boxed(),
         (.., kind) => panic!("{}: no {} is made up here", operation.name, kind.as_str()),
     }
 }

@@ -28,6 +28,7 @@ fn what_was_cut_off_and_grows_again_is_read_from_its_start() {
         let value = waiting.join().unwrap();
         let lines: Vec<Value> = ["two", "new", "ready"].map(Value::from).into();
         assert_eq!(value.get("lines"), Some(&lines.into()), "{value}");
+        assert_eq!(value.get("shrunk"), Some(&true.into()));
         assert_eq!((value.get("truncated"), value.get("rotated")), (Some(&true.into()), Some(&false.into())));
     });
 }

@@ -165,13 +165,16 @@ fn what_lies_below_is_counted_once() {
     assert_eq!(entries.len(), 2, "{walk}");
     let some = on(&disk, "walk", ["d"], &[("max", Value::Int(1))]).unwrap();
     assert_eq!(some.get("complete"), Some(&false.into()));
-    let stopped = World::limited(
+    let limited = World::limited(
         HostOs::default(),
         disk.root.clone(),
         Box::new(|_, _| true),
         Limits { entries: 3, ..Limits::default() },
     );
-    assert_eq!(code(stopped.session().call("fs::du", vec!["d".into()])), Code::LimitExceeded);
+    let all = limited.session().call("fs::du", vec!["d".into()]).unwrap();
+    assert_eq!((all.get("size"), all.get("complete")), (Some(&Value::Int(10_009)), Some(&true.into())), "{all}");
+    let some = limited.session().call("fs::walk", vec!["d".into()]).unwrap();
+    assert_eq!((some.get("truncated"), some.get("complete")), (Some(&true.into()), Some(&false.into())), "{some}");
 }
 
 #[test]

@@ -501,7 +501,14 @@ fn sockets_are_told_with_who_has_them() {
     let world = World::ruled(|action, id, _| action != "inspect" || id == "local");
     let told = world.call("net::sockets", vec![map(&options)]).unwrap();
     assert_eq!(list(told.get("sockets").unwrap()).len(), 1);
-    assert!(!list(told.get("skipped").unwrap()).is_empty());
+    let skipped = list(told.get("skipped").unwrap());
+    assert!(skipped.iter().any(|entry| text(entry, "why") == "denied"), "{told}");
+    // Who has it open is not known then, which is not nobody.
+    let [socket] = list(told.get("sockets").unwrap()) else { panic!("{told}") };
+    assert_eq!((socket.get("processes"), told.get("complete")), (Some(&Value::Null), Some(&false.into())));
+    let inode = format!("socket:[{}]", socket.get("inode").unwrap());
+    let unknown = skipped.iter().find(|entry| text(entry, "path") == inode).unwrap();
+    assert_eq!(text(unknown, "why"), "unknown");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a b");
     let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();

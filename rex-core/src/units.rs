@@ -1,0 +1,271 @@
+//! Durations and sizes as people write them: `90s`, `1h30m`, `10M`, `64MB`. One grammar for options of operations and of the
+//! command line.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::Timestamp;
+
+/// What a duration looks like, for messages and documentation.
+pub const DURATIONS: &str = "`500ms`, `30s`, `15m`, `12h`, `7d`, `2w` or several, as in `1h30m`";
+
+/// What a size looks like, for messages and documentation. As for coreutils, a letter alone counts by 1024.
+pub const SIZES: &str =
+    "`512B`, `64K`, `10M`, `1G` (by 1024, also `KiB`, `MiB`, `GiB`) or `64kB`, `10MB`, `1GB` (by 1000)";
+
+/// Units of time and their length in nanoseconds.
+const TIMES: &[(&[&str], u128)] = &[
+    (&["ms", "millisecond", "milliseconds"], 1_000_000),
+    (&["s", "sec", "second", "seconds"], 1_000_000_000),
+    (&["m", "min", "minute", "minutes"], 60_000_000_000),
+    (&["h", "hour", "hours"], 3_600_000_000_000),
+    (&["d", "day", "days"], 86_400_000_000_000),
+    (&["w", "week", "weeks"], 604_800_000_000_000),
+];
+
+/// Units of size and their bytes.
+const BYTES: &[(&[&str], u128)] = &[
+    (&["B", "bytes"], 1),
+    (&["k", "K", "Ki", "KiB"], 1 << 10),
+    (&["M", "Mi", "MiB"], 1 << 20),
+    (&["G", "Gi", "GiB"], 1 << 30),
+    (&["T", "Ti", "TiB"], 1 << 40),
+    (&["P", "Pi", "PiB"], 1 << 50),
+    (&["kB", "KB"], 1_000),
+    (&["MB"], 1_000_000),
+    (&["GB"], 1_000_000_000),
+    (&["TB"], 1_000_000_000_000),
+    (&["PB"], 1_000_000_000_000_000),
+];
+
+/// Why a text is not a duration or a size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnitError {
+    /// A number is missing where one must be.
+    NoNumber,
+    /// There is a number without a unit.
+    NoUnit,
+    /// There is no such unit.
+    Unit(String),
+    /// It is more than can be counted.
+    TooMuch,
+    /// It is neither a point in time nor a duration before now.
+    NoMoment,
+}
+
+impl fmt::Display for UnitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNumber => write!(f, "it does not start with a number"),
+            Self::NoUnit => write!(f, "it has no unit"),
+            Self::Unit(unit) => write!(f, "`{}` is not one of the units", unit.escape_debug()),
+            Self::TooMuch => write!(f, "it is too much to count"),
+            Self::NoMoment => write!(f, "it is neither a time in UTC nor so long before now"),
+        }
+    }
+}
+
+impl std::error::Error for UnitError {}
+
+/// Reads a duration: numbers with units of time, added up. A day has 24 hours.
+///
+/// # Errors
+/// If the text is none; a number alone is none either.
+pub fn duration(text: &str) -> Result<Duration, UnitError> {
+    let mut rest = text.trim();
+    let mut nanos = 0_u128;
+    loop {
+        let (part, after) = amount(rest, TIMES)?;
+        nanos = nanos.checked_add(part).ok_or(UnitError::TooMuch)?;
+        rest = after.trim_start();
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let seconds = u64::try_from(nanos / 1_000_000_000).map_err(|_| UnitError::TooMuch)?;
+    let below = u32::try_from(nanos % 1_000_000_000).map_err(|_| UnitError::TooMuch)?;
+    Ok(Duration::new(seconds, below))
+}
+
+/// Reads a size: a number with a unit, in bytes, rounded down.
+///
+/// # Errors
+/// If the text is none; a number alone is none either.
+pub fn size(text: &str) -> Result<u64, UnitError> {
+    match amount(text.trim(), BYTES)? {
+        (bytes, "") => u64::try_from(bytes).map_err(|_| UnitError::TooMuch),
+        (_, rest) => Err(UnitError::Unit(rest.trim().to_owned())),
+    }
+}
+
+/// What a point in time looks like, for messages and documentation.
+pub const MOMENTS: &str = "`-1h`, `1h ago` or `2026-11-23T12:42:29Z`";
+
+/// Reads a point in time: RFC 3339 in UTC, or a duration before now.
+///
+/// # Errors
+/// If the text is none; a duration that does not say that it is before now is none either.
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, UnitError> {
+    let text = text.trim();
+    let before = text.strip_prefix('-').or_else(|| text.strip_suffix("ago"));
+    match before {
+        Some(before) => {
+            let micros = i64::try_from(duration(before)?.as_micros()).map_err(|_| UnitError::TooMuch)?;
+            now.as_micros().checked_sub(micros).map(Timestamp::from_micros).ok_or(UnitError::TooMuch)
+        }
+        None => Timestamp::parse(text).map_err(|_| UnitError::NoMoment),
+    }
+}
+
+/// A number and its unit at the start of a text, multiplied, and what comes after them.
+fn amount<'t>(text: &'t str, units: &[(&[&str], u128)]) -> Result<(u128, &'t str), UnitError> {
+    let (number, rest) = span(text, |c| c.is_ascii_digit() || c == '.');
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    // More digits than these tell nothing, and would not fit.
+    if whole.is_empty() || fraction.is_empty() || fraction.contains('.') || fraction.len() > 12 {
+        return Err(UnitError::NoNumber);
+    }
+    let (unit, rest) = span(rest.trim_start(), |c| !c.is_ascii_digit() && !c.is_whitespace() && c != '.');
+    if unit.is_empty() {
+        return Err(UnitError::NoUnit);
+    }
+    let one = units.iter().find(|(names, _)| names.contains(&unit)).map(|(_, one)| *one);
+    let one = one.ok_or_else(|| UnitError::Unit(unit.to_owned()))?;
+    let scale = fraction.bytes().fold(1_u128, |scale, _| scale * 10);
+    let digits = |digits: &str| digits.parse::<u128>().map_err(|_| UnitError::TooMuch);
+    let whole = digits(whole)?.checked_mul(one);
+    let below = digits(fraction)?.checked_mul(one).map(|below| below / scale);
+    whole
+        .zip(below)
+        .and_then(|(whole, below)| whole.checked_add(below))
+        .map(|all| (all, rest))
+        .ok_or(UnitError::TooMuch)
+}
+
+/// The characters at the start that are such, and the rest.
+fn span(text: &str, is_such: impl Fn(char) -> bool) -> (&str, &str) {
+    let end = text.find(|c| !is_such(c)).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+/// A number of milliseconds as a duration that [`duration`] reads.
+#[must_use]
+pub fn show_millis(millis: u64) -> String {
+    match millis {
+        0 => "0s".to_owned(),
+        _ if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
+        _ => format!("{millis}ms"),
+    }
+}
+
+/// A number of bytes as a size that [`size`] reads, exact.
+#[must_use]
+pub fn show_bytes(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let fits = units.iter().find(|(_, power)| bytes > 0 && bytes.is_multiple_of(1 << power));
+    fits.map_or_else(|| format!("{bytes}B"), |(unit, power)| format!("{}{unit}", bytes >> power))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("5s", 5_000),
+            ("0.5s", 500),
+            ("90m", 5_400_000),
+            ("1h30m", 5_400_000),
+            ("1h 30m 5 s", 5_405_000),
+            ("7d", 604_800_000),
+            (" 2w ", 1_209_600_000),
+            ("1 hour", 3_600_000),
+            ("1.5 days", 129_600_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for (text, why) in [
+            ("", UnitError::NoNumber),
+            ("soon", UnitError::NoNumber),
+            ("-5s", UnitError::NoNumber),
+            ("1.s", UnitError::NoNumber),
+            ("1.2.3s", UnitError::NoNumber),
+            ("5s and", UnitError::NoNumber),
+            ("5", UnitError::NoUnit),
+            ("1h30", UnitError::NoUnit),
+            ("5M", UnitError::Unit("M".to_owned())),
+            ("5 months", UnitError::Unit("months".to_owned())),
+            ("5MB", UnitError::Unit("MB".to_owned())),
+            ("1e3s", UnitError::Unit("e".to_owned())),
+            ("99999999999999999999w", UnitError::TooMuch),
+            ("9999999999999999999999999999999999999999s", UnitError::TooMuch),
+        ] {
+            assert_eq!(duration(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_1000_and_of_1024() {
+        for (text, bytes) in [
+            ("512B", 512),
+            ("64K", 64 << 10),
+            ("64k", 64 << 10),
+            ("10M", 10 << 20),
+            ("1.5 GiB", 3 << 29),
+            ("1G", 1 << 30),
+            ("64kB", 64_000),
+            ("64KB", 64_000),
+            ("64MB", 64_000_000),
+            ("1GB", 1_000_000_000),
+            ("0B", 0),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for (text, why) in [
+            ("", UnitError::NoNumber),
+            ("M", UnitError::NoNumber),
+            ("-1M", UnitError::NoNumber),
+            ("10", UnitError::NoUnit),
+            ("10m", UnitError::Unit("m".to_owned())),
+            ("10mb", UnitError::Unit("mb".to_owned())),
+            ("5s", UnitError::Unit("s".to_owned())),
+            ("1M2K", UnitError::Unit("2K".to_owned())),
+            ("99999P", UnitError::TooMuch),
+        ] {
+            assert_eq!(size(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        let now = Timestamp::from_micros(10_000_000_000);
+        for (text, seconds) in
+            [("-1h", 6_400), ("1h ago", 6_400), ("1h30m ago", 4_600), ("-0s", 10_000), ("1970-01-01T00:00:05Z", 5)]
+        {
+            assert_eq!(moment(text, now).map(Timestamp::as_secs), Ok(seconds), "{text}");
+        }
+        for (text, why) in [
+            ("", UnitError::NoMoment),
+            ("1h", UnitError::NoMoment),
+            ("yesterday", UnitError::NoMoment),
+            ("2026-11-23", UnitError::NoMoment),
+            ("-1", UnitError::NoUnit),
+            ("-1x", UnitError::Unit("x".to_owned())),
+            ("-9999999999999w", UnitError::TooMuch),
+        ] {
+            assert_eq!(moment(text, now), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_read() {
+        for number in [0, 1, 999, 1_000, 1_024, 30_000, 1 << 20, 256 << 20, 3 << 30, u64::MAX] {
+            assert_eq!(size(&show_bytes(number)), Ok(number));
+            assert_eq!(duration(&show_millis(number)), Ok(Duration::from_millis(number)));
+        }
+    }
+}

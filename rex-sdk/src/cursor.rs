@@ -1,0 +1,123 @@
+//! Where a walk that was stopped goes on.
+
+use std::cmp::Ordering;
+
+use rex_core::{AbsPath, Error};
+
+use crate::{Args, Kind, Literal, Param};
+
+/// After which entry a walk goes on.
+pub(crate) const AFTER: Param = Param::option(
+    "after",
+    Kind::Path,
+    Literal::Null,
+    "Go on after this entry: what `next` of an earlier call says. It need not be there any more.",
+);
+
+/// The last entry that an earlier call told; none, if this one begins.
+pub(crate) struct Cursor(Option<AbsPath>);
+
+impl Cursor {
+    /// A walk that begins.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn of(args: &Args) -> Result<Self, Error> {
+        Ok(Self(match args.text_option("after")? {
+            Some(_) => Some(args.path("after")?),
+            None => None,
+        }))
+    }
+
+    /// That it lies below where the walk starts, or the walk would never come to it.
+    pub(crate) fn demand_below(&self, top: &AbsPath) -> Result<(), Error> {
+        match &self.0 {
+            Some(at) if at == top || !at.is_in(top) => {
+                let (at, top) = (at.as_str().escape_debug(), top.as_str().escape_debug());
+                Err(Error::validation(format!("`after` is `{at}`, which does not lie below `{top}`"))
+                    .with_help("it takes what `next` of an earlier call with the same `path` says"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a walk that tells all of a directory before what lies deeper has told this.
+    pub(crate) fn passed(&self, path: &AbsPath) -> bool {
+        self.order(path).is_some_and(|order| order != Ordering::Greater)
+    }
+
+    /// Whether such a walk has told all that lies below this directory.
+    pub(crate) fn passed_below(&self, directory: &AbsPath) -> bool {
+        let Some(at) = &self.0 else { return false };
+        let (mut path, mut at) = (directory.components(), at.components());
+        loop {
+            match (path.next(), at.next()) {
+                (Some(a), Some(b)) if a == b => {}
+                // Only where the other goes deeper, too, do names tell.
+                (Some(a), Some(b)) => return a < b && at.next().is_some(),
+                _ => return false,
+            }
+        }
+    }
+
+    /// Whether a walk that tells level after level has told this.
+    pub(crate) fn passed_by_level(&self, path: &AbsPath) -> bool {
+        self.0.as_ref().is_some_and(|at| {
+            let level = |path: &AbsPath| path.components().count();
+            level(path).cmp(&level(at)).then_with(|| path.components().cmp(at.components())) != Ordering::Greater
+        })
+    }
+
+    fn order(&self, path: &AbsPath) -> Option<Ordering> {
+        let at = self.0.as_ref()?;
+        let (mut path, mut at) = (path.components(), at.components());
+        loop {
+            match (path.next(), at.next()) {
+                (Some(a), Some(b)) if a == b => {}
+                // What is in the directory itself comes before all that lies deeper.
+                (Some(a), Some(b)) => {
+                    let deeper = (path.next().is_some(), at.next().is_some());
+                    return Some(deeper.0.cmp(&deeper.1).then_with(|| a.cmp(b)));
+                }
+                (Some(_), None) => return Some(Ordering::Greater),
+                (None, Some(_)) => return Some(Ordering::Less),
+                (None, None) => return Some(Ordering::Equal),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_have_an_order() {
+        let path = |text: &str| AbsPath::parse(text).unwrap();
+        // As a walk tells them, with what lies below each directory after all of the directory.
+        let walk = ["/d/a", "/d/b", "/d/c", "/d/a/x", "/d/a/y", "/d/a/x/1", "/d/b/w", "/d/c/v", "/d/c/v/0"];
+        let levels = ["/d/a", "/d/b", "/d/c", "/d/a/x", "/d/a/y", "/d/b/w", "/d/c/v", "/d/a/x/1", "/d/c/v/0"];
+        for (place, at) in walk.iter().enumerate() {
+            let cursor = Cursor(Some(path(at)));
+            for (other, entry) in walk.iter().enumerate() {
+                assert_eq!(cursor.passed(&path(entry)), other <= place, "{entry} at {at}");
+            }
+            for directory in ["/d/a", "/d/b", "/d/c", "/d/a/x", "/d/c/v"] {
+                let below = walk.iter().filter(|entry| path(entry).is_in(&path(directory)) && **entry != directory);
+                let passed = below.clone().all(|entry| cursor.passed(&path(entry)));
+                assert!(!cursor.passed_below(&path(directory)) || passed, "{directory} at {at}");
+            }
+        }
+        assert!(Cursor(Some(path("/d/b/w"))).passed_below(&path("/d/a")));
+        for (place, at) in levels.iter().enumerate() {
+            let cursor = Cursor(Some(path(at)));
+            for (other, entry) in levels.iter().enumerate() {
+                assert_eq!(cursor.passed_by_level(&path(entry)), other <= place, "{entry} at {at}");
+            }
+        }
+        assert!(!Cursor(None).passed(&path("/")) && !Cursor(None).passed_below(&path("/")));
+        assert!(Cursor(Some(path("/e"))).demand_below(&path("/d")).is_err());
+        assert!(Cursor(Some(path("/d/x"))).demand_below(&path("/d")).is_ok());
+    }
+}
