@@ -13,6 +13,8 @@ use crate::session::Metered;
 /// What the headers of one member may take, in bytes. They are held in memory: names and extensions can be of any length.
 const HEADERS: u64 = 1 << 20;
 
+const FOLLOWED: &str = "something follows its end";
+
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -97,7 +99,7 @@ pub(crate) fn walk(
             return Ok(());
         }
         if rest.iter().take(count).any(|&byte| byte != 0) {
-            return Err(damaged(file, io::Error::other("something follows its end")));
+            return Err(damaged(file, io::Error::other(FOLLOWED)));
         }
     }
 }
@@ -140,9 +142,15 @@ fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
         Ok(error) => error,
         Err(error) => {
             let (path, why) = (file.path().as_str().escape_debug(), error.to_string());
-            let why = why.chars().take(200).collect::<String>();
-            let message = format!("`{path}` is not an archive of tar, or a damaged one: `{}`", why.escape_debug());
-            Error::new(Code::Io, message)
+            let why = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "it ends too early",
+                // What the library says of an end in a header, and of the rest, is about its own insides, and may hold what is in it.
+                _ if why.contains("read entire block") || why.contains("unexpected EOF") => "it ends too early",
+                _ if why == FOLLOWED => FOLLOWED,
+                _ if why.starts_with("the compressed data is damaged") => "the compressed data is damaged",
+                _ => "the header of an entry makes no sense",
+            };
+            Error::new(Code::Io, format!("`{path}` is not an archive of tar, or a damaged one: {why}"))
         }
     }
 }

@@ -16,6 +16,7 @@
 //! What never is here: a policy language, a script language.
 // One file needs it, for `fork`; the lint of the workspace denies it everywhere else.
 
+mod answer;
 mod archive;
 pub mod args;
 mod certificate;
@@ -39,6 +40,7 @@ pub mod session;
 pub mod spec;
 #[cfg(any(feature = "testing", test))]
 pub mod testing;
+mod tls;
 mod tree;
 mod url;
 

@@ -12,12 +12,15 @@ use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp, Value};
 use crate::OpSpec;
 
 mod brokered;
+mod failure;
 mod network;
 mod processes;
 mod services;
 mod system;
 
 pub use brokered::{Broker, Network, Processes, Services, System};
+pub use failure::Failure;
+pub(crate) use failure::words;
 pub use network::{Connection, Interface, NetworkTable, Stream};
 pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessStatus, Start};
 pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
@@ -338,9 +341,12 @@ pub fn io_error(error: io::Error, id: &str) -> Error {
             Error::new(Code::Io, format!("the operating system does not let Rex act on `{id}`"))
                 .with_help("the policy permits it; the user that Rex runs as may not, or the place was not there yet when a confined run began")
         }
-        _ => match error.downcast::<Error>() {
+        kind => match error.downcast::<Error>() {
             Ok(inner) => inner,
-            Err(error) => Error::new(Code::Io, format!("`{id}`: {error}")),
+            Err(error) => {
+                let code = if kind == ErrorKind::Unsupported { Code::Unsupported } else { Code::Io };
+                Error::new(code, format!("`{id}`: {}", words(&error)))
+            }
         },
     }
 }

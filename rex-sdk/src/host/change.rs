@@ -14,7 +14,7 @@ use super::HostOptions;
 use super::open::{WARY, demand_changeable, regular};
 use super::resolve::{self, open_parent};
 use crate::links::Last;
-use crate::os::{EntryKind, OsError};
+use crate::os::{EntryKind, OsError, words};
 
 /// How often a file is looked for and created by turns, while others remove and create it.
 const MAX_TURNS: usize = 8;
@@ -63,7 +63,7 @@ fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if written == 0 => return Err(error.into()),
             Err(error) => {
-                let message = format!("{written} of {} bytes were added, then: {error}", bytes.len());
+                let message = format!("{written} of {} bytes were added, then: {}", bytes.len(), words(&error));
                 return Err(io::Error::new(error.kind(), message).into());
             }
         }
