@@ -1,5 +1,7 @@
 //! Archives of tar, member by member, plain or compressed. Nothing here is written, and no name is believed.
 
+mod plan;
+
 use std::cell::Cell;
 use std::io::{self, Read};
 
@@ -9,6 +11,7 @@ use tar::{Archive, Entry, EntryType};
 
 use crate::Session;
 use crate::session::Metered;
+pub(crate) use plan::{Plan, refused};
 
 /// What the headers of one member may take, in bytes. They are held in memory: names and extensions can be of any length.
 const HEADERS: u64 = 1 << 20;

@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         for (text, why) in [
-            ("example.com", "relative URL"),
-            ("//example.com/", "relative URL"),
+            ("example.com", "does not begin with"),
+            ("//example.com/", "does not begin with"),
             ("http:example.com", "lacks"),
             ("http:///example.com", "lacks"),
             (" http://example.com", "blank"),

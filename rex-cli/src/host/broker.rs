@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use rex_core::action::{net, process, service, sys};
+use rex_core::action::{fs, net, process, service, sys};
 use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Budget, Call, Effect, Grant, Limits, MemoryJournal, Request, Resource, Run,
     Subject, Value,
@@ -149,13 +149,17 @@ fn permit<A: Action>(
     run.gate(Call::default()).permit(action, resource).map_err(|_| denied())
 }
 
-/// What came of it, and the descriptor that goes with it: a connection is nothing without.
+/// What came of it, and the descriptor that goes with it: a connection or an open file is nothing without.
 type Told = (serde_json::Value, Option<OwnedFd>);
 
 fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Failure> {
     let mut done = result.map_err(Failure::from)?;
-    let connection = (&mut done as &mut dyn Any).downcast_mut::<Connection>();
-    let descriptor = connection.and_then(|connection| connection.stream.take()?.into_descriptor());
+    let any = &mut done as &mut dyn Any;
+    let descriptor = if let Some(connection) = any.downcast_mut::<Connection>() {
+        connection.stream.take().and_then(|stream| stream.into_descriptor())
+    } else {
+        any.downcast_mut::<Opened>().and_then(|opened| opened.descriptor.take())
+    };
     let value =
         serde_json::to_value(done).map_err(|_| Failure::Unavailable("what came of it cannot be told".to_owned()))?;
     Ok((value, descriptor))

@@ -22,8 +22,8 @@ pub static OP: Op = Op {
             Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the copy exists."),
         ],
         returns: Returns { kind: "int", doc: "How many bytes were copied." },
-        doc: "Copies a file.\nThe contents only: the copy has mode and owner of a new file, or of the one that it replaces. \
-              The copy appears all at once. Of a file that grows meanwhile, what it held at the start is copied.",
+        doc: "Copies a file.\nThe copy has the mode of the file, as the umask lets it, or of the one that it replaces, and never lets anybody do more than the \
+              file does: bits for group and others are left out where the copy has another owner or group. Owner and times are those of a new file. The copy appears all at once. Of a file that grows meanwhile, what it held at the start is copied.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml"]"#, returns: "11" },
     },
@@ -32,8 +32,8 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (from, to) = (args.path("from")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")?, private: false };
     let source = open(session, from, &to)?;
+    let options = like(&source, args)?;
     let opened = source.path().clone();
     // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
     let (bytes, mut source): (u64, Box<dyn Read + '_>) = match source.size() {
@@ -52,6 +52,11 @@ pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Re
         return Err(onto_itself(&from));
     }
     session.open(from)
+}
+
+/// How something is written that is made of an open file.
+pub(super) fn like(file: &Metered<'_>, args: &Args) -> Result<WriteOptions, Error> {
+    Ok(WriteOptions { new: args.flag("new")?, private: false, like: Some(file.state()?.access) })
 }
 
 /// Writes so many bytes to another file than the one that was opened, and says how many it were.
