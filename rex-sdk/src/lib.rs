@@ -33,6 +33,7 @@ pub mod mem;
 pub mod ops;
 pub mod os;
 pub mod overlay;
+mod ownership;
 #[cfg(any(all(feature = "host", target_os = "linux"), feature = "testing", test))]
 mod pid;
 mod proc;

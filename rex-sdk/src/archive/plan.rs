@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::limits::exceeded;
-use rex_core::{Code, Error, Limits, Value};
+use rex_core::{Code, Error, Limits, Timestamp, Value};
 
 use super::{Kind, Member};
 use crate::ops::fs::skipped;
@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) files: Vec<(String, u64, u32)>,
     /// The second names of files, with their first ones and their sizes.
     pub(crate) hard_links: Vec<(String, String, u64)>,
+    /// What the archive says of owner and time of its files and directories.
+    pub(crate) owners: Vec<(String, (u32, u32), Timestamp)>,
     /// The symbolic links with their texts.
     pub(crate) symlinks: Vec<(String, String)>,
     /// What is left out.
@@ -65,6 +67,7 @@ impl Plan {
             directories: Vec::new(),
             files: Vec::new(),
             hard_links: Vec::new(),
+            owners: Vec::new(),
             symlinks: Vec::new(),
             skipped: Vec::new(),
         }
@@ -120,6 +123,9 @@ impl Plan {
         }
         for (end, _) in name.match_indices('/') {
             self.directory(name.get(..end).unwrap_or_default(), None).map_err(refuse)?;
+        }
+        if plain {
+            self.owners.push((name.clone(), member.owner, member.modified));
         }
         match member.kind {
             Kind::Directory => self.directory(&name, Some(member.mode)).map_err(refuse)?,

@@ -170,7 +170,13 @@ pub(crate) fn words(error: &io::Error) -> String {
         return first.into_iter().chain(letters).collect();
     }
     if error.get_ref().is_some() {
-        return error.to_string();
+        let text = error.to_string();
+        // What the library for gzip says is about its own insides.
+        let inner = ["incomplete deflate", "corrupt deflate", "corrupt gzip", "invalid gzip"];
+        return match inner.iter().any(|start| text.starts_with(start)) {
+            true => "the compressed data is damaged, or ends too early".to_owned(),
+            false => text,
+        };
     }
     let plain = match error.kind() {
         ErrorKind::NotFound => "it does not exist",

@@ -301,7 +301,14 @@ impl<O: Os + 'static> System for Overlay<O> {
         Ok(value)
     }
 
-    fn set_parameter(&self, grant: Grant<sys::SetParameter>, _: &Budget) -> Result<(), OsError> {
+    fn set_parameter(&self, grant: Grant<sys::SetParameter>, budget: &Budget) -> Result<(), OsError> {
+        // One that is not there cannot be set. Where it may not be looked at, or nobody tells, it is taken for one that is.
+        let look = self.shared.look(sys::GetParameter {}, grant.resource().clone())?;
+        if let Err(OsError::Io(error)) = self.shared.below.parameter(look, budget)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Err(error.into());
+        }
         let (name, value) = (grant.resource().name().to_owned(), grant.action().value.clone());
         self.shared.state().parameters.insert(name, value.clone());
         self.shared.assume(&grant, format!("= {value}"));

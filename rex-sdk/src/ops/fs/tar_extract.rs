@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use rex_core::action::fs;
-use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
+use rex_core::{AbsPath, Action, Code, Error, Grant, Timestamp, Value};
 
 use super::{into_missing, skipped, stat};
 use crate::archive::{Exactly, Kind as Sort, Plan, refused, walk};
 use crate::os::{Access, EntryKind, OsError, WriteOptions};
+use crate::ownership::Ownership;
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -32,6 +33,12 @@ pub static OP: Op = Op {
                 Literal::Int(0),
                 "How many directories to leave out at the start of each name.",
             ),
+            Param::option(
+                "preserve",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Give files and directories owner, group and time of the archive; asks for `fs::chown` and `fs::touch` on each, before anything is written.",
+            ),
             Param::option("overwrite", Kind::Bool, Literal::Bool(false), "Replace files that exist."),
             Param::option(
                 "skip_links",
@@ -50,7 +57,7 @@ pub static OP: Op = Op {
               every entry before it writes the first: if one is denied, nothing but the directory itself is created. Nothing is written through a \
               symbolic link below it. Links that lead to something in the archive are made, each with `fs::symlink`, or `fs::hard_link` on the file and \
               `fs::write` on its second name; with any other, the archive is refused. Modes are those of the archive, without setuid, setgid and sticky, and less \
-              what the umask takes; whoever may not read the archive may not read what comes out of it, see `fs::copy`. Owners and times are those of new files.",
+              what the umask takes; whoever may not read the archive may not read what comes out of it, see `fs::copy`. Without `preserve`, owners and times are those of new files.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/opt/tool/notes.tar", "/tmp/notes"]"#,
@@ -71,12 +78,14 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     plan.finish(|| session.run.budget().check())?;
     let to = destination(session, to, access.of_entry(DIRECTORY))?;
     let grants = Grants::ask(session, &plan, &to)?;
+    let owners = if args.flag("preserve")? { owners(session, &plan, &to)? } else { Vec::new() };
     let options = WriteOptions { new: !args.flag("overwrite")?, ..WriteOptions::default() };
     let mut extraction =
         Extraction { session, plan, access, there: BTreeSet::new(), created: 0, written: 0, links: 0, bytes: 0 };
     extraction.create(grants.directories)?;
     extraction.write(&file, grants.files, options)?;
     extraction.link(grants.hard_links, grants.symlinks)?;
+    extraction.preserve(owners)?;
     Ok(Value::map([
         ("files", Value::count(extraction.written)),
         ("bytes", Value::count(extraction.bytes)),
@@ -118,6 +127,15 @@ impl Grants {
     }
 }
 
+/// Owners and times to set, each asked for.
+fn owners(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Vec<(AbsPath, Ownership)>, Error> {
+    let ask = |(name, owner, modified): &(String, (u32, u32), Timestamp)| {
+        let path = below(to, name)?;
+        Ok((path.clone(), Ownership::ask(session, &path, *owner, None, *modified)?))
+    };
+    plan.owners.iter().map(ask).collect()
+}
+
 /// The directory below which everything goes, by the name that it has without links.
 fn destination(session: &Session<'_>, to: AbsPath, like: Access) -> Result<AbsPath, Error> {
     let created = session.act(fs::CreateDir {}, to.clone(), |grant| {
@@ -145,7 +163,7 @@ struct Extraction<'s, 'r> {
     plan: Plan,
     /// Who may read the archive.
     access: Access,
-    /// The files that were written.
+    /// The files and directories that were made.
     there: BTreeSet<AbsPath>,
     created: u64,
     written: u64,
@@ -162,7 +180,10 @@ impl Extraction<'_, '_> {
             let path = grant.resource().clone();
             let like = self.access.of_entry(self.plan.mode(&name).unwrap_or(DIRECTORY));
             match self.session.os.create_dir(grant, Some(like)) {
-                Ok(()) => self.created += 1,
+                Ok(()) => {
+                    self.created += 1;
+                    self.there.insert(path);
+                }
                 Err(OsError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let metadata = self
                         .session
@@ -250,6 +271,17 @@ impl Extraction<'_, '_> {
             let path = grant.resource().clone();
             let linked = self.session.os.symlink(grant);
             self.linked(&path, linked)?;
+        }
+        Ok(())
+    }
+
+    /// Sets owners and times of what was made here, of directories after what is in them.
+    fn preserve(&mut self, owners: Vec<(AbsPath, Ownership)>) -> Result<(), Error> {
+        for (path, owner) in owners.into_iter().rev() {
+            self.session.run.budget().check()?;
+            if self.there.contains(&path) {
+                owner.set(self.session.os).map_err(|error| self.so_far(uncrossed(error).about(&path)))?;
+            }
         }
         Ok(())
     }
@@ -502,6 +534,21 @@ mod tests {
                 let stat = world.call("fs::stat", &format!(r#"["/to/new/{name}"]"#)).unwrap();
                 assert_eq!(stat.get("mode_text"), Some(&mode.into()), "{name} of {archive}");
             }
+        }
+    }
+
+    #[test]
+    fn owners_and_times_are_kept_where_that_is_permitted() {
+        let members = [("d/", '5', ""), ("d/f", '0', "x")];
+        let world =
+            World::ruled(world(archive(&members)), |action, path| action != "chown" || path.starts_with("/to/a"));
+        let keep = |to: &str| format!(r#"["/a.tar", "/to/{to}", {{"preserve": true}}]"#);
+        assert_eq!(world.fails("fs::tar_extract", &keep("b")), Code::AccessDenied);
+        assert_eq!(world.returns("fs::list", r#"["/to/b"]"#), "[]");
+        world.call("fs::tar_extract", &keep("a")).unwrap();
+        for name in ["d", "d/f"] {
+            let stat = world.call("fs::stat", &format!(r#"["/to/a/{name}"]"#)).unwrap();
+            assert_eq!(stat.get("modified"), Some(&"2026-03-02T12:00:00Z".into()), "{stat}");
         }
     }
 

@@ -203,7 +203,12 @@ fn lossy(bytes: &[serde_json::Value]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rex_core::{AbsPath, Authorize, Decision, Limits, MemoryJournal, Principal, Request, Run, Subject};
+
     use super::*;
+    use crate::MemOs;
 
     #[test]
     fn a_record_may_lack_anything_and_hold_bytes() {
@@ -217,5 +222,41 @@ mod tests {
             Record::parse(r#"{"MESSAGE":["one","two"],"UNIT":"a.service","_SYSTEMD_UNIT":"b.service"}"#).unwrap();
         assert_eq!((twice.text("MESSAGE").as_deref(), twice.unit().as_deref()), (Some("one"), Some("a.service")));
         assert_eq!((urgency("err").unwrap(), urgency("error").unwrap_err().code), (3, Code::Validation));
+    }
+
+    /// Permits all but what has this name.
+    struct But(&'static str);
+
+    impl Authorize for But {
+        fn decide(&self, request: &Request<'_>) -> Decision {
+            if [request.resource.id(), request.action.spec().name].contains(&self.0) {
+                return Decision::deny(None);
+            }
+            Decision::allow(&["rule"])
+        }
+    }
+
+    #[test]
+    fn of_the_whole_journal_each_unit_is_asked_for() {
+        for (denied, name, code) in [
+            ("nothing", "*", None),
+            ("nothing", "-.slice", None),
+            ("nginx.service", "*", Some(Code::AccessDenied)),
+            ("-.slice", "*", Some(Code::AccessDenied)),
+            // Not asked for where no record is of the kernel.
+            ("kernel_log", "*", None),
+        ] {
+            let subject = Subject::new(Principal::agent("tester"));
+            let journal = Arc::new(MemoryJournal::new(99));
+            let run = Run::new("test", subject, Arc::new(But(denied)), journal, Limits::default());
+            let (os, base) = (MemOs::example(), AbsPath::root());
+            let session = Session::new(&run, &os, &base);
+            let told = session.call("service::logs", vec![name.into()]);
+            assert_eq!(told.as_ref().err().map(|error| error.code), code, "{denied} {name}");
+            let left = session.call("service::logs", vec![name.into(), Value::map([("skip_denied", true.into())])]);
+            if denied == "nginx.service" {
+                assert_eq!(left, Ok(Value::List(Vec::new())));
+            }
+        }
     }
 }
