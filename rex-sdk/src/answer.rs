@@ -155,6 +155,26 @@ fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
     }
 }
 
+/// What is wrong with an answer, in words for people.
+pub(crate) fn wrong(error: &ureq_proto::Error) -> &'static str {
+    use ureq_proto::Error as Http;
+    match error {
+        Http::UnsupportedVersion => "it answers in a version that Rex does not know",
+        Http::BadHeader(_) => "a header of its answer is malformed",
+        Http::HttpParseTooManyHeaders => "its answer has too many headers",
+        Http::HttpParseFail(_) => "its answer is not one of HTTP/1.1",
+        Http::TooManyContentLengthHeaders | Http::BadContentLengthHeader | Http::ConflictingBodyHeaders => {
+            "its answer says in two ways how long the body is, or in none that makes sense"
+        }
+        Http::ChunkLenNotAscii | Http::ChunkLenNotANumber | Http::ChunkExpectedCrLf | Http::BodyIsChunked => {
+            "the pieces of the body do not say how long they are"
+        }
+        Http::NoLocationHeader | Http::BadLocationHeader(_) => "it redirects to nowhere",
+        Http::HeadersWith100 | Http::BadReject100Status(_) => "it says twice that it goes on",
+        _ => "its answer cannot be taken apart",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;

@@ -17,7 +17,7 @@ use ureq_proto::BodyMode;
 use ureq_proto::client::state::RecvBody;
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 
-use crate::answer::{Form, tell};
+use crate::answer::{Form, tell, wrong};
 use crate::connection::{Line, deadline, failed};
 use crate::tls::{Checker, secure};
 use crate::{Args, Kind, Literal, Param, Session};
@@ -339,26 +339,6 @@ impl Asked {
     fn broken(&self, error: ureq_proto::Error) -> Error {
         let why = wrong(&error);
         Error::new(Code::Io, format!("`{}` does not speak HTTP as it should: {why}", self.url.host().name()))
-    }
-}
-
-/// What is wrong with an answer, in words for people.
-fn wrong(error: &ureq_proto::Error) -> &'static str {
-    use ureq_proto::Error as Http;
-    match error {
-        Http::UnsupportedVersion => "it answers in a version that Rex does not know",
-        Http::BadHeader(_) => "a header of its answer is malformed",
-        Http::HttpParseTooManyHeaders => "its answer has too many headers",
-        Http::HttpParseFail(_) => "its answer is not one of HTTP/1.1",
-        Http::TooManyContentLengthHeaders | Http::BadContentLengthHeader | Http::ConflictingBodyHeaders => {
-            "its answer says in two ways how long the body is, or in none that makes sense"
-        }
-        Http::ChunkLenNotAscii | Http::ChunkLenNotANumber | Http::ChunkExpectedCrLf | Http::BodyIsChunked => {
-            "the pieces of the body do not say how long they are"
-        }
-        Http::NoLocationHeader | Http::BadLocationHeader(_) => "it redirects to nowhere",
-        Http::HeadersWith100 | Http::BadReject100Status(_) => "it says twice that it goes on",
-        _ => "its answer cannot be taken apart",
     }
 }
 

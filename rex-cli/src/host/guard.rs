@@ -4,16 +4,58 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use signal_hook::SigId;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::{exit, pipe, unregister};
 
+use crate::exit::{Exit, Stop};
+
+/// What signals do to a run.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// Set by the first.
+    pub(crate) cancel: Arc<AtomicBool>,
+    /// The number of the last.
+    pub(crate) signal: Arc<AtomicUsize>,
+    /// Once this is set, signals do again what they do by default.
+    pub(crate) done: Arc<AtomicBool>,
+    /// What ends the process at the second.
+    pub(crate) at_second: Vec<SigId>,
+}
+
+impl Signals {
+    /// SIGINT and SIGTERM tell the run to stop; a second one ends the process at once.
+    pub(crate) fn new() -> Result<Self, Stop> {
+        let mut signals = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            let exit = 128 | signal;
+            let value = usize::try_from(signal).unwrap_or(0);
+            signal_hook::flag::register_conditional_default(signal, signals.done.clone())
+                .and_then(|_| signal_hook::flag::register_conditional_shutdown(signal, exit, signals.cancel.clone()))
+                .map(|id| signals.at_second.push(id))
+                .and_then(|()| signal_hook::flag::register_usize(signal, signals.signal.clone(), value))
+                .and_then(|_| signal_hook::flag::register(signal, signals.cancel.clone()))
+                .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
+        }
+        // Whoever waits for the lock of a journal looks at this one.
+        super::journal::stop_waiting_at(&signals.cancel);
+        Ok(signals)
+    }
+}
+
+/// How a command ends whose run was told to stop by a signal. Where only the worker got it, it was the one that stops services.
+pub(crate) fn ended_by(signal: &AtomicUsize) -> Exit {
+    let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(0);
+    Exit::Signal(if signal == 0 { u8::try_from(SIGTERM).unwrap_or(15) } else { signal })
+}
+
 /// How long a run that was told to stop may take to do so. Whoever stops it waits for a second.
-const LAST: Duration = Duration::from_millis(650);
+const LAST: Duration = Duration::from_millis(750);
 /// How long the report of it may take to be printed.
 const PRINTING: Duration = Duration::from_millis(150);
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
 use rex_engine::plan::Step;
@@ -17,7 +17,7 @@ use rex_sdk::{HostOs, Os};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::guard::Guard;
+use super::guard::{Guard, Signals, ended_by};
 use super::journal::{JournalFile, Key};
 use super::told::Told;
 use super::watch::{Watch, Watched};
@@ -138,7 +138,7 @@ impl<'a> Start<'a> {
             policies: Arc::new(load::policies(&args.policy)?),
             subject,
             // Until now a signal ends the command as it ends others.
-            signals: signals()?,
+            signals: Signals::new()?,
             guard: RefCell::default(),
         })
     }
@@ -263,12 +263,6 @@ const LATE: &str = "the run was told to stop, and something kept it from ending"
 const LATE_HELP: &str =
     "a journal that another process keeps locked, a pipe that nobody reads, or a file system that does not answer";
 
-/// How a command ends whose run was told to stop by a signal. Where only the worker got it, it was the one that stops services.
-fn ended_by(signal: &AtomicUsize) -> Exit {
-    let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(0);
-    Exit::Signal(if signal == 0 { u8::try_from(SIGTERM).unwrap_or(15) } else { signal })
-}
-
 /// Runs a script and prints its report.
 pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
     let start = Start::new(&command.run, color, decide)?;
@@ -391,35 +385,4 @@ pub(crate) fn show(told: &Told, script: &Source, format: Format, color: Color) -
         serde_json::Value::String(text) => print(&draw::visible(text)),
         value => print(&draw::visible(&serde_json::to_string_pretty(value).map_err(unprintable)?)),
     }
-}
-
-/// What signals do to a run.
-#[derive(Default)]
-struct Signals {
-    /// Set by the first.
-    cancel: Arc<AtomicBool>,
-    /// The number of the last.
-    signal: Arc<AtomicUsize>,
-    /// Once this is set, signals do again what they do by default.
-    done: Arc<AtomicBool>,
-    /// What ends the process at the second.
-    at_second: Vec<SigId>,
-}
-
-/// SIGINT and SIGTERM tell the run to stop; a second one ends the process at once.
-fn signals() -> Result<Signals, Stop> {
-    let mut signals = Signals::default();
-    for signal in [SIGINT, SIGTERM] {
-        let exit = 128 | signal;
-        let value = usize::try_from(signal).unwrap_or(0);
-        signal_hook::flag::register_conditional_default(signal, signals.done.clone())
-            .and_then(|_| signal_hook::flag::register_conditional_shutdown(signal, exit, signals.cancel.clone()))
-            .map(|id| signals.at_second.push(id))
-            .and_then(|()| signal_hook::flag::register_usize(signal, signals.signal.clone(), value))
-            .and_then(|_| signal_hook::flag::register(signal, signals.cancel.clone()))
-            .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
-    }
-    // Whoever waits for the lock of a journal looks at this one.
-    super::journal::stop_waiting_at(&signals.cancel);
-    Ok(signals)
 }

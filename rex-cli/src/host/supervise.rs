@@ -29,7 +29,7 @@ const TURN: Duration = Duration::from_millis(50);
 /// How much longer than its run a worker may take: to confine itself, to end by its own limits, to report.
 const GRACE: Duration = Duration::from_millis(1_500);
 /// How long a worker that was told to stop has to report.
-const STOPPING: Duration = Duration::from_millis(350);
+const STOPPING: Duration = Duration::from_millis(500);
 /// How many questions of a worker may be open: it waits for each answer, though not for longer than its run.
 const QUESTIONS: usize = 8;
 

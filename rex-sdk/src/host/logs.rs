@@ -6,15 +6,40 @@ use rex_core::Budget;
 use rex_core::resource::Unit;
 
 use super::tool;
-use crate::os::{LogQuery, OsError};
+use crate::os::{ALL_UNITS, LogQuery, OsError};
 
 /// The program, where systemd puts it.
 const JOURNALCTL: &str = "/usr/bin/journalctl";
 /// What it reads: the journal on disk and in memory, and which machine this is.
 const JOURNAL: [&str; 5] = ["/var/log/journal", "/run/log/journal", "/etc/machine-id", "/proc", "/usr/share/zoneinfo"];
 
+/// The records of a unit's log, or of the whole journal, which `find` looks for. The manager may have forgotten a unit that the journal
+/// still knows, or may not be there.
+pub(super) fn of(
+    unit: &Unit,
+    find: impl FnOnce() -> Result<(), OsError>,
+    query: &LogQuery,
+    budget: &Budget,
+) -> Result<Vec<String>, OsError> {
+    if unit.name() == ALL_UNITS {
+        return read(None, query, budget);
+    }
+    let missing = match find() {
+        Ok(()) => return read(Some(unit), query, budget),
+        Err(error @ OsError::Unavailable(_)) => error,
+        Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => error.into(),
+        Err(error) => return Err(error),
+    };
+    match read(Some(unit), &LogQuery { max: 1, ..LogQuery::default() }, budget) {
+        Err(OsError::Stopped(error)) => Err(error.into()),
+        Err(_) => Err(missing),
+        Ok(records) if records.is_empty() => Err(missing),
+        Ok(_) => read(Some(unit), query, budget),
+    }
+}
+
 /// The records that are meant of a unit's log, or of the whole journal, oldest first.
-pub(super) fn read(unit: Option<&Unit>, query: &LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
+fn read(unit: Option<&Unit>, query: &LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
     let words = arguments(unit, query);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match tool::output(JOURNALCTL, &words, &JOURNAL, budget) {

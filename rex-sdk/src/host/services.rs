@@ -12,7 +12,7 @@ use serde::Serialize;
 use zbus::blocking::{Connection, Proxy, connection};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-use crate::os::{ALL_UNITS, LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus, words};
+use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus, words};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -119,25 +119,10 @@ impl Services for Bus {
         self.talk(budget, |manager| manager.timers())
     }
     fn logs(&self, grant: Grant<service::Logs>, query: LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
-        if grant.resource().name() == ALL_UNITS {
-            return super::logs::read(None, &query, budget);
-        }
         let unit = grant.resource().clone();
-        // A unit has one log, under its own name. The manager may have forgotten one that the journal still knows, or may not be there.
-        let missing = match self.talk(budget, move |manager| manager.find(&unit).map(drop)) {
-            Ok(()) => None,
-            Err(error @ OsError::Unavailable(_)) => Some(error),
-            Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Some(error.into()),
-            Err(error) => return Err(error),
-        };
-        let Some(missing) = missing else { return super::logs::read(Some(grant.resource()), &query, budget) };
-        let any = LogQuery { max: 1, ..LogQuery::default() };
-        match super::logs::read(Some(grant.resource()), &any, budget) {
-            Err(OsError::Stopped(error)) => Err(error.into()),
-            Err(_) => Err(missing),
-            Ok(records) if records.is_empty() => Err(missing),
-            Ok(_) => super::logs::read(Some(grant.resource()), &query, budget),
-        }
+        // A unit has one log, under its own name.
+        let find = || self.talk(budget, move |manager| manager.find(&unit).map(drop));
+        super::logs::of(grant.resource(), find, &query, budget)
     }
 }
 

@@ -230,14 +230,14 @@ fn a_site_is_asked_of_one_server_and_both_are_asked_for() {
     // No name is looked up, and the address is what is decided on.
     let url = format!("http://www.app.test:{port}/echo");
     let address = ("address", "127.0.0.1".into());
-    let told = world.get(&url, &[address.clone()]).unwrap();
+    let told = world.get(&url, std::slice::from_ref(&address)).unwrap();
     assert!(text(&told, "body").contains(&format!("host: www.app.test:{port}\r\n")), "{told}");
     assert_eq!(world.asked(), [format!("get {url}"), "connect 127.0.0.1".to_owned()]);
     // A redirect of one site to another host leads away from the server that was asked.
     let away = format!("http://www.app.test:{port}/to?http://other.test/");
-    assert_eq!(world.get(&away, &[address.clone()]).unwrap().get("status"), Some(&302.into()));
+    assert_eq!(world.get(&away, std::slice::from_ref(&address)).unwrap().get("status"), Some(&302.into()));
     let near = format!("http://www.app.test:{port}/to?/echo");
-    assert_eq!(world.get(&near, &[address.clone()]).unwrap().get("status"), Some(&200.into()));
+    assert_eq!(world.get(&near, std::slice::from_ref(&address)).unwrap().get("status"), Some(&200.into()));
     // Each of both may be denied.
     let reached = server.asked();
     let closed = World::ruled(|action, id, _| action != "get" || !id.contains("secret"));
