@@ -4,6 +4,7 @@ mod broker;
 mod changes;
 mod doctor;
 mod given;
+mod guard;
 mod journal;
 mod lines;
 mod link;

@@ -1,5 +1,7 @@
 //! Archives of tar, member by member, plain or compressed. Nothing here is written, and no name is believed.
 
+mod plan;
+
 use std::cell::Cell;
 use std::io::{self, Read};
 
@@ -9,9 +11,12 @@ use tar::{Archive, Entry, EntryType};
 
 use crate::Session;
 use crate::session::Metered;
+pub(crate) use plan::{Plan, refused};
 
 /// What the headers of one member may take, in bytes. They are held in memory: names and extensions can be of any length.
 const HEADERS: u64 = rex_core::bounds::ARCHIVE_HEADER_BYTES as u64;
+
+const FOLLOWED: &str = "something follows its end";
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub(crate) struct Member {
     pub(crate) kind: Kind,
     pub(crate) size: u64,
     pub(crate) mode: u32,
+    /// User and group, by their numbers.
+    pub(crate) owner: (u32, u32),
     pub(crate) modified: Timestamp,
     /// What a link points to.
     pub(crate) target: Option<Vec<u8>>,
@@ -97,7 +104,7 @@ pub(crate) fn walk(
             return Ok(());
         }
         if rest.iter().take(count).any(|&byte| byte != 0) {
-            return Err(damaged(file, io::Error::other("something follows its end")));
+            return Err(damaged(file, io::Error::other(FOLLOWED)));
         }
     }
 }
@@ -123,11 +130,14 @@ fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
         _ => Kind::Unknown,
     };
     let seconds = i64::try_from(header.mtime()?).unwrap_or(i64::MAX);
+    let number = |number: u64| u32::try_from(number).map_err(|_| io::Error::other("an owner is out of range"));
+    let owner = (number(header.uid()?)?, number(header.gid()?)?);
     let target = if matches!(kind, Kind::Symlink | Kind::HardLink) { entry.link_name_bytes() } else { None };
     Ok(Member {
         kind,
         size: entry.size(),
         mode: header.mode()? & 0o7777,
+        owner,
         modified: Timestamp::from_micros(seconds.saturating_mul(1_000_000)),
         target: target.map(std::borrow::Cow::into_owned),
         name,
@@ -140,9 +150,15 @@ fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
         Ok(error) => error,
         Err(error) => {
             let (path, why) = (file.path().as_str().escape_debug(), error.to_string());
-            let why = why.chars().take(200).collect::<String>();
-            let message = format!("`{path}` is not an archive of tar, or a damaged one: `{}`", why.escape_debug());
-            Error::new(Code::Io, message)
+            let why = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "it ends too early",
+                // What the library says of an end in a header, and of the rest, is about its own insides, and may hold what is in it.
+                _ if why.contains("read entire block") || why.contains("unexpected EOF") => "it ends too early",
+                _ if why == FOLLOWED => FOLLOWED,
+                _ if why.starts_with("the compressed data is damaged") => "the compressed data is damaged",
+                _ => "the header of an entry makes no sense",
+            };
+            Error::new(Code::Io, format!("`{path}` is not an archive of tar, or a damaged one: {why}"))
         }
     }
 }

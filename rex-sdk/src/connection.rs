@@ -1,23 +1,14 @@
 //! Connections to hosts: each address asked for, each wait within the run's time, each byte counted.
 
-use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::os::{OsError, Stream, words};
+use crate::{Args, Kind, Literal, Param, Session};
 use rex_core::action::net;
 use rex_core::net::RemoteHost;
 use rex_core::{Code, Error, Run};
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
-
-use crate::os::{OsError, Stream};
-use crate::{Args, Kind, Literal, Param, Session};
 
 /// How long to wait between two looks at the budget.
 const SLICE: Duration = Duration::from_millis(50);
@@ -92,7 +83,7 @@ impl<'r> Line<'r> {
                 Err(other) => return Err(other.about(host)),
             }
         }
-        let why = last.map_or_else(String::new, |(address, error)| format!(" at {address}: {error}"));
+        let why = last.map_or_else(String::new, |(address, error)| format!(" at {address}: {}", words(&error)));
         Err(Error::new(Code::Io, format!("`{}` does not take a connection to port {port}{why}", host.name())))
     }
 
@@ -150,51 +141,6 @@ impl Write for Line<'_> {
     }
 }
 
-/// A connection with TLS.
-pub(crate) type Secure<'r> = StreamOwned<ClientConnection, Line<'r>>;
-
-/// What checks certificates against the authorities that a machine trusts.
-pub(crate) fn verifier(
-    authorities: &str,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Option<Arc<dyn ServerCertVerifier>>, Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(authorities.as_bytes()).flatten());
-    if roots.is_empty() {
-        return Ok(None);
-    }
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone()).build();
-    verifier.map(|verifier| Some(verifier as _)).map_err(|error| Error::new(Code::Internal, error.to_string()))
-}
-
-/// Starts TLS with a host by a name, and has its certificate checked.
-pub(crate) fn secure<'r>(
-    mut line: Line<'r>,
-    name: &RemoteHost,
-    verifier: Arc<dyn ServerCertVerifier>,
-    provider: Arc<CryptoProvider>,
-) -> Result<Secure<'r>, Error> {
-    let internal = |error: &dyn Display| Error::new(Code::Internal, error.to_string());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| internal(&error))?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    let server = ServerName::try_from(name.name().to_owned())
-        .map_err(|_| Error::new(Code::Unsupported, format!("`{}` cannot have a certificate", name.name())))?;
-    let mut connection = ClientConnection::new(config.into(), server).map_err(|error| internal(&error))?;
-    while connection.is_handshaking() {
-        connection.complete_io(&mut line).map_err(|error| failed(name, error))?;
-    }
-    Ok(StreamOwned::new(connection, line))
-}
-
-/// The provider of cryptography.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
 /// The error of a connection, as a script sees it. What a stranger sent is not repeated.
 pub(crate) fn failed(host: &RemoteHost, error: io::Error) -> Error {
     let name = host.name();
@@ -207,6 +153,9 @@ pub(crate) fn failed(host: &RemoteHost, error: io::Error) -> Error {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
             Error::new(Code::Io, format!("`{name}` ended the connection too early"))
         }
-        Err(error) => Error::new(Code::Io, format!("`{name}`: {error}")),
+        Err(error) => {
+            let why = crate::tls::wrong(&error).map_or_else(|| words(&error), str::to_owned);
+            Error::new(Code::Io, format!("`{name}`: {why}"))
+        }
     }
 }

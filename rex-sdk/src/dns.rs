@@ -29,7 +29,7 @@ pub(crate) const TYPES: [&str; 9] = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "P
 
 /// The question for the records of one type.
 pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {
-    let no_name = |error| io::Error::other(format!("`{}` is no name of the domain name system: {error}", host.name()));
+    let no_name = |_| io::Error::other("it is no name of the domain name system");
     let kind: RecordType = record.parse().map_err(|_| io::Error::other("there is no such type of records"))?;
     let mut name = match host.address() {
         Some(address) => Name::from(address),
@@ -60,12 +60,13 @@ pub(crate) fn is_cut(answer: &[u8]) -> bool {
 /// The records of an answer, of the type that was asked for. Where the name is another name, they are those of that one.
 pub(crate) fn records(host: &RemoteHost, record: &str, answer: &[u8]) -> Result<Vec<DnsRecord>, Error> {
     let name = host.name();
-    let broken = |why: String| Error::new(Code::Io, format!("`{name}`: what the name server sent is no answer: {why}"));
-    let message = Message::from_vec(answer).map_err(|error| broken(error.to_string()))?;
+    let broken =
+        |_| Error::new(Code::Io, format!("`{name}`: what the name server sent is no answer, or a damaged one"));
+    let message = Message::from_vec(answer).map_err(broken)?;
     match message.metadata.response_code {
         ResponseCode::NoError => {}
         ResponseCode::NXDomain => return Err(Error::new(Code::NotFound, format!("`{name}` does not exist"))),
-        code => return Err(Error::new(Code::Io, format!("`{name}`: the name server answers: {code}"))),
+        code => return Err(Error::new(Code::Io, format!("`{name}`: the name server {}", refusal(code)))),
     }
     let asked = |records: &&hickory_proto::rr::Record| records.record_type().to_string() == record;
     let record = |record: &hickory_proto::rr::Record| DnsRecord {
@@ -74,6 +75,17 @@ pub(crate) fn records(host: &RemoteHost, record: &str, answer: &[u8]) -> Result<
         data: data(&record.data),
     };
     Ok(message.answers.iter().filter(asked).map(record).collect())
+}
+
+/// Why a name server has no answer; RFC 1035, section 4.1.1.
+fn refusal(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::ServFail => "failed to find out (SERVFAIL)".to_owned(),
+        ResponseCode::Refused => "refuses to answer (REFUSED)".to_owned(),
+        ResponseCode::FormErr => "does not understand the question (FORMERR)".to_owned(),
+        ResponseCode::NotImp => "does not answer such questions (NOTIMP)".to_owned(),
+        other => format!("has no answer (code {})", u16::from(other)),
+    }
 }
 
 /// A name as RFC 1035 writes it, without the dot at its end. Bytes that are no letters are escaped there.

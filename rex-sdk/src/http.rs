@@ -1,12 +1,12 @@
 //! HTTP: one request on one connection, and the redirects after it, each of them asked for; RFC 9110, RFC 9112.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use rex_core::action::net;
@@ -17,7 +17,9 @@ use ureq_proto::BodyMode;
 use ureq_proto::client::state::RecvBody;
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 
-use crate::connection::{Line, deadline, failed, provider, secure, verifier};
+use crate::answer::{Form, tell, wrong};
+use crate::connection::{Line, deadline, failed};
+use crate::tls::{Checker, secure};
 use crate::{Args, Kind, Literal, Param, Session};
 
 /// What the headers of an answer may take, in bytes, those of answers before the last (1xx) included.
@@ -25,17 +27,29 @@ const HEADER_BYTES: usize = rex_core::bounds::HTTP_HEADER_BYTES;
 /// How much is read and written at a time, in bytes.
 const BLOCK: usize = 16 << 10;
 /// Headers that say how a message is sent. They are Rex's to set, or one message could be taken for two.
-const FRAMING: [HeaderName; 9] =
-    [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const FRAMING: [HeaderName; 8] =
+    [CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+/// Headers that go along to another origin. Any other may be a credential.
+const HARMLESS: [HeaderName; 5] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, USER_AGENT];
 
 pub(crate) const URL: Param = Param::required("url", Kind::Text, "The URL: `http` or `https`.");
-pub(crate) const HEADERS: Param =
-    Param::option("headers", Kind::TextMap, Literal::Null, "Headers to send, by their names.");
+pub(crate) const HEADERS: Param = Param::option(
+    "headers",
+    Kind::TextMap,
+    Literal::Null,
+    "Headers to send, by their names. `Host` asks the same server for the site of another name, and the URL with that name is asked for, too.",
+);
 pub(crate) const REDIRECTS: Param = Param::option(
     "redirects",
     Kind::Count,
     Literal::Int(5),
     "How many redirects to follow. Each is asked for; one more is returned as the answer that it is.",
+);
+pub(crate) const ADDRESS: Param = Param::option(
+    "address",
+    Kind::Text,
+    Literal::Null,
+    "Connect to this address instead of one that is looked up for the URL's host; `net::connect` is asked for it.",
 );
 pub(crate) const MAX_BYTES: Param = Param::option(
     "max_bytes",
@@ -43,18 +57,22 @@ pub(crate) const MAX_BYTES: Param = Param::option(
     Literal::Null,
     "How long the body may be, else the call fails; by default, and at most, as the limit `file_bytes` says.",
 );
-pub(crate) const AS_BYTES: Param =
-    Param::option("bytes", Kind::Bool, Literal::Bool(false), "Return the body as bytes; otherwise it must be UTF-8.");
+pub(crate) const AS_BYTES: Param = Param::option(
+    "bytes",
+    Kind::Bool,
+    Literal::Bool(false),
+    "Return the body as bytes, as it came: compressed, if it was.",
+);
 pub(crate) const AS_JSON: Param = Param::option(
     "json",
     Kind::Bool,
     Literal::Bool(false),
-    "Ask for JSON, and return what the body says as `json` instead of `body`.",
+    "Ask for JSON, and return what the body says as `json` instead of `body`. Of a body that is no JSON, `json` is `()`, `body` holds it, and `why` says where.",
 );
 
 /// What an answer is, in the documentation of operations.
 pub(crate) const ANSWER: &str = "`status` (404, for instance: whatever the server says is an answer), `headers` (by their names in lower case; several of one \
-     name with `, ` between), `body`, and `url`, where redirects led to.";
+     name with `, ` between), `body`, and `url`, where redirects led to. A body that cannot be told as it was asked for is `()`, and is in `bytes`, with `why`.";
 
 /// A request as a script makes it.
 pub(crate) struct Asked {
@@ -65,6 +83,10 @@ pub(crate) struct Asked {
     redirects: u64,
     max: u64,
     deadline: Instant,
+    /// Where to connect, if not to an address of the URL's host.
+    address: Option<RemoteHost>,
+    /// The site that is asked for, with a port if it has one, if not that of the URL.
+    site: Option<String>,
 }
 
 /// The URL of a call.
@@ -80,41 +102,40 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
         return Err(exceeded("file_bytes", limit, "bytes of one file in memory"));
     }
     let mut headers = headers(args)?;
-    let json = method != Method::HEAD && args.flag("json")?;
-    if json {
-        headers.entry(http::header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+    let form = match method {
+        Method::HEAD => Form::None,
+        _ if args.flag("json")? => Form::Json,
+        _ if args.flag("bytes")? => Form::Bytes,
+        _ => Form::Text,
+    };
+    if form == Form::Json {
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
     }
     if body.is_some() {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     }
-    let redirects = args.count("redirects")?;
-    let deadline = deadline(session, args)?;
-    let asked = Asked { method, url: url(args)?, headers, body: body.unwrap_or_default(), redirects, max, deadline };
-    let head = asked.method == Method::HEAD;
+    let asked = Asked {
+        method,
+        url: url(args)?,
+        site: headers.remove(HOST).and_then(|site| site.to_str().ok().map(str::to_owned)),
+        headers,
+        body: body.unwrap_or_default(),
+        redirects: args.count("redirects")?,
+        max,
+        deadline: deadline(session, args)?,
+        address: args.text_option("address")?.map(address).transpose()?,
+    };
+    asked.named()?;
     let (url, answer, body) = asked.make(session)?;
-    let mut told = BTreeMap::from([
-        ("status".to_owned(), Value::count(answer.status().as_u16())),
-        ("headers".to_owned(), told_headers(answer.headers())),
-        ("url".to_owned(), url.as_str().into()),
-    ]);
-    if !head {
-        let about = url.as_str().escape_debug();
-        let (name, value) = if json {
-            let value = serde_json::from_slice(&body)
-                .map_err(|error| Error::new(Code::Unsupported, format!("`{about}`: the body is not JSON: {error}")))?;
-            ("json", value)
-        } else if args.flag("bytes")? {
-            ("body", Value::Bytes(body))
-        } else {
-            let text = String::from_utf8(body).map_err(|_| {
-                Error::new(Code::Unsupported, format!("`{about}`: the body is not UTF-8"))
-                    .with_help("the option `bytes` returns it as it is")
-            })?;
-            ("body", text.into())
-        };
-        told.insert(name.to_owned(), value);
-    }
-    Ok(Value::Map(told))
+    tell(&url, &answer, body, form, max)
+}
+
+fn address(text: &str) -> Result<RemoteHost, Error> {
+    crate::url::host(text).ok().filter(|host| host.address().is_some()).ok_or_else(|| {
+        let shown: String = text.chars().take(200).collect();
+        Error::validation(format!("`{}` is no address to connect to", shown.escape_debug()))
+            .with_help("as `127.0.0.1` or `2001:db8::1`; the port is that of the URL")
+    })
 }
 
 fn headers(args: &Args) -> Result<HeaderMap, Error> {
@@ -134,19 +155,6 @@ fn headers(args: &Args) -> Result<HeaderMap, Error> {
     Ok(headers)
 }
 
-fn told_headers(headers: &HeaderMap) -> Value {
-    let mut told = BTreeMap::<String, String>::new();
-    for (name, value) in headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        let told = told.entry(name.as_str().to_owned()).or_default();
-        if !told.is_empty() {
-            told.push_str(", ");
-        }
-        told.push_str(&value);
-    }
-    Value::Map(told.into_iter().map(|(name, value)| (name, value.into())).collect())
-}
-
 impl Asked {
     /// Makes the request, and follows redirects. What is permitted is asked before anybody is looked up.
     fn make(mut self, session: &Session<'_>) -> Result<(Url, Response<()>, Vec<u8>), Error> {
@@ -156,20 +164,21 @@ impl Asked {
             let Some(next) = redirect(&answer).filter(|_| self.redirects > 0) else {
                 return Ok((self.url, answer, body));
             };
-            self.redirects -= 1;
             let next = crate::url::join(&self.url, next).map_err(|error| {
                 Error::new(Code::Unsupported, format!("`{}` redirects: {error}", self.url.as_str().escape_debug()))
             })?;
+            let Some(method) = self.goes_on(answer.status(), &next) else { return Ok((self.url, answer, body)) };
+            self.redirects -= 1;
             let same =
                 (next.scheme(), next.host(), next.port()) == (self.url.scheme(), self.url.host(), self.url.port());
             if !same {
-                self.headers.remove(AUTHORIZATION);
-                self.headers.remove(COOKIE);
+                self.headers = std::mem::take(&mut self.headers)
+                    .into_iter()
+                    .filter_map(|(name, value)| name.filter(|name| HARMLESS.contains(name)).map(|name| (name, value)))
+                    .collect();
             }
-            // As browsers do; the method stays with the two newer codes alone.
-            let keeps = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&answer.status());
-            if !keeps && ![Method::GET, Method::HEAD].contains(&self.method) {
-                self.method = Method::GET;
+            if method != self.method {
+                self.method = method;
                 self.body = Vec::new();
                 self.headers.remove(CONTENT_TYPE);
             }
@@ -177,27 +186,64 @@ impl Asked {
         }
     }
 
-    fn permit(&self, session: &Session<'_>) -> Result<(), Error> {
-        let (url, bytes) = (self.url.clone(), i64::try_from(self.body.len()).unwrap_or(i64::MAX));
-        match self.method {
-            Method::HEAD => session.permit(net::Head {}, url).map(drop),
-            Method::POST => session.permit(net::Post { bytes }, url).map(drop),
-            Method::PUT => session.permit(net::Put { bytes }, url).map(drop),
-            Method::DELETE => session.permit(net::Delete {}, url).map(drop),
-            _ => session.permit(net::Get {}, url).map(drop),
+    /// The method with which a redirect is followed; `None` where following it would do something else than what was asked. Only POST
+    /// becomes GET, as browsers have it: what is to be changed or removed is not read instead, and what is asked of one address is not
+    /// asked of another host.
+    fn goes_on(&self, status: StatusCode, next: &Url) -> Option<Method> {
+        let elsewhere = next.host() != self.url.host();
+        if elsewhere && (self.address.is_some() || self.site.is_some()) {
+            return None;
         }
+        let keeps = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status);
+        match self.method {
+            _ if keeps => Some(self.method.clone()),
+            Method::GET | Method::HEAD => Some(self.method.clone()),
+            Method::POST => Some(Method::GET),
+            _ => None,
+        }
+    }
+
+    /// The URL by the name of the site that is asked for, if that is another.
+    fn named(&self) -> Result<Option<Url>, Error> {
+        let Some(site) = &self.site else { return Ok(None) };
+        let wrong = || Error::validation(format!("`{}` is no site for the header `Host`", site.escape_debug()));
+        if site.is_empty() || site.contains(['/', '?', '#', '@', '\\']) {
+            return Err(wrong());
+        }
+        let named = format!("{}://{site}{}", self.url.scheme(), self.url.target());
+        crate::url::url(&named).map(Some).map_err(|_| wrong())
+    }
+
+    fn permit(&self, session: &Session<'_>) -> Result<(), Error> {
+        let bytes = i64::try_from(self.body.len()).unwrap_or(i64::MAX);
+        // One server has many sites: the policy speaks of both, of the server and of the site.
+        let named = self.named()?.filter(|named| *named != self.url);
+        for url in [Some(self.url.clone()), named].into_iter().flatten() {
+            match self.method {
+                Method::HEAD => session.permit(net::Head {}, url).map(drop)?,
+                Method::POST => session.permit(net::Post { bytes }, url).map(drop)?,
+                Method::PUT => session.permit(net::Put { bytes }, url).map(drop)?,
+                Method::DELETE => session.permit(net::Delete {}, url).map(drop)?,
+                _ => session.permit(net::Get {}, url).map(drop)?,
+            }
+        }
+        Ok(())
     }
 
     fn send(&self, session: &Session<'_>) -> Result<(Response<()>, Vec<u8>), Error> {
         let (host, tls) = (self.url.host(), self.url.scheme() == "https");
-        let line = Line::open(session, host, self.url.port(), tls, self.deadline)?;
+        let at = self.address.as_ref().unwrap_or(host);
+        let line = Line::open(session, at, self.url.port(), tls, self.deadline)?;
         if !tls || line.assumed {
             return self.exchange(line);
         }
-        let provider = provider();
-        let verifier = verifier(&line.authorities, &provider)?
-            .ok_or_else(|| Error::new(Code::Unsupported, "this machine has no certificates of authorities to trust"))?;
-        self.exchange(secure(line, host, verifier, provider)?)
+        let checker = Arc::new(Checker::new(&line.authorities, false)?);
+        if !checker.trusts_anybody() {
+            return Err(Error::new(Code::Unsupported, "this machine has no certificates of authorities to trust"));
+        }
+        let named = self.named()?;
+        let name = named.as_ref().map_or(host, Url::host);
+        self.exchange(secure(line, name, &checker)?)
     }
 
     fn exchange(&self, stream: impl Read + Write) -> Result<(Response<()>, Vec<u8>), Error> {
@@ -207,11 +253,14 @@ impl Asked {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
+        if let Some(site) = &self.site {
+            request = request.header(HOST, site);
+        }
         request = request.header(CONNECTION, "close");
         if [Method::POST, Method::PUT].contains(&self.method) {
             request = request.header(CONTENT_LENGTH, self.body.len());
         }
-        let request = request.body(()).map_err(|error| Error::validation(error.to_string()))?;
+        let request = request.body(()).map_err(|_| Error::validation("the request holds what HTTP cannot say"))?;
         let mut wire = Wire { stream, host, input: Vec::new(), block: vec![0; BLOCK], ended: false };
         let mut call = Call::new(request).map_err(broken)?.proceed();
         // Room for all headers that fit into the limits of arguments; what does not fit is an error.
@@ -246,23 +295,28 @@ impl Asked {
             }
         };
         let body = match call.proceed() {
-            Some(RecvResponseResult::RecvBody(call)) => self.body(call, &mut wire)?,
+            Some(RecvResponseResult::RecvBody(call)) => self.body(call, &mut wire, answer.status())?,
             _ => Vec::new(),
         };
         Ok((answer, body))
     }
 
-    fn body(&self, mut call: Call<RecvBody>, wire: &mut Wire<'_, impl Read + Write>) -> Result<Vec<u8>, Error> {
+    fn body(
+        &self,
+        mut call: Call<RecvBody>,
+        wire: &mut Wire<'_, impl Read + Write>,
+        status: StatusCode,
+    ) -> Result<Vec<u8>, Error> {
         let (mut body, mut out) = (Vec::new(), vec![0; BLOCK]);
         loop {
             let (used, count) = call.read(&wire.input, &mut out).map_err(|error| self.broken(error))?;
             wire.input.drain(..used);
             body.extend_from_slice(out.get(..count).unwrap_or_default());
             if body.len() as u64 > self.max {
-                let url = self.url.as_str().escape_debug();
+                let (url, status) = (self.url.as_str().escape_debug(), status.as_u16());
                 return Err(Error::new(
                     Code::LimitExceeded,
-                    format!("`{url}`: the body is longer than {} bytes", self.max),
+                    format!("`{url}` answered {status}: the body is longer than {} bytes", self.max),
                 ));
             }
             if used > 0 || count > 0 {
@@ -283,7 +337,8 @@ impl Asked {
     }
 
     fn broken(&self, error: ureq_proto::Error) -> Error {
-        Error::new(Code::Io, format!("`{}` does not speak HTTP as it should: {error}", self.url.host().name()))
+        let why = wrong(&error);
+        Error::new(Code::Io, format!("`{}` does not speak HTTP as it should: {why}", self.url.host().name()))
     }
 }
 

@@ -16,6 +16,7 @@
 //!
 //! What never is here: a policy language, a script language.
 
+mod answer;
 mod archive;
 pub mod args;
 mod certificate;
@@ -34,6 +35,7 @@ pub mod mem;
 pub mod ops;
 pub mod os;
 pub mod overlay;
+mod ownership;
 #[cfg(any(all(feature = "host", target_os = "linux"), feature = "testing", test))]
 mod pid;
 mod proc;
@@ -42,6 +44,7 @@ mod skipped;
 pub mod spec;
 #[cfg(any(feature = "testing", test))]
 pub mod testing;
+mod tls;
 mod tree;
 mod url;
 

@@ -11,16 +11,21 @@ use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp, Value};
 
 use crate::OpSpec;
 
+mod access;
 mod brokered;
+mod failure;
 mod network;
 mod processes;
 mod services;
 mod system;
 
-pub use brokered::{Broker, Network, Processes, Services, System};
+pub use access::Access;
+pub use brokered::{Broker, Network, Places, Processes, Services, System};
+pub use failure::Failure;
+pub(crate) use failure::words;
 pub use network::{Connection, Interface, NetworkTable, Stream};
 pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessStatus, Start};
-pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
+pub use services::{ALL_UNITS, LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 
 /// An operating system.
@@ -53,7 +58,8 @@ pub trait Files: Send + Sync {
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError>;
 
     /// Replaces or creates a regular file with all of `contents`, atomically: whoever looks sees the old file or the new
-    /// one. Mode and owner of an old one are kept. Returns the bytes written; more than the grant says are an error.
+    /// one. Mode and owner of an old one are kept, as far as `options` let it. Returns the bytes written; more than the grant says are
+    /// an error.
     fn write(
         &self,
         grant: Grant<fs::Write>,
@@ -64,8 +70,9 @@ pub trait Files: Send + Sync {
     /// Adds to the end of a regular file, in one piece, without reading it; creates it if it is missing.
     fn append(&self, grant: Grant<fs::Append>, bytes: &[u8]) -> Result<(), OsError>;
 
-    /// Creates one directory; its parent exists.
-    fn create_dir(&self, grant: Grant<fs::CreateDir>) -> Result<(), OsError>;
+    /// Creates one directory; its parent exists. With `like`, its permission bits are at most those that something made of that may
+    /// have, but for its owner, who may put something into it.
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError>;
 
     /// Removes a file, a symbolic link (never what it points to), or another thing that is no directory.
     fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError>;
@@ -104,6 +111,14 @@ pub trait Files: Send + Sync {
     fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError>;
 }
 
+/// Something that was opened. As data it lacks the descriptor, which whoever sends it hands over in another way.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Opened {
+    /// The descriptor.
+    #[serde(skip)]
+    pub descriptor: Option<std::os::fd::OwnedFd>,
+}
+
 /// A directory that was opened and listed.
 pub trait Directory {
     /// Its name.
@@ -111,6 +126,12 @@ pub trait Directory {
 
     /// Its entries in the order of their names, once.
     fn take_entries(&mut self) -> Vec<DirEntry>;
+
+    /// Who may do what with it.
+    ///
+    /// # Errors
+    /// If the system does not say.
+    fn access(&self) -> Result<Access, OsError>;
 
     /// What one of its entries is, without going anywhere else; of a symbolic link, the link.
     ///
@@ -151,6 +172,8 @@ pub struct SourceState {
     pub id: (u64, u64),
     /// Its size in bytes.
     pub size: u64,
+    /// Who may do what with it.
+    pub access: Access,
 }
 
 /// A regular file that is about to get another name.
@@ -184,6 +207,8 @@ pub struct WriteOptions {
     pub new: bool,
     /// Let nobody but the owner read or write what is new: mode 0600.
     pub private: bool,
+    /// What the contents are made of: nobody may do more with the file than with that, from the moment on at which it is there.
+    pub like: Option<Access>,
 }
 
 /// What kind of thing has a name.
@@ -343,9 +368,12 @@ pub fn io_error(error: io::Error, id: &str) -> Error {
             Error::new(Code::Io, format!("{NOT_LET} `{id}`"))
                 .with_help("the policy permits it; the user that Rex runs as may not, or the place was not there yet when a confined run began")
         }
-        _ => match error.downcast::<Error>() {
+        kind => match error.downcast::<Error>() {
             Ok(inner) => inner,
-            Err(error) => Error::new(Code::Io, format!("`{id}`: {error}")),
+            Err(error) => {
+                let code = if kind == ErrorKind::Unsupported { Code::Unsupported } else { Code::Io };
+                Error::new(code, format!("`{id}`: {}", words(&error)))
+            }
         },
     }
 }

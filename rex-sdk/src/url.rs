@@ -37,7 +37,7 @@ pub(crate) fn url(text: &str) -> Result<Url, Error> {
         return Err(error("it holds a blank or a control character"));
     }
     let slashes = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
-    let url = ::url::Url::parse(text).map_err(|why| error(&why.to_string()))?;
+    let url = ::url::Url::parse(text).map_err(|why| error(plain(why)))?;
     if !slashes {
         return Err(error("it lacks `//` and a host after the scheme"));
     }
@@ -64,10 +64,26 @@ pub(crate) fn url(text: &str) -> Result<Url, Error> {
     Url::parse(&plain).map_err(|why| error(&why.to_string()))
 }
 
+/// What is wrong with a URL, in words for people.
+fn plain(error: ::url::ParseError) -> &'static str {
+    use ::url::ParseError as Bad;
+    match error {
+        Bad::EmptyHost => "it has no host",
+        Bad::IdnaError => "its host is no name in any alphabet",
+        Bad::InvalidPort => "its port is none: there are 1 to 65535",
+        Bad::InvalidIpv4Address | Bad::InvalidIpv6Address => "its host is not an address, though it looks like one",
+        Bad::InvalidDomainCharacter => "its host holds a character that no name has",
+        Bad::RelativeUrlWithoutBase => "it does not begin with `http://` or `https://`",
+        Bad::Overflow => "it is too long",
+        _ => "it is not well formed",
+    }
+}
+
 /// Where a reference leads to from a URL, as a redirect names it.
 pub(crate) fn join(base: &Url, reference: &str) -> Result<Url, Error> {
     let joined = ::url::Url::parse(base.as_str()).and_then(|base| base.join(reference));
-    let error = |why| Error::validation(format!("`{}` is not a URL that Rex fetches: {why}", shown(reference)));
+    let error =
+        |why| Error::validation(format!("`{}` is not a URL that Rex fetches: {}", shown(reference), plain(why)));
     url(joined.map_err(error)?.as_str())
 }
 
@@ -135,8 +151,8 @@ mod tests {
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         for (text, why) in [
-            ("example.com", "relative URL"),
-            ("//example.com/", "relative URL"),
+            ("example.com", "does not begin with"),
+            ("//example.com/", "does not begin with"),
             ("http:example.com", "lacks"),
             ("http:///example.com", "lacks"),
             (" http://example.com", "blank"),

@@ -3,17 +3,15 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use rex_core::action::{net, process, service, sys};
-use rex_core::resource::Unit;
+use rex_core::action::{fs, net, process, service, sys};
 use rex_core::{
-    AbsPath, Action, ActionSpec, Authorize, Budget, Call, Code, Effect, Error, Grant, Limits, MemoryJournal, Request,
-    Resource, Run, Subject, Value,
+    AbsPath, Action, ActionSpec, Authorize, Budget, Call, Effect, Grant, Limits, MemoryJournal, Request, Resource, Run,
+    Subject, Value,
 };
 use rex_policy::Policy;
 use rex_sdk::HostOs;
@@ -51,7 +49,7 @@ macro_rules! declare {
             }
 
             /// Does it, if the policy permits it.
-            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Refusal> {
+            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Failure> {
                 match self {
                     $($(Self::$method { action, resource, $($arg),* } => {
                         let grant = permit(run, authorize, action, resource)?;
@@ -115,9 +113,9 @@ impl Asked {
         (serde_json::to_vec(&answer).unwrap_or_default(), descriptor)
     }
 
-    fn act(&self, ask: Ask) -> Result<Told, Refusal> {
+    fn act(&self, ask: Ask) -> Result<Told, Failure> {
         if self.only_reads && ask.about().0.has_effect() {
-            return Err(Refusal::Unavailable("a plan does nothing".to_owned()));
+            return Err(Failure::Unavailable("a plan does nothing".to_owned()));
         }
         // Most runs ask nothing, and need no policy here.
         let ready = self.ready.get_or_init(|| {
@@ -126,7 +124,7 @@ impl Asked {
             Some((Arc::new(policy), HostOs::new(self.host.clone()).with_programs(reach)))
         });
         let Some((policy, os)) = ready else {
-            return Err(Refusal::Unavailable("the supervisor has no policy".to_owned()));
+            return Err(Failure::Unavailable("the supervisor has no policy".to_owned()));
         };
         // The worker's journal has the lines about it.
         let journal = Arc::new(MemoryJournal::new(0));
@@ -142,8 +140,8 @@ fn permit<A: Action>(
     authorize: &dyn Authorize,
     action: A,
     resource: A::Resource,
-) -> Result<Grant<A>, Refusal> {
-    let denied = || Refusal::Unavailable("the supervisor finds that the policy does not permit it".to_owned());
+) -> Result<Grant<A>, Failure> {
+    let denied = || Failure::Unavailable("the supervisor finds that the policy does not permit it".to_owned());
     let request = Request { subject: run.subject(), action: &action, resource: &resource, now: run.now() };
     if authorize.decide(&request).effect != Effect::Allow {
         return Err(denied());
@@ -151,76 +149,20 @@ fn permit<A: Action>(
     run.gate(Call::default()).permit(action, resource).map_err(|_| denied())
 }
 
-/// What came of it, and the descriptor that goes with it: a connection is nothing without.
+/// What came of it, and the descriptor that goes with it: a connection or an open file is nothing without.
 type Told = (serde_json::Value, Option<OwnedFd>);
 
-fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Refusal> {
-    let mut done = result.map_err(Refusal::from)?;
-    let connection = (&mut done as &mut dyn Any).downcast_mut::<Connection>();
-    let descriptor = connection.and_then(|connection| connection.stream.take()?.into_descriptor());
-    let value = serde_json::to_value(done).map_err(|error| Refusal::System(None, error.to_string()))?;
+fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Failure> {
+    let mut done = result.map_err(Failure::from)?;
+    let any = &mut done as &mut dyn Any;
+    let descriptor = if let Some(connection) = any.downcast_mut::<Connection>() {
+        connection.stream.take().and_then(|stream| stream.into_descriptor())
+    } else {
+        any.downcast_mut::<Opened>().and_then(|opened| opened.descriptor.take())
+    };
+    let value =
+        serde_json::to_value(done).map_err(|_| Failure::Unavailable("what came of it cannot be told".to_owned()))?;
     Ok((value, descriptor))
-}
-
-/// Why something was not done, so that it can be told.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Refusal {
-    /// The unit has this name of its own.
-    Alias(Unit),
-    /// The name leads to this one.
-    Crossed(AbsPath),
-    /// The job failed.
-    Failed(String),
-    /// There is nobody to ask, or it is not done.
-    Unavailable(String),
-    /// Something else took its place.
-    Changed,
-    /// There is more than so many.
-    TooMany(u64),
-    /// It is refused with this code, message and advice.
-    Error(String, String, Option<String>),
-    /// The system's own error, by its number.
-    System(Option<i32>, String),
-}
-
-impl From<OsError> for Refusal {
-    fn from(error: OsError) -> Self {
-        match error {
-            OsError::Alias(unit) => Self::Alias(unit),
-            OsError::Crossed(path) => Self::Crossed(path),
-            OsError::ServiceFailed(why) => Self::Failed(why),
-            OsError::Changed => Self::Changed,
-            OsError::TooMany(max) => Self::TooMany(max),
-            OsError::Stopped(error) => Self::Error(error.code.as_str().to_owned(), error.message, error.help),
-            OsError::Io(error) => Self::System(error.raw_os_error(), error.to_string()),
-            other => Self::Unavailable(other.to_string()),
-        }
-    }
-}
-
-impl From<Refusal> for OsError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Alias(unit) => Self::Alias(unit),
-            Refusal::Crossed(path) => Self::Crossed(path),
-            Refusal::Failed(why) => Self::ServiceFailed(why),
-            Refusal::Unavailable(why) => Self::Unavailable(why),
-            Refusal::Changed => Self::Changed,
-            Refusal::TooMany(max) => Self::TooMany(max),
-            Refusal::Error(code, message, help) => {
-                // The supervisor decides nothing that a script could take for a denial of its own gate.
-                let known = Code::ALL.iter().copied().find(|known| known.as_str() == code);
-                let code = known.filter(|code| *code != Code::AccessDenied).unwrap_or(Code::Internal);
-                let error = Error::new(code, message);
-                Self::Stopped(match help {
-                    Some(help) => error.with_help(help),
-                    None => error,
-                })
-            }
-            Refusal::System(Some(number), _) => Self::Io(io::Error::from_raw_os_error(number)),
-            Refusal::System(None, why) => Self::Io(io::Error::other(why)),
-        }
-    }
 }
 
 #[cfg(test)]

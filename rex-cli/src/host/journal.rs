@@ -4,7 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rex_audit::{Addition, SigningKey, Tail, Writer, redact};
@@ -19,6 +20,8 @@ use crate::rotation::Rotation;
 
 /// How long others may hold the lock. They need microseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same where the run was told to stop.
+const LAST: Duration = Duration::from_millis(100);
 /// With `--durability batch`, lines are on the disk at most so long after they were written.
 const BATCH: Duration = Duration::from_secs(1);
 
@@ -268,14 +271,25 @@ fn pipe(path: &Path) -> io::Result<File> {
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
+/// Set when whoever waits is told to stop.
+static STOPPED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// From now on, nobody waits for a lock any longer once this is set.
+pub(crate) fn stop_waiting_at(stopped: &Arc<AtomicBool>) {
+    // Set once, before the first run.
+    let _ = STOPPED.set(stopped.clone());
+}
+
 impl Lock {
     pub(crate) fn new(file: &File) -> io::Result<Self> {
+        let patience =
+            || if STOPPED.get().is_some_and(|stopped| stopped.load(Ordering::Relaxed)) { LAST } else { PATIENCE };
         let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
         loop {
             match file.try_lock() {
                 Ok(()) => return file.try_clone().map(Self),
                 Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                Err(_) if start.elapsed() > PATIENCE => {
+                Err(_) if start.elapsed() > patience() => {
                     return Err(io::Error::other("another process keeps it locked"));
                 }
                 // There is no lock with a deadline.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rex_core::{Budget, Journal, JournalError, Record};
 use rex_sdk::host::Socket;
-use rex_sdk::os::{Connection, OsError};
+use rex_sdk::os::{Connection, Opened, OsError};
 use serde::de::DeserializeOwned;
 
 use super::broker::Ask;
@@ -84,8 +84,11 @@ impl Link {
             }
         };
         let mut done: T = serde_json::from_value(answer.result?).map_err(io::Error::from)?;
-        if let Some(connection) = (&mut done as &mut dyn Any).downcast_mut::<Connection>() {
+        let any = &mut done as &mut dyn Any;
+        if let Some(connection) = any.downcast_mut::<Connection>() {
             connection.stream = descriptor.map(|descriptor| Box::new(Socket::from(descriptor)) as _);
+        } else if let Some(opened) = any.downcast_mut::<Opened>() {
+            opened.descriptor = descriptor;
         }
         Ok(done)
     }

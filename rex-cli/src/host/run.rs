@@ -1,20 +1,23 @@
 //! `rex run`
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
 use rex_engine::plan::Step;
-use rex_engine::{Builder, Engine, Held, Input, Report};
+use rex_engine::{Builder, Engine, Held, Input, Report, Stats};
 use rex_policy::{Policy, Rejected, Source};
 use rex_sdk::host::HostOptions;
 use rex_sdk::host::cgroup::Group;
 use rex_sdk::host::confine::Mode;
 use rex_sdk::host::worker::Worker;
 use rex_sdk::{HostOs, Os};
+use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::guard::{Guard, Signals, ended_by};
 use super::journal::{JournalFile, Key};
 use super::told::Told;
 use super::watch::{Watch, Watched};
@@ -44,6 +47,8 @@ pub(crate) struct Job {
     pub(crate) decide: Decide,
     /// Set when the run is told to stop.
     pub(crate) cancel: Arc<AtomicBool>,
+    /// What ends a process at its second signal: not a worker, which may get each signal twice.
+    pub(crate) at_second: Vec<SigId>,
 }
 
 impl Job {
@@ -78,6 +83,9 @@ impl Job {
         match self.journal.as_ref().map(|journal| journal.finish()) {
             Some(Err(error)) => {
                 let message = format!("the journal cannot be written: {error}");
+                if told.result() == Code::Cancelled.as_str() {
+                    return told.with_help(&message);
+                }
                 Told { output: told.output, ..Told::failed(&self.run_id, Code::JournalFailed, message, told.stats) }
             }
             _ => told,
@@ -107,6 +115,8 @@ pub(crate) struct Start<'a> {
     policies: Arc<Policies>,
     subject: Subject,
     signals: Signals,
+    /// Ends the command where a run does not end by itself.
+    guard: RefCell<Option<Guard>>,
 }
 
 impl<'a> Start<'a> {
@@ -128,13 +138,16 @@ impl<'a> Start<'a> {
             policies: Arc::new(load::policies(&args.policy)?),
             subject,
             // Until now a signal ends the command as it ends others.
-            signals: signals()?,
+            signals: Signals::new()?,
+            guard: RefCell::default(),
         })
     }
 
     /// Runs the script. The job is what was run.
     pub(crate) fn go(&self, purpose: Purpose, counted: Option<&CountArgs>) -> Result<(Ran, Job), Stop> {
         let args = self.args;
+        // A worker is started before any thread.
+        drop(self.guard.take());
         let mut run_id = rex_engine::random_id();
         if matches!(purpose, Purpose::Plan { .. }) {
             run_id.insert_str(0, "plan-");
@@ -143,7 +156,12 @@ impl<'a> Start<'a> {
             let rotation = args.journal_rotate.unwrap_or_default();
             JournalFile::open(path, args.durability, rotation, &run_id, &self.subject.principal.to_string())
         };
-        let journal = args.journal.as_deref().map(open).transpose()?.map(Arc::new);
+        let journal = match args.journal.as_deref().map(open).transpose() {
+            // Another process keeps it locked, and nobody waits for that any more.
+            Err(_) if self.is_told_to_stop() => None,
+            journal => journal?.map(Arc::new),
+        };
+        let stopped = self.is_told_to_stop();
         let key = args.checkpoint_key.as_deref().map(Key::find).transpose()?;
         let host = HostOptions {
             deny_hard_links: args.deny_hard_links,
@@ -171,13 +189,49 @@ impl<'a> Start<'a> {
             mode,
             decide: self.decide,
             cancel: self.signals.cancel.clone(),
+            at_second: self.signals.at_second.clone(),
         };
+        if stopped {
+            let told = Told::failed(
+                &job.run_id,
+                Code::Cancelled,
+                "the run was told to stop before it began",
+                Stats::default(),
+            );
+            return Ok((Ran::Told(Box::new(told), None), job));
+        }
         let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(self.color, warning));
-        let ran = if mode == Mode::Off { unconfined(&job, warn)? } else { supervise::run(&job, warn)? };
+        let ran = if mode == Mode::Off {
+            self.keep_guard(&job.run_id)?;
+            unconfined(&job, warn)?
+        } else {
+            supervise::run(&job, || self.keep_guard(&job.run_id), warn)?
+        };
         if let Ran::Told(told, _) = &ran {
             job.watch.iter().for_each(|watch| watch.finish(told));
         }
         Ok((ran, job))
+    }
+
+    fn is_told_to_stop(&self) -> bool {
+        self.signals.cancel.load(Ordering::Relaxed)
+    }
+
+    /// From now on, a run that is told to stop and does not is ended with a report.
+    fn keep_guard(&self, run_id: &str) -> Result<(), Stop> {
+        let (signal, done) = (self.signals.signal.clone(), self.signals.done.clone());
+        let (script, format, color) = (self.script.clone(), self.args.format, self.color);
+        let told = Told::failed(run_id, Code::Cancelled, LATE, Stats::default()).with_help(LATE_HELP);
+        let report = move || {
+            // Where a report is being printed, nobody reads it.
+            if !done.load(Ordering::Relaxed) {
+                let _ = show(&told, &script, format, color);
+            }
+        };
+        let guard = Guard::new(&[SIGINT, SIGTERM], move || ended_by(&signal).code(), report)
+            .map_err(|error| Stop::internal(format!("nobody can wait for signals: {error}")))?;
+        self.guard.replace(Some(guard));
+        Ok(())
     }
 
     /// From now on, a signal ends the command again as it ends others.
@@ -193,13 +247,21 @@ impl<'a> Start<'a> {
 
     /// How the command ends after this.
     pub(crate) fn exit(&self, told: &Told) -> Exit {
-        told.exit(u8::try_from(self.signals.signal.load(Ordering::Relaxed)).unwrap_or(0))
+        match ended_by(&self.signals.signal) {
+            Exit::Signal(signal) => told.exit(signal),
+            other => other,
+        }
     }
 
     pub(crate) fn rejected(&self, rejected: &Rejected) -> Exit {
         check::rejected(rejected, self.args.format, self.color)
     }
 }
+
+/// Why a run has no report of its own.
+const LATE: &str = "the run was told to stop, and something kept it from ending";
+const LATE_HELP: &str =
+    "a journal that another process keeps locked, a pipe that nobody reads, or a file system that does not answer";
 
 /// Runs a script and prints its report.
 pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
@@ -329,30 +391,4 @@ pub(crate) fn show(told: &Told, script: &Source, format: Format, color: Color) -
         serde_json::Value::String(text) => print(&draw::visible(text)),
         value => print(&draw::visible(&serde_json::to_string_pretty(value).map_err(unprintable)?)),
     }
-}
-
-/// What signals do to a run.
-#[derive(Default)]
-struct Signals {
-    /// Set by the first.
-    cancel: Arc<AtomicBool>,
-    /// The number of the last.
-    signal: Arc<AtomicUsize>,
-    /// Once this is set, signals do again what they do by default.
-    done: Arc<AtomicBool>,
-}
-
-/// SIGINT and SIGTERM tell the run to stop; a second one ends the process at once.
-fn signals() -> Result<Signals, Stop> {
-    let signals = Signals::default();
-    for signal in [SIGINT, SIGTERM] {
-        let exit = 128 | signal;
-        let value = usize::try_from(signal).unwrap_or(0);
-        signal_hook::flag::register_conditional_default(signal, signals.done.clone())
-            .and_then(|_| signal_hook::flag::register_conditional_shutdown(signal, exit, signals.cancel.clone()))
-            .and_then(|_| signal_hook::flag::register_usize(signal, signals.signal.clone(), value))
-            .and_then(|_| signal_hook::flag::register(signal, signals.cancel.clone()))
-            .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
-    }
-    Ok(signals)
 }

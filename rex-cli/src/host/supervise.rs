@@ -29,7 +29,7 @@ const TURN: Duration = Duration::from_millis(50);
 /// How much longer than its run a worker may take: to confine itself, to end by its own limits, to report.
 const GRACE: Duration = Duration::from_millis(1_500);
 /// How long a worker that was told to stop has to report.
-const STOPPING: Duration = Duration::from_millis(700);
+const STOPPING: Duration = Duration::from_millis(500);
 /// How many questions of a worker may be open: it waits for each answer, though not for longer than its run.
 const QUESTIONS: usize = 8;
 
@@ -38,10 +38,12 @@ const SETTLING: Duration = Duration::from_secs(60);
 
 /// Runs the script in a confined worker.
 ///
-/// The worker is started early, while there is little to copy, and compiles the policy for itself.
-pub(crate) fn run(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
+/// The worker is started early, while there is little to copy, and compiles the policy for itself. `started` is called when it is
+/// there: from then on there may be threads.
+pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let (worker, stream) = Worker::start(|stream| work(job, stream))
         .map_err(|error| Stop::internal(format!("no worker for the run: {error}")))?;
+    started()?;
     stream.set_read_timeout(Some(TURN)).map_err(|error| Stop::internal(error.to_string()))?;
     let mut supervisor = Supervisor {
         job,
@@ -106,6 +108,10 @@ pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<
 
 /// All that a worker does.
 fn work(job: &Job, stream: UnixStream) {
+    // Whoever stops a service signals all of its processes, and the supervisor passes its own signal on.
+    for id in &job.at_second {
+        signal_hook::low_level::unregister(*id);
+    }
     // Nothing about a socket can be changed later.
     if stream.set_read_timeout(Some(TURN)).is_err() {
         return;
@@ -214,6 +220,11 @@ impl Supervisor<'_> {
                 }
                 Ok(()) => {}
                 Err(Trouble::Bad(why)) => return Ok(Some(self.gone_bad(why))),
+                // Nobody waits for the journal of a run that was told to stop.
+                Err(Trouble::Lost(why)) if self.is_told_to_stop() => {
+                    let message = format!("the run was told to stop while the journal could not be written: {why}");
+                    return Ok(Some(self.end(Code::Cancelled, message)));
+                }
                 // The act is not done, and the worker reports why.
                 Err(Trouble::Lost(why)) if kind == Kind::Intent => {
                     let _ = send(&self.stream, Kind::Lost, why.as_bytes());
@@ -306,10 +317,14 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    fn is_told_to_stop(&self) -> bool {
+        self.job.cancel.load(Ordering::Relaxed)
+    }
+
     /// Ends a worker that takes too long, holds too much, or was told to stop and does not.
     fn overdue(&mut self) -> Option<Told> {
         let limits = &self.job.limits;
-        if self.job.cancel.load(Ordering::Relaxed) {
+        if self.is_told_to_stop() {
             let since = *self.stopping.get_or_insert_with(|| {
                 self.worker.stop();
                 Instant::now()
@@ -344,6 +359,9 @@ impl Supervisor<'_> {
     /// The report after a worker that has ended without one.
     fn ended(&mut self) -> Result<Told, Stop> {
         let ending = self.worker.wait().map_err(|error| Stop::internal(error.to_string()))?;
+        if self.is_told_to_stop() {
+            return Ok(self.failed(Code::Cancelled, "the run was told to stop, and its worker ended without a report"));
+        }
         let how = match ending {
             Ending::Exited(status) => format!("with status {status}"),
             Ending::Killed(signal) => format!("by {signal}"),

@@ -14,9 +14,10 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
+use rex_sdk::os::Failure;
 use serde::{Deserialize, Serialize};
 
-use super::broker::{Ask, Refusal};
+use super::broker::Ask;
 
 /// How long whoever waits for a frame looks again and again before it lets itself be woken.
 const MOMENT: Duration = Duration::from_micros(40);
@@ -180,7 +181,7 @@ pub(crate) struct Answer {
     /// Of what was asked.
     pub(crate) number: u64,
     /// What came of it, or why nothing did.
-    pub(crate) result: Result<serde_json::Value, Refusal>,
+    pub(crate) result: Result<serde_json::Value, Failure>,
 }
 
 /// How a worker is confined, in reports.

@@ -175,3 +175,126 @@ fn killed_at_any_moment_nothing_is_half_done_or_unknown() {
         halves.into_iter().for_each(|half| half.join().unwrap());
     });
 }
+
+/// The report of a run that was stopped by a signal.
+#[track_caller]
+fn stopped(output: std::process::Output) -> Value {
+    assert_eq!(output.status.code(), Some(143), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert_eq!(report["error"]["code"], "CANCELLED_EXCEPTION", "{report}");
+    report
+}
+
+fn begun(journal: &std::path::Path) {
+    wait_until("the journal", || journal.metadata().is_ok_and(|metadata| metadata.len() > 0));
+}
+
+#[test]
+fn a_signal_to_all_processes_of_a_run_stops_it_as_one_to_the_run_does() {
+    for round in 0..24 {
+        let world = World::new(Who::Own);
+        let (supervisor, worker, journal) = start(&world, &[]);
+        begun(&journal);
+        let own = Pid::from_raw(supervisor.id().try_into().unwrap());
+        // In any order, as a service manager finds them; the supervisor passes its own on.
+        let (first, second) = if round % 2 == 0 { (own, worker) } else { (worker, own) };
+        kill(first, Signal::SIGTERM).unwrap();
+        for _ in 0..round * 10 {
+            std::thread::yield_now();
+        }
+        let _ = kill(second, Signal::SIGTERM);
+        stopped(supervisor.wait_with_output().unwrap());
+        wait_until("the end of the worker", || has_no_process(&world));
+        holds(&world, &std::fs::read(&journal).unwrap(), Victim::Worker);
+    }
+}
+
+#[test]
+fn a_run_that_cannot_end_by_itself_is_stopped_all_the_same() {
+    // A worker that hangs, as one does that waits for a file system.
+    let world = World::new(Who::Own);
+    let (supervisor, worker, journal) = start(&world, &[]);
+    begun(&journal);
+    kill(worker, Signal::SIGSTOP).unwrap();
+    kill(Pid::from_raw(supervisor.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    stopped(supervisor.wait_with_output().unwrap());
+
+    // A journal that another process keeps locked.
+    let world = World::new(Who::Own);
+    let (supervisor, _, journal) = start(&world, &[]);
+    begun(&journal);
+    let lock = std::fs::File::open(&journal).unwrap();
+    lock.lock().unwrap();
+    kill(Pid::from_raw(supervisor.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    stopped(supervisor.wait_with_output().unwrap());
+}
+
+#[test]
+fn a_run_that_waits_for_its_journal_is_stopped_before_it_begins() {
+    let world = World::new(Who::Own);
+    let journal = world.path("journal");
+    let lock = std::fs::File::create(&journal).unwrap();
+    lock.lock().unwrap();
+    let policy = world.path("kills.cedar");
+    std::fs::write(&policy, "").unwrap();
+    let run = world
+        .command("rex")
+        .unwrap()
+        .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", "1"])
+        .arg(format!("--policy={}", policy.display()))
+        .arg(format!("--journal={}", journal.display()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the handlers", || handles_sigterm(run.id()));
+    kill(Pid::from_raw(run.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    stopped(run.wait_with_output().unwrap());
+}
+
+fn handles_sigterm(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:\t")?, 16).ok());
+    caught.is_some_and(|caught| caught & (1 << (Signal::SIGTERM as i32 - 1)) != 0)
+}
+
+/// How many bytes nobody has read yet.
+fn waiting(pipe: &impl std::os::fd::AsFd) -> u64 {
+    rustix::io::ioctl_fionread(pipe).unwrap()
+}
+
+#[test]
+fn a_run_is_stopped_while_nobody_reads_a_pipe_of_it() {
+    const FULL: u64 = 60_000;
+    // Its journal is a pipe.
+    let world = World::new(Who::Own);
+    let (pipe, policy) = (world.path("pipe"), world.path("kills.cedar"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let reader = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let directory = world.w().join("open");
+    let permit = format!(
+        "permit (principal, action in fs::Action::\"ReadOnly\", resource in fs::Path::\"{}\");",
+        directory.display()
+    );
+    std::fs::write(&policy, permit).unwrap();
+    let command = |script: &str| {
+        let mut command = world.command("rex").unwrap();
+        command
+            .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", script])
+            .arg(format!("--policy={}", policy.display()))
+            .stdout(Stdio::piped());
+        command
+    };
+    let reads = format!("for i in 0..10_000 {{ fs::exists(\"{}/app.log\"); }}", directory.display());
+    let run = command(&reads).arg(format!("--journal={}", pipe.display())).spawn().unwrap();
+    wait_until("a full pipe", || waiting(&reader) > FULL);
+    kill(Pid::from_raw(run.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    stopped(run.wait_with_output().unwrap());
+    // Its report goes into one. It has ended by then, and the signal ends the command as it ends others.
+    let mut run = command("let t = \"\"; t.pad(100_000, \"x\"); t").spawn().unwrap();
+    let stdout = run.stdout.take().unwrap();
+    wait_until("a full pipe", || waiting(&stdout) > FULL);
+    kill(Pid::from_raw(run.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let status = run.wait().unwrap();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert!(status.code() == Some(143) || signal == Some(15), "{status:?}");
+}

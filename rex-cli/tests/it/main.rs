@@ -3,6 +3,9 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests start processes and prepare files")]
 
 #[cfg(test)]
+mod codes;
+
+#[cfg(test)]
 mod command;
 
 #[cfg(test)]
@@ -44,6 +47,9 @@ mod oracle;
 #[cfg(test)]
 #[cfg(feature = "otel")]
 mod otel;
+
+#[cfg(test)]
+mod places;
 
 #[cfg(test)]
 mod plan;

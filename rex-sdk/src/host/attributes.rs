@@ -7,21 +7,52 @@ use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
-use nix::unistd::{Gid, Uid, fchown};
+use nix::unistd::{Gid, Uid, fchown, getegid, geteuid};
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, flistxattr_query, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
 use super::open::WARY;
 use super::resolve::{self, open_entry};
 use crate::OsError;
+use crate::os::Access;
 
 /// As much as the kernel lets the list of names, or one value, be.
 const MAX_ATTRIBUTE: usize = rex_core::bounds::ATTRIBUTE_BYTES;
 
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
-/// Gives `file` what the file `name`, which it is about to replace, has.
-pub(super) fn keep(file: &File, parent: &OwnedFd, name: &str, old: &FileStat) -> Result<(), OsError> {
+/// The bits that something new in a directory may have, if it is made of `like`. Its owner will be this process, its group that of the
+/// directory or of this process.
+pub(super) fn new_mode(parent: &OwnedFd, like: Access) -> Result<Mode, OsError> {
+    let directory = fstat(parent).map_err(resolve::system)?;
+    let inherits = directory.st_mode & Mode::S_ISGID.bits() != 0;
+    let gid = if inherits { directory.st_gid } else { getegid().as_raw() };
+    Ok(Mode::from_bits_truncate(like.bound(geteuid().as_raw(), gid, false)))
+}
+
+/// Holds a new file to what it is made of, before anything is in it: the file system may have given it another group, and the
+/// directory a list of others who may read it.
+pub(super) fn bind(file: &File, like: Access) -> Result<(), OsError> {
+    match fremovexattr(file, ACCESS_LIST) {
+        Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
+        Err(error) => return Err(OsError::Io(error.into())),
+    }
+    let new = fstat(file).map_err(resolve::system)?;
+    let allowed = new.st_mode & like.bound(new.st_uid, new.st_gid, false);
+    if allowed == new.st_mode & 0o7777 {
+        return Ok(());
+    }
+    fchmod(file, Mode::from_bits_truncate(allowed)).map_err(resolve::system)
+}
+
+/// Gives `file` what the file `name`, which it is about to replace, has, as far as what it is made of lets it.
+pub(super) fn keep(
+    file: &File,
+    parent: &OwnedFd,
+    name: &str,
+    old: &FileStat,
+    like: Option<Access>,
+) -> Result<(), OsError> {
     let new = fstat(file).map_err(resolve::system)?;
     if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid) {
         fchown(file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid))).map_err(resolve::system)?;
@@ -39,7 +70,12 @@ pub(super) fn keep(file: &File, parent: &OwnedFd, name: &str, old: &FileStat) ->
     }
     extended(file, &previous).map_err(|error| OsError::Io(error.into()))?;
     // After all else: a change of owner or of the access control list takes bits away.
-    fchmod(file, Mode::from_bits_truncate(old.st_mode & 0o1777)).map_err(resolve::system)
+    let mut mode = old.st_mode & 0o1777;
+    if let Some(like) = like {
+        let listed = fgetxattr(file, ACCESS_LIST, &mut [0; 0]).is_ok();
+        mode &= 0o1000 | like.bound(old.st_uid, old.st_gid, listed);
+    }
+    fchmod(file, Mode::from_bits_truncate(mode)).map_err(resolve::system)
 }
 
 fn extended(file: &File, old: &OwnedFd) -> Result<(), Errno> {

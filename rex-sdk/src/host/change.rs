@@ -11,10 +11,11 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
 use super::HostOptions;
+use super::attributes::new_mode;
 use super::open::{WARY, demand_changeable, regular};
 use super::resolve::{self, open_parent};
 use crate::links::Last;
-use crate::os::{EntryKind, OsError};
+use crate::os::{Access, EntryKind, OsError, words};
 
 /// How often a file is looked for and created by turns, while others remove and create it.
 const MAX_TURNS: usize = 8;
@@ -63,7 +64,7 @@ fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if written == 0 => return Err(error.into()),
             Err(error) => {
-                let message = format!("{written} of {} bytes were added, then: {error}", bytes.len());
+                let message = format!("{written} of {} bytes were added, then: {}", bytes.len(), words(&error));
                 return Err(io::Error::new(error.kind(), message).into());
             }
         }
@@ -72,9 +73,15 @@ fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
 }
 
 /// Creates one directory.
-pub(super) fn create_dir(path: &AbsPath) -> Result<(), OsError> {
+pub(super) fn create_dir(path: &AbsPath, like: Option<Access>) -> Result<(), OsError> {
     match open_parent(path, Last::Keep)? {
-        Some((parent, name)) => mkdirat(parent, name, NEW_DIRECTORY).map_err(resolve::system),
+        Some((parent, name)) => {
+            let mode = match like {
+                None => NEW_DIRECTORY,
+                Some(like) => new_mode(&parent, Access { mode: like.mode | 0o700, ..like })?,
+            };
+            mkdirat(parent, name, mode).map_err(resolve::system)
+        }
         None => Err(resolve::system(Errno::EEXIST)),
     }
 }

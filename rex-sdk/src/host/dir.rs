@@ -4,14 +4,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::dir::{Dir, Entry, Type};
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
-use nix::sys::stat::fstatat;
+use nix::sys::stat::{fstat, fstatat};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
-use super::open::{WARY, kind, metadata};
+use super::open::{WARY, access, kind, metadata};
 use super::resolve;
 use crate::links::Last;
-use crate::os::{DirEntry, Directory, EntryKind, Metadata, OsError};
+use crate::os::{Access, DirEntry, Directory, EntryKind, Metadata, OsError};
 
 /// A directory that is kept open.
 pub(super) struct HostDirectory {
@@ -22,7 +22,16 @@ pub(super) struct HostDirectory {
 
 /// Opens a directory, with its entries, at most `max`, in the order of their names.
 pub(super) fn open(path: &AbsPath, max: u64) -> Result<HostDirectory, OsError> {
-    let directory: OwnedFd = resolve::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | WARY, Last::Cross)?;
+    given(path.clone(), descriptor(path)?, max)
+}
+
+/// Opens a directory.
+pub(super) fn descriptor(path: &AbsPath) -> Result<OwnedFd, OsError> {
+    resolve::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | WARY, Last::Cross)
+}
+
+/// The same for one that was opened.
+pub(super) fn given(path: AbsPath, directory: OwnedFd, max: u64) -> Result<HostDirectory, OsError> {
     let mut directory = Dir::from_fd(directory).map_err(resolve::system)?;
     let mut entries = Vec::new();
     for entry in directory.iter() {
@@ -40,7 +49,7 @@ pub(super) fn open(path: &AbsPath, max: u64) -> Result<HostDirectory, OsError> {
         entry.kind = status.map_or(EntryKind::Unknown, |status| kind(&status));
     }
     entries.sort_unstable();
-    Ok(HostDirectory { path: path.clone(), directory, entries })
+    Ok(HostDirectory { path, directory, entries })
 }
 
 impl Directory for HostDirectory {
@@ -50,6 +59,10 @@ impl Directory for HostDirectory {
 
     fn take_entries(&mut self) -> Vec<DirEntry> {
         std::mem::take(&mut self.entries)
+    }
+
+    fn access(&self) -> Result<Access, OsError> {
+        fstat(self.directory.as_fd()).map(|status| access(&status)).map_err(resolve::system)
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {

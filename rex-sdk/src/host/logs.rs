@@ -6,15 +6,40 @@ use rex_core::Budget;
 use rex_core::resource::Unit;
 
 use super::tool;
-use crate::os::{LogQuery, OsError};
+use crate::os::{ALL_UNITS, LogQuery, OsError};
 
 /// The program, where systemd puts it.
 const JOURNALCTL: &str = "/usr/bin/journalctl";
 /// What it reads: the journal on disk and in memory, and which machine this is.
 const JOURNAL: [&str; 5] = ["/var/log/journal", "/run/log/journal", "/etc/machine-id", "/proc", "/usr/share/zoneinfo"];
 
-/// The records of a unit's log that are meant, oldest first.
-pub(super) fn read(unit: &Unit, query: &LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
+/// The records of a unit's log, or of the whole journal, which `find` looks for. The manager may have forgotten a unit that the journal
+/// still knows, or may not be there.
+pub(super) fn of(
+    unit: &Unit,
+    find: impl FnOnce() -> Result<(), OsError>,
+    query: &LogQuery,
+    budget: &Budget,
+) -> Result<Vec<String>, OsError> {
+    if unit.name() == ALL_UNITS {
+        return read(None, query, budget);
+    }
+    let missing = match find() {
+        Ok(()) => return read(Some(unit), query, budget),
+        Err(error @ OsError::Unavailable(_)) => error,
+        Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => error.into(),
+        Err(error) => return Err(error),
+    };
+    match read(Some(unit), &LogQuery { max: 1, ..LogQuery::default() }, budget) {
+        Err(OsError::Stopped(error)) => Err(error.into()),
+        Err(_) => Err(missing),
+        Ok(records) if records.is_empty() => Err(missing),
+        Ok(_) => read(Some(unit), query, budget),
+    }
+}
+
+/// The records that are meant of a unit's log, or of the whole journal, oldest first.
+fn read(unit: Option<&Unit>, query: &LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
     let words = arguments(unit, query);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match tool::output(JOURNALCTL, &words, &JOURNAL, budget) {
@@ -25,13 +50,14 @@ pub(super) fn read(unit: &Unit, query: &LogQuery, budget: &Budget) -> Result<Vec
     }
 }
 
-fn arguments(unit: &Unit, query: &LogQuery) -> Vec<String> {
-    let fields = "__REALTIME_TIMESTAMP,PRIORITY,MESSAGE,_PID,SYSLOG_IDENTIFIER";
+fn arguments(unit: Option<&Unit>, query: &LogQuery) -> Vec<String> {
+    let fields = "__REALTIME_TIMESTAMP,PRIORITY,MESSAGE,_PID,SYSLOG_IDENTIFIER,_SYSTEMD_UNIT,UNIT,_TRANSPORT";
     let mut words: Vec<String> =
-        ["--quiet", "--no-pager", "--output=json"].iter().map(|&word| word.to_owned()).collect();
+        ["--quiet", "--no-pager", "--all", "--output=json"].iter().map(|&word| word.to_owned()).collect();
     words.push(format!("--output-fields={fields}"));
+    // With `--all`, fields of any length come whole; without, long ones come as if they were not there.
     // Each by its option in one word, so that no value can be taken for an option.
-    words.push(format!("--unit={}", unit.name()));
+    words.extend(unit.map(|unit| format!("--unit={}", unit.name())));
     words.push(format!("--lines={}", query.max));
     // Whole seconds, and one more for what begins within one.
     words.extend(query.since.map(|time| format!("--since=@{}", time.as_secs())));
@@ -57,7 +83,7 @@ mod tests {
             pattern: Some("--vacuum-size=0".to_owned()),
             max: 10,
         };
-        let words = arguments(&unit, &query).split_off(4);
+        let words = arguments(Some(&unit), &query).split_off(5);
         let expected = ["--unit=nginx.service", "--lines=10", "--since=@1", "--until=@3", "--priority=3"];
         assert_eq!(
             words.split_last().unwrap(),

@@ -120,6 +120,10 @@ impl Own {
         &host.network
     }
 
+    fn Places(host: &HostOs) -> &dyn Places {
+        &host.options
+    }
+
     fn System(_: &HostOs) -> &dyn System {
         &system::Own
     }
@@ -148,17 +152,54 @@ crate::brokered!(delegate);
 
 impl Os for HostOs {}
 
+/// Whether the kernel keeps this process from something. It may do so because a place was not there when the process was confined,
+/// which its supervisor can tell: it decides again, and opens what the policy permits.
+fn is_barred<T>(result: &Result<T, OsError>) -> bool {
+    matches!(result, Err(OsError::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// How long the supervisor is waited for; it ends a run that takes too long by itself.
+fn patience() -> Budget {
+    Budget::new(rex_core::Limits::default(), Arc::default())
+}
+
+impl Places for HostOptions {
+    fn open_file(&self, grant: Grant<fs::Read>, _: &Budget) -> Result<Opened, OsError> {
+        let (file, _) = open::regular(grant.resource(), nix::fcntl::OFlag::O_RDONLY, self)?;
+        Ok(Opened { descriptor: Some(file.into()) })
+    }
+
+    fn open_directory(&self, grant: Grant<fs::List>, _: &Budget) -> Result<Opened, OsError> {
+        dir::descriptor(grant.resource()).map(|directory| Opened { descriptor: Some(directory) })
+    }
+}
+
 impl Files for HostOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
-        Ok(Box::new(open::read(grant.resource(), &self.options)?))
+        let own = open::read(grant.resource(), &self.options);
+        match self.broker.as_ref().filter(|_| is_barred(&own)) {
+            Some(broker) => {
+                let opened = broker.open_file(grant, &patience())?;
+                Ok(Box::new(open::given(opened.descriptor.ok_or(OsError::Changed)?, &self.options)?))
+            }
+            None => Ok(Box::new(own?)),
+        }
     }
 
     fn list(&self, grant: Grant<fs::List>, max: u64) -> Result<Vec<DirEntry>, OsError> {
-        Ok(dir::open(grant.resource(), max)?.take_entries())
+        self.directory(grant, max).map(|mut directory| directory.take_entries())
     }
 
     fn directory(&self, grant: Grant<fs::List>, max: u64) -> Result<Box<dyn Directory>, OsError> {
-        Ok(Box::new(dir::open(grant.resource(), max)?))
+        let own = dir::open(grant.resource(), max);
+        match self.broker.as_ref().filter(|_| is_barred(&own)) {
+            Some(broker) => {
+                let path = grant.resource().clone();
+                let opened = broker.open_directory(grant, &patience())?;
+                Ok(Box::new(dir::given(path, opened.descriptor.ok_or(OsError::Changed)?, max)?))
+            }
+            None => Ok(Box::new(own?)),
+        }
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
@@ -178,8 +219,8 @@ impl Files for HostOs {
         change::append(&grant, bytes, &self.options)
     }
 
-    fn create_dir(&self, grant: Grant<fs::CreateDir>) -> Result<(), OsError> {
-        change::create_dir(grant.resource())
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError> {
+        change::create_dir(grant.resource(), like)
     }
 
     fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {

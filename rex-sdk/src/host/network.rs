@@ -29,7 +29,7 @@ use rex_core::net::Network as Part;
 use rex_core::{Budget, Grant};
 
 use crate::dns;
-use crate::os::{Connection, Interface, Network, NetworkTable, OsError, Stream};
+use crate::os::{Connection, Interface, Network, NetworkTable, OsError, Stream, words};
 use crate::proc::devices;
 
 /// How long to wait between two looks at the budget.
@@ -68,7 +68,7 @@ pub fn authorities(given: Option<&Path>) -> io::Result<String> {
     ];
     if let Some(path) = given {
         return std::fs::read_to_string(path)
-            .map_err(|error| io::Error::other(format!("the authorities in `{}`: {error}", path.display())));
+            .map_err(|error| io::Error::other(format!("the authorities in `{}`: {}", path.display(), words(&error))));
     }
     // Without any, no certificate is trusted.
     Ok(BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default())
@@ -96,8 +96,7 @@ impl Network for Own {
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("the resolver failed").into()),
             }
         };
-        // The library has no kind for it, but all that it says is that there is no address.
-        let found = found.map_err(|error| io::Error::new(ErrorKind::NotFound, error))?;
+        let found = found.map_err(|error| unresolved(&name, &error))?;
         let mut addresses: Vec<IpAddr> = Vec::new();
         for address in found.iter().map(|socket| socket.ip().to_canonical()) {
             if !addresses.contains(&address) {
@@ -190,6 +189,19 @@ impl Network for Own {
     fn tables(&self, _: Grant<net::Inspect>, tables: Vec<NetworkTable>, _: &Budget) -> Result<Vec<String>, OsError> {
         Ok(tables.into_iter().map(table).collect::<io::Result<_>>()?)
     }
+}
+
+/// Why a name has no address. The library has no kind for it: it says so in the words of `gai_strerror(3)`.
+fn unresolved(name: &str, error: &io::Error) -> io::Error {
+    // Domains that are nobody's, whether a name server can be reached or not; RFC 6761.
+    let nobodys = ["invalid", "test", "example"]
+        .into_iter()
+        .any(|domain| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
+    if error.to_string().contains("Temporary failure") && !nobodys {
+        let message = "the resolver of this machine has no answer now: its name servers cannot be reached, or fail";
+        return io::Error::other(message);
+    }
+    ErrorKind::NotFound.into()
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {

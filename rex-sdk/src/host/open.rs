@@ -15,7 +15,7 @@ use rustix::buffer::spare_capacity;
 use super::HostOptions;
 use super::resolve;
 use crate::links::Last;
-use crate::os::{EntryKind, Metadata, OsError, Source, SourceState};
+use crate::os::{Access, EntryKind, Metadata, OsError, Source, SourceState};
 
 /// How anything is opened whose kind is not known yet: without waiting for the other end of a pipe, and without a
 /// terminal taking hold of this process.
@@ -25,6 +25,13 @@ pub(super) const WARY: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 pub(super) fn read(path: &AbsPath, options: &HostOptions) -> Result<HostSource, OsError> {
     let (file, status) = regular(path, OFlag::O_RDONLY, options)?;
     Ok(HostSource { file, size: u64::try_from(status.st_size).unwrap_or(0) })
+}
+
+/// A regular file that somebody else has opened.
+pub(super) fn given(descriptor: OwnedFd, options: &HostOptions) -> Result<HostSource, OsError> {
+    let status = fstat(&descriptor).map_err(resolve::system)?;
+    demand_regular(&status, options)?;
+    Ok(HostSource { file: File::from(descriptor), size: u64::try_from(status.st_size).unwrap_or(0) })
 }
 
 /// Opens exactly this name, if it is a regular file.
@@ -113,6 +120,11 @@ pub(super) fn is_directory(thing: &OwnedFd) -> bool {
     fstat(thing).is_ok_and(|status| kind(&status) == EntryKind::Directory)
 }
 
+/// Who may do what with it.
+pub(super) fn access(status: &FileStat) -> Access {
+    Access { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid }
+}
+
 /// What the system says it is.
 pub(super) fn kind(status: &FileStat) -> EntryKind {
     match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
@@ -158,7 +170,8 @@ impl Source for HostSource {
 
     fn state(&self) -> io::Result<SourceState> {
         let status = fstat(&self.file)?;
-        Ok(SourceState { id: (status.st_dev, status.st_ino), size: u64::try_from(status.st_size).unwrap_or(0) })
+        let size = u64::try_from(status.st_size).unwrap_or(0);
+        Ok(SourceState { id: (status.st_dev, status.st_ino), size, access: access(&status) })
     }
 
     /// Without filling the room with zeros first, which for large files takes as long as reading.

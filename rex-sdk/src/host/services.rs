@@ -12,7 +12,7 @@ use serde::Serialize;
 use zbus::blocking::{Connection, Proxy, connection};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus};
+use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus, words};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -121,8 +121,8 @@ impl Services for Bus {
     fn logs(&self, grant: Grant<service::Logs>, query: LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
         let unit = grant.resource().clone();
         // A unit has one log, under its own name.
-        self.talk(budget, move |manager| manager.find(&unit).map(drop))?;
-        super::logs::read(grant.resource(), &query, budget)
+        let find = || self.talk(budget, move |manager| manager.find(&unit).map(drop));
+        super::logs::of(grant.resource(), find, &query, budget)
     }
 }
 
@@ -180,7 +180,7 @@ impl Manager {
             Bus::Address(address) => (connection::Builder::address(address.as_str()), address.as_str()),
         };
         let unavailable = |error: zbus::Error| {
-            OsError::Unavailable(format!("the service manager cannot be reached at `{name}`: {error}"))
+            OsError::Unavailable(format!("the service manager cannot be reached at `{name}`: {}", plain(&error)))
         };
         let connection = builder.and_then(|builder| builder.method_timeout(CALL).build()).map_err(unavailable)?;
         let proxy = Proxy::new(&connection, SYSTEMD, "/org/freedesktop/systemd1", MANAGER).map_err(unavailable)?;
@@ -371,10 +371,21 @@ impl Properties {
     }
 }
 
+/// What went wrong with the bus, in words for people.
+fn plain(error: &zbus::Error) -> String {
+    match error {
+        zbus::Error::InputOutput(error) | zbus::Error::Connection(error, _) => words(error),
+        zbus::Error::Address(_) => "that is not the address of a bus".to_owned(),
+        zbus::Error::Handshake(_) => "the bus does not let Rex in".to_owned(),
+        zbus::Error::MethodError(_, Some(message), _) => message.trim_end_matches('.').to_owned(),
+        _ => "the bus does not answer as it should".to_owned(),
+    }
+}
+
 /// What an error of the bus means.
 fn failed(error: zbus::Error) -> OsError {
     let zbus::Error::MethodError(name, message, _) = &error else {
-        return OsError::Unavailable(format!("the service manager did not answer: {error}"));
+        return OsError::Unavailable(format!("the service manager did not answer: {}", plain(&error)));
     };
     let message = message.as_deref().unwrap_or("no message");
     match name.as_str() {

@@ -2,12 +2,14 @@
 #![expect(unsafe_code, reason = "`fork` is unsafe where there are other threads; there are none here")]
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -101,12 +103,39 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Waits for its end, for so long at most; says whether it has come. A file system that does not answer can hold a process
+    /// beyond any signal.
+    fn wait_for(&mut self, most: Duration) -> io::Result<bool> {
+        if self.ended.is_some() {
+            return Ok(true);
+        }
+        let process = rustix::process::Pid::from_raw(self.pid.as_raw()).ok_or(Errno::ESRCH)?;
+        let handle = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty())?;
+        let start = Instant::now();
+        loop {
+            let left = most.saturating_sub(start.elapsed());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], timeout) {
+                Err(Errno::EINTR) => {}
+                Ok(0) => return Ok(false),
+                Ok(_) => return self.wait().map(|_| true),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         self.kill();
-        let _ = self.wait();
+        // Whoever is left behind ends when it can, and the system takes it over.
+        let _ = self.wait_for(PATIENCE);
     }
 }
+
+/// How long a worker that was ended may take to be gone.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the worker does before its work: it lives no longer than its supervisor, and holds nothing that it was not given.
 fn settle(supervisor: Pid, stream: &UnixStream) -> io::Result<()> {

@@ -17,7 +17,7 @@ use rex_core::Grant;
 use rex_core::action::fs;
 
 use super::HostOptions;
-use super::attributes::keep;
+use super::attributes::{bind, keep, new_mode};
 use super::change::NEW_FILE;
 use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, crossed, open_entry, open_parent};
@@ -45,10 +45,19 @@ pub(super) fn replace(
         Err(OsError::WrongKind(EntryKind::Symlink)) => return Err(crossed(path, last)),
         old => old?,
     };
-    let temporary = Temporary::create(&parent, name, options.private || old.is_some())?;
+    let mode = match options.like {
+        // Nobody else reads what may become a secret file, until it is known who may.
+        _ if options.private || old.is_some() => Mode::S_IRUSR | Mode::S_IWUSR,
+        Some(like) => new_mode(&parent, like)?,
+        None => NEW_FILE,
+    };
+    let temporary = Temporary::create(&parent, name, mode)?;
+    if let Some(like) = options.like {
+        bind(&temporary.file, like)?;
+    }
     let count = copy(contents, &temporary.file, grant.action().bytes)?;
     if let Some(old) = &old {
-        keep(&temporary.file, &parent, name, old)?;
+        keep(&temporary.file, &parent, name, old, options.like)?;
     }
     temporary.file.sync_all()?;
     let file = temporary.file.try_clone()?;
@@ -117,11 +126,9 @@ struct Temporary<'d> {
 }
 
 impl<'d> Temporary<'d> {
-    fn create(parent: &'d OwnedFd, name: &str, private: bool) -> Result<Self, OsError> {
+    fn create(parent: &'d OwnedFd, name: &str, mode: Mode) -> Result<Self, OsError> {
         const MAX_TRIES: usize = 16;
         const FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL);
-        // Nobody else reads what may become a secret file, until it is known who may.
-        let mode = if private { Mode::S_IRUSR | Mode::S_IWUSR } else { NEW_FILE };
         for _ in 0..MAX_TRIES {
             let name = temporary_name(name);
             match open_entry(parent, &name, FLAGS, mode) {

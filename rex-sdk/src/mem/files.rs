@@ -4,13 +4,29 @@ use std::collections::btree_map::Entry;
 use std::io::{self, Read};
 
 use rex_core::action::fs;
-use rex_core::{AbsPath, Grant, Timestamp};
+use rex_core::{AbsPath, Budget, Grant, Timestamp};
 
 use super::MemOs;
 use super::handles::{MemDirectory, MemSource, MemTaken};
 use super::tree::{Body, Contents, Entries, Node, Tree, Xattrs};
 use crate::links::Last;
-use crate::os::{DirEntry, Directory, EntryKind, Files, Held, Metadata, OsError, Source, Taken, WriteOptions};
+use crate::os::{
+    Access, DirEntry, Directory, EntryKind, Files, Held, Metadata, Opened, OsError, Places, Source, Taken, WriteOptions,
+};
+
+/// Nobody is confined here.
+impl Places for MemOs {
+    fn open_file(&self, _: Grant<fs::Read>, _: &Budget) -> Result<Opened, OsError> {
+        Err(OsError::Refused("there are no descriptors in memory"))
+    }
+
+    fn open_directory(&self, _: Grant<fs::List>, _: &Budget) -> Result<Opened, OsError> {
+        Err(OsError::Refused("there are no descriptors in memory"))
+    }
+}
+
+/// What an umask of 022, which this world has, leaves of all bits.
+const NEW: u32 = 0o755;
 
 impl Files for MemOs {
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError> {
@@ -18,7 +34,9 @@ impl Files for MemOs {
         let tree = self.tree();
         let node = tree.find(grant.resource(), Last::Cross)?;
         match &node.body {
-            Body::File(Contents::Here(bytes)) => Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0, id: node.id })),
+            Body::File(Contents::Here(bytes)) => {
+                Ok(Box::new(MemSource { bytes: bytes.clone(), at: 0, id: node.id, access: node.access() }))
+            }
             Body::File(Contents::Below { .. }) => Err(OsError::Refused("its contents are not in memory")),
             body => Err(OsError::WrongKind(kind(body))),
         }
@@ -68,8 +86,13 @@ impl Files for MemOs {
             let entries = tree.parent(path, last)?;
             match entries.get(path.name().as_bytes()) {
                 Some(old) => file.take_over(old),
+                // What was executable stays so; a new file is otherwise not.
+                None if options.like.is_some() => file.mode = if options.private { 0o600 } else { NEW },
                 None if options.private => file.mode = 0o600,
                 None => {}
+            }
+            if let Some(like) = options.like {
+                file.bind(like);
             }
             entries.insert(path.name().into(), file);
             return Ok(count);
@@ -105,11 +128,14 @@ impl Files for MemOs {
         }
     }
 
-    fn create_dir(&self, grant: Grant<fs::CreateDir>) -> Result<(), OsError> {
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError> {
         self.count();
         let path = grant.resource();
         let mut tree = self.tree();
-        let directory = tree.node(Body::Directory(Entries::new()));
+        let mut directory = tree.node(Body::Directory(Entries::new()));
+        if let Some(like) = like {
+            directory.bind(Access { mode: like.mode | 0o700, ..like });
+        }
         let entries = tree.parent(path, Last::Keep)?;
         if path.is_root() || entries.contains_key(path.name().as_bytes()) {
             return Err(failed(io::ErrorKind::AlreadyExists));

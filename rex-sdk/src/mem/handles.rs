@@ -10,13 +10,14 @@ use rex_core::{AbsPath, Grant};
 use super::files::destination;
 use super::tree::{Body, Node, Tree};
 use crate::links::Last;
-use crate::os::{DirEntry, Directory, Held, Metadata, OsError, Source, SourceState, Taken, WriteOptions};
+use crate::os::{Access, DirEntry, Directory, Held, Metadata, OsError, Source, SourceState, Taken, WriteOptions};
 
 /// A file as it was when it was opened.
 pub(super) struct MemSource {
     pub(super) bytes: Arc<Vec<u8>>,
     pub(super) at: u64,
     pub(super) id: u64,
+    pub(super) access: Access,
 }
 
 impl Read for MemSource {
@@ -38,7 +39,7 @@ impl Source for MemSource {
     }
 
     fn state(&self) -> io::Result<SourceState> {
-        Ok(SourceState { id: (0, self.id), size: self.size() })
+        Ok(SourceState { id: (0, self.id), size: self.size(), access: self.access })
     }
 
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
@@ -67,6 +68,11 @@ impl Directory for MemDirectory {
         std::mem::take(&mut self.entries)
     }
 
+    fn access(&self) -> Result<Access, OsError> {
+        let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(tree.get(&self.path)?.access())
+    }
+
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
         self.calls.fetch_add(1, Relaxed);
         if grant.resource().name_in(&self.path).is_none() {
@@ -85,7 +91,7 @@ impl Held for MemTaken {
     fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError> {
         self.calls.fetch_add(1, Relaxed);
         let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = WriteOptions { new: true, private: false };
+        let new = WriteOptions { new: true, ..WriteOptions::default() };
         destination(&mut tree, to.resource(), Last::Keep, new)?;
         let file = match tree.get(&self.from) {
             Ok(node @ Node { id, body: Body::File(_), .. }) if *id == self.id => node.clone(),

@@ -16,9 +16,9 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::MemOs;
-use crate::connection::provider;
 use crate::dns;
 use crate::os::{Connection, Interface, Network, NetworkTable, OsError, Stream};
+use crate::tls::provider;
 
 /// The certificate of `app.example.com`, which signed itself, and its key, which is no secret.
 pub(super) const CERTIFICATE: &str = include_str!("example-certificate.pem");

@@ -9,7 +9,7 @@ use rex_core::resource::Unit;
 use rex_core::{Budget, Grant, Timestamp, Value};
 
 use super::{EPOCH, MemOs};
-use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus};
+use crate::os::{ALL_UNITS, LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus};
 
 /// The units of a world in memory.
 #[derive(Debug, Default)]
@@ -175,10 +175,16 @@ impl Services for MemOs {
         Ok(self.with_units(|units| units.units.values().filter_map(timer).collect()))
     }
     fn logs(&self, grant: Grant<service::Logs>, query: LogQuery, _: &Budget) -> Result<Vec<String>, OsError> {
-        let name = self.on(grant.resource(), |unit| Ok(unit.name.clone()))?;
+        let name = match grant.resource().name() {
+            ALL_UNITS => {
+                self.count();
+                "nginx.service".to_owned()
+            }
+            _ => self.on(grant.resource(), |unit| Ok(unit.name.clone()))?,
+        };
         let micros = EPOCH.as_micros();
         let line = format!(
-            r#"{{"__REALTIME_TIMESTAMP":"{micros}","PRIORITY":"6","MESSAGE":"{name} started","_PID":"4242","SYSLOG_IDENTIFIER":"systemd"}}"#
+            r#"{{"__REALTIME_TIMESTAMP":"{micros}","PRIORITY":"6","MESSAGE":"{name} started","_PID":"4242","SYSLOG_IDENTIFIER":"systemd","_SYSTEMD_UNIT":"init.scope","UNIT":"{name}","_TRANSPORT":"journal"}}"#
         );
         let urgent = query.priority.is_some_and(|priority| priority < 6);
         Ok(if urgent || query.max == 0 { Vec::new() } else { vec![line] })

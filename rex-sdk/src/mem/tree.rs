@@ -8,7 +8,7 @@ use rex_core::{AbsPath, Timestamp};
 
 use crate::OsError;
 use crate::links::{Last, canonical};
-use crate::os::{EntryKind, Metadata};
+use crate::os::{Access, EntryKind, Metadata};
 
 /// What a directory holds, by name.
 pub(crate) type Entries = BTreeMap<Vec<u8>, Node>;
@@ -96,6 +96,15 @@ impl Node {
     /// Gets what is kept of a file that it replaces.
     pub(super) fn take_over(&mut self, old: &Self) {
         (self.mode, self.uid, self.gid, self.xattrs) = (old.mode, old.uid, old.gid, old.xattrs.clone());
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        Access { mode: self.mode, uid: self.uid, gid: self.gid }
+    }
+
+    /// Lets nobody do more with it than with what it is made of.
+    pub(super) fn bind(&mut self, like: Access) {
+        self.mode &= like.bound(self.uid, self.gid, false);
     }
 
     pub(crate) fn kind(&self) -> EntryKind {

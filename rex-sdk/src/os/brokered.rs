@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use rex_core::action::{net, process, service, sys};
+use rex_core::action::{fs, net, process, service, sys};
 use rex_core::{AbsPath, Budget, Grant, Value};
 
 use super::{
-    Connection, Finished, Interface, LogQuery, Mount, NetworkTable, OpenFile, OsError, ProcessDetails, ProcessStatus,
-    Start, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
+    Connection, Finished, Interface, LogQuery, Mount, NetworkTable, OpenFile, Opened, OsError, ProcessDetails,
+    ProcessStatus, Start, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
 };
 
 /// Hands the table to a macro: traits, and of each the methods with the action whose grant they take, what else they take, and
@@ -102,6 +102,17 @@ macro_rules! brokered {
                 interfaces(net::Inspect) -> BTreeMap<String, Interface>;
                 /// These tables of the kernel; one that it does not have is empty.
                 tables(net::Inspect, tables: Vec<NetworkTable>) -> Vec<String>;
+            }
+            /// Files and directories that whoever asks is not let to open by its own confinement, because they were not there when it
+            /// was confined. A confinement cannot be widened; what was opened by somebody else can be used.
+            ///
+            /// # Errors
+            /// See [`OsError`]; so for every method here.
+            Places {
+                /// Opens a regular file for reading.
+                open_file(fs::Read) -> Opened;
+                /// Opens a directory, to list it.
+                open_directory(fs::List) -> Opened;
             }
             /// The machine.
             ///

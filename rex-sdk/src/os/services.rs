@@ -46,6 +46,9 @@ pub struct TimerStatus {
     pub last: Option<Timestamp>,
 }
 
+/// The unit in which all others are, whose log is that of the machine; `systemd.special(7)`.
+pub const ALL_UNITS: &str = "-.slice";
+
 /// Which records of a unit's log are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LogQuery {

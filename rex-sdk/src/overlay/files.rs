@@ -10,7 +10,7 @@ use super::tree::kinds;
 use super::{Overlay, Shared};
 use crate::links::Last;
 use crate::mem::tree::{Body, Contents};
-use crate::os::{DirEntry, Directory, Files, Held, Metadata, OsError, Source, Taken, WriteOptions};
+use crate::os::{Access, DirEntry, Directory, Files, Held, Metadata, OsError, Source, Taken, WriteOptions};
 use crate::{MemOs, Os};
 
 /// What an effect changes of a file that is below.
@@ -183,9 +183,9 @@ impl<O: Os + 'static> Files for Overlay<O> {
         self.shared.change(grant, Part::Contents, |_| hash(bytes), |os, grant| os.append(grant, bytes))
     }
 
-    fn create_dir(&self, grant: Grant<fs::CreateDir>) -> Result<(), OsError> {
+    fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError> {
         let path = grant.resource().clone();
-        self.shared.change(grant, Part::Whole, |_| String::new(), MemOs::create_dir)?;
+        self.shared.change(grant, Part::Whole, |_| String::new(), |os, grant| os.create_dir(grant, like))?;
         self.shared.state().own.insert(path);
         Ok(())
     }

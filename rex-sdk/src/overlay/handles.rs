@@ -7,7 +7,7 @@ use rex_core::{AbsPath, Action, Grant};
 
 use super::Shared;
 use crate::Os;
-use crate::os::{DirEntry, Directory, Held, Metadata, OsError, Taken, WriteOptions};
+use crate::os::{Access, DirEntry, Directory, Held, Metadata, OsError, Taken, WriteOptions};
 
 pub(super) struct OverlayDirectory<O> {
     pub(super) shared: Arc<Shared<O>>,
@@ -22,6 +22,11 @@ impl<O: Os> Directory for OverlayDirectory<O> {
 
     fn take_entries(&mut self) -> Vec<DirEntry> {
         std::mem::take(&mut self.entries)
+    }
+
+    fn access(&self) -> Result<Access, OsError> {
+        let Metadata { mode, uid, gid, .. } = self.shared.stat(self.shared.look(fs::Stat {}, self.path.clone())?)?;
+        Ok(Access { mode, uid, gid })
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {

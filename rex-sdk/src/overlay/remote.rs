@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use rex_core::action::{net, process, service, sys};
+use rex_core::action::{fs, net, process, service, sys};
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Budget, Grant, Value};
 
@@ -89,6 +89,7 @@ impl<O: Os> Shared<O> {
             None => match self.below.status(self.look(service::Status {}, unit.clone())?, budget) {
                 // Whoever acts on it asks for the other name, as in a run.
                 Err(OsError::Alias(other)) => return Err(OsError::Alias(other)),
+                Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Err(error.into()),
                 // Where it may not be looked at, or nobody tells, it is taken for one that is there.
                 Err(_) => {
                     UnitStatus { name: unit.name().to_owned(), load: "loaded".to_owned(), ..UnitStatus::default() }
@@ -243,8 +244,14 @@ impl<O: Os + 'static> Network for Overlay<O> {
     }
 
     fn addresses(&self, grant: Grant<net::Resolve>, _: &Budget) -> Result<Vec<IpAddr>, OsError> {
+        let name = grant.resource().name();
+        // Nothing is there by any name of this domain (RFC 6761), which needs no look.
+        if name == "invalid" || name.ends_with(".invalid") {
+            return Err(io::Error::from(io::ErrorKind::NotFound).into());
+        }
+        let address = name.parse().unwrap_or(ADDRESS);
         self.shared.assume(&grant, String::new());
-        Ok(vec![grant.resource().name().parse().unwrap_or(ADDRESS)])
+        Ok(vec![address])
     }
 
     fn records(&self, grant: Grant<net::Resolve>, _: &Budget) -> Result<Vec<u8>, OsError> {
@@ -255,6 +262,13 @@ impl<O: Os + 'static> Network for Overlay<O> {
     fn connect(&self, grant: Grant<net::Connect>, _: bool, _: u64, _: &Budget) -> Result<Connection, OsError> {
         self.shared.assume(&grant, String::new());
         Ok(Connection { stream: Some(Box::new(Nobody::default())), authorities: None, assumed: true })
+    }
+}
+
+impl<O: Os + 'static> Places for Overlay<O> {
+    below! {
+        open_file(fs::Read) -> Opened;
+        open_directory(fs::List) -> Opened;
     }
 }
 
@@ -287,7 +301,14 @@ impl<O: Os + 'static> System for Overlay<O> {
         Ok(value)
     }
 
-    fn set_parameter(&self, grant: Grant<sys::SetParameter>, _: &Budget) -> Result<(), OsError> {
+    fn set_parameter(&self, grant: Grant<sys::SetParameter>, budget: &Budget) -> Result<(), OsError> {
+        // One that is not there cannot be set. Where it may not be looked at, or nobody tells, it is taken for one that is.
+        let look = self.shared.look(sys::GetParameter {}, grant.resource().clone())?;
+        if let Err(OsError::Io(error)) = self.shared.below.parameter(look, budget)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Err(error.into());
+        }
         let (name, value) = (grant.resource().name().to_owned(), grant.action().value.clone());
         self.shared.state().parameters.insert(name, value.clone());
         self.shared.assume(&grant, format!("= {value}"));

@@ -222,8 +222,22 @@ impl Rules<'_> {
     fn add_directory(&mut self, place: Place, access: BitFlags<AccessFs>) {
         match place {
             Place::Below(path) if is_directory(&path) => self.add(&path, access),
-            Place::Exactly(path) | Place::Below(path) | Place::Prefix(path) => self.add(parent(&path), access),
+            Place::Exactly(path) | Place::Below(path) | Place::Prefix(path) => self.add(self.above(&path), access),
         }
+    }
+
+    /// The directory that a path is in. One that is missing, and that the script may create, is a change of the one above it, and so is
+    /// what comes to be in it.
+    fn above<'p>(&self, path: &'p str) -> &'p str {
+        let mut directory = parent(path);
+        while directory != "/" && open(directory).is_none() && self.creates(directory) {
+            directory = parent(directory);
+        }
+        directory
+    }
+
+    fn creates(&self, path: &str) -> bool {
+        AbsPath::parse(path).is_ok_and(|name| self.reach.covers(fs::CreateDir::SPEC, &name))
     }
 
     fn places(&self, spec: &ActionSpec) -> Vec<Place> {

@@ -3,7 +3,7 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 
 use crate::certificate::describe;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
@@ -44,7 +44,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
         session.run.budget().check()?;
         let certificate = certificate
-            .map_err(|error| of(Error::new(Code::Unsupported, format!("what is in it is not PEM: {error}"))))?;
+            .map_err(|error| of(Error::new(Code::Unsupported, format!("what is in it is not PEM: {}", why(&error)))))?;
         all.push(told(&certificate)?);
         if all.len() as u64 > session.limits().entries {
             return Err(rex_core::limits::exceeded("entries", session.limits().entries, "certificates"));
@@ -54,6 +54,17 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         all.push(told(&bytes)?);
     }
     Ok(Value::List(all))
+}
+
+/// What is wrong with PEM, in words for people. What is in it is not repeated.
+fn why(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a line `-----BEGIN ...-----` has no line `-----END ...-----`",
+        pem::Error::IllegalSectionStart { .. } => "a line `-----BEGIN ...-----` does not end as it should",
+        pem::Error::Base64Decode(_) => "what is between `BEGIN` and `END` is not base64",
+        pem::Error::SectionTooLarge => "it is too long",
+        _ => "it cannot be read",
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
 
 use super::into_missing;
 use crate::os::WriteOptions;
+use crate::ownership::Ownership;
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -20,10 +21,17 @@ pub static OP: Op = Op {
             Param::required("from", Kind::Path, "The file."),
             Param::required("to", Kind::Path, "The copy."),
             Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the copy exists."),
+            Param::option(
+                "preserve",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Give the copy owner, group, mode and time of the file; asks for `fs::stat` on the file, and for `fs::chown`, `fs::chmod` and `fs::touch` on \
+                 the copy, before anything is written. The copy is then named without a link on the way.",
+            ),
         ],
         returns: Returns { kind: "int", doc: "How many bytes were copied." },
-        doc: "Copies a file.\nThe contents only: the copy has mode and owner of a new file, or of the one that it replaces. \
-              The copy appears all at once. Of a file that grows meanwhile, what it held at the start is copied.",
+        doc: "Copies a file.\nThe copy has the mode of the file, as the umask lets it, or of the one that it replaces, and never lets anybody do more than the \
+              file does: bits for group and others are left out where the copy has another owner or group. Owner and times are those of a new file, without `preserve`. The copy appears all at once. Of a file that grows meanwhile, what it held at the start is copied.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml"]"#, returns: "11" },
     },
@@ -32,8 +40,8 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (from, to) = (args.path("from")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")?, private: false };
     let source = open(session, from, &to)?;
+    let options = like(&source, args)?;
     let opened = source.path().clone();
     // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
     let (bytes, mut source): (u64, Box<dyn Read + '_>) = match source.size() {
@@ -43,7 +51,31 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         }
         size => (size, Box::new(source.take(size))),
     };
+    if args.flag("preserve")? {
+        return preserve(session, &opened, &to, (bytes, &mut source), options);
+    }
     write(session, &opened, to, (bytes, &mut source), options)
+}
+
+/// Writes a copy that gets owner, mode and time of the file when it is there.
+fn preserve(
+    session: &Session<'_>,
+    opened: &AbsPath,
+    to: &AbsPath,
+    (bytes, contents): (u64, &mut dyn Read),
+    options: WriteOptions,
+) -> Result<Value, Error> {
+    let of = session.permit(fs::Stat {}, opened.clone())?;
+    let of = session.os.stat(of).map_err(|error| error.about(opened))?;
+    let write = session.permit(fs::Write { bytes: i64::try_from(bytes).unwrap_or(i64::MAX) }, to.clone())?;
+    let owner = Ownership::ask(session, to, (of.uid, of.gid), Some(of.mode & 0o1777), of.modified)?;
+    let written = session.os.write(write, &mut session.written(contents), options);
+    let written = written.map_err(|error| into_missing(error.about(to)))?;
+    owner.set(session.os).map_err(|error| {
+        let error = error.about(to);
+        Error { message: format!("{}; the contents are copied, owner, mode or time are not", error.message), ..error }
+    })?;
+    Ok(Value::count(written))
 }
 
 /// Opens a file of which something is to be made under another name.
@@ -52,6 +84,11 @@ pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Re
         return Err(onto_itself(&from));
     }
     session.open(from)
+}
+
+/// How something is written that is made of an open file.
+pub(super) fn like(file: &Metered<'_>, args: &Args) -> Result<WriteOptions, Error> {
+    Ok(WriteOptions { new: args.flag("new")?, private: false, like: Some(file.state()?.access) })
 }
 
 /// Writes so many bytes to another file than the one that was opened, and says how many it were.
@@ -95,6 +132,34 @@ mod tests {
         }
         let error = world.call("fs::copy", r#"["/a\nb", "/a\nb"]"#).unwrap_err();
         assert_eq!(error.message, r"`/a\nb` cannot be written onto itself");
+    }
+
+    #[test]
+    fn owner_mode_and_time_are_kept_where_that_is_permitted() {
+        let keep = r#"["/srv/key", "/tmp/key", {"preserve": true}]"#;
+        let world = || MemOs::example().file("/srv/key", "k");
+        for denied in ["stat", "chown", "chmod", "touch"] {
+            let rule: fn(&str, &str) -> bool = match denied {
+                "stat" => |action, _| action != "stat",
+                "chown" => |action, _| action != "chown",
+                "chmod" => |action, _| action != "chmod",
+                _ => |action, _| action != "touch",
+            };
+            let world = World::ruled(world(), rule);
+            assert_eq!(world.fails("fs::copy", keep), Code::AccessDenied, "{denied}");
+            assert_eq!(world.os.contents("/tmp/key"), None, "{denied}");
+        }
+        let world = World::new(world());
+        world.call("fs::chown", r#"["/srv/key", {"owner": "33", "group": "4"}]"#).unwrap();
+        world.call("fs::chmod", r#"["/srv/key", "0640"]"#).unwrap();
+        world.call("fs::copy", keep).unwrap();
+        world.call("fs::copy", r#"["/srv/key", "/tmp/new"]"#).unwrap();
+        let kept = |name: &str| {
+            let stat = world.call("fs::stat", &format!(r#"["{name}"]"#)).unwrap();
+            ["uid", "gid", "mode_text", "modified"].map(|key| stat.get(key).unwrap().to_string())
+        };
+        assert_eq!(kept("/tmp/key"), kept("/srv/key"));
+        assert_eq!(kept("/tmp/new")[..3], ["0", "0", r#""0600""#]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 fn create(session: &Session<'_>, path: AbsPath) -> Result<(), Error> {
-    session.act(fs::CreateDir {}, path, |grant| session.os.create_dir(grant))
+    session.act(fs::CreateDir {}, path, |grant| session.os.create_dir(grant, None))
 }
 
 /// From the innermost outwards until one exists or can be created, then back inwards.

@@ -6,8 +6,7 @@ use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
-use super::copy::{open, write};
-use crate::os::WriteOptions;
+use super::copy::{like, open, write};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Writes what is in a compressed file to another.
@@ -23,7 +22,7 @@ pub static OP: Op = Op {
         ],
         returns: Returns { kind: "int", doc: "How many bytes were written." },
         doc: "Writes what is in a compressed file to another.\nWhether it is compressed by gzip or Zstandard is told by its contents. It is read twice, first for the \
-              size of what is in it. The expanded file appears all at once; of a damaged file, nothing does.",
+              size of what is in it. The expanded file appears all at once; of a damaged file, nothing does. Its mode is that of the compressed file, see `fs::copy`.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/opt/tool/notes.txt.gz", "/tmp/notes.txt"]"#, returns: "6" },
     },
@@ -32,8 +31,8 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (path, to) = (args.path("path")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")?, private: false };
     let file = open(session, path, &to)?;
+    let options = like(&file, args)?;
     if file.format().is_none() {
         let path = file.path().as_str().escape_debug();
         return Err(Error::new(Code::Unsupported, format!("`{path}` is not compressed by gzip or Zstandard")));

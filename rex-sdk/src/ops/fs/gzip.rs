@@ -3,10 +3,9 @@
 use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
-use super::copy::{open, write};
+use super::copy::{like, open, write};
 use crate::compress::compress;
 use crate::expand::Format;
-use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Compresses a file by gzip.
@@ -21,7 +20,7 @@ pub static OP: Op = Op {
             Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the compressed one exists."),
         ],
         returns: Returns { kind: "int", doc: "How many bytes were written." },
-        doc: "Compresses a file by gzip.\nThe compressed file appears all at once, and is held in memory until then.",
+        doc: "Compresses a file by gzip.\nIts mode is that of the file, see `fs::copy`. The compressed file appears all at once, and is held in memory until then.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml.gz"]"#, returns: "31" },
     },
@@ -30,8 +29,8 @@ pub static OP: Op = Op {
 
 pub(super) fn call(session: &Session<'_>, args: &Args, format: Format) -> Result<Value, Error> {
     let (path, to) = (args.path("path")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")?, private: false };
     let mut file = open(session, path, &to)?;
+    let options = like(&file, args)?;
     let compressed = compress(format, &mut file, session.limits().file_bytes).map_err(|error| file.error(error))?;
     write(session, file.path(), to, (compressed.len() as u64, &mut compressed.as_slice()), options)
 }

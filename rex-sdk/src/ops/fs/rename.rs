@@ -28,7 +28,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (from, to) = (args.path("from")?, args.path("to")?);
-    let options = WriteOptions { new: args.flag("new")?, private: false };
+    let options = WriteOptions { new: args.flag("new")?, ..WriteOptions::default() };
     let taken = session.act(fs::Rename {}, from, |grant| session.os.take(grant))?;
     let action = fs::Write { bytes: i64::try_from(taken.size()).unwrap_or(i64::MAX) };
     session.act(action, to, |grant| taken.rename(grant, options)).map_err(into_missing)?;

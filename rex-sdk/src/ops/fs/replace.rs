@@ -60,6 +60,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let source = session.open(path)?;
     // Where the name led to: what is written is what was read, whatever happens to a link meanwhile.
     let path = source.path().clone();
+    // Whatever takes its place keeps its mode; should it be gone by then, nobody else reads what was in it.
+    let options = WriteOptions { private: true, ..WriteOptions::default() };
     let shown = path.as_str().escape_debug().to_string();
     let pattern = pattern(args)?;
     let old = String::from_utf8(source.read_all()?)
@@ -77,7 +79,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let mut contents = session.written(Cursor::new(new));
     session.act(action, path, |grant| {
         // It may have been asked for again, behind a link that came in between.
-        session.os.write(grant, &mut contents, WriteOptions::default())
+        session.os.write(grant, &mut contents, options)
     })?;
     let diff = if diff.len() <= DIFF_BYTES { Value::Text(diff) } else { Value::Null };
     Ok(Value::map([("count", Value::count(count)), ("diff", diff)]))

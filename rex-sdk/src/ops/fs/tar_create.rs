@@ -13,7 +13,7 @@ use super::list::named;
 use super::{as_listed, copy, skipped};
 use crate::archive::Exactly;
 use crate::compress::Spool;
-use crate::os::{DirEntry, EntryKind, OsError, WriteOptions};
+use crate::os::{Access, DirEntry, EntryKind, OsError, WriteOptions};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Writes an archive of tar with all that is in a directory.
@@ -30,8 +30,8 @@ pub static OP: Op = Op {
                 "stat",
                 Kind::Bool,
                 Literal::Bool(false),
-                "Keep mode, owner and time of each entry; asks for `fs::stat` on each. Without, the modes are 0644 and 0755, the owner is root, and the \
-                 time is now.",
+                "Keep owner and time of each entry, and all of its mode; asks for `fs::stat` on each. Without, the owner is root, the time is now, and \
+                 of the modes setuid, setgid and sticky are left out.",
             ),
             Param::option(
                 "skip_denied",
@@ -47,7 +47,7 @@ pub static OP: Op = Op {
                   is neither a file nor a directory, cannot be said as a path, or was left out by `skip_denied`.",
         },
         doc: "Writes an archive of tar with all that is in a directory.\nAsks for `fs::list` on every directory, and for `fs::read` on every file. The archive appears all at \
-              once, and is held in memory until then. Links are never followed. An old archive at `to` is not put into the new one.",
+              once, and is held in memory until then. Nobody may read the archive who may not read all that is in it, see `fs::copy`. Links are never followed. An old archive at `to` is not put into the new one.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/opt/tool/bin", "/tmp/bin.tar"]"#,
@@ -72,18 +72,20 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         skip_denied: args.flag("skip_denied")?,
         now: session.run.now(),
         builder: Builder::new(sink),
+        access: None,
         files: 0,
         directories: 0,
         skipped: Vec::new(),
     };
-    let (dir, entries) = session.act(fs::List {}, dir, |grant| {
-        let dir = grant.resource().clone();
-        session.os.list(grant, session.limits().entries).map(|entries| (dir, entries))
-    })?;
-    archive.add_all(&dir, entries)?;
-    let Archive { builder, files, directories, skipped, .. } = archive;
+    let mut top = session.act(fs::List {}, dir, |grant| session.os.directory(grant, session.limits().entries))?;
+    let dir = top.path().clone();
+    archive.bind(top.access().map_err(|error| error.about(&dir))?.of_directory());
+    archive.add_all(&dir, top.take_entries())?;
+    let Archive { builder, files, directories, skipped, access, .. } = archive;
     let bytes = builder.into_inner().and_then(Sink::finish).map_err(|error| failed(&dir, error))?;
-    let options = WriteOptions { new: args.flag("new")?, private: false };
+    // An archive is not executable, whatever is in it.
+    let like = access.map(|access| Access { mode: access.mode & 0o666, ..access });
+    let options = WriteOptions { new: args.flag("new")?, private: false, like };
     let written = copy::write(session, &dir, to, (bytes.len() as u64, &mut bytes.as_slice()), options)?;
     Ok(Value::map([
         ("bytes", written),
@@ -134,6 +136,8 @@ struct Archive<'s, 'r> {
     skip_denied: bool,
     now: Timestamp,
     builder: Builder<Sink>,
+    /// Who may read all that is in it by now.
+    access: Option<Access>,
     files: u64,
     directories: u64,
     skipped: Vec<Value>,
@@ -176,31 +180,41 @@ impl Archive<'_, '_> {
         Ok(())
     }
 
+    /// Lets nobody do more with the archive than with this.
+    fn bind(&mut self, access: Access) {
+        self.access = Some(self.access.map_or(access, |before| before.and(access)));
+    }
+
     /// Adds one thing, and returns the entries of a directory.
     fn add(&mut self, name: &str, path: &AbsPath, kind: EntryKind) -> Result<Vec<DirEntry>, Error> {
         let session = self.session;
         match kind {
             EntryKind::Directory => {
                 let max = session.limits().entries;
-                let entries = session.act(fs::List {}, path.clone(), |grant| as_listed(session.os.list(grant, max)))?;
-                let header = self.header(path, EntryType::Directory, 0o755, 0)?;
+                let mut directory =
+                    session.act(fs::List {}, path.clone(), |grant| as_listed(session.os.directory(grant, max)))?;
+                let access = directory.access().map_err(|error| error.about(path))?;
+                let header = self.header(path, EntryType::Directory, access.mode, 0)?;
                 self.append(header, name, path, io::empty())?;
+                self.bind(access.of_directory());
                 self.directories += 1;
-                Ok(entries)
+                Ok(directory.take_entries())
             }
             EntryKind::File if *path != self.to => {
                 let file = session.open(path.clone())?;
                 if file.path() != path {
                     return Err(OsError::Changed.about(path));
                 }
+                let access = file.state()?.access;
+                self.bind(access);
                 // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
                 if file.size() == 0 {
                     let contents = file.read_all()?;
-                    let header = self.header(path, EntryType::Regular, 0o644, contents.len() as u64)?;
+                    let header = self.header(path, EntryType::Regular, access.mode, contents.len() as u64)?;
                     self.append(header, name, path, contents.as_slice())?;
                 } else {
                     let size = file.size();
-                    let header = self.header(path, EntryType::Regular, 0o644, size)?;
+                    let header = self.header(path, EntryType::Regular, access.mode, size)?;
                     self.append(header, name, path, Exactly::new(file, size))?;
                 }
                 self.files += 1;
@@ -219,7 +233,7 @@ impl Archive<'_, '_> {
     }
 
     fn header(&self, path: &AbsPath, kind: EntryType, mode: u32, size: u64) -> Result<Header, Error> {
-        let (mut mode, mut owner, mut modified) = (mode, (0, 0), self.now);
+        let (mut mode, mut owner, mut modified) = (mode & 0o777, (0, 0), self.now);
         if self.stat {
             let metadata =
                 self.session.act(fs::Stat {}, path.clone(), |grant| as_listed(self.session.os.stat(grant)))?;
@@ -271,7 +285,7 @@ mod tests {
             let skipped = value.get("skipped").unwrap().to_string();
             assert!(skipped.contains("symlink") && skipped.contains("fifo") && !skipped.contains("first"), "{skipped}");
             let value = world.returns("fs::tar_extract", r#"["/a.tar", "/to"]"#);
-            assert_eq!(value, r#"{"bytes":1005,"directories":3,"files":3,"skipped":[]}"#);
+            assert_eq!(value, r#"{"bytes":1005,"directories":3,"files":3,"links":0,"skipped":[]}"#);
             for name in ["a", "sub/b", &format!("sub/{}", "long".repeat(40))] {
                 let there = |dir: &str| world.os.contents(&format!("{dir}/{name}"));
                 assert!(there("/to").is_some() && there("/to") == there("/d"), "{name}");

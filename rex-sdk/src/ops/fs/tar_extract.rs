@@ -1,15 +1,15 @@
 //! `fs::tar_extract`
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use rex_core::action::fs;
-use rex_core::limits::exceeded;
-use rex_core::{AbsPath, Action, Code, Error, Grant, Value};
+use rex_core::{AbsPath, Action, Code, Error, Grant, Timestamp, Value};
 
 use super::{into_missing, skipped, stat};
-use crate::archive::{Exactly, Kind as Sort, Member, walk};
-use crate::os::{EntryKind, OsError, WriteOptions};
+use crate::archive::{Exactly, Kind as Sort, Plan, refused, walk};
+use crate::os::{Access, EntryKind, OsError, WriteOptions};
+use crate::ownership::Ownership;
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -33,27 +33,35 @@ pub static OP: Op = Op {
                 Literal::Int(0),
                 "How many directories to leave out at the start of each name.",
             ),
+            Param::option(
+                "preserve",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Give files and directories owner, group and time of the archive; asks for `fs::chown` and `fs::touch` on each, before anything is written.",
+            ),
             Param::option("overwrite", Kind::Bool, Literal::Bool(false), "Replace files that exist."),
             Param::option(
                 "skip_links",
                 Kind::Bool,
                 Literal::Bool(false),
-                "Leave out what is neither a file nor a directory, such as links and devices, instead of refusing the archive.",
+                "Leave out what is neither a file nor a directory, such as links and devices, instead of making links and refusing the rest.",
             ),
         ],
         returns: Returns {
             kind: "map",
-            doc: "`files` and `bytes` that were written; `directories` that were created, `to` not counted; `skipped`: a list of maps with `path`, \
-                  `code`, `message`, of files that exist, of what `skip_links` left out, and of files of whose name `strip` left nothing.",
+            doc: "`files` and `bytes` that were written; `directories` that were created, `to` not counted; `links` that were made; `skipped`: a list of maps with `path`, \
+                  `code`, `message`, of files and links that exist, of what `skip_links` left out, and of files of whose name `strip` left nothing.",
         },
         doc: "Writes what is in an archive of tar below a directory.\nOne that is compressed by gzip or Zstandard is told by its contents. All of it is read before anything \
               is written, and refused if a name is absolute, has `..` in it, or stands for two things. Then asks for `fs::create_dir` and `fs::write` on \
               every entry before it writes the first: if one is denied, nothing but the directory itself is created. Nothing is written through a \
-              symbolic link below it. Owners, modes and times are those of new files.",
+              symbolic link below it. Links that lead to something in the archive are made, each with `fs::symlink`, or `fs::hard_link` on the file and \
+              `fs::write` on its second name; with any other, the archive is refused. Modes are those of the archive, without setuid, setgid and sticky, and less \
+              what the umask takes; whoever may not read the archive may not read what comes out of it, see `fs::copy`. Without `preserve`, owners and times are those of new files.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/opt/tool/notes.tar", "/tmp/notes"]"#,
-            returns: r#"{"bytes":6,"directories":0,"files":1,"skipped":[]}"#,
+            returns: r#"{"bytes":6,"directories":0,"files":1,"links":0,"skipped":[]}"#,
         },
     },
     call,
@@ -62,45 +70,77 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (path, to) = (args.path("path")?, args.path("to")?);
     let file = session.open(path)?;
-    let mut plan = Plan {
-        strip: usize::try_from(args.count("strip")?).unwrap_or(usize::MAX),
-        skip_links: args.flag("skip_links")?,
-        entries: session.limits().entries,
-        depth: session.limits().tree_depth,
-        room: session.limits().written_bytes.saturating_sub(session.run.budget().bytes_written()),
-        written: session.limits().written_bytes,
-        known: BTreeMap::new(),
-        directories: Vec::new(),
-        files: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let access = file.state()?.access;
+    let strip = usize::try_from(args.count("strip")?).unwrap_or(usize::MAX);
+    let written = session.run.budget().bytes_written();
+    let mut plan = Plan::new(strip, args.flag("skip_links")?, session.limits(), written);
     walk(session, &file, |member, _| plan.add(member).map(|()| true))?;
-    let to = destination(session, to)?;
-    let mut directories = Vec::with_capacity(plan.directories.len());
-    for name in &plan.directories {
-        directories.push(session.permit(fs::CreateDir {}, below(&to, name)?)?);
-    }
-    let mut files = Vec::with_capacity(plan.files.len());
-    for (name, size) in &plan.files {
-        let bytes = i64::try_from(*size).unwrap_or(i64::MAX);
-        files.push(session.permit(fs::Write { bytes }, below(&to, name)?)?);
-    }
-    let mut extraction = Extraction { session, plan, created: 0, written: 0, bytes: 0 };
-    extraction.create(directories)?;
-    extraction.write(&file, files, WriteOptions { new: !args.flag("overwrite")?, private: false })?;
+    plan.finish(|| session.run.budget().check())?;
+    let to = destination(session, to, access.of_entry(DIRECTORY))?;
+    let grants = Grants::ask(session, &plan, &to)?;
+    let owners = if args.flag("preserve")? { owners(session, &plan, &to)? } else { Vec::new() };
+    let options = WriteOptions { new: !args.flag("overwrite")?, ..WriteOptions::default() };
+    let mut extraction =
+        Extraction { session, plan, access, there: BTreeSet::new(), created: 0, written: 0, links: 0, bytes: 0 };
+    extraction.create(grants.directories)?;
+    extraction.write(&file, grants.files, options)?;
+    extraction.link(grants.hard_links, grants.symlinks)?;
+    extraction.preserve(owners)?;
     Ok(Value::map([
         ("files", Value::count(extraction.written)),
         ("bytes", Value::count(extraction.bytes)),
         ("directories", Value::count(extraction.created)),
+        ("links", Value::count(extraction.links)),
         ("skipped", Value::List(extraction.plan.skipped)),
     ]))
 }
 
+/// The mode of a directory of which the archive says none.
+const DIRECTORY: u32 = 0o755;
+
+/// All that was asked for before anything is done.
+struct Grants {
+    directories: Vec<Grant<fs::CreateDir>>,
+    files: Vec<Grant<fs::Write>>,
+    hard_links: Vec<(Grant<fs::HardLink>, Grant<fs::Write>)>,
+    symlinks: Vec<Grant<fs::Symlink>>,
+}
+
+impl Grants {
+    fn ask(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Self, Error> {
+        let write = |name: &str, size: u64| {
+            session.permit(fs::Write { bytes: i64::try_from(size).unwrap_or(i64::MAX) }, below(to, name)?)
+        };
+        let directories = plan.directories.iter().map(|name| session.permit(fs::CreateDir {}, below(to, name)?));
+        let directories = directories.collect::<Result<_, Error>>()?;
+        let files = plan.files.iter().map(|(name, size, _)| write(name, *size)).collect::<Result<_, Error>>()?;
+        let hard_links = plan
+            .hard_links
+            .iter()
+            .map(|(name, first, size)| Ok((session.permit(fs::HardLink {}, below(to, first)?)?, write(name, *size)?)));
+        let hard_links = hard_links.collect::<Result<_, Error>>()?;
+        let symlinks = plan
+            .symlinks
+            .iter()
+            .map(|(name, target)| session.permit(fs::Symlink { target: target.clone() }, below(to, name)?));
+        Ok(Self { directories, files, hard_links, symlinks: symlinks.collect::<Result<_, Error>>()? })
+    }
+}
+
+/// Owners and times to set, each asked for.
+fn owners(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Vec<(AbsPath, Ownership)>, Error> {
+    let ask = |(name, owner, modified): &(String, (u32, u32), Timestamp)| {
+        let path = below(to, name)?;
+        Ok((path.clone(), Ownership::ask(session, &path, *owner, None, *modified)?))
+    };
+    plan.owners.iter().map(ask).collect()
+}
+
 /// The directory below which everything goes, by the name that it has without links.
-fn destination(session: &Session<'_>, to: AbsPath) -> Result<AbsPath, Error> {
+fn destination(session: &Session<'_>, to: AbsPath, like: Access) -> Result<AbsPath, Error> {
     let created = session.act(fs::CreateDir {}, to.clone(), |grant| {
         let path = grant.resource().clone();
-        session.os.create_dir(grant).map(|()| path)
+        session.os.create_dir(grant, Some(like)).map(|()| path)
     });
     match created {
         Err(error) if error.code == Code::AlreadyExists => match stat::follow(session, to)? {
@@ -117,116 +157,33 @@ fn below(to: &AbsPath, name: &str) -> Result<AbsPath, Error> {
     if path.is_in(to) { Ok(path) } else { Err(refused(name.as_bytes(), "it lies outside of the destination")) }
 }
 
-fn refused(name: &[u8], why: &str) -> Error {
-    let message = format!("the entry `{}` is not extracted: {why}", String::from_utf8_lossy(name).escape_debug());
-    Error::new(Code::Unsupported, message)
-}
-
-/// What is to be done, made of all that the archive has before any of it is done.
-struct Plan {
-    strip: usize,
-    skip_links: bool,
-    entries: u64,
-    depth: u64,
-    /// How many more bytes may be written.
-    room: u64,
-    written: u64,
-    /// Every name so far, and whether it is a directory.
-    known: BTreeMap<String, bool>,
-    directories: Vec<String>,
-    files: Vec<(String, u64)>,
-    skipped: Vec<Value>,
-}
-
-impl Plan {
-    fn add(&mut self, member: &Member) -> Result<(), Error> {
-        let refuse = |why: &str| refused(&member.name, why);
-        let name = relative(&member.name, self.strip).map_err(refuse)?;
-        if !matches!(member.kind, Sort::File | Sort::Directory) {
-            let error = refuse(&format!("it is a {}", member.kind.as_str()));
-            if self.skip_links {
-                self.skipped.push(skipped(&String::from_utf8_lossy(&member.name), &error));
-                return Ok(());
-            }
-            return Err(error.with_help("the option `skip_links` leaves out what is neither a file nor a directory"));
-        }
-        let Some(name) = name else {
-            if member.kind == Sort::File {
-                let error = refuse("`strip` leaves nothing of its name");
-                self.skipped.push(skipped(&String::from_utf8_lossy(&member.name), &error));
-            }
-            return Ok(());
-        };
-        if name.split('/').count() as u64 > self.depth {
-            return Err(exceeded("tree_depth", self.depth, "levels of directories"));
-        }
-        for (end, _) in name.match_indices('/') {
-            self.directory(name.get(..end).unwrap_or_default()).map_err(refuse)?;
-        }
-        if member.kind == Sort::Directory {
-            self.directory(&name).map_err(refuse)?;
-        } else {
-            if self.known.insert(name.clone(), false).is_some() {
-                return Err(refuse("its name stands for two things"));
-            }
-            self.room = self
-                .room
-                .checked_sub(member.size)
-                .ok_or_else(|| exceeded("written_bytes", self.written, "bytes written"))?;
-            self.files.push((name, member.size));
-        }
-        if self.known.len() as u64 > self.entries {
-            return Err(exceeded("entries", self.entries, "entries"));
-        }
-        Ok(())
-    }
-
-    fn directory(&mut self, name: &str) -> Result<(), &'static str> {
-        match self.known.get(name) {
-            Some(true) => Ok(()),
-            Some(false) => Err("its name stands for two things"),
-            None => {
-                self.known.insert(name.to_owned(), true);
-                self.directories.push(name.to_owned());
-                Ok(())
-            }
-        }
-    }
-}
-
-/// The name below the destination; `None` if nothing is left of it.
-fn relative(name: &[u8], strip: usize) -> Result<Option<String>, &'static str> {
-    let name = std::str::from_utf8(name).map_err(|_| "its name is not UTF-8")?;
-    if name.starts_with('/') {
-        return Err("its name is absolute");
-    }
-    if name.contains('\0') {
-        return Err("its name has a NUL byte");
-    }
-    let parts: Vec<_> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    if parts.contains(&"..") {
-        return Err("its name has `..` in it");
-    }
-    Ok(parts.get(strip..).filter(|rest| !rest.is_empty()).map(|rest| rest.join("/")))
-}
-
 /// What was done so far.
 struct Extraction<'s, 'r> {
     session: &'s Session<'r>,
     plan: Plan,
+    /// Who may read the archive.
+    access: Access,
+    /// The files and directories that were made.
+    there: BTreeSet<AbsPath>,
     created: u64,
     written: u64,
+    links: u64,
     bytes: u64,
 }
 
 impl Extraction<'_, '_> {
     /// Creates the directories, of which those above come before those below.
     fn create(&mut self, grants: Vec<Grant<fs::CreateDir>>) -> Result<(), Error> {
-        for grant in grants {
+        let names = self.plan.directories.clone();
+        for (grant, name) in grants.into_iter().zip(names) {
             self.session.run.budget().check()?;
             let path = grant.resource().clone();
-            match self.session.os.create_dir(grant) {
-                Ok(()) => self.created += 1,
+            let like = self.access.of_entry(self.plan.mode(&name).unwrap_or(DIRECTORY));
+            match self.session.os.create_dir(grant, Some(like)) {
+                Ok(()) => {
+                    self.created += 1;
+                    self.there.insert(path);
+                }
                 Err(OsError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
                     let metadata = self
                         .session
@@ -255,10 +212,11 @@ impl Extraction<'_, '_> {
         };
         let mut files = std::mem::take(&mut self.plan.files).into_iter().zip(grants);
         walk(self.session, archive, |member, contents| {
-            let name = relative(&member.name, self.plan.strip).ok().flatten();
+            let name = self.plan.relative(&member.name).ok().flatten();
             let (Sort::File, Some(name)) = (member.kind, name) else { return Ok(true) };
             match files.next() {
-                Some(((planned, size), grant)) if (planned.as_str(), size) == (name.as_str(), member.size) => {
+                Some(((planned, size, mode), grant)) if (planned.as_str(), size) == (name.as_str(), member.size) => {
+                    let options = WriteOptions { like: Some(self.access.of_entry(mode)), ..options };
                     self.write_one(grant, Exactly::new(contents, size), options).map_err(|error| self.so_far(error))?;
                     Ok(true)
                 }
@@ -279,6 +237,7 @@ impl Extraction<'_, '_> {
             Ok(bytes) => {
                 self.written += 1;
                 self.bytes += bytes;
+                self.there.insert(path);
                 Ok(())
             }
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -289,12 +248,61 @@ impl Extraction<'_, '_> {
         }
     }
 
+    /// Makes the links, when all that they lead to is there.
+    fn link(
+        &mut self,
+        hard_links: Vec<(Grant<fs::HardLink>, Grant<fs::Write>)>,
+        symlinks: Vec<Grant<fs::Symlink>>,
+    ) -> Result<(), Error> {
+        for (first, name) in hard_links {
+            self.session.run.budget().check()?;
+            let (file, path) = (first.resource().clone(), name.resource().clone());
+            if !self.there.contains(&file) {
+                let why = "it is a hard link to a file that was there before, and that stays as it is";
+                self.plan.skipped.push(skipped(path.as_str(), &refused(path.as_str().as_bytes(), why)));
+                continue;
+            }
+            let linked = self.session.os.hold(first).and_then(|held| held.link(name));
+            self.linked(&path, linked)?;
+            self.there.insert(path);
+        }
+        for grant in symlinks {
+            self.session.run.budget().check()?;
+            let path = grant.resource().clone();
+            let linked = self.session.os.symlink(grant);
+            self.linked(&path, linked)?;
+        }
+        Ok(())
+    }
+
+    /// Sets owners and times of what was made here, of directories after what is in them.
+    fn preserve(&mut self, owners: Vec<(AbsPath, Ownership)>) -> Result<(), Error> {
+        for (path, owner) in owners.into_iter().rev() {
+            self.session.run.budget().check()?;
+            if self.there.contains(&path) {
+                owner.set(self.session.os).map_err(|error| self.so_far(uncrossed(error).about(&path)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn linked(&mut self, path: &AbsPath, linked: Result<(), OsError>) -> Result<(), Error> {
+        match linked {
+            Ok(()) => self.links += 1,
+            Err(OsError::Io(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.plan.skipped.push(skipped(path.as_str(), &OsError::Io(error).about(path)));
+            }
+            Err(error) => return Err(self.so_far(uncrossed(error).about(path))),
+        }
+        Ok(())
+    }
+
     /// Told as it is: what is written stays.
     fn so_far(&self, error: Error) -> Error {
-        let (files, directories) = (self.written, self.created);
+        let (files, directories, links) = (self.written, self.created, self.links);
         Error {
             message: format!(
-                "{}; {files} files were written and {directories} directories created before",
+                "{}; {files} files were written, {directories} directories and {links} links created before",
                 error.message
             ),
             ..error
@@ -373,7 +381,7 @@ mod tests {
     #[test]
     fn every_entry_is_asked_for_before_the_first_is_written() {
         let world = World::new(world(gzipped(&archive(&ALL[..3]))));
-        let expected = r#"{"bytes":4,"directories":2,"files":2,"skipped":[]}"#;
+        let expected = r#"{"bytes":4,"directories":2,"files":2,"links":0,"skipped":[]}"#;
         assert_eq!(world.returns("fs::tar_extract", r#"["/a.tar", "/to/new"]"#), expected);
         assert_eq!(world.os.contents("/to/new/app/bin/tool").unwrap(), b"tool");
         assert_eq!(world.os.contents("/to/new/app/README").unwrap(), b"");
@@ -392,7 +400,7 @@ mod tests {
         let value = world.call("fs::tar_extract", r#"["/a.tar", "/to/new"]"#).unwrap();
         assert!(matches!(value.get("skipped"), Some(Value::List(skipped)) if skipped.len() == 2), "{value}");
         assert_eq!((value.get("files"), value.get("directories")), (Some(&Value::Int(0)), Some(&Value::Int(0))));
-        let expected = r#"{"bytes":4,"directories":0,"files":2,"skipped":[]}"#;
+        let expected = r#"{"bytes":4,"directories":0,"files":2,"links":0,"skipped":[]}"#;
         assert_eq!(world.returns("fs::tar_extract", r#"["/a.tar", "/to/new", {"overwrite": true}]"#), expected);
     }
 
@@ -420,8 +428,20 @@ mod tests {
             (&[("../etc/passwd", '0', "x")], "`..`"),
             (&ALL[1..], "`..`"),
             (&[("a/../../etc/passwd", '0', "x")], "`..`"),
-            (&[("l", '2', "/etc"), ("l/passwd", '0', "x")], "symlink"),
+            (&[("l", '2', "/etc"), ("l/passwd", '0', "x")], "symlink to `/etc`"),
             (&[("l", '1', "/etc/passwd"), ("l", '0', "x")], "hard link"),
+            (&[("l", '1', "../etc/passwd")], "outside"),
+            (&[("l", '1', "later"), ("later", '0', "x")], "before it"),
+            (&[("l", '1', "s"), ("s", '2', "first")], "before it"),
+            (&[("l", '2', "../etc/passwd")], "out of the archive"),
+            (&[("d/l", '2', "../../etc")], "out of the archive"),
+            (&[("l", '2', "nowhere")], "not in the archive"),
+            (&[("l", '2', "first/x")], "through a file"),
+            (&[("l", '2', "")], "outside"),
+            (&[("a", '2', "b"), ("b", '2', "a")], "circle"),
+            (&[("d/e/", '5', ""), ("l", '2', "d/e"), ("l/f", '0', "x")], "two things"),
+            // Where the way goes through a link, `..` is not what it looks like.
+            (&[("d/e/", '5', ""), ("d/e/up", '2', "../.."), ("out", '2', "d/e/up/../etc")], "out of the archive"),
             (&[("d", '3', "")], "device"),
             (&[("f", '0', "1"), ("./f", '0', "2")], "two things"),
             (&[("f", '0', "1"), ("f/g", '0', "2")], "two things"),
@@ -448,6 +468,88 @@ mod tests {
         world.call("fs::tar_extract", r#"["/a.tar", "/to", {"skip_links": true}]"#).unwrap();
         assert_eq!(world.os.contents("/to/l/passwd").unwrap(), b"x");
         assert_eq!(world.os.contents("/etc/passwd").unwrap(), b"root");
+    }
+
+    #[test]
+    fn links_to_what_is_in_the_archive_are_made_each_with_a_decision() {
+        let members = [
+            ("v1/", '5', ""),
+            ("v1/bin/tool", '0', "tool"),
+            ("v1/bin/second", '1', "v1/bin/tool"),
+            ("current", '2', "v1"),
+            ("v1/run", '2', "../current/./bin/second"),
+            ("top", '2', "v1/.."),
+        ];
+        let all = || self::world(archive(&members));
+        let world = World::new(all());
+        let expected = r#"{"bytes":4,"directories":2,"files":1,"links":4,"skipped":[]}"#;
+        assert_eq!(world.returns("fs::tar_extract", r#"["/a.tar", "/to/new"]"#), expected);
+        let asked = world.asked().split_off(4);
+        assert_eq!(
+            asked,
+            [
+                "write /to/new/v1/bin/tool",
+                "hard_link /to/new/v1/bin/tool",
+                "write /to/new/v1/bin/second",
+                "symlink /to/new/current",
+                "symlink /to/new/v1/run",
+                "symlink /to/new/top"
+            ]
+        );
+        assert_eq!(world.returns("fs::read_link", r#"["/to/new/v1/run"]"#), r#""../current/./bin/second""#);
+        assert_eq!(world.returns("fs::read", r#"["/to/new/v1/run"]"#), r#""tool""#);
+        // Again, all of it stays as it is.
+        let again = world.call("fs::tar_extract", r#"["/a.tar", "/to/new"]"#).unwrap();
+        assert!(matches!(again.get("skipped"), Some(Value::List(skipped)) if skipped.len() == 5), "{again}");
+        // Below what is left out at the start.
+        let world = World::new(self::world(archive(&members[..3])));
+        world.call("fs::tar_extract", r#"["/a.tar", "/to", {"strip": 1}]"#).unwrap();
+        assert_eq!(world.os.contents("/to/bin/second").unwrap(), b"tool");
+        for denied in ["hard_link", "symlink"] {
+            let rule: fn(&str, &str) -> bool =
+                if denied == "symlink" { |action, _| action != "symlink" } else { |action, _| action != "hard_link" };
+            let world = World::ruled(all(), rule);
+            assert_eq!(world.fails("fs::tar_extract", r#"["/a.tar", "/to/new"]"#), Code::AccessDenied);
+            assert_eq!(world.returns("fs::list", r#"["/to/new"]"#), "[]");
+        }
+    }
+
+    #[test]
+    fn modes_are_those_of_the_archive_and_no_wider_than_the_archive() {
+        let mut members = archive(&[("tool", '0', "x"), ("key", '0', "x"), ("suid", '0', "x"), ("d/", '5', "")]);
+        for (place, mode) in [(0, "0000755"), (1024, "0000600"), (2048, "0004711"), (3072, "0000700")] {
+            members[place + 100..place + 107].copy_from_slice(mode.as_bytes());
+            let header = &mut members[place..place + 512];
+            header[148..156].copy_from_slice(b"        ");
+            let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        for (archive, modes) in
+            [("0644", ["0755", "0600", "0711", "0700", "0755"]), ("0600", ["0700", "0600", "0700", "0700", "0700"])]
+        {
+            let world = World::new(world(members.clone()));
+            world.call("fs::chmod", &format!(r#"["/a.tar", "{archive}"]"#)).unwrap();
+            world.call("fs::tar_extract", r#"["/a.tar", "/to/new"]"#).unwrap();
+            for (name, mode) in ["tool", "key", "suid", "d", ""].into_iter().zip(modes) {
+                let stat = world.call("fs::stat", &format!(r#"["/to/new/{name}"]"#)).unwrap();
+                assert_eq!(stat.get("mode_text"), Some(&mode.into()), "{name} of {archive}");
+            }
+        }
+    }
+
+    #[test]
+    fn owners_and_times_are_kept_where_that_is_permitted() {
+        let members = [("d/", '5', ""), ("d/f", '0', "x")];
+        let world =
+            World::ruled(world(archive(&members)), |action, path| action != "chown" || path.starts_with("/to/a"));
+        let keep = |to: &str| format!(r#"["/a.tar", "/to/{to}", {{"preserve": true}}]"#);
+        assert_eq!(world.fails("fs::tar_extract", &keep("b")), Code::AccessDenied);
+        assert_eq!(world.returns("fs::list", r#"["/to/b"]"#), "[]");
+        world.call("fs::tar_extract", &keep("a")).unwrap();
+        for name in ["d", "d/f"] {
+            let stat = world.call("fs::stat", &format!(r#"["/to/a/{name}"]"#)).unwrap();
+            assert_eq!(stat.get("modified"), Some(&"2026-03-02T12:00:00Z".into()), "{stat}");
+        }
     }
 
     #[test]

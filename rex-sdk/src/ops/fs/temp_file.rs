@@ -34,7 +34,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (prefix, suffix) = (args.text("prefix")?, args.text("suffix")?);
     let id = session.run.id();
     let action = fs::Write { bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX) };
-    let new = WriteOptions { new: true, private: true };
+    let new = WriteOptions { new: true, private: true, like: None };
     let first = session.run.decisions();
     for number in first..=first.saturating_add(TRIES) {
         let name = format!("{prefix}{id}-{number}{suffix}");

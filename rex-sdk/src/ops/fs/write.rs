@@ -28,7 +28,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let contents = args.data("contents")?;
-    let options = WriteOptions { new: args.flag("new")?, private: false };
+    let options = WriteOptions { new: args.flag("new")?, ..WriteOptions::default() };
     let action = fs::Write { bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX) };
     session
         .act(action, args.path("path")?, |grant| session.os.write(grant, &mut session.written(contents), options))

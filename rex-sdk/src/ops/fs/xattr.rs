@@ -22,11 +22,14 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let name = named(args)?;
-    let value = session.act(fs::GetXattr { name: name.clone() }, args.path("path")?, |grant| session.os.xattr(grant));
+    let path = args.path("path")?;
+    let value = session.act(fs::GetXattr { name: name.clone() }, path.clone(), |grant| session.os.xattr(grant));
     match value {
         Ok(value) => Ok(String::from_utf8_lossy(&value).into_owned().into()),
         Err(error) if error.code == Code::NotFound => {
-            Err(error.with_help(format!("or it has no attribute `{}`: `fs::xattrs` lists them", name.escape_debug())))
+            let (path, name) = (path.as_str().escape_debug(), name.escape_debug());
+            let message = format!("`{path}` does not exist, or has no attribute `{name}`");
+            Err(Error { message, ..error }.with_help("`fs::xattrs` lists the attributes of a file"))
         }
         Err(error) => Err(error),
     }

@@ -19,7 +19,7 @@ pub static OP: Op = Op {
             Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the compressed one exists."),
         ],
         returns: Returns { kind: "int", doc: "How many bytes were written." },
-        doc: "Compresses a file by Zstandard.\nWhat comes out is larger than what `fs::gzip` makes of the same file, and faster to expand. The compressed file appears all at once, and is held in memory until then.",
+        doc: "Compresses a file by Zstandard.\nIts mode is that of the file, see `fs::copy`. What comes out is larger than what `fs::gzip` makes of the same file, and faster to expand. The compressed file appears all at once, and is held in memory until then.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/srv/app/config.yaml", "/tmp/config.yaml.zst"]"#, returns: "28" },
     },

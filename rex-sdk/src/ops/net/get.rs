@@ -5,7 +5,7 @@ use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
-use crate::http::{ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
+use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Fetches what a URL stands for.
@@ -14,11 +14,13 @@ pub static OP: Op = Op {
         name: "net::get",
         aliases: &[],
         needs: &[net::Get::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
-        params: &[URL, HEADERS, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
+        params: &[URL, HEADERS, ADDRESS, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
         returns: Returns { kind: "map", doc: ANSWER },
         doc: "Fetches what a URL stands for.\nThe host is looked up (`net::resolve`) and connected to (`net::connect`), and both are asked for. Each redirect is a URL of its own, and \
-     all is asked for again; credentials do not go along to another host. No proxy is used, and no body is expanded. With `https`, \
-     the certificate must be one that this machine trusts.",
+     all is asked for again; to another host, port or scheme no header goes along but `accept`, `accept-language`, `content-language`, `content-type` and \
+     `user-agent`. Only POST becomes GET by a redirect (301, 302, 303); PUT and DELETE return the redirect as their answer, and 307 and 308 keep the method \
+     and the body. With `address` or a `Host`, a redirect to another host is the answer, too. No proxy is used. A body that is compressed by gzip or deflate \
+     is expanded. With `https`, the certificate must be one that this machine trusts.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["http://app.example.com/health"]"#,

@@ -5,7 +5,7 @@ use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
-use crate::http::{ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
+use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
 /// Has a URL stand for what is sent.
@@ -18,6 +18,7 @@ pub static OP: Op = Op {
             URL,
             Param::required("body", Kind::Data, "What is sent."),
             HEADERS,
+            ADDRESS,
             REDIRECTS,
             TIMEOUT,
             MAX_BYTES,

@@ -1,17 +1,14 @@
 //! `net::tls_certificate`
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::HOST;
 use crate::certificate::describe;
-use crate::connection::{Line, TIMEOUT, deadline, provider, secure, verifier};
+use crate::connection::{Line, TIMEOUT, deadline};
+use crate::tls::{Checker, secure};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Tells what certificate a host shows.
@@ -53,16 +50,14 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         None => host.clone(),
     };
     let line = Line::open(session, &host, port, true, deadline(session, args)?)?;
-    let provider = provider();
-    let trust = verifier(&line.authorities, &provider)?;
-    let seen = Arc::new(Seen { trust, provider: provider.clone(), verdict: Mutex::default() });
-    let stream = secure(line, &name, seen.clone(), provider)?;
+    let checker = Arc::new(Checker::new(&line.authorities, true)?);
+    let stream = secure(line, &name, &checker)?;
     let shown = stream.conn.peer_certificates().unwrap_or_default();
     let (first, rest) = shown.split_first().ok_or_else(|| Error::new(Code::Io, "no certificate came"))?;
     let chain = rest.iter().map(|der| describe(der)).collect::<Result<Vec<_>, _>>()?;
     let mut told = describe(first)?;
     if let Value::Map(entries) = &mut told {
-        let why = seen.verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let why = checker.verdict();
         let protocol = stream.conn.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
         entries.extend([
             ("trusted".to_owned(), why.is_none().into()),
@@ -72,56 +67,4 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         ]);
     }
     Ok(told)
-}
-
-/// Takes any certificate, and remembers what is wrong with it. Signatures of the handshake are checked all the same: who shows a
-/// certificate has its key.
-#[derive(Debug)]
-struct Seen {
-    trust: Option<Arc<dyn ServerCertVerifier>>,
-    provider: Arc<CryptoProvider>,
-    verdict: Mutex<Option<String>>,
-}
-
-impl ServerCertVerifier for Seen {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let checked = match &self.trust {
-            Some(trust) => {
-                trust.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map(drop)
-            }
-            None => Err(CertificateError::UnknownIssuer.into()),
-        };
-        let why = checked.err().map(|error| error.to_string());
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = why;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }

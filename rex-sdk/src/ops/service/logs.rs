@@ -1,11 +1,14 @@
 //! `service::logs`
 
-use rex_core::action::service;
+use std::collections::BTreeMap;
+
+use rex_core::action::{service, sys};
 use rex_core::limits::exceeded;
+use rex_core::resource::{Host, Unit};
 use rex_core::{Action, Code, Error, Timestamp, Value};
 
 use super::super::epoch;
-use crate::os::LogQuery;
+use crate::os::{ALL_UNITS, LogQuery};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Reads what a unit has logged.
@@ -15,7 +18,11 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[service::Logs::SPEC],
         params: &[
-            Param::required("unit", Kind::Unit, "The unit; `nginx` is `nginx.service`."),
+            Param::required(
+                "unit",
+                Kind::Text,
+                "The unit; `nginx` is `nginx.service`. `*` is the whole journal, as `-.slice` is the unit in which all others are.",
+            ),
             Param::option(
                 "max",
                 Kind::Count,
@@ -36,16 +43,23 @@ pub static OP: Op = Op {
                 Literal::Null,
                 "Records whose message matches this regular expression (PCRE2).",
             ),
+            Param::option(
+                "skip_denied",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Of the whole journal, leave out records of units that are not permitted, instead of failing.",
+            ),
         ],
         returns: Returns {
             kind: "list",
-            doc: "Of maps, oldest first: `time` as RFC 3339, `time_epoch` in seconds, `priority`, `message`, `pid`, `identifier`; `()` where a record does not say.",
+            doc: "Of maps, oldest first: `time` as RFC 3339, `time_epoch` in seconds, `priority`, `message`, `pid`, `identifier`, `unit` (that it is of or about); `()` where a record does not say.",
         },
-        doc: "Reads what a unit has logged, from the journal.\nFilters are applied before anything is read into memory. The journal is read by its own program, confined to the journal.",
+        doc: "Reads what a unit has logged, from the journal.\nA unit that is not loaded any more has its log all the same. Of the whole journal, each unit that it has records of is asked for, too, \
+              and for records of the kernel `sys::kernel_log`. Filters are applied before anything is read into memory. The journal is read by its own program, confined to the journal.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded, Code::ServiceFailed],
         example: Example {
             args: r#"["nginx"]"#,
-            returns: r#"[{"identifier":"systemd","message":"nginx.service started","pid":4242,"priority":"info","time":"2026-03-02T12:00:00Z","time_epoch":1772452800.0}]"#,
+            returns: r#"[{"identifier":"systemd","message":"nginx.service started","pid":4242,"priority":"info","time":"2026-03-02T12:00:00Z","time_epoch":1772452800.0,"unit":"nginx.service"}]"#,
         },
     },
     call,
@@ -54,7 +68,8 @@ pub static OP: Op = Op {
 const PRIORITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (unit, max, limit) = (args.unit("unit")?, args.count_option("max")?, session.limits().entries);
+    let (unit, max, limit) = (unit(args)?, args.count_option("max")?, session.limits().entries);
+    let all = unit.name() == ALL_UNITS;
     if max.is_some_and(|max| max > limit) {
         return Err(too_many(limit));
     }
@@ -72,7 +87,56 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(too_many(limit));
     }
     session.run.budget().count_read(records.iter().map(|record| record.len() as u64).sum())?;
-    records.iter().map(|record| describe(record)).collect::<Result<_, _>>().map(Value::List)
+    let mut may = Permits { session, skip_denied: args.flag("skip_denied")?, known: BTreeMap::new() };
+    let mut told = Vec::with_capacity(records.len());
+    for record in &records {
+        session.run.budget().check()?;
+        let record = Record::parse(record)?;
+        if !all || may.tell(&record)? {
+            told.push(record.describe());
+        }
+    }
+    Ok(Value::List(told))
+}
+
+fn unit(args: &Args) -> Result<Unit, Error> {
+    let text = match args.text("unit")? {
+        "*" => ALL_UNITS,
+        text => text,
+    };
+    Unit::parse(text).map_err(|error| Error::validation(error.to_string()))
+}
+
+/// What of the whole journal may be told: each unit is asked for once, when the first record of it is met.
+struct Permits<'s, 'r> {
+    session: &'s Session<'r>,
+    skip_denied: bool,
+    known: BTreeMap<String, bool>,
+}
+
+impl Permits<'_, '_> {
+    fn tell(&mut self, record: &Record) -> Result<bool, Error> {
+        let kernel = record.text("_TRANSPORT").as_deref() == Some("kernel");
+        // Of what the manager says about a unit, the unit is meant.
+        let name = if kernel { Some(String::new()) } else { record.unit() };
+        let Some(name) = name else { return Ok(true) };
+        if let Some(known) = self.known.get(&name) {
+            return Ok(*known);
+        }
+        let asked = match Unit::parse(&name) {
+            _ if kernel => self.session.permit(sys::KernelLog {}, Host).map(drop),
+            Ok(unit) => self.session.permit(service::Logs {}, unit).map(drop),
+            // Nobody can be asked about what has no name, so it is not told.
+            Err(error) => Err(Error::new(Code::AccessDenied, error.to_string())),
+        };
+        let permitted = match asked {
+            Ok(()) => true,
+            Err(error) if error.code == Code::AccessDenied && self.skip_denied && !error.is_fatal() => false,
+            Err(error) => return Err(error),
+        };
+        self.known.insert(name, permitted);
+        Ok(permitted)
+    }
 }
 
 /// A list has no room to say that it is not all.
@@ -90,44 +154,115 @@ fn urgency(name: &str) -> Result<u8, Error> {
     })
 }
 
-/// A record, as scripts see it; see `systemd.journal-fields(7)`.
-fn describe(record: &str) -> Result<Value, Error> {
-    let unclear = |_| Error::new(Code::Io, "a record of the journal is not JSON");
-    let record: serde_json::Map<String, serde_json::Value> = serde_json::from_str(record).map_err(unclear)?;
-    let text = |name: &str| match record.get(name)? {
-        serde_json::Value::String(text) => Some(text.clone()),
-        // What is not text comes as its bytes.
-        serde_json::Value::Array(bytes) => {
-            let bytes: Vec<u8> = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
-            Some(String::from_utf8_lossy(&bytes).into_owned())
+/// A record; see `systemd.journal-fields(7)`.
+struct Record(serde_json::Map<String, serde_json::Value>);
+
+impl Record {
+    fn parse(record: &str) -> Result<Self, Error> {
+        let unclear = |_| Error::new(Code::Io, "a record of the journal cannot be read");
+        serde_json::from_str(record).map(Self).map_err(unclear)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.0.get(name)? {
+            serde_json::Value::String(text) => Some(text.clone()),
+            // What is not text comes as its bytes, and what is there more than once as a list of texts or of such.
+            serde_json::Value::Array(all) => match all.first()? {
+                serde_json::Value::String(first) => Some(first.clone()),
+                serde_json::Value::Array(first) => Some(lossy(first)),
+                _ => Some(lossy(all)),
+            },
+            _ => None,
         }
-        _ => None,
-    };
-    let number = |name: &str| text(name)?.parse::<i64>().ok();
-    let time = number("__REALTIME_TIMESTAMP").map(Timestamp::from_micros);
-    let priority = number("PRIORITY").and_then(|number| PRIORITIES.get(usize::try_from(number).ok()?).copied());
-    Ok(Value::map([
-        ("time", time.map(|time| time.to_string()).into()),
-        ("time_epoch", time.map(epoch).unwrap_or_default()),
-        ("priority", priority.into()),
-        ("message", text("MESSAGE").into()),
-        ("pid", number("_PID").into()),
-        ("identifier", text("SYSLOG_IDENTIFIER").into()),
-    ]))
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// The unit that it is about, or of.
+    fn unit(&self) -> Option<String> {
+        self.text("UNIT").or_else(|| self.text("_SYSTEMD_UNIT"))
+    }
+
+    /// The same as scripts see it.
+    fn describe(&self) -> Value {
+        let time = self.number("__REALTIME_TIMESTAMP").map(Timestamp::from_micros);
+        let priority =
+            self.number("PRIORITY").and_then(|number| PRIORITIES.get(usize::try_from(number).ok()?).copied());
+        Value::map([
+            ("time", time.map(|time| time.to_string()).into()),
+            ("time_epoch", time.map(epoch).unwrap_or_default()),
+            ("priority", priority.into()),
+            ("message", self.text("MESSAGE").into()),
+            ("pid", self.number("_PID").into()),
+            ("identifier", self.text("SYSLOG_IDENTIFIER").into()),
+            ("unit", self.unit().into()),
+        ])
+    }
+}
+
+fn lossy(bytes: &[serde_json::Value]) -> String {
+    let bytes: Vec<u8> = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rex_core::{AbsPath, Authorize, Decision, Limits, MemoryJournal, Principal, Request, Run, Subject};
+
     use super::*;
+    use crate::MemOs;
 
     #[test]
     fn a_record_may_lack_anything_and_hold_bytes() {
-        let told = describe(r#"{"MESSAGE":[104,105,255],"PRIORITY":"99","_PID":"x"}"#).unwrap();
+        let told = Record::parse(r#"{"MESSAGE":[104,105,255],"PRIORITY":"99","_PID":"x"}"#).unwrap().describe();
         assert_eq!(told.get("message"), Some(&"hi\u{fffd}".into()));
-        for key in ["time", "time_epoch", "priority", "pid", "identifier"] {
+        for key in ["time", "time_epoch", "priority", "pid", "identifier", "unit"] {
             assert_eq!(told.get(key), Some(&Value::Null), "{key}");
         }
-        assert_eq!(describe("[").unwrap_err().code, Code::Io);
+        assert_eq!(Record::parse("[").err().unwrap().code, Code::Io);
+        let twice =
+            Record::parse(r#"{"MESSAGE":["one","two"],"UNIT":"a.service","_SYSTEMD_UNIT":"b.service"}"#).unwrap();
+        assert_eq!((twice.text("MESSAGE").as_deref(), twice.unit().as_deref()), (Some("one"), Some("a.service")));
         assert_eq!((urgency("err").unwrap(), urgency("error").unwrap_err().code), (3, Code::Validation));
+    }
+
+    /// Permits all but what has this name.
+    struct But(&'static str);
+
+    impl Authorize for But {
+        fn decide(&self, request: &Request<'_>) -> Decision {
+            if [request.resource.id(), request.action.spec().name].contains(&self.0) {
+                return Decision::deny(None);
+            }
+            Decision::allow(&["rule"])
+        }
+    }
+
+    #[test]
+    fn of_the_whole_journal_each_unit_is_asked_for() {
+        for (denied, name, code) in [
+            ("nothing", "*", None),
+            ("nothing", "-.slice", None),
+            ("nginx.service", "*", Some(Code::AccessDenied)),
+            ("-.slice", "*", Some(Code::AccessDenied)),
+            // Not asked for where no record is of the kernel.
+            ("kernel_log", "*", None),
+        ] {
+            let subject = Subject::new(Principal::agent("tester"));
+            let journal = Arc::new(MemoryJournal::new(99));
+            let run = Run::new("test", subject, Arc::new(But(denied)), journal, Limits::default());
+            let (os, base) = (MemOs::example(), AbsPath::root());
+            let session = Session::new(&run, &os, &base);
+            let told = session.call("service::logs", vec![name.into()]);
+            assert_eq!(told.as_ref().err().map(|error| error.code), code, "{denied} {name}");
+            let left = session.call("service::logs", vec![name.into(), Value::map([("skip_denied", true.into())])]);
+            if denied == "nginx.service" {
+                assert_eq!(left, Ok(Value::List(Vec::new())));
+            }
+        }
     }
 }

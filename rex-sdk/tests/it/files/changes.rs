@@ -37,7 +37,10 @@ fn a_rename_needs_both_names() {
         failure(disk.rename("from", "locked", WriteOptions::default())).1.unwrap(),
         disk.path("locked").as_str()
     );
-    assert_eq!(code(disk.rename("from", "to", WriteOptions { new: true, private: false })), Code::AlreadyExists);
+    assert_eq!(
+        code(disk.rename("from", "to", WriteOptions { new: true, ..WriteOptions::default() })),
+        Code::AlreadyExists
+    );
     assert_eq!(disk.names("."), ["from", "keep", "locked", "to"]);
     disk.rename("from", "to", WriteOptions::default()).unwrap();
     assert_eq!(

@@ -60,7 +60,10 @@ fn writes_through_a_permitted_link_reach_the_target_and_keep_the_link() {
     assert_eq!(disk.on_disk("open/f"), "newer");
     let link = disk.stat("open/l").unwrap();
     assert_eq!((link.kind, link.target.as_deref()), (EntryKind::Symlink, Some("f")));
-    assert_eq!(code(disk.write_as("open/l", b"x", WriteOptions { new: true, private: false })), Code::AlreadyExists);
+    assert_eq!(
+        code(disk.write_as("open/l", b"x", WriteOptions { new: true, ..WriteOptions::default() })),
+        Code::AlreadyExists
+    );
     assert_eq!(code(disk.rename("open/l", "open/m", WriteOptions::default())), Code::Unsupported);
     assert_eq!(code(disk.rename("open/f", "open/l", WriteOptions::default())), Code::Unsupported);
     assert_eq!(code(disk.create_dir("open/l")), Code::AlreadyExists);

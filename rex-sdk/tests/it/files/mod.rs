@@ -3,6 +3,7 @@
 
 mod changes;
 mod denied;
+mod derived;
 mod differential;
 mod follow;
 mod kinds;
@@ -128,7 +129,7 @@ impl<O: Os> World<O> {
     }
 
     fn create_dir(&self, name: &str) -> Result<(), Error> {
-        self.session().act(act::CreateDir {}, self.path(name), |grant| self.os.create_dir(grant))
+        self.session().act(act::CreateDir {}, self.path(name), |grant| self.os.create_dir(grant, None))
     }
 
     fn rename(&self, from: &str, to: &str, options: WriteOptions) -> Result<(), Error> {

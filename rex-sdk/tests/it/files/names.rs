@@ -18,7 +18,7 @@ fn odd_names_are_neither_mangled_nor_refused() {
         assert_eq!(disk.names("."), [name]);
         assert_eq!(disk.list(".").unwrap(), [DirEntry { name: name.into(), kind: EntryKind::File }]);
         disk.rename(name, "other", WriteOptions::default()).unwrap();
-        disk.rename("other", name, WriteOptions { new: true, private: false }).unwrap();
+        disk.rename("other", name, WriteOptions { new: true, ..WriteOptions::default() }).unwrap();
         disk.remove(name).unwrap();
         disk.create_dir(name).unwrap();
         disk.remove_dir(name).unwrap();

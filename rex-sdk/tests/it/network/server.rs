@@ -31,6 +31,19 @@ impl Server {
             params.not_after = rcgen::date_time_ymd(2021, 1, 1);
         }
         let certificate = params.signed_by(&key, &authority.0).unwrap();
+        Self::with(&certificate, &key)
+    }
+
+    /// One whose certificate is that of an authority, as `openssl req -x509` makes it.
+    pub(super) fn self_signed(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        Self::with(&certificate, &key)
+    }
+
+    fn with(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -128,6 +141,7 @@ fn serve(stream: impl Read + Write) -> std::io::Result<()> {
         "/nonsense" => answer("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
         "/to" => answer(&format!("HTTP/1.1 302 Found\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n")),
         "/keep" => answer(&format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n")),
+        "/other" => answer(&format!("HTTP/1.1 303 See Other\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n")),
         "/around" => answer("HTTP/1.1 301 Moved\r\nLocation: /around\r\nContent-Length: 0\r\n\r\n"),
         // Until nobody listens any more.
         "/slow" => {

@@ -1,0 +1,94 @@
+//! Places that were not there when a run was confined.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn run(dir: &Path, script: &str) -> Value {
+    let policy = dir.join("policy.cedar");
+    let base = dir.canonicalize().unwrap();
+    let text = format!(
+        r#"@id("all") permit (principal, action in [fs::Action::"ReadOnly", fs::Action::"Mutating"], resource in fs::Path::"{0}/out");
+           @id("closed") forbid (principal, action, resource in fs::Path::"{0}/out/closed");
+           @id("text") forbid (principal, action == fs::Action::"read", resource) unless {{ resource.extension == "txt" }};"#,
+        base.display()
+    );
+    std::fs::write(&policy, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_rex"))
+        .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", script])
+        .arg(format!("--policy={}", policy.display()))
+        .arg(format!("--base={}", base.display()))
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+#[test]
+fn what_comes_to_be_while_a_run_is_confined_can_be_read_and_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = run(
+        dir.path(),
+        r#"
+            fs::create_dir("out/a/b", #{parents: true});
+            fs::write("out/a/b/f.txt", "one\ntwo\n");
+            fs::append("out/a/b/f.txt", "three\n");
+            fs::copy("out/a/b/f.txt", "out/g.txt");
+            fs::symlink("out/l.txt", "g.txt");
+            let all = fs::find("out").entries.len();
+            let names = fs::list("out/a").map(|entry| entry.name);
+            [fs::read("out/g.txt"), fs::read("out/l.txt"), names, all, fs::grep("out/g.txt", "two").count, fs::checksum("out/g.txt").len()]
+        "#,
+    );
+    let text = "one\ntwo\nthree\n";
+    assert_eq!(report["value"], serde_json::json!([text, text, ["b"], 5, 1, 64]), "{report}");
+    assert!(report["confinement"]["parts"].as_array().unwrap().iter().any(|part| part["part"] == "files"), "{report}");
+}
+
+#[test]
+fn a_place_in_a_new_place_can_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().canonicalize().unwrap();
+    let policy = base.join("policy.cedar");
+    let text = format!(
+        r#"@id("way") permit (principal, action == fs::Action::"create_dir", resource) when {{ [fs::Path::"{0}/new", fs::Path::"{0}/new/er"].contains(resource) }};
+           @id("all") permit (principal, action, resource in fs::Path::"{0}/new/er/out");"#,
+        base.display()
+    );
+    std::fs::write(&policy, text).unwrap();
+    let script = r#"
+        for path in ["new", "new/er", "new/er/out"] { fs::create_dir(path); }
+        fs::write("new/er/out/f", "x");
+        fs::append("new/er/out/f", "y");
+        fs::rename("new/er/out/f", "new/er/out/g");
+        fs::read("new/er/out/g")
+    "#;
+    let output = Command::new(env!("CARGO_BIN_EXE_rex"))
+        .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", script])
+        .arg(format!("--policy={}", policy.display()))
+        .arg(format!("--base={}", base.display()))
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert_eq!(report["value"], "xy", "{report}");
+}
+
+#[test]
+fn what_is_forbidden_in_a_new_place_stays_so() {
+    let dir = tempfile::tempdir().unwrap();
+    // Beside the new place, and in it.
+    std::fs::write(dir.path().join("beside.txt"), "secret").unwrap();
+    let report = run(
+        dir.path(),
+        r#"
+            fs::create_dir("out");
+            fs::write("out/key", "k");
+            let codes = [];
+            for path in ["out/key", "out/closed/f.txt", "beside.txt", "out/../beside.txt"] {
+                try { codes.push(fs::read(path)); } catch (e) { codes.push(e.code); }
+            }
+            codes
+        "#,
+    );
+    assert_eq!(report["value"], serde_json::json!(vec!["ACCESS_DENIED_EXCEPTION"; 4]), "{report}");
+}

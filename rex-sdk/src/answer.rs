@@ -1,0 +1,261 @@
+//! An answer of HTTP, as a script sees it: whatever comes, status and body are told.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Response};
+use rex_core::net::Url;
+use rex_core::{Code, Error, Value};
+
+/// How often a body may be compressed on top of itself.
+const ENCODINGS: usize = 3;
+
+/// How a script wants to have the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Not at all: the answer to HEAD has none.
+    None,
+    /// As text.
+    Text,
+    /// As it came.
+    Bytes,
+    /// As what the JSON in it says.
+    Json,
+}
+
+/// Tells an answer. A body that is not of the form that was wanted is told as it is, with `why`.
+pub(crate) fn tell(url: &Url, answer: &Response<()>, body: Vec<u8>, form: Form, max: u64) -> Result<Value, Error> {
+    let mut told = BTreeMap::from([
+        ("status".to_owned(), Value::count(answer.status().as_u16())),
+        ("headers".to_owned(), headers(answer.headers())),
+        ("url".to_owned(), url.as_str().into()),
+    ]);
+    let mut put = |name: &str, value: Value| told.insert(name.to_owned(), value);
+    match form {
+        Form::None => {}
+        Form::Bytes => drop(put("body", Value::Bytes(body))),
+        Form::Text | Form::Json => {
+            if form == Form::Json {
+                put("json", Value::Null);
+            }
+            match expanded(answer.headers(), &body, max) {
+                Err(Encoded::TooLong) => {
+                    let (url, status) = (url.as_str().escape_debug(), answer.status().as_u16());
+                    let message =
+                        format!("`{url}` answered {status}: the body is longer than {max} bytes when it is expanded");
+                    return Err(Error::new(Code::LimitExceeded, message));
+                }
+                Err(Encoded::Not(why)) => {
+                    put("body", Value::Null);
+                    put("bytes", Value::Bytes(body));
+                    put("why", why.into());
+                }
+                Ok(plain) => match String::from_utf8(plain) {
+                    Err(error) => {
+                        put("body", Value::Null);
+                        put("bytes", Value::Bytes(error.into_bytes()));
+                        put("why", "the body is not UTF-8; `bytes` holds it as it is".into());
+                    }
+                    Ok(text) if form == Form::Text => drop(put("body", text.into())),
+                    Ok(text) => match serde_json::from_str(&text) {
+                        Ok(value) => drop(put("json", value)),
+                        Err(error) => {
+                            put("why", no_json(&text, &error).into());
+                            put("body", text.into());
+                        }
+                    },
+                },
+            }
+        }
+    }
+    Ok(Value::Map(told))
+}
+
+fn no_json(text: &str, error: &serde_json::Error) -> String {
+    if text.trim().is_empty() {
+        return "the body is empty, and not JSON".to_owned();
+    }
+    format!("the body is not JSON from line {}, column {} on; `body` holds it as it is", error.line(), error.column())
+}
+
+fn headers(headers: &HeaderMap) -> Value {
+    let mut told = BTreeMap::<String, String>::new();
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let told = told.entry(name.as_str().to_owned()).or_default();
+        if !told.is_empty() {
+            told.push_str(", ");
+        }
+        told.push_str(&value);
+    }
+    Value::Map(told.into_iter().map(|(name, value)| (name, value.into())).collect())
+}
+
+/// Why a body is not expanded.
+enum Encoded {
+    /// It is longer than it may be.
+    TooLong,
+    /// It cannot be, for this reason.
+    Not(String),
+}
+
+/// What is in a body that the server says is compressed; RFC 9110, section 8.4.
+fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
+    let mut encodings = Vec::new();
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        let named = text.split(',').map(|name| name.trim().to_owned());
+        encodings.extend(named.filter(|name| !matches!(name.as_str(), "" | "identity")));
+    }
+    // Some servers say it of a body that is none, to HEAD or with 204.
+    if body.is_empty() || encodings.is_empty() {
+        return Ok(body.to_vec());
+    }
+    if encodings.len() > ENCODINGS {
+        return Err(Encoded::Not(format!("the body is compressed more than {ENCODINGS} times; `bytes` holds it")));
+    }
+    let mut plain = body.to_vec();
+    for name in encodings.iter().rev() {
+        plain = expand(name, &plain, max)?;
+    }
+    Ok(plain)
+}
+
+fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
+    let decoder: Box<dyn Read + '_> = match name {
+        "gzip" | "x-gzip" => Box::new(MultiGzDecoder::new(body)),
+        // Some servers leave out the two bytes at the start (RFC 1950), which are a multiple of 31.
+        "deflate" => match body {
+            [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0 => {
+                Box::new(ZlibDecoder::new(body))
+            }
+            _ => Box::new(DeflateDecoder::new(body)),
+        },
+        other => {
+            let shown: String = other.chars().take(50).flat_map(char::escape_debug).collect();
+            let why = format!(
+                "the body is compressed (`content-encoding: {shown}`), which Rex does not expand; `bytes` holds it"
+            );
+            return Err(Encoded::Not(why));
+        }
+    };
+    let mut plain = Vec::new();
+    let read: io::Result<usize> = decoder.take(max.saturating_add(1)).read_to_end(&mut plain);
+    match read {
+        Ok(_) if plain.len() as u64 > max => Err(Encoded::TooLong),
+        Ok(_) => Ok(plain),
+        Err(_) => {
+            let why = format!(
+                "the server says that the body is compressed by {name}, but it is not, or it is damaged; `bytes` holds it"
+            );
+            Err(Encoded::Not(why))
+        }
+    }
+}
+
+/// What is wrong with an answer, in words for people.
+pub(crate) fn wrong(error: &ureq_proto::Error) -> &'static str {
+    use ureq_proto::Error as Http;
+    match error {
+        Http::UnsupportedVersion => "it answers in a version that Rex does not know",
+        Http::BadHeader(_) => "a header of its answer is malformed",
+        Http::HttpParseTooManyHeaders => "its answer has too many headers",
+        Http::HttpParseFail(_) => "its answer is not one of HTTP/1.1",
+        Http::TooManyContentLengthHeaders | Http::BadContentLengthHeader | Http::ConflictingBodyHeaders => {
+            "its answer says in two ways how long the body is, or in none that makes sense"
+        }
+        Http::ChunkLenNotAscii | Http::ChunkLenNotANumber | Http::ChunkExpectedCrLf | Http::BodyIsChunked => {
+            "the pieces of the body do not say how long they are"
+        }
+        Http::NoLocationHeader | Http::BadLocationHeader(_) => "it redirects to nowhere",
+        Http::HeadersWith100 | Http::BadReject100Status(_) => "it says twice that it goes on",
+        _ => "its answer cannot be taken apart",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+
+    use super::*;
+
+    fn told(encoding: &str, body: &[u8], form: Form) -> Result<Value, Error> {
+        let url = Url::parse("http://app.test/x").unwrap();
+        let mut answer = Response::builder().status(502);
+        if !encoding.is_empty() {
+            answer = answer.header(CONTENT_ENCODING, encoding);
+        }
+        tell(&url, &answer.body(()).unwrap(), body.to_vec(), form, 1_000)
+    }
+
+    fn text(value: &Value, key: &str) -> String {
+        match value.get(key) {
+            Some(Value::Text(text)) => text.clone(),
+            other => panic!("{key}: {other:?} in {value}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_with_its_status() {
+        let told = |body: &[u8]| told("", body, Form::Json).unwrap();
+        let page = told(b"<html>");
+        assert_eq!((page.get("status"), page.get("json")), (Some(&Value::Int(502)), Some(&Value::Null)));
+        assert_eq!(text(&page, "body"), "<html>");
+        assert!(text(&page, "why").contains("line 1, column 1"), "{page}");
+        assert!(text(&told(b" "), "why").contains("empty"));
+        let null = told(b"null");
+        assert_eq!((null.get("json"), null.get("why"), null.get("body")), (Some(&Value::Null), None, None));
+        let raw = told(&[0xff]);
+        assert_eq!((raw.get("body"), raw.get("bytes")), (Some(&Value::Null), Some(&Value::Bytes(vec![0xff]))));
+    }
+
+    #[test]
+    fn a_compressed_body_is_expanded_within_limits() {
+        let plain = br#"{"a":1}"#;
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(plain).unwrap();
+        zlib.write_all(plain).unwrap();
+        raw.write_all(plain).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let mut twice = GzEncoder::new(Vec::new(), Compression::default());
+        twice.write_all(&gzip).unwrap();
+        for (encoding, body) in [
+            ("gzip", &gzip),
+            ("X-GZIP", &gzip),
+            ("identity, gzip", &gzip),
+            ("deflate", &zlib.finish().unwrap()),
+            ("deflate", &raw.finish().unwrap()),
+            ("gzip,gzip", &twice.finish().unwrap()),
+        ] {
+            let json = told(encoding, body, Form::Json).unwrap();
+            assert_eq!(json.get("json").unwrap().to_string(), r#"{"a":1}"#, "{encoding}");
+            assert_eq!(text(&told(encoding, body, Form::Text).unwrap(), "body").as_bytes(), plain);
+            assert_eq!(told(encoding, body, Form::Bytes).unwrap().get("body"), Some(&Value::Bytes(body.clone())));
+        }
+        let mut bomb = GzEncoder::new(Vec::new(), Compression::default());
+        bomb.write_all(&[b'x'; 100_000]).unwrap();
+        let error = told("gzip", &bomb.finish().unwrap(), Form::Text).unwrap_err();
+        assert!(error.code == Code::LimitExceeded && error.message.contains("502"), "{error}");
+        for (encoding, body, why) in [
+            ("br", &b"x"[..], "`content-encoding: br`"),
+            ("gzip", b"plain", "gzip"),
+            ("gzip", &gzip[..20], "damaged"),
+            ("gzip,gzip,gzip,gzip", &gzip, "times"),
+        ] {
+            let value = told(encoding, body, Form::Text).unwrap();
+            assert!(text(&value, "why").contains(why), "{value}");
+            assert_eq!(
+                (value.get("status"), value.get("bytes")),
+                (Some(&Value::Int(502)), Some(&Value::Bytes(body.to_vec())))
+            );
+        }
+        assert_eq!(text(&told("gzip", b"", Form::Text).unwrap(), "body"), "");
+    }
+}

@@ -1,0 +1,242 @@
+//! What is to be done to extract an archive, made of all that it has before any of it is done.
+
+use std::collections::BTreeMap;
+
+use rex_core::limits::exceeded;
+use rex_core::{Code, Error, Limits, Timestamp, Value};
+
+use super::{Kind, Member};
+use crate::ops::fs::skipped;
+
+/// How many links one name may cross, as the kernel has it.
+const HOPS: usize = 40;
+
+/// What a name of an archive stands for.
+#[derive(Debug, Clone)]
+enum Known {
+    /// A directory, with its mode where the archive says it.
+    Directory(Option<u32>),
+    /// A file of this size.
+    File(u64),
+    /// A symbolic link with this text.
+    Link(String),
+}
+
+/// What is to be done.
+pub(crate) struct Plan {
+    strip: usize,
+    skip_links: bool,
+    entries: u64,
+    depth: u64,
+    /// How many more bytes may be written.
+    room: u64,
+    written: u64,
+    /// Every name so far.
+    known: BTreeMap<String, Known>,
+    /// The directories, those above before those below.
+    pub(crate) directories: Vec<String>,
+    /// The files with their sizes and modes.
+    pub(crate) files: Vec<(String, u64, u32)>,
+    /// The second names of files, with their first ones and their sizes.
+    pub(crate) hard_links: Vec<(String, String, u64)>,
+    /// What the archive says of owner and time of its files and directories.
+    pub(crate) owners: Vec<(String, (u32, u32), Timestamp)>,
+    /// The symbolic links with their texts.
+    pub(crate) symlinks: Vec<(String, String)>,
+    /// What is left out.
+    pub(crate) skipped: Vec<Value>,
+}
+
+/// The error for an entry that is not extracted.
+pub(crate) fn refused(name: &[u8], why: &str) -> Error {
+    let message = format!("the entry `{}` is not extracted: {why}", String::from_utf8_lossy(name).escape_debug());
+    Error::new(Code::Unsupported, message)
+}
+
+impl Plan {
+    /// Nothing yet. So many directories are left out at the start of each name.
+    pub(crate) fn new(strip: usize, skip_links: bool, limits: &Limits, bytes_written: u64) -> Self {
+        Self {
+            strip,
+            skip_links,
+            entries: limits.entries,
+            depth: limits.tree_depth,
+            room: limits.written_bytes.saturating_sub(bytes_written),
+            written: limits.written_bytes,
+            known: BTreeMap::new(),
+            directories: Vec::new(),
+            files: Vec::new(),
+            hard_links: Vec::new(),
+            owners: Vec::new(),
+            symlinks: Vec::new(),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// The mode that the archive has for a directory, if it has the directory.
+    pub(crate) fn mode(&self, directory: &str) -> Option<u32> {
+        match self.known.get(directory) {
+            Some(Known::Directory(mode)) => *mode,
+            _ => None,
+        }
+    }
+
+    /// The name below the destination; `None` if nothing is left of it.
+    pub(crate) fn relative(&self, name: &[u8]) -> Result<Option<String>, &'static str> {
+        let name = std::str::from_utf8(name).map_err(|_| "its name is not UTF-8")?;
+        if name.starts_with('/') {
+            return Err("its name is absolute");
+        }
+        if name.contains('\0') {
+            return Err("its name has a NUL byte");
+        }
+        let parts: Vec<_> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        if parts.contains(&"..") {
+            return Err("its name has `..` in it");
+        }
+        Ok(parts.get(self.strip..).filter(|rest| !rest.is_empty()).map(|rest| rest.join("/")))
+    }
+
+    /// Adds what an archive has.
+    pub(crate) fn add(&mut self, member: &Member) -> Result<(), Error> {
+        let refuse = |why: &str| refused(&member.name, why);
+        let name = self.relative(&member.name).map_err(refuse)?;
+        let link = matches!(member.kind, Kind::Symlink | Kind::HardLink);
+        let plain = matches!(member.kind, Kind::File | Kind::Directory);
+        if (link && self.skip_links) || !(link || plain) {
+            let error = refuse(&format!("it is a {}", member.kind.as_str()));
+            if self.skip_links {
+                self.skipped.push(skipped(&String::from_utf8_lossy(&member.name), &error));
+                return Ok(());
+            }
+            return Err(error.with_help(SKIP));
+        }
+        let Some(name) = name else {
+            if member.kind != Kind::Directory {
+                let error = refuse("`strip` leaves nothing of its name");
+                self.skipped.push(skipped(&String::from_utf8_lossy(&member.name), &error));
+            }
+            return Ok(());
+        };
+        if name.split('/').count() as u64 > self.depth {
+            return Err(exceeded("tree_depth", self.depth, "levels of directories"));
+        }
+        for (end, _) in name.match_indices('/') {
+            self.directory(name.get(..end).unwrap_or_default(), None).map_err(refuse)?;
+        }
+        if plain {
+            self.owners.push((name.clone(), member.owner, member.modified));
+        }
+        match member.kind {
+            Kind::Directory => self.directory(&name, Some(member.mode)).map_err(refuse)?,
+            Kind::Symlink => self.symlink(name, member).map_err(|why| refuse(&why).with_help(SKIP))?,
+            Kind::HardLink => self.hard_link(name, member).map_err(|why| refuse(why).with_help(SKIP))?,
+            _ => {
+                self.new_name(&name, Known::File(member.size)).map_err(refuse)?;
+                let left = self.room.checked_sub(member.size);
+                self.room = left.ok_or_else(|| exceeded("written_bytes", self.written, "bytes written"))?;
+                self.files.push((name, member.size, member.mode));
+            }
+        }
+        if self.known.len() as u64 > self.entries {
+            return Err(exceeded("entries", self.entries, "entries"));
+        }
+        Ok(())
+    }
+
+    fn new_name(&mut self, name: &str, known: Known) -> Result<(), &'static str> {
+        match self.known.insert(name.to_owned(), known) {
+            None => Ok(()),
+            Some(_) => Err("its name stands for two things"),
+        }
+    }
+
+    fn directory(&mut self, name: &str, mode: Option<u32>) -> Result<(), &'static str> {
+        match self.known.get_mut(name) {
+            Some(Known::Directory(known)) => {
+                *known = mode.or(*known);
+                Ok(())
+            }
+            Some(_) => Err("its name stands for two things"),
+            None => {
+                self.directories.push(name.to_owned());
+                self.new_name(name, Known::Directory(mode))
+            }
+        }
+    }
+
+    fn symlink(&mut self, name: String, member: &Member) -> Result<(), String> {
+        let target = member.target.as_deref().unwrap_or_default();
+        let is_told = |why: &str| {
+            let target: String = String::from_utf8_lossy(target).chars().take(200).collect();
+            format!("it is a symlink to `{}`, {why}", target.escape_debug())
+        };
+        let target = std::str::from_utf8(target).map_err(|_| is_told("which is not UTF-8"))?;
+        if target.is_empty() || target.starts_with('/') || target.contains('\0') {
+            return Err(is_told("which is outside of the archive"));
+        }
+        self.new_name(&name, Known::Link(target.to_owned()))?;
+        self.symlinks.push((name, target.to_owned()));
+        Ok(())
+    }
+
+    fn hard_link(&mut self, name: String, member: &Member) -> Result<(), &'static str> {
+        let first = self.relative(member.target.as_deref().unwrap_or_default());
+        let first = first.ok().flatten().ok_or("it is a hard link to something outside of the archive")?;
+        let Some(Known::File(size)) = self.known.get(&first) else {
+            return Err("it is a hard link to something that is no file before it in the archive");
+        };
+        let size = *size;
+        self.new_name(&name, Known::File(size))?;
+        self.hard_links.push((name, first, size));
+        Ok(())
+    }
+
+    /// Refuses a plan with a symbolic link that leads to nothing in the archive: what it would lend its name to, nobody knows.
+    /// `check` is called for each.
+    pub(crate) fn finish(&self, check: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
+        for (name, target) in &self.symlinks {
+            check()?;
+            self.follow(name, target).map_err(|why| {
+                let why = format!("it is a symlink to `{}`, {why}", target.escape_debug());
+                refused(name.as_bytes(), &why).with_help(SKIP)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Follows a link as the kernel would, if there were nothing but what is in the archive.
+    fn follow(&self, link: &str, target: &str) -> Result<(), &'static str> {
+        let mut at: Vec<&str> = link.split('/').collect();
+        at.pop();
+        let mut todo: Vec<&str> = target.split('/').rev().collect();
+        let mut hops = 0;
+        while let Some(part) = todo.pop() {
+            match part {
+                "" | "." => continue,
+                ".." => {
+                    at.pop().ok_or("which leads out of the archive")?;
+                    continue;
+                }
+                part => at.push(part),
+            }
+            match self.known.get(&at.join("/")) {
+                None => return Err("which is not in the archive"),
+                Some(Known::Directory(_)) => {}
+                Some(Known::File(_)) if todo.is_empty() => {}
+                Some(Known::File(_)) => return Err("which leads through a file"),
+                Some(Known::Link(next)) => {
+                    hops += 1;
+                    if hops > HOPS {
+                        return Err("which leads in a circle");
+                    }
+                    at.pop();
+                    todo.extend(next.split('/').rev());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const SKIP: &str = "the option `skip_links` leaves out what is neither a file nor a directory";
