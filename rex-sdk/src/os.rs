@@ -19,7 +19,7 @@ mod system;
 
 pub use brokered::{Broker, Network, Processes, Services, System};
 pub use network::{Connection, Interface, NetworkTable, Stream};
-pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessStatus, Start};
+pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessList, ProcessStatus, Start};
 pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 

@@ -18,7 +18,7 @@ use rex_core::action::sys;
 use rex_core::machine::Parameter;
 use rex_core::{AbsPath, Budget, Grant};
 
-use super::{resolve, tool};
+use super::{accounts, resolve, tool};
 use crate::links::Last;
 use crate::os::{Mount, OsError, System, SystemFile};
 use crate::proc::unescape;
@@ -158,7 +158,11 @@ impl System for Own {
         Ok(if max == 0 { Vec::new() } else { records.into() })
     }
     fn accounts(&self, _: Grant<sys::Accounts>, groups: bool, _: &Budget) -> Result<String, OsError> {
-        Ok(std::fs::read_to_string(if groups { "/etc/group" } else { "/etc/passwd" })?)
+        let bytes = std::fs::read(if groups { "/etc/group" } else { "/etc/passwd" })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+    fn account(&self, _: Grant<sys::Accounts>, name: String, group: bool, _: &Budget) -> Result<Option<u32>, OsError> {
+        accounts::number_of(&name, group)
     }
     fn sessions(&self, _: Grant<sys::Sessions>, _: &Budget) -> Result<Vec<u8>, OsError> {
         match std::fs::read("/run/utmp") {

@@ -8,7 +8,7 @@ use rex_core::action::{net, process, service, sys};
 use rex_core::{AbsPath, Budget, Grant, Value};
 
 use super::{
-    Connection, Finished, Interface, LogQuery, Mount, NetworkTable, OpenFile, OsError, ProcessDetails, ProcessStatus,
+    Connection, Finished, Interface, LogQuery, Mount, NetworkTable, OpenFile, OsError, ProcessDetails, ProcessList,
     Start, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
 };
 
@@ -68,11 +68,12 @@ macro_rules! brokered {
             Processes {
                 /// The processes that run, in the order of their numbers; all, or the one of this number, if it runs. With an
                 /// interval, they are looked at twice, and say how much of a processor they used between.
-                processes(process::List, only: Option<u32>, interval_ms: Option<u64>) -> Vec<ProcessStatus>;
+                processes(process::List, only: Option<u32>, interval_ms: Option<u64>) -> ProcessList;
                 /// What a process was started with and works with.
                 details(process::Inspect) -> ProcessDetails;
-                /// What a process has open, in the order of the descriptors. More than `max` are [`OsError::TooMany`].
-                open_files(process::Inspect, max: u64) -> Vec<OpenFile>;
+                /// What a process has open, in the order of the descriptors; with `all`, then what else it uses of files: its
+                /// program, its directories, what it has mapped. More than `max` are [`OsError::TooMany`].
+                open_files(process::Inspect, max: u64, all: bool) -> Vec<OpenFile>;
                 /// The environment that a process was started with, as `NAME=value`.
                 environ(process::Environ) -> Vec<String>;
                 /// Sends the signal of the grant.
@@ -126,8 +127,10 @@ macro_rules! brokered {
                 parameters(sys::Inspect) -> Vec<String>;
                 /// The last so many records of the kernel's log, oldest first, as `/dev/kmsg` tells them.
                 kernel_log(sys::KernelLog, max: u64) -> Vec<String>;
-                /// The users, or the groups, as `/etc/passwd` and `/etc/group` list them.
+                /// The users, or the groups, as `/etc/passwd` and `/etc/group` list them, with U+FFFD for what is not UTF-8.
                 accounts(sys::Accounts, groups: bool) -> String;
+                /// The number of a user, or of a group, of this name, as all programs of this machine find it.
+                account(sys::Accounts, name: String, group: bool) -> Option<u32>;
                 /// The records of who is logged in, as `utmp(5)` has them.
                 sessions(sys::Sessions) -> Vec<u8>;
                 /// What a parameter of the kernel is.

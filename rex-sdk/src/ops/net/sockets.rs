@@ -43,7 +43,7 @@ pub static OP: Op = Op {
             kind: "map",
             doc: "`sockets`, a list of maps: `protocol` (`tcp6`), `state` (`listen`), `local` and `remote` (addresses) with `local_port` and `remote_port`, \
                   `sending` and `receiving` (bytes that wait), `uid` (who made it), `inode`; of `unix`, `kind` and `path` instead of addresses; with `processes`, a list of maps with `pid` and \
-                  `name`. `skipped`: the processes that could not be looked at, with `path` (the number), `code` and `message`.",
+                  `name`, or `()` if that could not be found out. `skipped`: the processes that could not be looked at, with `path` (the number), `code` and `message`.",
         },
         doc: "Lists the sockets of this machine, in the order of the kernel.",
         errors: &[Code::Io, Code::LimitExceeded],
@@ -116,10 +116,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     }
     let mut skipped = Vec::new();
     if args.flag("processes")? {
-        let holders = holders(session, &mut skipped)?;
+        let (holders, hidden) = holders(session, &mut skipped)?;
+        // Where some could not be looked at, one that nobody else holds may be theirs.
+        let nobody = || if hidden || !skipped.is_empty() { Value::Null } else { Value::List(Vec::new()) };
         for (inode, entries) in &mut found {
-            let holders = holders.get(inode).cloned().unwrap_or_default();
-            entries.insert("processes".to_owned(), Value::List(holders));
+            let holders = holders.get(inode).cloned().map_or_else(nobody, Value::List);
+            entries.insert("processes".to_owned(), holders);
         }
     }
     let sockets = found.into_iter().map(|(_, entries)| Value::Map(entries)).collect();
@@ -162,10 +164,11 @@ fn told_unix(socket: UnixSocket) -> BTreeMap<String, Value> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Which processes have which sockets open.
-fn holders(session: &Session<'_>, left_out: &mut Vec<Value>) -> Result<BTreeMap<u64, Vec<Value>>, Error> {
+/// Which processes have which sockets open, and whether there may be others that are hidden.
+fn holders(session: &Session<'_>, left_out: &mut Vec<Value>) -> Result<(BTreeMap<u64, Vec<Value>>, bool), Error> {
     let mut holders = BTreeMap::<u64, Vec<Value>>::new();
-    for status in process::all(session, None)? {
+    let all = process::all(session, None)?;
+    for status in all.processes {
         let (pid, name) = (status.process.pid(), status.process.identity().name.clone());
         let open = match process::open_files::open(session, &status.process) {
             Ok(open) => open,
@@ -187,5 +190,5 @@ fn holders(session: &Session<'_>, left_out: &mut Vec<Value>) -> Result<BTreeMap<
             }
         }
     }
-    Ok(holders)
+    Ok((holders, all.hidden))
 }
