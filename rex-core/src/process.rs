@@ -287,6 +287,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_is_left_out_and_comes_back_as_that() {
+        let identity = Identity { name: "x".to_owned(), unit: Some(String::new()), ..Identity::default() };
+        let process = Process::new(7, identity);
+        let mut seen = BTreeMap::new();
+        process.attributes(&mut |name, fact| drop(seen.insert(name.to_owned(), Value::from(fact))));
+        assert_eq!(seen.keys().collect::<Vec<_>>(), ["name", "pid", "unit"]);
+        assert_eq!(process.identity().unknown().collect::<Vec<_>>(), ["exe", "user"]);
+        assert_eq!(Process::recall("7", &seen).unwrap(), process);
+    }
+
+    #[test]
     fn different_words_are_different_texts() {
         assert_eq!(words(&["-n", "20", "/var/log/app.log"]).as_str(), "-n 20 /var/log/app.log");
         let all = [

@@ -10,9 +10,9 @@ use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
-use super::HostOptions;
 use super::open::{WARY, demand_changeable, regular};
-use super::resolve::{self, open_parent};
+use super::resolve::{self, open_parent, open_parent_of};
+use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError};
 
@@ -39,7 +39,7 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
                 match resolve::open_entry(&parent, name, FLAGS | WARY | OFlag::O_CREAT | OFlag::O_EXCL, NEW_FILE) {
                     Ok(file) => File::from(file),
                     Err(Errno::EEXIST) => continue,
-                    Err(error) => return Err(resolve::system(error)),
+                    Err(error) => return Err(kernel::told(resolve::system(error), path)),
                 }
             }
             opened => {
@@ -74,7 +74,9 @@ fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
 /// Creates one directory.
 pub(super) fn create_dir(path: &AbsPath) -> Result<(), OsError> {
     match open_parent(path, Last::Keep)? {
-        Some((parent, name)) => mkdirat(parent, name, NEW_DIRECTORY).map_err(resolve::system),
+        Some((parent, name)) => {
+            mkdirat(parent, name, NEW_DIRECTORY).map_err(|error| kernel::told(resolve::system(error), path))
+        }
         None => Err(resolve::system(Errno::EEXIST)),
     }
 }
@@ -82,7 +84,8 @@ pub(super) fn create_dir(path: &AbsPath) -> Result<(), OsError> {
 /// Creates a symbolic link.
 pub(super) fn symlink(grant: &Grant<fs::Symlink>) -> Result<(), OsError> {
     match open_parent(grant.resource(), Last::Keep)? {
-        Some((parent, name)) => symlinkat(&*grant.action().target, parent, name).map_err(resolve::system),
+        Some((parent, name)) => symlinkat(&*grant.action().target, parent, name)
+            .map_err(|error| kernel::told(resolve::system(error), grant.resource())),
         None => Err(resolve::system(Errno::EEXIST)),
     }
 }
@@ -103,8 +106,8 @@ pub(super) fn remove_dir(path: &AbsPath) -> Result<(), OsError> {
 }
 
 fn unlink(path: &AbsPath, flags: UnlinkatFlags) -> Result<(), OsError> {
-    match open_parent(path, Last::Keep)? {
-        Some((parent, name)) => unlinkat(parent, name, flags).map_err(resolve::system),
+    match open_parent_of(path, Last::Keep)? {
+        Some(parent) => unlinkat(parent, &*path.name_bytes(), flags).map_err(resolve::system),
         None => Err(resolve::system(Errno::EBUSY)),
     }
 }

@@ -14,6 +14,7 @@ pub mod confine;
 mod dir;
 mod hidden;
 mod journal;
+mod kernel;
 mod logs;
 mod metadata;
 mod network;

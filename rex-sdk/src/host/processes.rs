@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::getpid;
 use rex_core::action::process;
 use rex_core::process::Process;
-use rex_core::{Budget, Grant, Reach, Timestamp};
+use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
 
 use super::{accounts, hidden, run};
@@ -330,7 +331,10 @@ impl Entry {
 
     /// What a link of it leads to; `None` if it is not there any more.
     fn used(&self, descriptor: Option<u32>, link: &str) -> Option<OpenFile> {
-        let name = self.link(link).ok()?;
+        // A path in its one spelling, so that what has another name is not taken for it.
+        let bytes = readlinkat(&self.directory, link).ok()?.into_vec();
+        let name = AbsPath::of_bytes(&bytes)
+            .map_or_else(|_| String::from_utf8_lossy(&bytes).into_owned(), |path| path.to_string());
         let file = fstatat(&self.directory, link, AtFlags::empty()).ok();
         let file = file.filter(|file| SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG);
         Some(OpenFile {

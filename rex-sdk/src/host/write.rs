@@ -16,11 +16,11 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use rex_core::Grant;
 use rex_core::action::fs;
 
-use super::HostOptions;
 use super::attributes::keep;
 use super::change::NEW_FILE;
 use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, crossed, open_entry, open_parent};
+use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError, WriteOptions};
 
@@ -45,7 +45,8 @@ pub(super) fn replace(
         Err(OsError::WrongKind(EntryKind::Symlink)) => return Err(crossed(path, last)),
         old => old?,
     };
-    let temporary = Temporary::create(&parent, name, options.private || old.is_some())?;
+    let temporary = Temporary::create(&parent, name, options.private || old.is_some())
+        .map_err(|error| kernel::told(error, path))?;
     let count = copy(contents, &temporary.file, grant.action().bytes)?;
     if let Some(old) = &old {
         keep(&temporary.file, &parent, name, old)?;

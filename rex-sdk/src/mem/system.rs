@@ -110,7 +110,7 @@ impl System for MemOs {
     }
     fn packages(&self, _: Grant<sys::Inspect>, _: &Budget) -> Result<String, OsError> {
         self.count();
-        Ok("nginx\t1.22.1-9\tamd64\nopenssl\t3.0.15-1\tamd64\n".to_owned())
+        Ok("nginx\t1.22.1-9\tamd64\tinstalled\nopenssl\t3.0.15-1\tamd64\tinstalled\noldpkg\t1.0-1\tamd64\tconfig-files\n".to_owned())
     }
     fn parameters(&self, _: Grant<sys::Inspect>, _: &Budget) -> Result<Vec<String>, OsError> {
         self.count();

@@ -121,7 +121,7 @@ macro_rules! brokered {
                 block_devices(sys::Inspect) -> BTreeMap<String, BTreeMap<String, String>>;
                 /// The files of a control group (version 2), by their names; its path begins below the root of the hierarchy.
                 control_group(sys::Inspect, group: AbsPath) -> BTreeMap<String, String>;
-                /// The packages that are installed, a line for each: name, version, architecture, with tabs between.
+                /// The packages that are known, a line for each: name, version, architecture, state, with tabs between.
                 packages(sys::Inspect) -> String;
                 /// The names of the parameters of the kernel.
                 parameters(sys::Inspect) -> Vec<String>;

@@ -37,7 +37,7 @@ pub static OP: Op = Op {
         ],
         returns: Returns { kind: "list", doc: "Of the lines as text, in the order of the file, without their ends." },
         doc: "Reads some lines of a text file, from either end.\nOnly as much of the file is read as is needed, so this suits large logs: `fs::lines(path, #{max: 20, from_end: true})` are the last 20. \
-              One that is compressed by gzip or Zstandard reads as what is in it; its last lines are found by reading all of it.",
+              One that is compressed by gzip, Zstandard, xz or bzip2 reads as what is in it; its last lines are found by reading all of it.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", {"from_end": true, "max": 1}]"#,

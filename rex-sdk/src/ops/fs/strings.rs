@@ -7,6 +7,7 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::checksum::PIECE;
+use crate::expand::Damage;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Finds the texts in a file that is not text.
@@ -22,14 +23,14 @@ pub static OP: Op = Op {
         ],
         returns: Returns {
             kind: "map",
-            doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more.",
+            doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more; `why`: that the rest of a compressed file is damaged or missing, or `()`.",
         },
         doc: "Finds the texts in a file that is not text.\nA text is a run of printable characters of ASCII, blanks and tabs included, as of `strings`. In a file that \
-              is compressed by gzip or Zstandard, they are looked for in what is in it.",
+              is compressed by gzip, Zstandard, xz or bzip2, they are looked for in what is in it; in UTF-16 with its byte order mark, in its text.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/icon.bin", {"min": 3}]"#,
-            returns: r#"{"strings":[{"offset":1,"text":"PNG"}],"truncated":false}"#,
+            returns: r#"{"strings":[{"offset":1,"text":"PNG"}],"truncated":false,"why":null}"#,
         },
     },
     call,
@@ -47,11 +48,18 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let mut found =
         Found { strings: Vec::new(), text: Vec::new(), offset: 0, held: 0, min, max, bytes: limits.file_bytes };
     let mut piece = vec![0; PIECE];
-    let mut truncated = false;
+    let (mut truncated, mut why) = (false, None);
     while !truncated {
         let count = match file.read(&mut piece) {
             Ok(count) => count,
-            Err(error) => return Err(file.error(error)),
+            Err(error) => match Damage::of(&error) {
+                Some(damage) => {
+                    found.end()?;
+                    (truncated, why) = (true, Some(damage.to_string()));
+                    break;
+                }
+                None => return Err(file.error(error)),
+            },
         };
         truncated = match piece.get(..count).unwrap_or_default() {
             [] if found.end()? => true,
@@ -59,7 +67,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             piece => found.search(piece)?,
         };
     }
-    Ok(Value::map([("strings", Value::List(found.strings)), ("truncated", truncated.into())]))
+    Ok(Value::map([("strings", Value::List(found.strings)), ("truncated", truncated.into()), ("why", why.into())]))
 }
 
 /// What was found so far.
@@ -124,14 +132,17 @@ mod tests {
         across.extend(b"text\x7fabc\0\tab d\xc3\xa9last");
         let world = World::new(MemOs::new().file("/f", across).file("/empty", ""));
         let all = format!(
-            r#"{{"strings":[{{"offset":{},"text":"text"}},{{"offset":{},"text":"\tab d"}},{{"offset":{},"text":"last"}}],"truncated":false}}"#,
+            r#"{{"strings":[{{"offset":{},"text":"text"}},{{"offset":{},"text":"\tab d"}},{{"offset":{},"text":"last"}}],"truncated":false,"why":null}}"#,
             PIECE - 2,
             PIECE + 7,
             PIECE + 14
         );
         assert_eq!(world.returns("fs::strings", r#"["/f"]"#), all);
         assert_eq!(world.returns("fs::strings", r#"["/f", {"max": 3}]"#), all);
-        assert_eq!(world.returns("fs::strings", r#"["/empty", {"max": 0}]"#), r#"{"strings":[],"truncated":false}"#);
+        assert_eq!(
+            world.returns("fs::strings", r#"["/empty", {"max": 0}]"#),
+            r#"{"strings":[],"truncated":false,"why":null}"#
+        );
         for max in 0..3 {
             let value = world.call("fs::strings", &format!(r#"["/f", {{"max": {max}}}]"#)).unwrap();
             assert_eq!(value.get("truncated"), Some(&true.into()), "{max}");

@@ -51,7 +51,7 @@ pub static OP: Op = Op {
                   file lost lines meanwhile, after which it is read from its start.",
         },
         doc: "Reads the last lines of a file, and waits for more.\nWhile it waits, it opens the name again now and then, and asks again for that. \
-              A file that is compressed by gzip or Zstandard has last lines, but is not waited for.",
+              A file that is compressed by gzip, Zstandard, xz or bzip2 has last lines, but is not waited for.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", {"lines": 1}]"#,

@@ -37,7 +37,12 @@ const FILTERS: [Param; 4] = [
         Literal::Null,
         "Only those of this name. The kernel keeps 15 bytes of it; of a longer one, the rest is that of the program.",
     ),
-    Param::option("exe", Kind::Text, Literal::Null, "Only those that run the program of this path."),
+    Param::option(
+        "exe",
+        Kind::Text,
+        Literal::Null,
+        "Only those that run the program of this path. Where Rex may not look at the program of a process, its name decides whether it can be meant.",
+    ),
     Param::option("user", Kind::Text, Literal::Null, "Only those of this user."),
     Param::option("unit", Kind::Text, Literal::Null, "Only those of this unit, `nginx.service`."),
 ];
@@ -144,7 +149,7 @@ fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
         let identity = status.process.identity();
         let fits = [
             ("name", name.map_or(Some(true), |name| is_called(identity, name))),
-            ("exe", fits(exe, identity.exe.as_deref())),
+            ("exe", runs(identity, exe)),
             ("user", fits(user, identity.user.as_deref())),
             ("unit", fits(unit, identity.unit.as_deref())),
         ];
@@ -165,6 +170,14 @@ fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
 /// Whether a fact is as wanted; `None` if it is not known.
 fn fits(wanted: Option<&str>, found: Option<&str>) -> Option<bool> {
     wanted.map_or(Some(true), |wanted| found.map(|found| wanted == found))
+}
+
+/// Whether a process runs a program; `None` if that cannot be told. Where Rex may not look, the name tells of most that they do not.
+fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
+    let (Some(wanted), None) = (exe, &identity.exe) else { return fits(exe, identity.exe.as_deref()) };
+    let program = wanted.rsplit('/').next().unwrap_or(wanted);
+    let start = program.get(..program.floor_char_boundary(NAME_BYTES)).unwrap_or(program);
+    if identity.name.starts_with(start) { None } else { Some(false) }
 }
 
 /// Whether a process has a name; `None` if that cannot be told. Of a longer name than the kernel keeps, the rest is that of its program.
@@ -242,6 +255,11 @@ mod tests {
         assert_eq!(error.message, "not all processes are known: the `user` of process 5 could not be found out");
         let known = world.call("process::list", r#"[{"user": "root", "partial": true}]"#).unwrap();
         assert!(matches!(&known, Value::List(known) if known.len() == 2), "{known}");
+        // One of another name than the program's is not meant.
+        let os = MemOs::example().process(5, Identity { name: "x".to_owned(), ..Identity::default() }, &["x"]);
+        let world = World::new(os);
+        assert_eq!(world.returns("process::list", r#"[{"exe": "/bin/y"}]"#), "[]");
+        assert_eq!(world.fails("process::list", r#"[{"exe": "/bin/x"}]"#), Code::Io);
         // Another filter tells that it is not meant.
         let known = world.call("process::list", r#"[{"user": "root", "name": "nginx"}]"#).unwrap();
         assert!(matches!(&known, Value::List(known) if known.len() == 1), "{known}");
