@@ -418,7 +418,7 @@ mod tests {
         record[44..49].copy_from_slice(b"alice");
         record[340..344].copy_from_slice(&5_i32.to_le_bytes());
         let found = ("alice".to_owned(), "pts/0".to_owned(), String::new(), 5);
-        assert_eq!(sessions(&[record.clone(), vec![0; 384], vec![1; 10]].concat()), [found.clone()]);
+        assert_eq!(sessions(&[record.clone(), vec![0; 384], vec![1; 10]].concat()), std::slice::from_ref(&found));
         record[4..8].copy_from_slice(&42_i32.to_le_bytes());
         let current = |ended: i32| sessions(&current_sessions(&record, |pid| pid != ended));
         assert_eq!((current(42), current(43)), (Vec::new(), vec![found]));
