@@ -55,7 +55,7 @@ impl SigningKey {
     /// # Errors
     /// If there is none in it.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let key = PrivatePkcs8KeyDer::from_pem_slice(text).map_err(|_| KeyError::NotPrivate)?;
+        let key = PrivatePkcs8KeyDer::from_pem_slice(unmarked(text)).map_err(|_| KeyError::NotPrivate)?;
         // Without the public key in it, as OpenSSL writes them, there is nothing to compare.
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_pkcs8_der());
         pair.map(Self).map_err(|_| KeyError::NotEd25519)
@@ -94,7 +94,7 @@ impl PublicKey {
     /// # Errors
     /// If there is none in it.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let key = SubjectPublicKeyInfoDer::from_pem_slice(text).map_err(|_| KeyError::NotPublic)?;
+        let key = SubjectPublicKeyInfoDer::from_pem_slice(unmarked(text)).map_err(|_| KeyError::NotPublic)?;
         let key = key.strip_prefix(PUBLIC).and_then(|key| key.try_into().ok());
         key.map(Self).ok_or(KeyError::NotEd25519)
     }
@@ -124,6 +124,11 @@ fn message(head: Hash, time: &str, run: &str) -> Vec<u8> {
 }
 
 /// INVARIANT: what is written so fits on one line.
+/// A text without the byte order mark that some editors put before it.
+fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 fn pem(what: &str, der: &[u8]) -> String {
     format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", STANDARD.encode(der))
 }
@@ -135,7 +140,7 @@ mod tests {
     #[test]
     fn what_one_key_signed_the_other_finds() {
         let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
-        let public = PublicKey::from_pem(key.public().to_pem().as_bytes()).unwrap();
+        let public = PublicKey::from_pem(format!("\u{feff}{}", key.public().to_pem()).as_bytes()).unwrap();
         let head = Hash::of(b"x");
         let Mark::Checkpoint { key: id, signature } = key.sign(head, "now", "r") else { panic!() };
         assert_eq!(id, public.id());

@@ -13,6 +13,9 @@ use crate::exit::Stop;
 /// The largest file that is read here, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// The byte order mark, as UTF-8.
+const MARK: char = '\u{feff}';
+
 /// A script with the name that messages call it by.
 pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, Stop> {
     match (code, path) {
@@ -21,7 +24,8 @@ pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, 
             let text = utf8("standard input", std::io::stdin().lock())?;
             Ok(Source { name: "standard input".to_owned(), text })
         }
-        (None, Some(path)) => file(path),
+        // The mark stays: whoever pins a script pins all of its file.
+        (None, Some(path)) => read(path),
         (None, None) => Err(Stop::usage("no script was given")),
     }
 }
@@ -35,8 +39,13 @@ pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
     }
 }
 
-/// A text file.
+/// A text file, without the byte order mark that some editors put before it.
 pub(crate) fn file(path: &Path) -> Result<Source, Stop> {
+    let Source { name, text } = read(path)?;
+    Ok(Source { name, text: text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text) })
+}
+
+fn read(path: &Path) -> Result<Source, Stop> {
     let name = path.display().to_string();
     let file = std::fs::File::open(path).map_err(|error| unreadable(&name, &error))?;
     Ok(Source { text: utf8(&name, file)?, name })
@@ -47,6 +56,15 @@ fn utf8(name: &str, reader: impl Read) -> Result<String, Stop> {
     reader.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Stop::usage(format!("`{name}` is larger than {MAX_BYTES} bytes")));
+    }
+    let wide = match *bytes.as_slice() {
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some("UTF-32"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("UTF-16"),
+        _ => None,
+    };
+    if let Some(wide) = wide {
+        return Err(Stop::usage(format!("`{name}` is {wide}, and Rex reads UTF-8"))
+            .with_help(format!("save it as UTF-8, or turn it into that: `iconv -f {wide} -t UTF-8`")));
     }
     String::from_utf8(bytes).map_err(|error| {
         Stop::usage(format!("`{name}` is not UTF-8: the first bad byte is at {}", error.utf8_error().valid_up_to()))

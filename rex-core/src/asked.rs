@@ -209,7 +209,7 @@ mod tests {
         let subject = Subject::new(Principal::agent("a"));
         let now = Timestamp::from_micros(0);
         let path = AbsPath::parse("/srv/app.log").unwrap();
-        let identity = Identity { name: "x".to_owned(), user: "www-data".to_owned(), ..Identity::default() };
+        let identity = Identity { name: "x".to_owned(), user: Some("www-data".to_owned()), ..Identity::default() };
         let process = Process::new(7, identity);
         let program = Program { path: path.clone(), sha256: "ab".to_owned() };
         let run = crate::action::process::Run::new(

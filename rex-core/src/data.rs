@@ -43,10 +43,10 @@ data! {
     Words as Vec<String>: |words| words.as_slice().to_vec(), |words| Ok(Self::new(words));
     Program as (AbsPath, String): |program| (program.path.clone(), program.sha256.clone()),
         |(path, sha256)| Ok(Self { path, sha256 });
-    Process as (u32, String, String, String, String, u64): |process| {
+    Process as (u32, String, [Option<String>; 3], u64): |process| {
         let Identity { name, exe, user, unit, started } = process.identity().clone();
-        (process.pid(), name, exe, user, unit, started)
-    }, |(pid, name, exe, user, unit, started)| Ok(Self::new(pid, Identity { name, exe, user, unit, started }));
+        (process.pid(), name, [exe, user, unit], started)
+    }, |(pid, name, [exe, user, unit], started)| Ok(Self::new(pid, Identity { name, exe, user, unit, started }));
 }
 
 /// A value as JSON has it: what was bytes comes back as a list of numbers.

@@ -43,6 +43,7 @@ pub mod process;
 pub mod reach;
 pub mod resource;
 pub mod run;
+pub mod spelling;
 pub mod time;
 pub mod units;
 pub mod value;

@@ -1,17 +1,23 @@
 //! A path that has one spelling.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::spelling;
 
 /// The longest path that the kernel takes, in bytes (`PATH_MAX` less the final NUL).
 const MAX_PATH: usize = crate::bounds::PATH_BYTES;
 /// The longest name of a directory entry, in bytes (`NAME_MAX`).
 const MAX_NAME: usize = crate::bounds::NAME_BYTES;
 
-/// An absolute, normalised path in UTF-8: no `.`, no `..`, no empty component, no NUL, no trailing slash.
+/// An absolute, normalised path as text: no `.`, no `..`, no empty component, no NUL, no trailing slash.
 ///
 /// Two equal paths are the same text, so a policy that compares text compares paths. Normalising is lexical: `..`
 /// takes away the component before it, whatever that is on disk. That is safe because Rex then acts on exactly the
 /// normalised name, never on the text that came in.
+///
+/// A name on disk can be any bytes. One that is not UTF-8 is spelled with `\xHH` for each byte that is none: `caf\xE9`. One that
+/// holds such a text itself is spelled with `\x5C` for its backslash, so that no two names have one spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AbsPath(String);
 
@@ -25,6 +31,8 @@ pub enum PathError {
     Relative(String),
     /// There is a NUL byte in it.
     Nul(String),
+    /// It is a second spelling of a name, which has one.
+    Spelling(String),
     /// More `..` than there are components.
     AboveRoot(String),
     /// A component is longer than 255 bytes, or the whole is longer than 4095.
@@ -44,6 +52,13 @@ impl fmt::Display for PathError {
                 write!(f, "the path `{}` is relative, and there is no base directory", text.escape_debug())
             }
             Self::Nul(text) => write!(f, "the path `{}` holds a NUL byte", text.escape_debug()),
+            Self::Spelling(text) => {
+                let text = text.escape_debug();
+                write!(
+                    f,
+                    "the name `{text}` is not spelled as it is: `\\xHH` stands for a byte that is not UTF-8, `\\x5C` for a backslash before such a text"
+                )
+            }
             Self::AboveRoot(text) => write!(f, "the path `{}` leads above the root directory", text.escape_debug()),
             Self::TooLong { bytes, max } => {
                 write!(f, "the path or one of its names is too long: {bytes} bytes, at most {max} are taken")
@@ -94,10 +109,8 @@ impl AbsPath {
                     let cut = path.rfind('/').ok_or_else(|| PathError::AboveRoot(text.to_owned()))?;
                     path.truncate(cut);
                 }
-                name if name.len() > MAX_NAME => {
-                    return Err(PathError::TooLong { bytes: name.len(), max: MAX_NAME });
-                }
                 name => {
+                    checked(name)?;
                     path.push('/');
                     path.push_str(name);
                 }
@@ -110,10 +123,47 @@ impl AbsPath {
     }
 
     fn short(path: String) -> Result<Self, PathError> {
-        match path.len() {
-            bytes if bytes > MAX_PATH => Err(PathError::TooLong { bytes, max: MAX_PATH }),
+        let long = path.len() > MAX_PATH;
+        match long.then(|| spelling::bytes(&path).len()) {
+            Some(bytes) if bytes > MAX_PATH => Err(PathError::TooLong { bytes, max: MAX_PATH }),
             _ => Ok(Self(path)),
         }
+    }
+
+    /// This directory's entry of this name, which can be any bytes but NUL and slashes.
+    ///
+    /// # Errors
+    /// As [`AbsPath::join`].
+    pub fn entry(&self, name: &[u8]) -> Result<Self, PathError> {
+        self.join(&spelling::of(name))
+    }
+
+    /// An absolute path as the system has it, normalised.
+    ///
+    /// # Errors
+    /// See [`PathError`].
+    pub fn of_bytes(path: &[u8]) -> Result<Self, PathError> {
+        Self::parse(&spelling::of(path))
+    }
+
+    /// A path as the system has it, normalised; a relative one is taken from this directory.
+    ///
+    /// # Errors
+    /// See [`PathError`].
+    pub fn resolve_bytes(&self, path: &[u8]) -> Result<Self, PathError> {
+        self.resolve(&spelling::of(path))
+    }
+
+    /// The path as the system has it.
+    #[must_use]
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        spelling::bytes(&self.0)
+    }
+
+    /// The last component as the system has it; empty for the root directory.
+    #[must_use]
+    pub fn name_bytes(&self) -> Cow<'_, [u8]> {
+        spelling::bytes(self.name())
     }
 
     /// This directory's entry `name`.
@@ -126,8 +176,8 @@ impl AbsPath {
             ".." => Err(PathError::AboveRoot(name.to_owned())),
             _ if name.contains('/') => Err(PathError::Relative(name.to_owned())),
             _ if name.contains('\0') => Err(PathError::Nul(name.to_owned())),
-            _ if name.len() > MAX_NAME => Err(PathError::TooLong { bytes: name.len(), max: MAX_NAME }),
             _ => {
+                checked(name)?;
                 let trunk = self.trunk();
                 let mut path = String::with_capacity(trunk.len() + 1 + name.len());
                 path.push_str(trunk);
@@ -200,10 +250,27 @@ impl AbsPath {
         self.0.split('/').filter(|part| !part.is_empty())
     }
 
+    /// The components as the system has them.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        self.components().map(spelling::bytes)
+    }
+
     /// Whether this is `above`, or lies below it.
     #[must_use]
     pub fn is_in(&self, above: &Self) -> bool {
         self.0.strip_prefix(above.trunk()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// That a component is a name that is spelled as it is, and not too long.
+fn checked(name: &str) -> Result<(), PathError> {
+    if !spelling::is_one(name) {
+        return Err(PathError::Spelling(name.to_owned()));
+    }
+    let long = name.len() > MAX_NAME;
+    match long.then(|| spelling::bytes(name).len()) {
+        Some(bytes) if bytes > MAX_NAME => Err(PathError::TooLong { bytes, max: MAX_NAME }),
+        _ => Ok(()),
     }
 }
 
@@ -245,6 +312,24 @@ mod tests {
         assert!(matches!(AbsPath::parse(&"/abc".repeat(1024)), Err(PathError::TooLong { bytes: 4096, max: 4095 })));
         assert!(AbsPath::root().join("..").is_err());
         assert!(AbsPath::root().join("a/b").is_err());
+    }
+
+    #[test]
+    fn names_that_are_no_text_have_one_spelling() {
+        let dir = AbsPath::parse("/d").unwrap();
+        let path = dir.entry(b"caf\xe9").unwrap();
+        assert_eq!(
+            (path.as_str(), &*path.bytes(), &*path.name_bytes()),
+            (r"/d/caf\xE9", &b"/d/caf\xe9"[..], &b"caf\xe9"[..])
+        );
+        assert_eq!(AbsPath::parse(path.as_str()).unwrap(), path);
+        assert_eq!(AbsPath::of_bytes(b"/d/caf\xe9").unwrap(), path);
+        // The file whose name looks like the spelling is another one.
+        assert_ne!(dir.entry(br"caf\xE9").unwrap(), path);
+        assert!(matches!(dir.join(r"caf\xC3\xA9"), Err(PathError::Spelling(_))));
+        assert!(AbsPath::parse(r"/a\x5Cb").is_err() && AbsPath::parse(r"/a\x2db/c:\new").is_ok());
+        let long = dir.entry(&[0xff; 255]).unwrap();
+        assert!(long.name().len() == 1020 && dir.entry(&[0xff; 256]).is_err());
     }
 
     #[test]

@@ -31,12 +31,12 @@ pub struct Process {
 pub struct Identity {
     /// The name that the kernel keeps: up to 15 bytes of the program's own, unless the process changed it.
     pub name: String,
-    /// The program that it runs; empty for a thread of the kernel, and where Rex may not look.
-    pub exe: String,
-    /// The user whose rights it has: by name, or by number where there is no name.
-    pub user: String,
-    /// The unit of the service manager that it belongs to; empty if there is none.
-    pub unit: String,
+    /// The program that it runs; empty for a thread of the kernel; `None` where that could not be found out.
+    pub exe: Option<String>,
+    /// The name of the user whose rights it has; `None` where that could not be found out, or where the user has no name.
+    pub user: Option<String>,
+    /// The unit of the service manager that it belongs to; empty if there is none; `None` where that could not be found out.
+    pub unit: Option<String>,
     /// When it was started, in ticks of the kernel's clock since the machine was.
     pub started: u64,
 }
@@ -61,11 +61,19 @@ impl Process {
     }
 }
 
+impl Identity {
+    /// What could not be found out, by the names that policies have for it.
+    pub fn unknown(&self) -> impl Iterator<Item = &'static str> {
+        let facts = [("exe", &self.exe), ("user", &self.user), ("unit", &self.unit)];
+        facts.into_iter().filter(|(_, fact)| fact.is_none()).map(|(name, _)| name)
+    }
+}
+
 impl Resource for Process {
     const SPEC: &'static ResourceSpec = &ResourceSpec {
         namespace: "process",
         name: "Process",
-        doc: "A process that runs; the id is its number, `4242`. Numbers are used again, so policies ask for what it is.",
+        doc: "A process that runs; the id is its number, `4242`. Numbers are used again, so policies ask for what it is. What could not be found out of it is not there: a policy that asks for that denies.",
         attributes: &[
             Attribute { name: "pid", kind: FactKind::Long, doc: "Its number." },
             Attribute {
@@ -78,7 +86,11 @@ impl Resource for Process {
                 kind: FactKind::String,
                 doc: "The path of the program that it runs; empty for a thread of the kernel.",
             },
-            Attribute { name: "user", kind: FactKind::String, doc: "The user whose rights it has." },
+            Attribute {
+                name: "user",
+                kind: FactKind::String,
+                doc: "The name of the user whose rights it has; not there if the user has no name.",
+            },
             Attribute {
                 name: "unit",
                 kind: FactKind::String,
@@ -97,19 +109,22 @@ impl Resource for Process {
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
         visit("pid", Fact::Long(self.pid.into()));
         visit("name", Fact::String(&self.identity.name));
-        visit("exe", Fact::String(&self.identity.exe));
-        visit("user", Fact::String(&self.identity.user));
-        visit("unit", Fact::String(&self.identity.unit));
+        // INVARIANT: what is not known is left out, never told as something else: whoever decides takes it for an error, and denies.
+        let Identity { exe, user, unit, .. } = &self.identity;
+        for (name, fact) in [("exe", exe), ("user", user), ("unit", unit)] {
+            fact.as_deref().into_iter().for_each(|text| visit(name, Fact::String(text)));
+        }
     }
 
     fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
         let pid = id.parse().map_err(|_| format!("`{}` is not the number of a process", id.escape_debug()))?;
-        let text = |name: &str| text(attributes, name);
+        // One that is not written down was not known.
+        let known = |name: &str| attributes.get(name).map(|_| text(attributes, name)).transpose();
         let identity = Identity {
-            name: text("name")?,
-            exe: text("exe")?,
-            user: text("user")?,
-            unit: text("unit")?,
+            name: text(attributes, "name")?,
+            exe: known("exe")?,
+            user: known("user")?,
+            unit: known("unit")?,
             // Policies do not see it.
             started: 0,
         };
@@ -269,6 +284,17 @@ mod tests {
 
     fn words(words: &[&str]) -> Words {
         Words::new(words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out_and_comes_back_as_that() {
+        let identity = Identity { name: "x".to_owned(), unit: Some(String::new()), ..Identity::default() };
+        let process = Process::new(7, identity);
+        let mut seen = BTreeMap::new();
+        process.attributes(&mut |name, fact| drop(seen.insert(name.to_owned(), Value::from(fact))));
+        assert_eq!(seen.keys().collect::<Vec<_>>(), ["name", "pid", "unit"]);
+        assert_eq!(process.identity().unknown().collect::<Vec<_>>(), ["exe", "user"]);
+        assert_eq!(Process::recall("7", &seen).unwrap(), process);
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Resource for AbsPath {
     const SPEC: &'static ResourceSpec = &ResourceSpec {
         namespace: "fs",
         name: "Path",
-        doc: "A file, directory or anything else that has a path; the id is the absolute, normalised path. A path is `in` each directory above it.",
+        doc: "A file, directory or anything else that has a path; the id is the absolute, normalised path; `\\xHH` in it stands for a byte of a name that is not UTF-8, `caf\\xE9`. A path is `in` each directory above it.",
         attributes: &[
             Attribute { name: "path", kind: FactKind::String, doc: "The whole path, the same as the id; for `like`." },
             Attribute { name: "name", kind: FactKind::String, doc: "The last component; empty for `/`." },

@@ -265,6 +265,8 @@ impl Shared {
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
         }
+        // Some editors put a byte order mark before what they write. It is part of the script's hash, and not of what it says.
+        let script = script.strip_prefix('\u{feff}').unwrap_or(script);
         Script::new(&self.rhai, &self.names, script, scope)
             .map_err(|refused| failure::of_refusing(refused, &self.names))
     }

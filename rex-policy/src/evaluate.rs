@@ -191,6 +191,16 @@ fn datetime(time: Timestamp) -> String {
     format!("{}.{:03}Z", seconds.trim_end_matches('Z'), time.as_millis().rem_euclid(1_000))
 }
 
+/// Why a policy could not be evaluated: where it asks for what is not known of a resource, in those words.
+pub(crate) fn failure(resource: &dyn AnyResource, error: String) -> String {
+    let mut unknown: Vec<_> = resource.spec().attributes.iter().map(|attribute| attribute.name).collect();
+    resource.attributes(&mut |known, _| unknown.retain(|name| *name != known));
+    let asked = unknown.into_iter().find(|name| error.contains(&format!("`{name}`")));
+    asked.map_or(error, |name| {
+        format!("`{name}` of `{}::\"{}\"` could not be found out", resource.spec(), resource.id().escape_debug())
+    })
+}
+
 /// What came of evaluating policies.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome<'p> {
@@ -216,6 +226,7 @@ impl<'p> Outcome<'p> {
             let holds = match &rule.condition {
                 None => Ok(true),
                 Some(condition) => {
+                    let resource = request.resource;
                     if asked.is_none() {
                         asked = Some(parties.asked(request, lineage, needs, members)?);
                     }
@@ -223,7 +234,7 @@ impl<'p> Outcome<'p> {
                     match eval_expression(request, entities, &condition.expression) {
                         Ok(EvalResult::Bool(holds)) => Ok(holds),
                         Ok(_) => Err("the condition is no truth value".to_owned()),
-                        Err(error) => Err(error.to_string()),
+                        Err(error) => Err(failure(resource, error.to_string())),
                     }
                 }
             };

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::cache::{Cache, KeyWriter};
 use crate::clause::Clauses;
 use crate::compile::{Compiled, compile};
-use crate::evaluate::{Outcome, Parties, Trouble};
+use crate::evaluate::{Outcome, Parties, Trouble, failure};
 use crate::finding::{Finding, Rejected, Severity, Source, Stand};
 use crate::index::{Index, Lineage, principal_meets};
 use crate::limits::PolicyLimits;
@@ -139,7 +139,7 @@ impl Policy {
         }
         for AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
             if let Some(holds) = numbered(error.policy_id()).and_then(|number| holds.get_mut(number)) {
-                *holds = Err(error.inner().to_string());
+                *holds = Err(failure(request.resource, error.inner().to_string()));
             }
         }
         let mut outcome = Outcome::default();

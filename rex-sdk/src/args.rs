@@ -82,7 +82,12 @@ impl Args {
     /// # Errors
     /// If it is none; see [`AbsPath::resolve`].
     pub fn path(&self, name: &str) -> Result<AbsPath, Error> {
-        self.base.resolve(self.text(name)?).map_err(|error| Error::validation(error.to_string()))
+        let path = match self.value(name) {
+            // As `fs::list` tells those that are not UTF-8.
+            Value::Bytes(bytes) => self.base.resolve_bytes(bytes),
+            _ => self.base.resolve(self.text(name)?),
+        };
+        path.map_err(|error| Error::validation(error.to_string()))
     }
 
     /// A unit.

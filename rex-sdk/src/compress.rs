@@ -58,6 +58,9 @@ pub(crate) fn compress(format: Format, mut contents: impl Read, max: u64) -> io:
                 return Err(error);
             }
         }
+        Format::Xz | Format::Bzip2 => {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "this format is read, and not written"));
+        }
     }
     Ok(spool.into_bytes())
 }

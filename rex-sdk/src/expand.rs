@@ -1,56 +1,261 @@
-//! Compressed text that reads as if it were plain: gzip (RFC 1952) and Zstandard (RFC 8878), told by how it starts.
+//! Compressed text that reads as if it were plain: gzip (RFC 1952), Zstandard (RFC 8878), xz and bzip2, told by how it starts; and
+//! UTF-16 that reads as if it were UTF-8.
 
+mod frames;
+mod utf16;
+
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
+use lzma_rust2::XzReader;
+use rex_core::{Code, Error};
 
+use self::frames::{Begun, Frame};
+pub(crate) use self::utf16::{Decoded, Wide, decode};
 use crate::os::{Source, SourceState};
 
 /// How many bytes tell the format.
-pub(crate) const START: usize = 4;
+pub(crate) const START: usize = 16;
+/// How far back what is compressed may refer to what came before, in bytes: what is held in memory. It is what `zstd` takes by itself.
+const WINDOW: u64 = 128 << 20;
+/// What decoding xz takes beside its window, in KiB.
+const XZ_KIB: u32 = 256;
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Gzip,
     Zstandard,
+    Xz,
+    Bzip2,
 }
 
+/// The formats that are read, in the words of messages.
+pub(crate) const READ: &str = "gzip, Zstandard, xz or bzip2";
+
 impl Format {
-    /// The format of what starts like this, if it is one.
+    /// The format of what starts like this, if it is one that is read.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
         match start {
             // The third byte is the method, of which there is one.
             [0x1F, 0x8B, 8, ..] => Some(Self::Gzip),
-            [0x28, 0xB5, 0x2F, 0xFD, ..] => Some(Self::Zstandard),
+            // A frame, or one to be skipped before it.
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Self::Zstandard),
+            [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            // The first block, or the end where there is none.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Some(Self::Bzip2),
             _ => None,
+        }
+    }
+
+    /// The format of what starts like this, if it is one that is known, and not read.
+    pub(crate) fn unread(start: &[u8]) -> Option<&'static str> {
+        match start {
+            [0x04, 0x22, 0x4D, 0x18, ..] | [0x02, 0x21, 0x4C, 0x18, ..] => Some("lz4"),
+            [0x1F, 0x9D, 0x80..=0x9F, ..] => Some("compress (.Z)"),
+            [0x1F, 0x1E, ..] => Some("pack (.z)"),
+            [b'L', b'Z', b'I', b'P', 0 | 1, ..] => Some("lzip"),
+            [0x89, b'L', b'Z', b'O', 0, 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some("lzop"),
+            [b'7', b'z', 0xBC, 0xAF, 0x27, 0x1C, ..] => Some("7z"),
+            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some("zip"),
+            [b'R', b'a', b'r', b'!', 0x1A, 7, ..] => Some("rar"),
+            [0xFF, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Some("snappy"),
+            // Of unknown size, as `xz --format=lzma` writes it.
+            [0x5D, 0, 0, _, _, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, ..] => Some("lzma"),
+            _ => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstandard => "Zstandard",
+            Self::Xz => "xz",
+            Self::Bzip2 => "bzip2",
         }
     }
 }
 
+/// The error of a file in a format that is known, and not read.
+pub(crate) fn unread(format: &str, path: &str) -> Error {
+    let message = format!("`{}` is compressed by {format}, which Rex does not read", path.escape_debug());
+    Error::new(Code::Unsupported, message).with_help(format!("expand it first, or compress it by {READ}"))
+}
+
+/// Why no more could be read of a file that is damaged or cut off. What came before it is as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage(String);
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Damage {}
+
+impl Damage {
+    /// What an error says of damage, if it is about that.
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+fn damage(why: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Damage(why.into()))
+}
+
+/// The error of what would take too much memory.
+fn too_far() -> io::Error {
+    let message = format!("it was compressed with a window of more than {} MiB", WINDOW >> 20);
+    io::Error::other(Error::new(Code::LimitExceeded, message).with_help("compress it with a smaller one, as is usual"))
+}
+
 /// What is in a compressed file. Its size is unknown, and it is read from its start to its end.
-pub(crate) enum Expanded<R> {
-    Gzip(Box<MultiGzDecoder<BufReader<R>>>),
-    Zstandard(Box<Frames<BufReader<R>>>),
+pub(crate) struct Expanded<R: Read> {
+    format: Format,
+    part: Part<BufReader<Input<R>>>,
+    failed: Failed,
+}
+
+/// The parts of a compressed file, one after the other: members of gzip, frames of Zstandard, streams of xz and bzip2.
+enum Part<R: Read> {
+    Start(R),
+    Between(R),
+    Gzip(Box<GzDecoder<R>>),
+    Zstandard(Box<Frame<R>>),
+    Xz(Box<XzReader<R>>),
+    Bzip2(Box<BzDecoder<R>>),
+    /// All was read, or no more can be, for this reason.
+    Over(Option<Damage>),
+}
+
+/// What went wrong below a decoder, which would tell it in other words.
+type Failed = Arc<Mutex<Option<io::Error>>>;
+
+struct Input<R> {
+    inner: R,
+    failed: Failed,
+}
+
+impl<R: Read> Read for Input<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let told = io::Error::from(error.kind());
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            told
+        })
+    }
 }
 
 impl<R: Read> Expanded<R> {
     pub(crate) fn new(format: Format, compressed: R) -> Self {
-        let compressed = BufReader::with_capacity(64 << 10, compressed);
-        match format {
-            Format::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(compressed))),
-            Format::Zstandard => Self::Zstandard(Box::new(Frames::new(compressed))),
+        let failed = Failed::default();
+        let input = Input { inner: compressed, failed: failed.clone() };
+        Self { format, part: Part::Start(BufReader::with_capacity(64 << 10, input)), failed }
+    }
+
+    /// The next part.
+    fn begin(&self, input: BufReader<Input<R>>) -> io::Result<Part<BufReader<Input<R>>>> {
+        Ok(match self.format {
+            Format::Gzip => Part::Gzip(Box::new(GzDecoder::new(input))),
+            Format::Bzip2 => Part::Bzip2(Box::new(BzDecoder::new(input))),
+            Format::Xz => {
+                let kib = u32::try_from(WINDOW >> 10).unwrap_or(u32::MAX - XZ_KIB) + XZ_KIB;
+                Part::Xz(Box::new(XzReader::new_mem_limit(input, false, kib)))
+            }
+            Format::Zstandard => match frames::begin(input)? {
+                Begun::Frame(frame) => Part::Zstandard(frame),
+                Begun::Skipped(input) => Part::Between(input),
+            },
+        })
+    }
+
+    /// Reads on, or goes on to the next part, and then says nothing.
+    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let count = match &mut self.part {
+            Part::Start(_) | Part::Between(_) => 0,
+            Part::Gzip(decoder) => decoder.read(buffer)?,
+            Part::Zstandard(frame) => frame.read(buffer)?,
+            Part::Xz(decoder) => decoder.read(buffer)?,
+            Part::Bzip2(decoder) => decoder.read(buffer)?,
+            Part::Over(None) => return Ok(Some(0)),
+            Part::Over(Some(why)) => return Err(io::Error::new(io::ErrorKind::InvalidData, why.clone())),
+        };
+        if count > 0 {
+            return Ok(Some(count));
+        }
+        self.part = match std::mem::replace(&mut self.part, Part::Over(None)) {
+            Part::Start(input) => self.begin(input)?,
+            Part::Between(mut input) => match after_padding(&mut input)? {
+                true => self.begin(input)?,
+                false => return Ok(Some(0)),
+            },
+            Part::Gzip(decoder) => Part::Between(decoder.into_inner()),
+            Part::Zstandard(frame) => Part::Between(frame.into_inner()),
+            Part::Xz(decoder) => Part::Between(decoder.into_inner()),
+            Part::Bzip2(decoder) => Part::Between(decoder.into_inner()),
+            Part::Over(_) => return Ok(Some(0)),
+        };
+        Ok(None)
+    }
+
+    /// What went wrong, in plain words.
+    fn told(&self, error: io::Error) -> io::Error {
+        if let Some(error) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return error;
+        }
+        match error.kind() {
+            _ if Damage::of(&error).is_some() => error,
+            io::ErrorKind::OutOfMemory => too_far(),
+            io::ErrorKind::UnexpectedEof => damage("the compressed data ends too early"),
+            _ if error.get_ref().is_some_and(|inner| inner.is::<Error>()) => error,
+            _ => damage(format!("the compressed data is damaged, or is not {} to its end", self.format.as_str())),
+        }
+    }
+}
+
+/// Passes over zeros, which fill the last block of a tape, or of a file system after a crash; `false` if nothing follows them.
+fn after_padding(input: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let rest = input.fill_buf()?;
+        if rest.is_empty() {
+            return Ok(false);
+        }
+        match rest.iter().position(|&byte| byte != 0) {
+            Some(zeros) => {
+                input.consume(zeros);
+                return Ok(true);
+            }
+            None => {
+                let zeros = rest.len();
+                input.consume(zeros);
+            }
         }
     }
 }
 
 impl<R: Read> Read for Expanded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstandard(frames) => frames.read(buffer),
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.advance(buffer) {
+                Ok(Some(count)) => return Ok(count),
+                Ok(None) => {}
+                Err(error) => {
+                    let error = self.told(error);
+                    // Whoever reads on is told the same; a decoder that failed is not asked again.
+                    let why = Damage::of(&error).cloned().unwrap_or_else(|| Damage(error.to_string()));
+                    self.part = Part::Over(Some(why));
+                    return Err(error);
+                }
+            }
         }
     }
 }
@@ -69,77 +274,42 @@ impl<R: Read + Send> Source for Expanded<R> {
     }
 
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        let room = (bytes.capacity() - bytes.len()) as u64;
-        let length = bytes.len();
-        let read = self.by_ref().take(room).read_to_end(bytes);
-        read.map(|_| bytes.len() - length)
+        read_into(self, bytes)
     }
 }
 
-/// Frames of Zstandard, one after the other; each is held against its checksum, if it has one.
-pub(crate) struct Frames<R> {
-    source: R,
-    decoder: FrameDecoder,
-    within: bool,
+/// Reads once, into the room that a vector has beyond its length.
+fn read_into(reader: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let room = (bytes.capacity() - bytes.len()) as u64;
+    let length = bytes.len();
+    reader.by_ref().take(room).read_to_end(bytes).map(|_| bytes.len() - length)
 }
 
-impl<R: BufRead> Frames<R> {
-    fn new(source: R) -> Self {
-        // A frame without content. The decoder refuses windows above 100 MiB, but not in the first frame that it sees.
-        const EMPTY: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD, 0x20, 0x00, 0x01, 0x00, 0x00];
-        let mut decoder = FrameDecoder::new();
-        // What is constant is right, or a test fails.
-        let _ = decoder.init(EMPTY);
-        Self { source, decoder, within: false }
-    }
+/// A file that is not read, for a reason.
+pub(crate) struct Unread(pub(crate) Error);
 
-    /// Starts the next frame that holds data; `false` if there is none.
-    fn next(&mut self) -> io::Result<bool> {
-        while !self.source.fill_buf()?.is_empty() {
-            match self.decoder.init(&mut self.source) {
-                Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
-                    let skipped = io::copy(&mut self.source.by_ref().take(length.into()), &mut io::sink())?;
-                    if skipped != u64::from(length) {
-                        return Err(damaged("it ends too early"));
-                    }
-                }
-                Err(error) => return Err(damaged(&error.to_string())),
-            }
-        }
-        Ok(false)
+impl Read for Unread {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other(self.0.clone()))
     }
 }
 
-impl<R: BufRead> Read for Frames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            self.within = self.within || self.next()?;
-            if !self.within {
-                return Ok(0);
-            }
-            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                let some = BlockDecodingStrategy::UptoBytes(buffer.len());
-                self.decoder.decode_blocks(&mut self.source, some).map_err(|error| damaged(&error.to_string()))?;
-            }
-            let count = self.decoder.read(buffer)?;
-            if count > 0 {
-                return Ok(count);
-            }
-            let told = self.decoder.get_checksum_from_data();
-            if told.is_some() && told != self.decoder.get_calculated_checksum() {
-                return Err(damaged("its checksum is another"));
-            }
-            self.within = false;
-        }
+impl Source for Unread {
+    fn size(&self) -> u64 {
+        0
     }
-}
 
-fn damaged(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the compressed data is damaged: {why}"))
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Err(io::Error::other(self.0.clone()))
+    }
+
+    fn state(&self) -> io::Result<SourceState> {
+        Err(io::Error::other(self.0.clone()))
+    }
+
+    fn read_into(&mut self, _: &mut Vec<u8>) -> io::Result<usize> {
+        Err(io::Error::other(self.0.clone()))
+    }
 }
 
 #[cfg(test)]
@@ -149,9 +319,14 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::compress::compress;
 
     /// What `printf 'one\ntwo\n' | zstd --check` writes.
     const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x04\x58\x41\x00\x00one\ntwo\n\xe6\xa6\x0e\x40";
+    /// The same by `xz`.
+    const XZ: &[u8] = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x07\x6f\x6e\x65\x0a\x74\x77\x6f\x0a\x00\x51\xab\x9e\xaf\x57\x75\x70\x49\x00\x01\x20\x08\xbb\x19\xd9\xbb\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
+    /// The same by `bzip2`.
+    const BZIP2: &[u8] = b"\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\xa7\x14\x2b\x77\x00\x00\x02\xc1\x80\x00\x10\x02\x01\x84\x80\x20\x00\x21\x80\x0c\x02\x38\xf5\x1b\x8b\xb9\x22\x9c\x28\x48\x53\x8a\x15\xbb\x80";
 
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -167,32 +342,106 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_comes_out_member_by_member() {
+    fn what_was_packed_comes_out_part_by_part() {
         let skip = [b"\x50\x2a\x4d\x18\x03\0\0\0abc", ZSTD].concat();
         for (compressed, text) in [
             (gzip(b"one\n"), &b"one\n"[..]),
             ([gzip(b"one\n"), gzip(b""), gzip(b"two\n")].concat(), b"one\ntwo\n"),
             (ZSTD.to_vec(), b"one\ntwo\n"),
             ([ZSTD, &skip].concat(), b"one\ntwo\none\ntwo\n"),
+            (skip.clone(), b"one\ntwo\n"),
+            (skip[..11].to_vec(), b""),
+            (XZ.to_vec(), b"one\ntwo\n"),
+            ([XZ, XZ].concat(), b"one\ntwo\none\ntwo\n"),
+            (BZIP2.to_vec(), b"one\ntwo\n"),
+            ([BZIP2, BZIP2].concat(), b"one\ntwo\none\ntwo\n"),
         ] {
-            assert_eq!(expand(&compressed).unwrap(), text);
+            for zeros in [0, 1, 4, 100_000] {
+                assert_eq!(expand(&[&compressed[..], &vec![0; zeros]].concat()).unwrap(), text, "{zeros}");
+            }
+            let error = expand(&[&compressed[..], b"\0rest"].concat()).unwrap_err();
+            assert!(Damage::of(&error).is_some(), "{error:?}");
         }
         assert_eq!(Format::of(b"\x1f\x8b\x09"), None);
         assert_eq!(Format::of(b"\x28\xb5\x2f"), None);
+        assert_eq!(Format::of(b"BZh is how this text begins"), None);
     }
 
     #[test]
     fn what_is_damaged_or_cut_off_is_told() {
-        for whole in [gzip(b"some text that is long enough to be something"), ZSTD.to_vec()] {
+        for whole in
+            [gzip(b"some text that is long enough to be something"), ZSTD.to_vec(), XZ.to_vec(), BZIP2.to_vec()]
+        {
             for end in START..whole.len() {
-                assert!(expand(&whole[..end]).is_err(), "cut off at {end}");
+                let error = expand(&whole[..end]).expect_err("cut off");
+                assert_eq!(error.to_string(), "the compressed data ends too early", "at {end}");
             }
             let mut damaged = whole.clone();
-            *damaged.last_mut().unwrap() ^= 1;
-            assert!(expand(&damaged).is_err(), "another checksum or size");
+            damaged[whole.len() - 4] ^= 0x10;
+            assert!(Damage::of(&expand(&damaged).unwrap_err()).is_some(), "another checksum, size or end");
         }
-        // A window of 2^41 bytes: refused, and nothing of it made.
-        assert!(expand(b"\x28\xb5\x2f\xfd\x00\xf8\x41\x00\x00one\ntwo\n").is_err());
+    }
+
+    #[test]
+    fn what_comes_before_the_damage_is_read_and_the_damage_is_told_again() {
+        let text: Vec<u8> = (0..50_000_u32).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
+        for format in [Format::Gzip, Format::Zstandard] {
+            let whole = compress(format, text.as_slice(), u64::MAX).unwrap();
+            let mut expanded = Expanded::new(format, io::Cursor::new(whole[..whole.len() / 2].to_vec()));
+            let mut read = Vec::new();
+            let error = expanded.read_to_end(&mut read).unwrap_err();
+            assert!(read.len() > text.len() / 3 && text.starts_with(&read), "{format:?}: {}", read.len());
+            assert_eq!(expanded.read(&mut [0; 9]).unwrap_err().to_string(), error.to_string());
+        }
+    }
+
+    #[test]
+    fn a_window_is_bounded_and_that_is_no_damage() {
+        // Of 2^41 bytes, and of 256 MiB; and a dictionary of xz of 1.5 GiB.
+        let mut xz = XZ.to_vec();
+        xz[16] = 37;
+        let sum = crc(&xz[12..20]);
+        xz[20..24].copy_from_slice(&sum.to_le_bytes());
+        for far in [
+            b"\x28\xb5\x2f\xfd\x00\xf8\x41\x00\x00one\ntwo\n".to_vec(),
+            b"\x28\xb5\x2f\xfd\x00\x90\x41\x00\x00one\ntwo\n".to_vec(),
+            xz,
+        ] {
+            let error = expand(&far).unwrap_err().downcast::<Error>().unwrap();
+            assert_eq!(
+                error.to_string(),
+                "LIMIT_EXCEEDED_EXCEPTION: it was compressed with a window of more than 128 MiB"
+            );
+        }
+        // Exactly 128 MiB.
+        assert_eq!(expand(b"\x28\xb5\x2f\xfd\x00\x88\x41\x00\x00one\ntwo\n").unwrap(), b"one\ntwo\n");
+    }
+
+    /// The checksum of a header of xz.
+    fn crc(bytes: &[u8]) -> u32 {
+        let mut sum = flate2::Crc::new();
+        sum.update(bytes);
+        sum.sum()
+    }
+
+    #[test]
+    fn an_error_below_is_told_as_it_is() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        for (format, whole) in [
+            (Format::Gzip, gzip(b"one")),
+            (Format::Zstandard, ZSTD.to_vec()),
+            (Format::Xz, XZ.to_vec()),
+            (Format::Bzip2, BZIP2.to_vec()),
+        ] {
+            let source = io::Cursor::new(whole[..whole.len() - 1].to_vec()).chain(Broken);
+            let error = Expanded::new(format, source).read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(error.to_string(), "broken", "{format:?}");
+        }
     }
 
     #[test]

@@ -27,14 +27,14 @@ pub(crate) fn canonical(
     mut read_link: impl FnMut(&AbsPath) -> io::Result<Option<Vec<u8>>>,
 ) -> Result<AbsPath, OsError> {
     let mut found = AbsPath::root();
-    let mut todo: Vec<String> = path.as_str().rsplit('/').map(str::to_owned).collect();
+    let mut todo: Vec<Vec<u8>> = path.bytes().rsplit(|&byte| byte == b'/').map(<[u8]>::to_vec).collect();
     let mut gone: Option<io::Error> = None;
     let mut crossed = 0;
     while let Some(part) = todo.pop() {
-        if part.is_empty() || part == "." {
+        if part.is_empty() || part == b"." {
             continue;
         }
-        if part == ".." {
+        if part == b".." {
             // The kernel does not leave what it could not enter. Wrapped, so that it is not taken for the system's word
             // that the name itself is free.
             if let Some(error) = gone {
@@ -43,7 +43,7 @@ pub(crate) fn canonical(
             found = found.parent().unwrap_or(found);
             continue;
         }
-        let next = found.join(&part).map_err(too_long)?;
+        let next = found.entry(&part).map_err(too_long)?;
         if gone.is_none() && !(todo.is_empty() && last == Last::Keep) {
             match read_link(&next) {
                 Ok(None) => {}
@@ -52,12 +52,10 @@ pub(crate) fn canonical(
                     if crossed > MAX_LINKS {
                         return Err(too_many_links());
                     }
-                    let target = String::from_utf8(target)
-                        .map_err(|_| OsError::Refused("it crosses a symbolic link whose target is not UTF-8"))?;
-                    if target.starts_with('/') {
+                    if target.starts_with(b"/") {
                         found = AbsPath::root();
                     }
-                    todo.extend(target.rsplit('/').map(str::to_owned));
+                    todo.extend(target.rsplit(|&byte| byte == b'/').map(<[u8]>::to_vec));
                     continue;
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

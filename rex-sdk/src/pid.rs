@@ -1,6 +1,6 @@
 //! The files of `/proc/PID`, each in the kernel's own format, see `proc(5)`. What cannot be told from them is left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rex_core::process::{Identity, Process};
 use rex_core::{Timestamp, resource::Unit};
@@ -54,19 +54,27 @@ pub(crate) struct Machine {
     pub(crate) page: u64,
     /// When the machine was started.
     pub(crate) boot: Timestamp,
-    /// The names of its users.
-    pub(crate) users: HashMap<u32, String>,
+}
+
+/// What is known of a process beside its `stat`. What could not be found out is `None`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) uid: u32,
+    pub(crate) user: Option<String>,
+    pub(crate) exe: Option<String>,
+    pub(crate) unit: Option<String>,
 }
 
 impl Machine {
     /// A process from what its files say.
-    pub(crate) fn process(&self, pid: u32, stat: Stat, uid: u32, exe: String, unit: String) -> ProcessStatus {
-        let user = self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string());
+    pub(crate) fn process(&self, pid: u32, stat: Stat, known: Known) -> ProcessStatus {
+        let Known { uid, user, exe, unit } = known;
         let identity = Identity { name: stat.name, exe, user, unit, started: stat.started };
         let micros = u128::from(stat.started) * 1_000_000 / u128::from(self.ticks.max(1));
         let started = self.boot.as_micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
         ProcessStatus {
             process: Process::new(pid, identity),
+            uid,
             parent: stat.parent,
             state: state(stat.state),
             memory: stat.resident_pages.saturating_mul(self.page),
@@ -109,21 +117,6 @@ pub(crate) fn user_and_group(status: &str) -> Option<(u32, u32)> {
     Some((field("Uid", 1)?, field("Tgid", 0)?))
 }
 
-/// The names of users by their numbers, from `/etc/passwd`; see `passwd(5)`.
-pub(crate) fn users(passwd: &str) -> HashMap<u32, String> {
-    let user = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
-        Some((fields.nth(1)?.parse().ok()?, name))
-    };
-    let mut users = HashMap::new();
-    for (uid, name) in passwd.lines().filter_map(user) {
-        // Of several names for one number, the first is the one that others show.
-        users.entry(uid).or_insert(name);
-    }
-    users
-}
-
 /// The control group of `cgroup`: that of the unified hierarchy, or the one that systemd keeps in version 1; see `cgroups(7)`.
 pub(crate) fn control_group(text: &str) -> Option<String> {
     let of = |wanted: &str| {
@@ -137,9 +130,19 @@ pub(crate) fn control_group(text: &str) -> Option<String> {
     of("name=systemd").or_else(|| of(""))
 }
 
+/// The unit of a process by its `cgroup`: empty if it belongs to none, `None` if that cannot be told.
+pub(crate) fn unit(text: &str) -> Option<String> {
+    let Some(group) = control_group(text) else { return Some(String::new()) };
+    // From another namespace, the way to it begins above what this one calls the root.
+    if group.split('/').any(|part| part == "..") {
+        return None;
+    }
+    Some(unit_of(&group).unwrap_or_default())
+}
+
 /// The unit that a control group belongs to: the first part that is no slice. What is below it belongs to the unit itself,
 /// which may call it what it wants.
-pub(crate) fn unit_of(group: &str) -> Option<String> {
+fn unit_of(group: &str) -> Option<String> {
     let part = group.split('/').find(|part| !part.is_empty() && !part.ends_with(".slice"))?;
     // Names that could be mistaken for files of the kernel's start with one more.
     let part = part.strip_prefix('_').unwrap_or(part);
@@ -160,6 +163,19 @@ pub(crate) fn limits(text: &str) -> Vec<ProcessLimit> {
         Some(ProcessLimit { name, soft: bound()?, hard: bound()? })
     };
     text.lines().skip(1).filter_map(limit).collect()
+}
+
+/// What the kernel adds to the name of a file that has none any more.
+pub(crate) const DELETED: &str = " (deleted)";
+
+/// The files that a process has mapped, each once, from `maps`; see `proc_pid_maps(5)`.
+pub(crate) fn mapped(text: &str) -> BTreeSet<String> {
+    let file = |line: &str| {
+        // Five fields, blanks that align, and a path that may hold blanks; a line break in it is written as `\012`.
+        let path = line.splitn(6, ' ').nth(5)?.trim_start();
+        path.starts_with('/').then(|| path.replace("\\012", "\n"))
+    };
+    text.lines().filter_map(file).collect()
 }
 
 /// Bytes read from and written to disks, from `io`; see `proc_pid_io(5)`.
@@ -196,21 +212,15 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_what_parts_names() {
-        let machine = Machine {
-            ticks: 100,
-            page: 4096,
-            boot: Timestamp::from_micros(5_000_000),
-            users: users("root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/false\ntoor:x:0:0::/:\nbad"),
-        };
+        let machine = Machine { ticks: 100, page: 4096, boot: Timestamp::from_micros(5_000_000) };
         let stat = Stat::parse(STAT).unwrap();
-        let process = machine.process(4242, stat.clone(), 33, "/bin/a".to_owned(), String::new());
+        let known = Known { uid: 33, user: Some("www-data".to_owned()), ..Known::default() };
+        let process = machine.process(4242, stat, known);
         let identity = process.process.identity();
-        assert_eq!((&*identity.name, &*identity.user, process.nice), ("a) b (c", "www-data", -5));
+        assert_eq!((&*identity.name, identity.user.as_deref(), process.nice), ("a) b (c", Some("www-data"), -5));
+        assert_eq!((process.uid, identity.unknown().collect::<Vec<_>>()), (33, vec!["exe", "unit"]));
         assert_eq!((process.parent, process.threads, process.memory), (1, 3, 8192));
         assert!((process.cpu - 2.0).abs() < 1e-9 && process.started.as_micros() == 15_000_000);
-        let root = machine.process(1, stat.clone(), 0, String::new(), String::new());
-        assert_eq!(root.process.identity().user, "root");
-        assert_eq!(machine.process(1, stat, 7, String::new(), String::new()).process.identity().user, "7");
     }
 
     #[test]
@@ -228,6 +238,11 @@ mod tests {
         let both = "12:pids:/a\n1:name=systemd:/system.slice/b.service\n0::/c\n";
         assert_eq!(control_group(both).as_deref(), Some("/system.slice/b.service"));
         assert_eq!(control_group("0::/x:y\n").as_deref(), Some("/x:y"));
+        // Where it is cannot be told from inside of another namespace.
+        assert_eq!(unit("0::/../b.service\n"), None);
+        for (text, expected) in [("0::/\n", ""), ("12:pids:/a.service\n", ""), (both, "b.service")] {
+            assert_eq!(unit(text).as_deref(), Some(expected), "{text}");
+        }
     }
 
     #[test]

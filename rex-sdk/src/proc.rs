@@ -194,10 +194,12 @@ pub(crate) fn log_record(record: &str) -> Option<(u8, u64, String)> {
     Some((u8::try_from(priority & 7).ok()?, micros, text.lines().next().unwrap_or_default().to_owned()))
 }
 
+/// The size of a record of `utmp(5)`, in bytes, and how one of a session starts.
+const SESSION: usize = 384;
+const USER_PROCESS: [u8; 2] = [7, 0];
+
 /// A record of `utmp(5)`, as the C library lays it out on 64-bit machines: the user, the terminal, the host, and when.
 pub(crate) fn sessions(bytes: &[u8]) -> Vec<(String, String, String, i64)> {
-    const RECORD: usize = 384;
-    const USER_PROCESS: [u8; 2] = [7, 0];
     let session = |record: &[u8]| {
         let text = |from: usize, length: usize| {
             let bytes = record.get(from..from + length)?.split(|byte| *byte == 0).next()?;
@@ -207,7 +209,17 @@ pub(crate) fn sessions(bytes: &[u8]) -> Vec<(String, String, String, i64)> {
         let current = record.starts_with(&USER_PROCESS);
         current.then_some((text(44, 32)?, text(8, 32)?, text(76, 256)?, i64::from(seconds)))
     };
-    bytes.chunks_exact(RECORD).filter_map(session).collect()
+    bytes.chunks_exact(SESSION).filter_map(session).collect()
+}
+
+/// The records of `utmp(5)` without those of sessions whose process has ended.
+#[cfg(any(all(feature = "host", target_os = "linux"), test))]
+pub(crate) fn current_sessions(bytes: &[u8], runs: impl Fn(i32) -> bool) -> Vec<u8> {
+    let current = |record: &&[u8]| {
+        let pid = record.get(4..8).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_le_bytes);
+        !record.starts_with(&USER_PROCESS) || pid <= 0 || runs(pid)
+    };
+    bytes.chunks_exact(SESSION).filter(current).flatten().copied().collect()
 }
 
 /// A socket of the internet's protocols; `proc_pid_net(5)`.
@@ -406,6 +418,9 @@ mod tests {
         record[44..49].copy_from_slice(b"alice");
         record[340..344].copy_from_slice(&5_i32.to_le_bytes());
         let found = ("alice".to_owned(), "pts/0".to_owned(), String::new(), 5);
-        assert_eq!(sessions(&[record.clone(), vec![0; 384], vec![1; 10]].concat()), [found]);
+        assert_eq!(sessions(&[record.clone(), vec![0; 384], vec![1; 10]].concat()), std::slice::from_ref(&found));
+        record[4..8].copy_from_slice(&42_i32.to_le_bytes());
+        let current = |ended: i32| sessions(&current_sessions(&record, |pid| pid != ended));
+        assert_eq!((current(42), current(43)), (Vec::new(), vec![found]));
     }
 }

@@ -11,7 +11,7 @@ use rex_core::process::Program;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
-use crate::expand::{self, Expanded, Format};
+use crate::expand::{self, Decoded, Expanded, Format, Unread, Wide};
 use crate::os::{Source, SourceState, io_error};
 use crate::spec::Answer;
 use crate::{Args, OPS, Operation, Os, OsError};
@@ -295,22 +295,44 @@ impl Metered<'_> {
         self.source.state().map_err(|error| self.error(error))
     }
 
-    /// The same file, with what is in it if it is compressed. Its size is then unknown, and what is read from it counts as it comes
-    /// out.
+    /// The same file, with what is in it if it is compressed, and as UTF-8 if it is UTF-16. Its size is then unknown, and what is read
+    /// from it counts as it comes out. One that is compressed in a way that is not read fails with the first read.
     #[must_use]
     pub fn expanded(mut self) -> Self {
-        if let Some(format) = self.format() {
-            self.source = Box::new(Expanded::new(format, self.source));
-        }
+        let start = self.start();
+        let wide = Wide::of(&start).is_some();
+        self.source = match (Format::of(&start), Format::unread(&start)) {
+            (Some(format), _) => Box::new(Decoded::new(Expanded::new(format, self.source))),
+            (None, Some(format)) => Box::new(Unread(expand::unread(format, &self.id))),
+            (None, None) if wide => Box::new(Decoded::new(self.source)),
+            (None, None) => return self,
+        };
         self
+    }
+
+    /// The same file, with what is in it if it is compressed, byte by byte.
+    pub(crate) fn decompressed(mut self) -> Self {
+        let start = self.start();
+        self.source = match (Format::of(&start), Format::unread(&start)) {
+            (Some(format), _) => Box::new(Expanded::new(format, self.source)),
+            (None, Some(format)) => Box::new(Unread(expand::unread(format, &self.id))),
+            (None, None) => return self,
+        };
+        self
+    }
+
+    /// Its first bytes.
+    fn start(&self) -> Vec<u8> {
+        let mut start = vec![0; expand::START];
+        // What cannot be read at a place is of the kernel's own making, and not compressed.
+        let count = self.source.read_at(&mut start, 0).unwrap_or(0);
+        start.truncate(count);
+        start
     }
 
     /// How it is compressed, if it is.
     pub(crate) fn format(&self) -> Option<Format> {
-        let mut start = [0; expand::START];
-        // What cannot be read at a place is of the kernel's own making, and not compressed.
-        let count = self.source.read_at(&mut start, 0).unwrap_or(0);
-        Format::of(start.get(..count).unwrap_or_default())
+        Format::of(&self.start())
     }
 
     /// What is in it from its start, as often as this is asked for; of a compressed file, what is in that. It counts as it comes out.
@@ -318,20 +340,33 @@ impl Metered<'_> {
         let compressed = At { source: self.source.as_ref(), offset: 0 };
         let reader: Box<dyn Read + '_> = match self.format() {
             Some(format) => Box::new(Expanded::new(format, compressed)),
-            None => Box::new(compressed),
+            None => match Format::unread(&self.start()) {
+                Some(format) => Box::new(Unread(expand::unread(format, &self.id))),
+                None => Box::new(compressed),
+            },
         };
         Contents { reader, run: self.run }
     }
 
-    /// Reads all of it, as [`Metered::read_all`] does; if it is compressed, what is in it, up to the same limit.
+    /// Reads all of it, as [`Metered::read_all`] does; if it is compressed, what is in it; if it is UTF-16, as UTF-8; up to the same limit.
     ///
     /// # Errors
     /// As [`Metered::read_all`], and if the compressed data is damaged.
     pub fn read_all_expanded(mut self) -> Result<Vec<u8>, Error> {
         let bytes = self.fill()?;
-        let Some(format) = Format::of(&bytes) else { return Ok(bytes) };
-        self.source = Box::new(Expanded::new(format, io::Cursor::new(bytes)));
-        self.fill()
+        if let Some(format) = Format::unread(&bytes) {
+            return Err(expand::unread(format, &self.id));
+        }
+        let bytes = match Format::of(&bytes) {
+            Some(format) => {
+                self.source = Box::new(Expanded::new(format, io::Cursor::new(bytes)));
+                self.fill()?
+            }
+            None => bytes,
+        };
+        let max = self.run.limits().file_bytes;
+        let text = expand::decode(bytes, max).map_err(|error| self.error(error))?;
+        if text.len() as u64 > max { Err(exceeded("file_bytes", max, "bytes of one file in memory")) } else { Ok(text) }
     }
 
     /// Reads all of it, up to the limit `file_bytes`.

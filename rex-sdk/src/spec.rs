@@ -193,7 +193,8 @@ impl Kind {
     #[must_use]
     pub fn takes(self, value: &Value) -> bool {
         match self {
-            Self::Path | Self::Unit | Self::Text => matches!(value, Value::Text(_)),
+            Self::Path => matches!(value, Value::Text(_) | Value::Bytes(_)),
+            Self::Unit | Self::Text => matches!(value, Value::Text(_)),
             Self::Data => matches!(value, Value::Text(_) | Value::Bytes(_)),
             Self::Int => matches!(value, Value::Int(_)),
             Self::Count => matches!(value, Value::Int(0..)),

@@ -1,7 +1,5 @@
 //! What the fuzzer calls, and the property tests with it.
 
-use std::collections::HashMap;
-
 use rex_core::Timestamp;
 use rex_core::resource::Unit;
 
@@ -48,12 +46,12 @@ fn network(text: &str) {
 fn process(text: &str) {
     drop((pid::limits(text), pid::io(text), pid::user_and_group(text)));
     drop(pid::namespaces([("net".to_owned(), text.to_owned())].into_iter()));
-    let unit = pid::control_group(text).and_then(|group| pid::unit_of(&group));
-    assert!(unit.is_none_or(|unit| Unit::parse(&unit).is_ok()), "a unit that is none in {text:?}");
-    let users: HashMap<_, _> = pid::users(text);
-    let machine = pid::Machine { ticks: 100, page: 4096, boot: Timestamp::from_micros(0), users };
+    let unit = pid::unit(text);
+    assert!(unit.is_none_or(|unit| unit.is_empty() || Unit::parse(&unit).is_ok()), "a unit that is none in {text:?}");
+    let machine = pid::Machine { ticks: 100, page: 4096, boot: Timestamp::from_micros(0) };
+    assert!(pid::mapped(text).iter().all(|path| path.starts_with('/')));
     if let Some(stat) = pid::Stat::parse(text) {
-        let status = machine.process(1, stat, 0, String::new(), String::new());
+        let status = machine.process(1, stat, pid::Known::default());
         assert!(text.contains(&status.process.identity().name) && status.cpu >= 0.0);
     }
 }

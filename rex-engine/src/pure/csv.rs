@@ -2,7 +2,7 @@
 
 use rhai::{Array, Dynamic, Map};
 
-use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, quote};
+use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, quote, unmarked};
 
 functions! { "csv";
     /// The records of a text whose first one names the columns, as maps of text.
@@ -30,7 +30,7 @@ fn parse(text: &str, separator: &str) -> Fallible<Array> {
         }
         _ => fail(format!("the text is not CSV: {}", quote(&error.to_string()))),
     };
-    let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(unmarked(text).as_bytes());
     let names = reader.headers().map_err(wrong)?.clone();
     let budget = Budget::new(VALUE_BYTES);
     let mut rows = Array::new();
@@ -84,6 +84,8 @@ mod tests {
         );
         check(r#"csv::parse("a;b\n1;2", ";")[0].b"#, "2");
         check(r#"csv::parse("")"#, "[]");
+        check(r#"csv::parse("\u{feff}a,b\n1,2")[0].a"#, "1");
+        check(r#"csv::parse("\u{feff}\"a\",b\n1,2")[0].a"#, "1");
         check(
             r#"csv::encode([#{a: 1, b: "x, \"y\""}, #{b: [1, ()]}], ["b", "a"])"#,
             "b,a\n\"x, \"\"y\"\"\",1\n\"[1,null]\",\n",

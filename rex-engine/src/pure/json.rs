@@ -9,7 +9,7 @@ use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::values::lines::ScriptLines;
 
-use super::{Budget, DEPTH, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with};
+use super::{Budget, DEPTH, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, unmarked};
 
 functions! { "json";
     /// Reads a JSON text. `null` is `()`; an integer that no INT holds becomes a FLOAT; of two equal keys the last counts.
@@ -22,7 +22,7 @@ functions! { "json";
 
 fn parse(text: &str) -> Fallible<Dynamic> {
     let budget = Budget::new(VALUE_BYTES);
-    let mut source = serde_json::Deserializer::from_str(text);
+    let mut source = serde_json::Deserializer::from_str(unmarked(text));
     let result = Value::new(&budget).deserialize(&mut source).and_then(|value| source.end().map(|()| value));
     result.map_err(|error| match budget.is_exceeded() {
         true => budget.error(),
@@ -242,6 +242,7 @@ mod tests {
         check(r#"type_of(json::parse("18446744073709551615"))"#, "f64");
         check(r#"json::parse("123456789012345678901234567890") > 1e29"#, "true");
         check(r#"json::parse("1e3")"#, "1000.0");
+        check(r#"json::parse("\u{feff}[1]")"#, "[1]");
         // A key that is special to TOML is not to JSON.
         check(r#"json::parse(`{"$__toml_private_datetime": 1}`)"#, r##"#{"$__toml_private_datetime": 1}"##);
     }

@@ -139,6 +139,11 @@ fn exceeded(message: impl Into<String>, help: impl Into<String>) -> Error {
     Error::new(Code::LimitExceeded, message).with_help(help)
 }
 
+/// A text without the byte order mark that some editors put before it.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// What came from outside, in backticks, on one line, and not at any length.
 fn quote(text: &str) -> String {
     const SHOWN: usize = 60;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rhai::{Array, Dynamic, Map};
 
-use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, printable, quote};
+use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, printable, quote, unmarked};
 
 functions! { "table";
     /// A list of maps as aligned text, with a line of column names first: all keys, in the order of the alphabet.
@@ -139,7 +139,7 @@ fn parse(text: &str, separator: Option<&str>) -> Fallible<Array> {
         return Err(fail("the separator is empty"));
     }
     let budget = Budget::new(VALUE_BYTES);
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let mut lines = unmarked(text).lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.next() else { return Ok(Array::new()) };
     let names = fields(header, separator, usize::MAX);
     let mut seen = BTreeSet::new();
@@ -260,6 +260,8 @@ mod tests {
         );
         check(r#"table::parse("a,b\n1, 2,3\n", ",")"#, r#"[#{"a": "1", "b": "2,3"}]"#);
         check(r#"table::parse("")"#, "[]");
+        check(r#"table::parse("\u{feff}NAME X\nbob 1\n")"#, r#"[#{"NAME": "bob", "X": "1"}]"#);
+        check(r#"table::parse("\u{feff}a,b\n1,2", ",")[0].a"#, "1");
         check(r#"table::parse("a b")"#, "[]");
         check(r#"let r = [#{a: "1", b: "x"}]; table::parse(table::format(r)) == r"#, "true");
         check_fails(r#"table::parse("a", "")"#, "VALIDATION_EXCEPTION: the separator is empty");

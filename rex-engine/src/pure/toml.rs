@@ -4,7 +4,7 @@ use rhai::Dynamic;
 use serde::de::DeserializeSeed;
 
 use super::json::Value;
-use super::{Budget, Fallible, VALUE_BYTES, fail, quote};
+use super::{Budget, Fallible, VALUE_BYTES, fail, quote, unmarked};
 
 functions! { "toml";
     /// Reads a TOML document. Dates and times become text.
@@ -16,7 +16,7 @@ const DATE: &str = "$__toml_private_datetime";
 
 fn parse(text: &str) -> Fallible<Dynamic> {
     let budget = Budget::new(VALUE_BYTES);
-    let document = toml::de::Deserializer::parse(text);
+    let document = toml::de::Deserializer::parse(unmarked(text));
     let result = document.and_then(|document| Value::with_dates(&budget, DATE).deserialize(document));
     result.map_err(|error| match budget.is_exceeded() {
         true => budget.error(),
@@ -35,6 +35,7 @@ mod tests {
             r#"#{"a": 1, "b": [1.5, "x"], "c": #{"d": "2026-03-02T12:00:00Z"}, "e": [#{"f": true}]}"#,
         );
         check("toml::parse(``)", "#{}");
+        check(r#"toml::parse("\u{feff}a = 1").a"#, "1");
     }
 
     #[test]

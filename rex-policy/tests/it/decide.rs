@@ -1,7 +1,8 @@
 //! What is decided (ATTACKS row 10 and the laws of DESIGN).
 
 use expect_test::expect;
-use rex_core::action::{fs, service, sys};
+use rex_core::action::{fs, process, service, sys};
+use rex_core::process::{Identity, Process};
 use rex_core::resource::{Host, Manager, Unit};
 use rex_core::{Authorize, Decision, Effect, Principal, Request, Subject, Timestamp};
 
@@ -91,6 +92,31 @@ fn a_forbid_that_fails_at_run_time_denies() {
     expect!["policy `overflow` cannot be evaluated: integer overflow while attempting to multiply the values `2` and `9223372036854775807`"]
         .assert_eq(&decision.reason.unwrap());
     assert_eq!(ask(&policy, &triage(), &fs::Append { bytes: 1 }, &path("/x")).policies[0].as_ref(), "overflow");
+}
+
+/// A fact that is not known is no other value: `resource.user == "root"` may not fail open where nobody knows the user.
+#[test]
+fn what_is_not_known_of_a_process_denies() {
+    let policy = compile(
+        r#"
+        permit (principal, action == process::Action::"inspect", resource);
+        permit (principal, action == process::Action::"signal", resource);
+        @id("not-root") forbid (principal, action == process::Action::"signal", resource) when { resource.user == "root" };
+        permit (principal, action == process::Action::"environ", resource) unless { resource.exe like "/usr/sbin/*" };
+        "#,
+    );
+    let identity =
+        |user: Option<&str>| Identity { name: "x".to_owned(), user: user.map(str::to_owned), ..Identity::default() };
+    let signal = process::Signal { signal: "TERM".to_owned() };
+    let decide = |user| ask(&policy, &triage(), &signal, &Process::new(7, identity(user)));
+    assert_eq!((decide(Some("alice")).effect, decide(Some("root")).effect), (Effect::Allow, Effect::Deny));
+    let decision = decide(None);
+    assert_eq!(decision.effect, Effect::Deny);
+    expect![[r#"policy `not-root` cannot be evaluated: `user` of `process::Process::"7"` could not be found out"#]]
+        .assert_eq(&decision.reason.unwrap());
+    let unknown = Process::new(7, identity(None));
+    assert_eq!(ask(&policy, &triage(), &process::Inspect {}, &unknown).effect, Effect::Allow, "no policy asks for it");
+    assert_eq!(ask(&policy, &triage(), &process::Environ {}, &unknown).effect, Effect::Deny);
 }
 
 /// The index may not skip a policy that would be an error, whatever its later conjuncts say.

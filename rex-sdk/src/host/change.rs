@@ -10,10 +10,10 @@ use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
-use super::HostOptions;
 use super::attributes::new_mode;
 use super::open::{WARY, demand_changeable, regular};
-use super::resolve::{self, open_parent};
+use super::resolve::{self, open_parent, open_parent_of};
+use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{Access, EntryKind, OsError, words};
 
@@ -40,7 +40,7 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
                 match resolve::open_entry(&parent, name, FLAGS | WARY | OFlag::O_CREAT | OFlag::O_EXCL, NEW_FILE) {
                     Ok(file) => File::from(file),
                     Err(Errno::EEXIST) => continue,
-                    Err(error) => return Err(resolve::system(error)),
+                    Err(error) => return Err(kernel::told(resolve::system(error), path)),
                 }
             }
             opened => {
@@ -80,7 +80,7 @@ pub(super) fn create_dir(path: &AbsPath, like: Option<Access>) -> Result<(), OsE
                 None => NEW_DIRECTORY,
                 Some(like) => new_mode(&parent, Access { mode: like.mode | 0o700, ..like })?,
             };
-            mkdirat(parent, name, mode).map_err(resolve::system)
+            mkdirat(parent, name, mode).map_err(|error| kernel::told(resolve::system(error), path))
         }
         None => Err(resolve::system(Errno::EEXIST)),
     }
@@ -89,7 +89,8 @@ pub(super) fn create_dir(path: &AbsPath, like: Option<Access>) -> Result<(), OsE
 /// Creates a symbolic link.
 pub(super) fn symlink(grant: &Grant<fs::Symlink>) -> Result<(), OsError> {
     match open_parent(grant.resource(), Last::Keep)? {
-        Some((parent, name)) => symlinkat(&*grant.action().target, parent, name).map_err(resolve::system),
+        Some((parent, name)) => symlinkat(&*grant.action().target, parent, name)
+            .map_err(|error| kernel::told(resolve::system(error), grant.resource())),
         None => Err(resolve::system(Errno::EEXIST)),
     }
 }
@@ -110,8 +111,8 @@ pub(super) fn remove_dir(path: &AbsPath) -> Result<(), OsError> {
 }
 
 fn unlink(path: &AbsPath, flags: UnlinkatFlags) -> Result<(), OsError> {
-    match open_parent(path, Last::Keep)? {
-        Some((parent, name)) => unlinkat(parent, name, flags).map_err(resolve::system),
+    match open_parent_of(path, Last::Keep)? {
+        Some(parent) => unlinkat(parent, &*path.name_bytes(), flags).map_err(resolve::system),
         None => Err(resolve::system(Errno::EBUSY)),
     }
 }

@@ -66,7 +66,9 @@ impl Directory for HostDirectory {
     }
 
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError> {
-        let name = grant.resource().name_in(&self.path).ok_or(OsError::Changed)?;
+        let path = grant.resource();
+        path.name_in(&self.path).ok_or(OsError::Changed)?;
+        let name = &*path.name_bytes();
         let status = fstatat(self.directory.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(resolve::system)?;
         let link = kind(&status) == EntryKind::Symlink;
         let target = || readlinkat(self.directory.as_fd(), name).ok()?.into_string().ok();

@@ -12,10 +12,10 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Grant, Timestamp};
 use rustix::fs::{Timespec, Timestamps, XattrFlags};
 
-use super::HostOptions;
 use super::change::NEW_FILE;
 use super::open::{WARY, demand_changeable, kind, regular};
 use super::resolve::{self, open_entry, open_parent};
+use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError};
 
@@ -54,7 +54,7 @@ fn make(path: &AbsPath) -> Result<OwnedFd, OsError> {
     open_entry(&parent, name, flags, NEW_FILE).map_err(|error| match error {
         // A link is there that leads through what does not exist.
         Errno::EEXIST => resolve::system(Errno::ENOENT),
-        error => resolve::system(error),
+        error => kernel::told(resolve::system(error), path),
     })
 }
 

@@ -6,12 +6,15 @@
 //! on the last component of that descriptor.
 #![expect(clippy::disallowed_types, reason = "this is where everything else is sent to")]
 
+mod accounts;
 mod attributes;
 pub mod cgroup;
 mod change;
 pub mod confine;
 mod dir;
+mod hidden;
 mod journal;
+mod kernel;
 mod logs;
 mod metadata;
 mod network;

@@ -66,12 +66,18 @@ pub fn authorities(given: Option<&Path>) -> io::Result<String> {
         "/etc/ssl/ca-bundle.pem",
         "/etc/ssl/cert.pem",
     ];
+    // What is between the certificates need not be UTF-8; the mark of an editor would hide the first of them.
+    let read = |path: &Path| {
+        let bytes = std::fs::read(path)?;
+        Ok(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}').to_owned())
+    };
     if let Some(path) = given {
-        return std::fs::read_to_string(path)
-            .map_err(|error| io::Error::other(format!("the authorities in `{}`: {}", path.display(), words(&error))));
+        return read(path).map_err(|error: io::Error| {
+            io::Error::other(format!("the authorities in `{}`: {}", path.display(), words(&error)))
+        });
     }
     // Without any, no certificate is trusted.
-    Ok(BUNDLES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default())
+    Ok(BUNDLES.iter().find_map(|path| read(Path::new(path)).ok()).unwrap_or_default())
 }
 
 impl Network for Own {

@@ -39,7 +39,7 @@ pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Re
     // Opening a device can act on it (a watchdog starts, a tape rewinds), and opening a pipe wakes whoever waits at its
     // other end, so Rex looks first. This is a courtesy and no check: nothing depends on it. `stat` may cross links, so
     // nobody is told what it finds but a regular file, of which it takes one system call to learn instead of three.
-    if !fstatat(AT_FDCWD, path.as_str(), AtFlags::empty()).is_ok_and(|status| kind(&status) == EntryKind::File) {
+    if !fstatat(AT_FDCWD, &*path.bytes(), AtFlags::empty()).is_ok_and(|status| kind(&status) == EntryKind::File) {
         demand_regular(&fstat(resolve::open(path, OFlag::O_PATH, Last::Cross)?).map_err(resolve::system)?, options)?;
     }
     let file = resolve::open(path, flags | WARY, Last::Cross).map_err(|error| explain(error, path))?;

@@ -5,28 +5,31 @@
     reason = "the files of `/proc` are the kernel's own words, under fixed names"
 )]
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::getpid;
 use rex_core::action::process;
 use rex_core::bounds;
 use rex_core::process::Process;
-use rex_core::{Budget, Grant, Reach, Timestamp};
+use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
 
-use super::run;
-use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Start};
-use crate::pid::{self, Machine, Stat};
+use super::{accounts, hidden, run};
+use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
+use crate::pid::{self, Known, Machine, Stat};
 
 /// How often whoever waits for an end looks whether the run may go on.
 const POLL: Duration = Duration::from_millis(50);
@@ -47,7 +50,7 @@ impl Processes for Own {
         only: Option<u32>,
         interval_ms: Option<u64>,
         budget: &Budget,
-    ) -> Result<Vec<ProcessStatus>, OsError> {
+    ) -> Result<ProcessList, OsError> {
         let before = list(only, budget)?;
         let Some(interval) = interval_ms.map(Duration::from_millis) else { return Ok(before) };
         let start = Instant::now();
@@ -57,11 +60,12 @@ impl Processes for Own {
         }
         let elapsed = start.elapsed().as_secs_f64();
         let used: HashMap<_, _> = before
+            .processes
             .iter()
             .map(|status| ((status.process.pid(), status.process.identity().started), status.cpu))
             .collect();
         let mut after = list(only, budget)?;
-        for status in &mut after {
+        for status in &mut after.processes {
             // One that was not there before has used all of it since.
             let before = used.get(&(status.process.pid(), status.process.identity().started)).unwrap_or(&0.0);
             status.cpu_percent = Some((status.cpu - before).max(0.0) * 100.0 / elapsed.max(0.001));
@@ -71,8 +75,14 @@ impl Processes for Own {
     fn details(&self, grant: Grant<process::Inspect>, _: &Budget) -> Result<ProcessDetails, OsError> {
         details(&grant)
     }
-    fn open_files(&self, grant: Grant<process::Inspect>, max: u64, _: &Budget) -> Result<Vec<OpenFile>, OsError> {
-        open_files(&grant, max)
+    fn open_files(
+        &self,
+        grant: Grant<process::Inspect>,
+        max: u64,
+        all: bool,
+        _: &Budget,
+    ) -> Result<Vec<OpenFile>, OsError> {
+        open_files(&grant, max, all)
     }
     fn environ(&self, grant: Grant<process::Environ>, _: &Budget) -> Result<Vec<String>, OsError> {
         Ok(pid::parts(&Entry::same(grant.resource())?.read("environ")?))
@@ -92,8 +102,8 @@ impl Processes for Own {
 }
 
 /// The processes that run; all, or one.
-fn list(only: Option<u32>, budget: &Budget) -> Result<Vec<ProcessStatus>, OsError> {
-    let machine = machine()?;
+fn list(only: Option<u32>, budget: &Budget) -> Result<ProcessList, OsError> {
+    let around = Around::new()?;
     let max = budget.limits().entries;
     let mut pids = match only {
         Some(pid) => vec![pid],
@@ -105,13 +115,19 @@ fn list(only: Option<u32>, budget: &Budget) -> Result<Vec<ProcessStatus>, OsErro
         return Err(OsError::TooMany(max));
     }
     pids.sort_unstable();
-    let mut found = Vec::with_capacity(pids.len());
+    let mut processes = Vec::with_capacity(pids.len());
+    let mut hidden = hidden::others(only);
     for pid in pids {
         budget.check()?;
-        // One that ends meanwhile is not there.
-        found.extend(Entry::open(pid).ok().and_then(|entry| entry.status(&machine).ok()));
+        match Entry::open(pid).and_then(|entry| entry.status(&around)) {
+            Ok(status) => processes.push(status),
+            // One that ends meanwhile is not there.
+            Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => {}
+            // One is there, and cannot be told of.
+            Err(_) => hidden = true,
+        }
     }
-    Ok(found)
+    Ok(ProcessList { processes, hidden })
 }
 
 /// What a process was started with and works with.
@@ -132,7 +148,7 @@ fn details(grant: &Grant<process::Inspect>) -> Result<ProcessDetails, OsError> {
 }
 
 /// What a process has open.
-fn open_files(grant: &Grant<process::Inspect>, max: u64) -> Result<Vec<OpenFile>, OsError> {
+fn open_files(grant: &Grant<process::Inspect>, max: u64, all: bool) -> Result<Vec<OpenFile>, OsError> {
     let entry = Entry::same(grant.resource())?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let list = openat(&entry.directory, "fd", flags, Mode::empty()).map_err(gone)?;
@@ -142,8 +158,22 @@ fn open_files(grant: &Grant<process::Inspect>, max: u64) -> Result<Vec<OpenFile>
     }
     descriptors.sort_unstable();
     // One that is closed meanwhile is not open.
-    let open = |descriptor| Some(OpenFile { descriptor, name: entry.link(&format!("fd/{descriptor}")).ok()? });
-    Ok(descriptors.into_iter().filter_map(open).collect())
+    let open = |descriptor: u32| entry.used(Some(descriptor), &format!("fd/{descriptor}"));
+    let mut used: Vec<_> = descriptors.into_iter().filter_map(open).collect();
+    if all {
+        used.extend(["exe", "cwd", "root"].into_iter().filter_map(|name| entry.used(None, name)));
+        let mapped = pid::mapped(&entry.text("maps")?).into_iter();
+        used.extend(mapped.map(|name| OpenFile {
+            descriptor: None,
+            deleted: name.ends_with(pid::DELETED),
+            size: None,
+            name,
+        }));
+        if used.len() as u64 > max {
+            return Err(OsError::TooMany(max));
+        }
+    }
+    Ok(used)
 }
 
 /// Sends a signal.
@@ -219,17 +249,29 @@ fn ended(handle: &OwnedFd, timeout: Duration) -> Result<bool, OsError> {
     }
 }
 
-fn machine() -> Result<Machine, OsError> {
-    let uptime = std::fs::read_to_string("/proc/uptime")?;
-    let up: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-    let up = i64::try_from(Duration::from_secs_f64(up.max(0.0)).as_micros()).unwrap_or(0);
-    Ok(Machine {
-        ticks: rustix::param::clock_ticks_per_second(),
-        page: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
-        boot: Timestamp::from_micros(Timestamp::now().as_micros() - up),
-        // Without the file, users go by their numbers.
-        users: std::fs::read_to_string("/etc/passwd").map_or_else(|_| HashMap::new(), |text| pid::users(&text)),
-    })
+/// What is the same for all processes that are looked at in one go.
+struct Around {
+    machine: Machine,
+    /// The names of users that were asked for.
+    users: RefCell<HashMap<u32, Option<String>>>,
+}
+
+impl Around {
+    fn new() -> Result<Self, OsError> {
+        let uptime = std::fs::read_to_string("/proc/uptime")?;
+        let up: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).ok_or_else(unclear)?;
+        let up = i64::try_from(Duration::from_secs_f64(up.max(0.0)).as_micros()).unwrap_or(0);
+        let machine = Machine {
+            ticks: rustix::param::clock_ticks_per_second(),
+            page: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
+            boot: Timestamp::from_micros(Timestamp::now().as_micros() - up),
+        };
+        Ok(Self { machine, users: RefCell::default() })
+    }
+
+    fn user(&self, uid: u32) -> Option<String> {
+        self.users.borrow_mut().entry(uid).or_insert_with(|| accounts::name_of(uid)).clone()
+    }
 }
 
 /// The directory of one process: what is read through it is never that of a later one with the same number.
@@ -248,21 +290,61 @@ impl Entry {
     /// The process that was decided on, if it is that one still.
     fn same(process: &Process) -> Result<Self, OsError> {
         let entry = Self::open(process.pid())?;
-        let status = entry.status(&machine()?)?;
+        let status = entry.status(&Around::new()?)?;
         if status.process.identity() == process.identity() { Ok(entry) } else { Err(OsError::Changed) }
     }
 
-    fn status(&self, machine: &Machine) -> Result<ProcessStatus, OsError> {
+    fn status(&self, around: &Around) -> Result<ProcessStatus, OsError> {
         let (uid, group) = pid::user_and_group(&self.text("status")?).ok_or_else(unclear)?;
         if group != self.pid {
             // A thread has a directory too, which no list shows.
             return Err(missing());
         }
-        // The kernel says so of a program whose file was replaced or removed since.
-        let exe = self.link("exe").unwrap_or_default();
-        let exe = exe.strip_suffix(" (deleted)").unwrap_or(&exe).to_owned();
-        let unit = self.text("cgroup").ok().and_then(|text| pid::unit_of(&pid::control_group(&text)?));
-        Ok(machine.process(self.pid, self.stat()?, uid, exe, unit.unwrap_or_default()))
+        let known = Known { uid, user: around.user(uid), exe: self.exe()?, unit: self.unit()? };
+        Ok(around.machine.process(self.pid, self.stat()?, known))
+    }
+
+    /// The program that it runs; empty for a thread of the kernel, `None` where Rex may not look, or a policy could not name it.
+    fn exe(&self) -> Result<Option<String>, OsError> {
+        match readlinkat(&self.directory, "exe") {
+            // The kernel says so of a program whose file was replaced or removed since.
+            Ok(path) => Ok(path.to_str().map(|path| path.strip_suffix(pid::DELETED).unwrap_or(path).to_owned())),
+            Err(Errno::ENOENT) => Ok(Some(String::new())),
+            Err(Errno::ESRCH) => Err(missing()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The unit that it belongs to; empty if there is none.
+    fn unit(&self) -> Result<Option<String>, OsError> {
+        match self.read("cgroup") {
+            Ok(text) => Ok(std::str::from_utf8(&text).ok().and_then(pid::unit)),
+            // Without control groups there are no units.
+            Err(OsError::Io(error))
+                if error.kind() == ErrorKind::NotFound && !Path::new("/proc/self/cgroup").exists() =>
+            {
+                Ok(Some(String::new()))
+            }
+            Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => Err(missing()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// What a link of it leads to; `None` if it is not there any more.
+    fn used(&self, descriptor: Option<u32>, link: &str) -> Option<OpenFile> {
+        // A path in its one spelling, so that what has another name is not taken for it.
+        let bytes = readlinkat(&self.directory, link).ok()?.into_vec();
+        let name = AbsPath::of_bytes(&bytes)
+            .map_or_else(|_| String::from_utf8_lossy(&bytes).into_owned(), |path| path.to_string());
+        let file = fstatat(&self.directory, link, AtFlags::empty()).ok();
+        let file = file.filter(|file| SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG);
+        Some(OpenFile {
+            descriptor,
+            // What was never given a name, such as memory, has a mark of its own.
+            deleted: file.as_ref().is_some_and(|file| file.st_nlink == 0) || name.ends_with(pid::DELETED),
+            size: file.and_then(|file| u64::try_from(file.st_size).ok()),
+            name,
+        })
     }
 
     fn stat(&self) -> Result<Stat, OsError> {

@@ -1,5 +1,6 @@
 //! Opens names without crossing symbolic links, and finds where a name leads that crosses one.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
@@ -18,7 +19,7 @@ const STRICT: ResolveFlag = ResolveFlag::RESOLVE_NO_SYMLINKS.union(ResolveFlag::
 
 /// Opens exactly this name. `last` says which name is asked for next if the way there crosses a link.
 pub(super) fn open(path: &AbsPath, flags: OFlag, last: Last) -> Result<OwnedFd, OsError> {
-    open_strict(AT_FDCWD, path.as_str(), flags, Mode::empty()).map_err(|error| failed(error, path, last))
+    open_strict(AT_FDCWD, &*path.bytes(), flags, Mode::empty()).map_err(|error| failed(error, path, last))
 }
 
 /// Opens, or with `O_CREAT` creates, the entry `name` of a directory.
@@ -29,10 +30,20 @@ pub(super) fn open_entry(parent: &OwnedFd, name: &str, flags: OFlag, mode: Mode)
 /// Opens the directory that `path` is in, to act on the last component, which is returned as well. `None` for the root
 /// directory, which is in none.
 pub(super) fn open_parent(path: &AbsPath, last: Last) -> Result<Option<(OwnedFd, &str)>, OsError> {
+    if matches!(path.name_bytes(), Cow::Owned(_)) {
+        return Err(OsError::Refused(
+            "its name is not UTF-8: such a thing can be looked at, read and removed, and no more",
+        ));
+    }
+    Ok(open_parent_of(path, last)?.map(|directory| (directory, path.name())))
+}
+
+/// The same without the last component, which may be any bytes.
+pub(super) fn open_parent_of(path: &AbsPath, last: Last) -> Result<Option<OwnedFd>, OsError> {
     let Some(parent) = path.parent() else { return Ok(None) };
-    let directory = open_strict(AT_FDCWD, parent.as_str(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
+    let directory = open_strict(AT_FDCWD, &*parent.bytes(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
         .map_err(|error| failed(error, path, last))?;
-    Ok(Some((directory, path.name())))
+    Ok(Some(directory))
 }
 
 fn open_strict<P: ?Sized + NixPath>(
@@ -53,7 +64,7 @@ fn failed(error: Errno, path: &AbsPath, last: Last) -> OsError {
 
 /// The error for a name that crosses a link: the name behind it, or why there is none.
 pub(super) fn crossed(path: &AbsPath, last: Last) -> OsError {
-    let read_link = |path: &AbsPath| match readlink(path.as_str()) {
+    let read_link = |path: &AbsPath| match readlink(&*path.bytes()) {
         Ok(target) => Ok(Some(target.into_vec())),
         Err(Errno::EINVAL) => Ok(None),
         Err(error) => Err(io::Error::from(error)),
@@ -75,7 +86,7 @@ fn magic(path: &AbsPath, last: Last) -> bool {
     let parent = path.parent();
     let path = if last == Last::Keep { parent.as_ref().unwrap_or(path) } else { path };
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    openat2(AT_FDCWD, path.as_str(), how).is_err_and(|error| error == Errno::ELOOP)
+    openat2(AT_FDCWD, &*path.bytes(), how).is_err_and(|error| error == Errno::ELOOP)
 }
 
 /// The error of a system call.

@@ -1,5 +1,5 @@
 //! Starts programs: what was looked at is what runs, with what the policy saw, under the confinement of programs.
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is where everything else is sent to")]
+#![expect(clippy::disallowed_types, reason = "this is where everything else is sent to")]
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -20,7 +20,8 @@ use rex_core::process::Program;
 use rex_core::{AbsPath, Action, Budget, Code, Error, Grant, Reach};
 use sha2::{Digest, Sha256};
 
-use super::confine::{self, Bounds, Running, User};
+use super::accounts::user;
+use super::confine::{self, Bounds, Running};
 use super::open::kind;
 use super::resolve;
 use crate::links::Last;
@@ -230,26 +231,6 @@ fn variables(grant: &Grant<process::Run>) -> Result<Vec<(&OsStr, &OsStr)>, OsErr
         pairs.push((OsStr::new(name), OsStr::new(value)));
     }
     Ok(pairs)
-}
-
-/// A user by name, with the groups that the system's files give it.
-fn user(name: &str) -> Result<User, OsError> {
-    let unknown = || {
-        let message = format!("there is no user `{}`", name.escape_debug());
-        OsError::from(Error::new(Code::NotFound, message))
-    };
-    let passwd = std::fs::read_to_string("/etc/passwd")?;
-    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
-    let entry = passwd.lines().map(fields).find(|entry| entry.first().is_some_and(|known| known == name));
-    let number = |place: usize| entry.as_ref()?.get(place)?.parse().ok();
-    let (uid, gid) = number(2).zip(number(3)).ok_or_else(unknown)?;
-    let groups = std::fs::read_to_string("/etc/group")?;
-    let member = |line: &str| {
-        let entry = fields(line);
-        let named = entry.get(3)?.split(',').any(|known| known == name);
-        if named { entry.get(2)?.parse().ok() } else { None }
-    };
-    Ok(User { uid, gid, groups: std::iter::once(gid).chain(groups.lines().filter_map(member)).collect() })
 }
 
 /// One of the streams that a program writes to.

@@ -13,12 +13,14 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::signal::kill;
 use nix::sys::statvfs::statvfs;
+use nix::unistd::Pid;
 use rex_core::action::sys;
 use rex_core::machine::Parameter;
-use rex_core::{AbsPath, Budget, Grant};
+use rex_core::{AbsPath, Budget, Code, Error, Grant};
 
-use super::{resolve, tool};
+use super::{accounts, resolve, tool};
 use crate::links::Last;
 use crate::os::{Mount, OsError, System, SystemFile};
 use crate::proc::unescape;
@@ -100,8 +102,8 @@ impl System for Own {
         Ok(files)
     }
     fn packages(&self, _: Grant<sys::Inspect>, budget: &Budget) -> Result<String, OsError> {
-        let dpkg = ["-W", "-f=${Package}\\t${Version}\\t${Architecture}\\n"];
-        let rpm = ["-qa", "--queryformat=%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n"];
+        let dpkg = ["-W", "-f=${Package}\\t${Version}\\t${Architecture}\\t${db:Status-Status}\\n"];
+        let rpm = ["-qa", "--queryformat=%{NAME}\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\tinstalled\\n"];
         match tool::output("/usr/bin/dpkg-query", &dpkg, &["/var/lib/dpkg", "/etc/dpkg"], budget) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 match tool::output("/usr/bin/rpm", &rpm, &["/var/lib/rpm", "/usr/lib/sysimage/rpm"], budget) {
@@ -158,27 +160,47 @@ impl System for Own {
         Ok(if max == 0 { Vec::new() } else { records.into() })
     }
     fn accounts(&self, _: Grant<sys::Accounts>, groups: bool, _: &Budget) -> Result<String, OsError> {
-        Ok(std::fs::read_to_string(if groups { "/etc/group" } else { "/etc/passwd" })?)
+        let bytes = std::fs::read(if groups { "/etc/group" } else { "/etc/passwd" })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+    fn account(&self, _: Grant<sys::Accounts>, name: String, group: bool, _: &Budget) -> Result<Option<u32>, OsError> {
+        accounts::number_of(&name, group)
     }
     fn sessions(&self, _: Grant<sys::Sessions>, _: &Budget) -> Result<Vec<u8>, OsError> {
         match std::fs::read("/run/utmp") {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(OsError::Refused("this machine keeps no record of who is logged in"))
             }
-            other => Ok(other?),
+            // Nobody is logged in any more by a process that has ended, whatever a record says that was not cleared.
+            other => {
+                Ok(crate::proc::current_sessions(&other?, |pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)))
+            }
         }
     }
     fn parameter(&self, grant: Grant<sys::GetParameter>, _: &Budget) -> Result<String, OsError> {
-        let mut text = String::new();
-        parameter(grant.resource(), OFlag::O_RDONLY)?.read_to_string(&mut text)?;
-        Ok(text)
+        read_parameter(grant.resource())
     }
     fn set_parameter(&self, grant: Grant<sys::SetParameter>, _: &Budget) -> Result<(), OsError> {
-        let mut file = parameter(grant.resource(), OFlag::O_WRONLY)?;
-        // In one piece: the kernel takes each write for a value.
-        let value = format!("{}\n", grant.action().value);
-        let written = file.write(value.as_bytes())?;
-        if written == value.len() { Ok(()) } else { Err(OsError::Changed) }
+        let (resource, value) = (grant.resource(), &grant.action().value);
+        let before = read_parameter(resource).ok();
+        let put = |value: &str| -> Result<bool, OsError> {
+            // In one piece: the kernel takes each write for a value.
+            let value = format!("{}\n", value.trim_end_matches('\n'));
+            Ok(parameter(resource, OFlag::O_WRONLY)?.write(value.as_bytes())? == value.len())
+        };
+        if put(value)? {
+            return Ok(());
+        }
+        // What was set is not what was decided on.
+        let name = resource.name().escape_debug();
+        let back = before.is_some_and(|before| put(&before).unwrap_or(false));
+        let now = match (back, read_parameter(resource)) {
+            (true, _) => "its old value was put back".to_owned(),
+            (false, Ok(now)) => format!("it is `{}` now", now.trim_end().escape_debug()),
+            (false, Err(_)) => "what it is now cannot be read".to_owned(),
+        };
+        let message = format!("the kernel takes only the start of this value for `{name}`: {now}");
+        Err(Error::new(Code::Io, message).with_help("nothing may follow a value, no remark either").into())
     }
     fn variable(&self, grant: Grant<sys::GetVariable>, _: &Budget) -> Result<Option<String>, OsError> {
         Ok(std::env::var_os(grant.resource().name()).map(|value| value.to_string_lossy().into_owned()))
@@ -208,6 +230,13 @@ const GROUP_FILES: &[&str] = &[
     "pids.max",
     "io.stat",
 ];
+
+/// What a parameter is, with U+FFFD for what is not UTF-8.
+fn read_parameter(name: &Parameter) -> Result<String, OsError> {
+    let mut bytes = Vec::new();
+    parameter(name, OFlag::O_RDONLY)?.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
 
 fn parameter(parameter: &Parameter, flags: OFlag) -> Result<File, OsError> {
     let parts: Vec<_> = parameter.parts().collect();

@@ -16,11 +16,11 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use rex_core::Grant;
 use rex_core::action::fs;
 
-use super::HostOptions;
 use super::attributes::{bind, keep, new_mode};
 use super::change::NEW_FILE;
 use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, crossed, open_entry, open_parent};
+use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError, WriteOptions};
 
@@ -51,7 +51,7 @@ pub(super) fn replace(
         Some(like) => new_mode(&parent, like)?,
         None => NEW_FILE,
     };
-    let temporary = Temporary::create(&parent, name, mode)?;
+    let temporary = Temporary::create(&parent, name, mode).map_err(|error| kernel::told(error, path))?;
     if let Some(like) = options.like {
         bind(&temporary.file, like)?;
     }

@@ -84,7 +84,7 @@ impl Files for MemOs {
             let mut tree = self.tree();
             let mut file = tree.node(Body::File(bytes.into()));
             let entries = tree.parent(path, last)?;
-            match entries.get(path.name().as_bytes()) {
+            match entries.get(&*path.name_bytes()) {
                 Some(old) => file.take_over(old),
                 // What was executable stays so; a new file is otherwise not.
                 None if options.like.is_some() => file.mode = if options.private { 0o600 } else { NEW },
@@ -94,7 +94,7 @@ impl Files for MemOs {
             if let Some(like) = options.like {
                 file.bind(like);
             }
-            entries.insert(path.name().into(), file);
+            entries.insert(path.name_bytes().into_owned(), file);
             return Ok(count);
         }
         Err(OsError::TooMuch(max))
@@ -110,7 +110,7 @@ impl Files for MemOs {
         match tree.find(path, Last::Cross) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 let file = tree.node(Body::File(bytes.to_vec().into()));
-                match tree.parent(path, Last::Cross)?.entry(path.name().into()) {
+                match tree.parent(path, Last::Cross)?.entry(path.name_bytes().into_owned()) {
                     Entry::Vacant(free) => free.insert(file),
                     // A link that leads through what does not exist.
                     Entry::Occupied(_) => return Err(error.into()),
@@ -137,10 +137,10 @@ impl Files for MemOs {
             directory.bind(Access { mode: like.mode | 0o700, ..like });
         }
         let entries = tree.parent(path, Last::Keep)?;
-        if path.is_root() || entries.contains_key(path.name().as_bytes()) {
+        if path.is_root() || entries.contains_key(&*path.name_bytes()) {
             return Err(failed(io::ErrorKind::AlreadyExists));
         }
-        entries.insert(path.name().into(), directory);
+        entries.insert(path.name_bytes().into_owned(), directory);
         Ok(())
     }
 
@@ -201,7 +201,7 @@ impl Files for MemOs {
                 let mut tree = self.tree();
                 let mut file = tree.node(Body::File(Contents::default()));
                 file.modified = time;
-                match tree.parent(path, Last::Cross)?.entry(path.name().into()) {
+                match tree.parent(path, Last::Cross)?.entry(path.name_bytes().into_owned()) {
                     Entry::Vacant(free) => drop(free.insert(file)),
                     Entry::Occupied(_) => return Err(error.into()),
                 }
@@ -235,10 +235,10 @@ impl Files for MemOs {
         let mut tree = self.tree();
         let link = tree.node(Body::Link(grant.action().target.clone().into_bytes()));
         let entries = tree.parent(path, Last::Keep)?;
-        if path.is_root() || entries.contains_key(path.name().as_bytes()) {
+        if path.is_root() || entries.contains_key(&*path.name_bytes()) {
             return Err(failed(io::ErrorKind::AlreadyExists));
         }
-        entries.insert(path.name().into(), link);
+        entries.insert(path.name_bytes().into_owned(), link);
         Ok(())
     }
 
@@ -312,9 +312,9 @@ impl MemOs {
         }
         let mut tree = self.tree();
         let entries = tree.parent(path, Last::Keep)?;
-        let node = entries.get(path.name().as_bytes()).ok_or_else(|| failed(io::ErrorKind::NotFound))?;
+        let node = entries.get(&*path.name_bytes()).ok_or_else(|| failed(io::ErrorKind::NotFound))?;
         may(&node.body).map_err(failed)?;
-        entries.remove(path.name().as_bytes());
+        entries.remove(&*path.name_bytes());
         Ok(())
     }
 }
@@ -324,7 +324,7 @@ pub(super) fn destination(tree: &mut Tree, path: &AbsPath, last: Last, options: 
     if path.is_root() {
         return Err(OsError::WrongKind(EntryKind::Directory));
     }
-    match tree.parent(path, last)?.get(path.name().as_bytes()) {
+    match tree.parent(path, last)?.get(&*path.name_bytes()) {
         None => Ok(()),
         Some(_) if options.new => Err(failed(io::ErrorKind::AlreadyExists)),
         Some(Node { body: Body::File(_), .. }) => Ok(()),

@@ -129,7 +129,7 @@ impl Taken for MemTaken {
         if tree.get(to.resource()).is_ok_and(|replaced| replaced.id == self.id && tree.links(replaced) > 1) {
             return Err(OsError::Refused(crate::os::SAME_FILE));
         }
-        let taken = tree.parent(&self.from, Last::Keep)?.remove(self.from.name().as_bytes());
+        let taken = tree.parent(&self.from, Last::Keep)?.remove(&*self.from.name_bytes());
         let node = taken.ok_or(OsError::Changed)?;
         tree.parent(to.resource(), Last::Keep)?.insert(to.resource().name().into(), node);
         Ok(())

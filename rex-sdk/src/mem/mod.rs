@@ -63,6 +63,9 @@ pub struct MemOs {
     pub(crate) units: Mutex<services::Units>,
     processes: Mutex<processes::Table>,
     parameters: Mutex<BTreeMap<String, String>>,
+    hides_processes: bool,
+    /// Users and groups, as the files of a machine list them.
+    accounts: [String; 2],
     hosts: Mutex<network::Hosts>,
 }
 
@@ -84,6 +87,8 @@ impl MemOs {
             units: Mutex::default(),
             processes: Mutex::default(),
             parameters: Mutex::default(),
+            hides_processes: false,
+            accounts: ["root:x:0:0:root:/root:/bin/bash\n".to_owned(), "root:x:0:\nadm:x:4:alice\n".to_owned()],
             hosts: Mutex::default(),
         }
     }
@@ -174,6 +179,13 @@ impl MemOs {
         });
         assert!(put.is_some(), "there is no directory `{dir}`");
         drop(tree);
+        self
+    }
+
+    /// The same world with other users and groups, as `/etc/passwd` and `/etc/group` list them.
+    #[must_use]
+    pub fn with_accounts(mut self, users: &str, groups: &str) -> Self {
+        self.accounts = [users.to_owned(), groups.to_owned()];
         self
     }
 

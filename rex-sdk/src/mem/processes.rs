@@ -9,7 +9,7 @@ use rex_core::process::{Identity, Process, Program, Words};
 use rex_core::{Budget, Grant, Timestamp};
 
 use super::{EPOCH, MemOs};
-use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessStatus, Processes, Start};
+use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
 
 /// What a program in memory does: what it is given to what comes of it.
 pub type Behaviour = fn(arguments: &Words, stdin: Option<&str>) -> Finished;
@@ -38,10 +38,11 @@ impl MemOs {
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
             directory: Some("/".to_owned()),
             root: Some("/".to_owned()),
-            cgroup: Some(format!("/system.slice/{}", identity.unit)),
+            cgroup: Some(format!("/system.slice/{}", identity.unit.as_deref().unwrap_or_default())),
             ..ProcessDetails::default()
         };
         let status = ProcessStatus {
+            uid: identity.user.as_deref().and_then(number).unwrap_or(1000),
             process: Process::new(pid, identity),
             parent: u32::from(pid > 1),
             state: "sleeping".to_owned(),
@@ -64,9 +65,17 @@ impl MemOs {
     /// If there is no such process.
     #[must_use]
     pub fn open_file(self, pid: u32, descriptor: u32, name: &str) -> Self {
-        let open = OpenFile { descriptor, name: name.to_owned() };
+        let size = name.starts_with('/').then_some(204);
+        let open = OpenFile { descriptor: Some(descriptor), name: name.to_owned(), size, deleted: false };
         let known = self.with_processes(|table| table.processes.get_mut(&pid).map(|process| process.open.push(open)));
         assert!(known.is_some(), "there is no process {pid}");
+        self
+    }
+
+    /// The same world, which may have other processes that it does not show.
+    #[must_use]
+    pub fn hiding_processes(mut self) -> Self {
+        self.hides_processes = true;
         self
     }
 
@@ -80,9 +89,9 @@ impl MemOs {
     pub(super) fn example_processes(self) -> Self {
         let identity = |name: &str, exe: &str, user: &str, unit: &str| Identity {
             name: name.to_owned(),
-            exe: exe.to_owned(),
-            user: user.to_owned(),
-            unit: unit.to_owned(),
+            exe: Some(exe.to_owned()),
+            user: Some(user.to_owned()),
+            unit: Some(unit.to_owned()),
             started: 100,
         };
         let nginx = |user| identity("nginx", "/usr/sbin/nginx", user, "nginx.service");
@@ -112,6 +121,14 @@ impl MemOs {
     }
 }
 
+/// The number of a user of the example.
+pub(super) fn number(user: &str) -> Option<u32> {
+    [("root", 0), ("www-data", 33), ("alice", 1000)]
+        .into_iter()
+        .find(|(name, _)| *name == user)
+        .map(|(_, number)| number)
+}
+
 fn missing() -> OsError {
     Error::from(ErrorKind::NotFound).into()
 }
@@ -123,21 +140,28 @@ impl Processes for MemOs {
         only: Option<u32>,
         interval_ms: Option<u64>,
         _: &Budget,
-    ) -> Result<Vec<ProcessStatus>, OsError> {
+    ) -> Result<ProcessList, OsError> {
         self.count();
         let look = |process: &MemProcess| ProcessStatus {
             cpu_percent: interval_ms.map(|_| f64::from(process.status.process.pid()) / 1000.0),
             ..process.status.clone()
         };
         let meant = |pid: &u32| only.is_none_or(|only| only == *pid);
-        Ok(self.with_processes(|table| {
+        let processes = self.with_processes(|table| {
             table.processes.iter().filter(|(pid, _)| meant(pid)).map(|(_, process)| look(process)).collect()
-        }))
+        });
+        Ok(ProcessList { processes, hidden: self.hides_processes })
     }
     fn details(&self, grant: Grant<process::Inspect>, _: &Budget) -> Result<ProcessDetails, OsError> {
         self.about(grant.resource(), |process| process.details.clone())
     }
-    fn open_files(&self, grant: Grant<process::Inspect>, max: u64, _: &Budget) -> Result<Vec<OpenFile>, OsError> {
+    fn open_files(
+        &self,
+        grant: Grant<process::Inspect>,
+        max: u64,
+        _: bool,
+        _: &Budget,
+    ) -> Result<Vec<OpenFile>, OsError> {
         let open = self.about(grant.resource(), |process| process.open.clone())?;
         if open.len() as u64 > max { Err(OsError::TooMany(max)) } else { Ok(open) }
     }

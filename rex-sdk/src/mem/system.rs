@@ -110,7 +110,7 @@ impl System for MemOs {
     }
     fn packages(&self, _: Grant<sys::Inspect>, _: &Budget) -> Result<String, OsError> {
         self.count();
-        Ok("nginx\t1.22.1-9\tamd64\nopenssl\t3.0.15-1\tamd64\n".to_owned())
+        Ok("nginx\t1.22.1-9\tamd64\tinstalled\nopenssl\t3.0.15-1\tamd64\tinstalled\noldpkg\t1.0-1\tamd64\tconfig-files\n".to_owned())
     }
     fn parameters(&self, _: Grant<sys::Inspect>, _: &Budget) -> Result<Vec<String>, OsError> {
         self.count();
@@ -123,8 +123,13 @@ impl System for MemOs {
     }
     fn accounts(&self, _: Grant<sys::Accounts>, groups: bool, _: &Budget) -> Result<String, OsError> {
         self.count();
-        let text = if groups { "root:x:0:\nadm:x:4:alice\n" } else { "root:x:0:0:root:/root:/bin/bash\n" };
-        Ok(text.to_owned())
+        let [users, all_groups] = &self.accounts;
+        Ok(if groups { all_groups } else { users }.clone())
+    }
+    fn account(&self, _: Grant<sys::Accounts>, name: String, group: bool, _: &Budget) -> Result<Option<u32>, OsError> {
+        self.count();
+        let groups = [("root", 0), ("adm", 4)].into_iter().find(|(known, _)| *known == name).map(|(_, number)| number);
+        Ok(if group { groups } else { super::processes::number(&name) })
     }
     fn sessions(&self, _: Grant<sys::Sessions>, _: &Budget) -> Result<Vec<u8>, OsError> {
         self.count();

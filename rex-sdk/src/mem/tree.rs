@@ -143,16 +143,16 @@ impl Tree {
 
     /// What has exactly this name; nothing is crossed.
     pub(crate) fn get(&self, path: &AbsPath) -> io::Result<&Node> {
-        path.components().try_fold(&self.root, |node, part| match &node.body {
-            Body::Directory(entries) => entries.get(part.as_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into()),
+        path.names().try_fold(&self.root, |node, part| match &node.body {
+            Body::Directory(entries) => entries.get(&*part).ok_or_else(|| io::ErrorKind::NotFound.into()),
             Body::Link(_) => Err(crossing()),
             _ => Err(io::ErrorKind::NotADirectory.into()),
         })
     }
 
     pub(crate) fn get_mut(&mut self, path: &AbsPath) -> io::Result<&mut Node> {
-        path.components().try_fold(&mut self.root, |node, part| match &mut node.body {
-            Body::Directory(entries) => entries.get_mut(part.as_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into()),
+        path.names().try_fold(&mut self.root, |node, part| match &mut node.body {
+            Body::Directory(entries) => entries.get_mut(&*part).ok_or_else(|| io::ErrorKind::NotFound.into()),
             Body::Link(_) => Err(crossing()),
             _ => Err(io::ErrorKind::NotADirectory.into()),
         })
@@ -161,7 +161,7 @@ impl Tree {
     /// Gives a file another name, where nothing is.
     pub(super) fn link(&mut self, file: Node, to: &AbsPath) -> Result<(), OsError> {
         self.linked.insert(file.id);
-        self.parent(to, Last::Keep)?.insert(to.name().into(), file);
+        self.parent(to, Last::Keep)?.insert(to.name_bytes().into_owned(), file);
         Ok(())
     }
 
@@ -273,10 +273,10 @@ impl Tree {
             let parent = AbsPath::parse(parent).ok()?;
             if self.get(&parent).is_err() {
                 let directory = self.node(Body::Directory(Entries::new()));
-                self.parent(&parent, Last::Keep).ok()?.insert(parent.name().into(), directory);
+                self.parent(&parent, Last::Keep).ok()?.insert(parent.name_bytes().into_owned(), directory);
             }
         }
-        self.parent(path, Last::Keep).ok()?.insert(path.name().into(), node);
+        self.parent(path, Last::Keep).ok()?.insert(path.name_bytes().into_owned(), node);
         Some(())
     }
 }

@@ -9,7 +9,7 @@ use rex_core::{AbsPath, Budget, Grant, Value};
 
 use super::{
     Connection, Finished, Interface, LogQuery, Mount, NetworkTable, OpenFile, Opened, OsError, ProcessDetails,
-    ProcessStatus, Start, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
+    ProcessList, Start, SystemFile, TimerStatus, UnitFileChange, UnitStatus,
 };
 
 /// Hands the table to a macro: traits, and of each the methods with the action whose grant they take, what else they take, and
@@ -68,11 +68,12 @@ macro_rules! brokered {
             Processes {
                 /// The processes that run, in the order of their numbers; all, or the one of this number, if it runs. With an
                 /// interval, they are looked at twice, and say how much of a processor they used between.
-                processes(process::List, only: Option<u32>, interval_ms: Option<u64>) -> Vec<ProcessStatus>;
+                processes(process::List, only: Option<u32>, interval_ms: Option<u64>) -> ProcessList;
                 /// What a process was started with and works with.
                 details(process::Inspect) -> ProcessDetails;
-                /// What a process has open, in the order of the descriptors. More than `max` are [`OsError::TooMany`].
-                open_files(process::Inspect, max: u64) -> Vec<OpenFile>;
+                /// What a process has open, in the order of the descriptors; with `all`, then what else it uses of files: its
+                /// program, its directories, what it has mapped. More than `max` are [`OsError::TooMany`].
+                open_files(process::Inspect, max: u64, all: bool) -> Vec<OpenFile>;
                 /// The environment that a process was started with, as `NAME=value`.
                 environ(process::Environ) -> Vec<String>;
                 /// Sends the signal of the grant.
@@ -131,14 +132,16 @@ macro_rules! brokered {
                 block_devices(sys::Inspect) -> BTreeMap<String, BTreeMap<String, String>>;
                 /// The files of a control group (version 2), by their names; its path begins below the root of the hierarchy.
                 control_group(sys::Inspect, group: AbsPath) -> BTreeMap<String, String>;
-                /// The packages that are installed, a line for each: name, version, architecture, with tabs between.
+                /// The packages that are known, a line for each: name, version, architecture, state, with tabs between.
                 packages(sys::Inspect) -> String;
                 /// The names of the parameters of the kernel.
                 parameters(sys::Inspect) -> Vec<String>;
                 /// The last so many records of the kernel's log, oldest first, as `/dev/kmsg` tells them.
                 kernel_log(sys::KernelLog, max: u64) -> Vec<String>;
-                /// The users, or the groups, as `/etc/passwd` and `/etc/group` list them.
+                /// The users, or the groups, as `/etc/passwd` and `/etc/group` list them, with U+FFFD for what is not UTF-8.
                 accounts(sys::Accounts, groups: bool) -> String;
+                /// The number of a user, or of a group, of this name, as all programs of this machine find it.
+                account(sys::Accounts, name: String, group: bool) -> Option<u32>;
                 /// The records of who is logged in, as `utmp(5)` has them.
                 sessions(sys::Sessions) -> Vec<u8>;
                 /// What a parameter of the kernel is.

@@ -6,11 +6,22 @@ use rex_core::Timestamp;
 use rex_core::process::Process;
 use serde::{Deserialize, Serialize};
 
+/// The processes that whoever lists them may see.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ProcessList {
+    /// The processes, in the order of their numbers.
+    pub processes: Vec<ProcessStatus>,
+    /// Whether there may be others, which the machine hides from Rex.
+    pub hidden: bool,
+}
+
 /// A process, as whoever lists processes sees it; see `proc_pid_stat(5)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStatus {
     /// The process with its identity.
     pub process: Process,
+    /// The number of the user whose rights it has.
+    pub uid: u32,
     /// The number of the process that made it, or took it over; 0 if there is none.
     pub parent: u32,
     /// `running`, `sleeping`, `disk-sleep`, `stopped`, `traced`, `zombie`, `dead`, `idle`, or another letter of the kernel's.
@@ -64,10 +75,14 @@ pub struct ProcessLimit {
 /// Something that a process has open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenFile {
-    /// The number of its descriptor.
-    pub descriptor: u32,
-    /// The path, or what the kernel calls it: `socket:[4711]`.
+    /// The number of its descriptor; `None` for what it uses without one: its program, its directories, what it has mapped.
+    pub descriptor: Option<u32>,
+    /// The path, or what the kernel calls it: `socket:[4711]`, `/tmp/f (deleted)`.
     pub name: String,
+    /// Its size in bytes, if it is a file and could be looked at.
+    pub size: Option<u64>,
+    /// Whether it is a file that has no name any more.
+    pub deleted: bool,
 }
 
 /// How a program is started, besides what its grant says.

@@ -101,7 +101,7 @@ impl<O: Os> Shared<O> {
         self.state().reads.list(path.as_str(), &entries);
         if !fresh {
             let seen = |entry: &DirEntry| {
-                let name = std::str::from_utf8(&entry.name).ok().and_then(|name| path.join(name).ok());
+                let name = path.entry(&entry.name).ok();
                 name.is_some_and(|name| self.state().seen.contains(&name))
             };
             entries.retain(|entry| !seen(entry));

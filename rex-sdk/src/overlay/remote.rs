@@ -189,7 +189,7 @@ impl<O: Os + 'static> Services for Overlay<O> {
 impl<O: Os + 'static> Processes for Overlay<O> {
     below! {
         details(process::Inspect) -> ProcessDetails;
-        open_files(process::Inspect, max: u64) -> Vec<OpenFile>;
+        open_files(process::Inspect, max: u64, all: bool) -> Vec<OpenFile>;
         environ(process::Environ) -> Vec<String>;
     }
 
@@ -199,10 +199,10 @@ impl<O: Os + 'static> Processes for Overlay<O> {
         only: Option<u32>,
         interval_ms: Option<u64>,
         budget: &Budget,
-    ) -> Result<Vec<ProcessStatus>, OsError> {
+    ) -> Result<ProcessList, OsError> {
         let mut all = self.shared.below.processes(grant, only, interval_ms, budget)?;
         let state = self.shared.state();
-        all.retain(|status| !state.ended.contains(&status.process.pid()));
+        all.processes.retain(|status| !state.ended.contains(&status.process.pid()));
         Ok(all)
     }
 
@@ -288,6 +288,7 @@ impl<O: Os + 'static> System for Overlay<O> {
         packages(sys::Inspect) -> String;
         parameters(sys::Inspect) -> Vec<String>;
         accounts(sys::Accounts, groups: bool) -> String;
+        account(sys::Accounts, name: String, group: bool) -> Option<u32>;
         variable(sys::GetVariable) -> Option<String>;
     }
 

@@ -76,7 +76,7 @@ impl<O: Os> Shared<O> {
                 (node.modified, node.mode) = (metadata.modified, metadata.mode);
                 (node.uid, node.gid) = (metadata.uid, metadata.gid);
                 node.device = Some(metadata.device);
-                tree.parent(path, Last::Keep)?.insert(path.name().into(), node);
+                tree.parent(path, Last::Keep)?.insert(path.name_bytes().into_owned(), node);
             }
             drop(tree);
             self.state().seen.insert(path.clone());
@@ -157,8 +157,7 @@ impl<O: Os> Shared<O> {
             other => other,
         })?;
         for entry in entries {
-            let name = String::from_utf8(entry.name).map_err(|_| full())?;
-            match self.know_one(&path.join(&name).map_err(|_| full())?) {
+            match self.know_one(&path.entry(&entry.name).map_err(|_| full())?) {
                 Err(OsError::Io(error)) if is_missing(&error) => {}
                 other => drop(other?),
             }
@@ -204,10 +203,8 @@ fn body(path: &AbsPath, metadata: &Metadata) -> Body {
     match metadata.kind {
         EntryKind::File => Body::File(Contents::Below { path: path.clone(), size: metadata.size }),
         EntryKind::Directory => Body::Directory(Entries::new()),
-        // One that is not UTF-8 leads nowhere that a path can say, and so does this.
-        EntryKind::Symlink => {
-            Body::Link(metadata.target.as_ref().map_or_else(|| vec![0xff], |text| text.clone().into()))
-        }
+        // Where one leads that is not UTF-8 is not told, so this leads nowhere.
+        EntryKind::Symlink => Body::Link(metadata.target.as_ref().map_or_else(|| vec![0], |text| text.clone().into())),
         other => Body::Special(other),
     }
 }

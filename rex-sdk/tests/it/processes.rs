@@ -176,9 +176,52 @@ fn what_it_has_open_and_was_given_is_found() {
     assert_eq!((int(&list(&open)[0], "descriptor"), text(&list(&open)[0], "name")), (0, held.to_str().unwrap().into()));
     let users = world.call("who_uses", vec![held.parent().unwrap().to_str().unwrap().into()]).unwrap();
     let pids: Vec<_> = list(users.get("processes").unwrap()).iter().map(|entry| int(entry, "pid")).collect();
-    assert_eq!(pids, [i64::from(stranger.pid)], "{users}");
+    // The shell works there, the other has a file open, too.
+    assert_eq!(pids, [stranger.shell.id(), stranger.pid].map(i64::from), "{users}");
+    let users = world.call("who_uses", vec![held.to_str().unwrap().into()]).unwrap();
+    assert_eq!(list(users.get("processes").unwrap()).len(), 1, "{users}");
     let environ = world.call("environ", vec![stranger.number()]).unwrap();
     assert_eq!(text(&environ, "REX_SECRET"), "hunter2");
+}
+
+#[test]
+fn what_was_removed_and_is_open_is_found_with_its_size() {
+    let (world, directory) = (World::new(""), tempfile::tempdir().unwrap());
+    let path = fs::canonicalize(directory.path()).unwrap().join("gone.log");
+    fs::write(&path, "x".repeat(100_000)).unwrap();
+    let mut holder = Command::new("/bin/sleep").arg("300").stdin(fs::File::open(&path).unwrap()).spawn().unwrap();
+    fs::remove_file(&path).unwrap();
+    let open = world.call("open_files", vec![Value::count(holder.id())]).unwrap();
+    let file = &list(&open)[0];
+    assert_eq!((int(file, "size"), file.get("deleted")), (100_000, Some(&true.into())), "{open}");
+    let users = world.call("who_uses", vec![path.to_str().unwrap().into()]).unwrap();
+    let pids: Vec<_> = list(users.get("processes").unwrap()).iter().map(|entry| int(entry, "pid")).collect();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert_eq!(pids, [i64::from(holder.id())], "{users}");
+}
+
+#[test]
+fn a_long_name_finds_its_process_and_who_runs_or_maps_a_file_uses_it() {
+    let (world, directory) = (World::new(""), tempfile::tempdir().unwrap());
+    let place = fs::canonicalize(directory.path()).unwrap();
+    let program = place.join("averyverylongprocessname");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let mut running = Command::new(&program).arg("300").current_dir("/usr").spawn().unwrap();
+    while !fs::read_link(format!("/proc/{}/exe", running.id())).is_ok_and(|exe| exe == program) {
+        std::thread::yield_now();
+    }
+    let named = |name: &str| world.call("list", vec![Value::map([("name", name.into())])]).unwrap();
+    let found = (list(&named("averyverylongprocessname")).len(), list(&named("averyverylongprogram")).len());
+    let users = world.call("who_uses", vec![program.to_str().unwrap().into()]).unwrap();
+    let below = world.call("who_uses", vec!["/usr".into()]).unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(found, (1, 0));
+    assert_eq!(int(&list(users.get("processes").unwrap())[0], "pid"), i64::from(running.id()), "{users}");
+    let own = |entry: &&Value| int(entry, "pid") == i64::from(running.id());
+    let used = list(below.get("processes").unwrap()).iter().find(own).unwrap().get("files").unwrap().to_string();
+    assert!(used.contains(r#""/usr""#) && used.contains(".so"), "{used}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub static OP: Op = Op {
         params: &[Param::required(
             "path",
             Kind::Path,
-            "The file: PEM (RFC 7468) with any number of certificates, or DER with one.",
+            "The file: PEM (RFC 7468) with any number of certificates, or DER with one. A byte order mark, UTF-16 and compression do not matter.",
         )],
         returns: Returns {
             kind: "list",
@@ -36,12 +36,14 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
-    let bytes = session.open(path.clone())?.read_all()?;
+    let bytes = session.open(path.clone())?.read_all_expanded()?;
+    // The mark of an editor would hide the first certificate.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let of =
         |error: Error| Error { message: format!("`{}`: {}", path.as_str().escape_debug(), error.message), ..error };
     let told = |der: &[u8]| describe(der).map_err(of);
     let mut all = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+    for certificate in CertificateDer::pem_slice_iter(bytes) {
         session.run.budget().check()?;
         let certificate = certificate
             .map_err(|error| of(Error::new(Code::Unsupported, format!("what is in it is not PEM: {}", why(&error)))))?;
@@ -51,7 +53,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         }
     }
     if all.is_empty() {
-        all.push(told(&bytes)?);
+        all.push(told(bytes)?);
     }
     Ok(Value::List(all))
 }
@@ -74,8 +76,16 @@ mod tests {
     use crate::MemOs;
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn a_mark_hides_none_and_what_is_none_is_refused() {
         let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let own = MemOs::example().contents("/etc/ssl/certs/app.pem").unwrap();
+        let text = String::from_utf8(own).unwrap();
+        let wide: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let world = World::new(MemOs::new().file("/marked", format!("\u{feff}{text}{text}")).file("/wide", wide));
+        for (path, count) in [("/marked", 2), ("/wide", 1)] {
+            let told = world.call("fs::certificates", &format!("[\"{path}\"]")).unwrap();
+            assert!(matches!(&told, Value::List(told) if told.len() == count), "{path}: {told}");
+        }
         let world = World::new(MemOs::new().file("/text", "x").file("/empty", "").file("/damaged", damaged));
         for path in ["/text", "/empty", "/damaged"] {
             assert_eq!(world.fails("fs::certificates", &format!("[\"{path}\"]")), Code::Unsupported, "{path}");

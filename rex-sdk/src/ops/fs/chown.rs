@@ -60,12 +60,8 @@ fn number(session: &Session<'_>, given: Option<&str>, group: bool) -> Result<i64
         return Ok(number.into());
     }
     let grant = session.permit(sys::Accounts {}, Host)?;
-    let text = session.os.accounts(grant, group, session.run.budget()).map_err(|error| error.about(&Host))?;
-    let number = |line: &str| {
-        let mut fields = line.split(':');
-        if fields.next() == Some(given) { fields.nth(1)?.parse::<u32>().ok() } else { None }
-    };
-    text.lines().find_map(number).map(i64::from).ok_or_else(|| {
+    let number = session.os.account(grant, given.to_owned(), group, session.run.budget());
+    number.map_err(|error| error.about(&Host))?.map(i64::from).ok_or_else(|| {
         let what = if group { "group" } else { "user" };
         Error::validation(format!("there is no {what} `{}`", given.escape_debug()))
     })

@@ -28,7 +28,7 @@ pub static OP: Op = Op {
             ),
         ],
         returns: Returns { kind: "text", doc: "A unified diff; empty if they are the same." },
-        doc: "Compares two text files, line by line.\nOnes that are compressed by gzip or Zstandard are compared by what is in them. Both must be UTF-8. \
+        doc: "Compares two text files, line by line.\nOnes that are compressed by gzip, Zstandard, xz or bzip2 are compared by what is in them. Both must be UTF-8. \
               What `diff -u` finds may be shorter where files are large and differ much.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {

@@ -7,6 +7,7 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::copy::{like, open, write};
+use crate::expand::READ;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Writes what is in a compressed file to another.
@@ -21,7 +22,7 @@ pub static OP: Op = Op {
             Param::option("new", Kind::Bool, Literal::Bool(false), "Fail if the expanded one exists."),
         ],
         returns: Returns { kind: "int", doc: "How many bytes were written." },
-        doc: "Writes what is in a compressed file to another.\nWhether it is compressed by gzip or Zstandard is told by its contents. It is read twice, first for the \
+        doc: "Writes what is in a compressed file to another.\nWhether it is compressed by gzip, Zstandard, xz or bzip2 is told by its contents. It is read twice, first for the \
               size of what is in it. The expanded file appears all at once; of a damaged file, nothing does. Its mode is that of the compressed file, see `fs::copy`.",
         errors: &[Code::NotFound, Code::AlreadyExists, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/opt/tool/notes.txt.gz", "/tmp/notes.txt"]"#, returns: "6" },
@@ -35,7 +36,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let options = like(&file, args)?;
     if file.format().is_none() {
         let path = file.path().as_str().escape_debug();
-        return Err(Error::new(Code::Unsupported, format!("`{path}` is not compressed by gzip or Zstandard")));
+        return Err(Error::new(Code::Unsupported, format!("`{path}` is not compressed by {READ}")));
     }
     let max = session.limits().written_bytes.saturating_sub(session.run.budget().bytes_written());
     let measured = io::copy(&mut file.contents().take(max.saturating_add(1)), &mut io::sink());

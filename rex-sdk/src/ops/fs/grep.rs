@@ -1,7 +1,9 @@
 //! `fs::grep`
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 
 use grep_matcher::LineTerminator;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
@@ -12,6 +14,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::Entry;
 use super::lines::content;
+use super::readable::{Readable, Seen};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Length of a pattern, in bytes. Taking one apart needs many times its size.
@@ -22,6 +25,8 @@ const COMPILED_BYTES: usize = 512 << 10;
 const CACHE_BYTES: usize = 10 << 20;
 /// Length of a line, in bytes. One line is searched in one go, without a look at the clock.
 const LINE_BYTES: u64 = 1 << 20;
+/// What a buffer may take beside the lines in it, in bytes.
+const SLACK: u64 = 128 << 10;
 /// How much of a pattern a message shows, in characters.
 const SHOWN: usize = 200;
 
@@ -45,16 +50,18 @@ pub static OP: Op = Op {
         returns: Returns {
             kind: "map",
             doc: "`count` of the matches; `matches`: a list of maps with `line` (its number, from 1), `text`, and with context lines the lists \
-                  `before` and `after`; `complete`: false if `max` stopped it; `binary`: true if a line that was found holds a NUL byte. A match \
-                  with something that is not UTF-8, which is replaced in its texts, has `lossy: true`.",
+                  `before` and `after`; `complete`: false if not all was searched, and `why` then says so (it is `()` otherwise): `max` stopped it, the rest of a compressed file \
+                  is damaged or missing, or of the lines whose numbers are in `cut`, which are too long, only the start was searched; `binary`: \
+                  true if what was searched holds a NUL byte. A match with something that is not UTF-8, which is replaced in its texts, \
+                  has `lossy: true`.",
         },
         doc: "Finds the lines of a file that match a pattern.\nA line stands in the result once: lines between two matches that are near each other come \
               `after` the first. A file that is not text is searched like any other, to its end. In one \
-              that is compressed by gzip or Zstandard, what is in it is searched.",
+              that is compressed by gzip, Zstandard, xz or bzip2, what is in it is searched. UTF-16 with its byte order mark is searched as text, and a mark is no part of the first line.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", "ERROR|WARN", {"max": 1}]"#,
-            returns: r#"{"binary":false,"complete":false,"count":1,"matches":[{"line":3,"text":"2026-03-02T11:59:10Z WARN slow request path=/report ms=1840"}]}"#,
+            returns: r#"{"binary":false,"complete":false,"count":1,"cut":[],"matches":[{"line":3,"text":"2026-03-02T11:59:10Z WARN slow request path=/report ms=1840"}],"why":"`max` stopped it"}"#,
         },
     },
     call,
@@ -72,18 +79,25 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let count_only = args.flag("count")?;
     let (before, after) = if count_only { (0, 0) } else { (lines("before")?, lines("after")?) };
     let line_bytes = limits.file_bytes.min(LINE_BYTES);
+    let invert = args.flag("invert")?;
+    // What is shown before a match is held with it.
+    let held = line_bytes
+        .saturating_mul(u64::try_from(before).unwrap_or(u64::MAX).saturating_add(2))
+        .min(limits.file_bytes.max(line_bytes));
     let mut searcher = SearcherBuilder::new()
-        .invert_match(args.flag("invert")?)
-        .line_number(!count_only)
+        .invert_match(invert)
+        // Of a line of which only the start is seen, nobody can say that it does not match: such are known by their numbers.
+        .line_number(!count_only || invert)
         .before_context(before)
         .after_context(after)
         // What would end the search at a NUL byte would also leave out the lines of the block before it.
         .binary_detection(BinaryDetection::none())
-        // Bytes are bytes, also those that look like the mark of another encoding.
+        // Other encodings are decoded before.
         .bom_sniffing(false)
         .line_terminator(LineTerminator::crlf())
-        .heap_limit(usize::try_from(line_bytes).ok())
+        .heap_limit(usize::try_from(held.saturating_add(SLACK)).ok())
         .build();
+    let seen = Rc::<RefCell<Seen>>::default();
     let mut hits = Hits {
         count_only,
         max: args.count_option("max")?.unwrap_or(u64::MAX),
@@ -91,6 +105,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         bytes: limits.file_bytes,
         context: before > 0 || after > 0,
         after,
+        invert,
+        seen: seen.clone(),
         ..Hits::default()
     };
     let mut file = session.open(args.path("path")?).map_err(|error| match error.code {
@@ -99,14 +115,15 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     })?;
     let matcher = matcher(args)?;
     file = file.expanded();
+    let mut readable = Readable::new(&mut file, line_bytes, seen);
     if hits.max > 0
-        && let Err(error) = searcher.search_reader(&matcher, &mut file, &mut hits)
+        && let Err(error) = searcher.search_reader(&matcher, &mut readable, &mut hits)
     {
         // The searcher says only with these words that a line outgrew its buffer.
         return Err(match error.to_string().starts_with("configured allocation limit") {
             true => {
-                let message = format!("a line is longer than {line_bytes} bytes");
-                Error::new(Code::LimitExceeded, message).with_help("`fs::read` takes files without lines")
+                let message = format!("the lines to show before a match take more than {held} bytes");
+                Error::new(Code::LimitExceeded, message).with_help("show fewer with the option `before`")
             }
             false => file.error(error),
         });
@@ -148,13 +165,15 @@ struct Hits {
     matches: Vec<Entry>,
     /// Lines before the next match.
     pending: Vec<Line>,
-    binary: bool,
     stopped: bool,
     held: u64,
     lines: u64,
     count_only: bool,
     context: bool,
     after: usize,
+    invert: bool,
+    /// What was found out while reading.
+    seen: Rc<RefCell<Seen>>,
     max: u64,
     entries: u64,
     bytes: u64,
@@ -191,11 +210,20 @@ impl Hits {
     }
 
     fn result(self) -> Value {
+        let seen = self.seen.take();
+        let why = match (&*seen.cut, seen.damage) {
+            _ if self.stopped || self.max == 0 => Some("`max` stopped it".to_owned()),
+            (_, Some(damage)) => Some(damage),
+            ([], None) => None,
+            ([line, ..], None) => Some(format!("of line {line}, which is too long, only the start was searched")),
+        };
         Value::map([
             ("count", Value::count(self.count)),
             ("matches", Value::List(self.matches.into_iter().map(Value::Map).collect())),
-            ("complete", (!self.stopped && self.max > 0).into()),
-            ("binary", self.binary.into()),
+            ("complete", why.is_none().into()),
+            ("why", why.into()),
+            ("cut", Value::List(seen.cut.into_iter().map(Value::count).collect())),
+            ("binary", seen.binary.into()),
         ])
     }
 }
@@ -208,8 +236,10 @@ impl Sink for Hits {
             // Another match, among the lines to show after the last one that was wanted.
             return self.after_match(found.bytes());
         }
+        if self.invert && found.line_number().is_some_and(|line| self.seen.borrow().cut.contains(&line)) {
+            return Ok(true);
+        }
         self.count += 1;
-        self.binary |= found.bytes().contains(&0);
         self.stopped = self.count >= self.max;
         if self.count_only {
             return Ok(!self.stopped);
@@ -248,6 +278,8 @@ mod tests {
     use super::super::testing::World;
     use super::*;
     use crate::MemOs;
+    use crate::compress::compress;
+    use crate::expand::Format;
 
     const LOG: &str = "one\ntwo ERROR\nthree\nfour error\nfive\nsix ERROR\nseven";
 
@@ -261,16 +293,25 @@ mod tests {
     fn lines_around_a_match_stand_once() {
         check(
             r#"{"before": 1, "after": 2}"#,
-            r#"{"binary":false,"complete":true,"count":2,"matches":[{"after":["three","four error"],"before":["one"],"line":2,"text":"two ERROR"},{"after":["seven"],"before":["five"],"line":6,"text":"six ERROR"}]}"#,
+            r#"{"binary":false,"complete":true,"count":2,"cut":[],"matches":[{"after":["three","four error"],"before":["one"],"line":2,"text":"two ERROR"},{"after":["seven"],"before":["five"],"line":6,"text":"six ERROR"}],"why":null}"#,
         );
     }
 
     #[test]
     fn inverted_counted_and_in_any_case() {
-        check(r#"{"count": true}"#, r#"{"binary":false,"complete":true,"count":2,"matches":[]}"#);
-        check(r#"{"ignore_case": true, "count": true}"#, r#"{"binary":false,"complete":true,"count":3,"matches":[]}"#);
-        check(r#"{"invert": true, "count": true}"#, r#"{"binary":false,"complete":true,"count":5,"matches":[]}"#);
-        check(r#"{"max": 0}"#, r#"{"binary":false,"complete":false,"count":0,"matches":[]}"#);
+        check(r#"{"count": true}"#, r#"{"binary":false,"complete":true,"count":2,"cut":[],"matches":[],"why":null}"#);
+        check(
+            r#"{"ignore_case": true, "count": true}"#,
+            r#"{"binary":false,"complete":true,"count":3,"cut":[],"matches":[],"why":null}"#,
+        );
+        check(
+            r#"{"invert": true, "count": true}"#,
+            r#"{"binary":false,"complete":true,"count":5,"cut":[],"matches":[],"why":null}"#,
+        );
+        check(
+            r#"{"max": 0}"#,
+            r#"{"binary":false,"complete":false,"count":0,"cut":[],"matches":[],"why":"`max` stopped it"}"#,
+        );
     }
 
     #[test]
@@ -297,7 +338,7 @@ mod tests {
         let world = World::new(MemOs::new().file("/f", b"caf\xe9 x\nnul\0 x\n"));
         assert_eq!(
             world.returns("fs::grep", r#"["/f", "x"]"#),
-            r#"{"binary":true,"complete":true,"count":2,"matches":[{"line":1,"lossy":true,"text":"caf� x"},{"line":2,"text":"nul\u0000 x"}]}"#
+            r#"{"binary":true,"complete":true,"count":2,"cut":[],"matches":[{"line":1,"lossy":true,"text":"caf� x"},{"line":2,"text":"nul\u0000 x"}],"why":null}"#
         );
     }
 
@@ -305,7 +346,7 @@ mod tests {
     fn line_ends_of_both_kinds_are_ends() {
         let world = World::new(MemOs::new().file("/f", "\u{feff}foo\r\nfoo\n"));
         assert_eq!(world.call("fs::grep", r#"["/f", "foo$"]"#).unwrap().get("count"), Some(&Value::Int(2)));
-        assert_eq!(world.call("fs::grep", r#"["/f", "^foo"]"#).unwrap().get("count"), Some(&Value::Int(1)));
+        assert_eq!(world.call("fs::grep", r#"["/f", "^foo"]"#).unwrap().get("count"), Some(&Value::Int(2)));
     }
 
     #[test]
@@ -329,9 +370,61 @@ mod tests {
     }
 
     #[test]
-    fn one_endless_line_meets_the_limit() {
-        let limits = rex_core::Limits { file_bytes: 1 << 20, ..rex_core::Limits::default() };
-        let world = World::limited(MemOs::new().file("/f", vec![b'x'; 3 << 20]), |_, _| true, limits);
-        assert_eq!(world.fails("fs::grep", r#"["/f", "y"]"#), Code::LimitExceeded);
+    fn of_a_long_line_the_start_is_searched_and_the_others_are_searched_too() {
+        let long = format!("one\n{}y\ntwo y\n{}\n", "x".repeat(3 << 20), "y".repeat((1 << 20) + 1));
+        let limits = rex_core::Limits { file_bytes: 8 << 20, ..rex_core::Limits::default() };
+        let os = MemOs::new().file("/f", long).file("/endless", vec![b'x'; 3 << 20]);
+        let world = World::limited(os, |_, _| true, limits);
+        let found = world.call("fs::grep", r#"["/f", "y", {"before": 1}]"#).unwrap();
+        let told = |found: &Value| found.get("cut").map(ToString::to_string).unwrap_or_default();
+        assert_eq!(
+            (found.get("count"), found.get("complete"), &*told(&found)),
+            (Some(&Value::Int(2)), Some(&false.into()), "[2,4]")
+        );
+        assert_eq!(found.get("why"), Some(&"of line 2, which is too long, only the start was searched".into()));
+        // Nobody knows whether a line does not match of which only the start was seen.
+        let found = world.call("fs::grep", r#"["/f", "y", {"invert": true, "count": true}]"#).unwrap();
+        assert_eq!((found.get("count"), &*told(&found)), (Some(&Value::Int(1)), "[2,4]"));
+        let found = world.call("fs::grep", r#"["/endless", "y"]"#).unwrap();
+        assert_eq!((found.get("count"), &*told(&found)), (Some(&Value::Int(0)), "[1]"));
+    }
+
+    #[test]
+    fn what_is_readable_is_searched_whatever_comes_after_it() {
+        let log: String = (0..20_000).map(|number| format!("line {number}\n")).collect();
+        let packed = compress(Format::Gzip, log.as_bytes(), u64::MAX).unwrap();
+        let padded = [&compress(Format::Gzip, &b"one\n"[..], u64::MAX).unwrap()[..], &[0; 512]].concat();
+        let os = MemOs::new()
+            .file("/cut", &packed[..packed.len() / 2])
+            .file("/padded", padded)
+            .file("/f.lz4", b"\x04\x22\x4d\x18 one");
+        let world = World::new(os);
+        let found = world.call("fs::grep", r#"["/cut", "line 1000$"]"#).unwrap();
+        assert_eq!((found.get("count"), found.get("complete")), (Some(&Value::Int(1)), Some(&false.into())));
+        assert_eq!(found.get("why"), Some(&"the compressed data ends too early".into()));
+        let found = world.call("fs::grep", r#"["/padded", "one"]"#).unwrap();
+        assert_eq!((found.get("count"), found.get("complete")), (Some(&Value::Int(1)), Some(&true.into())));
+        assert_eq!(world.fails("fs::grep", r#"["/f.lz4", "one"]"#), Code::Unsupported);
+    }
+
+    #[test]
+    fn wide_text_is_text_and_what_is_none_is_marked() {
+        let wide = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            "\u{feff}line one\r\nERROR é\r\n".encode_utf16().flat_map(order).collect()
+        };
+        let os = MemOs::new()
+            .file("/le", wide(u16::to_le_bytes))
+            .file("/be", wide(u16::to_be_bytes))
+            .file("/unmarked", &wide(u16::to_le_bytes)[2..]);
+        let world = World::new(os);
+        for path in ["/le", "/be"] {
+            let found = world.returns("fs::grep", &format!(r#"["{path}", "^ERROR é$"]"#));
+            assert_eq!(
+                found,
+                r#"{"binary":false,"complete":true,"count":1,"cut":[],"matches":[{"line":2,"text":"ERROR é"}],"why":null}"#
+            );
+        }
+        let found = world.call("fs::grep", r#"["/unmarked", "ERROR"]"#).unwrap();
+        assert_eq!((found.get("count"), found.get("binary")), (Some(&Value::Int(0)), Some(&true.into())));
     }
 }

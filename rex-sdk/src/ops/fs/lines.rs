@@ -39,7 +39,7 @@ static SPEC: OpSpec = OpSpec {
     doc: "Reads the lines of a text file, all of them or some from either end.\nA script that goes through them with `for`, `filter`, `map` or `len` reads the \
           file while it does so, with the memory of one line, so this suits large logs; any other use has them all in memory. \
           Of a file that grows, they end where it ended when it was opened. `fs::lines(path, #{max: 20, from_end: true})` are the last 20. \
-          One that is compressed by gzip or Zstandard reads as what is in it; its last lines are found by reading all of it.",
+          One that is compressed by gzip, Zstandard, xz or bzip2 reads as what is in it; its last lines are found by reading all of it.",
     errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
     example: Example {
         args: r#"["/srv/app/logs/app.log", {"from_end": true, "max": 1}]"#,

@@ -1,5 +1,7 @@
 //! `fs::list`
 
+use std::borrow::Cow;
+
 use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
@@ -26,7 +28,7 @@ pub static OP: Op = Op {
             kind: "list",
             doc: "Of maps, in the order of their names: `name`, `path`, `kind`, and with `stat` what `fs::stat` tells. \
                   An entry that could not be looked at has `error` (a map with `path`, `code`, `message`) instead. A name that \
-                  is not UTF-8 is `name_bytes`, with an `error`.",
+                  is not UTF-8 is also `name_bytes`; in `name` and `path`, `\\xHH` stands for a byte of it that is none.",
         },
         doc: "Lists a directory.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
@@ -75,6 +77,9 @@ fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: b
             return Ok(map);
         }
     };
+    if let Cow::Owned(bytes) = path.name_bytes() {
+        map.insert("name_bytes".to_owned(), Value::Bytes(bytes));
+    }
     map.insert("name".to_owned(), name.into());
     map.insert("path".to_owned(), path.as_str().into());
     if stat {
@@ -87,16 +92,14 @@ fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: b
     Ok(map)
 }
 
-/// The name and the path of an entry, or its bytes and why they are no path.
+/// The name and the path of an entry as they are spelled, or its bytes and why they are no path.
 pub(crate) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (Vec<u8>, Error)> {
-    let refuse = |name: Vec<u8>, why: &str| {
-        let message = format!("the name `{}` {why}", name.escape_ascii());
-        (name, Error::new(Code::Unsupported, message))
-    };
-    let name = String::from_utf8(name).map_err(|error| refuse(error.into_bytes(), "is not UTF-8"))?;
-    match dir.join(&name) {
-        Ok(path) => Ok((name, path)),
-        Err(error) => Err(refuse(name.into_bytes(), &format!("makes no path: {error}"))),
+    match dir.entry(&name) {
+        Ok(path) => Ok((path.name().to_owned(), path)),
+        Err(error) => {
+            let message = format!("the name `{}` makes no path: {error}", name.escape_ascii());
+            Err((name, Error::new(Code::Unsupported, message)))
+        }
     }
 }
 
@@ -125,12 +128,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_path_can_say_comes_as_bytes() {
+    fn a_name_that_is_no_text_comes_as_bytes_too_and_can_be_removed() {
         let world = World::new(MemOs::new().dir("/d").raw_name("/d", b"\xff\n").file("/d/a\nb", ""));
         let Ok(Value::List(entries)) = world.call("fs::list", r#"["/d"]"#) else { panic!() };
         assert_eq!(entries[0].get("name"), Some(&"a\nb".into()));
         assert_eq!(entries[1].get("name_bytes"), Some(&Value::Bytes(b"\xff\n".to_vec())));
-        assert_eq!((entries[1].get("name"), error(&entries[1])), (None, Code::Unsupported.as_str()));
+        assert_eq!((entries[1].get("path"), error(&entries[1])), (Some(&"/d/\\xFF\n".into()), ""));
+        let Ok(Value::List(entries)) = world.call("fs::list", r#"["/d", {"stat": true}]"#) else { panic!() };
+        assert_eq!(entries[1].get("size"), Some(&Value::Int(0)));
+        let base = AbsPath::root();
+        Session::new(&world.run, &world.os, &base)
+            .call("fs::remove", vec![Value::Bytes(b"/d/\xff\n".to_vec())])
+            .unwrap();
+        assert_eq!(world.returns("fs::remove_all", r#"["/d"]"#), "2");
     }
 
     #[test]

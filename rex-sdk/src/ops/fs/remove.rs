@@ -11,7 +11,11 @@ pub static OP: Op = Op {
         name: "fs::remove",
         aliases: &[],
         needs: &[fs::Remove::SPEC],
-        params: &[Param::required("path", Kind::Path, "The file; of a symbolic link, the link goes.")],
+        params: &[Param::required(
+            "path",
+            Kind::Path,
+            "The file, as text, or as bytes where its name is not UTF-8; of a symbolic link, the link goes.",
+        )],
         returns: Returns { kind: "nothing", doc: "" },
         doc: "Removes a file or a symbolic link.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],

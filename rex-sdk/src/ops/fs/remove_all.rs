@@ -70,6 +70,20 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_text_for_a_name_goes_by_its_spelling() {
+        let os = || MemOs::new().dir("/d").raw_name("/d", b"caf\xe9").file(r"/d/caf\x5CxE9", "");
+        let world = World::new(os());
+        assert_eq!(world.returns("fs::remove_all", r#"["/d"]"#), "3");
+        let asked = world.asked();
+        assert!(
+            asked.contains(&r"remove /d/caf\xE9".to_owned()) && asked.contains(&r"remove /d/caf\x5CxE9".to_owned()),
+            "{asked:?}"
+        );
+        let ruled = World::ruled(os(), |action, path| action != "remove" || path != r"/d/caf\xE9");
+        assert_eq!(ruled.fails("fs::remove_all", r#"["/d"]"#), Code::AccessDenied);
+    }
+
+    #[test]
     fn where_one_is_denied_nothing_goes() {
         for denied in ["/d/a/b/f", "/d/a/out", "/d/e", "/d"] {
             let world = World::new(deep());

@@ -77,7 +77,7 @@ pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, M
                 }
                 Part::Down(name) => {
                     canonical = false;
-                    found = found.join(&name).map_err(|error| unsupported(&found, &error.to_string()))?;
+                    found = found.entry(name.as_bytes()).map_err(|error| unsupported(&found, &error.to_string()))?;
                 }
             }
         }

@@ -7,6 +7,7 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::checksum::PIECE;
+use crate::expand::Damage;
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -29,14 +30,14 @@ pub static OP: Op = Op {
         ],
         returns: Returns {
             kind: "map",
-            doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more, and `next`: the `after` that goes on with them.",
+            doc: "`strings`: a list of maps with `offset`, in bytes, and `text`; `truncated`: whether there are more, and `next`: the `after` that goes on with them; `why`: that the rest of a compressed file is damaged or missing, or `()`.",
         },
         doc: "Finds the texts in a file that is not text.\nA text is a run of printable characters of ASCII, blanks and tabs included, as of `strings`. In a file that \
-              is compressed by gzip or Zstandard, they are looked for in what is in it.",
+              is compressed by gzip, Zstandard, xz or bzip2, they are looked for in what is in it; in UTF-16 with its byte order mark, in its text.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/icon.bin", {"min": 3}]"#,
-            returns: r#"{"next":null,"strings":[{"offset":1,"text":"PNG"}],"truncated":false}"#,
+            returns: r#"{"next":null,"strings":[{"offset":1,"text":"PNG"}],"truncated":false,"why":null}"#,
         },
     },
     call,
@@ -74,11 +75,18 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         bytes: limits.file_bytes,
     };
     let mut piece = vec![0; PIECE];
-    let mut truncated = false;
+    let (mut truncated, mut why) = (false, None);
     while !truncated {
         let count = match file.read(&mut piece) {
             Ok(count) => count,
-            Err(error) => return Err(file.file.error(error)),
+            Err(error) => match Damage::of(&error) {
+                Some(damage) => {
+                    found.end()?;
+                    (truncated, why) = (true, Some(damage.to_string()));
+                    break;
+                }
+                None => return Err(file.file.error(error)),
+            },
         };
         truncated = match piece.get(..count).unwrap_or_default() {
             [] if found.end()? => true,
@@ -86,14 +94,15 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             piece => found.search(piece)?,
         };
     }
-    if truncated && max.is_none() {
+    if truncated && why.is_none() && max.is_none() {
         return Err(too_many());
     }
-    let next = truncated.then(|| Value::count(found.offset - found.text.len() as u64));
+    let next = (truncated && why.is_none()).then(|| Value::count(found.offset - found.text.len() as u64));
     Ok(Value::map([
         ("strings", Value::List(found.strings)),
         ("truncated", truncated.into()),
         ("next", next.unwrap_or_default()),
+        ("why", why.into()),
     ]))
 }
 
@@ -175,7 +184,7 @@ mod tests {
         let world = World::new(MemOs::new().file("/f", across).file("/empty", ""));
         world.call("fs::gzip", r#"["/f", "/f.gz"]"#).unwrap();
         let all = format!(
-            r#"{{"next":null,"strings":[{{"offset":{},"text":"text"}},{{"offset":{},"text":"\tab d"}},{{"offset":{},"text":"last"}}],"truncated":false}}"#,
+            r#"{{"next":null,"strings":[{{"offset":{},"text":"text"}},{{"offset":{},"text":"\tab d"}},{{"offset":{},"text":"last"}}],"truncated":false,"why":null}}"#,
             PIECE - 2,
             PIECE + 7,
             PIECE + 14
@@ -184,7 +193,7 @@ mod tests {
         assert_eq!(world.returns("fs::strings", r#"["/f", {"max": 3}]"#), all);
         assert_eq!(
             world.returns("fs::strings", r#"["/empty", {"max": 0}]"#),
-            r#"{"next":null,"strings":[],"truncated":false}"#
+            r#"{"next":null,"strings":[],"truncated":false,"why":null}"#
         );
         for max in 0..3 {
             let value = world.call("fs::strings", &format!(r#"["/f", {{"max": {max}}}]"#)).unwrap();

@@ -60,7 +60,7 @@ pub static OP: Op = Op {
                   `()` where the file has no places, because it is compressed or not on a disk.",
         },
         doc: "Reads the last lines of a file, and waits for more.\nWhile it waits, it opens the name again now and then, and asks again for that. \
-              A file that is compressed by gzip or Zstandard has last lines, but is not waited for. Pages of `after` and `lines` read a large file once.",
+              A file that is compressed by gzip, Zstandard, xz or bzip2 has last lines, but is not waited for. Pages of `after` and `lines` read a large file once.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs/app.log", {"lines": 1}]"#,

@@ -1,6 +1,8 @@
 //! `fs::tar_create`
 
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -250,7 +252,9 @@ impl Archive<'_, '_> {
     }
 
     fn append(&mut self, mut header: Header, name: &str, path: &AbsPath, contents: impl Read) -> Result<(), Error> {
-        self.builder.append_data(&mut header, name, contents).map_err(|error| failed(path, error))
+        // As the system has it, whatever bytes are in it.
+        let name = rex_core::spelling::bytes(name);
+        self.builder.append_data(&mut header, OsStr::from_bytes(&name), contents).map_err(|error| failed(path, error))
     }
 }
 

@@ -52,7 +52,7 @@ pub static OP: Op = Op {
             doc: "`files` and `bytes` that were written; `directories` that were created, `to` not counted; `links` that were made; `skipped`: a list of maps with `path`, \
                   `code`, `message`, of files and links that exist, of what `skip_links` left out, and of files of whose name `strip` left nothing.",
         },
-        doc: "Writes what is in an archive of tar below a directory.\nOne that is compressed by gzip or Zstandard is told by its contents. All of it is read before anything \
+        doc: "Writes what is in an archive of tar below a directory.\nOne that is compressed by gzip, Zstandard, xz or bzip2 is told by its contents. All of it is read before anything \
               is written, and refused if a name is absolute, has `..` in it, or stands for two things. Then asks for `fs::create_dir` and `fs::write` on \
               every entry before it writes the first: if one is denied, nothing but the directory itself is created. Nothing is written through a \
               symbolic link below it. Links that lead to something in the archive are made, each with `fs::symlink`, or `fs::hard_link` on the file and \

@@ -26,7 +26,7 @@ pub static OP: Op = Op {
                   `sparse file`, `unknown`); `size` in bytes; `mode`; `modified`; and of a link the `target`. An entry with something that is not \
                   UTF-8, which is replaced, has `lossy: true`. `complete`: false if `max` stopped it.",
         },
-        doc: "Lists what is in an archive of tar.\nOne that is compressed by gzip or Zstandard is told by its contents.",
+        doc: "Lists what is in an archive of tar.\nOne that is compressed by gzip, Zstandard, xz or bzip2 is told by its contents.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/opt/tool/notes.tar"]"#,

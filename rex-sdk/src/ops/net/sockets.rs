@@ -118,8 +118,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     }
     let mut skipped = Skipped::default();
     if args.flag("processes")? {
-        let holders = holders(session, &mut skipped)?;
-        tell_holders(&mut found, &holders, &mut skipped);
+        let (holders, hidden) = holders(session, &mut skipped)?;
+        tell_holders(&mut found, &holders, hidden, &mut skipped);
     }
     let sockets = found.into_iter().map(|(_, entries)| Value::Map(entries)).collect();
     let complete = skipped.is_empty();
@@ -130,9 +130,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 fn tell_holders(
     found: &mut [(u64, BTreeMap<String, Value>)],
     holders: &BTreeMap<u64, Vec<Value>>,
+    hidden: bool,
     skipped: &mut Skipped,
 ) {
-    let why = match skipped.is_empty() {
+    let why = match skipped.is_empty() && !hidden {
         true => {
             "no process that Rex sees: the kernel has it open, or a process of another namespace, or one that is hidden"
         }
@@ -189,10 +190,11 @@ fn told_unix(socket: UnixSocket) -> BTreeMap<String, Value> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Which processes have which sockets open.
-fn holders(session: &Session<'_>, left_out: &mut Skipped) -> Result<BTreeMap<u64, Vec<Value>>, Error> {
+/// Which processes have which sockets open, and whether there may be others that are hidden.
+fn holders(session: &Session<'_>, left_out: &mut Skipped) -> Result<(BTreeMap<u64, Vec<Value>>, bool), Error> {
     let mut holders = BTreeMap::<u64, Vec<Value>>::new();
-    for status in process::all(session, None)? {
+    let all = process::all(session, None)?;
+    for status in all.processes {
         let (pid, name) = (status.process.pid(), status.process.identity().name.clone());
         let open = match process::open_files::open(session, &status.process) {
             Ok(open) => open,
@@ -214,7 +216,7 @@ fn holders(session: &Session<'_>, left_out: &mut Skipped) -> Result<BTreeMap<u64
             }
         }
     }
-    Ok(holders)
+    Ok((holders, all.hidden))
 }
 
 #[cfg(test)]
@@ -226,7 +228,7 @@ mod tests {
         let mut found = [(7, BTreeMap::new()), (8, BTreeMap::new()), (0, BTreeMap::new())];
         let holders = BTreeMap::from([(7, vec![Value::Int(4242)])]);
         let mut skipped = Skipped::default();
-        tell_holders(&mut found, &holders, &mut skipped);
+        tell_holders(&mut found, &holders, false, &mut skipped);
         let told = found.map(|(_, entries)| entries["processes"].clone());
         assert_eq!(told, [Value::List(vec![Value::Int(4242)]), Value::Null, Value::List(Vec::new())]);
         let Value::List(skipped) = Value::from(skipped) else { panic!() };

@@ -22,7 +22,7 @@ pub static OP: Op = Op {
         errors: &[Code::NotFound, Code::Io],
         example: Example {
             args: r#"[4243]"#,
-            returns: r#"{"arguments":["nginx: worker process"],"cgroup":"/system.slice/nginx.service","cpu_seconds":1.5,"directory":"/","exe":"/usr/sbin/nginx","memory":8388608,"name":"nginx","namespaces":{},"nice":0,"parent":1,"pid":4243,"read_bytes":null,"root":"/","started":"2026-03-02T11:00:00Z","started_epoch":1772449200.0,"state":"sleeping","threads":1,"unit":"nginx.service","user":"www-data","virtual_memory":67108864,"written_bytes":null}"#,
+            returns: r#"{"arguments":["nginx: worker process"],"cgroup":"/system.slice/nginx.service","cpu_seconds":1.5,"directory":"/","exe":"/usr/sbin/nginx","memory":8388608,"name":"nginx","namespaces":{},"nice":0,"parent":1,"pid":4243,"read_bytes":null,"root":"/","started":"2026-03-02T11:00:00Z","started_epoch":1772449200.0,"state":"sleeping","threads":1,"uid":33,"unit":"nginx.service","user":"www-data","virtual_memory":67108864,"written_bytes":null}"#,
         },
     },
     call,

@@ -6,7 +6,7 @@ use rex_core::action::process;
 use rex_core::process::Process;
 use rex_core::{Action, Code, Error, Value};
 
-use super::{FILTERS, act, all, describe, meant};
+use super::{FILTERS, PARTIAL, act, all, describe, meant};
 use crate::os::ProcessStatus;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -27,23 +27,24 @@ pub static OP: Op = Op {
                 Literal::Bool(false),
                 "Tell the command line, the control group and the namespaces too. This asks for `process::inspect` on each.",
             ),
+            PARTIAL,
         ],
         returns: Returns {
             kind: "list",
-            doc: "Of maps in the order of the numbers, each with `pid`, `parent`, `name`, `exe`, `user`, `unit` (empty if there is none), `state` (`running`, `sleeping`, `zombie`, ...), `memory` and `virtual_memory` in bytes, `cpu_seconds`, `threads`, `nice`, `started`, `started_epoch`. With `details`, also `arguments`, `directory`, `cgroup`, `namespaces`, or `skipped`: why these are not told.",
+            doc: "Of maps in the order of the numbers, each with `pid`, `parent`, `name`, `exe`, `user` (by name), `uid`, `unit` (empty if there is none), `state` (`running`, `sleeping`, `zombie`, ...), `memory` and `virtual_memory` in bytes, `cpu_seconds`, `threads`, `nice`, `started`, `started_epoch`. What could not be found out is `()`. With `details`, also `arguments`, `directory`, `cgroup`, `namespaces`, or `skipped`: why these are not told.",
         },
-        doc: "Lists the processes that run.",
+        doc: "Lists the processes that run.\nWhere others are hidden from Rex, or a filter asks for what could not be found out, this is an error, unless `partial` is set.",
         errors: &[Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"[{"user": "www-data"}]"#,
-            returns: r#"[{"cpu_seconds":1.5,"exe":"/usr/sbin/nginx","memory":8388608,"name":"nginx","nice":0,"parent":1,"pid":4243,"started":"2026-03-02T11:00:00Z","started_epoch":1772449200.0,"state":"sleeping","threads":1,"unit":"nginx.service","user":"www-data","virtual_memory":67108864}]"#,
+            returns: r#"[{"cpu_seconds":1.5,"exe":"/usr/sbin/nginx","memory":8388608,"name":"nginx","nice":0,"parent":1,"pid":4243,"started":"2026-03-02T11:00:00Z","started_epoch":1772449200.0,"state":"sleeping","threads":1,"uid":33,"unit":"nginx.service","user":"www-data","virtual_memory":67108864}]"#,
         },
     },
     call,
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let found = meant(args, all(session, None)?)?;
+    let found = meant(args, all(session, None)?)?.complete(args)?;
     if !args.flag("details")? {
         return Ok(Value::List(found.iter().map(|status| Value::Map(describe(status))).collect()));
     }

@@ -19,11 +19,11 @@ pub mod who_uses;
 use std::collections::BTreeMap;
 
 use rex_core::action::process;
-use rex_core::process::Process;
+use rex_core::process::{Identity, Process};
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Grant, Value};
 
-use crate::os::ProcessStatus;
+use crate::os::{ProcessList, ProcessStatus};
 use crate::{Args, Kind, Literal, OsError, Param, Session};
 
 /// The number of a process.
@@ -31,22 +31,44 @@ const PID: Param = Param::required("pid", Kind::Count, "The number of the proces
 
 /// Which processes are meant.
 const FILTERS: [Param; 4] = [
-    Param::option("name", Kind::Text, Literal::Null, "Only those of this name."),
-    Param::option("exe", Kind::Text, Literal::Null, "Only those that run the program of this path."),
+    Param::option(
+        "name",
+        Kind::Text,
+        Literal::Null,
+        "Only those of this name. The kernel keeps 15 bytes of it; of a longer one, the rest is that of the program.",
+    ),
+    Param::option(
+        "exe",
+        Kind::Text,
+        Literal::Null,
+        "Only those that run the program of this path. Where Rex may not look at the program of a process, its name decides whether it can be meant.",
+    ),
     Param::option("user", Kind::Text, Literal::Null, "Only those of this user."),
     Param::option("unit", Kind::Text, Literal::Null, "Only those of this unit, `nginx.service`."),
 ];
 
+/// Takes what is known where not all can be.
+const PARTIAL: Param = Param::option(
+    "partial",
+    Kind::Bool,
+    Literal::Bool(false),
+    "Tell those that are known, where others are hidden from Rex or cannot be told apart, instead of failing.",
+);
+
+/// How much of a name the kernel keeps, in bytes.
+const NAME_BYTES: usize = 15;
+
 /// A process, as a script sees it.
 fn describe(status: &ProcessStatus) -> BTreeMap<String, Value> {
     let identity = status.process.identity();
-    let entries: [(&str, Value); 14] = [
+    let entries: [(&str, Value); 15] = [
         ("pid", Value::count(status.process.pid())),
         ("parent", Value::count(status.parent)),
         ("name", identity.name.as_str().into()),
-        ("exe", identity.exe.as_str().into()),
-        ("user", identity.user.as_str().into()),
-        ("unit", identity.unit.as_str().into()),
+        ("exe", identity.exe.as_deref().into()),
+        ("user", identity.user.as_deref().into()),
+        ("uid", Value::count(status.uid)),
+        ("unit", identity.unit.as_deref().into()),
         ("state", status.state.as_str().into()),
         ("memory", Value::count(status.memory)),
         ("virtual_memory", Value::count(status.virtual_memory)),
@@ -59,8 +81,20 @@ fn describe(status: &ProcessStatus) -> BTreeMap<String, Value> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// What tells a process from others in results about several: its number, name, user, unit.
+fn brief(process: &Process) -> BTreeMap<String, Value> {
+    let identity = process.identity();
+    let entries: [(&str, Value); 4] = [
+        ("pid", Value::count(process.pid())),
+        ("name", identity.name.as_str().into()),
+        ("user", identity.user.as_deref().into()),
+        ("unit", identity.unit.as_deref().into()),
+    ];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
 /// Every process that runs; with an interval, with what it uses of the processors.
-pub(super) fn all(session: &Session<'_>, interval_ms: Option<u64>) -> Result<Vec<ProcessStatus>, Error> {
+pub(super) fn all(session: &Session<'_>, interval_ms: Option<u64>) -> Result<ProcessList, Error> {
     let grant = session.permit(process::List {}, Host)?;
     session.os.processes(grant, None, interval_ms, session.run.budget()).map_err(|error| error.about(&Host))
 }
@@ -72,22 +106,94 @@ fn one(session: &Session<'_>, args: &Args) -> Result<ProcessStatus, Error> {
     let missing = || Error::new(Code::NotFound, format!("there is no process {number}"));
     let pid = u32::try_from(number).map_err(|_| missing())?;
     let found = session.os.processes(grant, Some(pid), None, session.run.budget());
-    found.map_err(|error| error.about(&Host))?.pop().ok_or_else(missing)
+    let ProcessList { mut processes, hidden } = found.map_err(|error| error.about(&Host))?;
+    processes.pop().ok_or_else(|| match hidden {
+        true => Error::new(Code::Io, format!("process {number} is hidden from the user that Rex runs as")),
+        false => missing(),
+    })
+}
+
+/// The processes that a call means.
+struct Meant {
+    found: Vec<ProcessStatus>,
+    /// Why there may be others, if there may be.
+    others: Option<String>,
+}
+
+impl Meant {
+    /// Those that were found, if there are no others, or the script asks for those that are known.
+    fn complete(self, args: &Args) -> Result<Vec<ProcessStatus>, Error> {
+        match self.others {
+            Some(why) if !args.flag("partial")? => {
+                Err(Error::new(Code::Io, format!("not all processes are known: {why}")).with_help(
+                    "run Rex as a user who sees them, or take those that are known with the option `partial: true`",
+                ))
+            }
+            _ => Ok(self.found),
+        }
+    }
+}
+
+/// Why others may run that are not told.
+fn hidden(list: &ProcessList) -> Option<String> {
+    list.hidden.then(|| "this machine hides those of other users from the user that Rex runs as".to_owned())
 }
 
 /// Those that a call means, by its options.
-fn meant(args: &Args, all: Vec<ProcessStatus>) -> Result<Vec<ProcessStatus>, Error> {
+fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
     let (name, exe) = (args.text_option("name")?, args.text_option("exe")?);
     let (user, unit) = (args.text_option("user")?, args.text_option("unit")?);
-    let fits = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
-    let meant = |status: &ProcessStatus| {
+    let mut others = hidden(&all);
+    let mut found = Vec::new();
+    for status in all.processes {
         let identity = status.process.identity();
-        fits(name, &identity.name)
-            && fits(exe, &identity.exe)
-            && fits(user, &identity.user)
-            && fits(unit, &identity.unit)
+        let fits = [
+            ("name", name.map_or(Some(true), |name| is_called(identity, name))),
+            ("exe", runs(identity, exe)),
+            ("user", fits(user, identity.user.as_deref())),
+            ("unit", fits(unit, identity.unit.as_deref())),
+        ];
+        if fits.iter().any(|(_, fits)| *fits == Some(false)) {
+            continue;
+        }
+        match fits.iter().find(|(_, fits)| fits.is_none()) {
+            None => found.push(status),
+            Some((what, _)) => {
+                let pid = status.process.pid();
+                others.get_or_insert_with(|| format!("the `{what}` of process {pid} could not be found out"));
+            }
+        }
+    }
+    Ok(Meant { found, others })
+}
+
+/// Whether a fact is as wanted; `None` if it is not known.
+fn fits(wanted: Option<&str>, found: Option<&str>) -> Option<bool> {
+    wanted.map_or(Some(true), |wanted| found.map(|found| wanted == found))
+}
+
+/// Whether a process runs a program; `None` if that cannot be told. Where Rex may not look, the name tells of most that they do not.
+fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
+    let (Some(wanted), None) = (exe, &identity.exe) else { return fits(exe, identity.exe.as_deref()) };
+    let program = wanted.rsplit('/').next().unwrap_or(wanted);
+    let start = program.get(..program.floor_char_boundary(NAME_BYTES)).unwrap_or(program);
+    if identity.name.starts_with(start) { None } else { Some(false) }
+}
+
+/// Whether a process has a name; `None` if that cannot be told. Of a longer name than the kernel keeps, the rest is that of its program.
+fn is_called(identity: &Identity, name: &str) -> Option<bool> {
+    let Some(start) = name.as_bytes().get(..NAME_BYTES).filter(|_| name.len() > NAME_BYTES) else {
+        return Some(identity.name == name);
     };
-    Ok(all.into_iter().filter(meant).collect())
+    // The kernel cuts between bytes, also within a character.
+    if identity.name.trim_end_matches(char::REPLACEMENT_CHARACTER)
+        != String::from_utf8_lossy(start).trim_end_matches(char::REPLACEMENT_CHARACTER)
+    {
+        return Some(false);
+    }
+    let program =
+        identity.exe.as_deref()?.rsplit('/').next().filter(|program| program.as_bytes().starts_with(start))?;
+    Some(program == name)
 }
 
 /// Asks for an action on a process and does it.
@@ -112,4 +218,71 @@ fn signal_name(text: &str) -> Result<String, Error> {
     }
     let message = format!("`{}` is not the name of a signal that Rex sends", text.escape_debug());
     Err(Error::validation(message).with_help(format!("there are: {}", SIGNALS.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemOs;
+    use crate::ops::fs::testing::World;
+
+    #[test]
+    fn a_long_name_is_that_of_the_program_or_cannot_be_told() {
+        let called = |name: &str, exe: Option<&str>, wanted: &str| {
+            let identity = Identity { name: name.to_owned(), exe: exe.map(str::to_owned), ..Identity::default() };
+            is_called(&identity, wanted)
+        };
+        let long = "averyverylongprocessname";
+        assert_eq!(called("averyverylongpr", Some("/x/averyverylongprocessname"), long), Some(true));
+        assert_eq!(called("averyverylongpr", Some("/x/averyverylongprogram"), long), Some(false));
+        // A script, or one that Rex may not look at.
+        assert_eq!(called("averyverylongpr", Some("/bin/sh"), long), None);
+        assert_eq!(called("averyverylongpr", None, long), None);
+        assert_eq!(called("sleep", None, long), Some(false));
+        assert_eq!(called("averyverylongpr", None, "averyverylongpr"), Some(true));
+        assert_eq!(called("aaaaaaaaaaaaaa\u{fffd}", Some("/x/aaaaaaaaaaaaaaéb"), "aaaaaaaaaaaaaaéb"), Some(true));
+    }
+
+    fn unknown(pid: u32, name: &str) -> MemOs {
+        let identity = Identity { name: name.to_owned(), exe: Some("/bin/x".to_owned()), ..Identity::default() };
+        MemOs::example().process(pid, identity, &["x"])
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_taken_for_another() {
+        let world = World::new(unknown(5, "x"));
+        let error = world.call("process::list", r#"[{"user": "root"}]"#).unwrap_err();
+        assert_eq!(error.message, "not all processes are known: the `user` of process 5 could not be found out");
+        let known = world.call("process::list", r#"[{"user": "root", "partial": true}]"#).unwrap();
+        assert!(matches!(&known, Value::List(known) if known.len() == 2), "{known}");
+        // One of another name than the program's is not meant.
+        let os = MemOs::example().process(5, Identity { name: "x".to_owned(), ..Identity::default() }, &["x"]);
+        let world = World::new(os);
+        assert_eq!(world.returns("process::list", r#"[{"exe": "/bin/y"}]"#), "[]");
+        assert_eq!(world.fails("process::list", r#"[{"exe": "/bin/x"}]"#), Code::Io);
+        // Another filter tells that it is not meant.
+        let known = world.call("process::list", r#"[{"user": "root", "name": "nginx"}]"#).unwrap();
+        assert!(matches!(&known, Value::List(known) if known.len() == 1), "{known}");
+        let told = world.call("process::get", "[5]").unwrap();
+        assert_eq!((told.get("user"), told.get("uid")), (Some(&Value::Null), Some(&Value::Int(1000))));
+        let all = world.call("process::signal_all", r#"["HUP", {"user": "root"}]"#).unwrap();
+        assert_eq!(all.get("complete"), Some(&false.into()), "{all}");
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_taken_for_nothing() {
+        let world = World::new(MemOs::example().hiding_processes());
+        for operation in ["list", "top", "tree"] {
+            let operation = format!("process::{operation}");
+            assert_eq!(world.fails(&operation, r#"[]"#), Code::Io, "{operation}");
+            assert!(world.call(&operation, r#"[{"partial": true}]"#).is_ok(), "{operation}");
+        }
+        assert_eq!(world.fails("process::get", "[7]"), Code::Io);
+        assert_eq!(world.fails("process::wait", "[7]"), Code::Io);
+        assert!(world.call("process::get", "[4243]").is_ok());
+        for (operation, args) in [("who_uses", r#"["/none"]"#), ("signal_all", r#"["HUP", {"name": "none"}]"#)] {
+            let told = world.call(&format!("process::{operation}"), args).unwrap();
+            assert_eq!(told.get("complete"), Some(&false.into()), "{told}");
+        }
+    }
 }

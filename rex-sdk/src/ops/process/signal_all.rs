@@ -3,7 +3,7 @@
 use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
-use super::{FILTERS, all, meant, signal_name};
+use super::{FILTERS, all, brief, meant, signal_name};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Sends a signal to all processes of some kind.
@@ -27,13 +27,13 @@ pub static OP: Op = Op {
         ],
         returns: Returns {
             kind: "map",
-            doc: "`processes`: maps of `pid`, `name`, `user` and `unit`, of those that got it; `failed`: maps of `pid`, `name` and `code`, of those that did not.",
+            doc: "`processes`: maps of `pid`, `name`, `user` and `unit`, of those that got it; `failed`: maps of `pid`, `name` and `code`, of those that did not; `complete`: false if there may be others that are meant: Rex does not see them, or could not find out what they are.",
         },
         doc: "Sends a signal to all processes of some kind.\nAt least one of `name`, `exe`, `user`, `unit` is given. Asks for `process::signal` on each before the first is signalled: if one is denied, none is.",
         errors: &[Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["HUP", {"user": "www-data"}]"#,
-            returns: r#"{"failed":[],"processes":[{"name":"nginx","pid":4243,"unit":"nginx.service","user":"www-data"}]}"#,
+            returns: r#"{"complete":true,"failed":[],"processes":[{"name":"nginx","pid":4243,"unit":"nginx.service","user":"www-data"}]}"#,
         },
     },
     call,
@@ -47,7 +47,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             .with_help("the filters are: name, exe, user, unit"));
     }
     let mut grants = Vec::new();
-    for status in meant(args, all(session, None)?)? {
+    let meant = meant(args, all(session, None)?)?;
+    let complete = meant.others.is_none();
+    for status in meant.found {
         session.run.budget().check()?;
         grants.push(session.permit(process::Signal { signal: signal.clone() }, status.process)?);
     }
@@ -55,20 +57,18 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let dry_run = args.flag("dry_run")?;
     for grant in grants {
         let process = grant.resource().clone();
-        let identity = process.identity();
-        let entry = |more: &[(&str, &str)]| {
-            let texts = more.iter().map(|(key, text)| ((*key).to_owned(), Value::from(*text)));
-            let pid = ("pid".to_owned(), Value::count(process.pid()));
-            Value::Map(texts.chain([pid, ("name".to_owned(), identity.name.as_str().into())]).collect())
-        };
         let sent = if dry_run { Ok(()) } else { session.os.signal(grant, session.run.budget()) };
         match sent.map_err(|error| error.about(&process)) {
-            Ok(()) => hit.push(entry(&[("user", &identity.user), ("unit", &identity.unit)])),
+            Ok(()) => hit.push(Value::Map(brief(&process))),
             Err(error) if matches!(error.code, Code::NotFound | Code::Io | Code::Unsupported) => {
-                failed.push(entry(&[("code", error.code.as_str())]));
+                failed.push(Value::map([
+                    ("pid", Value::count(process.pid())),
+                    ("name", process.identity().name.as_str().into()),
+                    ("code", error.code.as_str().into()),
+                ]));
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Value::map([("processes", hit.into()), ("failed", failed.into())]))
+    Ok(Value::map([("complete", complete.into()), ("processes", hit.into()), ("failed", failed.into())]))
 }

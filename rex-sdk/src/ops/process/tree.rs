@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
-use super::all;
+use super::{Meant, PARTIAL, all, hidden};
 use crate::os::ProcessStatus;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -15,17 +15,20 @@ pub static OP: Op = Op {
         name: "process::tree",
         aliases: &[],
         needs: &[process::List::SPEC],
-        params: &[Param::option(
-            "pid",
-            Kind::Count,
-            Literal::Null,
-            "Begin with this process instead of those without a parent.",
-        )],
+        params: &[
+            Param::option(
+                "pid",
+                Kind::Count,
+                Literal::Null,
+                "Begin with this process instead of those without a parent.",
+            ),
+            PARTIAL,
+        ],
         returns: Returns {
             kind: "list",
             doc: "Of maps: `pid`, `name`, `user`, `depth` (0 for where it begins), each process before those that it started.",
         },
-        doc: "Shows which process started which.",
+        doc: "Shows which process started which.\nWhere others are hidden from Rex, this is an error, unless `partial` is set.",
         errors: &[Code::NotFound, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"[{"pid": 1}]"#,
@@ -38,6 +41,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let top = args.count_option("pid")?;
     let found = all(session, None)?;
+    let found = Meant { others: hidden(&found), found: found.processes }.complete(args)?;
     let here: BTreeSet<u32> = found.iter().map(|status| status.process.pid()).collect();
     let mut children = BTreeMap::<u32, Vec<&ProcessStatus>>::new();
     for status in &found {
@@ -60,7 +64,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             ("depth", Value::Int(depth)),
             ("pid", Value::count(status.process.pid())),
             ("name", identity.name.as_str().into()),
-            ("user", identity.user.as_str().into()),
+            ("user", identity.user.as_deref().into()),
         ]));
         let below = children.remove(&status.process.pid()).unwrap_or_default();
         todo.extend(below.into_iter().rev().map(|child| (depth + 1, child)));

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use rex_core::action::process;
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
-use super::all;
-use super::open_files::open;
+use super::open_files::used;
+use super::{all, brief};
+use crate::pid::DELETED;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Finds the processes that have a file open, or one below a directory.
+/// Finds the processes that use a file, or one below a directory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::who_uses",
@@ -18,17 +19,17 @@ pub static OP: Op = Op {
         params: &[Param::required(
             "path",
             Kind::Path,
-            "The file or directory, by the name that the processes opened: no link is followed.",
+            "The file or directory, by the name that the processes opened: no link is followed. One that was removed since is found too.",
         )],
         returns: Returns {
             kind: "map",
-            doc: "`processes`: maps of `pid`, `name`, `user`, `unit`, and `files`, the paths; `skipped`: maps of `pid`, `name` and `code`, of those that could not be looked at.",
+            doc: "`processes`: maps of `pid`, `name`, `user`, `unit`, and `files`, the paths; `skipped`: maps of `pid`, `name` and `code`, of those that could not be looked at; `complete`: false if some were skipped, or others are hidden from Rex.",
         },
-        doc: "Finds the processes that have a file open, or one below a directory.\nAsks for `process::inspect` on every process; if that is denied for all of them, this is denied.",
+        doc: "Finds the processes that use a file, or one below a directory.\nIt is in use if it is open or mapped into memory, or is the program, the directory or the root of a process. Asks for `process::inspect` on every process; if that is denied for all of them, this is denied.",
         errors: &[Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv/app/logs"]"#,
-            returns: r#"{"processes":[{"files":["/srv/app/logs/app.log"],"name":"nginx","pid":4243,"unit":"nginx.service","user":"www-data"}],"skipped":[]}"#,
+            returns: r#"{"complete":true,"processes":[{"files":["/srv/app/logs/app.log"],"name":"nginx","pid":4243,"unit":"nginx.service","user":"www-data"}],"skipped":[]}"#,
         },
     },
     call,
@@ -36,24 +37,22 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
-    let below = |name: &str| AbsPath::parse(name).is_ok_and(|name| name == path || name.is_in(&path));
+    let below = |name: &str| {
+        AbsPath::parse(name.strip_suffix(DELETED).unwrap_or(name)).is_ok_and(|name| name == path || name.is_in(&path))
+    };
     let (mut users, mut skipped, mut denied) = (Vec::new(), Vec::new(), None);
     let found = all(session, None)?;
-    let count = found.len();
-    for status in found {
+    let (count, hidden) = (found.processes.len(), found.hidden);
+    for status in found.processes {
         session.run.budget().check()?;
         let (process, identity) = (&status.process, status.process.identity());
-        match open(session, process) {
+        match used(session, process, true) {
             Ok(open) => {
                 let files: BTreeSet<_> = open.into_iter().map(|file| file.name).filter(|name| below(name)).collect();
                 if !files.is_empty() {
-                    users.push(Value::map([
-                        ("pid", Value::count(process.pid())),
-                        ("name", identity.name.as_str().into()),
-                        ("user", identity.user.as_str().into()),
-                        ("unit", identity.unit.as_str().into()),
-                        ("files", Value::List(files.into_iter().map(Value::from).collect())),
-                    ]));
+                    let mut entry = brief(process);
+                    entry.insert("files".to_owned(), Value::List(files.into_iter().map(Value::from).collect()));
+                    users.push(Value::Map(entry));
                 }
             }
             // It has ended, and has nothing open.
@@ -71,6 +70,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     }
     match denied {
         Some(error) if skipped.len() == count => Err(error),
-        _ => Ok(Value::map([("processes", users.into()), ("skipped", skipped.into())])),
+        _ => Ok(Value::map([
+            ("complete", (!hidden && skipped.is_empty()).into()),
+            ("processes", users.into()),
+            ("skipped", skipped.into()),
+        ])),
     }
 }

@@ -4,6 +4,7 @@ use rex_core::action::sys;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
+use super::users::{marked, records};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Lists the groups of users.
@@ -13,7 +14,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[sys::Accounts::SPEC],
         params: &[],
-        returns: Returns { kind: "list", doc: "Of maps: `name`, `gid`, `members`." },
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps: `name`, `gid`, `members`. One with something that is not UTF-8, which is replaced, has `lossy: true`; one that is not a whole record has `error`, and `()` for what is missing.",
+        },
         doc: "Lists the groups of users, as the machine itself keeps them: those of a directory service are not among them.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
         example: Example {
@@ -27,16 +31,18 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     let grant = session.permit(sys::Accounts {}, Host)?;
     let text = session.os.accounts(grant, true, session.run.budget()).map_err(|error| error.about(&Host))?;
-    let entry = |line: &str| match *line.split(':').collect::<Vec<_>>() {
+    let entry = |(number, line): (usize, &str)| match *line.split(':').collect::<Vec<_>>() {
         [name, _, gid, members] => {
+            let gid = gid.parse::<u32>().ok();
             let members = members.split(',').filter(|member| !member.is_empty());
-            Some(Value::map([
+            let entries = [
                 ("name", name.into()),
-                ("gid", gid.parse::<i64>().ok()?.into()),
+                ("gid", gid.map(Value::count).into()),
                 ("members", Value::List(members.map(Value::from).collect())),
-            ]))
+            ];
+            marked(entries, line, number, gid.is_some())
         }
-        _ => None,
+        _ => marked(["name", "gid", "members"].map(|key| (key, Value::Null)), line, number, false),
     };
-    Ok(Value::List(text.lines().filter_map(entry).collect()))
+    Ok(Value::List(records(&text).map(entry).collect()))
 }

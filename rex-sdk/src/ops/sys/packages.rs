@@ -12,13 +12,24 @@ pub static OP: Op = Op {
         name: "sys::packages",
         aliases: &[],
         needs: &[sys::Inspect::SPEC],
-        params: &[Param::option("name", Kind::Text, Literal::Null, "Only the package of this name.")],
-        returns: Returns { kind: "list", doc: "Of maps: `name`, `version`, `architecture`." },
+        params: &[
+            Param::option("name", Kind::Text, Literal::Null, "Only the package of this name."),
+            Param::option(
+                "removed",
+                Kind::Bool,
+                Literal::Bool(false),
+                "Tell those too that were removed, and left their configuration.",
+            ),
+        ],
+        returns: Returns {
+            kind: "list",
+            doc: "Of maps: `name`, `version`, `architecture`, `state`: `installed`, or how far its installation came (`unpacked`, `half-configured`, ...); with `removed`, also `config-files`.",
+        },
         doc: "Lists the packages that are installed, by dpkg or rpm, which are confined to their databases.",
         errors: &[Code::Unsupported, Code::Io],
         example: Example {
             args: r#"[{"name": "nginx"}]"#,
-            returns: r#"[{"architecture":"amd64","name":"nginx","version":"1.22.1-9"}]"#,
+            returns: r#"[{"architecture":"amd64","name":"nginx","state":"installed","version":"1.22.1-9"}]"#,
         },
     },
     call,
@@ -28,11 +39,38 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let wanted = args.text_option("name")?;
     let grant = session.permit(sys::Inspect {}, Host)?;
     let text = session.os.packages(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
-    let package = |line: &str| {
-        let mut fields = line.split('\t');
-        let name = fields.next().filter(|name| wanted.is_none_or(|wanted| wanted == *name))?;
-        let mut next = || fields.next().map(Value::from);
-        Some(Value::map([("name", name.into()), ("version", next()?), ("architecture", next()?)]))
+    let removed = args.flag("removed")?;
+    let package = |line: &str| match *line.split('\t').collect::<Vec<_>>() {
+        // What `dpkg` knows of one that is not there at all, and was not removed either, is that it was heard of.
+        [_, _, _, "not-installed"] => None,
+        [_, _, _, "config-files"] if !removed => None,
+        [name, version, architecture, state] if wanted.is_none_or(|wanted| wanted == name) => Some(Ok(Value::map([
+            ("name", name.into()),
+            ("version", version.into()),
+            ("architecture", architecture.into()),
+            ("state", state.into()),
+        ]))),
+        [_, _, _, _] => None,
+        _ => Some(Err(Error::new(
+            Code::Io,
+            format!("what the packages say is not as expected: `{}`", line.escape_debug()),
+        ))),
     };
-    Ok(Value::List(text.lines().filter_map(package).collect()))
+    text.lines().filter_map(package).collect::<Result<_, _>>().map(Value::List)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::MemOs;
+    use crate::ops::fs::testing::World;
+
+    #[test]
+    fn what_was_removed_is_not_installed() {
+        let world = World::new(MemOs::example());
+        assert_eq!(world.returns("sys::packages", r#"[{"name": "oldpkg"}]"#), "[]");
+        assert_eq!(
+            world.returns("sys::packages", r#"[{"name": "oldpkg", "removed": true}]"#),
+            r#"[{"architecture":"amd64","name":"oldpkg","state":"config-files","version":"1.0-1"}]"#
+        );
+    }
 }

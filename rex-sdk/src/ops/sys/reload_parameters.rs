@@ -22,7 +22,7 @@ pub static OP: Op = Op {
         },
         doc: "Sets the parameters of the kernel that a file lists, as `sysctl --load` does.\n\
               Asks for each parameter before the first is set; if one is denied, none is set. Of a name that is there twice, the last \
-              value counts. Names with wildcards are skipped.",
+              value counts. Names with wildcards are skipped. A value of which the kernel takes only the start is skipped, and the old one put back.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/etc/sysctl.conf"]"#,

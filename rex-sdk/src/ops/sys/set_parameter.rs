@@ -14,7 +14,7 @@ pub static OP: Op = Op {
         needs: &[sys::SetParameter::SPEC],
         params: &[NAME, Param::required("value", Kind::Text, "The new value.")],
         returns: Returns { kind: "nothing", doc: "." },
-        doc: "Sets a parameter of the kernel, until the machine is started again.",
+        doc: "Sets a parameter of the kernel, until the machine is started again.\nWhere the kernel takes only the start of the value, the old one is put back, and this is an error.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io],
         example: Example { args: r#"["net.ipv4.ip_forward", "1"]"#, returns: r#"null"# },
     },

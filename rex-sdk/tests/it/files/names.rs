@@ -34,8 +34,28 @@ fn names_that_are_not_utf8_are_listed_as_they_are() {
     disk.put("z", "");
     let entries = disk.list(".").unwrap();
     assert_eq!(entries.iter().map(|entry| entry.name.as_slice()).collect::<Vec<_>>(), [raw, b"z"]);
-    // No path can say the name, and none that looks like it reaches the file.
+    // No path that looks like it reaches the file, but the one spelling of its name.
     assert_eq!(code(disk.read(&String::from_utf8_lossy(raw))), Code::NotFound);
+    assert_eq!(disk.read(r"caf\xE9\xFF").unwrap(), b"x");
+    // A file whose name is that text is another one.
+    fs::write(disk.dir.path().join(r"caf\xE9\xFF"), "other").unwrap();
+    assert_eq!(disk.read(r"caf\xE9\xFF").unwrap(), b"x");
+    assert_eq!(disk.read(r"caf\x5CxE9\x5CxFF").unwrap(), b"other");
+}
+
+#[test]
+fn names_that_are_not_utf8_are_removed_and_not_made() {
+    let disk = Disk::new();
+    let raw = disk.dir.path().join(OsStr::from_bytes(b"old\xff"));
+    fs::create_dir(&raw).unwrap();
+    fs::write(raw.join(OsStr::from_bytes(b"caf\xe9")), "x").unwrap();
+    assert_eq!(code(disk.write(r"old\xFF/new\xE9", b"x")), Code::Unsupported);
+    assert_eq!(code(disk.append(r"old\xFF/new\xE9", b"x")), Code::Unsupported);
+    disk.write(r"old\xFF/new", b"x").unwrap();
+    disk.os.remove(disk.grant(act::Remove {}, r"old\xFF/new")).unwrap();
+    disk.os.remove(disk.grant(act::Remove {}, r"old\xFF/caf\xE9")).unwrap();
+    disk.os.remove_dir(disk.grant(act::Remove {}, r"old\xFF")).unwrap();
+    assert!(!raw.exists());
 }
 
 #[test]

@@ -1,0 +1,213 @@
+//! UTF-16, told by the mark at its start, as UTF-8.
+
+use std::io::{self, Read};
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_16BE, UTF_16LE};
+use rex_core::{Code, Error};
+
+use super::{Damage, damage, read_into};
+use crate::os::{Source, SourceState};
+
+/// How much is decoded at a time, in bytes.
+const PIECE: usize = 32 << 10;
+/// What a message says of text that is not what its mark says.
+const MALFORMED: &str = "it is not UTF-16, as its byte order mark says, to its end";
+
+/// An encoding whose characters are wider than a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wide {
+    Utf16(&'static Encoding),
+    /// One that is known, and not read.
+    Utf32,
+}
+
+impl Wide {
+    /// The encoding of a text that starts like this, if it is such a one.
+    pub(crate) fn of(start: &[u8]) -> Option<Self> {
+        match start {
+            [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some(Self::Utf32),
+            [0xFF, 0xFE, ..] => Some(Self::Utf16(UTF_16LE)),
+            [0xFE, 0xFF, ..] => Some(Self::Utf16(UTF_16BE)),
+            _ => None,
+        }
+    }
+
+    fn decoder(self) -> io::Result<Decoder> {
+        match self {
+            Self::Utf16(encoding) => Ok(encoding.new_decoder_with_bom_removal()),
+            Self::Utf32 => {
+                let error = Error::new(Code::Unsupported, "it is UTF-32, which Rex does not read");
+                Err(io::Error::other(error.with_help("turn it into UTF-8 first")))
+            }
+        }
+    }
+}
+
+/// All of a text as UTF-8, up to so many bytes; one in another encoding as it is.
+pub(crate) fn decode(bytes: Vec<u8>, max: u64) -> io::Result<Vec<u8>> {
+    if Wide::of(&bytes).is_none() {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    Decoded::new(io::Cursor::new(bytes)).take(max.saturating_add(1)).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// A text that reads as UTF-8, if it is UTF-16; anything else as it is.
+pub(crate) struct Decoded<R> {
+    inner: R,
+    /// How it is decoded; `None` before its start was seen.
+    decoder: Option<Option<Box<Decoder>>>,
+    /// What was read of it to see its start.
+    ahead: Vec<u8>,
+    /// What was decoded, and how much of it was given.
+    text: Vec<u8>,
+    given: usize,
+    /// What comes after that.
+    then: Then,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    More,
+    End,
+    Malformed,
+}
+
+impl<R: Read> Decoded<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Self { inner, decoder: None, ahead: Vec::new(), text: Vec::new(), given: 0, then: Then::More }
+    }
+
+    /// What it reads from.
+    pub(crate) fn inner(&self) -> &R {
+        &self.inner
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        if self.decoder.is_none() {
+            if let Err(error) = self.inner.by_ref().take(4).read_to_end(&mut self.ahead)
+                // Damage is told again by whoever met it, after what came before it.
+                && (self.ahead.is_empty() || Damage::of(&error).is_none())
+            {
+                return Err(error);
+            }
+            self.decoder = Some(Wide::of(&self.ahead).map(Wide::decoder).transpose()?.map(Box::new));
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, buffer: &mut [u8]) -> usize {
+        let rest = self.text.get(self.given..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.given += count;
+        count
+    }
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.start()?;
+        loop {
+            let count = self.give(buffer);
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let mut piece = std::mem::take(&mut self.ahead);
+            let Some(Some(decoder)) = &mut self.decoder else {
+                if piece.is_empty() {
+                    return self.inner.read(buffer);
+                }
+                (self.text, self.given) = (piece, 0);
+                continue;
+            };
+            match self.then {
+                Then::More => {}
+                Then::End => return Ok(0),
+                Then::Malformed => return Err(damage(MALFORMED)),
+            }
+            if piece.is_empty() {
+                piece.resize(PIECE, 0);
+                let count = self.inner.read(&mut piece)?;
+                piece.truncate(count);
+            }
+            let last = piece.is_empty();
+            let room = decoder.max_utf8_buffer_length_without_replacement(piece.len()).unwrap_or(4 * PIECE);
+            let mut text = vec![0; room];
+            let (result, _, written) = decoder.decode_to_utf8_without_replacement(&piece, &mut text, last);
+            text.truncate(written);
+            (self.text, self.given) = (text, 0);
+            self.then = match result {
+                DecoderResult::InputEmpty if last => Then::End,
+                DecoderResult::InputEmpty => Then::More,
+                _ => Then::Malformed,
+            };
+        }
+    }
+}
+
+impl<R: Read + Send> Source for Decoded<R> {
+    fn size(&self) -> u64 {
+        0
+    }
+
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a text in another encoding is read from its start"))
+    }
+
+    fn state(&self) -> io::Result<SourceState> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a text in another encoding is not followed"))
+    }
+
+    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        read_into(self, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text in both orders of bytes.
+    fn wide(text: &str) -> [Vec<u8>; 2] {
+        let units = || std::iter::once(0xFEFF).chain(text.encode_utf16());
+        [units().flat_map(u16::to_le_bytes).collect(), units().flat_map(u16::to_be_bytes).collect()]
+    }
+
+    #[test]
+    fn text_comes_out_as_utf8_whatever_the_pieces() {
+        let text = "a\r\né €\u{1f600}\n".repeat(5_000);
+        for bytes in wide(&text) {
+            assert_eq!(decode(bytes.clone(), u64::MAX).unwrap(), text.as_bytes());
+            let mut pieces = Vec::new();
+            let mut decoded = Decoded::new(bytes.as_slice());
+            let mut piece = [0; 7];
+            while let count @ 1.. = decoded.read(&mut piece).unwrap() {
+                pieces.extend_from_slice(&piece[..count]);
+            }
+            assert_eq!(pieces, text.as_bytes());
+        }
+        for plain in [&b""[..], b"a", b"plain text", b"\xef\xbb\xbfmarked", b"\xff"] {
+            let mut same = Vec::new();
+            Decoded::new(plain).read_to_end(&mut same).unwrap();
+            assert_eq!(same, plain);
+        }
+    }
+
+    #[test]
+    fn what_is_no_utf16_is_told_after_what_comes_before() {
+        let [mut odd, _] = wide("one\n");
+        odd.push(b'x');
+        let lone = [&b"\xff\xfea\0"[..], b"\0\xd8b\0"].concat();
+        for (bytes, before) in [(odd, "one\n"), (lone, "a")] {
+            let mut read = Vec::new();
+            let error = Decoded::new(bytes.as_slice()).read_to_end(&mut read).unwrap_err();
+            assert_eq!((read.as_slice(), error.to_string().as_str()), (before.as_bytes(), MALFORMED));
+        }
+        let error = decode(b"\xff\xfe\0\0a\0\0\0".to_vec(), 9).unwrap_err();
+        assert_eq!(error.to_string(), "UNSUPPORTED_EXCEPTION: it is UTF-32, which Rex does not read");
+    }
+}

@@ -1,0 +1,135 @@
+//! A file as far as it can be searched: to its damage, if there is some, and of each line as much as is searched in one go.
+
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use crate::expand::Damage;
+
+/// What was found out while a file was read.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Why no more could be read than was.
+    pub(super) damage: Option<String>,
+    /// The numbers of the lines of which only the start was given.
+    pub(super) cut: Vec<u64>,
+    /// Whether there was a NUL byte.
+    pub(super) binary: bool,
+}
+
+/// The file without a byte order mark, without the rest of lines that are too long, and without what is damaged.
+pub(super) struct Readable<R> {
+    inner: R,
+    /// How much of a line is given, in bytes, without its end.
+    line_bytes: u64,
+    seen: Rc<RefCell<Seen>>,
+    /// The number of the line that goes on, and how much of it came.
+    line: u64,
+    length: u64,
+    /// Whether nothing was read yet.
+    start: bool,
+    over: bool,
+}
+
+impl<R: Read> Readable<R> {
+    pub(super) fn new(inner: R, line_bytes: u64, seen: Rc<RefCell<Seen>>) -> Self {
+        Self { inner, line_bytes, seen, line: 1, length: 0, start: true, over: false }
+    }
+
+    /// Takes the rest of lines that are too long out of what came, and says how much is left.
+    fn shorten(&mut self, bytes: &mut [u8]) -> usize {
+        let ends = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
+        // Nearly always no line of a piece is too long.
+        let first = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+        let most = self.line_bytes;
+        if self.length + first as u64 <= most && bytes.len() as u64 <= most {
+            match memchr::memrchr(b'\n', bytes) {
+                Some(last) => {
+                    self.length = (bytes.len() - last - 1) as u64;
+                    self.line += ends(bytes);
+                }
+                None => self.length += bytes.len() as u64,
+            }
+            return bytes.len();
+        }
+        let mut kept = 0;
+        for at in 0..bytes.len() {
+            let Some(&byte) = bytes.get(at) else { break };
+            if byte == b'\n' {
+                (self.length, self.line) = (0, self.line + 1);
+            } else {
+                self.length += 1;
+                if self.length > most {
+                    let mut seen = self.seen.borrow_mut();
+                    if seen.cut.last() != Some(&self.line) {
+                        seen.cut.push(self.line);
+                    }
+                    continue;
+                }
+            }
+            if let Some(place) = bytes.get_mut(kept) {
+                *place = byte;
+            }
+            kept += 1;
+        }
+        kept
+    }
+}
+
+impl<R: Read> Read for Readable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const MARK: &[u8] = b"\xef\xbb\xbf";
+        while !self.over && !buffer.is_empty() {
+            let mut count = match self.inner.read(buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) => match Damage::of(&error) {
+                    Some(damage) => {
+                        self.seen.borrow_mut().damage = Some(damage.to_string());
+                        break;
+                    }
+                    None => return Err(error),
+                },
+            };
+            if std::mem::take(&mut self.start) && buffer.get(..count).is_some_and(|start| start.starts_with(MARK)) {
+                buffer.copy_within(MARK.len()..count, 0);
+                count -= MARK.len();
+            }
+            let piece = buffer.get_mut(..count).unwrap_or_default();
+            if memchr::memchr(0, piece).is_some() {
+                self.seen.borrow_mut().binary = true;
+            }
+            let kept = self.shorten(piece);
+            // Where nothing of it is left, the rest of a long line goes on.
+            if kept > 0 {
+                return Ok(kept);
+            }
+        }
+        self.over = true;
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_alike_whatever_the_pieces() {
+        struct Pieces<'b>(&'b [u8], usize);
+        impl Read for Pieces<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let count = self.1.min(buffer.len());
+                self.0.read(&mut buffer[..count])
+            }
+        }
+        let text = b"\xef\xbb\xbfabc\nabcd\nabcde\n\nabcdefghijklmn\nab\n\0bcdefgh";
+        for piece in [3, 4, 5, 9, 100] {
+            let seen = Rc::<RefCell<Seen>>::default();
+            let mut read = Vec::new();
+            Readable::new(Pieces(text, piece), 4, seen.clone()).read_to_end(&mut read).unwrap();
+            assert_eq!(read, b"abc\nabcd\nabcd\n\nabcd\nab\n\0bcd", "{piece}");
+            assert_eq!((&*seen.borrow().cut, seen.borrow().binary), (&[3, 5, 7][..], true), "{piece}");
+        }
+    }
+}
