@@ -29,6 +29,7 @@ pub mod host;
 mod http;
 mod links;
 pub mod mem;
+mod needs;
 pub mod ops;
 pub mod os;
 pub mod overlay;
