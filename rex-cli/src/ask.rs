@@ -1,9 +1,11 @@
 //! `rex policy ask`
 
+mod whole;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use rex_core::asked::Written;
+use rex_core::asked::{AskedError, Written};
 use rex_core::{ACTIONS, Asked, Denial, Effect, Request, Subject, Timestamp, Value};
 use rex_policy::{Part, Patch, Policy, Trace, Traced};
 use serde::Serialize;
@@ -11,6 +13,7 @@ use serde::Serialize;
 use crate::args::{Color, Format, PolicyArgs};
 use crate::draw::{line, visible};
 use crate::exit::{Exit, Stop};
+use crate::load::Policies;
 use crate::{check, draw, load, print};
 
 #[derive(Debug, clap::Args)]
@@ -20,12 +23,18 @@ pub(crate) struct AskArgs {
     /// Who asks: `Agent::"name"` or `User::"name"`
     #[arg(long)]
     principal: String,
-    /// For what: `fs::read`, or as policies write it
-    #[arg(long)]
-    action: String,
+    /// For what: `fs::read`, its verb alone, or as policies write it
+    #[arg(long, required_unless_present = "operation", conflicts_with = "operation")]
+    action: Option<String>,
     /// On what: its id, such as a path, or as policies write it
-    #[arg(long)]
-    resource: String,
+    #[arg(long, required_unless_present = "operation", conflicts_with = "operation")]
+    resource: Option<String>,
+    /// All that a call of an operation needs, instead of one action: `net::get("https://example.com/x")`
+    #[arg(long, value_name = "CALL")]
+    operation: Option<String>,
+    /// When: `2026-12-01T22:00:00Z`; now if it is not said
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
     /// The facts about the act, as a JSON object: `{"bytes": 12}`
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
@@ -46,46 +55,87 @@ pub(crate) struct AskArgs {
     format: Format,
 }
 
-/// Decides one request, and says how that came about.
+/// Decides one request, or all that a call needs, and says how that came about.
 pub(crate) fn ask(args: &AskArgs, color: Color) -> Result<Exit, Stop> {
-    let asked = asked(args)?;
-    let policy = match load::policy(&args.policy)? {
+    let at = at(args)?;
+    let policies = load::policies(&args.policy)?;
+    let policy = match policies.compile() {
         Ok(policy) => policy,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
+    match &args.operation {
+        Some(call) => whole::ask(args, call, at, (&policies, &policy)),
+        None => one(args, at, (&policies, &policy), color),
+    }
+}
+
+fn one(args: &AskArgs, at: Timestamp, (policies, policy): (&Policies, &Policy), color: Color) -> Result<Exit, Stop> {
+    let asked = asked(args, at)?;
     let request = asked.request();
     let trace = policy.trace(&request);
-    let patch = policy.patch(&request);
+    let patch = policy.patch(&request).filter(|patch| verified(policies, patch, &[request]));
     print(&match (args.patch, args.format) {
         (true, _) => patch.map_or_else(String::new, |patch| patch.diff),
-        (_, Format::Json) => json(&policy, &request, &trace, patch.as_ref())?,
+        (_, Format::Json) => json(policy, &request, &trace, patch.as_ref())?,
         (_, Format::Human) => human(&request, &trace, patch.as_ref()),
     })?;
     if args.format == Format::Human {
         policy.warnings().iter().for_each(|warning| draw::finding(color, warning));
     }
-    Ok(if trace.decision.effect == Effect::Allow { Exit::Success } else { Exit::Denied })
+    Ok(if is_allowed(&trace) { Exit::Success } else { Exit::Denied })
 }
 
-fn asked(args: &AskArgs) -> Result<Asked, Stop> {
-    let object = |option: &str, text: &Option<String>| match text {
-        Some(text) => load::object(option, text),
-        None => Ok(BTreeMap::<String, Value>::new()),
-    };
+/// Whether a run would do it.
+fn is_allowed(trace: &Trace) -> bool {
+    trace.decision.effect == Effect::Allow && trace.withheld.is_empty()
+}
+
+/// Whether a change of the policy does what is said of it: with it, these requests are allowed.
+fn verified(policies: &Policies, patch: &Patch, requests: &[Request<'_>]) -> bool {
+    let mut sources = policies.sources.clone();
+    let Some(source) = sources.iter_mut().find(|source| source.name == patch.file) else { return false };
+    source.text += &patch.added;
+    let changed = Policies { sources, entities: policies.entities.clone() }.compile();
+    changed.is_ok_and(|policy| requests.iter().all(|request| policy.outcome(request).effect == Effect::Allow))
+}
+
+fn at(args: &AskArgs) -> Result<Timestamp, Stop> {
+    let Some(text) = &args.at else { return Ok(Timestamp::now()) };
+    Timestamp::parse(text).map_err(|_| {
+        let message = format!("`{}` in `--at` is not a time", text.escape_debug());
+        Stop::usage(message).with_help("one looks like `2026-12-01T22:00:00Z`")
+    })
+}
+
+fn subject(args: &AskArgs) -> Result<Subject, Stop> {
+    let principal = load::principal(&args.principal)?;
+    Ok(Subject { principal, script: args.script.clone(), tags: args.tags.clone() })
+}
+
+fn object(option: &str, text: Option<&String>) -> Result<BTreeMap<String, Value>, Stop> {
+    text.map_or_else(|| Ok(BTreeMap::new()), |text| load::object(option, text))
+}
+
+/// What is wrong with a request that was made up.
+fn impossible(error: AskedError) -> Stop {
+    let stop = Stop::usage(error.message);
+    match error.help {
+        Some(help) => stop.with_help(help),
+        None => stop,
+    }
+}
+
+fn asked(args: &AskArgs, at: Timestamp) -> Result<Asked, Stop> {
     let written = Written {
-        action: &args.action,
-        resource: &args.resource,
-        attributes: object("--attributes", &args.attributes)?,
-        context: object("--context", &args.context)?,
+        action: args.action.as_deref().unwrap_or_default(),
+        resource: args.resource.as_deref().unwrap_or_default(),
+        attributes: object("--attributes", args.attributes.as_ref())?,
+        context: object("--context", args.context.as_ref())?,
     };
-    let subject =
-        Subject { principal: load::principal(&args.principal)?, script: args.script.clone(), tags: args.tags.clone() };
-    Asked::new(ACTIONS, &written, subject, Timestamp::now()).map_err(|error| {
-        let stop = Stop::usage(error.message);
-        match error.help {
-            Some(help) => stop.with_help(help),
-            None => stop,
-        }
+    Asked::consistent(ACTIONS, &written, subject(args)?, at).map_err(|error| {
+        let lacks = error.message.contains(" lacks ") && args.context.is_none();
+        let help = error.help.map(|help| if lacks { format!("give it by `--context`: {help}") } else { help });
+        impossible(AskedError { help, ..error })
     })
 }
 
@@ -97,17 +147,50 @@ fn denial(request: &Request<'_>, trace: &Trace) -> Option<Denial> {
         policies: trace.decision.policies.clone(),
         reason: trace.decision.reason.clone(),
         help: trace.remedy.clone(),
+        via: None,
         unrecorded: false,
     })
 }
 
+/// A program that is permitted, and not started all the same: what a run says.
+fn refused(request: &Request<'_>, trace: &Trace) -> Option<(String, String)> {
+    let withheld = trace.withheld.first()?;
+    let (spec, id) = (request.action.spec(), request.resource.id().escape_debug());
+    let message = format!("`{spec}` on `{id}` is permitted, but the program is not started: {}", withheld.why);
+    Some((message, withheld.help()))
+}
+
 fn human(request: &Request<'_>, trace: &Trace, patch: Option<&Patch>) -> String {
-    let mut out = match denial(request, trace) {
-        None => format!("ALLOW: `{}` on `{}`\n", request.action.spec(), line(&request.resource_uid())),
-        Some(denial) => format!("DENY: {}\n", line(&denial.to_string())),
+    let refused = refused(request, trace);
+    let mut out = match (denial(request, trace), &refused) {
+        (Some(denial), _) => format!("DENY: {}\n", line(&denial.to_string())),
+        (None, Some((message, _))) => format!("DENY: {}\n", line(message)),
+        (None, None) => format!("ALLOW: `{}` on `{}`\n", request.action.spec(), line(&request.resource_uid())),
     };
+    traces(&mut out, trace);
+    match (patch, &trace.remedy, refused) {
+        (Some(patch), ..) => out += &change(patch),
+        (None, None, Some((_, help))) => {
+            let _ = writeln!(out, "\n{}", visible(&help));
+        }
+        (None, Some(remedy), _) => {
+            let _ = writeln!(out, "\n{}", visible(remedy));
+        }
+        (None, None, None) => {}
+    }
+    out
+}
+
+/// The change that would allow it, with what it allows besides.
+fn change(patch: &Patch) -> String {
+    let beyond = line(&patch.beyond.join("; "));
+    format!("\nThis would allow it, with {beyond}:\n\n{}", visible(&patch.diff))
+}
+
+/// How the decision came about.
+fn traces(out: &mut String, trace: &Trace) {
     for traced in &trace.deciding {
-        policy(&mut out, "decided by", traced);
+        policy(out, "decided by", traced);
     }
     let near = match trace.decision.effect {
         Effect::Allow => "not denied by",
@@ -115,18 +198,8 @@ fn human(request: &Request<'_>, trace: &Trace, patch: Option<&Patch>) -> String 
         Effect::Deny => "permitted all the same by",
     };
     for traced in &trace.near {
-        policy(&mut out, near, traced);
+        policy(out, near, traced);
     }
-    match (patch, &trace.remedy) {
-        (Some(patch), _) => {
-            let _ = write!(out, "\nThis would allow it, and nothing else:\n\n{}", visible(&patch.diff));
-        }
-        (None, Some(remedy)) => {
-            let _ = writeln!(out, "\n{}", visible(remedy));
-        }
-        (None, None) => {}
-    }
-    out
 }
 
 /// A policy, as it is written, and what of it holds.
@@ -199,8 +272,23 @@ struct ShownPart<'a> {
 struct ShownPatch<'a> {
     file: &'a str,
     id: &'a str,
+    ids: &'a [String],
     added: &'a str,
     diff: &'a str,
+    beyond: &'a [String],
+}
+
+impl<'a> ShownPatch<'a> {
+    fn new(patch: &'a Patch) -> Self {
+        Self {
+            file: &patch.file,
+            id: patch.ids.first().map_or("", String::as_str),
+            ids: &patch.ids,
+            added: &patch.added,
+            diff: &patch.diff,
+            beyond: &patch.beyond,
+        }
+    }
 }
 
 impl<'a> Shown<'a> {
@@ -227,21 +315,29 @@ impl<'a> ShownPart<'a> {
 }
 
 fn json(policy: &Policy, request: &Request<'_>, trace: &Trace, patch: Option<&Patch>) -> Result<String, Stop> {
+    let refused = refused(request, trace);
     let answer = Answer {
-        decision: trace.decision.effect.as_str(),
-        policies: trace.decision.policies.iter().map(|id| &**id).collect(),
-        reason: trace.decision.reason.as_deref(),
-        message: denial(request, trace).map(|denial| denial.to_string()),
-        deciding: trace.deciding.iter().map(Shown::new).collect(),
-        near: trace.near.iter().map(Shown::new).collect(),
-        help: trace.remedy.as_deref(),
-        patch: patch.map(|patch| ShownPatch {
-            file: &patch.file,
-            id: &patch.id,
-            added: &patch.added,
-            diff: &patch.diff,
-        }),
         policy_sha256: rex_core::Authorize::digest(policy).map(|digest| digest.to_string()),
+        patch: patch.map(ShownPatch::new),
+        ..Answer::new(request, trace, refused.as_ref())
     };
     serde_json::to_string(&answer).map_err(|error| Stop::internal(error.to_string()))
+}
+
+impl<'a> Answer<'a> {
+    fn new(request: &Request<'_>, trace: &'a Trace, refused: Option<&'a (String, String)>) -> Self {
+        let effect = if is_allowed(trace) { Effect::Allow } else { Effect::Deny };
+        let denied = denial(request, trace).map(|denial| denial.to_string());
+        Self {
+            decision: effect.as_str(),
+            policies: trace.decision.policies.iter().map(|id| &**id).collect(),
+            reason: trace.decision.reason.as_deref(),
+            message: denied.or(refused.map(|(message, _)| message.clone())),
+            deciding: trace.deciding.iter().map(Shown::new).collect(),
+            near: trace.near.iter().map(Shown::new).collect(),
+            help: trace.remedy.as_deref().or(refused.map(|(_, help)| help.as_str())),
+            patch: None,
+            policy_sha256: None,
+        }
+    }
 }

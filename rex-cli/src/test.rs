@@ -2,15 +2,15 @@
 
 mod junit;
 mod show;
+mod world;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rex_core::{Authorize, Code, Decision, Effect, Request};
+use rex_core::{Authorize, Code, Decision, DeniedCall, Effect, Request, Subject, Timestamp};
 use rex_engine::{Engine, Failure, Input};
 use rex_policy::{Case, Coverage, Policy, Question, Script, Vocabulary};
-use rex_sdk::MemOs;
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
@@ -134,7 +134,9 @@ impl Results {
             let start = Instant::now();
             let (differences, help) = match &case.question {
                 Question::Request(asked) => {
-                    let decision = observer.decide(&asked.request());
+                    observer.decide(&asked.request());
+                    // A program that no run would start is denied.
+                    let decision = observer.policy.outcome(&asked.request());
                     let differences = case.expected.differences(&decision);
                     let unexpected = !differences.is_empty() && decision.effect == Effect::Deny;
                     let help = observer.remedy(&asked.request(), &decision).filter(|_| unexpected);
@@ -171,13 +173,16 @@ impl Authorize for Observer {
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
         self.policy.remedy(request, decision)
     }
+
+    fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
+        self.policy.remedies(subject, now, calls)
+    }
 }
 
 /// Runs a script in a world in memory.
 fn ran(case: &Case, script: &Script, observer: &Arc<Observer>) -> Result<(Vec<String>, Option<String>), Stop> {
-    // Without files of its own, a case has the world of the examples.
-    let world = if script.files.is_empty() { MemOs::example() } else { MemOs::new() };
-    let world = script.files.iter().fold(world, |world, (path, contents)| world.file(path, contents));
+    let reach = observer.policy.reach(Some(&script.principal));
+    let world = world::system(&script.world).with_programs(reach);
     let mut builder = Engine::builder(Arc::new(world));
     if let Some(at) = script.at {
         builder = builder.clock(Arc::new(move || at));

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use crate::action::{ActionSpec, AnyAction};
 use crate::nearest::did_you_mean;
-use crate::resource::{AnyResource, Fact, FactKind};
+use crate::net::Network;
+use crate::process::Words;
+use crate::resource::{AnyResource, Attribute, Fact, FactKind};
 use crate::{Request, Subject, Timestamp, Value};
 
 /// A request that owns all that it is made of.
@@ -70,24 +72,119 @@ impl Asked {
         let id = unquoted(written.resource, spec)?;
         let resource = (spec.recall)(&id, &written.attributes)
             .map_err(|why| error(format!("`{}` is not a `{}`: {why}", id.escape_debug(), spec.resource)))?;
+        let context = derived(spec, &written.context)?;
         let facts = spec.context.iter().map(|fact| {
-            let value = written.context.get(fact.name).ok_or_else(|| {
-                let message = format!("the context of `{spec}` lacks `{}`", fact.name);
-                AskedError { message, help: Some(format!("it is a {}: {}", kind(fact.kind), fact.doc)) }
-            })?;
+            let value = context.get(fact.name).ok_or_else(|| lacking(spec, fact, &context))?;
             Known::new(fact.kind, value).map(|value| (fact.name, value)).ok_or_else(|| {
                 error(format!("`{}` in the context of `{spec}` is a {}, not `{value}`", fact.name, kind(fact.kind)))
             })
         });
         let facts = facts.collect::<Result<Vec<_>, _>>()?;
-        if let Some(other) = written.context.keys().find(|name| !facts.iter().any(|(known, _)| known == name)) {
+        if let Some(other) = context.keys().find(|name| !facts.iter().any(|(known, _)| known == name)) {
             let help = did_you_mean(other, spec.context.iter().map(|fact| fact.name));
             return Err(AskedError {
                 message: format!("`{spec}` has no `{}` in its context", other.escape_debug()),
-                help,
+                help: help.or_else(|| Some(expected(spec))),
             });
         }
         Ok(Self { subject, now, action: Recalled { spec, facts }, resource })
+    }
+
+    /// The request that is written down, as [`new`](Self::new) takes it, of which nothing contradicts the rest. What is recorded was so;
+    /// what is made up may be impossible, and then an answer means nothing.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if an attribute is one that the resource does not have, or an attribute or a fact is not as the rest of
+    /// the request says.
+    pub fn consistent(
+        table: &'static [&'static ActionSpec],
+        written: &Written<'_>,
+        subject: Subject,
+        now: Timestamp,
+    ) -> Result<Self, AskedError> {
+        let asked = Self::new(table, written, subject, now)?;
+        asked.check_attributes(&written.attributes)?;
+        asked.check_network()?;
+        asked.check_arguments(&written.context)?;
+        Ok(asked)
+    }
+
+    /// That the facts about single arguments are those that all of them say.
+    fn check_arguments(&self, given: &BTreeMap<String, Value>) -> Result<(), AskedError> {
+        let spec = self.action.spec;
+        let said: BTreeMap<_, _> = given.iter().filter(|(name, _)| !is_derived(spec, name)).collect();
+        let said = said.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in derived(spec, &said)? {
+            match given.get(&name) {
+                Some(other) if *other != value && is_derived(spec, &name) => {
+                    let message =
+                        format!("`{name}` in the context of `{spec}` is `{value}` by its `arguments`, not `{other}`");
+                    return Err(AskedError { message, help: Some("leave it out: `arguments` says it".to_owned()) });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_attributes(&self, given: &BTreeMap<String, Value>) -> Result<(), AskedError> {
+        let (kind, id) = (self.resource.spec(), self.resource.id().escape_debug());
+        let mut known = BTreeMap::new();
+        self.resource.attributes(&mut |name, fact| drop(known.insert(name, Value::from(fact))));
+        for (name, value) in given {
+            let Some(is) = known.get(name.as_str()) else {
+                let names: Vec<_> = known.keys().map(|name| format!("`{name}`")).collect();
+                let message = format!("a `{kind}` has no attribute `{}`", name.escape_debug());
+                let there =
+                    if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+                let help = did_you_mean(name, known.keys().copied()).or(Some(there));
+                return Err(AskedError { message, help });
+            };
+            if is != value {
+                let message = format!("`{name}` of the `{kind}` `{id}` is `{is}`, not `{value}`");
+                return Err(AskedError { message, help: Some("leave it out: the rest says it".to_owned()) });
+            }
+        }
+        let text = |name: &str| match known.get(name) {
+            Some(Value::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        let (exe, name) = (text("exe"), text("name"));
+        let Ok(path) = crate::AbsPath::parse(exe) else { return Ok(()) };
+        // The kernel keeps 15 bytes of the name.
+        let (kept, script) = (path.name().get(..15).unwrap_or(path.name()), crate::program::is_interpreter(&path));
+        if name.is_empty() || name == kept || script {
+            return Ok(());
+        }
+        let message =
+            format!("a process that runs `{}` is called `{kept}`, not `{}`", exe.escape_debug(), name.escape_debug());
+        let help = "leave `name` out, or `exe`: a process can change its own name, so policies better ask for `exe`";
+        Err(AskedError { message, help: Some(help.to_owned()) })
+    }
+
+    fn check_network(&self) -> Result<(), AskedError> {
+        let (mut address, mut network) = (None, None);
+        for (name, known) in &self.action.facts {
+            match known {
+                Known::Ip(known) if *name == "address" => address = Some(*known),
+                Known::String(known) if *name == "network" => network = Some(known.as_str()),
+                _ => {}
+            }
+        }
+        let (Some(address), Some(network)) = (address, network) else { return Ok(()) };
+        let is = Network::of(address).as_str();
+        if is != network {
+            let message = format!("`{address}` is part of the network `{is}`, not `{}`", network.escape_debug());
+            let help = format!("say `\"network\": \"{is}\"`, or another address");
+            return Err(AskedError { message, help: Some(help) });
+        }
+        match self.resource.id().parse::<IpAddr>() {
+            Ok(host) if host != address.to_canonical() => {
+                let message = format!("the host `{host}` has its own address, not `{address}`");
+                Err(AskedError { message, help: None })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The request.
@@ -97,21 +194,98 @@ impl Asked {
     }
 }
 
-/// An action of a table by its name, `fs::read` or `fs::Action::"read"`.
+/// An action of a table by its name, `fs::read` or `fs::Action::"read"`; by its verb alone, `read`, if there is one such action.
 ///
 /// # Errors
-/// If there is none.
+/// If there is none, or several.
 pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'static ActionSpec, AskedError> {
     let plain = |text: &str| text.replace("::Action::\"", "::").trim_end_matches('"').to_owned();
     let name = plain(text.trim());
     let is = |spec: &&ActionSpec| name.split_once("::") == Some((spec.namespace, spec.name));
-    table.iter().copied().find(is).ok_or_else(|| {
-        let names: Vec<_> = table.iter().map(ToString::to_string).collect();
-        AskedError {
-            message: format!("there is no action `{}`", text.escape_debug()),
-            help: did_you_mean(&name, names.iter().map(String::as_str)),
+    if let Some(spec) = table.iter().copied().find(is) {
+        return Ok(spec);
+    }
+    let of_verb: Vec<_> = table.iter().copied().filter(|spec| spec.name == name).collect();
+    if let [spec] = of_verb[..] {
+        return Ok(spec);
+    }
+    let names: Vec<_> = table.iter().map(ToString::to_string).collect();
+    let message = format!("there is no action `{}`", text.escape_debug());
+    if !of_verb.is_empty() {
+        let all: Vec<_> = of_verb.iter().map(|spec| format!("`{spec}`")).collect();
+        let message = format!("there are several actions `{}`", text.escape_debug());
+        return Err(AskedError { message, help: Some(format!("name one: {}", all.join(", "))) });
+    }
+    Err(AskedError { message, help: did_you_mean(&name, names.iter().map(String::as_str)) })
+}
+
+/// What is wrong where a fact is missing: with all that the context is to say.
+fn lacking(spec: &ActionSpec, fact: &Attribute, given: &BTreeMap<String, Value>) -> AskedError {
+    let message = format!("the context of `{spec}` lacks `{}`", fact.name);
+    let about = format!("it is a {}: {}", kind(fact.kind), fact.doc.trim_end_matches('.'));
+    let whole = if given.is_empty() { format!("; {}", expected(spec)) } else { String::new() };
+    AskedError { message, help: Some(about + &whole) }
+}
+
+/// A context of an action, as an example.
+fn expected(spec: &ActionSpec) -> String {
+    let value = |fact: &Attribute| match (fact.kind, fact.name) {
+        (FactKind::Long, "port") => "443".to_owned(),
+        (FactKind::Long, _) => "12".to_owned(),
+        (FactKind::Bool, _) => "false".to_owned(),
+        (FactKind::Ip, _) => "\"192.0.2.1\"".to_owned(),
+        (FactKind::String, "signal") => "\"TERM\"".to_owned(),
+        (FactKind::String, "network") => "\"reserved\"".to_owned(),
+        (FactKind::String, "directory") => "\"/\"".to_owned(),
+        (FactKind::String, "arguments") => "[\"-n\", \"5\"]".to_owned(),
+        (FactKind::String, _) => "\"\"".to_owned(),
+    };
+    let facts = spec.context.iter().filter(|fact| !is_derived(spec, fact.name));
+    let facts: Vec<_> = facts.map(|fact| format!("\"{}\": {}", fact.name, value(fact))).collect();
+    match facts.is_empty() {
+        true => format!("the context of `{spec}` is empty"),
+        false => format!("the context is, for instance, `{{{}}}`", facts.join(", ")),
+    }
+}
+
+/// Whether other facts say it.
+fn is_derived(spec: &ActionSpec, name: &str) -> bool {
+    let numbered = name.strip_prefix("arg").is_some_and(|rest| rest.len() == 1);
+    has_arguments(spec) && (name == "count" || numbered)
+}
+
+fn has_arguments(spec: &ActionSpec) -> bool {
+    spec.context.iter().any(|fact| fact.name == "arguments") && spec.context.iter().any(|fact| fact.name == "arg1")
+}
+
+/// The context with what the arguments of a program say: their number, and each of them.
+fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, AskedError> {
+    let mut context = given.clone();
+    if !has_arguments(spec) {
+        return Ok(context);
+    }
+    let words = match given.get("arguments") {
+        Some(Value::List(words)) => {
+            let text = |word: &Value| match word {
+                Value::Text(word) => Ok(word.clone()),
+                other => {
+                    Err(error(format!("`arguments` in the context of `{spec}` is a list of texts, not of `{other}`")))
+                }
+            };
+            Some(Words::new(words.iter().map(text).collect::<Result<_, _>>()?))
         }
-    })
+        Some(Value::Text(text)) => Words::parse(text),
+        _ => None,
+    };
+    let Some(words) = words else { return Ok(context) };
+    context.insert("arguments".to_owned(), words.as_str().into());
+    let count = Value::Int(i64::try_from(words.as_slice().len()).unwrap_or(i64::MAX));
+    let word = |place: usize| words.as_slice().get(place).cloned().unwrap_or_default();
+    let numbered = (1..=9).map(|number| (format!("arg{number}"), Value::Text(word(number - 1))));
+    for (name, value) in numbered.chain([("count".to_owned(), count)]) {
+        context.entry(name).or_insert(value);
+    }
+    Ok(context)
 }
 
 /// The id of a resource that may be written as policies do.
@@ -251,6 +425,83 @@ mod tests {
     fn what_a_policy_writes_is_taken_too() {
         let asked = asked("fs::Action::\"read\"", "fs::Path::\"/etc/a\\\"b\"", &[]).unwrap();
         assert_eq!(asked.request().resource.id(), "/etc/a\"b");
+    }
+
+    fn consistent(action: &str, resource: &str, attributes: &str, context: &str) -> Result<Asked, AskedError> {
+        let map = |json: &str| serde_json::from_str::<BTreeMap<String, serde_json::Value>>(json).unwrap();
+        let value = |json: serde_json::Value| match json {
+            serde_json::Value::String(text) => Value::Text(text),
+            serde_json::Value::Number(number) => Value::Int(number.as_i64().unwrap()),
+            serde_json::Value::Bool(value) => Value::Bool(value),
+            serde_json::Value::Array(all) => Value::List(all.iter().map(|one| one.as_str().unwrap().into()).collect()),
+            other => panic!("{other}"),
+        };
+        let map = |json: &str| map(json).into_iter().map(|(name, json)| (name, value(json))).collect();
+        let written = Written { action, resource, attributes: map(attributes), context: map(context) };
+        Asked::consistent(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0))
+    }
+
+    #[test]
+    fn an_action_may_be_named_by_its_verb() {
+        assert_eq!(action(ACTIONS, "write").unwrap().to_string(), "fs::write");
+        let several = action(ACTIONS, "list").unwrap_err();
+        assert_eq!(several.help.unwrap(), "name one: `fs::list`, `process::list`, `service::list`");
+    }
+
+    #[test]
+    fn facts_that_contradict_each_other_are_refused() {
+        let process = r#"{"name": "nginx", "exe": "/usr/sbin/nginx", "user": "root", "unit": ""}"#;
+        let run = r#"{"arguments": ["-n", "a b"], "environment": "", "directory": "/", "user": "", "stdin": false}"#;
+        let asked = consistent("process::run", "/usr/bin/head", "{}", run).unwrap();
+        assert!(
+            seen(&asked.request()).contains("arguments=String(\"-n 'a b'\") count=Long(2)"),
+            "{}",
+            seen(&asked.request())
+        );
+        consistent("process::inspect", "7", process, "{}").unwrap();
+        consistent("fs::read", "/a/b.log", r#"{"name": "b.log", "extension": "log"}"#, "{}").unwrap();
+        let connect = r#"{"address": "10.0.0.1", "network": "private", "port": 80}"#;
+        consistent("net::connect", "db.example.com", "{}", connect).unwrap();
+        for (action, resource, attributes, context, why) in [
+            ("fs::read", "/a/b", r#"{"name": "c"}"#, "{}", "`name` of the `fs::Path` `/a/b` is"),
+            ("fs::read", "/a/b", r#"{"size": 1}"#, "{}", "a `fs::Path` has no attribute `size`"),
+            ("service::status", "a.service", r#"{"kind": "timer"}"#, "{}", "`kind` of the `service::Unit`"),
+            (
+                "process::inspect",
+                "7",
+                r#"{"name": "sshd", "exe": "/usr/sbin/nginx"}"#,
+                "{}",
+                "is called `nginx`, not `sshd`",
+            ),
+            ("process::inspect", "7", r#"{"pid": 8}"#, "{}", "`pid` of the `process::Process` `7` is `7`, not `8`"),
+            (
+                "net::connect",
+                "a.example",
+                "{}",
+                &connect.replace("private", "public"),
+                "is part of the network `private`",
+            ),
+            ("net::connect", "10.0.0.2", "{}", connect, "the host `10.0.0.2` has its own address"),
+            (
+                "process::run",
+                "/usr/bin/head",
+                "{}",
+                &run.replace("\"user\"", "\"count\": 3, \"user\""),
+                "by its `arguments`, not `3`",
+            ),
+        ] {
+            let error = consistent(action, resource, attributes, context).unwrap_err();
+            assert!(error.message.contains(why), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_context_that_is_missing_is_named() {
+        let error = asked("fs::write", "/etc", &[]).unwrap_err();
+        assert!(error.help.unwrap().ends_with("; the context is, for instance, `{\"bytes\": 12}`"));
+        let error = asked("process::run", "/usr/bin/head", &[]).unwrap_err();
+        let help = error.help.unwrap();
+        assert!(help.contains("\"arguments\": [\"-n\", \"5\"]") && !help.contains("arg1"), "{help}");
     }
 
     #[test]

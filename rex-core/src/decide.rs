@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::action::{ActionSpec, AnyAction};
 use crate::resource::AnyResource;
 use crate::run::Subject;
-use crate::{Code, Error, Timestamp};
+use crate::{Code, DeniedCall, Error, Timestamp};
 
 /// One question: may this subject do this action on this resource, now?
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,12 @@ impl Decision {
         Self { effect: Effect::Deny, policies: Arc::new([]), reason: reason.map(Arc::from), allows: None }
     }
 
+    /// Returns whether the deciding permits let something go that is refused otherwise, by this word of `@allow`.
+    #[must_use]
+    pub fn lets_go(&self, word: &str) -> bool {
+        self.allows.as_deref().is_some_and(|words| words.split_ascii_whitespace().any(|known| known == word))
+    }
+
     /// An allowance by these policies.
     #[must_use]
     pub fn allow(policies: &[&str]) -> Self {
@@ -91,6 +97,13 @@ pub trait Authorize: Send + Sync {
         None
     }
 
+    /// The smallest addition to the policy under which calls that were denied something would be denied nothing, with what came near.
+    /// `None` if this engine does not say.
+    fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
+        let _ = (subject, now, calls);
+        None
+    }
+
     /// The SHA-256 of all that decisions are made from, in lower-case hexadecimal, so that a record tells which policy it was.
     fn digest(&self) -> Option<Arc<str>> {
         None
@@ -110,6 +123,8 @@ pub struct Denial {
     pub reason: Option<Arc<str>>,
     /// The smallest addition to the policy that would have allowed it.
     pub help: Option<String>,
+    /// The name that led to the resource, if the script named another: a symbolic link, an alias of a unit.
+    pub via: Option<String>,
     /// Set where it was not a policy that denied: the journal could not be written.
     pub unrecorded: bool,
 }
@@ -128,7 +143,11 @@ impl fmt::Display for Denial {
             let reason = self.reason.as_deref().unwrap_or("unknown reason");
             return write!(f, "the journal cannot be written, so nothing more is done: {reason}");
         }
-        write!(f, "`{}` on `{}` is denied: ", self.action, self.resource.escape_debug())?;
+        write!(f, "`{}` on `{}`", self.action, self.resource.escape_debug())?;
+        if let Some(via) = &self.via {
+            write!(f, ", where `{}` leads,", via.escape_debug())?;
+        }
+        write!(f, " is denied: ")?;
         match (&*self.policies, &self.reason) {
             ([], None) => write!(f, "no permit matched"),
             ([], Some(reason)) => write!(f, "{reason}"),

@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use crate::journal::{Event, Record};
 use crate::run::Run;
-use crate::{Action, Code, Decision, Denial, Effect, Error, Request, Resource, Timestamp};
+use crate::{Action, Code, Decision, Denial, Effect, Error, Need, Request, Resource, Timestamp};
 
 /// Proof that one action on one resource was permitted, and that this is on record. One check, one act.
 #[must_use = "a grant that is not spent was asked for in vain"]
@@ -107,6 +107,19 @@ impl<'r> Gate<'r> {
     /// # Errors
     /// If the policy does not permit it, or the decision could not be recorded; from then on nothing is permitted.
     pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Denial> {
+        self.permit_behind(action, resource, None)
+    }
+
+    /// Decides as [`permit`](Self::permit) does, of a resource that another name led to.
+    ///
+    /// # Errors
+    /// As [`permit`](Self::permit).
+    pub fn permit_behind<A: Action>(
+        &self,
+        action: A,
+        resource: A::Resource,
+        via: Option<&str>,
+    ) -> Result<Grant<A>, Denial> {
         let request = Request { subject: &self.run.subject, action: &action, resource: &resource, now: self.run.now() };
         let decision = self.run.authorize.decide(&request);
         self.run.decisions.fetch_add(1, Relaxed);
@@ -117,6 +130,7 @@ impl<'r> Gate<'r> {
             policies: decision.policies,
             reason: decision.reason,
             help,
+            via: via.map(str::to_owned),
             unrecorded,
         };
         match recorded {
@@ -124,7 +138,9 @@ impl<'r> Gate<'r> {
             Ok(_) if decision.effect == Effect::Deny => {
                 self.run.denied.fetch_add(1, Relaxed);
                 let help = self.run.authorize.remedy(&request, &decision);
-                Err(denial(decision, help, false))
+                let denial = denial(decision, help, false);
+                self.run.note_denial(|| Need::new(action, resource).with_via(via));
+                Err(denial)
             }
             Ok(sequence) => Ok(Grant { action, resource, sequence, allows: decision.allows }),
         }

@@ -6,11 +6,13 @@
 //! |---|---|
 //! | [`action`] | the table of actions: everything that a policy can permit, declared once |
 //! | [`resource`] | what actions act on: the [`Resource`] trait, units, hosts |
+//! | [`program`] | programs whose start is refused unless the permit lets it go |
 //! | [`process`], [`machine`] | processes and programs; parameters and variables of the machine |
 //! | [`net`] | hosts, addresses and URLs |
 //! | [`path`] | [`AbsPath`], a path that has one spelling |
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
+//! | [`need`] | [`Need`], a request that an operation makes or would make next |
 //! | [`asked`] | [`Asked`], a request made from what is written down: a journal, a test, a command line |
 //! | [`reach`] | [`Reach`], a bound on what a policy could ever permit |
 //! | [`run`] | [`Run`]: who runs, under which limits, recorded where |
@@ -37,9 +39,11 @@ pub mod journal;
 pub mod limits;
 pub mod machine;
 pub mod nearest;
+pub mod need;
 pub mod net;
 pub mod path;
 pub mod process;
+pub mod program;
 pub mod reach;
 pub mod resource;
 pub mod run;
@@ -55,6 +59,7 @@ pub use error::{Code, Error};
 pub use grant::{Call, Gate, Grant};
 pub use journal::{Journal, JournalError, JsonLines, MemoryJournal, Record};
 pub use limits::{Budget, Limits};
+pub use need::{DeniedCall, Need, Width};
 pub use path::{AbsPath, PathError};
 pub use reach::{Extent, Place, Reach};
 pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};

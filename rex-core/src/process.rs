@@ -210,6 +210,26 @@ impl Words {
         Self { words, text }
     }
 
+    /// The words that a text stands for; `None` if it is not the text of any.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
+        let mut rest = text.chars();
+        while let Some(c) = rest.next() {
+            match c {
+                '\'' => (quoted, begun) = (!quoted, true),
+                ' ' if !quoted => words.push(std::mem::take(&mut word)),
+                '\\' if !quoted => word.push(rest.next()?),
+                c => word.push(c),
+            }
+            begun |= c != ' ';
+        }
+        if begun {
+            words.push(word);
+        }
+        Some(Self::new(words)).filter(|words| words.text == text)
+    }
+
     /// The words.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
@@ -316,6 +336,19 @@ mod tests {
         for (place, one) in all.iter().enumerate() {
             assert!(all.iter().skip(place + 1).all(|other| other.as_str() != one.as_str()), "{}", one.as_str());
         }
+    }
+
+    #[test]
+    fn a_text_stands_for_the_words_that_it_was_made_of() {
+        for given in [&[][..], &[""], &["", ""], &["a", "b c", "it's", "", "x\ny", "\\"], &["-n", "20"], &["'"], &[" "]]
+        {
+            let known = words(given);
+            assert_eq!(Words::parse(known.as_str()), Some(known.clone()), "{given:?}");
+        }
+        assert_eq!(
+            [Words::parse("a  b"), Words::parse("'a'"), Words::parse("a;b"), Words::parse("'")],
+            [const { None }; 4]
+        );
     }
 
     #[test]

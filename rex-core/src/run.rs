@@ -1,13 +1,13 @@
 //! Who runs, under which limits, recorded where.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::grant::{Call, Gate};
 use crate::journal::Event;
-use crate::{Authorize, Budget, Code, Error, Journal, Limits, Timestamp};
+use crate::{Authorize, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp};
 
 /// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -95,6 +95,9 @@ impl Subject {
     }
 }
 
+/// The number of denied requests of one call that are kept, to say what would allow them.
+const DENIALS: usize = 64;
+
 /// A clock; the system's unless a test or a simulation says otherwise.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -108,6 +111,7 @@ pub struct Run {
     pub(crate) sequence: AtomicU64,
     pub(crate) decisions: AtomicU64,
     pub(crate) denied: AtomicU64,
+    denials: Mutex<Vec<Need>>,
     clock: Clock,
     id: Arc<str>,
     budget: Budget,
@@ -131,6 +135,7 @@ impl Run {
             sequence: AtomicU64::new(0),
             decisions: AtomicU64::new(0),
             denied: AtomicU64::new(0),
+            denials: Mutex::default(),
             clock: Arc::new(Timestamp::now),
             id: Arc::from(id),
             budget: Budget::new(limits, Arc::default()),
@@ -222,6 +227,26 @@ impl Run {
     #[must_use]
     pub fn decisions(&self) -> u64 {
         self.decisions.load(Relaxed)
+    }
+
+    /// Keeps a denied request until the call ends, if there is room.
+    pub(crate) fn note_denial(&self, need: impl FnOnce() -> Need) {
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        if denials.len() < DENIALS {
+            denials.push(need());
+        }
+    }
+
+    /// Takes the first requests that were denied since this was last called.
+    #[must_use]
+    pub fn take_denials(&self) -> Vec<Need> {
+        std::mem::take(&mut *self.denials.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns what the policy would need to allow a call all that it needs; see [`Authorize::remedies`].
+    #[must_use]
+    pub fn remedies(&self, call: DeniedCall) -> Option<String> {
+        self.authorize.remedies(&self.subject, self.now(), &[call])
     }
 
     /// How many of them were denied.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use blake3::Hasher;
 use rex_core::journal::Event;
-use rex_core::{Authorize, Code, Decision, Effect, Error, Record, Request, Value};
+use rex_core::{Authorize, Code, Decision, DeniedCall, Effect, Error, Record, Request, Subject, Timestamp, Value};
 use rex_sdk::overlay::{self, Seen};
 use serde::{Deserialize, Serialize};
 
@@ -261,6 +261,10 @@ impl Authorize for Held {
 
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
         self.policy.remedy(request, decision)
+    }
+
+    fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
+        self.policy.remedies(subject, now, calls)
     }
 
     fn digest(&self) -> Option<Arc<str>> {

@@ -1,6 +1,7 @@
 //! Tests of a policy, as files beside it: what is asked, and what is to come of it.
 
 mod fields;
+mod world;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use rex_core::{Asked, Decision, Effect, Principal, Subject, Timestamp, Value};
 use crate::finding::{Finding, Rejected, Severity, Source, Text};
 use crate::vocabulary::{PRINCIPALS, Vocabulary};
 use fields::Fields;
+pub use world::{Ending, Page, World};
 use yaml::{Entry, Kind, Node};
 
 /// A test of a policy.
@@ -47,8 +49,8 @@ pub struct Script {
     pub tags: Vec<String>,
     /// What it finds as `args`.
     pub args: BTreeMap<String, Value>,
-    /// The files that there are, with what is in them.
-    pub files: BTreeMap<String, String>,
+    /// What there is: files, units, processes, programs, hosts.
+    pub world: World,
     /// When it runs; now if it is not said.
     pub at: Option<Timestamp>,
     /// The script.
@@ -118,6 +120,11 @@ impl Case {
     ///     principal: Agent::"triage"
     ///     run: write("/var/log/dpkg.log", "")
     ///     files: { /var/log/dpkg.log: text }
+    ///     expect: deny
+    ///   - name: a server that is down is restarted
+    ///     principal: Agent::"triage"
+    ///     run: 'if service::status("nginx").active != "active" { service::restart("nginx") }'
+    ///     units: { nginx.service: failed }
     ///     expect: deny
     /// ```
     ///
@@ -206,11 +213,19 @@ fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Fi
     let (action, resource) = (fields.text("action")?, fields.text("resource")?);
     let (attributes, context) = (fields.optional_map("attributes")?, fields.optional_map("context")?);
     let written = Written { action: &action, resource: &resource, attributes, context };
-    Asked::new(vocabulary.actions(), &written, subject, now).map_err(|error| {
+    Asked::consistent(vocabulary.actions(), &written, subject, now).map_err(|error| {
         // What is wrong is one of these: the action, or else what does not go with it.
         let field = match rex_core::asked::action(vocabulary.actions(), &action) {
             Err(_) => "action",
             Ok(_) if error.message.contains("context of") || error.message.contains("its context") => "context",
+            Ok(_) if error.message.contains("the network `") || error.message.contains("its own address") => "context",
+            Ok(_)
+                if fields.has("attributes")
+                    && error.message.contains('`')
+                    && !error.message.contains(" is not a `") =>
+            {
+                "attributes"
+            }
             Ok(_) => "resource",
         };
         let place = if fields.has(field) { fields.place(field) } else { fields.place("action") };
@@ -226,29 +241,11 @@ fn script(fields: &Fields<'_>, expected: &Expected) -> Result<Script, Box<Findin
         let message = format!("a script that is allowed has no `{field}`");
         return Err(fields.wrong(fields.place(field), message, "ask for each request in a case of its own"));
     }
-    let files = fields.optional_map("files")?.into_iter().map(|(path, contents)| match contents {
-        Value::Text(contents) => Ok((path, contents)),
-        other => Err(format!("`{}` is to hold text, not {}", path.escape_debug(), other.kind())),
-    });
-    let files = files.collect::<Result<BTreeMap<_, _>, _>>();
-    let files = files.map_err(|message| fields.wrong(fields.place("files"), message, "put the text in quotes"))?;
-    if let Some(path) = files.keys().find(|path| rex_core::AbsPath::parse(path).is_err()) {
-        let message = format!("`{}` is not the path of a file", path.escape_debug());
-        return Err(fields.wrong(fields.place("files"), message, "paths are absolute, without `.` and `..`"));
-    }
-    // One that is a directory of another cannot be a file.
-    let holds = |path: &&String| {
-        files.keys().any(|other| other.strip_prefix(&***path).is_some_and(|rest| rest.starts_with('/')))
-    };
-    if let Some(path) = files.keys().find(holds) {
-        let message = format!("`{}` is a file, and cannot hold another", path.escape_debug());
-        return Err(fields.wrong(fields.place("files"), message, "what is not named as a file may be a directory"));
-    }
     Ok(Script {
         principal: principal(fields)?,
         tags: fields.optional_texts("tags")?.unwrap_or_default(),
         args: fields.optional_map("args")?,
-        files,
+        world: World::of(fields)?,
         at: at(fields)?,
         text: fields.text("run")?,
     })

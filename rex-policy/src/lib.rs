@@ -35,7 +35,7 @@ mod trace;
 mod validate;
 mod vocabulary;
 
-pub use cases::{Case, Expected, Question, Script};
+pub use cases::{Case, Ending, Expected, Page, Question, Script, World};
 pub use coverage::{Coverage, CoveredClause, CoveredPolicy};
 pub use diff::{Change, Diff, Difference};
 pub use finding::{Finding, Rejected, Severity, Source};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet};
 use foldhash::HashMap;
-use rex_core::{ActionSpec, Authorize, Decision, Effect, Request};
+use rex_core::{ActionSpec, Authorize, Decision, DeniedCall, Effect, Request, Subject, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::cache::{Cache, KeyWriter};
@@ -354,6 +354,10 @@ impl Authorize for Policy {
 
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
         (decision.effect == Effect::Deny).then(|| self.advice(request, decision))
+    }
+
+    fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
+        Some(self.advice_on(subject, now, calls))
     }
 
     fn digest(&self) -> Option<Arc<str>> {

@@ -1,34 +1,50 @@
-//! What would have allowed a request that was denied.
+//! Suggestions: the permits under which what was denied would pass, and the policies that came near.
 
-use std::fmt::Write;
+mod near;
+mod permit;
 
-use rex_core::{Decision, Fact, Request};
+use std::sync::Arc;
+
+use rex_core::process::{Program, Words};
+use rex_core::program::{Withheld, withheld};
+use rex_core::{AbsPath, Authorize, Decision, DeniedCall, Effect, Fact, Need, Request, Subject, Timestamp, Width};
 
 use crate::layout::unified;
 use crate::policy::Policy;
 use crate::trace::Traced;
-
-/// How many policies that came near are told.
-const NEAR: usize = 3;
-
-/// How much of a condition is told, in characters.
-const CONDITION: usize = 200;
+use crate::vocabulary::same_type;
+use permit::{Drafts, Wanted};
 
 /// What the other facts say of how a program is started: `arguments` holds all of it.
 pub(crate) const SAID_BY_ARGUMENTS: [&str; 10] =
     ["count", "arg1", "arg2", "arg3", "arg4", "arg5", "arg6", "arg7", "arg8", "arg9"];
+
+/// A name that stands for whatever lies below a directory.
+const BELOW: &str = "rex-sample";
 
 /// A permit that allows what was denied, as a change of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
     /// The name of the file.
     pub file: String,
-    /// The id of the new policy.
-    pub id: String,
-    /// What is added to the end of the file.
+    /// The ids of the new policies.
+    pub ids: Vec<String>,
+    /// The text that is added to the end of the file.
     pub added: String,
     /// The change as a unified diff, which `patch -p1` and `git apply` take.
     pub diff: String,
+    /// What the change allows besides the request, in words.
+    pub beyond: Vec<String>,
+}
+
+/// What is wanted of a policy, and what stands in the way.
+#[derive(Default)]
+struct Gathered<'a> {
+    wanted: Vec<Wanted<'a>>,
+    /// The forbids, each with what it forbids.
+    forbidden: Vec<(Arc<str>, String)>,
+    /// What went wrong while deciding.
+    trouble: bool,
 }
 
 impl Policy {
@@ -36,97 +52,200 @@ impl Policy {
     /// else of the last one. `None` if no permit would allow it, or there is no file.
     #[must_use]
     pub fn patch(&self, request: &Request<'_>) -> Option<Patch> {
-        let trace = self.trace(request);
-        let permittable = trace.decision.policies.is_empty() && trace.decision.reason.is_none();
-        if trace.decision.effect == rex_core::Effect::Allow || !permittable {
+        let mut gathered = Gathered::default();
+        if self.outcome(request).effect == Effect::Allow {
             return None;
         }
-        let near = trace.near.first().map(|near| &near.id);
-        let near = near.and_then(|id| self.ids().position(|known| known == id));
-        let stand = self.stand(near.unwrap_or_else(|| self.len().saturating_sub(1)))?;
-        let (file, old) = (stand.text.name.to_string(), &*stand.text.text);
-        let id = self.new_id(request);
-        let gap = if old.is_empty() || old.ends_with('\n') { "\n" } else { "\n\n" };
-        let added = format!("{gap}@id(\"{id}\")\n{}\n", permit(request));
-        let new = format!("{old}{added}");
-        let diff = unified(&file, old, &new);
-        Some(Patch { file, id, added, diff })
+        self.gather_one(&mut gathered, Wanted::of(*request));
+        let near = self.trace(request).near.first().map(|near| near.id.clone());
+        self.patched(&gathered, near.as_ref())
     }
 
-    /// An id that no policy has, which says what it is about.
-    fn new_id(&self, request: &Request<'_>) -> String {
+    /// The same for all that calls need.
+    #[must_use]
+    pub fn patch_calls(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<Patch> {
+        let gathered = self.gather(subject, now, calls);
+        let first = gathered.wanted.first()?;
+        let near = self.trace(&first.request).near.first().map(|near| near.id.clone());
+        self.patched(&gathered, near.as_ref())
+    }
+
+    fn patched(&self, gathered: &Gathered<'_>, near: Option<&Arc<str>>) -> Option<Patch> {
+        if gathered.wanted.is_empty() || !gathered.forbidden.is_empty() || gathered.trouble {
+            return None;
+        }
+        let number = near.and_then(|id| self.ids().position(|known| known == id));
+        let stand = self.stand(number.unwrap_or_else(|| self.len().saturating_sub(1)))?;
+        let (file, old) = (stand.text.name.to_string(), &*stand.text.text);
+        let drafts = Drafts::of(&gathered.wanted);
+        let (text, ids) = drafts.text(&mut |id| self.is_taken(id));
+        let gap = if old.is_empty() || old.ends_with('\n') { "\n" } else { "\n\n" };
+        let added = format!("{gap}{text}\n");
+        let new = format!("{old}{added}");
+        let diff = unified(&file, old, &new);
+        Some(Patch { file, ids, added, diff, beyond: drafts.beyond(&gathered.wanted) })
+    }
+
+    fn is_taken(&self, id: &str) -> bool {
+        self.ids().any(|known| **known == *id)
+    }
+
+    /// Lists why a start of a program that a decision allows is refused all the same: without an annotation that lets it go.
+    #[must_use]
+    pub fn withheld(&self, request: &Request<'_>, decision: &Decision) -> Vec<Withheld> {
+        if decision.effect == Effect::Deny {
+            return Vec::new();
+        }
+        let mut withheld = self.withholdable(request);
+        withheld.retain(|withheld| !decision.lets_go(&withheld.word));
+        withheld
+    }
+
+    /// The decision of a request as a run meets it: a program that is not started is denied, with the reason.
+    #[must_use]
+    pub fn outcome(&self, request: &Request<'_>) -> Decision {
+        let decision = self.decide(request);
+        match self.withheld(request, &decision).first() {
+            Some(withheld) => {
+                let reason = format!("the program is not started: {}", withheld.why);
+                Decision { policies: decision.policies, ..Decision::deny(Some(&reason)) }
+            }
+            None => decision,
+        }
+    }
+
+    /// All that has to be let go for the start of a program.
+    fn withholdable(&self, request: &Request<'_>) -> Vec<Withheld> {
         let spec = request.action.spec();
-        let words = [request.subject.principal.id(), spec.namespace, spec.name].join("-");
-        let id: String = words
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-            .take(64)
-            .collect();
-        let taken = |id: &str| self.ids().any(|known| **known == *id);
-        let numbered = (2..).map(|number| format!("{id}-{number}"));
-        std::iter::once(id.clone()).chain(numbered).find(|id| !taken(id)).unwrap_or(id)
+        if spec.name != "run" || !same_type(spec.resource, <Program as rex_core::Resource>::SPEC) {
+            return Vec::new();
+        }
+        let Ok(path) = AbsPath::parse(request.resource.id()) else { return Vec::new() };
+        let mut environment = Words::default();
+        request.action.facts(&mut |name, fact| {
+            if let ("environment", Fact::String(text)) = (name, fact) {
+                environment = Words::parse(text).unwrap_or_default();
+            }
+        });
+        withheld(&path, &environment, Some(&self.reach(Some(&request.subject.principal))))
     }
 
     /// What a script is told that is denied: the smallest permit that would allow the request, ready to paste, with what came near; or
     /// advice where no permit could.
     pub(crate) fn advice(&self, request: &Request<'_>, decision: &Decision) -> String {
-        match (&*decision.policies, &decision.reason) {
-            ([], None) => {
-                let near = self.nearly(request).unwrap_or_default();
-                near.iter().take(NEAR).map(hint).chain([permit(request)]).collect()
+        let mut gathered = Gathered::default();
+        self.gather_decided(&mut gathered, Wanted::of(*request), decision);
+        self.told(&gathered)
+    }
+
+    /// What would let calls pass that were denied something.
+    pub(crate) fn advice_on(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> String {
+        self.told(&self.gather(subject, now, calls))
+    }
+
+    fn told(&self, gathered: &Gathered<'_>) -> String {
+        if gathered.wanted.is_empty() {
+            let mut names: Vec<_> =
+                gathered.forbidden.iter().map(|(id, _)| format!("`{}`", id.escape_debug())).collect();
+            names.dedup();
+            if names.is_empty() {
+                return "no permit can help: correct what is wrong first, and it is decided again".to_owned();
             }
-            ([], Some(_)) => "no permit can help: correct what is wrong first, and it is decided again".to_owned(),
-            (policies, _) => {
-                let names: Vec<_> = policies.iter().map(|id| format!("`{}`", id.escape_debug())).collect();
-                let forbids = if names.len() == 1 { "forbids" } else { "forbid" };
-                format!(
-                    "no permit can override it: {} {forbids} this; narrow it there, or do without",
-                    names.join(" and ")
-                )
+            let forbids = if names.len() == 1 { "forbids" } else { "forbid" };
+            return format!(
+                "no permit can override it: {} {forbids} this; narrow it there, or do without",
+                names.join(" and ")
+            );
+        }
+        let forbidden = gathered
+            .forbidden
+            .iter()
+            .map(|(id, what)| format!("// no permit can override `{}`, which forbids {what}\n", id.escape_debug()));
+        let mut comments: Vec<_> = self.near(&gathered.wanted).into_iter().chain(forbidden).collect();
+        comments.dedup();
+        let drafts = Drafts::of(&gathered.wanted);
+        comments.extend(drafts.remarks());
+        let (text, _) = drafts.text(&mut |id| self.is_taken(id));
+        comments.concat() + &text
+    }
+
+    /// What calls want of this policy.
+    fn gather<'a>(&self, subject: &'a Subject, now: Timestamp, calls: &'a [DeniedCall]) -> Gathered<'a> {
+        let mut gathered = Gathered::default();
+        for call in calls {
+            let wanted = |need: &'a Need| Wanted::of_need(need, subject, now, call.operation);
+            for need in &call.needs {
+                let hits: Vec<_> = call.denied.iter().filter(|denied| need.covers(denied)).collect();
+                match &hits[..] {
+                    [] if self.meets(need, subject, now) => {}
+                    // Of what was asked for, more is known than of what would be.
+                    [hit] if !need.unknown().is_empty() && matches!(need.width(), Width::This | Width::Any) => {
+                        self.gather_one(&mut gathered, wanted(hit));
+                    }
+                    _ => self.gather_one(&mut gathered, wanted(need)),
+                }
+                // What lies below may be forbidden, where the directory is not.
+                for hit in hits {
+                    self.gather_forbidden(&mut gathered, &wanted(hit));
+                }
+            }
+            for denied in &call.denied {
+                if !call.needs.iter().any(|need| need.covers(denied)) {
+                    self.gather_one(&mut gathered, wanted(denied));
+                }
+            }
+        }
+        gathered
+    }
+
+    /// Whether a need is met, also by what lies below.
+    fn meets(&self, need: &Need, subject: &Subject, now: Timestamp) -> bool {
+        let request = need.request(subject, now);
+        let allowed = |request: &Request<'_>| self.decide(request).effect == Effect::Allow;
+        // A permit that asks for what is not known yet may be met by what it turns out to be.
+        let open = |text: &str| need.unknown().iter().any(|name| text.contains(name));
+        let may = |(_, near): &(usize, Traced)| near.unmet().all(|part| open(&part.text));
+        if !need.unknown().is_empty() && self.nearly(&request, 0).is_ok_and(|near| near.iter().any(may)) {
+            return true;
+        }
+        if *need.width() != Width::Below || !allowed(&request) {
+            return allowed(&request);
+        }
+        let below = format!("{}/{BELOW}/{BELOW}", request.resource.id().trim_end_matches('/'));
+        let below = (need.spec().recall)(&below, &std::collections::BTreeMap::new());
+        below.is_ok_and(|below| allowed(&Request { resource: &*below, ..request }))
+    }
+
+    fn gather_one<'a>(&self, gathered: &mut Gathered<'a>, wanted: Wanted<'a>) {
+        let decision = self.decide(&wanted.request);
+        self.gather_decided(gathered, wanted, &decision);
+    }
+
+    fn gather_decided<'a>(&self, gathered: &mut Gathered<'a>, mut wanted: Wanted<'a>, decision: &Decision) {
+        match (decision.effect, &*decision.policies, &decision.reason) {
+            (Effect::Deny, [], Some(_)) => gathered.trouble = true,
+            (Effect::Deny, [_, ..], _) => self.gather_forbidden(gathered, &wanted),
+            (..) => {
+                let mut words: Vec<_> =
+                    self.withholdable(&wanted.request).into_iter().map(|withheld| withheld.word).collect();
+                words.dedup();
+                wanted.allow = words.join(" ");
+                gathered.wanted.push(wanted);
             }
         }
     }
-}
 
-/// What kept a policy from permitting it, as a comment before the permit.
-fn hint(near: &Traced) -> String {
-    let unmet: Vec<_> = near.unmet().map(|part| format!("`{}`", shortened(&part.text))).collect();
-    format!("// `{}` would permit it, but for {}\n", near.id.escape_debug(), unmet.join(" and "))
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(CONDITION) {
-        Some((end, _)) => format!("{} ..", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
-/// The permit that a request meets, and none that differs in principal, action, resource, or in a fact about the act. Of a number of
-/// bytes fewer are let go too, since nobody writes the same file twice.
-fn permit(request: &Request<'_>) -> String {
-    let spec = request.action.spec();
-    let mut text = format!(
-        "permit (\n  principal == {},\n  action == {}::Action::{:?},\n  resource == {}\n)",
-        request.subject.principal,
-        spec.namespace,
-        spec.name,
-        request.resource_uid()
-    );
-    let has_arguments = spec.context.iter().any(|fact| fact.name == "arguments");
-    let mut before = " when {\n  ";
-    request.action.facts(&mut |name, fact| {
-        if has_arguments && SAID_BY_ARGUMENTS.contains(&name) {
+    fn gather_forbidden(&self, gathered: &mut Gathered<'_>, wanted: &Wanted<'_>) {
+        let decision = self.decide(&wanted.request);
+        if decision.effect == Effect::Allow {
             return;
         }
-        // Writing to a string does not fail.
-        let _ = match fact {
-            Fact::Long(value) if name == "bytes" => write!(text, "{before}context.{name} <= {value}"),
-            Fact::Long(value) => write!(text, "{before}context.{name} == {value}"),
-            Fact::Bool(value) => write!(text, "{before}context.{name} == {value}"),
-            Fact::String(value) => write!(text, "{before}context.{name} == \"{}\"", value.escape_debug()),
-            Fact::Ip(value) => write!(text, "{before}context.{name} == ip(\"{value}\")"),
-        };
-        before = " &&\n  ";
-    });
-    text + if before.starts_with(" &&") { "\n};" } else { ";" }
+        let request = &wanted.request;
+        for id in &*decision.policies {
+            let what = format!("`{}` on `{}`", request.action.spec(), request.resource.id().escape_debug());
+            if gathered.forbidden.len() < near::MOST && !gathered.forbidden.contains(&(id.clone(), what.clone())) {
+                gathered.forbidden.push((id.clone(), what));
+            }
+        }
+    }
 }

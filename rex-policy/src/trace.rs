@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cedar_policy::{Entities, EvalResult, eval_expression};
+use rex_core::program::Withheld;
 use rex_core::{Authorize, Decision, Effect, Request};
 
 use crate::clause::{Clauses, Place};
@@ -26,6 +27,8 @@ pub struct Trace {
     pub deciding: Vec<Traced>,
     /// Those that would have changed it, had one thing been otherwise; the nearest first.
     pub near: Vec<Traced>,
+    /// Why a run does not start the program, although the start is allowed; empty otherwise.
+    pub withheld: Vec<Withheld>,
 }
 
 /// What one policy had to say.
@@ -91,10 +94,11 @@ impl Policy {
     pub fn trace(&self, request: &Request<'_>) -> Trace {
         let decision = self.decide(request);
         let remedy = self.remedy(request, &decision);
+        let withheld = self.withheld(request, &decision);
         let kind = self.checked(request);
         let Ok(look) = kind.as_ref().map_err(Clone::clone).and_then(|kind| Look::new(self, request, kind, Needs::ALL))
         else {
-            return Trace { decision, remedy, deciding: Vec::new(), near: Vec::new() };
+            return Trace { decision, remedy, deciding: Vec::new(), near: Vec::new(), withheld };
         };
         let all = (0..self.len()).filter_map(|number| look.traced(number, 1)).collect::<Vec<_>>();
         let decides = |traced: &Traced| decision.policies.contains(&traced.id) || traced.applies().is_none();
@@ -107,7 +111,7 @@ impl Policy {
         });
         near.sort_by_key(Traced::distance);
         near.truncate(NEAR);
-        Trace { decision, remedy, deciding, near }
+        Trace { decision, remedy, deciding, near, withheld }
     }
 
     /// What each policy has to say whose head meets a request.
@@ -117,21 +121,21 @@ impl Policy {
         Ok((0..self.len()).filter_map(|number| Some((number, look.traced(number, 0)?))).collect())
     }
 
-    /// The permits that would apply if their conditions held, the nearest first. On the way of each denial, so it asks those alone.
-    pub(crate) fn nearly(&self, request: &Request<'_>) -> Result<Vec<Traced>, Trouble> {
-        let mut candidates = self.candidates(request)?;
-        candidates
-            .retain(|number| self.rules().get(*number).is_some_and(|rule| rule.permit && rule.condition.is_some()));
-        candidates.truncate(NEAR);
-        if candidates.is_empty() {
+    /// The permits that would apply if their conditions held, and one part of their heads at most met the request, the nearest first.
+    /// Without such a part, on the way of each denial, it looks at no other policy.
+    pub(crate) fn nearly(&self, request: &Request<'_>, most: usize) -> Result<Vec<(usize, Traced)>, Trouble> {
+        let mut numbers = if most == 0 { self.candidates(request)? } else { (0..self.len()).collect() };
+        let permits = |number: &usize| self.rules().get(*number).is_some_and(|rule| rule.permit);
+        numbers.retain(|number| permits(number));
+        if numbers.is_empty() {
             return Ok(Vec::new());
         }
-        let rules = candidates.iter().filter_map(|number| self.rules().get(*number));
-        let needs = rules.fold(Needs::default(), |sum, rule| sum.union(rule.needs()));
         let kind = self.checked(request)?;
-        let look = Look::new(self, request, &kind, needs)?;
-        let mut near: Vec<_> = candidates.iter().filter_map(|number| look.traced(*number, 0)).collect();
-        near.sort_by_key(Traced::distance);
+        let look = Look::new(self, request, &kind, Needs::ALL)?;
+        let near = numbers.into_iter().filter_map(|number| Some((number, look.traced(number, most)?)));
+        let mut near: Vec<_> = near.collect();
+        near.sort_by_key(|(_, traced)| traced.distance());
+        near.truncate(NEAR);
         Ok(near)
     }
 }

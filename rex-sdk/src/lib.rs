@@ -32,6 +32,7 @@ mod http;
 pub mod lines;
 mod links;
 pub mod mem;
+mod needs;
 pub mod ops;
 pub mod os;
 pub mod overlay;

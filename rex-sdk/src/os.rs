@@ -5,9 +5,9 @@
 
 use std::io;
 
-use rex_core::action::fs;
+use rex_core::action::{fs, process};
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Code, Error, Grant, Resource, Timestamp, Value};
+use rex_core::{AbsPath, Code, Error, Grant, Reach, Resource, Timestamp, Value, program};
 
 use crate::OpSpec;
 
@@ -28,12 +28,25 @@ pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessLis
 pub use services::{ALL_UNITS, LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 
+/// Checks that a permit lets the start of a program go, on whatever system.
+///
+/// # Errors
+/// If it does not.
+pub(crate) fn permitted(grant: &Grant<process::Run>, reach: Option<&Reach>) -> Result<(), OsError> {
+    let program = &grant.resource().path;
+    let mut withheld = program::withheld(program, &grant.action().environment, reach).into_iter();
+    match withheld.find(|withheld| !grant.allows(&withheld.word)) {
+        Some(withheld) => Err(withheld.error(program).into()),
+        None => Ok(()),
+    }
+}
+
 /// An operating system.
 pub trait Os: Files + Broker {
-    /// What a script gets of an operation that was denied, instead of the denial: nothing, so that it gets the denial. An
+    /// What a script gets of an operation that was denied on `denied`, instead of the denial: nothing, so that it gets the denial. An
     /// [`Overlay`](crate::Overlay), where nothing is done in any case, can go on, to find out what else would be denied.
-    fn instead_of_denied(&self, operation: &OpSpec) -> Option<Value> {
-        let _ = operation;
+    fn instead_of_denied(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
+        let _ = (operation, denied);
         None
     }
 }

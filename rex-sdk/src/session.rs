@@ -9,12 +9,12 @@ use rex_core::limits::{exceeded, exhausted};
 use rex_core::nearest::did_you_mean;
 use rex_core::process::Program;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
+use rex_core::{AbsPath, Action, Call, Code, DeniedCall, Error, Gate, Grant, Limits, Need, Resource, Run, Value};
 
 use crate::expand::{self, Decoded, Expanded, Format, Unread, Wide};
 use crate::os::{Source, SourceState, io_error};
 use crate::spec::Answer;
-use crate::{Args, OPS, Operation, Os, OsError};
+use crate::{Args, OPS, OpSpec, Operation, Os, OsError, needs};
 
 /// How often a name may lead to another before it is given up: names that keep changing, aliases that go in circles.
 const MAX_HOPS: usize = 8;
@@ -84,12 +84,16 @@ impl<'r> Session<'r> {
         let session = Session { gate: self.run.gate(Call { operation: spec.name, line }), ..*self };
         let start = Instant::now();
         let before = budget.bytes_read() + budget.bytes_written();
-        let result = budget.count_operation().and_then(|()| Args::bind(spec, self.base, args)).and_then(|args| {
-            catch_unwind(AssertUnwindSafe(|| work(&session, &args))).unwrap_or_else(|_| {
+        // What was denied outside of a call is told where it was asked for.
+        drop(self.run.take_denials());
+        let bound = budget.count_operation().and_then(|()| Args::bind(spec, self.base, args));
+        let result = bound.as_ref().map_err(Clone::clone).and_then(|args| {
+            catch_unwind(AssertUnwindSafe(|| work(&session, args))).unwrap_or_else(|_| {
                 Err(Error::new(Code::Internal, format!("`{}` failed in a way that it should not", spec.name))
                     .with_help("this is a defect in Rex: please report it"))
             })
         });
+        let result = session.advised(spec, bound.ok().as_ref(), result);
         let bytes = (budget.bytes_read() + budget.bytes_written()).saturating_sub(before);
         let code = result.as_ref().err().map(|error| error.code);
         let recorded = session.gate.outcome(code, bytes, start.elapsed());
@@ -97,8 +101,30 @@ impl<'r> Session<'r> {
         if code != Some(Code::JournalFailed) {
             recorded?;
         }
-        let denied = if code == Some(Code::AccessDenied) { self.os.instead_of_denied(spec) } else { None };
+        let denied = result.as_ref().err().and_then(|error| error.denial.as_ref());
+        let denied = match (code, denied) {
+            (Some(Code::AccessDenied), Some(denial)) => self.os.instead_of_denied(spec, &denial.resource),
+            _ => None,
+        };
         denied.map_or(result, |value| Ok(neutral(value))).map_err(|error| Error { operation: Some(spec.name), ..error })
+    }
+
+    /// Has the policy say what would allow a call all that it needs, if it was denied something.
+    fn advised<T>(&self, spec: &OpSpec, args: Option<&Args>, result: Result<T, Error>) -> Result<T, Error> {
+        let denied = self.run.take_denials();
+        let Some(args) = args.filter(|_| !denied.is_empty()) else { return result };
+        let run_id = self.run.id();
+        let general = |needs: Vec<Need>| needs.into_iter().map(|need| needs::generalized(need, run_id)).collect();
+        let call = DeniedCall { operation: spec.name, denied: general(denied), needs: general(needs::of(spec, args)) };
+        match (self.run.remedies(call), result) {
+            (Some(help), Err(mut error)) if error.denial.is_some() => {
+                if let Some(denial) = &mut error.denial {
+                    denial.help = Some(help.clone());
+                }
+                Err(error.with_help(help))
+            }
+            (_, result) => result,
+        }
     }
 
     /// The limits of the run.
@@ -123,12 +149,44 @@ impl<'r> Session<'r> {
     /// # Errors
     /// If it is not permitted, or the run may not go on.
     pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Error> {
+        self.permit_behind(action, resource, None)
+    }
+
+    fn permit_behind<A: Action>(&self, action: A, resource: A::Resource, via: Option<&str>) -> Result<Grant<A>, Error> {
         self.run.budget().check()?;
         let limit = self.limits().decisions;
         if self.run.decisions() >= limit {
             return Err(exhausted("decisions", limit, "decisions"));
         }
-        Ok(self.gate.permit(action, resource)?)
+        Ok(self.gate.permit_behind(action, resource, via)?)
+    }
+
+    /// Asks for several actions that are done later, when all of them are permitted. All are asked for, so that who corrects a policy
+    /// learns of all that is denied.
+    ///
+    /// # Errors
+    /// The first denial, or if the run may not go on.
+    pub fn permit_all<A: Action>(
+        &self,
+        all: impl IntoIterator<Item = (A, A::Resource)>,
+    ) -> Result<Vec<Grant<A>>, Error> {
+        /// So many denials say enough.
+        const DENIALS: usize = 64;
+        let (mut grants, mut denials) = (Vec::new(), Vec::new());
+        for (action, resource) in all {
+            match self.permit(action, resource) {
+                Ok(grant) => grants.push(grant),
+                Err(error) if error.is_fatal() || error.denial.is_none() => return Err(error),
+                Err(error) => denials.push(error),
+            }
+            if denials.len() == DENIALS {
+                break;
+            }
+        }
+        match denials.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(grants),
+        }
     }
 
     /// Asks for an action and does it. Where the name leads to another (a symbolic link, an alias of a unit), asks again
@@ -145,12 +203,13 @@ impl<'r> Session<'r> {
     where
         A: Action<Resource: Redirected>,
     {
-        let mut resource = resource;
+        let (mut resource, mut via) = (resource, None::<A::Resource>);
         for _ in 0..MAX_HOPS {
-            let grant = self.permit(action.clone(), resource.clone())?;
+            let from = via.as_ref().map(|via| Resource::id(via));
+            let grant = self.permit_behind(action.clone(), resource.clone(), from)?;
             match act(grant).map_err(|error| resource.redirected(error)) {
                 Ok(done) => return Ok(done),
-                Err(Ok(other)) => resource = other,
+                Err(Ok(other)) => via = Some(std::mem::replace(&mut resource, other)),
                 Err(Err(error)) => return Err(error.about(&resource)),
             }
         }

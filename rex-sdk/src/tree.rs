@@ -83,7 +83,7 @@ pub(crate) fn grants<A: Action<Resource = AbsPath>>(
     action: &A,
     paths: Vec<AbsPath>,
 ) -> Result<Vec<Grant<A>>, Error> {
-    paths.into_iter().map(|path| session.permit(action.clone(), path)).collect()
+    session.permit_all(paths.into_iter().map(|path| (action.clone(), path)))
 }
 
 /// Does something for each grant, and says where it stopped: what is done is done.

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::action::fs;
-use rex_core::{AbsPath, Action, ActionSpec, Authorize, Decision, Effect, Extent, Journal, Reach, Request, Timestamp};
+use rex_core::{
+    AbsPath, Action, ActionSpec, Authorize, Decision, DeniedCall, Effect, Extent, Journal, Reach, Request, Subject,
+    Timestamp,
+};
 use rex_engine::plan::Step;
 use rex_engine::{Builder, Plan};
-use rex_policy::{Breadth, Learner, Rejected};
+use rex_policy::Rejected;
 use rex_sdk::{HostOs, Overlay};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +40,9 @@ pub(crate) struct Planned {
     /// The smallest addition to the policy that would let pass what is denied; `None` where no permit would.
     permits: Option<String>,
 }
+
+/// How many calls that were denied something the suggested permits are for: more are read by nobody.
+const CALLS: usize = 2_000;
 
 /// Plans a run, and prints the plan.
 pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<Exit, Stop> {
@@ -119,13 +125,13 @@ impl Promised {
 /// Runs the script on an overlay over this system.
 pub(crate) fn told(
     job: &Job,
-    policy: Arc<dyn Authorize>,
+    (policy, reach): (Arc<dyn Authorize>, Reach),
     os: HostOs,
     keep_going: bool,
     journal: Option<Arc<dyn Journal>>,
     more: impl FnOnce(Builder) -> Builder,
 ) -> Result<Told, Stop> {
-    let os = Overlay::new(os, job.limits);
+    let os = Overlay::new(os, job.limits).with_programs(reach);
     let os = Arc::new(if keep_going { os.going_on() } else { os });
     let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default() });
     let report = execute(job, noted.clone(), os.clone(), journal, more)?;
@@ -151,8 +157,11 @@ pub(crate) fn told(
         policy.decide(&request).effect == Effect::Allow
     };
     let changes = Change::all(&os.changed(&may_read));
-    let Denials { remedies, learner } = std::mem::take(&mut *noted.denials());
-    let permits = learner.map(|learner| learner.learn().text);
+    let Denials { remedies, calls } = std::mem::take(&mut *noted.denials());
+    let permits = policy.remedies(subject, Timestamp::now(), &calls).filter(|text| {
+        // Where no permit can help, that is told of each denial.
+        !calls.is_empty() && text.lines().any(|line| line == "permit (")
+    });
     Ok(Told { plan: Some(Planned { plan, remedies, changes, permits }), ..told })
 }
 
@@ -182,8 +191,8 @@ struct Noted {
 #[derive(Default)]
 struct Denials {
     remedies: Vec<Option<String>>,
-    /// Learns from those that a permit would allow.
-    learner: Option<Learner<'static>>,
+    /// The calls that were denied something, with all that they need.
+    calls: Vec<DeniedCall>,
 }
 
 impl Noted {
@@ -200,15 +209,16 @@ impl Authorize for Noted {
     // The gate asks for it after every denial that is on record, and only then.
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
         let remedy = self.policy.remedy(request, decision);
-        let mut denials = self.denials();
-        denials.remedies.push(remedy.clone());
-        if decision.policies.is_empty() && decision.reason.is_none() {
-            let place = format!("denial {}", denials.remedies.len());
-            let learner = denials.learner.get_or_insert_with(|| Learner::new(Breadth::Exact, None));
-            // Beyond what anybody reads, what is learned is not all.
-            let _ = learner.see(request, &place);
-        }
+        self.denials().remedies.push(remedy.clone());
         remedy
+    }
+
+    fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
+        let mut denials = self.denials();
+        let room = CALLS.saturating_sub(denials.calls.len());
+        denials.calls.extend(calls.iter().take(room).cloned());
+        drop(denials);
+        self.policy.remedies(subject, now, calls)
     }
 
     fn digest(&self) -> Option<Arc<str>> {
@@ -247,7 +257,11 @@ impl Planned {
             let _ = writeln!(out, "{:>4}. {what}, {}{}", number + 1, line(&by), place(denial.line));
         }
         if let Some(permits) = permits {
-            heading(&mut out, paint, "this, added to the policy, would let it pass:");
+            heading(
+                &mut out,
+                paint,
+                "this, added to the policy, would let all of that pass; a script that goes on from there may ask for more:",
+            );
             let _ = write!(out, "\n{}", visible(permits));
         }
         let _ =

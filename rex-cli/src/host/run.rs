@@ -323,9 +323,12 @@ pub(crate) fn told(
     journal: Option<Arc<dyn Journal>>,
     more: impl FnOnce(Builder) -> Builder,
 ) -> Result<Told, Stop> {
+    let reach = job.is_plan().then(|| policy.reach(Some(&job.subject.principal)));
     let policy = (job.decide)(policy);
     let policy = match &job.purpose {
-        Purpose::Plan { keep_going } => return plan::told(job, policy, os, *keep_going, journal, more),
+        Purpose::Plan { keep_going } => {
+            return plan::told(job, (policy, reach.unwrap_or_default()), os, *keep_going, journal, more);
+        }
         Purpose::Held(steps) => Arc::new(Held::new(policy, steps.clone())),
         Purpose::Run => policy,
     };

@@ -75,6 +75,7 @@ mod report;
 
 #[cfg(test)]
 mod restart;
+mod suggestions;
 
 #[cfg(test)]
 mod rotation;

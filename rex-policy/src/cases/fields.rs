@@ -25,7 +25,22 @@ const REQUEST: [&str; 12] = [
 ];
 
 /// What a case that runs a script can say.
-const SCRIPT: [&str; 10] = ["name", "principal", "run", "args", "files", "tags", "at", "expect", "policies", "reason"];
+const SCRIPT: [&str; 14] = [
+    "name",
+    "principal",
+    "run",
+    "args",
+    "files",
+    "units",
+    "processes",
+    "programs",
+    "hosts",
+    "tags",
+    "at",
+    "expect",
+    "policies",
+    "reason",
+];
 
 pub(super) struct Fields<'n> {
     text: &'n Text,

@@ -104,9 +104,14 @@ fn neighbours(principal: &Principal, spec: &'static ActionSpec, id: &str) -> Vec
         .collect();
     let actions = ACTIONS.iter().filter(|other| **other != spec && other.resource == spec.resource);
     all.extend(actions.map(|other| asked(principal, other, id, facts(other))));
-    all.extend(ids(spec).iter().filter(|other| **other != id).map(|other| asked(principal, spec, other, facts(spec))));
-    // Those are said by the fact that holds all of the arguments.
-    let said = |name: &str| spec.name == "run" && (name == "count" || name.starts_with("arg") && name != "arguments");
+    // Of a process, its number says nothing.
+    let others = ids(spec).iter().filter(|other| **other != id && spec.resource.name != "Process");
+    all.extend(others.map(|other| asked(principal, spec, other, facts(spec))));
+    // Those are said by the fact that holds all of the arguments; how many bytes are moved, and which address a name has, is another each time.
+    let said = |name: &str| {
+        let argument = name == "count" || name.starts_with("arg") && name != "arguments";
+        (spec.name == "run" && argument) || name == "bytes" || name == "address"
+    };
     for name in facts(spec).into_keys().filter(|name| !said(name)) {
         let mut changed = facts(spec);
         changed.entry(name).and_modify(|value| *value = other(value));
@@ -135,7 +140,10 @@ fn the_smallest_permit_allows_the_request_and_no_neighbour() {
                 let changed = try_compile(text, None).unwrap_or_else(|rejected| panic!("{text}\n{rejected}"));
                 let decision = changed.decide(&request.request());
                 assert_eq!(decision.effect, Effect::Allow, "{text}");
-                assert!(text != &new || *decision.policies == [patch.id.as_str().into()]);
+                assert!(text != &new || *decision.policies == [patch.ids[0].as_str().into()]);
+                let findings = changed.lints(&rex_policy::Levels::default());
+                let ours = |finding: &&rex_policy::Finding| finding.policy.as_deref() == Some(patch.ids[0].as_str());
+                assert_eq!(findings.iter().find(ours).map(ToString::to_string), None, "{text}");
                 for neighbour in neighbours(&principal, spec, id) {
                     assert_eq!(effect(&changed, &neighbour), Effect::Deny, "{text}\n{neighbour:?}");
                     refused += 1;
@@ -148,14 +156,122 @@ fn the_smallest_permit_allows_the_request_and_no_neighbour() {
 }
 
 #[test]
-fn fewer_bytes_are_let_go_too() {
+fn how_many_bytes_are_moved_is_not_asked_for() {
     let policy = compile(WORLD);
     let spec = ACTIONS.iter().find(|spec| spec.to_string() == "fs::write").unwrap();
     let write = |bytes| {
         asked(&Principal::agent("a"), spec, "/srv/x", BTreeMap::from([("bytes".to_owned(), Value::Int(bytes))]))
     };
-    let changed = compile(&(WORLD.to_owned() + &policy.patch(&write(7).request()).unwrap().added));
-    assert_eq!([6, 7, 8].map(|bytes| effect(&changed, &write(bytes))), [Effect::Allow, Effect::Allow, Effect::Deny]);
+    let patch = policy.patch(&write(7).request()).unwrap();
+    let changed = compile(&(WORLD.to_owned() + &patch.added));
+    assert_eq!([6, 7, 800].map(|bytes| effect(&changed, &write(bytes))), [Effect::Allow; 3]);
+    assert_eq!(patch.beyond, ["any number of `bytes`", "any time, any script and any tags"]);
+}
+
+fn process(name: &str, exe: &str, user: &str) -> BTreeMap<String, Value> {
+    [("name", name), ("exe", exe), ("user", user), ("unit", "nginx.service")]
+        .map(|(name, text)| (name.to_owned(), text.into()))
+        .into()
+}
+
+#[test]
+fn a_process_is_named_by_what_it_is_and_never_by_its_number() {
+    let policy = compile(WORLD);
+    let asked = |id, attributes| {
+        let context = BTreeMap::from([("signal".to_owned(), "TERM".into())]);
+        let written = Written { action: "process::signal", resource: id, attributes, context };
+        Asked::new(ACTIONS, &written, Subject::new(Principal::agent("a")), NOON).unwrap()
+    };
+    let nginx = asked("4242", process("nginx", "/usr/sbin/nginx", "www-data"));
+    let patch = policy.patch(&nginx.request()).unwrap();
+    assert!(
+        !patch.added.contains("4242") && patch.added.contains("resource.exe == \"/usr/sbin/nginx\""),
+        "{}",
+        patch.added
+    );
+    let changed = compile(&(WORLD.to_owned() + &patch.added));
+    assert_eq!(effect(&changed, &asked("7", process("worker", "/usr/sbin/nginx", "www-data"))), Effect::Allow);
+    assert_eq!(effect(&changed, &asked("4242", process("nginx", "/usr/sbin/nginx", "root"))), Effect::Deny);
+    assert_eq!(effect(&changed, &asked("4242", process("nginx", "/tmp/nginx", "www-data"))), Effect::Deny);
+}
+
+#[test]
+fn a_slip_in_the_head_of_a_policy_is_told() {
+    let told = |text: &str, action: &str, resource: &str| {
+        let written = Written { action, resource, ..Written::default() };
+        let asked = Asked::new(ACTIONS, &written, Subject::new(Principal::user("root")), NOON).unwrap();
+        let policy = compile(text);
+        let remedy = policy.remedy(&asked.request(), &policy.decide(&asked.request())).unwrap();
+        remedy.lines().next().unwrap().to_owned()
+    };
+    let read = "permit (principal == User::\"root\", action == fs::Action::\"read\", resource";
+    for (text, action, line) in [
+        (
+            r#"@id("x") permit (principal == Agent::"me", action, resource in fs::Path::"/d");"#.to_owned(),
+            "fs::read",
+            "// `x` would permit it to Agent::\"me\"; this run is for User::\"root\"",
+        ),
+        (
+            r#"@id("x") permit (principal is Agent, action, resource in fs::Path::"/d");"#.to_owned(),
+            "fs::read",
+            "// `x` would permit it to each Agent; this run is for User::\"root\"",
+        ),
+        (
+            format!(r#"@id("x") {read} == fs::Path::"/d");"#),
+            "fs::read",
+            "// `x` is about `/d` itself; `resource in` takes what lies below, too",
+        ),
+        (
+            format!(r#"@id("x") {read} == fs::Path::"/d/*.log");"#),
+            "fs::read",
+            "// `x` names `/d/*.log`: an id has no patterns; write `when { resource.path like .. }`",
+        ),
+        (
+            format!(r#"@id("x") {read} in fs::Path::"/d");"#),
+            "fs::list",
+            "// `x` permits `fs::read` of it, not `fs::list`",
+        ),
+        (
+            format!(r#"@id("x") {read} in fs::Path::"/d") when {{ context.now < datetime("2020-01-01") }};"#),
+            "fs::read",
+            "// `x` would permit it, but for `context.now < datetime(\"2020-01-01\")`",
+        ),
+        (format!(r#"@id("x") {read} in fs::Path::"/elsewhere");"#), "fs::read", "@id(\"root-fs-read-a-log\")"),
+    ] {
+        assert_eq!(told(&text, action, "/d/a.log"), line);
+    }
+}
+
+#[test]
+fn a_program_that_no_run_starts_is_denied_with_the_word_that_lets_it_go() {
+    let text = r#"@id("bin") permit (principal == Agent::"a", action == process::Action::"run", resource in process::Program::"/usr/bin");
+@id("tmp") permit (principal == Agent::"a", action == process::Action::"run", resource in process::Program::"/srv");
+@id("write") permit (principal == Agent::"a", action == fs::Action::"write", resource in fs::Path::"/srv");"#;
+    let policy = compile(text);
+    let spec = ACTIONS.iter().find(|spec| spec.to_string() == "process::run").unwrap();
+    let run = |path, environment: &str| {
+        let mut facts = facts(spec);
+        facts.insert("environment".to_owned(), environment.into());
+        asked(&Principal::agent("a"), spec, path, facts)
+    };
+    for (path, environment, word) in [
+        ("/usr/bin/dash", "", "interpreter"),
+        ("/usr/bin/python3.11", "", "interpreter"),
+        ("/srv/tool", "", "writable"),
+        ("/usr/bin/date", "TZ=UTC", "env:TZ"),
+    ] {
+        let request = run(path, environment);
+        let decision = policy.outcome(&request.request());
+        assert_eq!((policy.decide(&request.request()).effect, decision.effect), (Effect::Allow, Effect::Deny));
+        assert!(decision.reason.unwrap().starts_with("the program is not started: "));
+        let withheld: Vec<_> = policy.trace(&request.request()).withheld.into_iter().map(|one| one.word).collect();
+        assert_eq!(withheld, [word]);
+        let patch = policy.patch(&request.request()).unwrap();
+        assert!(patch.added.contains(&format!("@allow(\"{word}\")")), "{}", patch.added);
+        let changed = compile(&format!("{text}{}", patch.added));
+        assert_eq!(changed.outcome(&request.request()).effect, Effect::Allow, "{}", patch.added);
+    }
+    assert_eq!(policy.outcome(&run("/usr/bin/date", "").request()).effect, Effect::Allow);
 }
 
 #[test]
@@ -199,6 +315,9 @@ fn what_came_near_is_told() {
     );
     expect_test::expect![[r#"
         // `logs` would permit it, but for `context.tags.contains("ticket=7")` and `unless { resource.extension == "key" }`
+        // `others` would permit it to Agent::"other"; this run is for Agent::"a"
+        @id("a-fs-read-tls-key")
+        @reason("needed for fs::read")
         permit (
           principal == Agent::"a",
           action == fs::Action::"read",

@@ -15,9 +15,9 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::stat::fstat;
-use rex_core::action::{fs, process};
+use rex_core::action::process;
 use rex_core::process::Program;
-use rex_core::{AbsPath, Action, Budget, Code, Error, Grant, Reach};
+use rex_core::{AbsPath, Budget, Code, Error, Grant, Reach};
 use sha2::{Digest, Sha256};
 
 use super::accounts::user;
@@ -25,99 +25,12 @@ use super::confine::{self, Bounds, Running};
 use super::open::kind;
 use super::resolve;
 use crate::links::Last;
-use crate::os::{EntryKind, Finished, OsError, Start};
+use crate::os::{EntryKind, Finished, OsError, Start, permitted};
 
 /// How often it is looked whether the run may go on, if nothing else happens.
 const POLL: Duration = Duration::from_millis(50);
 /// How long a program that was killed may take to end: the kernel may be in the middle of something.
 const DYING: Duration = Duration::from_secs(5);
-/// Programs that start others, or that run what they are told in a language of their own; without the digits and dots at the
-/// end of a name. The kernel keeps all of them from starting anything; this is about what they do themselves.
-const INTERPRETERS: &[&str] = &[
-    "ash",
-    "awk",
-    "bash",
-    "bun",
-    "busybox",
-    "chroot",
-    "csh",
-    "dash",
-    "deno",
-    "doas",
-    "ed",
-    "emacs",
-    "env",
-    "expect",
-    "find",
-    "fish",
-    "flock",
-    "gawk",
-    "gdb",
-    "git",
-    "guile",
-    "ionice",
-    "java",
-    "jrunscript",
-    "ksh",
-    "less",
-    "ltrace",
-    "lua",
-    "luajit",
-    "m4",
-    "make",
-    "man",
-    "mawk",
-    "mksh",
-    "more",
-    "nano",
-    "nawk",
-    "nice",
-    "node",
-    "nodejs",
-    "nohup",
-    "nsenter",
-    "original-awk",
-    "perl",
-    "php",
-    "pypy",
-    "python",
-    "rsync",
-    "ruby",
-    "runuser",
-    "scp",
-    "script",
-    "sed",
-    "setpriv",
-    "setsid",
-    "sh",
-    "sqlite",
-    "ssh",
-    "stdbuf",
-    "strace",
-    "su",
-    "sudo",
-    "tar",
-    "taskset",
-    "tclsh",
-    "tcsh",
-    "time",
-    "timeout",
-    "toybox",
-    "unshare",
-    "vi",
-    "view",
-    "vim",
-    "vim.basic",
-    "vim.tiny",
-    "watch",
-    "wish",
-    "xargs",
-    "zip",
-    "zsh",
-];
-/// How the names of dynamic loaders start.
-const LOADERS: [&str; 4] = ["ld-linux", "ld-musl", "ld.so", "ld64.so"];
-
 /// Starts the program of the grant and waits for its end.
 pub(super) fn run(
     grant: &Grant<process::Run>,
@@ -179,18 +92,7 @@ fn open(grant: &Grant<process::Run>, reach: &Reach) -> Result<OwnedFd, OsError> 
     if file.read(&mut start)? == 2 && start == *b"#!" {
         return Err(OsError::Refused("it is a script: start its interpreter, and name the script as an argument"));
     }
-    let changes = [fs::Write::SPEC, fs::Append::SPEC, fs::Rename::SPEC, fs::Remove::SPEC];
-    if changes.iter().any(|spec| reach.covers(spec, path)) {
-        demand(grant, "writable", "the policy may let the same principal change or replace it")?;
-    }
-    let name = path.name();
-    let language = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-    if INTERPRETERS.contains(&language) || INTERPRETERS.contains(&name) {
-        demand(grant, "interpreter", "it runs other programs, or a language")?;
-    }
-    if LOADERS.iter().any(|loader| name.starts_with(loader)) {
-        demand(grant, "interpreter", "it is the dynamic loader, which runs any program")?;
-    }
+    permitted(grant, Some(reach))?;
     if !sha256.is_empty() {
         file.rewind()?;
         let mut hash = Sha256::new();
@@ -212,22 +114,11 @@ fn open(grant: &Grant<process::Run>, reach: &Reach) -> Result<OwnedFd, OsError> 
     Ok(file.into())
 }
 
-/// That a permit lets something go.
-fn demand(grant: &Grant<process::Run>, word: &str, why: &str) -> Result<(), OsError> {
-    if grant.allows(word) {
-        return Ok(());
-    }
-    let message = format!("`{}` is not started: {why}", grant.resource().path.as_str().escape_debug());
-    let help = format!("a permit for it with the annotation `@allow(\"{word}\")` would let it go");
-    Err(Error::new(Code::Unsupported, message).with_help(help).into())
-}
-
-/// The environment of the grant, of which each variable is let go by name.
+/// The environment of the grant.
 fn variables(grant: &Grant<process::Run>) -> Result<Vec<(&OsStr, &OsStr)>, OsError> {
     let mut pairs = Vec::new();
     for word in grant.action().environment.as_slice() {
         let (name, value) = word.split_once('=').ok_or(OsError::Refused("a variable is `NAME=value`"))?;
-        demand(grant, &format!("env:{name}"), &format!("it would be given the variable `{}`", name.escape_debug()))?;
         pairs.push((OsStr::new(name), OsStr::new(value)));
     }
     Ok(pairs)

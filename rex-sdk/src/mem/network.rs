@@ -22,6 +22,8 @@ use crate::tls::provider;
 
 /// The certificate of `app.example.com`, which signed itself, and its key, which is no secret.
 pub(super) const CERTIFICATE: &str = include_str!("example-certificate.pem");
+/// The host that the certificate is for.
+const CERTIFIED: &str = "app.example.com";
 const KEY: &[u8] = include_bytes!("example-key.der");
 
 /// Hosts by their names, and raw answers of servers by URL.
@@ -106,14 +108,23 @@ impl Network for MemOs {
         if !own && !found {
             return Err(OsError::Refused("the address is not one that was found for this name"));
         }
+        // The one certificate that there is names one host. Of others, that they show theirs is assumed.
+        let page = |scheme: &str, port: &str| {
+            let start = format!("{scheme}://{}{port}/", host.name());
+            hosts.pages.keys().any(|url| url.starts_with(&start))
+        };
+        let assumed = action.port == 443 && host.name() != CERTIFIED && page("https", "");
         let tls = match action.port {
+            443 if assumed => None,
             443 => Some(server()?),
             80 | 8080 => None,
+            port if page("http", &format!(":{port}")) => None,
             _ => return Err(io::Error::new(ErrorKind::ConnectionRefused, "connection refused").into()),
         };
-        let stream = Server { pages: hosts.pages.clone(), asked: Vec::new(), answer: Cursor::default(), tls };
+        let scheme = if assumed || tls.is_some() { "https" } else { "http" };
+        let stream = Server { pages: hosts.pages.clone(), asked: Vec::new(), answer: Cursor::default(), tls, scheme };
         let authorities = trusted.then(|| CERTIFICATE.to_owned());
-        Ok(Connection { stream: Some(Box::new(stream)), authorities, assumed: false })
+        Ok(Connection { stream: Some(Box::new(stream)), authorities, assumed })
     }
 
     fn interfaces(&self, _: Grant<net::Inspect>, _: &Budget) -> Result<BTreeMap<String, Interface>, OsError> {
@@ -168,6 +179,7 @@ struct Server {
     asked: Vec<u8>,
     answer: Cursor<Vec<u8>>,
     tls: Option<Box<ServerConnection>>,
+    scheme: &'static str,
 }
 
 impl Server {
@@ -182,7 +194,7 @@ impl Server {
         }
         let host = text.lines().find_map(|line| line.strip_prefix("host: "))?;
         let target = text.split(' ').nth(1)?;
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = self.scheme;
         let missing = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
         Some(self.pages.get(&format!("{scheme}://{host}{target}")).cloned().unwrap_or_else(|| missing.to_vec()))
     }

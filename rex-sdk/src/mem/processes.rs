@@ -6,10 +6,13 @@ use std::sync::PoisonError;
 
 use rex_core::action::process;
 use rex_core::process::{Identity, Process, Program, Words};
-use rex_core::{Budget, Grant, Timestamp};
+use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 
 use super::{EPOCH, MemOs};
-use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
+use crate::links::Last;
+use crate::os::{
+    Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start, permitted,
+};
 
 /// What a program in memory does: what it is given to what comes of it.
 pub type Behaviour = fn(arguments: &Words, stdin: Option<&str>) -> Finished;
@@ -27,7 +30,15 @@ pub(crate) struct MemProcess {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     processes: BTreeMap<u32, MemProcess>,
-    programs: BTreeMap<String, Behaviour>,
+    programs: BTreeMap<String, Acts>,
+    reach: Option<Reach>,
+}
+
+/// What comes of the start of a program.
+#[derive(Debug, Clone)]
+enum Acts {
+    As(Behaviour),
+    Always(Box<Finished>),
 }
 
 impl MemOs {
@@ -80,9 +91,38 @@ impl MemOs {
     }
 
     /// The same world with a program.
+    ///
+    /// # Panics
+    /// As [`MemOs::file`].
     #[must_use]
     pub fn program(self, path: &str, behaviour: Behaviour) -> Self {
-        self.with_processes(|table| table.programs.insert(path.to_owned(), behaviour));
+        self.acting(path, Acts::As(behaviour))
+    }
+
+    /// The same world with a program that always ends in one way, whatever it is given.
+    ///
+    /// # Panics
+    /// As [`MemOs::file`].
+    #[must_use]
+    pub fn program_ending(self, path: &str, finished: Finished) -> Self {
+        self.acting(path, Acts::Always(Box::new(finished)))
+    }
+
+    fn acting(self, path: &str, acts: Acts) -> Self {
+        self.with_processes(|table| table.programs.insert(path.to_owned(), acts));
+        let world = self.file(path, super::PROGRAM);
+        if let Ok(path) = AbsPath::parse(path)
+            && let Ok(node) = world.tree().get_mut(&path)
+        {
+            node.mode = 0o755;
+        }
+        world
+    }
+
+    /// The same world for a principal with this reach: a program that the principal may replace is not started.
+    #[must_use]
+    pub fn with_programs(self, reach: Reach) -> Self {
+        self.with_processes(|table| table.reach = Some(reach));
         self
     }
 
@@ -191,8 +231,16 @@ impl Processes for MemOs {
     fn run(&self, grant: Grant<process::Run>, start: Start, _: &Budget) -> Result<Finished, OsError> {
         self.count();
         let Program { path, .. } = grant.resource();
-        let behaviour = self.with_processes(|table| table.programs.get(path.as_str()).copied()).ok_or_else(missing)?;
-        Ok(behaviour(&grant.action().arguments, start.stdin.as_deref()))
+        let (acts, reach) =
+            self.with_processes(|table| (table.programs.get(path.as_str()).cloned(), table.reach.clone()));
+        // A link to a program is followed as the host does: by asking again.
+        self.tree().find(path, Last::Cross).map(drop)?;
+        let acts = acts.ok_or_else(missing)?;
+        permitted(&grant, reach.as_ref())?;
+        Ok(match acts {
+            Acts::As(behaviour) => behaviour(&grant.action().arguments, start.stdin.as_deref()),
+            Acts::Always(finished) => *finished,
+        })
     }
 }
 

@@ -36,6 +36,26 @@ impl MemOs {
         self
     }
 
+    /// The same world where a unit is in a state: `active`, `inactive` or `failed`.
+    #[must_use]
+    pub fn unit_in_state(self, name: &str, state: &str) -> Self {
+        self.with_units(|units| {
+            if let Some(unit) = units.units.get_mut(name) {
+                match state {
+                    "active" => activate(unit, 5000),
+                    other => {
+                        deactivate(unit);
+                        other.clone_into(&mut unit.active);
+                        if other == "failed" {
+                            other.clone_into(&mut unit.sub);
+                        }
+                    }
+                }
+            }
+        });
+        self
+    }
+
     /// The same world where a unit has another name too.
     #[must_use]
     pub fn unit_alias(self, alias: &str, name: &str) -> Self {

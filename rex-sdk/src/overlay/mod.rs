@@ -20,8 +20,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::{
-    AbsPath, Action, ActionSpec, Authorize, Call, Decision, Grant, Limits, MemoryJournal, Request, Resource, Run,
-    Subject, Value,
+    AbsPath, Action, ActionSpec, Authorize, Call, Decision, Grant, Limits, MemoryJournal, Reach, Request, Resource,
+    Run, Subject, Value,
 };
 
 use crate::os::UnitStatus;
@@ -68,6 +68,7 @@ pub struct Effect {
 pub struct Overlay<O> {
     shared: Arc<Shared<O>>,
     goes_on: bool,
+    reach: Option<Reach>,
 }
 
 struct Shared<O> {
@@ -100,7 +101,13 @@ impl<O: Os> Overlay<O> {
         let journal = Arc::new(MemoryJournal::new(0));
         let looks = Run::new("overlay", subject, Arc::new(Looks), journal, limits);
         let shared = Arc::new(Shared { below, above: MemOs::new(), looks, state: Mutex::default() });
-        Self { shared, goes_on: false }
+        Self { shared, goes_on: false, reach: None }
+    }
+
+    /// The same, for a principal with this reach: a program that the principal may replace is not started.
+    #[must_use]
+    pub fn with_programs(self, reach: Reach) -> Self {
+        Self { reach: Some(reach), ..self }
     }
 
     /// The same, on which an operation that is denied gives its most neutral result: what its example in the documentation returns, with
@@ -137,8 +144,8 @@ impl<O: Os> Overlay<O> {
 }
 
 impl<O: Os + 'static> Os for Overlay<O> {
-    fn instead_of_denied(&self, operation: &OpSpec) -> Option<Value> {
-        self.goes_on.then(|| neutral::result(operation))
+    fn instead_of_denied(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
+        self.goes_on.then(|| neutral::result(operation, denied))
     }
 }
 

@@ -11,6 +11,8 @@ use rex_core::{AbsPath, Action, Budget, Grant, Value};
 
 use super::{Overlay, Shared};
 use crate::Os;
+use crate::links::Last;
+use crate::mem::tree::{Body, Node};
 use crate::os::*;
 
 /// What a host has for an address: one that is nobody's (RFC 5737).
@@ -107,6 +109,27 @@ impl<O: Os> Shared<O> {
         self.state().units.insert(unit.name().to_owned(), after.clone());
         self.assume(grant, String::new());
         Ok(after)
+    }
+
+    /// Looks at a program before its start is assumed: a run would not start what is not there, or is no program.
+    fn program(&self, path: &AbsPath) -> Result<(), OsError> {
+        if self.know(path).is_err() {
+            // What may not be looked at is taken for what it is named as.
+            return Ok(());
+        }
+        match self.above.tree().find(path, Last::Cross)? {
+            Node { body: Body::File(_), mode, .. } if mode & 0o111 == 0 => {
+                return Err(OsError::Refused("it is no program: nobody may execute it"));
+            }
+            Node { body: Body::File(_), .. } => {}
+            node => return Err(OsError::WrongKind(node.kind())),
+        }
+        let mut start = [0; 2];
+        let source = self.look(fs::Read {}, path.clone()).and_then(|grant| self.below.open(grant));
+        if self.is_below(path) && source.is_ok_and(|source| source.read_at(&mut start, 0).is_ok()) && start == *b"#!" {
+            return Err(OsError::Refused("it is a script: start its interpreter, and name the script as an argument"));
+        }
+        Ok(())
     }
 
     /// What is known of a unit that something was done to.
@@ -228,6 +251,8 @@ impl<O: Os + 'static> Processes for Overlay<O> {
     }
 
     fn run(&self, grant: Grant<process::Run>, start: Start, _: &Budget) -> Result<Finished, OsError> {
+        self.shared.program(&grant.resource().path)?;
+        permitted(&grant, self.reach.as_ref())?;
         let mut about = grant.action().arguments.as_slice().join(" ");
         if let Some(input) = start.stdin {
             about = format!("{about} < {} bytes, blake3 {}", input.len(), blake3::hash(input.as_bytes()));

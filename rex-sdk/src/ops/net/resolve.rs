@@ -73,7 +73,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::List(dns::records(&host, &record, &answer)?.into_iter().map(told).collect()))
 }
 
-fn server(text: &str) -> Result<SocketAddr, Error> {
+pub(crate) fn server(text: &str) -> Result<SocketAddr, Error> {
     let with_port = text.parse::<SocketAddr>().ok();
     let bare = || text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, dns::PORT));
     with_port.or_else(bare).ok_or_else(|| {

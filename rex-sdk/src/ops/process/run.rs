@@ -66,7 +66,8 @@ pub static OP: Op = Op {
     call,
 };
 
-fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+/// The start that a call asks for, and the program.
+pub(crate) fn request(args: &Args) -> Result<(process::Run, Program), Error> {
     let pin = args.text("sha256")?.to_ascii_lowercase();
     if !pin.is_empty() && (pin.len() != 64 || !pin.chars().all(|c| c.is_ascii_hexdigit())) {
         return Err(Error::validation(format!("`{}` is no SHA-256 in hexadecimal", pin.escape_debug())));
@@ -87,15 +88,20 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if let Some(word) = arguments.iter().chain(&environment).find(|word| !is_word(word)) {
         return Err(Error::validation(format!("`{}` holds a NUL", word.escape_debug())));
     }
-    let stdin = args.text_option("stdin")?.map(str::to_owned);
     let directory = args.path("directory")?;
     let action = process::Run::new(
         Words::new(arguments),
         Words::new(environment),
         &directory,
         args.text("user")?,
-        stdin.is_some(),
+        args.text_option("stdin")?.is_some(),
     );
+    Ok((action, Program { path: args.path("program")?, sha256: pin }))
+}
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (action, program) = request(args)?;
+    let stdin = args.text_option("stdin")?.map(str::to_owned);
     let budget = session.run.budget();
     let rest = budget.remaining();
     let timeout = args.duration_option("timeout")?.map_or(rest, |timeout| timeout.min(rest));
@@ -105,7 +111,6 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         output_bytes: wanted.map_or(limit, |wanted| wanted.min(limit)),
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
     };
-    let program = Program { path: args.path("program")?, sha256: pin };
     let finished = session.act(action, program, |grant| session.os.run(grant, start.clone(), budget))?;
     budget.count_read((finished.stdout.len() + finished.stderr.len()) as u64)?;
     let discarded = finished.stdout_discarded > 0 || finished.stderr_discarded > 0;

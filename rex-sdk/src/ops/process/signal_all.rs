@@ -4,6 +4,7 @@ use rex_core::action::process;
 use rex_core::{Action, Code, Error, Value};
 
 use super::{FILTERS, all, brief, meant, signal_name};
+use crate::os::ProcessStatus;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Sends a signal to all processes of some kind.
@@ -46,13 +47,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(Error::validation("`process::signal_all` takes at least one of its filters, none came")
             .with_help("the filters are: name, exe, user, unit"));
     }
-    let mut grants = Vec::new();
     let meant = meant(args, all(session, None)?)?;
     let complete = meant.others.is_none();
-    for status in meant.found {
-        session.run.budget().check()?;
-        grants.push(session.permit(process::Signal { signal: signal.clone() }, status.process)?);
-    }
+    let ask = |status: ProcessStatus| (process::Signal { signal: signal.clone() }, status.process);
+    let grants = session.permit_all(meant.found.into_iter().map(ask))?;
     let (mut hit, mut failed) = (Vec::new(), Vec::new());
     let dry_run = args.flag("dry_run")?;
     for grant in grants {

@@ -29,7 +29,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// The parameter that a call names.
-pub(super) fn named(args: &Args) -> Result<Parameter, Error> {
+pub(crate) fn named(args: &Args) -> Result<Parameter, Error> {
     Parameter::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))
 }
 

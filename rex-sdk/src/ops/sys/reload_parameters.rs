@@ -45,10 +45,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             Err(error) => skipped.push(told(name, &Error::validation(error.to_string()))),
         }
     }
-    let ask = |(parameter, value): &(Parameter, &str)| {
-        session.permit(sys::SetParameter { value: (*value).to_owned() }, parameter.clone())
-    };
-    let grants = settings.iter().map(ask).collect::<Result<Vec<_>, _>>()?;
+    let ask =
+        |(parameter, value): &(Parameter, &str)| (sys::SetParameter { value: (*value).to_owned() }, parameter.clone());
+    let grants = session.permit_all(settings.iter().map(ask))?;
     let mut values = BTreeMap::new();
     for ((parameter, value), grant) in settings.into_iter().zip(grants) {
         match session.os.set_parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter)) {

@@ -1,0 +1,272 @@
+//! All that a call of an operation needs, decided at once.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rex_core::asked::Written;
+use rex_core::{
+    ACTIONS, AbsPath, Asked, Authorize, Code, Decision, DeniedCall, Fact, Limits, Need, Request, Subject, Timestamp,
+    Value, Width,
+};
+use rex_engine::{Engine, Input};
+use rex_policy::{Patch, Policy, Trace};
+use rex_sdk::{MemOs, Overlay};
+use serde::Serialize;
+
+use super::{
+    Answer, AskArgs, ShownPatch, change, denial, impossible, is_allowed, object, refused, subject, traces, verified,
+};
+use crate::args::Format;
+use crate::draw::line;
+use crate::exit::{Exit, Stop};
+use crate::load::Policies;
+use crate::print;
+
+/// Permits nothing, and keeps what would be asked for.
+#[derive(Default)]
+struct Listener {
+    calls: Mutex<Vec<DeniedCall>>,
+}
+
+impl Authorize for Listener {
+    fn decide(&self, _: &Request<'_>) -> Decision {
+        Decision::deny(None)
+    }
+
+    fn remedies(&self, _: &Subject, _: Timestamp, calls: &[DeniedCall]) -> Option<String> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).extend(calls.iter().cloned());
+        None
+    }
+}
+
+/// One request of a call.
+struct Needed {
+    operation: &'static str,
+    asked: Asked,
+    below: bool,
+    /// What is not known before the call is made, and what it is taken for.
+    assumed: Vec<String>,
+}
+
+/// Decides all that a call needs, and says how that came about.
+pub(super) fn ask(
+    args: &AskArgs,
+    call: &str,
+    at: Timestamp,
+    (policies, policy): (&Policies, &Policy),
+) -> Result<Exit, Stop> {
+    let subject = subject(args)?;
+    let calls = calls(call, &subject)?;
+    let needed = needed(args, &calls, &subject, at)?;
+    let traced: Vec<(&Needed, Trace)> = needed
+        .iter()
+        .map(|needed| {
+            let top = policy.trace(&needed.asked.request());
+            let below = beneath(needed).map(|asked| policy.trace(&asked.request()));
+            // Of a tree, what lies below decides where the top is allowed.
+            let trace = below.filter(|below| is_allowed(&top) && !is_allowed(below)).unwrap_or(top);
+            (needed, trace)
+        })
+        .collect();
+    let allowed = traced.iter().all(|(_, trace)| is_allowed(trace));
+    let requests: Vec<_> = needed.iter().map(|needed| needed.asked.request()).collect();
+    let patch = if allowed { None } else { policy.patch_calls(&subject, at, &calls) };
+    let patch = patch.filter(|patch| verified(policies, patch, &requests));
+    print(&match (args.patch, args.format) {
+        (true, _) => patch.map_or_else(String::new, |patch| patch.diff),
+        (_, Format::Json) => json(policy, call, &traced, patch.as_ref())?,
+        (_, Format::Human) => human(call, &traced, patch.as_ref()),
+    })?;
+    Ok(if allowed { Exit::Success } else { Exit::Denied })
+}
+
+/// The calls of a text, each with all that it needs. Nothing is called: the first thing that each asks for is denied.
+fn calls(text: &str, subject: &Subject) -> Result<Vec<DeniedCall>, Stop> {
+    let listener = Arc::new(Listener::default());
+    let os = Overlay::new(MemOs::new(), Limits::default()).going_on();
+    let engine = Engine::builder(Arc::new(os)).build().map_err(|error| Stop::internal(error.to_string()))?;
+    let mut input = Input::new(subject.principal.clone(), listener.clone());
+    let here = std::env::current_dir().ok().and_then(|here| AbsPath::parse(here.to_str()?).ok());
+    input.base = here.unwrap_or_else(AbsPath::root);
+    let help = "`--operation` takes one call as scripts write it: `fs::read(\"/etc/hosts\")`";
+    if let Err(failure) = engine.run(text, input).outcome
+        && failure.error.code != Code::AccessDenied
+    {
+        let stop = Stop::usage(format!("`{}` cannot be asked for: {}", text.escape_debug(), failure.error.message));
+        return Err(stop.with_help(failure.error.help.unwrap_or_else(|| help.to_owned())));
+    }
+    let calls = std::mem::take(&mut *listener.calls.lock().unwrap_or_else(PoisonError::into_inner));
+    let calls: Vec<_> = calls.into_iter().map(whole).collect();
+    if calls.is_empty() {
+        return Err(Stop::usage(format!("`{}` calls no operation", text.escape_debug())).with_help(help));
+    }
+    Ok(calls)
+}
+
+/// The call with all that it needs. It was denied by nobody who knows the policy.
+fn whole(mut call: DeniedCall) -> DeniedCall {
+    for denied in std::mem::take(&mut call.denied) {
+        if !call.needs.iter().any(|need| need.covers(&denied)) {
+            call.needs.push(denied);
+        }
+    }
+    call
+}
+
+fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp) -> Result<Vec<Needed>, Stop> {
+    let context = object("--context", args.context.as_ref())?;
+    let attributes = object("--attributes", args.attributes.as_ref())?;
+    let mut all: Vec<Needed> = Vec::new();
+    let (mut unused, mut unhad) = (context.clone(), attributes.clone());
+    for call in calls {
+        for need in &call.needs {
+            need.spec().context.iter().for_each(|fact| drop(unused.remove(fact.name)));
+            need.spec().resource.attributes.iter().for_each(|attribute| drop(unhad.remove(attribute.name)));
+            all.push(request(call.operation, need, (&context, &attributes), subject, at)?);
+        }
+    }
+    for (option, left) in [("--context", unused), ("--attributes", unhad)] {
+        if let Some(name) = left.keys().next() {
+            return Err(Stop::usage(format!(
+                "nothing that the call needs has `{}`, which `{option}` gives",
+                name.escape_debug()
+            )));
+        }
+    }
+    Ok(all)
+}
+
+/// The request of a need, with what was given of it.
+fn request(
+    operation: &'static str,
+    need: &Need,
+    (context, attributes): (&BTreeMap<String, Value>, &BTreeMap<String, Value>),
+    subject: &Subject,
+    at: Timestamp,
+) -> Result<Needed, Stop> {
+    let spec = need.spec();
+    let (mut facts, mut known, mut assumed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let value =
+        |given: &BTreeMap<String, Value>, name: &str, fact: Fact<'_>| match (name, need.unknown().contains(&name)) {
+            (name, _) if given.contains_key(name) => (given.get(name).cloned().unwrap_or_default(), false),
+            ("bytes", true) => (Value::Int(0), true),
+            // An address that is nobody's stands for any.
+            ("address", true) if !given.contains_key("network") => (Value::from("8.8.8.8"), true),
+            ("network", true) => (Value::from("public"), true),
+            (_, unknown) => (Value::from(fact), unknown),
+        };
+    need.action().facts(&mut |name, fact| {
+        let (value, unknown) = value(context, name, fact);
+        if unknown && name != "address" {
+            assumed.push(format!("{name} = {value}"));
+        }
+        facts.insert(name.to_owned(), value);
+    });
+    need.resource().attributes(&mut |name, fact| {
+        let (value, unknown) = value(attributes, name, fact);
+        if unknown {
+            assumed.push(format!("{name} = {value}"));
+        }
+        known.insert(name.to_owned(), value);
+    });
+    let (action, id) = (spec.to_string(), need.resource().id().to_owned());
+    let written = Written { action: &action, resource: &id, attributes: known, context: facts };
+    let asked = if context.is_empty() && attributes.is_empty() { Asked::new } else { Asked::consistent };
+    let asked = asked(ACTIONS, &written, subject.clone(), at).map_err(impossible)?;
+    Ok(Needed { operation, asked, below: *need.width() == Width::Below, assumed })
+}
+
+/// The same request of something that lies below, of a need that is about a tree.
+fn beneath(needed: &Needed) -> Option<Asked> {
+    let request = needed.asked.request();
+    let id = format!("{}/any/name", request.resource.id().trim_end_matches('/'));
+    let mut context = BTreeMap::new();
+    request.action.facts(&mut |name, fact| drop(context.insert(name.to_owned(), Value::from(fact))));
+    let action = request.action.spec().to_string();
+    let written = Written { action: &action, resource: &id, context, ..Written::default() };
+    needed.below.then(|| Asked::new(ACTIONS, &written, request.subject.clone(), request.now).ok()).flatten()
+}
+
+fn human(call: &str, traced: &[(&Needed, Trace)], patch: Option<&Patch>) -> String {
+    let denied = traced.iter().filter(|(_, trace)| !is_allowed(trace)).count();
+    let all = traced.len();
+    let (decision, plural) =
+        (if denied == 0 { "ALLOW" } else { "DENY" }, if all == 1 { "permission" } else { "permissions" });
+    let mut out = format!("{decision}: `{}` needs {all} {plural}", line(call));
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "{}",
+        match denied {
+            0 if all == 1 => ", which is given".to_owned(),
+            0 => ", all of which are given".to_owned(),
+            denied => format!(", {denied} of which {} denied", if denied == 1 { "is" } else { "are" }),
+        }
+    );
+    for (needed, trace) in traced {
+        let request = needed.asked.request();
+        let below = if needed.below { " and all below" } else { "" };
+        let effect = if is_allowed(trace) { "ALLOW" } else { "DENY" };
+        let _ = write!(out, "\n{effect}: `{}` on `{}`{below}", request.action.spec(), line(request.resource.id()));
+        let _ = match (denial(&request, trace), refused(&request, trace)) {
+            (Some(denial), _) if !denial.policies.is_empty() || denial.reason.is_some() => {
+                writeln!(out, ": {}", line(&denial.to_string()))
+            }
+            (_, Some((message, _))) => writeln!(out, ": {}", line(&message)),
+            _ => writeln!(out),
+        };
+        if !needed.assumed.is_empty() {
+            let _ = writeln!(out, "  taken for it, as nobody knows before: {}", line(&needed.assumed.join(", ")));
+        }
+        traces(&mut out, trace);
+    }
+    if let Some(patch) = patch {
+        out += &change(patch);
+    }
+    out
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    decision: &'static str,
+    operation: &'a str,
+    requests: Vec<OfWhole<'a>>,
+    patch: Option<ShownPatch<'a>>,
+    policy_sha256: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OfWhole<'a> {
+    operation: &'static str,
+    action: String,
+    resource: String,
+    below: bool,
+    assumed: &'a [String],
+    #[serde(flatten)]
+    answer: Answer<'a>,
+}
+
+fn json(policy: &Policy, call: &str, traced: &[(&Needed, Trace)], patch: Option<&Patch>) -> Result<String, Stop> {
+    let refused: Vec<_> = traced.iter().map(|(needed, trace)| refused(&needed.asked.request(), trace)).collect();
+    let requests = traced.iter().zip(&refused).map(|((needed, trace), refused)| {
+        let request = needed.asked.request();
+        OfWhole {
+            operation: needed.operation,
+            action: request.action.spec().to_string(),
+            resource: request.resource.id().to_owned(),
+            below: needed.below,
+            assumed: &needed.assumed,
+            answer: Answer::new(&request, trace, refused.as_ref()),
+        }
+    });
+    let allowed = traced.iter().all(|(_, trace)| is_allowed(trace));
+    let whole = Whole {
+        decision: if allowed { "ALLOW" } else { "DENY" },
+        operation: call,
+        requests: requests.collect(),
+        patch: patch.map(ShownPatch::new),
+        policy_sha256: Authorize::digest(policy).map(|digest| digest.to_string()),
+    };
+    serde_json::to_string(&whole).map_err(|error| Stop::internal(error.to_string()))
+}

@@ -1,0 +1,239 @@
+//! The world that a script of a case runs in.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use rex_core::net::{RemoteHost, Url};
+use rex_core::process::Identity;
+use rex_core::resource::Unit;
+use rex_core::{AbsPath, Value};
+
+use super::fields::Fields;
+use crate::finding::Finding;
+
+/// The states that a unit can be in.
+const STATES: [&str; 3] = ["active", "inactive", "failed"];
+
+/// What there is in the world of a script. What is not named is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct World {
+    /// The files, with what is in them.
+    pub files: BTreeMap<String, String>,
+    /// The units by their full names, with their states: `active`, `inactive` or `failed`.
+    pub units: BTreeMap<String, String>,
+    /// The processes by their numbers, each with its command line.
+    pub processes: BTreeMap<u32, (Identity, Vec<String>)>,
+    /// The programs by their paths, with how they end.
+    pub programs: BTreeMap<String, Ending>,
+    /// The hosts by their names, with their addresses.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// The URLs that servers answer.
+    pub pages: BTreeMap<String, Page>,
+}
+
+/// How a program ends, whatever it is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ending {
+    /// Its exit status.
+    pub status: i32,
+    /// What it writes.
+    pub stdout: String,
+    /// What it complains.
+    pub stderr: String,
+}
+
+/// What a server answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The status: 200.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+type Taken<T> = Result<T, Box<Finding>>;
+type Entries = BTreeMap<String, Value>;
+
+impl World {
+    /// Whether nothing is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn of(fields: &Fields<'_>) -> Taken<Self> {
+        let mut world = Self { files: files(fields)?, ..Self::default() };
+        for (name, state) in fields.optional_map("units")? {
+            let unit = Unit::parse(&name).map_err(|error| wrong(fields, "units", error.to_string(), ""))?;
+            let state = text(&state).filter(|state| STATES.contains(&&**state)).ok_or_else(|| {
+                let message = format!("`{state}` is not the state of `{}`", name.escape_debug());
+                wrong(fields, "units", message, "`active`, `inactive` and `failed` are states")
+            })?;
+            world.units.insert(unit.name().to_owned(), state);
+        }
+        for (number, told) in fields.optional_map("processes")? {
+            let pid = number.parse::<u32>().ok().filter(|pid| *pid > 0).ok_or_else(|| {
+                let message = format!("`{}` is not the number of a process", number.escape_debug());
+                wrong(
+                    fields,
+                    "processes",
+                    message,
+                    "processes are named by their numbers: `4242: { exe: /usr/sbin/nginx }`",
+                )
+            })?;
+            world.processes.insert(pid, process(fields, &number, &told)?);
+        }
+        for (path, told) in fields.optional_map("programs")? {
+            if AbsPath::parse(&path).map_or(true, |known| known.as_str() != path) {
+                let message = format!("`{}` is not the path of a program", path.escape_debug());
+                return Err(wrong(fields, "programs", message, "paths are absolute, without `.` and `..`"));
+            }
+            let above = |file: &String| path.strip_prefix(&**file).is_some_and(|rest| rest.starts_with('/'));
+            if let Some(file) = world.files.keys().find(|file| above(file) || **file == path) {
+                let message = format!("`{}` is a file, and no program can be there", file.escape_debug());
+                return Err(wrong(fields, "programs", message, "leave it out of `files`"));
+            }
+            let ending = ending(fields, &path, &told)?;
+            world.programs.insert(path, ending);
+        }
+        for (name, told) in fields.optional_map("hosts")? {
+            if name.contains("://") {
+                Url::parse(&name).map_err(|error| wrong(fields, "hosts", error.to_string(), ""))?;
+                let page = page(fields, &name, &told)?;
+                world.pages.insert(name, page);
+            } else {
+                RemoteHost::parse(&name).map_err(|error| wrong(fields, "hosts", error.to_string(), ""))?;
+                let addresses = addresses(fields, &name, &told)?;
+                world.hosts.insert(name, addresses);
+            }
+        }
+        Ok(world)
+    }
+}
+
+fn wrong(fields: &Fields<'_>, field: &str, message: String, help: &str) -> Box<Finding> {
+    fields.wrong(fields.place(field), message, help)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn files(fields: &Fields<'_>) -> Taken<BTreeMap<String, String>> {
+    let files = fields.optional_map("files")?.into_iter().map(|(path, contents)| match contents {
+        Value::Text(contents) => Ok((path, contents)),
+        other => Err(format!("`{}` is to hold text, not {}", path.escape_debug(), other.kind())),
+    });
+    let files = files.collect::<Result<BTreeMap<_, _>, _>>();
+    let files = files.map_err(|message| wrong(fields, "files", message, "put the text in quotes"))?;
+    if let Some(path) = files.keys().find(|path| AbsPath::parse(path).is_err()) {
+        let message = format!("`{}` is not the path of a file", path.escape_debug());
+        return Err(wrong(fields, "files", message, "paths are absolute, without `.` and `..`"));
+    }
+    // One that is a directory of another cannot be a file.
+    let holds = |path: &&String| {
+        files.keys().any(|other| other.strip_prefix(&***path).is_some_and(|rest| rest.starts_with('/')))
+    };
+    if let Some(path) = files.keys().find(holds) {
+        let message = format!("`{}` is a file, and cannot hold another", path.escape_debug());
+        return Err(wrong(fields, "files", message, "what is not named as a file may be a directory"));
+    }
+    Ok(files)
+}
+
+/// The entries of a map that has no others than these.
+fn entries<'v>(fields: &Fields<'_>, field: &str, name: &str, value: &'v Value, known: &[&str]) -> Taken<&'v Entries> {
+    let list = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let Value::Map(entries) = value else {
+        let message = format!("`{}` of `{field}` is a map, not {}", name.escape_debug(), value.kind());
+        return Err(wrong(fields, field, message, &format!("it has {}", list())));
+    };
+    match entries.keys().find(|key| !known.contains(&&***key)) {
+        Some(other) => {
+            let message = format!("`{}` of `{field}` has no `{}`", name.escape_debug(), other.escape_debug());
+            Err(wrong(fields, field, message, &format!("it has {}", list())))
+        }
+        None => Ok(entries),
+    }
+}
+
+/// The text of an entry; empty if it is not there.
+fn entry(fields: &Fields<'_>, field: &str, entries: &Entries, key: &str) -> Taken<String> {
+    match entries.get(key) {
+        None => Ok(String::new()),
+        Some(Value::Text(text)) => Ok(text.clone()),
+        Some(other) => Err(wrong(fields, field, format!("`{key}` is text, not {}", other.kind()), "put it in quotes")),
+    }
+}
+
+fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(Identity, Vec<String>)> {
+    let entries = entries(fields, "processes", number, told, &["name", "exe", "user", "unit", "arguments"])?;
+    let text = |key: &str| entry(fields, "processes", entries, key);
+    let (exe, mut name) = (text("exe")?, text("name")?);
+    if name.is_empty() {
+        // As the kernel keeps it.
+        let last = exe.rsplit('/').next().unwrap_or_default();
+        name = last.chars().take(15).collect();
+    }
+    let user = if entries.contains_key("user") { text("user")? } else { "root".to_owned() };
+    let arguments = match entries.get("arguments") {
+        None => Vec::new(),
+        Some(Value::List(words)) if words.iter().all(|word| matches!(word, Value::Text(_))) => {
+            words.iter().filter_map(self::text).collect()
+        }
+        Some(_) => {
+            return Err(wrong(fields, "processes", "`arguments` is a list of texts".to_owned(), "put each in quotes"));
+        }
+    };
+    Ok((Identity { name, exe, user, unit: text("unit")?, started: 100 }, arguments))
+}
+
+fn ending(fields: &Fields<'_>, path: &str, told: &Value) -> Taken<Ending> {
+    if let Value::Text(stdout) = told {
+        return Ok(Ending { stdout: stdout.clone(), ..Ending::default() });
+    }
+    let entries = entries(fields, "programs", path, told, &["status", "stdout", "stderr"])?;
+    let status = match entries.get("status") {
+        None => Some(0),
+        Some(Value::Int(status)) => i32::try_from(*status).ok().filter(|status| (0..=255).contains(status)),
+        Some(_) => None,
+    };
+    let status = status.ok_or_else(|| {
+        let message = format!("`status` of `{}` is a number from 0 to 255", path.escape_debug());
+        wrong(fields, "programs", message, "0 is success")
+    })?;
+    let text = |key: &str| entry(fields, "programs", entries, key);
+    Ok(Ending { status, stdout: text("stdout")?, stderr: text("stderr")? })
+}
+
+fn page(fields: &Fields<'_>, url: &str, told: &Value) -> Taken<Page> {
+    if let Value::Text(body) = told {
+        return Ok(Page { status: 200, body: body.clone() });
+    }
+    let entries = entries(fields, "hosts", url, told, &["status", "body"])?;
+    let status = match entries.get("status") {
+        None => Some(200),
+        Some(Value::Int(status)) => u16::try_from(*status).ok().filter(|status| (100..=599).contains(status)),
+        Some(_) => None,
+    };
+    let status = status.ok_or_else(|| {
+        let message = format!("`status` of `{}` is a number from 100 to 599", url.escape_debug());
+        wrong(fields, "hosts", message, "200 is success")
+    })?;
+    Ok(Page { status, body: entry(fields, "hosts", entries, "body")? })
+}
+
+fn addresses(fields: &Fields<'_>, name: &str, told: &Value) -> Taken<Vec<IpAddr>> {
+    let all = match told {
+        Value::List(all) => all.iter().collect(),
+        one => vec![one],
+    };
+    let parsed = all.into_iter().map(|one| text(one)?.parse().ok()).collect::<Option<Vec<IpAddr>>>();
+    parsed.filter(|all| !all.is_empty()).ok_or_else(|| {
+        let message = format!("`{}` of `hosts` has an address, or a list of them", name.escape_debug());
+        wrong(fields, "hosts", message, "write it in quotes: `\"192.0.2.10\"`; a URL has what its server answers")
+    })
+}

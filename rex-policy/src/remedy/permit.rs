@@ -1,0 +1,381 @@
+//! Permits for what is wanted, merged and written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use rex_core::action::net;
+use rex_core::process::Process;
+use rex_core::{Action, ActionSpec, Fact, Need, Request, Resource, Subject, Timestamp, Width};
+
+use super::SAID_BY_ARGUMENTS;
+use crate::vocabulary::same_type;
+
+/// The length of an id, in bytes.
+const ID: usize = 60;
+/// What an address is part of that stands for no address: in a plan, names have such an address.
+const NOBODY: &str = "reserved";
+
+/// A request that a permit is wanted for.
+#[derive(Clone)]
+pub(super) struct Wanted<'a> {
+    pub(super) request: Request<'a>,
+    pub(super) width: Width,
+    unknown: &'a [&'static str],
+    pub(super) via: Option<&'a str>,
+    operation: Option<&'static str>,
+    /// The words of `@allow` without which it is refused.
+    pub(super) allow: String,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn of(request: Request<'a>) -> Self {
+        Self { request, width: Width::This, unknown: &[], via: None, operation: None, allow: String::new() }
+    }
+
+    pub(super) fn of_need(need: &'a Need, subject: &'a Subject, now: Timestamp, operation: &'static str) -> Self {
+        Self {
+            width: need.width().clone(),
+            unknown: need.unknown(),
+            via: need.via(),
+            operation: Some(operation),
+            ..Self::of(need.request(subject, now))
+        }
+    }
+
+    fn head(&self) -> Head {
+        let uid = |id: &str| format!("{}::{}", self.request.resource.spec(), quoted(id));
+        let id = self.request.resource.id();
+        match &self.width {
+            _ if self.is_process() => Head::Any,
+            Width::This => Head::Exactly(BTreeSet::from([uid(id)])),
+            Width::Below => Head::Within(uid(id)),
+            Width::Named { directory, .. } => Head::Within(uid(directory)),
+            Width::Prefix(_) | Width::Any => Head::Any,
+        }
+    }
+
+    fn is_process(&self) -> bool {
+        same_type(self.request.resource.spec(), Process::SPEC)
+    }
+
+    /// What has to hold besides.
+    fn conditions(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        match &self.width {
+            Width::Named { prefix, suffix, .. } if !(prefix.is_empty() && suffix.is_empty()) => {
+                all.push(format!("resource.name like \"{}*{}\"", pattern(prefix), pattern(suffix)));
+            }
+            Width::Prefix(prefix) => {
+                let name = self.request.resource.spec().id_attribute.unwrap_or("name");
+                all.push(format!("resource.{name} like \"{}*\"", pattern(prefix)));
+            }
+            _ => {}
+        }
+        all.extend(self.attributes());
+        let spec = self.request.action.spec();
+        let has_arguments = spec.context.iter().any(|fact| fact.name == "arguments");
+        self.request.action.facts(&mut |name, fact| {
+            let said = has_arguments && SAID_BY_ARGUMENTS.contains(&name);
+            let nobody = name == "network" && fact == Fact::String(NOBODY);
+            if said || nobody || is_measure(spec, name) || self.unknown.contains(&name) {
+                return;
+            }
+            all.push(equals(&format!("context.{name}"), fact));
+        });
+        all
+    }
+
+    /// What the id does not say of the resource: which process it is, which contents a program must have.
+    fn attributes(&self) -> Vec<String> {
+        let (mut all, mut exe) = (Vec::new(), false);
+        let process = self.is_process();
+        self.request.resource.attributes(&mut |name, fact| {
+            exe |= name == "exe" && fact != Fact::String("");
+            let asked = match name {
+                "exe" | "user" | "unit" | "name" => process && !self.unknown.contains(&name),
+                "sha256" => fact != Fact::String(""),
+                _ => false,
+            };
+            if asked {
+                all.push((name, equals(&format!("resource.{name}"), fact)));
+            }
+        });
+        // A process can change its own name, so that it is asked for only where there is nothing else.
+        all.retain(|(name, _)| *name != "name" || !exe);
+        all.into_iter().map(|(_, condition)| condition).collect()
+    }
+
+    fn is_misleading(&self) -> bool {
+        let misleading = |text: &str| text.contains(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+        let mut found = misleading(self.request.resource.id()) || misleading(self.request.subject.principal.id());
+        self.request.action.facts(&mut |_, fact| found |= matches!(fact, Fact::String(text) if misleading(text)));
+        found
+    }
+}
+
+/// Whether a fact is another one each time: how many bytes are moved, which address a name has today.
+pub(super) fn is_measure(spec: &ActionSpec, name: &str) -> bool {
+    name == "bytes" || (name == "address" && *spec == *net::Connect::SPEC)
+}
+
+fn equals(what: &str, fact: Fact<'_>) -> String {
+    match fact {
+        Fact::Long(value) => format!("{what} == {value}"),
+        Fact::Bool(value) => format!("{what} == {value}"),
+        Fact::String(value) => format!("{what} == {}", quoted(value)),
+        Fact::Ip(value) => format!("{what} == ip(\"{value}\")"),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.escape_debug())
+}
+
+fn pattern(text: &str) -> String {
+    text.escape_debug().to_string().replace('*', "\\*")
+}
+
+/// What the head of a permit says of the resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Head {
+    Any,
+    Exactly(BTreeSet<String>),
+    Within(String),
+}
+
+/// What tells permits apart that are not one for several actions.
+type Shape = (String, &'static str, Head, Vec<String>, String);
+
+/// Permits before they have ids.
+pub(super) struct Drafts {
+    drafts: Vec<Draft>,
+    /// Resources that no policy can name.
+    misleading: Vec<String>,
+    /// Whether some process is not known.
+    unknown: bool,
+}
+
+struct Draft {
+    principal: String,
+    person: String,
+    actions: Vec<&'static ActionSpec>,
+    head: Head,
+    when: Vec<String>,
+    allow: String,
+    operations: BTreeSet<&'static str>,
+}
+
+impl Drafts {
+    pub(super) fn of(wanted: &[Wanted<'_>]) -> Self {
+        let mut shapes: BTreeMap<Shape, Draft> = BTreeMap::new();
+        let (mut misleading, mut order, mut unknown) = (Vec::new(), Vec::new(), false);
+        for wanted in wanted {
+            if wanted.is_misleading() {
+                misleading.push(wanted.request.resource.id().escape_debug().to_string());
+                continue;
+            }
+            unknown |= wanted.is_process() && wanted.unknown.contains(&"exe");
+            let (spec, principal) = (wanted.request.action.spec(), &wanted.request.subject.principal);
+            let (head, when) = (wanted.head(), wanted.conditions());
+            let shape = (principal.to_string(), spec.namespace, head.clone(), when.clone(), wanted.allow.clone());
+            let draft = shapes.entry(shape.clone()).or_insert_with(|| {
+                order.push(shape);
+                let (principal, person) = (principal.to_string(), principal.id().to_owned());
+                let allow = wanted.allow.clone();
+                Draft { principal, person, actions: Vec::new(), head, when, allow, operations: BTreeSet::new() }
+            });
+            if !draft.actions.contains(&spec) {
+                draft.actions.push(spec);
+            }
+            draft.operations.extend(wanted.operation);
+        }
+        let drafts = order.iter().filter_map(|shape| shapes.remove(shape)).collect();
+        let mut all = Self { drafts, misleading, unknown };
+        all.drop_covered();
+        all.merge();
+        all
+    }
+
+    /// Drops what a permit for all of a directory permits already.
+    fn drop_covered(&mut self) {
+        let wide: Vec<_> = self
+            .drafts
+            .iter()
+            .filter(|draft| draft.when.is_empty() && draft.allow.is_empty())
+            .filter_map(|draft| match &draft.head {
+                Head::Within(uid) => Some((draft.principal.clone(), uid.clone(), draft.actions.clone())),
+                _ => None,
+            })
+            .collect();
+        for draft in &mut self.drafts {
+            let Draft { principal, head, actions, .. } = draft;
+            for (same, above, permitted) in wide.iter().filter(|(same, ..)| same == principal) {
+                let _ = same;
+                let holds = |uid: &String| {
+                    let trunk = above.strip_suffix('"').unwrap_or(above).trim_end_matches('/');
+                    uid == above || uid.strip_prefix(trunk).is_some_and(|rest| rest.starts_with('/'))
+                };
+                let covered = match &*head {
+                    Head::Exactly(uids) => uids.iter().all(holds),
+                    Head::Within(uid) => uid != above && holds(uid),
+                    Head::Any => false,
+                };
+                if covered {
+                    actions.retain(|action| !permitted.contains(action));
+                }
+            }
+        }
+        self.drafts.retain(|draft| !draft.actions.is_empty());
+    }
+
+    /// Makes one permit of those that differ in the resource alone.
+    fn merge(&mut self) {
+        let mut merged: Vec<Draft> = Vec::new();
+        for draft in std::mem::take(&mut self.drafts) {
+            let same = merged.iter_mut().find(|other| {
+                other.principal == draft.principal
+                    && other.actions == draft.actions
+                    && other.when == draft.when
+                    && other.allow == draft.allow
+                    && matches!((&other.head, &draft.head), (Head::Exactly(_), Head::Exactly(_)))
+            });
+            match (same, draft.head.clone()) {
+                (Some(Draft { head: Head::Exactly(uids), operations, .. }), Head::Exactly(more)) => {
+                    uids.extend(more);
+                    operations.extend(draft.operations);
+                }
+                _ => merged.push(draft),
+            }
+        }
+        self.drafts = merged;
+    }
+
+    /// What a reader of the permits has to know, as comments.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if let Some(id) = self.misleading.first() {
+            all.push(format!("// no policy can name `{id}`: it holds characters that change the direction of text\n"));
+        }
+        if self.unknown {
+            all.push(
+                "// which process it is is not known before `process::list` is permitted: narrow it by `resource.exe`, `user` and `unit`\n"
+                    .to_owned(),
+            );
+        }
+        for draft in self.drafts.iter().filter(|draft| !draft.allow.is_empty()) {
+            all.push(format!("// `@allow({})`: without it, the program is not started\n", quoted(&draft.allow)));
+        }
+        all
+    }
+
+    /// What they permit besides what is wanted, in words.
+    pub(super) fn beyond(&self, wanted: &[Wanted<'_>]) -> Vec<String> {
+        let mut all = Vec::new();
+        for wanted in wanted {
+            let spec = wanted.request.action.spec();
+            match &wanted.width {
+                Width::Below => all.push(format!("all below `{}`", wanted.request.resource.id().escape_debug())),
+                Width::Named { directory, prefix, suffix } => {
+                    all.push(format!("files `{prefix}*{suffix}` in `{}`", directory.escape_debug()));
+                }
+                _ => {}
+            }
+            if wanted.is_process() {
+                let same = if wanted.unknown.contains(&"exe") {
+                    "other processes"
+                } else {
+                    "other processes of the same program, user and unit"
+                };
+                all.push(same.to_owned());
+            }
+            for fact in spec.context.iter().filter(|fact| is_measure(spec, fact.name)) {
+                all.push(format!("any number of `{}`", fact.name).replace("number of `address`", "`address`"));
+            }
+        }
+        all.push("any time, any script and any tags".to_owned());
+        let mut seen = BTreeSet::new();
+        all.retain(|words| seen.insert(words.clone()));
+        all
+    }
+
+    /// The permits with their ids, of which `is_taken` says those that are not free.
+    pub(super) fn text(&self, is_taken: &mut dyn FnMut(&str) -> bool) -> (String, Vec<String>) {
+        let (mut texts, mut ids) = (Vec::new(), Vec::<String>::new());
+        for draft in &self.drafts {
+            let name = draft.id();
+            let numbered = (2_u64..).map(|number| format!("{name}-{number}"));
+            let mut all = std::iter::once(name.clone()).chain(numbered);
+            let id = all.find(|id| !is_taken(id) && !ids.contains(id)).unwrap_or_default();
+            texts.push(draft.text(&id));
+            ids.push(id);
+        }
+        (texts.join("\n\n"), ids)
+    }
+}
+
+impl Draft {
+    fn text(&self, id: &str) -> String {
+        let mut text = format!("@id({})\n@reason({})\n", quoted(id), quoted(&self.reason()));
+        // Writing to a string does not fail.
+        if !self.allow.is_empty() {
+            let _ = writeln!(text, "@allow({})", quoted(&self.allow));
+        }
+        let names: Vec<_> =
+            self.actions.iter().map(|spec| format!("{}::Action::{:?}", spec.namespace, spec.name)).collect();
+        let action = match &names[..] {
+            [one] => format!("action == {one}"),
+            _ => format!("action in [{}]", names.join(", ")),
+        };
+        let mut when = self.when.clone();
+        let resource = match &self.head {
+            Head::Any => "resource".to_owned(),
+            Head::Within(uid) => format!("resource in {uid}"),
+            Head::Exactly(uids) => match uids.iter().collect::<Vec<_>>()[..] {
+                [one] => format!("resource == {one}"),
+                ref all => {
+                    let all: Vec<_> = all.iter().map(|uid| uid.as_str()).collect();
+                    when.insert(0, format!("[{}].contains(resource)", all.join(", ")));
+                    "resource".to_owned()
+                }
+            },
+        };
+        let _ = write!(text, "permit (\n  principal == {},\n  {action},\n  {resource}\n)", self.principal);
+        if !when.is_empty() {
+            let _ = write!(text, " when {{\n  {}\n}}", when.join(" &&\n  "));
+        }
+        text + ";"
+    }
+
+    fn reason(&self) -> String {
+        if self.operations.is_empty() {
+            let actions: Vec<_> = self.actions.iter().map(ToString::to_string).collect();
+            return format!("needed for {}", actions.join(" and "));
+        }
+        let all: Vec<_> = self.operations.iter().copied().collect();
+        format!("needed by {}", all.join(", "))
+    }
+
+    /// A name that says who may do what to what.
+    fn id(&self) -> String {
+        let verbs: Vec<_> = self.actions.iter().map(|spec| spec.name).collect();
+        let verbs = if verbs.len() > 2 { "use".to_owned() } else { verbs.join(" ") };
+        let place = match &self.head {
+            Head::Within(uid) => uid,
+            Head::Exactly(uids) if uids.len() == 1 => uids.first().map_or("", |uid| uid),
+            Head::Any | Head::Exactly(_) => "",
+        };
+        let place = place.split_once("::\"").map_or("", |(_, id)| id.trim_end_matches(['/', '"']));
+        let place = place.rsplit('/').next().unwrap_or_default();
+        let namespace = self.actions.first().map_or("", |spec| spec.namespace);
+        let mut id = String::new();
+        for c in format!("{} {namespace} {verbs} {place}", self.person).chars() {
+            match c.to_ascii_lowercase() {
+                c if c.is_ascii_alphanumeric() => id.push(c),
+                _ if id.is_empty() || id.ends_with('-') => {}
+                _ => id.push('-'),
+            }
+        }
+        id.truncate(ID);
+        id.trim_end_matches('-').to_owned()
+    }
+}
