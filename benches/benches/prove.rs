@@ -10,18 +10,18 @@ use rex_cli::Cvc5;
 use rex_policy::{Policy, PolicyLimits, Prover, Source, Verdict, Vocabulary};
 
 const PROPERTIES: &str = r#"
-    @id("ceiling") permit (principal, action, resource) when { resource is fs::Path && resource.path like "/srv/*" };
-    @id("units") permit (principal, action, resource is service::Unit);
-    @id("programs") permit (principal, action, resource is process::Program);
-    @id("no-etc") forbid (principal, action, resource in fs::Path::"/etc");
-    @id("no-keys") forbid (principal, action, resource) when { resource is fs::Path && resource.extension == "key" };
+    @id("ceiling") @prove("at-most") permit (principal, action, resource) when { resource is fs::Path && resource.path like "/srv/*" };
+    @id("units") @prove("at-most") permit (principal, action, resource is service::Unit);
+    @id("programs") @prove("at-most") permit (principal, action, resource is process::Program);
+    @id("no-etc") @prove("never") forbid (principal, action, resource in fs::Path::"/etc");
+    @id("no-keys") @prove("never") forbid (principal, action, resource) when { resource is fs::Path && resource.extension == "key" };
     @id("errors") @prove("no-error") permit (principal, action, resource);
     @id("programs-stay") @prove("never-run") forbid (principal, action in fs::Action::"Mutating", resource);
 "#;
 
 fn prove(c: &mut Criterion) {
     let properties = Source::new("properties.cedar", PROPERTIES);
-    let properties = Policy::compile(&Vocabulary::rex(), &[properties], None, &PolicyLimits::default());
+    let properties = Policy::properties(&Vocabulary::rex(), &[properties], None, &PolicyLimits::default());
     let (policy, properties) = (fifty(), properties.expect("the properties are valid"));
     if Cvc5::start().is_err() {
         return;

@@ -55,7 +55,7 @@ pub(crate) fn lint(code: &str) -> Result<&'static Lint, String> {
 pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     let script = args.script.as_deref().map(|path| load::script(Some(path), None)).transpose()?;
     let policies = PolicyArgs { policies: args.policies.clone(), entities: args.entities.clone() };
-    let (policies, findings) = match load::policy(&policies)? {
+    let (policies, findings) = match load::either(&policies)? {
         Ok(policy) => {
             let levels = Levels { allow: args.allow.clone(), deny: args.deny.clone() };
             let mut findings = policy.lints(&levels);
@@ -119,8 +119,9 @@ struct Found<'a> {
     script: Option<&'a Wrong>,
 }
 
+/// Something that is wrong with a policy, as it is promised in JSON.
 #[derive(Serialize)]
-struct FoundOne<'a> {
+pub(crate) struct FoundOne<'a> {
     code: Option<&'a str>,
     severity: &'static str,
     message: &'a str,
@@ -130,10 +131,9 @@ struct FoundOne<'a> {
     column: usize,
 }
 
-fn json(policies: usize, findings: &[Finding], script: Option<&Wrong>) -> Result<String, Stop> {
-    let findings = findings
-        .iter()
-        .map(|finding| FoundOne {
+impl<'a> FoundOne<'a> {
+    pub(crate) fn new(finding: &'a Finding) -> Self {
+        Self {
             code: finding.code,
             severity: if finding.severity == Severity::Error { "error" } else { "warning" },
             message: &finding.message,
@@ -141,7 +141,11 @@ fn json(policies: usize, findings: &[Finding], script: Option<&Wrong>) -> Result
             file: finding.source_name(),
             line: finding.line,
             column: finding.column,
-        })
-        .collect();
+        }
+    }
+}
+
+fn json(policies: usize, findings: &[Finding], script: Option<&Wrong>) -> Result<String, Stop> {
+    let findings = findings.iter().map(FoundOne::new).collect();
     serde_json::to_string(&Found { policies, findings, script }).map_err(|error| Stop::internal(error.to_string()))
 }

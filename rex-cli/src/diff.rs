@@ -4,21 +4,25 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use rex_core::Decision;
-use rex_policy::{Change, Diff, Difference, Policy};
+use rex_policy::{Change, Diff, Difference, Examined, Policy};
 use serde::Serialize;
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::operation::ShownOperation;
+use crate::patience::{Patience, PatienceArgs};
 use crate::{check, draw, load, print};
 
 pub(crate) const EXIT_CODES: &str = "Where this `rex` was built with proofs and the solver cvc5 is there (see `rex policy prove --help`), what is found is all there is.
 Else requests are made from the names, texts and numbers of both policies; the output says so, since what they do not show may be all the
 same.
 
+A difference is told for each action, each type of principal, and each way in which the policies make it so: the solver is asked again for
+what is like none of those that were found, until there is no other. Then this is proved of that action and type of principal.
+
 Exit codes:
   0    no difference was found
-  1    there is one, or a solver could not decide whether there is
+  1    there is one, or a solver could not decide whether there is; with --fail-on-new, one that allows something
   2    usage, or an input that cannot be read
   3    a policy is rejected";
 
@@ -36,6 +40,11 @@ pub(crate) struct DiffArgs {
     /// Look at examples alone, without a solver
     #[arg(long)]
     examples: bool,
+    /// Fail only if something is newly allowed, or if it is not proved that nothing is
+    #[arg(long)]
+    fail_on_new: bool,
+    #[command(flatten)]
+    patience: PatienceArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -45,45 +54,72 @@ pub(crate) struct DiffArgs {
 pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
     let older = load::policies(&PolicyArgs { policies: vec![args.older.clone()], entities: args.entities.clone() })?;
     let newer = older.beside(std::slice::from_ref(&args.newer))?;
-    let (older, newer) = match older.compile().and_then(|older| Ok((older, newer.compile()?))) {
+    let (older, newer) = match older.either().and_then(|older| Ok((older, newer.either()?))) {
         Ok(both) => both,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
+    let patience = args.patience.timeout;
     let help = "`--examples` does without a solver";
-    let proved = if args.examples { None } else { proved(&older, &newer).map_err(|stop| stop.with_help(help))? };
+    let proved = match args.examples {
+        true => None,
+        false => all(&older, &newer, patience).map_err(|stop| stop.with_help(help))?,
+    };
+    if proved.is_none() && args.fail_on_new && !args.examples {
+        let stop = Stop::usage("without a solver, it cannot be proved that nothing is newly allowed");
+        return Err(stop.with_help("see `rex policy prove --help`; `--examples` is content with examples"));
+    }
     let diff = proved.unwrap_or_else(|| older.diff(&newer));
     print(&match args.format {
         Format::Json => serde_json::to_string(&Shown::new(&diff)).map_err(|error| Stop::internal(error.to_string()))?,
-        Format::Human => human(&diff),
+        Format::Human => human(&diff, patience),
     })?;
-    Ok(if diff.differences.is_empty() && diff.undecided.is_empty() { Exit::Success } else { Exit::Found })
+    let fails = |change: Change| !args.fail_on_new || change == Change::Allowed;
+    let told = diff.differences.iter().any(|it| fails(it.change));
+    let may_be = diff.examined.iter().any(|it| it.undecided.iter().any(|(change, _)| fails(*change)));
+    Ok(if told || may_be { Exit::Found } else { Exit::Success })
 }
 
-/// What a newer policy decides otherwise, with proofs; `None` if there is no solver.
+/// All that a newer policy decides otherwise, with proofs; `None` if there is no solver.
+fn all(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<Diff>, Stop> {
+    asked(older, newer, patience, true)
+}
+
+/// Something that it decides otherwise, of each action by each type of principal; `None` if there is no solver.
+pub(crate) fn first(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<Diff>, Stop> {
+    asked(older, newer, patience, false)
+}
+
 #[cfg(feature = "prove")]
-pub(crate) fn proved(older: &Policy, newer: &Policy) -> Result<Option<Diff>, Stop> {
-    let Ok(mut solver) = crate::solver::Cvc5::start() else { return Ok(None) };
-    let diff = rex_policy::Prover::new(&mut solver).and_then(|mut prover| prover.diff(older, newer));
+fn asked(older: &Policy, newer: &Policy, patience: Patience, all: bool) -> Result<Option<Diff>, Stop> {
+    let Some(mut solver) = crate::solver::if_there(patience)? else { return Ok(None) };
+    let diff = rex_policy::Prover::new(&mut solver).and_then(|mut prover| match all {
+        true => prover.diff(older, newer),
+        false => prover.first_differences(older, newer),
+    });
     diff.map(Some).map_err(|error| Stop::usage(error.to_string()))
 }
 
 #[cfg(not(feature = "prove"))]
 #[expect(clippy::unnecessary_wraps, reason = "with proofs, it can fail")]
-pub(crate) fn proved(_: &Policy, _: &Policy) -> Result<Option<Diff>, Stop> {
+fn asked(_: &Policy, _: &Policy, _: Patience, _: bool) -> Result<Option<Diff>, Stop> {
     Ok(None)
 }
 
-fn human(diff: &Diff) -> String {
+fn human(diff: &Diff, patience: Patience) -> String {
     let mut out = String::new();
     for change in [Change::Allowed, Change::Denied] {
         let all: Vec<_> = diff.differences.iter().filter(|difference| difference.change == change).collect();
         if !all.is_empty() {
             let _ = writeln!(out, "{}:", word(change).replace('_', " "));
         }
-        for difference in all {
-            let mark = if change == Change::Allowed { '+' } else { '-' };
-            let _ = writeln!(out, "{mark} {}", draw::line(&difference.example.to_string()));
-            let _ = writeln!(out, "    {}", draw::line(&because(difference)));
+        let mark = if change == Change::Allowed { '+' } else { '-' };
+        for alike in all.chunk_by(|one, other| one.action() == other.action() && because(one) == because(other)) {
+            for difference in alike {
+                let _ = writeln!(out, "{mark} {}", draw::line(&difference.example.to_string()));
+            }
+            if let Some(difference) = alike.first() {
+                let _ = writeln!(out, "    {}", draw::line(&because(difference)));
+            }
         }
     }
     for reason in &diff.undecided {
@@ -92,28 +128,49 @@ fn human(diff: &Diff) -> String {
     if !out.is_empty() {
         out.push('\n');
     }
-    let _ = writeln!(out, "{}", found(diff));
-    out
+    out + &found(diff, patience)
 }
 
 /// What the search was worth.
-fn found(diff: &Diff) -> String {
-    let requests = crate::replay::requests(diff.requests as u64);
+fn found(diff: &Diff, patience: Patience) -> String {
     let none = diff.differences.is_empty();
-    match (diff.proved, diff.undecided.is_empty(), none) {
-        (true, true, true) => "proved: the same is allowed".to_owned(),
-        (true, true, false) => {
-            "proved: nothing more is newly allowed or denied, but by the actions and types of principal above"
-                .to_owned()
-        }
-        (true, false, _) => "not all could be decided: there may be more".to_owned(),
-        (false, ..) => {
-            let what = if none { "no difference" } else { "this" };
-            format!(
-                "{what} was found by {requests} made from both policies; without the prover, that is no proof that there is nothing else"
-            )
-        }
+    if diff.examined.is_empty() {
+        let requests = crate::replay::requests(diff.requests as u64);
+        let what = if none { "no difference" } else { "this" };
+        return format!(
+            "{what} was found by {requests} made from both policies; without the prover, that is no proof that there is nothing else\n"
+        );
     }
+    if diff.proved && none {
+        return "proved: the same is allowed\n".to_owned();
+    }
+    let differs = |examined: &Examined| {
+        diff.differences.iter().any(|it| it.action() == examined.action && it.principal() == examined.principal)
+    };
+    let (proved, undecided): (Vec<_>, Vec<_>) = diff.examined.iter().partition(|examined| examined.is_proved());
+    let (told, same): (Vec<&Examined>, Vec<_>) = proved.into_iter().partition(|it| differs(it));
+    let mut out = String::new();
+    if !told.is_empty() {
+        let _ = writeln!(out, "proved: nothing else is newly allowed or denied of {}", named(&told));
+    }
+    if !same.is_empty() {
+        let _ = writeln!(out, "proved: nothing is newly allowed or denied of any action that is not named here");
+    }
+    if !undecided.is_empty() {
+        let _ = writeln!(out, "not proved: there may be more of {}", named(&undecided));
+        let _ = writeln!(out, "{}", patience.advice());
+    }
+    out
+}
+
+/// Actions, each with the types of principal that it is about.
+fn named(examined: &[&Examined]) -> String {
+    let actions = examined.chunk_by(|one, other| one.action == other.action).map(|alike| {
+        let principals: Vec<_> = alike.iter().map(|it| it.principal.to_lowercase()).collect();
+        let action = alike.first().map(|it| it.action.to_string()).unwrap_or_default();
+        format!("{action} by {}", principals.join(" and "))
+    });
+    actions.collect::<Vec<_>>().join(", ")
 }
 
 /// What decided, and what does now.
@@ -130,7 +187,11 @@ fn because(difference: &Difference) -> String {
             Some(format!("{} {forbids} it{reason}", by(decision)))
         }
     };
-    let Difference { change, before, after, .. } = difference;
+    let Difference { change, before, after, lets, .. } = difference;
+    if let Some(word) = lets {
+        let (lets, now) = if *change == Change::Allowed { (after, "now") } else { (before, "before") };
+        return format!("`@allow(\"{word}\")` of {} lets that go {now}, and nothing else does", by(lets));
+    }
     match change {
         Change::Allowed => {
             let before = denied(before, "forbade").unwrap_or_else(|| "no permit matched".to_owned());
@@ -155,18 +216,52 @@ struct Shown<'a> {
     proved: bool,
     requests: usize,
     differences: Vec<ShownDifference<'a>>,
+    /// Each action by each type of principal; empty without a solver.
+    examined: Vec<ShownExamined<'a>>,
     undecided: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ShownExamined<'a> {
+    action: String,
+    principal: &'static str,
+    /// Whether nothing is newly allowed or denied of it but what is told.
+    proved: bool,
+    undecided: Vec<ShownUndecided<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownUndecided<'a> {
+    change: &'static str,
+    reason: &'a str,
+}
+
+impl<'a> ShownExamined<'a> {
+    fn new(examined: &'a Examined) -> Self {
+        let undecided = examined.undecided.iter();
+        let undecided = undecided.map(|(change, reason)| ShownUndecided { change: word(*change), reason });
+        Self {
+            action: examined.action.to_string(),
+            principal: examined.principal,
+            proved: examined.is_proved(),
+            undecided: undecided.collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
 struct ShownDifference<'a> {
     change: &'static str,
     action: String,
+    /// The type of the principals.
+    principal: &'a str,
     resource: String,
     example: ShownOperation,
     before: Vec<&'a str>,
     after: Vec<&'a str>,
     reason: Option<&'a str>,
+    /// What of `@allow` is let go by one of the two alone.
+    lets: Option<&'a str>,
 }
 
 impl<'a> Shown<'a> {
@@ -174,16 +269,19 @@ impl<'a> Shown<'a> {
         let differences = diff.differences.iter().map(|difference| ShownDifference {
             change: word(difference.change),
             action: difference.action().to_string(),
+            principal: difference.principal(),
             resource: difference.example.asked.request().resource_uid(),
             example: ShownOperation::new(&difference.example),
             before: difference.before.policies.iter().map(|id| &**id).collect(),
             after: difference.after.policies.iter().map(|id| &**id).collect(),
             reason: difference.before.reason.as_deref().or(difference.after.reason.as_deref()),
+            lets: difference.lets.as_deref(),
         });
         Self {
             proved: diff.proved,
             requests: diff.requests,
             differences: differences.collect(),
+            examined: diff.examined.iter().map(ShownExamined::new).collect(),
             undecided: &diff.undecided,
         }
     }

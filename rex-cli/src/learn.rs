@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
+use crate::patience::PatienceArgs;
 use crate::recorded::{ShownUnreadable, Unreadable};
 use crate::replay::requests;
 use crate::{check, complain, diff, draw, load, print, recorded};
@@ -58,6 +59,8 @@ pub(crate) struct LearnArgs {
     /// Cedar entities as JSON: groups of principals, classes of resources
     #[arg(long, value_name = "FILE", requires = "policies")]
     entities: Option<PathBuf>,
+    #[command(flatten)]
+    patience: PatienceArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -135,7 +138,8 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     };
     let replay = again(args, &policy)?;
     let exact = Some(exact.learn().text).filter(|text| text.len() <= PROVED_BYTES).and_then(|text| compile(&text).ok());
-    let proof = exact.map(|exact| diff::proved(&exact, &policy)).transpose()?.flatten().map(Proof::new);
+    let proof =
+        exact.map(|exact| diff::first(&exact, &policy, args.patience.timeout)).transpose()?.flatten().map(Proof::new);
     if args.format == Format::Json {
         print(&json(&learned, &replay, proof.as_ref(), &unreadable)?)?;
     } else {

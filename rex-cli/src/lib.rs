@@ -20,6 +20,7 @@ mod learn;
 mod listing;
 mod load;
 mod operation;
+mod patience;
 mod prove;
 mod reach;
 mod recorded;

@@ -91,11 +91,27 @@ impl Policies {
     pub(crate) fn compile(&self) -> Result<Policy, Rejected> {
         Policy::compile(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
+
+    /// Properties: each statement has an annotation `@prove`.
+    #[cfg(feature = "prove")]
+    pub(crate) fn properties(&self) -> Result<Policy, Rejected> {
+        Policy::properties(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
+    }
+
+    /// Policies or properties, for a command that decides nothing by them.
+    pub(crate) fn either(&self) -> Result<Policy, Rejected> {
+        Policy::compile_either(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
+    }
 }
 
 /// The policy of all these files.
 pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
     policies(args).map(|policies| policies.compile())
+}
+
+/// The policies or properties of all these files, for a command that decides nothing by them.
+pub(crate) fn either(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
+    policies(args).map(|policies| policies.either())
 }
 
 /// These files, and those in these folders.

@@ -3,21 +3,26 @@
 use std::path::PathBuf;
 
 use crate::args::{Format, PolicyArgs};
+use crate::patience::PatienceArgs;
 
 pub(crate) const HELP: &str = "A property is a policy, and its annotation says what it states:
-  permit              nothing else is allowed: of all these permits together
-  forbid              nothing of this is allowed
+  @prove(\"at-most\") permit
+                      nothing else is allowed: of all these permits together
+  @prove(\"never\") forbid
+                      nothing of this is allowed
   @prove(\"no-error\") permit
                       no policy is an error, which would deny
   @prove(\"never-run\") forbid
                       nothing that this may be done to may be run
+
+A property that matches no request, and a ceiling that permits every request, would hold of every policy: it is vacuous, and fails.
 
 Without `--entities`, proofs hold whatever an entities file will say. The solver is cvc5: Debian's package, found on the `PATH` or
 named by the environment variable `CVC5`.
 
 Exit codes:
   0    all is proved
-  1    something is refuted, or could not be decided
+  1    something is refuted or vacuous, or could not be decided
   2    usage, an input that cannot be read, or no solver
   3    the policy is rejected, or what is stated is no property";
 
@@ -31,6 +36,8 @@ pub(crate) struct ProveArgs {
     /// Prove that the policy allows what this one does, and no more; a file, or a folder
     #[arg(long, value_name = "FILE_OR_DIR")]
     same: Option<PathBuf>,
+    #[command(flatten)]
+    patience: PatienceArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -50,15 +57,20 @@ pub(crate) use with_solver::prove;
 mod with_solver {
     use std::fmt::Write;
 
-    use rex_policy::{Operation, Policy, Proof, ProveError, Prover, Verdict};
+    use rex_policy::{Finding, Levels, Lint, Operation, Policy, Proof, ProveError, Prover, Severity, Verdict};
     use serde::Serialize;
 
     use super::ProveArgs;
     use crate::args::{Color, Format};
+    use crate::check::FoundOne;
     use crate::exit::{Exit, Stop};
     use crate::operation::ShownOperation;
+    use crate::patience::Patience;
     use crate::solver::Cvc5;
     use crate::{check, draw, load, print};
+
+    /// The lints about policies that decide, and about what tells their decisions.
+    const TOGETHER: [&str; 7] = ["REX002", "REX003", "REX004", "REX005", "REX009", "REX010", "REX011"];
 
     /// Proves or refutes what is stated of a policy.
     pub(crate) fn prove(args: &ProveArgs, color: Color) -> Result<Exit, Stop> {
@@ -66,24 +78,38 @@ mod with_solver {
         let stated = policies.beside(&args.properties)?;
         let same = args.same.as_ref().map(|path| policies.beside(std::slice::from_ref(path))).transpose()?;
         let compiled = policies.compile().and_then(|policy| {
-            Ok((policy, stated.compile()?, same.as_ref().map(load::Policies::compile).transpose()?))
+            Ok((policy, stated.properties()?, same.as_ref().map(load::Policies::compile).transpose()?))
         });
         let (policy, stated, same) = match compiled {
             Ok(compiled) => compiled,
             Err(found) => return Ok(check::rejected(&found, args.format, color)),
         };
-        let mut solver = Cvc5::needed()?;
+        let patience = args.patience.timeout;
+        let findings = found(&stated);
+        let mut solver = Cvc5::needed(patience)?;
         let proofs = match proofs(&mut solver, &policy, &stated, same.as_ref().zip(args.same.as_deref())) {
             Ok(proofs) => proofs,
             Err(ProveError::Property(found)) => return Ok(check::rejected(&found, args.format, color)),
             Err(error) => return Err(Stop::usage(error.to_string())),
         };
-        let shown = Shown::new(&proofs);
+        let shown = Shown::new(&proofs, &findings);
+        let sound = findings.iter().all(|finding| finding.severity == Severity::Warning);
         print(&match args.format {
             Format::Json => serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))?,
-            Format::Human => human(&shown),
+            Format::Human => {
+                findings.iter().for_each(|finding| draw::finding(color, finding));
+                human(&shown, patience)
+            }
         })?;
-        Ok(if shown.proved == proofs.len() { Exit::Success } else { Exit::Found })
+        Ok(if shown.proved == proofs.len() && sound { Exit::Success } else { Exit::Found })
+    }
+
+    /// What is seldom meant in properties. What lints say of policies that decide together is left out: properties decide nothing.
+    fn found(stated: &Policy) -> Vec<Finding> {
+        let levels = Levels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), deny: Vec::new() };
+        let mut findings = stated.lints(&levels);
+        findings.extend_from_slice(stated.warnings());
+        findings
     }
 
     fn proofs(
@@ -101,7 +127,7 @@ mod with_solver {
         Ok(proofs)
     }
 
-    fn human(shown: &Shown<'_>) -> String {
+    fn human(shown: &Shown<'_>, patience: Patience) -> String {
         let mut out = String::new();
         for one in &shown.properties {
             let _ = writeln!(out, "{:<9} {}: {}", one.verdict, draw::line(one.property), one.claim);
@@ -117,7 +143,11 @@ mod with_solver {
                 let _ = writeln!(out, "    {}", draw::line(reason));
             }
         }
-        let _ = writeln!(out, "\n{} proved, {} refuted, {} undecided", shown.proved, shown.refuted, shown.undecided);
+        let Shown { proved, refuted, undecided, vacuous, .. } = shown;
+        let _ = writeln!(out, "\n{proved} proved, {refuted} refuted, {undecided} undecided, {vacuous} vacuous");
+        if *undecided > 0 {
+            let _ = writeln!(out, "{}", patience.advice());
+        }
         out
     }
 
@@ -126,7 +156,10 @@ mod with_solver {
         proved: usize,
         refuted: usize,
         undecided: usize,
+        vacuous: usize,
         properties: Vec<ShownProof<'a>>,
+        /// What is seldom meant in properties.
+        findings: Vec<FoundOne<'a>>,
     }
 
     #[derive(Serialize)]
@@ -136,15 +169,22 @@ mod with_solver {
         verdict: &'static str,
         operations: Vec<ShownOperation>,
         policies: Vec<&'a str>,
-        why: Option<&'static str>,
+        why: Option<&'a str>,
         reasons: &'a [String],
     }
 
     impl<'a> Shown<'a> {
-        fn new(proofs: &'a [Proof]) -> Self {
+        fn new(proofs: &'a [Proof], findings: &'a [Finding]) -> Self {
             let properties: Vec<_> = proofs.iter().map(ShownProof::new).collect();
             let count = |verdict| properties.iter().filter(|one| one.verdict == verdict).count();
-            Self { proved: count("proved"), refuted: count("refuted"), undecided: count("undecided"), properties }
+            Self {
+                proved: count("proved"),
+                refuted: count("refuted"),
+                undecided: count("undecided"),
+                vacuous: count("vacuous"),
+                properties,
+                findings: findings.iter().map(FoundOne::new).collect(),
+            }
         }
     }
 
@@ -161,6 +201,7 @@ mod with_solver {
             };
             match &proof.verdict {
                 Verdict::Proved => {}
+                Verdict::Vacuous(why) => (shown.verdict, shown.why) = ("vacuous", Some(why.as_str())),
                 Verdict::Undecided(reasons) => (shown.verdict, shown.reasons) = ("undecided", reasons),
                 Verdict::Refuted(it) => {
                     shown.verdict = "refuted";

@@ -13,7 +13,7 @@ use crate::{check, draw, load, print};
 /// Shows what a policy could ever permit, and what is cut out of that.
 pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
     let principal = args.principal.as_deref().map(load::principal).transpose()?;
-    let policy = match load::policy(&args.policy)? {
+    let policy = match load::either(&args.policy)? {
         Ok(policy) => policy,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };

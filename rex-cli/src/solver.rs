@@ -2,13 +2,15 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use rex_policy::Solver;
 
 use crate::exit::Stop;
+use crate::patience::Patience;
 
-/// How long the solver may think about one question, in milliseconds.
-const PATIENCE_MS: u32 = 5_000;
+/// How long the solver may think about one question, if nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What the solver is told to say after each answer, so that its end is seen.
 const END: &str = "rex: that was all";
 
@@ -21,14 +23,23 @@ pub struct Cvc5 {
 }
 
 impl Cvc5 {
-    /// Starts the program that the environment variable `CVC5` names, or else the `cvc5` of the `PATH`.
+    /// Starts the program that the environment variable `CVC5` names, or else the `cvc5` of the `PATH`. It has 5 seconds for each
+    /// question.
     ///
     /// # Errors
     /// If it cannot be started.
     pub fn start() -> std::io::Result<Self> {
+        Self::with_timeout(PATIENCE)
+    }
+
+    /// The same, with another time for each question.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn with_timeout(timeout: Duration) -> std::io::Result<Self> {
         let program = std::env::var_os("CVC5").unwrap_or_else(|| "cvc5".into());
         let mut process = Command::new(program)
-            .args(["--lang=smt2", "--strings-exp", &format!("--tlimit-per={PATIENCE_MS}")])
+            .args(["--lang=smt2", "--strings-exp", &format!("--tlimit-per={}", timeout.as_millis())])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -40,13 +51,21 @@ impl Cvc5 {
     }
 
     /// The same for a command: why there is none, and what to do about it.
-    pub(crate) fn needed() -> Result<Self, Stop> {
-        Self::start().map_err(|error| {
+    pub(crate) fn needed(patience: Patience) -> Result<Self, Stop> {
+        Self::with_timeout(patience.0).map_err(|error| {
             let named = std::env::var_os("CVC5").map(|name| format!("`{}`, which `CVC5` names", name.display()));
             let program = named.unwrap_or_else(|| "`cvc5`".to_owned());
             Stop::usage(format!("proofs need the solver {program}: it cannot be started: {error}"))
                 .with_help("install Debian's package cvc5, or name the program in the environment variable `CVC5`")
         })
+    }
+}
+
+/// For a command that can do without: `None` if none is installed and none was named.
+pub(crate) fn if_there(patience: Patience) -> Result<Option<Cvc5>, Stop> {
+    match Cvc5::needed(patience) {
+        Err(_) if std::env::var_os("CVC5").is_none() => Ok(None),
+        started => started.map(Some),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `rex policy test`
 
 mod junit;
+mod mutants;
 mod show;
 mod world;
 
@@ -16,6 +17,7 @@ use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::host::TreeNotices;
 use crate::{check, complain, draw, load, print};
+use mutants::Mutants;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
@@ -31,6 +33,10 @@ pub(crate) struct TestArgs {
     /// Fail if fewer of the policies and clauses are covered
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     min_coverage: Option<u8>,
+    /// Try policies with one change each, without a policy or a part of a condition or with an effect turned, and fail if no case notices
+    /// one
+    #[arg(long)]
+    mutate: bool,
     /// Write the results there too, in the format of JUnit
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -44,12 +50,13 @@ pub(crate) struct TestArgs {
 
 const EXIT_CODES: &str = "Exit codes:
   0  all cases passed
-  1  a case failed, or less is covered than was asked for
+  1  a case failed, less is covered than was asked for, or no case notices a mutant
   2  a file of cases cannot be taken
   3  the policy is rejected
 
 A policy is covered if it made the decision of a case. A clause of its condition is covered if it decided both when it held and when it
-did not: if the condition would have come out otherwise had the clause. In `a && b`, a case in which `a` does not hold covers nothing of `b`.";
+did not: if the decision would have been another, or one by other policies, had the clause come out otherwise. In `a && b`, a case in
+which `a` does not hold covers nothing of `b`.";
 
 /// Runs the tests of a policy.
 pub(crate) fn test(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
@@ -67,7 +74,7 @@ pub(crate) fn test(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
 }
 
 fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
-    let policy = match load::policy(&named(args))? {
+    let policy = match load::either(&named(args))? {
         Ok(policy) => Arc::new(policy),
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
@@ -89,7 +96,12 @@ fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
         let stop = Stop::usage(format!("there is no case in `{}`", args.dir.display()));
         return Err(stop.with_help("cases are in files whose names end with `.test.yaml`"));
     }
-    let results = Results::of(&policy, cases)?;
+    let mut results = Results::of(&policy, cases)?;
+    // What a case notices of a change is nothing where it fails without.
+    if args.mutate && results.failed() == 0 {
+        results.mutants = Some(Mutants::of(&policy, &results.cases)?);
+    }
+    let noticed = !args.mutate || results.mutants.as_ref().is_some_and(|mutants| mutants.survived.is_empty());
     let enough = args.min_coverage.is_none_or(|least| results.coverage.percent() >= least.into());
     if let Some(path) = &args.junit {
         let failed = |error| Stop::usage(format!("`{}` cannot be written: {error}", path.display()));
@@ -99,7 +111,7 @@ fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
         Format::Human => show::human(&results, args.min_coverage.filter(|_| !enough)),
         Format::Json => show::json(&results)?,
     })?;
-    Ok(if results.failed() == 0 && enough { Exit::Success } else { Exit::Found })
+    Ok(if results.failed() == 0 && enough && noticed { Exit::Success } else { Exit::Found })
 }
 
 /// The policies and entities that the tests are about.
@@ -113,6 +125,8 @@ fn named(args: &TestArgs) -> PolicyArgs {
 struct Results {
     cases: Vec<Tested>,
     coverage: Coverage,
+    /// What came of the mutants, if they were tried.
+    mutants: Option<Mutants>,
     duration: Duration,
 }
 
@@ -142,13 +156,13 @@ impl Results {
                     let help = observer.remedy(&asked.request(), &decision).filter(|_| unexpected);
                     (differences, help)
                 }
-                Question::Script(script) => ran(&case, script, &observer)?,
+                Question::Script(script) => ran(&case, script, policy, observer.clone())?,
             };
             Ok(Tested { case, differences, help, duration: start.elapsed() })
         });
         let cases = tested.collect::<Result<Vec<_>, Stop>>()?;
         let coverage = observer.coverage.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Self { cases, coverage, duration: start.elapsed() })
+        Ok(Self { cases, coverage, mutants: None, duration: start.elapsed() })
     }
 
     fn failed(&self) -> usize {
@@ -180,15 +194,20 @@ impl Authorize for Observer {
 }
 
 /// Runs a script in a world in memory.
-fn ran(case: &Case, script: &Script, observer: &Arc<Observer>) -> Result<(Vec<String>, Option<String>), Stop> {
-    let reach = observer.policy.reach(Some(&script.principal));
+fn ran(
+    case: &Case,
+    script: &Script,
+    policy: &Policy,
+    authority: Arc<dyn Authorize>,
+) -> Result<(Vec<String>, Option<String>), Stop> {
+    let reach = policy.reach(Some(&script.principal));
     let world = world::system(&script.world).with_programs(reach);
     let mut builder = Engine::builder(Arc::new(world));
     if let Some(at) = script.at {
         builder = builder.clock(Arc::new(move || at));
     }
     let engine = builder.build().map_err(|error| Stop::internal(error.to_string()))?;
-    let mut input = Input::new(script.principal.clone(), observer.clone());
+    let mut input = Input::new(script.principal.clone(), authority);
     input.tags.clone_from(&script.tags);
     input.args.clone_from(&script.args);
     Ok(match engine.run(&script.text, input).outcome {

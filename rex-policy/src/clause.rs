@@ -39,8 +39,21 @@ enum Node {
     If(Box<[Self; 3]>),
 }
 
+/// A condition without a part of it.
+#[derive(Debug)]
+pub(crate) struct Dropped {
+    /// Where the part stands.
+    pub(crate) place: Option<Place>,
+    /// What clauses of it are taken for, whatever they are.
+    pub(crate) forced: Vec<(usize, bool)>,
+}
+
 /// What a clause is, if it is not an error.
-type Truth = Option<bool>;
+pub(crate) type Truth = Option<bool>;
+
+/// How something came out, and the clauses that alone make it so, each with what it is.
+#[cfg(feature = "prove")]
+type Because = (bool, Vec<(usize, bool)>);
 
 impl Clauses {
     /// The clauses of a condition.
@@ -92,6 +105,41 @@ impl Clauses {
         Some(true)
     }
 
+    /// How the condition came out and the clauses that alone make it so, each with what it is; `None` if it is an error.
+    #[cfg(feature = "prove")]
+    pub(crate) fn because(&self, values: &[Truth]) -> Option<Because> {
+        let mut all = Vec::new();
+        for conjunct in &self.conjuncts {
+            match conjunct.node.because(values)? {
+                (true, reasons) => all.extend(reasons),
+                failed => return Some(failed),
+            }
+        }
+        Some((true, all))
+    }
+
+    /// What the condition is without a part of it, for each part: what is dropped of an `&&` holds always, what is dropped of an `||`
+    /// never.
+    pub(crate) fn dropped(&self) -> Vec<Dropped> {
+        let mut all = Vec::new();
+        for conjunct in &self.conjuncts {
+            let before = all.len();
+            conjunct.node.dropped(true, &mut |clause, forced| {
+                let place = self.clauses.get(clause).and_then(|clause| clause.place);
+                all.push(Dropped { place, forced: vec![(clause, forced)] });
+            });
+            if all.len() > before + 1 && self.conjuncts.len() > 1 {
+                all.push(Dropped { place: conjunct.place, forced: conjunct.node.forced(true) });
+            }
+        }
+        all
+    }
+
+    /// Values of clauses for which the condition holds, whatever the others are.
+    pub(crate) fn fulfilled(&self) -> Vec<(usize, bool)> {
+        self.conjuncts.iter().flat_map(|conjunct| conjunct.node.forced(true)).collect()
+    }
+
     /// Which clauses decided: those that were looked at, and without which the condition would have come out otherwise.
     pub(crate) fn deciding(&self, values: &[Truth]) -> Vec<bool> {
         let of = |clause: usize| values.get(clause).copied().flatten();
@@ -119,6 +167,44 @@ impl Conjunct {
 }
 
 impl Node {
+    /// Names each clause, with what it is taken for where it is dropped from what must come out as `neutral` for that.
+    fn dropped(&self, neutral: bool, found: &mut dyn FnMut(usize, bool)) {
+        match self {
+            Self::Clause(clause) => found(*clause, neutral),
+            Self::Constant(_) => {}
+            Self::Not(node) => node.dropped(!neutral, found),
+            Self::And(left, right) => [left, right].into_iter().for_each(|part| part.dropped(true, found)),
+            Self::Or(left, right) => [left, right].into_iter().for_each(|part| part.dropped(false, found)),
+            Self::If(parts) => {
+                let [test, then, otherwise] = &**parts;
+                test.dropped(true, found);
+                test.dropped(false, found);
+                then.dropped(neutral, found);
+                otherwise.dropped(neutral, found);
+            }
+        }
+    }
+
+    /// Values of clauses for which this comes out like that, whatever the others are.
+    fn forced(&self, value: bool) -> Vec<(usize, bool)> {
+        let both = |left: &Self, right: &Self| [left.forced(value), right.forced(value)].concat();
+        match self {
+            Self::Clause(clause) => vec![(*clause, value)],
+            Self::Constant(_) => Vec::new(),
+            Self::Not(node) => node.forced(!value),
+            Self::And(left, right) if value => both(left, right),
+            Self::Or(left, right) if !value => both(left, right),
+            Self::And(one, other) | Self::Or(one, other) => {
+                // A constant cannot be taken for anything else.
+                if matches!(**one, Self::Constant(_)) { other.forced(value) } else { one.forced(value) }
+            }
+            Self::If(parts) => {
+                let [test, then, _] = &**parts;
+                [test.forced(true), then.forced(value)].concat()
+            }
+        }
+    }
+
     fn holds(&self, is: &mut dyn FnMut(usize) -> Truth) -> Truth {
         match self {
             Self::Clause(clause) => is(*clause),
@@ -143,6 +229,40 @@ impl Node {
                 if test.holds(is)? { then.holds(is) } else { otherwise.holds(is) }
             }
         }
+    }
+
+    #[cfg(feature = "prove")]
+    fn because(&self, values: &[Truth]) -> Option<Because> {
+        let both = |(_, mut first): Because, (came_out, second): Because| {
+            first.extend(second);
+            (came_out, first)
+        };
+        Some(match self {
+            Self::Clause(clause) => {
+                let value = values.get(*clause).copied().flatten()?;
+                (value, vec![(*clause, value)])
+            }
+            Self::Constant(value) => (*value, Vec::new()),
+            Self::Not(node) => {
+                let (value, reasons) = node.because(values)?;
+                (!value, reasons)
+            }
+            Self::And(left, right) | Self::Or(left, right) => {
+                let settles = matches!(self, Self::Or(..));
+                let left = left.because(values)?;
+                if left.0 == settles {
+                    return Some(left);
+                }
+                let right = right.because(values)?;
+                if right.0 == settles { right } else { both(left, right) }
+            }
+            Self::If(parts) => {
+                let [test, then, otherwise] = &**parts;
+                let test = test.because(values)?;
+                let then = if test.0 { then } else { otherwise };
+                both(test, then.because(values)?)
+            }
+        })
     }
 }
 
@@ -248,6 +368,17 @@ mod tests {
             ][shape];
             let taken = clauses(shape).1;
             let came_out = taken.holds(&mut |clause| values[clause]);
+            #[cfg(feature = "prove")]
+            {
+                let because = taken.because(&values);
+                prop_assert_eq!(because.as_ref().map(|(came_out, _)| *came_out), came_out, "{}", shape);
+                // Whatever the others are, those that are named make it so.
+                let named = |clause| because.iter().flat_map(|(_, reasons)| reasons).find(|(known, _)| *known == clause);
+                for others in [false, true] {
+                    let is = taken.holds(&mut |clause| named(clause).map_or(Some(others), |(_, value)| Some(*value)));
+                    prop_assert!(came_out.is_none() || is == came_out, "{}", shape);
+                }
+            }
             for (clause, decided) in taken.deciding(&values).into_iter().enumerate() {
                 let mut turned = values.clone();
                 turned[clause] = turned[clause].map(|value| !value);

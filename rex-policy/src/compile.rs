@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet};
 use miette::Diagnostic;
 
+use crate::annotation::Sort;
 use crate::finding::{Finding, Rejected, Severity, Source, Stand, Text, visible};
 use crate::limits::{PolicyLimits, Statement, statements};
 use crate::lint::Lint;
@@ -61,6 +62,7 @@ pub(crate) fn compile(
     sources: &[Source],
     entities: Option<&Source>,
     limits: &PolicyLimits,
+    sort: Sort,
 ) -> Result<Compiled, Vec<Finding>> {
     limits.check_bytes(sources)?;
     let mut findings = Vec::new();
@@ -82,10 +84,12 @@ pub(crate) fn compile(
         vec![Finding::new(Severity::Error, &Text::name_only("schema"), None, message)]
     })?;
     let lint = Lint::new(vocabulary, &compiled.members);
+    let sort = sort.settled(&files);
     for file in &files {
         for (number, policy) in in_order(&file.set) {
             let id = file.ids.get(number).cloned().unwrap_or_else(|| Arc::from(AsRef::<str>::as_ref(policy.id())));
             findings.extend(lint.policy(file, number, &id, policy));
+            findings.extend(sort.check(file, number, policy).into_iter().map(|found| found.about(Some(id.clone()))));
             compiled.rules.push(Rule::new(id, policy));
             compiled.policies.push(policy.clone());
             compiled.stands.push(Stand::new(&file.text, file.place(number)));

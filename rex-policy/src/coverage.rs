@@ -9,8 +9,9 @@ use crate::policy::Policy;
 /// What tests of a policy have seen of it.
 ///
 /// A policy is covered if it was one of those that made a decision. A clause of its condition is covered if it decided both when it
-/// held and when it did not: if the condition would have come out otherwise had the clause. So in `a && b`, a case in which `a` does
-/// not hold covers nothing of `b`, and one in which neither holds covers nothing at all.
+/// held and when it did not: if the decision would have been another, or one by other policies, had the clause come out otherwise. So in
+/// `a && b`, a case in which `a` does not hold covers nothing of `b`, and one in which neither holds covers nothing at all; and a case
+/// that a `forbid` decides covers nothing of a permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// The policies, in the order of the sources.
@@ -79,9 +80,18 @@ impl Coverage {
 
     /// Counts one decision of that policy.
     pub fn observe(&mut self, policy: &Policy, request: &Request<'_>, decision: &Decision) {
-        for (number, traced) in policy.met(request).unwrap_or_default() {
-            let Some(covered) = self.policies.get_mut(number) else { continue };
+        let met = policy.met(request).unwrap_or_default();
+        let came_out = decided(met.iter().map(|(_, traced)| (traced.permit, traced.applies())));
+        for (place, (number, traced)) in met.iter().enumerate() {
+            let Some(covered) = self.policies.get_mut(*number) else { continue };
             covered.decided += u64::from(decision.policies.contains(&covered.id));
+            let otherwise = decided(met.iter().enumerate().map(|(other, (_, traced))| {
+                let applies = traced.applies();
+                (traced.permit, if other == place { applies.map(|applies| !applies) } else { applies })
+            }));
+            if otherwise == came_out {
+                continue;
+            }
             for (clause, part) in covered.clauses.iter_mut().zip(&traced.clauses) {
                 clause.held += u64::from(part.decided && part.holds == Ok(true));
                 clause.failed += u64::from(part.decided && part.holds == Ok(false));
@@ -107,5 +117,24 @@ impl Coverage {
     pub fn percent(&self) -> usize {
         let ((policies, all_policies), (clauses, all_clauses)) = (self.of_policies(), self.of_clauses());
         ((policies + clauses) * 100).checked_div(all_policies + all_clauses).unwrap_or(100)
+    }
+}
+
+/// What policies decide of which it is known whether they permit and whether they apply: whether it is an allowance, and the places of
+/// those that make it so. A `forbid` beats an error, an error beats a `permit`.
+fn decided(met: impl Iterator<Item = (bool, Option<bool>)>) -> (bool, Vec<usize>) {
+    let (mut permits, mut forbids, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, (permit, applies)) in met.enumerate() {
+        match applies {
+            Some(true) if permit => permits.push(place),
+            Some(true) => forbids.push(place),
+            Some(false) => {}
+            None => errors.push(place),
+        }
+    }
+    match (forbids.is_empty(), errors.is_empty()) {
+        (false, _) => (false, forbids),
+        (true, false) => (false, errors),
+        (true, true) => (!permits.is_empty(), permits),
     }
 }

@@ -1,13 +1,14 @@
 //! What is decided otherwise by another policy.
 
+#[cfg(feature = "prove")]
+mod proved;
 mod requests;
 
 use rex_core::{ActionSpec, Decision, Effect};
 
 use crate::operation::Operation;
 use crate::policy::Policy;
-#[cfg(feature = "prove")]
-use crate::prove::{ProveError, Prover};
+use crate::rule::lets;
 use requests::Requests;
 
 /// How a request is decided by the newer of two policies.
@@ -19,7 +20,7 @@ pub enum Change {
     Denied,
 }
 
-/// Requests that are decided otherwise, of one action, by the same policies.
+/// Requests that are decided otherwise, of one action by one type of principal, by the same policies.
 #[derive(Debug)]
 pub struct Difference {
     /// How they are decided now.
@@ -30,15 +31,38 @@ pub struct Difference {
     pub before: Decision,
     /// What the newer one does.
     pub after: Decision,
+    /// What of the `@allow` of a permit is let go by one of the two alone, where both may allow the request.
+    pub lets: Option<String>,
+}
+
+/// What a solver found out of one action by one type of principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// The action.
+    pub action: &'static ActionSpec,
+    /// The type of principal: `Agent`, `User`.
+    pub principal: &'static str,
+    /// Why it is not known whether more is newly allowed or denied than what is told; empty if it is proved that nothing is.
+    pub undecided: Vec<(Change, String)>,
+}
+
+impl Examined {
+    /// Whether it is proved that nothing is newly allowed or denied but what is told.
+    #[must_use]
+    pub fn is_proved(&self) -> bool {
+        self.undecided.is_empty()
+    }
 }
 
 /// What is decided otherwise by another policy.
 #[derive(Debug)]
 pub struct Diff {
-    /// Whether a solver was asked about whatever no example was found of. If not, that there is no difference is no proof.
+    /// Whether a solver proved of each action and type of principal that there is no other difference than those told.
     pub proved: bool,
     /// The differences, by what they change, then in the order of the actions.
     pub differences: Vec<Difference>,
+    /// What a solver found out of each action by each type of principal; empty if none was asked.
+    pub examined: Vec<Examined>,
     /// What a solver could not decide, and why.
     pub undecided: Vec<String>,
     /// How many requests were decided by both.
@@ -50,79 +74,70 @@ impl Policy {
     /// finds is so; what it does not find may be so all the same.
     #[must_use]
     pub fn diff(&self, newer: &Self) -> Diff {
-        let mut diff = Diff { proved: false, differences: Vec::new(), undecided: Vec::new(), requests: 0 };
+        let mut diff =
+            Diff { proved: false, differences: Vec::new(), examined: Vec::new(), undecided: Vec::new(), requests: 0 };
         for operation in Requests::new([self, newer]).operations() {
             diff.requests += 1;
-            diff.add(self, newer, operation);
+            if let Some(new) = Difference::of(self, newer, operation)
+                && !diff.differences.iter().any(|known| known.is_like(&new))
+            {
+                diff.differences.push(new);
+            }
         }
-        diff.differences.sort_by_key(|difference| difference.change);
+        diff.sort(newer.actions());
         diff
     }
 }
 
 impl Diff {
-    fn add(&mut self, older: &Policy, newer: &Policy, example: Operation) {
-        let (before, after) = (example.decision(older), example.decision(newer));
-        let change = match (before.effect, after.effect) {
-            (Effect::Deny, Effect::Allow) => Change::Allowed,
-            (Effect::Allow, Effect::Deny) => Change::Denied,
-            _ => return,
-        };
-        let new = Difference { change, example, before, after };
-        if !self.differences.iter().any(|known| known.is_like(&new)) {
-            self.differences.push(new);
-        }
-    }
-
-    #[cfg(feature = "prove")]
-    fn knows(&self, change: Change, spec: &ActionSpec, principal: &str) -> bool {
-        self.differences.iter().any(|known| {
-            let request = known.example.asked.request();
-            known.change == change && *request.action.spec() == *spec && request.subject.principal.kind() == principal
-        })
+    fn sort(&mut self, actions: &[&'static ActionSpec]) {
+        self.differences.sort_by_cached_key(|it| {
+            let place = actions.iter().position(|spec| std::ptr::eq(*spec, it.action()));
+            let by = [&it.before, &it.after].map(|decision| decision.policies.to_vec());
+            (it.change, place, by, it.principal().to_owned())
+        });
     }
 }
 
 impl Difference {
+    /// What is decided otherwise on a request; `None` if nothing is.
+    fn of(older: &Policy, newer: &Policy, example: Operation) -> Option<Self> {
+        let (before, after) = (example.decision(older), example.decision(newer));
+        if (before.effect, after.effect) == (Effect::Allow, Effect::Allow) {
+            let all = |decision: &Decision| decision.allows.clone().unwrap_or_default();
+            let words = format!("{} {}", all(&before), all(&after));
+            let lets = |decision: &Decision, word: &str| lets(decision.allows.as_deref(), word);
+            let word =
+                words.split_ascii_whitespace().find(|word| lets(&before, word) != lets(&after, word))?.to_owned();
+            let change = if lets(&after, &word) { Change::Allowed } else { Change::Denied };
+            return Some(Self { change, example, before, after, lets: Some(word) });
+        }
+        let change = match (before.effect, after.effect) {
+            (Effect::Deny, Effect::Allow) => Change::Allowed,
+            (Effect::Allow, Effect::Deny) => Change::Denied,
+            _ => return None,
+        };
+        Some(Self { change, example, before, after, lets: None })
+    }
+
     /// The action of the requests.
     #[must_use]
     pub fn action(&self) -> &'static ActionSpec {
         self.example.asked.request().action.spec()
     }
 
+    /// The type of their principals: `Agent`, `User`.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        self.example.asked.request().subject.principal.kind()
+    }
+
     fn is_like(&self, other: &Self) -> bool {
         self.change == other.change
             && std::ptr::eq(self.action(), other.action())
+            && self.principal() == other.principal()
+            && self.lets == other.lets
             && (&self.before.policies, &self.before.reason) == (&other.before.policies, &other.before.reason)
             && (&self.after.policies, &self.after.reason) == (&other.after.policies, &other.after.reason)
-    }
-}
-
-#[cfg(feature = "prove")]
-impl Prover<'_> {
-    /// What a newer policy decides otherwise: examples are looked for as [`Policy::diff`] does, and a solver is asked about each action
-    /// by each type of principal that none was found of.
-    ///
-    /// # Errors
-    /// If the solver cannot go on.
-    pub fn diff(&mut self, older: &Policy, newer: &Policy) -> Result<Diff, ProveError> {
-        let mut diff = older.diff(newer);
-        diff.proved = true;
-        for (change, more, less) in [(Change::Allowed, newer, older), (Change::Denied, older, newer)] {
-            for (spec, principal) in crate::prove::acts(newer) {
-                if diff.knows(change, spec, principal) {
-                    continue;
-                }
-                match self.beyond(more, less, spec, principal).map_err(ProveError::Solver)? {
-                    Ok(None) => {}
-                    Ok(Some(example)) => diff.add(older, newer, example),
-                    Err(why) => diff.undecided.push(format!("{spec} by {}: {why}", principal.to_lowercase())),
-                }
-            }
-        }
-        diff.undecided.sort();
-        diff.undecided.dedup();
-        diff.differences.sort_by_key(|difference| difference.change);
-        Ok(diff)
     }
 }

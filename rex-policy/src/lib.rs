@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod annotation;
 mod cache;
 mod cases;
 mod clause;
@@ -17,6 +18,7 @@ mod limits;
 mod lint;
 mod lints;
 mod members;
+mod mutant;
 mod operation;
 mod places;
 mod policy;
@@ -37,12 +39,13 @@ mod vocabulary;
 
 pub use cases::{Case, Ending, Expected, Page, Question, Script, World};
 pub use coverage::{Coverage, CoveredClause, CoveredPolicy};
-pub use diff::{Change, Diff, Difference};
+pub use diff::{Change, Diff, Difference, Examined};
 pub use finding::{Finding, Rejected, Severity, Source};
 pub use layout::formatted;
 pub use learn::{Breadth, Learned, LearnedPermit, Learner};
 pub use limits::PolicyLimits;
 pub use lints::{LINTS, Levels, Lint};
+pub use mutant::{Mutant, Seen};
 pub use operation::Operation;
 pub use policy::Policy;
 #[cfg(feature = "prove")]

@@ -8,6 +8,7 @@ use foldhash::HashMap;
 use rex_core::{ActionSpec, Authorize, Decision, DeniedCall, Effect, Request, Subject, Timestamp};
 use sha2::{Digest, Sha256};
 
+use crate::annotation::Sort;
 use crate::cache::{Cache, KeyWriter};
 use crate::clause::Clauses;
 use crate::compile::{Compiled, compile};
@@ -62,14 +63,54 @@ impl Policy {
     /// source and the line: `host.cedar:12`.
     ///
     /// # Errors
-    /// With everything that is wrong: what does not parse, does not validate strictly, or is too much.
+    /// With everything that is wrong: what does not parse, does not validate strictly, has an annotation that there is not, or is too
+    /// much.
     pub fn compile(
         vocabulary: &Vocabulary,
         sources: &[Source],
         entities: Option<&Source>,
         limits: &PolicyLimits,
     ) -> Result<Self, Rejected> {
-        let compiled = compile(vocabulary, sources, entities, limits).map_err(|findings| Rejected { findings })?;
+        Self::of_sort(vocabulary, sources, entities, limits, Sort::Policies)
+    }
+
+    /// Compiles properties, which policies are held to: each statement says by its annotation `@prove` which property it is. What is
+    /// compiled so is to decide nothing.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile), and if a statement has no `@prove`, or one that its effect cannot state.
+    pub fn properties(
+        vocabulary: &Vocabulary,
+        sources: &[Source],
+        entities: Option<&Source>,
+        limits: &PolicyLimits,
+    ) -> Result<Self, Rejected> {
+        Self::of_sort(vocabulary, sources, entities, limits, Sort::Properties)
+    }
+
+    /// Compiles properties if each statement has an annotation `@prove`, and else policies: for reviews, which look at a ceiling as at
+    /// policies. What is compiled so is to decide nothing.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile) and [`properties`](Self::properties).
+    pub fn compile_either(
+        vocabulary: &Vocabulary,
+        sources: &[Source],
+        entities: Option<&Source>,
+        limits: &PolicyLimits,
+    ) -> Result<Self, Rejected> {
+        Self::of_sort(vocabulary, sources, entities, limits, Sort::Either)
+    }
+
+    fn of_sort(
+        vocabulary: &Vocabulary,
+        sources: &[Source],
+        entities: Option<&Source>,
+        limits: &PolicyLimits,
+        sort: Sort,
+    ) -> Result<Self, Rejected> {
+        let compiled =
+            compile(vocabulary, sources, entities, limits, sort).map_err(|findings| Rejected { findings })?;
         let digest = digest(sources, entities);
         Ok(Self { compiled, actions: vocabulary.actions(), slices: Default::default(), all: OnceLock::new(), digest })
     }

@@ -4,12 +4,14 @@
 //! such a record too, so what holds of all records holds of all requests. The other way round it need not be: a solver may choose what no
 //! request is. So a counterexample is made into a request and decided; if it is none, the solver is told why, and asked again.
 
+pub(crate) mod cube;
 mod flat;
 mod kinds;
 mod property;
 mod real;
 mod seek;
 mod solve;
+mod vacuous;
 mod variables;
 
 use std::fmt;
@@ -21,6 +23,8 @@ use rex_core::{Action, ActionSpec, Effect};
 use crate::finding::Rejected;
 use crate::operation::Operation;
 use crate::policy::Policy;
+use crate::rule;
+use cube::{Cube, Sides};
 use flat::{Act, Side};
 use kinds::{Kind, and, not, truth};
 use property::{Property, Stated, can_fail};
@@ -48,6 +52,8 @@ pub enum Verdict {
     Refuted(Box<Counterexample>),
     /// Neither was found out, for these reasons.
     Undecided(Vec<String>),
+    /// It would hold of every policy, for this reason, so that it holds says nothing.
+    Vacuous(String),
 }
 
 /// What shows that a property does not hold.
@@ -112,22 +118,24 @@ impl<'s> Prover<'s> {
         Solving::new(solver).map(|solving| Self { solving }).map_err(ProveError::Solver)
     }
 
-    /// Proves or refutes properties of a policy. They are policies themselves, and what each states is said by its annotation:
+    /// Proves or refutes properties of a policy, which [`Policy::properties`] compiles. They are policies themselves, and what each states
+    /// is said by its annotation:
     ///
-    /// - `@prove("at-most") permit`: the policy allows nothing but what one of these permits does; of a `permit`, this need not be said.
-    /// - `@prove("never") forbid`: the policy allows nothing of what this matches; of a `forbid`, this need not be said.
+    /// - `@prove("at-most") permit`: the policy allows nothing but what one of these permits does.
+    /// - `@prove("never") forbid`: the policy allows nothing of what this matches.
     /// - `@prove("no-error") permit`: of what this matches, the evaluation of no policy is an error.
     /// - `@prove("never-run") forbid`: no path on which the policy allows what this matches may be run by the same principal.
     ///
     /// Where the policy was compiled without an entities file, what it says holds whatever such a file will say of who is in which group
-    /// and what is in which class.
+    /// and what is in which class. What would hold of every policy, since it matches no request, or since it is a ceiling that permits
+    /// every request, is [`Verdict::Vacuous`].
     ///
     /// # Errors
     /// If what is stated is no property, or the solver cannot go on. A question that the solver cannot decide is no error.
     pub fn prove(&mut self, policy: &Policy, properties: &Policy) -> Result<Vec<Proof>, ProveError> {
         let (mut findings, mut stated) = (Vec::new(), Vec::new());
         for (number, rule) in properties.rules().iter().enumerate() {
-            match Property::of(properties, number, rule) {
+            match Property::of(properties, number) {
                 Ok(property) => stated.push((property, Stated { properties, number, rule })),
                 Err(finding) => findings.extend(finding.map(|finding| *finding)),
             }
@@ -141,7 +149,8 @@ impl<'s> Prover<'s> {
         let mut proofs = Vec::new();
         if !ceiling.is_empty() {
             let ids: Vec<&str> = ceiling.iter().map(|stated| &*stated.rule.id).collect();
-            let verdict = self.at_most(policy, &ceiling).map_err(ProveError::Solver)?;
+            let verdict = self.at_most(policy, &ceiling).and_then(|verdict| self.of_ceiling(verdict, policy, &ceiling));
+            let verdict = verdict.map_err(ProveError::Solver)?;
             proofs.push(Proof { property: ids.join(", "), claim: "nothing else is allowed", verdict });
         }
         for (property, stated) in others {
@@ -151,6 +160,7 @@ impl<'s> Prover<'s> {
                 Property::NoError => ("no policy is an error", self.no_error(policy, &stated)),
                 Property::NeverRun => ("nothing that this may be done to may be run", self.never_run(policy, &stated)),
             };
+            let verdict = verdict.and_then(|verdict| self.of_one(verdict, policy, &stated, property));
             let verdict = verdict.map_err(ProveError::Solver)?;
             proofs.push(Proof { property: stated.rule.id.to_string(), claim, verdict });
         }
@@ -165,7 +175,14 @@ impl<'s> Prover<'s> {
         let (mut all, mut allowing, mut why) = (Verdict::Proved, policy, "only the first allows it");
         for (one, wide, only) in [(policy, other, why), (other, policy, "only the second allows it")] {
             let verdict = self.each(policy, |prover, spec, principal| {
-                prover.beyond(one, wide, spec, principal).map(|found| found.map(|it| it.map(|it| vec![it])))
+                for word in words(one, spec) {
+                    let sides = Sides { more: one, less: wide, changed: [&[], &[]], word };
+                    let found = prover.beyond(&sides, spec, principal, (&[], false))?;
+                    if !matches!(found, Ok(None)) {
+                        return Ok(found.map(|it| it.map(|it| vec![it])));
+                    }
+                }
+                Ok(Ok(None))
             });
             all = all.and(verdict.map_err(ProveError::Solver)?);
             if matches!(all, Verdict::Refuted(_)) {
@@ -176,25 +193,43 @@ impl<'s> Prover<'s> {
         Ok(all.by(allowing, why))
     }
 
-    /// Something by this type of principal that the first allows, and the second does not.
+    /// Something by this type of principal that the first allows and the second does not, and that is none of these, taken finely or not.
     pub(crate) fn beyond(
         &mut self,
-        one: &Policy,
-        wide: &Policy,
+        sides: &Sides<'_>,
         spec: &'static ActionSpec,
         principal: &'static str,
+        (excluded, fine): (&[Cube], bool),
     ) -> Result<Result<Option<Operation>, Untold>, Broken> {
-        let act = Act::new(one, spec, principal, "");
-        let other = act.seen_by(wide);
+        let Sides { more: one, less: wide, word, .. } = *sides;
+        let act = Act::new(one, spec, principal, "").letting(word);
+        let other = act.seen_by(wide).letting(word);
         let mut variables = Variables::default();
-        let sides = act.side(&mut variables, true).and_then(|left| Ok((left, other.side(&mut variables, false)?)));
-        let (left, right) = match sides {
+        let both = act.side(&mut variables, true).and_then(|left| Ok((left, other.side(&mut variables, false)?)));
+        let told = both.and_then(|both| {
+            for cube in excluded {
+                let cube = cube.told(&mut variables, [&act, &other], fine)?;
+                variables.learn(not(cube));
+            }
+            Ok(both)
+        });
+        let (left, right) = match told {
             Ok(sides) => sides,
             Err(untold) => return Ok(Err(untold)),
         };
         let question =
             Question { variables: variables.clone(), acts: vec![act], ask: Ask::Pair(Relation::Implies, left, right) };
-        match self.seek(Ok(question), one, &|it| it.iter().all(|it| allows(one, it) && !allows(wide, it)))? {
+        let lets = |policy: &Policy, it: &Operation| {
+            let decision = it.decision(policy);
+            decision.effect == Effect::Allow && word.is_none_or(|word| rule::lets(decision.allows.as_deref(), word))
+        };
+        // What a solver chose may come to a request that is known.
+        let known = |it: &Operation| {
+            let cube = Cube::of(sides, it);
+            cube.is_ok_and(|cube| excluded.iter().any(|known| known.is_like(&cube, fine)))
+        };
+        let new = |it: &Operation| lets(one, it) && !lets(wide, it) && !known(it);
+        match self.seek(Ok(question), one, &|it| it.iter().all(new))? {
             // INVARIANT: a solver takes a policy that is an error for one that does not apply, and Rex for a denial. So what was
             // proved is worth something only if that does not happen on the side that is to allow.
             Ok(None) => Ok(self.never_fails(wide, &other, &variables)?.map(|()| None)),
@@ -330,6 +365,17 @@ impl<'s> Prover<'s> {
     }
 }
 
+/// What can be allowed of an action: that it is done, and each thing that the `@allow` of a permit says.
+pub(crate) fn words<'p>(policy: &'p Policy, spec: &ActionSpec) -> Vec<Option<&'p str>> {
+    let mut words = vec![None];
+    let permits = policy.rules().iter().filter(|rule| *spec == *process::Run::SPEC && rule.permit);
+    let said = permits.filter_map(|rule| rule.allows.as_deref()).flat_map(str::split_ascii_whitespace);
+    words.extend(said.map(Some));
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
 fn allows(policy: &Policy, operation: &Operation) -> bool {
     operation.decision(policy).effect == Effect::Allow
 }
@@ -346,6 +392,7 @@ impl Verdict {
                 Self::Undecided(one)
             }
             (undecided @ Self::Undecided(_), _) | (_, undecided @ Self::Undecided(_)) => undecided,
+            (vacuous @ Self::Vacuous(_), _) | (_, vacuous @ Self::Vacuous(_)) => vacuous,
             (Self::Proved, Self::Proved) => Self::Proved,
         }
     }

@@ -121,10 +121,20 @@ impl Rule {
         }
     }
 
+    /// Whether its `@allow` says a word.
+    pub(crate) fn lets(&self, word: &str) -> bool {
+        lets(self.allows.as_deref(), word)
+    }
+
     /// What the policy looks at beyond its head.
     pub(crate) fn needs(&self) -> Needs {
         self.condition.as_ref().map_or_else(Needs::default, |condition| condition.needs)
     }
+}
+
+/// Whether a word is one of those that `@allow` says.
+pub(crate) fn lets(allows: Option<&str>, word: &str) -> bool {
+    allows.is_some_and(|allows| allows.split_ascii_whitespace().any(|known| known == word))
 }
 
 /// The actions that the head of a policy is about; `None` if it is about all.

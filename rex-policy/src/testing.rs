@@ -13,7 +13,7 @@ use rex_core::{AbsPath, Authorize, Effect, Extent, Principal, Reach, Request, Su
 
 pub use self::arguments::arguments_agree;
 #[cfg(feature = "prove")]
-pub use self::proofs::{Verdicts, proofs_agree};
+pub use self::proofs::{Told, Verdicts, differences_are_told, proofs_agree};
 use crate::{Exception, Policy, PolicyLimits, Source, Vocabulary};
 
 /// Reads policies, entities and requests from `data`, and asserts that the index and the cache decide as Cedar does, and

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Results;
+use super::mutants::Mutants;
 
 /// The results as XML, a test suite for each file.
 pub(super) fn xml(results: &Results) -> String {
@@ -12,8 +13,8 @@ pub(super) fn xml(results: &Results) -> String {
     let _ = writeln!(
         out,
         "<testsuites name=\"rex policy test\" tests=\"{}\" failures=\"{}\" time=\"{}\">",
-        results.cases.len(),
-        results.failed(),
+        results.cases.len() + results.mutants.as_ref().map_or(0, |mutants| mutants.all.len()),
+        results.failed() + results.mutants.as_ref().map_or(0, |mutants| mutants.survived.len()),
         seconds(results.duration)
     );
     for file in results.cases.chunk_by(|a, b| a.case.file == b.case.file) {
@@ -51,7 +52,32 @@ pub(super) fn xml(results: &Results) -> String {
         }
         out += "  </testsuite>\n";
     }
+    if let Some(mutants) = &results.mutants {
+        out += &tried(mutants);
+    }
     out + "</testsuites>\n"
+}
+
+/// The mutants, as a test suite of their own.
+fn tried(mutants: &Mutants) -> String {
+    let (all, failures) = (mutants.all.len(), mutants.survived.len());
+    let mut out = format!("  <testsuite name=\"mutants\" tests=\"{all}\" failures=\"{failures}\">\n");
+    for mutant in &mutants.all {
+        let _ = write!(
+            out,
+            "    <testcase name=\"{} {}\" classname=\"mutants\" file=\"{}\" line=\"{}\"",
+            text(&mutant.policy),
+            text(&mutant.change),
+            text(&mutant.file),
+            mutant.line
+        );
+        out += if mutants.survived.contains(mutant) {
+            ">\n      <failure message=\"no case notices it\"/>\n    </testcase>\n"
+        } else {
+            "/>\n"
+        };
+    }
+    out + "  </testsuite>\n"
 }
 
 /// A text as it may stand in XML: escaped, and without the characters that XML does not have at all.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use rex_policy::CoveredClause;
 use serde::Serialize;
 
+use super::mutants::Mutants;
 use super::{Results, Tested, place};
 use crate::draw::{line, visible};
 use crate::exit::Stop;
@@ -23,6 +24,7 @@ pub(super) fn human(results: &Results, least: Option<u8>) -> String {
         out.push('\n');
     }
     uncovered(&mut out, results);
+    survived(&mut out, results);
     let (all, failed) = (results.cases.len(), results.failed());
     let ((policies, all_policies), (clauses, all_clauses)) =
         (results.coverage.of_policies(), results.coverage.of_clauses());
@@ -33,6 +35,10 @@ pub(super) fn human(results: &Results, least: Option<u8>) -> String {
         "covered: {policies} of {all_policies} policies, {clauses} of {all_clauses} clauses, {percent} %{}",
         least.map_or(String::new(), |least| format!(", which is less than {least} %"))
     );
+    if let Some(mutants) = &results.mutants {
+        let (all, noticed, survived) = (mutants.all.len(), mutants.noticed(), mutants.survived.len());
+        let _ = writeln!(out, "{all} mutants: {noticed} noticed, {survived} not");
+    }
     out
 }
 
@@ -53,6 +59,19 @@ fn uncovered(out: &mut String, results: &Results) {
     }
 }
 
+/// What may be changed without a case that fails.
+fn survived(out: &mut String, results: &Results) {
+    let survived = results.mutants.iter().flat_map(|mutants| &mutants.survived);
+    let before = out.len();
+    for mutant in survived {
+        let place = format!("{}:{}", mutant.file, mutant.line);
+        let _ = writeln!(out, "not noticed: `{}` ({}) {}", line(&mutant.policy), line(&place), line(&mutant.change));
+    }
+    if out.len() > before {
+        out.push('\n');
+    }
+}
+
 fn missing(clause: &CoveredClause) -> &'static str {
     match (clause.held, clause.failed) {
         (0, 0) => "never decided",
@@ -67,6 +86,34 @@ struct Shown<'a> {
     failed: usize,
     cases: Vec<ShownCase<'a>>,
     coverage: ShownCoverage<'a>,
+    /// `null` unless they were asked for, and no case failed.
+    mutants: Option<ShownMutants<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownMutants<'a> {
+    noticed: usize,
+    survived: Vec<ShownMutant<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownMutant<'a> {
+    policy: &'a str,
+    file: &'a str,
+    line: usize,
+    change: &'a str,
+}
+
+impl<'a> ShownMutants<'a> {
+    fn new(mutants: &'a Mutants) -> Self {
+        let survived = mutants.survived.iter().map(|mutant| ShownMutant {
+            policy: &mutant.policy,
+            file: &mutant.file,
+            line: mutant.line,
+            change: &mutant.change,
+        });
+        Self { noticed: mutants.noticed(), survived: survived.collect() }
+    }
 }
 
 #[derive(Serialize)]
@@ -137,6 +184,7 @@ pub(super) fn json(results: &Results) -> Result<String, Stop> {
         failed: results.failed(),
         cases: results.cases.iter().map(ShownCase::new).collect(),
         coverage: ShownCoverage { percent: results.coverage.percent(), policies: policies.collect() },
+        mutants: results.mutants.as_ref().map(ShownMutants::new),
     };
     serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))
 }

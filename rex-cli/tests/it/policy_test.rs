@@ -26,6 +26,59 @@ fn junit_has_a_case_for_each() {
     assert!(xml.contains("Agent::&quot;triage&quot;") && !xml.contains("Agent::\"triage\""), "{xml}");
 }
 
+/// All is covered, and a case passes whatever the condition is: no case notices when it is dropped.
+#[test]
+fn mutants_that_no_case_notices_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write(
+        "p.cedar",
+        "@id(\"p\") permit (principal == Agent::\"a\", action == fs::Action::\"read\", resource in fs::Path::\"/srv\")\n\
+         when { context.tags.contains(\"ok=1\") };\n\
+         @id(\"f\") forbid (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv/x\");\n",
+    );
+    let case = |name: &str, rest: &str| format!("- name: {name}\n  principal: Agent::\"a\"\n{rest}\n");
+    let some =
+        case("tagged", "  action: fs::read\n  resource: /srv/y\n  tags: [ok=1]\n  expect: allow\n  policies: [p]")
+            + &case("guarded", "  run: read(\"/srv/x\")\n  files: { /srv/x: \"\" }\n  expect: deny\n  policies: [f]");
+    write("p.test.yaml", &some);
+    let test = |args: &[&str]| {
+        let args = [&["policy", "test", dir.path().to_str().unwrap()], args].concat();
+        let output = rex(&args);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, out) = test(&[]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("covered: 2 of 2 policies, 0 of 1 clauses, 66 %"), "{out}");
+    let xml = dir.path().join("results.xml");
+    let (code, out) = test(&["--mutate", "--junit", xml.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("p.cedar:2) without `context.tags.contains(\"ok=1\")`"), "{out}");
+    assert!(out.contains("5 mutants: 4 noticed, 1 not"), "{out}");
+    let xml = std::fs::read_to_string(xml).unwrap();
+    assert!(
+        xml.contains("tests=\"7\" failures=\"1\"") && xml.contains("<failure message=\"no case notices it\"/>"),
+        "{xml}"
+    );
+    let (code, out) = test(&["--mutate", "--format", "json"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("\"mutants\":{\"noticed\":4,\"survived\":[{\"policy\":\"p\""), "{out}");
+
+    write(
+        "p.test.yaml",
+        &(some.clone() + &case("untagged", "  run: read(\"/srv/y\")\n  files: { /srv/y: \"\" }\n  expect: deny")),
+    );
+    let (code, out) = test(&["--mutate"]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("covered: 2 of 2 policies, 1 of 1 clauses, 100 %\n5 mutants: 5 noticed, 0 not"), "{out}");
+
+    // What a case that fails would notice is not known.
+    write("p.test.yaml", &(some + &case("wrong", "  action: fs::read\n  resource: /srv/y\n  expect: allow")));
+    let (code, out) = test(&["--mutate", "--format", "json"]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("\"mutants\":null"), "{out}");
+}
+
 #[test]
 fn a_change_is_tested() {
     let dir = folder();

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use expect_test::{Expect, expect};
 use rex_cli::Cvc5;
-use rex_policy::testing::{Verdicts, inputs, proofs_agree};
+use rex_policy::testing::{Told, Verdicts, differences_are_told, inputs, proofs_agree};
 use rex_policy::{Policy, PolicyLimits, Proof, Prover, Solver, Source, Verdict, Vocabulary};
 
 /// The solver; `None` where it is not installed, which `cargo xtask test` tells.
@@ -19,6 +19,13 @@ fn compile(text: &str, entities: Option<&str>) -> Policy {
         .unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 
+fn stated(text: &str, entities: Option<&str>) -> Policy {
+    let entities = entities.map(|text| Source::new("entities.json", text));
+    let source = Source::new("properties.cedar", text);
+    Policy::properties(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default())
+        .unwrap_or_else(|rejected| panic!("{rejected}"))
+}
+
 fn said(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Proved => "proved".to_owned(),
@@ -27,13 +34,14 @@ fn said(verdict: &Verdict) -> String {
             operations.join(" and ")
         }
         Verdict::Undecided(why) => format!("undecided: {}", why.join("; ")),
+        Verdict::Vacuous(why) => format!("vacuous: {why}"),
     }
 }
 
 fn check_with(policy: &str, entities: Option<&str>, properties: &str, expected: Expect) {
     let Some(mut solver) = solver() else { return };
     let mut prover = Prover::new(&mut solver).unwrap();
-    let proofs = prover.prove(&compile(policy, entities), &compile(properties, entities)).unwrap();
+    let proofs = prover.prove(&compile(policy, entities), &stated(properties, entities)).unwrap();
     let line = |Proof { property, verdict, .. }: &Proof| format!("{property}: {}\n", said(verdict));
     expected.assert_eq(&proofs.iter().map(line).collect::<String>());
 }
@@ -81,22 +89,22 @@ fn places_are_told_by_the_text_of_ids() {
            permit (principal, action == net::Action::"get", resource in net::Url::"https://example.com/v1/");
            permit (principal, action == net::Action::"resolve", resource in net::Host::"example.com");
            permit (principal, action == service::Action::"stop", resource) when { resource.kind == "timer" };"#,
-        r#"@id("ceiling") permit (principal, action, resource) when {
+        r#"@id("ceiling") @prove("at-most") permit (principal, action, resource) when {
              (resource is fs::Path && (resource.path like "/var/log*" && !(resource in fs::Path::"/var/log2")))
              || (resource is net::Url && resource.scheme == "https" && resource.host == "example.com" && resource.url like "*/v1/*")
              || (resource is net::Host && resource.name like "*example.com")
              || (resource is service::Unit && resource.name like "*.timer")
            };
-           @id("lib") forbid (principal, action, resource in fs::Path::"/var/lib");
-           @id("x") forbid (principal, action, resource) when { resource is fs::Path && resource.name == "x" };
-           @id("dot") forbid (principal, action, resource) when { resource is fs::Path && resource.path like "*/../*" };
-           @id("host") forbid (principal, action, resource) when { resource is net::Url && resource.host like "*.org" };
-           @id("hidden") forbid (principal, action, resource) when { resource is net::Host && resource.name like "badexample*" };"#,
+           @id("lib") @prove("never") forbid (principal, action, resource in fs::Path::"/var/lib");
+           @id("x") @prove("never") forbid (principal, action, resource) when { resource is fs::Path && resource.name == "x" };
+           @id("dot") @prove("never") forbid (principal, action, resource) when { resource is fs::Path && resource.path like "*/../*" };
+           @id("host") @prove("never") forbid (principal, action, resource) when { resource is net::Url && resource.host like "*.org" };
+           @id("hidden") @prove("never") forbid (principal, action, resource) when { resource is net::Host && resource.name like "badexample*" };"#,
         expect![[r#"
             ceiling: proved
             lib: proved
             x: fs::read("/var/log/x") by agent "anyone"
-            dot: proved
+            dot: vacuous: it matches no request
             host: proved
             hidden: net::resolve("badexample.example.com") by agent "anyone"
         "#]],
@@ -107,8 +115,8 @@ fn places_are_told_by_the_text_of_ids() {
 fn members_are_free_without_an_entities_file_and_told_by_one() {
     let policy =
         r#"permit (principal in Group::"ops", action == fs::Action::"write", resource in fs::Class::"LogFile");"#;
-    let properties = r#"@id("logs") permit (principal, action, resource in fs::Path::"/var/log");
-        @id("agents") forbid (principal is User, action, resource);"#;
+    let properties = r#"@id("logs") @prove("at-most") permit (principal, action, resource in fs::Path::"/var/log");
+        @id("agents") @prove("never") forbid (principal is User, action, resource);"#;
     check(
         policy,
         properties,
@@ -187,8 +195,8 @@ fn nothing_that_may_be_written_may_be_run() {
 fn what_cannot_be_told_is_not_decided() {
     check(
         r#"@id("odd") permit (principal, action == fs::Action::"read", resource) when { fs::Path::"/a" in fs::Class::"C" };"#,
-        r#"@id("etc") forbid (principal, action, resource in fs::Path::"/etc");
-           @id("ceiling") permit (principal, action, resource in fs::Path::"/srv");"#,
+        r#"@id("etc") @prove("never") forbid (principal, action, resource in fs::Path::"/etc");
+           @id("ceiling") @prove("at-most") permit (principal, action, resource in fs::Path::"/srv");"#,
         expect![[r#"
             ceiling: undecided: fs::read by agent and 1 more: policy `odd` cannot be told to a solver: `fs::Path::"/a" in fs::Class::"C"` does not say it of the request
             etc: undecided: fs::read by agent and 1 more: policy `odd` cannot be told to a solver: `fs::Path::"/a" in fs::Class::"C"` does not say it of the request
@@ -208,6 +216,196 @@ fn proofs_agree_with_decisions() {
     assert!(proved > 25 && refuted > 25 && undecided < proved, "{sum:?}");
 }
 
+/// What is newly allowed and denied, an example a line, and whether it is proved that there is nothing else.
+fn told(older: &str, newer: &str) -> Option<(Vec<String>, bool)> {
+    let mut solver = solver()?;
+    let mut prover = Prover::new(&mut solver).unwrap();
+    let diff = prover.diff(&compile(older, None), &compile(newer, None)).unwrap();
+    assert_eq!(diff.proved, diff.undecided.is_empty(), "{diff:?}");
+    Some((diff.differences.iter().map(|it| format!("{:?} {}", it.change, it.example)).collect(), diff.proved))
+}
+
+/// Asserts that a difference is told of which each of these is a part, for each of them, and that there is nothing else.
+fn tells(older: &str, newer: &str, parts: &[&str]) {
+    let Some((told, proved)) = told(older, newer) else { return };
+    for part in parts {
+        assert!(told.iter().any(|line| line.contains(part)), "{part}: {told:#?}");
+    }
+    assert!(proved, "{told:#?}");
+}
+
+const READS: &str =
+    r#"permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/var/log");"#;
+/// Something that no example is made for.
+const ODD: &str = r#"resource.path like "/*/k*y" && resource.name like "*k1*" && resource.path like "*/etc/*""#;
+
+/// A harmless change is told with what hides behind it.
+#[test]
+fn one_change_hides_no_other() {
+    let reports =
+        r#"permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/srv/reports");"#;
+    let odd = format!(
+        r#"permit (principal == Agent::"a", action == fs::Action::"read", resource is fs::Path) when {{ {ODD} && context.tags.contains("x") == false }};"#
+    );
+    tells(READS, &format!("{READS}\n{reports}\n{odd}"), &["fs::read(\"/srv/reports", "/etc/"]);
+    // In one permit.
+    let both = format!(
+        r#"permit (principal == Agent::"a", action == fs::Action::"read", resource is fs::Path)
+        when {{ resource in fs::Path::"/var/log" || resource in fs::Path::"/srv/reports" || ({ODD}) }};"#
+    );
+    tells(READS, &both, &["fs::read(\"/srv/reports", "/etc/"]);
+    // By another type of principal, and in the other direction.
+    let of = |principal: &str, place: &str| {
+        format!(r#"permit ({principal}, action == fs::Action::"read", resource in fs::Path::"{place}");"#)
+    };
+    let any = of("principal", "/srv/b");
+    tells(READS, &format!("{READS}\n{any}"), &["by agent", "by user"]);
+    let users =
+        format!(r#"permit (principal is User, action == fs::Action::"read", resource is fs::Path) when {{ {ODD} }};"#);
+    tells(READS, &format!("{READS}\n{reports}\n{users}"), &["/srv/reports", "by user"]);
+    tells(
+        &format!("{READS}\n{odd}\n{}", of("principal == Agent::\"a\"", "/srv/old")),
+        &format!("{READS}\n{reports}"),
+        &["Allowed fs::read(\"/srv/reports", "Denied fs::read(\"/srv/old", "/etc/"],
+    );
+}
+
+/// A `forbid` that is dropped, or gets two exceptions, and a permit that loses two: each is told.
+#[test]
+fn each_exception_is_told() {
+    let all = r#"permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/srv");"#;
+    let forbid = |unless: &str| {
+        format!(
+            r#"{all} @id("f") forbid (principal, action == fs::Action::"read", resource is fs::Path) unless {{ {unless} }};"#
+        )
+    };
+    tells(
+        &forbid("resource in fs::Path::\"/srv/a\""),
+        &forbid(&format!("resource in fs::Path::\"/srv/a\" || resource in fs::Path::\"/srv/tmp\" || ({ODD})")),
+        &["/srv/tmp", "/etc/"],
+    );
+    let permit = |unless: &str| {
+        format!(
+            r#"permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/srv") {unless};"#
+        )
+    };
+    tells(
+        &permit(&format!("unless {{ resource in fs::Path::\"/srv/tmp\" || ({ODD}) }}")),
+        &permit(""),
+        &["/srv/tmp", "/etc/"],
+    );
+    let two = r#"@id("f") forbid (principal, action, resource in fs::Path::"/srv/f"); @id("g") forbid (principal, action, resource in fs::Path::"/srv/g");"#;
+    tells(&format!("{all} {two}"), all, &["/srv/f", "/srv/g"]);
+}
+
+/// Whatever would hold of every policy is no proof.
+#[test]
+fn what_says_nothing_is_vacuous() {
+    let policy = r#"permit (principal == Agent::"a", action in fs::Action::"ReadOnly", resource in fs::Path::"/srv");"#;
+    check(
+        policy,
+        r#"@id("two") @prove("never") forbid (principal, action, resource is fs::Path)
+           when { resource.extension == "key" && resource.extension == "pem" };
+           @id("head") @prove("never") forbid (principal, action, resource in fs::Path::"/etc") when { resource in fs::Path::"/srv" };
+           @id("time") @prove("never") forbid (principal, action, resource)
+           when { context.now > datetime("2026-12-31") && context.now < datetime("2026-01-01") };
+           @id("units") @prove("never-run") forbid (principal, action == service::Action::"restart", resource);
+           @id("errors") @prove("no-error") permit (principal, action == fs::Action::"read", resource)
+           when { resource.name == "a" && resource.name == "b" };
+           @id("ceiling") @prove("at-most") permit (principal, action, resource is fs::Path);
+           @id("dead") @prove("at-most") permit (principal is User, action, resource in fs::Path::"/srv")
+           when { resource.name == "a" && resource.name == "b" };
+           @id("says") @prove("never") forbid (principal is User, action, resource in fs::Path::"/etc");"#,
+        expect![[r#"
+            ceiling, dead: vacuous: `dead` matches no request
+            two: vacuous: it matches no request
+            head: vacuous: it matches no request
+            time: vacuous: it matches no request
+            units: vacuous: it matches no request
+            errors: vacuous: it matches no request
+            says: proved
+        "#]],
+    );
+    check(
+        policy,
+        r#"@id("agents") @prove("at-most") permit (principal is Agent, action, resource);
+           @id("others") @prove("at-most") permit (principal, action, resource) when { !(principal is Agent) || true };"#,
+        expect![["agents, others: vacuous: it permits every request\n"]],
+    );
+    let entities = r#"[{"uid": {"type": "Agent", "id": "a"}, "parents": [{"type": "Group", "id": "contractor"}]}]"#;
+    let property = r#"@id("p") @prove("never") forbid (principal in Group::"contractors", action, resource);"#;
+    check_with(policy, Some(entities), property, expect![["p: vacuous: it matches no request\n"]]);
+    check(
+        policy,
+        property,
+        expect![["p: fs::read(\"/srv\") by agent \"a\", where Agent::\"a\" is in Group::\"contractors\"\n"]],
+    );
+}
+
+/// What an `@allow` lets go is a part of what is allowed.
+#[test]
+fn what_a_permit_lets_go_is_a_difference() {
+    let run = |allow: &str, place: &str| {
+        format!(
+            r#"{allow} permit (principal == Agent::"a", action == process::Action::"run", resource in process::Program::"{place}");"#
+        )
+    };
+    let (plain, letting) = (run("", "/usr/bin"), run(r#"@allow("interpreter env:HOME")"#, "/usr/bin"));
+    let Some((told, proved)) = told(&plain, &letting) else { return };
+    assert_eq!((told.len(), proved), (2, true), "{told:?}");
+    assert!(told.iter().all(|line| line.starts_with("Allowed process::run(\"/usr/bin")), "{told:?}");
+    // Behind a permit that lets the same go elsewhere.
+    let older = format!("{plain}\n{}", run(r#"@allow("interpreter")"#, "/opt/a"));
+    let newer = format!(
+        "{plain}\n{}\n{}",
+        run(r#"@allow("interpreter")"#, "/opt/a"),
+        run(r#"@allow("interpreter")"#, "/usr/bin")
+    );
+    tells(&older, &newer, &["Allowed process::run(\"/usr/bin"]);
+    let Some(mut solver) = solver() else { return };
+    let mut prover = Prover::new(&mut solver).unwrap();
+    let same = prover.same(&compile(&plain, None), &compile(&letting, None)).unwrap();
+    assert!(matches!(same, Verdict::Refuted(_)), "{same:?}");
+}
+
+/// A gate for changes that allow more passes those that allow less.
+#[test]
+fn a_gate_can_be_about_what_is_newly_allowed() {
+    if solver().is_none() {
+        return;
+    }
+    let diff = |older: &str, newer: &str, more: &[&str]| {
+        let (older, newer) = (format!("tests/cmd/prove/{older}"), format!("tests/cmd/prove/{newer}"));
+        let args = [&["policy", "diff", &older, &newer], more].concat();
+        Command::new(env!("CARGO_BIN_EXE_rex")).args(args).output().unwrap().status.code()
+    };
+    assert_eq!(diff("shop.cedar", "shop-split.cedar", &[]), Some(1));
+    assert_eq!(diff("shop.cedar", "shop-split.cedar", &["--fail-on-new"]), Some(0));
+    assert_eq!(diff("shop-split.cedar", "shop.cedar", &["--fail-on-new"]), Some(1));
+    // What is undecided may be new.
+    assert_eq!(diff("shop.cedar", "shop-split.cedar", &["--fail-on-new", "--timeout", "5"]), Some(2));
+}
+
+#[test]
+fn a_solver_that_was_named_and_cannot_start_is_not_done_without() {
+    let args = ["policy", "diff", "tests/cmd/prove/shop.cedar", "tests/cmd/prove/shop.cedar"];
+    let output = Command::new(env!("CARGO_BIN_EXE_rex")).args(args).env("CVC5", "/nowhere/cvc5").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("`--examples` does without a solver"));
+}
+
+/// No difference between two random policies is hidden, whatever else differs.
+#[test]
+fn no_difference_is_hidden() {
+    let Some(mut solver) = solver() else { return };
+    let mut sum = Told::default();
+    for told in inputs().take(40).filter_map(|data| differences_are_told(&data, &mut solver).unwrap()) {
+        sum.iter_mut().zip(told).for_each(|(sum, more)| *sum += more);
+    }
+    let [found, told] = sum;
+    assert!(found > 1_000 && told * 10 > found * 9, "{sum:?}");
+}
+
 #[test]
 fn fifty_policies_take_few_questions() {
     let Some(solver) = solver() else { return };
@@ -224,15 +422,16 @@ fn fifty_policies_take_few_questions() {
     let policy = compile(&policies, None);
     assert_eq!(policy.len(), 50);
     let properties = r#"
-        @id("ceiling") permit (principal, action, resource in fs::Path::"/srv");
-        @id("keys") forbid (principal is User, action in fs::Action::"Mutating", resource);
+        @id("ceiling") @prove("at-most") permit (principal, action, resource in fs::Path::"/srv");
+        @id("keys") @prove("never") forbid (principal is User, action in fs::Action::"Mutating", resource);
         @id("errors") @prove("no-error") permit (principal, action, resource);"#;
     let mut counting = Counting { solver, questions: 0 };
     let mut prover = Prover::new(&mut counting).unwrap();
-    let proofs = prover.prove(&policy, &compile(properties, None)).unwrap();
+    let proofs = prover.prove(&policy, &stated(properties, None)).unwrap();
     assert!(proofs.iter().all(|proof| matches!(proof.verdict, Verdict::Proved)), "{proofs:?}");
-    // One for what is read, one for what is written, by each type of principal. The time is a matter of `cargo bench -p rex-benches`.
-    assert!(counting.questions <= 4, "{} questions", counting.questions);
+    // One for what is read, one for what is written, by each type of principal, and whether each property matches anything. The time is a
+    // matter of `cargo bench -p rex-benches`.
+    assert!(counting.questions <= 8, "{} questions", counting.questions);
 }
 
 struct Counting {

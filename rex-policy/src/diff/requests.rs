@@ -1,7 +1,7 @@
 //! Requests that show where two policies differ, made from what stands in them: of each policy that only one of the two has, the names and
 //! values that it asks for, and their neighbours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::asked::Written;
@@ -37,6 +37,8 @@ type Choice = (BTreeMap<String, Value>, BTreeMap<String, Value>);
 
 pub(super) struct Requests<'p> {
     policies: [&'p Policy; 2],
+    /// The texts of the policies of each.
+    texts: [HashSet<&'p str>; 2],
     /// What stands in all policies of both.
     all: Words,
 }
@@ -47,7 +49,10 @@ impl<'p> Requests<'p> {
         for (policy, number, rule) in rules(policies) {
             all.read(policy, number, rule);
         }
-        Self { policies, all }
+        let texts = policies.map(|policy| {
+            (0..policy.len()).filter_map(|number| policy.stand(number).map(crate::finding::Stand::text)).collect()
+        });
+        Self { policies, texts, all }
     }
 
     pub(super) fn operations(&self) -> Vec<Operation> {
@@ -65,11 +70,9 @@ impl<'p> Requests<'p> {
 
     /// Whether a policy is in one of the two only.
     fn is_new(&self, policy: &Policy, number: usize) -> bool {
-        let text = policy.stand(number).map(crate::finding::Stand::text);
-        let others = self.policies.into_iter().filter(|other| !std::ptr::eq(*other, policy));
-        !others
-            .flat_map(|other| (0..other.len()).map(|number| other.stand(number)))
-            .any(|it| it.map(|it| it.text()) == text)
+        let Some(text) = policy.stand(number).map(crate::finding::Stand::text) else { return true };
+        let others = self.policies.iter().zip(&self.texts).filter(|(other, _)| !std::ptr::eq(**other, policy));
+        !others.into_iter().any(|(_, texts)| texts.contains(text))
     }
 
     fn about<'a>(

@@ -24,7 +24,9 @@ pub(super) struct Act<'p> {
     pub(super) prefix: &'static str,
     pub(super) kind: Kind,
     resource: String,
-    policy: &'p Policy,
+    pub(super) policy: &'p Policy,
+    /// What the `@allow` of a permit must say, so that it counts.
+    word: Option<&'p str>,
 }
 
 /// The policies of a set, each as whether it permits, and when it applies.
@@ -62,7 +64,13 @@ impl<'p> Act<'p> {
         principal: &'static str,
         prefix: &'static str,
     ) -> Self {
-        Self { spec, principal, prefix, kind: Kind::of(spec.resource), resource: spec.resource.to_string(), policy }
+        let (kind, resource) = (Kind::of(spec.resource), spec.resource.to_string());
+        Self { spec, principal, prefix, kind, resource, policy, word: None }
+    }
+
+    /// The same act, where no permit counts but one whose `@allow` says this.
+    pub(super) fn letting(self, word: Option<&'p str>) -> Self {
+        Self { word, ..self }
     }
 
     /// The same act as another policy sees it.
@@ -84,6 +92,9 @@ impl<'p> Act<'p> {
     pub(super) fn side(&self, variables: &mut Variables, wider: bool) -> Result<Side, Untold> {
         let mut side = Vec::new();
         for (number, rule) in self.policy.rules().iter().enumerate() {
+            if rule.permit && self.word.is_some_and(|word| !rule.lets(word)) {
+                continue;
+            }
             match self.rule(variables, number, rule) {
                 Ok(Expr::Literal(Literal::Bool(false))) => {}
                 Ok(applies) => side.push((rule.permit, applies)),
@@ -100,14 +111,24 @@ impl<'p> Act<'p> {
             return Ok(truth(false));
         }
         let untold = |why: Untold| format!("policy `{}` cannot be told to a solver: {why}", rule.id.escape_debug());
-        let head = self.scope(variables, &rule.principal, &Thing::Principal).map_err(untold)?;
-        let head = and(head, self.scope(variables, &rule.resource, &Thing::Resource).map_err(untold)?);
+        let head = self.principal_is(variables, rule).map_err(untold)?;
+        let head = and(head, self.resource_is(variables, rule).map_err(untold)?);
         if head == truth(false) || rule.condition.is_none() {
             return Ok(head);
         }
         let condition = self.policy.cedar(number).and_then(rule::syntax);
         let condition = condition.ok_or_else(|| untold("its condition has an unknown shape".to_owned()))?;
         Ok(and(head, self.expr(variables, &condition).map_err(untold)?))
+    }
+
+    /// When the principal is one that the head of a policy is about.
+    pub(super) fn principal_is(&self, variables: &mut Variables, rule: &Rule) -> Result<Expr, Untold> {
+        self.scope(variables, &rule.principal, &Thing::Principal)
+    }
+
+    /// When the resource is.
+    pub(super) fn resource_is(&self, variables: &mut Variables, rule: &Rule) -> Result<Expr, Untold> {
+        self.scope(variables, &rule.resource, &Thing::Resource)
     }
 
     fn scope(&self, variables: &mut Variables, scope: &Scope, of: &Thing) -> Result<Expr, Untold> {
@@ -119,7 +140,8 @@ impl<'p> Act<'p> {
         Ok(and(typed, entity?))
     }
 
-    fn expr(&self, variables: &mut Variables, expr: &Expr) -> Result<Expr, Untold> {
+    /// When an expression of a condition holds, or what it is.
+    pub(super) fn expr(&self, variables: &mut Variables, expr: &Expr) -> Result<Expr, Untold> {
         match expr {
             Expr::Literal(Literal::EntityUID(_)) | Expr::Var(_) | Expr::Slot(_) | Expr::Unknown { .. } => Err(no(expr)),
             Expr::Literal(_) => Ok(expr.clone()),

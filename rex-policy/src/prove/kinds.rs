@@ -11,6 +11,8 @@ use rex_core::{AbsPath, Resource, ResourceSpec, Value};
 
 /// The variable that stands for the id of the resource.
 pub(super) const ID: &str = "id";
+/// At how many places of a name another is tried.
+const PLACES: usize = 24;
 
 /// A type of resource whose ids are known to Rex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +196,11 @@ impl Kind {
         match (self, attribute) {
             (Self::Path | Self::Program, "name") => Some(not(like(name, &["", "/", ""]))),
             (Self::Path, "extension") => Some(and(not(like(name, &["", "/", ""])), not(like(name, &["", ".", ""])))),
+            (Self::Url, "host") => {
+                let never: [&[&str]; 3] = [&[".", ""], &["", "..", ""], &["", "/", ""]];
+                Some(never.into_iter().fold(not(is(name, "")), |all, parts| and(all, not(like(name, parts)))))
+            }
+            (Self::Url, "path") => Some(like(name, &["/", ""])),
             _ => None,
         }
     }
@@ -252,8 +259,30 @@ impl Kind {
         if id.is_none() || self == Self::Url {
             ids.push(made);
         }
+        if let (Self::Path | Self::Program, Some(id)) = (self, id) {
+            let text = |name: &str| match attributes.get(name) {
+                Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
+                _ => None,
+            };
+            ids.extend(text("name").into_iter().flat_map(|name| named(id, &name)));
+            let extension = text("extension").map(|extension| format!(".{extension}"));
+            let ended = extension.iter().flat_map(|end| ids.iter().map(move |id| format!("{id}{end}")));
+            let ended: Vec<_> = ended.collect();
+            ids.extend(ended);
+        }
         ids
     }
+}
+
+/// Paths like one that was chosen, in whose last part stands the name that was chosen: as it is, or somewhere in it, which is where
+/// a wildcard may be.
+fn named(path: &str, name: &str) -> Vec<String> {
+    let (above, last) = path.rsplit_once('/').unwrap_or(("", path));
+    let places = last.char_indices().map(|(at, _)| at).chain([last.len()]).take(PLACES);
+    let within = places
+        .filter_map(|at| last.split_at_checked(at))
+        .map(|(before, after)| format!("{above}/{before}{name}{after}"));
+    [format!("{above}/{name}")].into_iter().chain(within).collect()
 }
 
 #[cfg(test)]

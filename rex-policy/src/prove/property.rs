@@ -4,6 +4,7 @@ use cedar_policy::pst::Expr;
 
 use super::flat::Act;
 use super::variables::{Untold, Variables};
+use crate::annotation;
 use crate::finding::{Finding, Severity};
 use crate::operation::Operation;
 use crate::policy::Policy;
@@ -19,28 +20,20 @@ pub(super) enum Property {
 }
 
 impl Property {
-    const ALL: [(&'static str, Self, bool); 4] = [
-        ("at-most", Self::AtMost, true),
-        ("never", Self::Never, false),
-        ("no-error", Self::NoError, true),
-        ("never-run", Self::NeverRun, false),
-    ];
-
     /// What a policy states; the error says why it states nothing.
-    pub(super) fn of(properties: &Policy, number: usize, rule: &Rule) -> Result<Self, Option<Box<Finding>>> {
-        let said = properties.cedar(number).and_then(|policy| rule::annotation(policy, "prove"));
-        let found = match said {
-            None => Self::ALL.iter().find(|(_, _, permit)| *permit == rule.permit),
-            Some(word) => Self::ALL.iter().find(|(known, _, permit)| *known == word && *permit == rule.permit),
-        };
-        found.map(|(_, property, _)| *property).ok_or_else(|| {
-            let effect = if rule.permit { "permit" } else { "forbid" };
-            let words = Self::ALL.iter().filter(|(_, _, permit)| *permit == rule.permit);
-            let words: Vec<_> = words.map(|(word, ..)| format!("`{word}`")).collect();
-            let message = format!("a `{effect}` does not state `{}`", said.unwrap_or_default().escape_debug());
-            let help = format!("it can state {}", words.join(" and "));
-            properties.finding(number, Severity::Error, message).map(|finding| Box::new(finding.with_help(help)))
-        })
+    pub(super) fn of(properties: &Policy, number: usize) -> Result<Self, Option<Box<Finding>>> {
+        let statement = properties.cedar(number).ok_or(None)?;
+        if let Some((message, help)) = annotation::no_property(statement) {
+            let finding = properties.finding(number, Severity::Error, message);
+            return Err(finding.map(|finding| Box::new(finding.with_help(help))));
+        }
+        match rule::annotation(statement, annotation::PROVE) {
+            Some("at-most") => Ok(Self::AtMost),
+            Some("never") => Ok(Self::Never),
+            Some("no-error") => Ok(Self::NoError),
+            Some("never-run") => Ok(Self::NeverRun),
+            _ => Err(None),
+        }
     }
 }
 

@@ -86,29 +86,34 @@ fn told(act: &Act<'_>, variables: &Variables) -> BTreeSet<String> {
     facts.map(str::to_owned).chain(attributes.map(|name| format!("resource.{name}"))).collect()
 }
 
-/// What is to be known so that a solver does not choose the same again: what the id that it chose says, or that there is none.
+/// What is to be known so that a solver does not choose the same again: what ids like the one that it chose say, or that there is none.
 pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, found: &[Vec<Operation>]) -> Option<Expr> {
     let id = &*model.get(ID).and_then(said)?;
     let operation = found.iter().flatten().find(|operation| operation.asked.request().resource.id() == id);
     let Some(operation) = operation else { return Some(not(is(ID, id))) };
     let mut says = truth(true);
-    let spec = acts.first()?.spec.resource;
+    let act = acts.first()?;
     operation.asked.request().resource.attributes(&mut |name, fact| {
         let own = Act::attribute(name);
-        if spec.id_attribute == Some(name) || !variables.types.contains_key(&own) {
+        if act.spec.resource.id_attribute == Some(name) || !variables.types.contains_key(&own) {
             return;
         }
-        let value = match fact {
-            Fact::Long(value) => Literal::Long(value),
-            Fact::Bool(value) => Literal::Bool(value),
-            Fact::String(text) => Literal::String(text.into()),
+        let (value, part) = match fact {
+            Fact::Long(value) => (Literal::Long(value), None),
+            Fact::Bool(value) => (Literal::Bool(value), None),
+            Fact::String(text) => (Literal::String(text.into()), act.kind.part_is(name, text)),
             Fact::Ip(_) => return,
         };
         let same = binary(BinaryOp::Eq, variable(&own), Expr::Literal(value));
-        says = and(std::mem::replace(&mut says, truth(true)), same);
+        let said = match part {
+            // Whatever id has that part has that attribute, and no other.
+            Some(part) => and(or(not(part.clone()), same.clone()), or(not(same), part)),
+            None => or(not(is(ID, id)), same),
+        };
+        says = and(std::mem::replace(&mut says, truth(true)), said);
     });
     let all = operation.asked.request().resource.id_says_all();
-    (all && says != truth(true)).then(|| or(not(is(ID, id)), says))
+    (all && says != truth(true)).then_some(says)
 }
 
 /// A time as Cedar prints it: a date, or one with an offset in milliseconds.

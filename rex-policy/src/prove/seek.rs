@@ -18,6 +18,9 @@ use crate::vocabulary::PRINCIPALS;
 /// How often a solver is asked again because what it chose can be no request.
 const ROUNDS: usize = 24;
 
+/// What is told where a solver finds only what is no request.
+pub(super) const UNREAL: &str = "a counterexample was found only with what no request can be";
+
 /// What is asked of one action by one type of principal, or of two actions by one.
 pub(super) struct Question<'p> {
     pub(super) variables: Variables,
@@ -127,6 +130,6 @@ impl Prover<'_> {
                 break;
             }
         }
-        Ok(Err("a counterexample was found only with what no request can be".to_owned()))
+        Ok(Err(UNREAL.to_owned()))
     }
 }

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use arbitrary::Unstructured;
-use rex_core::{Effect, Request, Timestamp};
+use rex_core::{Authorize, Effect, Principal, Request, Subject, Timestamp};
 
 use super::{Asked, Random, World, compile, everything};
 use crate::rule::Rule;
-use crate::{Policy, Proof, ProveError, Prover, Solver, Source, Verdict};
+use crate::{Change, Policy, PolicyLimits, Proof, ProveError, Prover, Solver, Source, Verdict, Vocabulary};
 
 /// How many of the properties were proved, refuted and left undecided.
 pub type Verdicts = [usize; 3];
@@ -34,6 +34,7 @@ pub fn proofs_agree(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Verdi
             Verdict::Proved => proved.push(&*proof.property),
             Verdict::Refuted(_) => refuted += 1,
             Verdict::Undecided(_) => undecided += 1,
+            Verdict::Vacuous(_) => {}
         }
     }
     for asked in random.requests().unwrap_or_default() {
@@ -46,6 +47,48 @@ pub fn proofs_agree(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Verdi
     Ok(Some([proved.len(), refuted, undecided]))
 }
 
+/// How many differences were found by asking for everything, and how many of them were told.
+pub type Told = [usize; 2];
+
+/// Reads two policies from `data`, asks both for whatever there is to ask, and asserts that each difference is told by
+/// [`Prover::diff`], with a permit that allows it, or else that this is not said to be proved of that action and type of principal.
+/// `None` if they do not validate.
+///
+/// # Errors
+/// If the solver cannot go on.
+///
+/// # Panics
+/// If a difference is hidden.
+pub fn differences_are_told(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Told>, ProveError> {
+    let mut random = Random(Unstructured::new(data));
+    // INVARIANT: bytes that have run out read as zeros, so every choice is made.
+    let Ok(Some([older, newer])) = random.pair() else { return Ok(None) };
+    let diff = Prover::new(solver)?.diff(&older.policy, &newer.policy)?;
+    let (mut found, mut told) = (0, 0);
+    for asked in random.all_requests().unwrap_or_default() {
+        let request = asked.request();
+        let [before, after] = [&older, &newer].map(|world| world.policy.decide(&request));
+        let (change, permits) = match (before.effect, after.effect) {
+            (Effect::Deny, Effect::Allow) => (Change::Allowed, &after.policies),
+            (Effect::Allow, Effect::Deny) => (Change::Denied, &before.policies),
+            _ => continue,
+        };
+        let (spec, kind) = (request.action.spec(), request.subject.principal.kind());
+        let is_told = diff.differences.iter().any(|known| {
+            let by = if change == Change::Allowed { &known.after } else { &known.before };
+            (known.change, known.principal()) == (change, kind)
+                && *known.action() == *spec
+                && by.policies.iter().any(|id| permits.contains(id))
+        });
+        let is_proved = diff.examined.iter().any(|it| *it.action == *spec && it.principal == kind && it.is_proved());
+        assert!(is_told || !is_proved, "{older:?}\n{newer:?}\n{request:?}\n{diff:?}");
+        assert!(is_proved || !diff.proved, "{older:?}\n{newer:?}\n{diff:?}");
+        found += 1;
+        told += usize::from(is_told);
+    }
+    Ok(Some([found, told]))
+}
+
 /// What stands for "both mean the same".
 const SAME: &str = "same";
 
@@ -54,10 +97,54 @@ impl Random<'_> {
         let Some(world) = self.world()? else { return Ok(None) };
         let mut text = "@id(\"p0\") @prove(\"no-error\") permit (principal, action, resource);\n".to_owned();
         for number in 1..=self.0.int_in_range(2..=6)? {
-            let _ = writeln!(text, "@id(\"p{number}\") {}", self.policy()?);
+            let policy = self.policy()?;
+            let states = if policy.starts_with("permit") { "at-most" } else { "never" };
+            let _ = writeln!(text, "@id(\"p{number}\") @prove(\"{states}\") {policy}");
         }
         let stated = [Source::new("properties", text)];
-        Ok(compile(&stated, &world.entities).map(|properties| (world, stated, properties)))
+        let limits = PolicyLimits::default();
+        let properties = Policy::properties(&Vocabulary::rex(), &stated, Some(&world.entities), &limits);
+        Ok(properties.ok().map(|properties| (world, stated, properties)))
+    }
+
+    /// Two policies, some of which are in both.
+    fn pair(&mut self) -> arbitrary::Result<Option<[World; 2]>> {
+        let entities = Source::new("entities", self.entities()?);
+        let mut texts = [String::new(), String::new()];
+        for number in 0..self.0.int_in_range(2..=6)? {
+            let (policy, place) = (self.policy()?, self.0.int_in_range(0..=3)?);
+            for (side, text) in texts.iter_mut().enumerate().filter(|(side, _)| place > 1 || place == *side) {
+                // The same policy, whose condition was edited.
+                let edited =
+                    if side == 1 && self.0.ratio(1, 3)? { policy.replacen("\"/a", "\"/b", 1) } else { policy.clone() };
+                let _ = writeln!(text, "@id(\"p{number}\") {edited}");
+            }
+        }
+        let worlds = texts.map(|text| {
+            let sources = [Source::new("policy", text)];
+            let policy = compile(&sources, &entities)?;
+            Some(World { policy, sources, entities: entities.clone() })
+        });
+        let [Some(older), Some(newer)] = worlds else { return Ok(None) };
+        Ok(Some([older, newer]))
+    }
+
+    /// Whatever there is to ask, by agents and by users.
+    fn all_requests(&mut self) -> arbitrary::Result<Vec<Asked>> {
+        let mut all = Vec::new();
+        for (number, id) in ["x", "y", "z", "x", "y", "z"].into_iter().enumerate() {
+            let principal = if number < 3 { Principal::agent(id) } else { Principal::user(id) };
+            for told in [false, true] {
+                let mut subject = Subject::new(principal.clone());
+                (subject.script, subject.tags) =
+                    if told { ("s".to_owned(), vec!["t=1".to_owned()]) } else { Default::default() };
+                let now = Timestamp::from_micros(self.0.int_in_range(0..=4)? * 1_000_000);
+                for (action, resource) in everything(self.bytes()?) {
+                    all.push(Asked { subject: subject.clone(), action, resource, now });
+                }
+            }
+        }
+        Ok(all)
     }
 
     fn requests(&mut self) -> arbitrary::Result<Vec<Asked>> {

@@ -49,6 +49,34 @@ fn a_permit_that_a_forbid_beat_is_not_covered() {
     assert_eq!(seen(&policy, &["/x"]), ["0: ", "1: "]);
 }
 
+/// A clause counts where the decision and its policies turn with it, not where its own policy alone would have.
+#[test]
+fn a_clause_of_a_policy_that_did_not_decide_is_not_covered() {
+    let policy = compile(
+        r#"@id("p") permit (principal, action, resource in fs::Path::"/srv") when { resource.name == "y" };
+        @id("f") forbid (principal, action, resource in fs::Path::"/srv/x");
+        @id("q") permit (principal, action, resource in fs::Path::"/srv/q");"#,
+    );
+    assert_eq!(seen(&policy, &["/srv/y"]), ["1: 1/0", "0: ", "0: "]);
+    assert_eq!(
+        seen(&policy, &["/srv/x/z", "/srv/x/y"]),
+        ["0: 0/0", "2: ", "0: "],
+        "the forbid decides, whatever the clause"
+    );
+    assert_eq!(seen(&policy, &["/srv/z"]), ["0: 0/1", "0: ", "0: "]);
+    assert_eq!(
+        seen(&policy, &["/srv/q/y"]),
+        ["1: 1/0", "0: ", "1: "],
+        "without it, one policy less would have decided"
+    );
+    let guarded = compile(
+        r#"@id("p") permit (principal, action, resource in fs::Path::"/srv") when { resource.name == "y" };
+        @id("e") permit (principal, action, resource in fs::Path::"/srv/e")
+        when { context.now.offset(duration("106751991167d")) > context.now };"#,
+    );
+    assert_eq!(seen(&guarded, &["/srv/e/y"]), ["0: 0/0", "0: 0/0"], "an error denies, whatever the clause");
+}
+
 #[test]
 fn a_file_of_cases_is_bounded_and_plain() {
     let read = |text: &str| Case::read(&Vocabulary::rex(), &Source::new("t.test.yaml", text));

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agree;
 #[cfg(test)]
+mod annotations;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod decide;
@@ -16,6 +18,8 @@ mod example;
 mod learn;
 #[cfg(test)]
 mod lints;
+#[cfg(test)]
+mod mutants;
 #[cfg(test)]
 mod reach;
 #[cfg(test)]

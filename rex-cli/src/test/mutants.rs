@@ -1,0 +1,120 @@
+//! Which changes of a policy no case notices.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rex_core::{Authorize, Decision, Request};
+use rex_policy::{Mutant, Policy, Question, Script, Seen};
+
+use super::{Case, Tested, ran};
+use crate::exit::Stop;
+
+/// What came of the mutants of a policy.
+pub(super) struct Mutants {
+    /// All of them, in the order of the policies.
+    pub(super) all: Vec<Mutant>,
+    /// Those that no case notices, in the same order.
+    pub(super) survived: Vec<Mutant>,
+}
+
+impl Mutants {
+    /// Tries each mutant with each case that can notice it.
+    pub(super) fn of(policy: &Arc<Policy>, cases: &[Tested]) -> Result<Self, Stop> {
+        let all = policy.mutants();
+        let mut asked = Vec::new();
+        for tested in cases {
+            asked.push(Asked::new(policy, &tested.case, &all)?);
+        }
+        // Requests are decided sooner than scripts have run.
+        asked.sort_by_key(|asked| matches!(asked, Asked::Script { .. }));
+        let mut survived = Vec::new();
+        for (number, mutant) in all.iter().enumerate() {
+            let mut noticed = false;
+            for asked in &asked {
+                noticed = noticed || asked.notices(policy, number, mutant)?;
+            }
+            if !noticed {
+                survived.push(mutant.clone());
+            }
+        }
+        Ok(Self { all, survived })
+    }
+
+    pub(super) fn noticed(&self) -> usize {
+        self.all.len() - self.survived.len()
+    }
+}
+
+/// A case, with what decides whether it can notice a mutant.
+enum Asked<'c> {
+    Request {
+        case: &'c Case,
+        seen: Seen<'c>,
+    },
+    Script {
+        case: &'c Case,
+        script: &'c Script,
+        /// Of each mutant, whether a request of the script is about what it changes.
+        concerned: Vec<bool>,
+    },
+}
+
+impl<'c> Asked<'c> {
+    fn new(policy: &'c Arc<Policy>, case: &'c Case, mutants: &[Mutant]) -> Result<Self, Stop> {
+        Ok(match &case.question {
+            Question::Request(asked) => Self::Request { case, seen: policy.see(&asked.request()) },
+            Question::Script(script) => {
+                let concerned = Mutex::new(vec![false; mutants.len()]);
+                let listener = Arc::new(Listener { policy: policy.clone(), mutants: mutants.to_vec(), concerned });
+                ran(case, script, policy, listener.clone())?;
+                let concerned = listener.concerned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Self::Script { case, script, concerned }
+            }
+        })
+    }
+
+    fn notices(&self, policy: &Arc<Policy>, number: usize, mutant: &Mutant) -> Result<bool, Stop> {
+        match self {
+            Self::Request { case, seen } => {
+                let other = || !case.expected.differences(&seen.decision(Some(mutant))).is_empty();
+                Ok(seen.concerns(mutant) && other())
+            }
+            Self::Script { case, script, concerned } => {
+                if !concerned.get(number).copied().unwrap_or(true) {
+                    return Ok(false);
+                }
+                let changed = Arc::new(Changed { policy: policy.clone(), mutant: mutant.clone() });
+                Ok(!ran(case, script, policy, changed)?.0.is_empty())
+            }
+        }
+    }
+}
+
+/// Decides as the policy does, and keeps which mutants a request is about.
+struct Listener {
+    policy: Arc<Policy>,
+    mutants: Vec<Mutant>,
+    concerned: Mutex<Vec<bool>>,
+}
+
+impl Authorize for Listener {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        let seen = self.policy.see(request);
+        let mut concerned = self.concerned.lock().unwrap_or_else(PoisonError::into_inner);
+        for (mutant, concerned) in self.mutants.iter().zip(concerned.iter_mut()) {
+            *concerned = *concerned || seen.concerns(mutant);
+        }
+        self.policy.decide(request)
+    }
+}
+
+/// Decides as the policy does with one change.
+struct Changed {
+    policy: Arc<Policy>,
+    mutant: Mutant,
+}
+
+impl Authorize for Changed {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        self.policy.see(request).decision(Some(&self.mutant))
+    }
+}

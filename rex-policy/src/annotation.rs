@@ -1,0 +1,133 @@
+//! Which annotations there are. One that is misspelt would say nothing, and nobody would see it.
+
+use cedar_policy::{Effect, Policy};
+use rex_core::nearest::did_you_mean;
+
+use crate::compile::File;
+use crate::finding::{Finding, Severity};
+use crate::rule::annotation;
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// Policies, which decide.
+    Policies,
+    /// Properties, which policies are held to.
+    Properties,
+    /// Properties if each statement is marked as one, and else policies: for what looks at statements and decides nothing.
+    Either,
+}
+
+/// The annotation that says which property a statement is.
+pub(crate) const PROVE: &str = "prove";
+/// The annotations that a policy can have.
+const OF_POLICIES: [&str; 3] = ["id", "reason", "allow"];
+/// The annotations that a property can have.
+const OF_PROPERTIES: [&str; 3] = ["id", "reason", PROVE];
+/// Those that a later version may have. Until then they would promise what is not done.
+const RESERVED: [&str; 3] = ["approval", "shadow", "undo"];
+/// What `@prove` can say, and whether a `permit` says it.
+pub(crate) const PROVABLE: [(&str, bool); 4] =
+    [("at-most", true), ("never", false), ("no-error", true), ("never-run", false)];
+
+impl Sort {
+    /// What these files are read as: policies or properties.
+    pub(crate) fn settled(self, files: &[File]) -> Self {
+        if self != Self::Either {
+            return self;
+        }
+        let statements = || files.iter().flat_map(|file| file.set.policies());
+        let says = |one: &Policy| annotation(one, PROVE).is_some();
+        // One that is misspelt says it too.
+        let means = |one: &Policy| says(one) || one.annotations().any(|(name, _)| !OF_POLICIES.contains(&name));
+        if statements().any(says) && statements().all(means) { Self::Properties } else { Self::Policies }
+    }
+
+    fn known(self) -> [&'static str; 3] {
+        if self == Self::Properties { OF_PROPERTIES } else { OF_POLICIES }
+    }
+
+    /// What is wrong with the annotations of a statement.
+    pub(crate) fn check(self, file: &File, number: usize, policy: &Policy) -> Vec<Finding> {
+        let names = policy.annotations().map(|(name, _)| name);
+        let unknown = names.filter(|name| !self.known().contains(name)).map(|name| {
+            let (message, help) = self.unknown(name);
+            Finding::new(Severity::Error, &file.text, place(file, number, name), message).with_help(help)
+        });
+        let mut findings: Vec<_> = unknown.collect();
+        if self == Self::Properties
+            && let Some((message, help)) = no_property(policy)
+        {
+            let place = place(file, number, PROVE);
+            findings.push(Finding::new(Severity::Error, &file.text, place, message).with_help(help));
+        }
+        findings
+    }
+
+    fn unknown(self, name: &str) -> (String, String) {
+        let shown = name.escape_debug();
+        if RESERVED.contains(&name) {
+            let message = format!("`@{shown}` does nothing in this version of Rex");
+            return (message, "remove it: a policy must not promise what is not done".to_owned());
+        }
+        let help = match (self, name) {
+            (Self::Properties, "allow") => "a property lets nothing go: write it in a policy".to_owned(),
+            (_, PROVE) => "keep properties in files of their own, and hand those to `rex policy prove`".to_owned(),
+            _ => {
+                let known = self.known().into_iter().chain(OF_POLICIES).chain([PROVE]);
+                let meant = known.map(|known| format!("@{known}")).collect::<Vec<_>>();
+                did_you_mean(&format!("@{name}"), meant.iter().map(String::as_str)).unwrap_or_else(|| self.all())
+            }
+        };
+        let message = match name {
+            PROVE => "`@prove` states a property, and this is read as a policy".to_owned(),
+            "allow" => "a property has no annotation `@allow`".to_owned(),
+            _ => format!("there is no annotation `@{shown}`"),
+        };
+        (message, help)
+    }
+
+    fn all(self) -> String {
+        let known: Vec<_> = self.known().iter().map(|known| format!("`@{known}`")).collect();
+        let what = if self == Self::Properties { "property" } else { "policy" };
+        format!("a {what} can have {}", known.join(", "))
+    }
+}
+
+/// Why a statement is no property, and what to do about it; `None` if it is one.
+pub(crate) fn no_property(policy: &Policy) -> Option<(String, String)> {
+    let permit = policy.effect() == Effect::Permit;
+    let effect = if permit { "permit" } else { "forbid" };
+    let words = PROVABLE.iter().filter(|(_, of)| *of == permit);
+    let words: Vec<_> = words.map(|(word, _)| format!("`@prove(\"{word}\")`")).collect();
+    let words = words.join(" or ");
+    let Some(said) = annotation(policy, PROVE) else {
+        let message = "this states no property, since it has no `@prove`".to_owned();
+        return Some((message, format!("write {words} before this `{effect}`")));
+    };
+    match PROVABLE.iter().find(|(word, _)| *word == said) {
+        Some((_, of)) if *of == permit => None,
+        Some(_) => Some((format!("a `{effect}` does not state `{said}`"), format!("it can state {words}"))),
+        None => {
+            let meant = did_you_mean(said, PROVABLE.iter().map(|(word, _)| *word));
+            let meant = meant.map_or(String::new(), |meant| format!("{meant} "));
+            let message = format!("`@prove` has no value `{}`", said.escape_debug());
+            Some((message, format!("{meant}a `{effect}` can state {words}")))
+        }
+    }
+}
+
+/// Where an annotation stands; the whole statement if it is written in a way that is not found.
+fn place(file: &File, number: usize, name: &str) -> Option<(usize, usize)> {
+    let (start, length) = file.place(number)?;
+    let text = file.text.text.get(start..start + length)?;
+    let written = format!("@{name}");
+    let ends = |at: usize| {
+        let after = text.get(at + written.len()..).and_then(|rest| rest.chars().next());
+        !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    };
+    let found = text.match_indices(&written).map(|(at, _)| at).find(|at| ends(*at));
+    // A statement without it is underlined in its first line.
+    let line = text.lines().next().map_or(0, str::len);
+    Some(found.map_or((start, line), |at| (start + at, written.len())))
+}

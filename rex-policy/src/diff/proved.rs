@@ -1,0 +1,172 @@
+//! Differences that a solver finds, until it finds no other.
+//!
+//! What was found is taken out of the question by what makes it so, and the question is asked again. So one change cannot hide another, and
+//! when there is no answer any more, all is told. First a difference stands for whatever the same clauses of the same permit (and of the
+//! same `forbid`, where there was one) make so. Then it stands for no more than what is permitted or not forbidden for the same reasons:
+//! a permit may lose two exceptions at once, and a `forbid` may get two.
+
+use std::collections::HashSet;
+
+use rex_core::ActionSpec;
+
+use super::{Change, Diff, Difference, Examined};
+use crate::operation::Operation;
+use crate::policy::Policy;
+use crate::prove::cube::{Cube, Sides};
+use crate::prove::{ProveError, Prover, acts, words};
+
+/// How many differences are looked for by one action, one type of principal and one change.
+const MOST: usize = 48;
+
+/// Why a solver cannot go on, in its own words.
+type Broken = String;
+
+/// How far differences are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Far {
+    /// Until there is no other.
+    All,
+    /// Until there is one.
+    One,
+}
+
+/// What is looked for: what one policy allows, and the other does not.
+struct Search<'p> {
+    change: Change,
+    sides: Sides<'p>,
+    spec: &'static ActionSpec,
+    principal: &'static str,
+}
+
+impl Prover<'_> {
+    /// What a newer policy decides otherwise: examples are looked for as [`Policy::diff`] does, and a solver is asked about each action by
+    /// each type of principal, again and again, for what is like none of those that were found. [`Examined`] says of each whether it found
+    /// that there is no other.
+    ///
+    /// # Errors
+    /// If the solver cannot go on.
+    pub fn diff(&mut self, older: &Policy, newer: &Policy) -> Result<Diff, ProveError> {
+        self.differences(older, newer, Far::All)
+    }
+
+    /// The same, but of each action by each type of principal one difference is enough, and proves nothing of the others.
+    ///
+    /// # Errors
+    /// If the solver cannot go on.
+    pub fn first_differences(&mut self, older: &Policy, newer: &Policy) -> Result<Diff, ProveError> {
+        self.differences(older, newer, Far::One)
+    }
+
+    fn differences(&mut self, older: &Policy, newer: &Policy, far: Far) -> Result<Diff, ProveError> {
+        let mut diff = older.diff(newer);
+        let (gone, new) = (changed(older, newer), changed(newer, older));
+        let allowed = Sides { more: newer, less: older, changed: [&new, &gone], word: None };
+        let denied = Sides { more: older, less: newer, changed: [&gone, &new], word: None };
+        for (spec, principal) in acts(newer) {
+            let mut examined = Examined { action: spec, principal, undecided: Vec::new() };
+            for (change, sides) in [(Change::Allowed, allowed), (Change::Denied, denied)] {
+                for word in words(sides.more, spec) {
+                    let search = Search { change, sides: Sides { word, ..sides }, spec, principal };
+                    if let Err(why) = search.run(self, &mut diff, far).map_err(ProveError::Solver)? {
+                        diff.undecided.push(format!("{spec} by {}: {why}", principal.to_lowercase()));
+                        examined.undecided.push((change, why));
+                    }
+                }
+            }
+            diff.examined.push(examined);
+        }
+        diff.undecided.sort();
+        diff.undecided.dedup();
+        diff.proved = diff.examined.iter().all(Examined::is_proved);
+        diff.sort(newer.actions());
+        Ok(diff)
+    }
+}
+
+/// For each policy whether the other has none like it.
+fn changed(policy: &Policy, other: &Policy) -> Vec<bool> {
+    let known: HashSet<_> = texts(other).collect();
+    texts(policy).map(|text| !known.contains(&text)).collect()
+}
+
+fn texts(policy: &Policy) -> impl Iterator<Item = Option<&str>> {
+    (0..policy.len()).map(|number| policy.stand(number).map(crate::finding::Stand::text))
+}
+
+impl Search<'_> {
+    /// Looks for differences that are like none that is known. The error says why there may be more.
+    fn run(&self, prover: &mut Prover<'_>, diff: &mut Diff, far: Far) -> Result<Result<(), String>, Broken> {
+        let known: Vec<_> = diff.differences.iter().filter(|it| self.is_about(it)).collect();
+        if far == Far::One {
+            return if known.is_empty() { self.first(prover, diff) } else { Ok(Ok(())) };
+        }
+        let cubes = known.iter().map(|known| Cube::of(&self.sides, &known.example));
+        let mut cubes = match cubes.collect::<Result<Vec<_>, _>>() {
+            Ok(cubes) => cubes,
+            Err(why) => return Ok(Err(more(&why))),
+        };
+        for fine in [false, true] {
+            if fine && !cubes.iter().any(Cube::is_fine) {
+                // The question would be the same.
+                break;
+            }
+            while let Some(new) = match self.next(prover, &cubes, fine)? {
+                Ok(new) => new,
+                Err(why) => return Ok(Err(why)),
+            } {
+                let cube = match Cube::of(&self.sides, &new.example) {
+                    Ok(cube) => cube,
+                    Err(why) => {
+                        diff.differences.push(new);
+                        return Ok(Err(more(&why)));
+                    }
+                };
+                let again = cubes.iter().any(|known| known.is_like(&cube, fine));
+                if !again {
+                    diff.differences.push(new);
+                    cubes.push(cube);
+                }
+                if again || cubes.len() >= MOST {
+                    let why = if again { "what was found cannot be left out" } else { "there are too many to tell" };
+                    return Ok(Err(more(why)));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn first(&self, prover: &mut Prover<'_>, diff: &mut Diff) -> Result<Result<(), String>, Broken> {
+        Ok(self.next(prover, &[], false)?.map(|found| diff.differences.extend(found)))
+    }
+
+    /// A difference that is like none of these.
+    fn next(
+        &self,
+        prover: &mut Prover<'_>,
+        known: &[Cube],
+        fine: bool,
+    ) -> Result<Result<Option<Difference>, String>, Broken> {
+        let found = prover.beyond(&self.sides, self.spec, self.principal, (known, fine))?;
+        let (older, newer) = match self.change {
+            Change::Allowed => (self.sides.less, self.sides.more),
+            Change::Denied => (self.sides.more, self.sides.less),
+        };
+        let told = |example: Operation| {
+            let (before, after) = (example.decision(older), example.decision(newer));
+            let lets = self.sides.word.map(str::to_owned);
+            Difference { change: self.change, example, before, after, lets }
+        };
+        Ok(found.map(|found| found.map(told)))
+    }
+
+    fn is_about(&self, difference: &Difference) -> bool {
+        difference.change == self.change
+            && *difference.action() == *self.spec
+            && difference.principal() == self.principal
+            && difference.lets.as_deref() == self.sides.word
+    }
+}
+
+fn more(why: &str) -> String {
+    format!("more may exist: {why}")
+}

@@ -1,0 +1,147 @@
+//! Policies with one change each, which tests of them should notice.
+
+use std::sync::Arc;
+
+use rex_core::{Decision, Request};
+
+use crate::clause::{Clauses, Truth};
+use crate::evaluate::{Outcome, Trouble};
+use crate::policy::Policy;
+
+/// A policy with one change that a test of it should notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mutant {
+    /// The id of the policy that is changed.
+    pub policy: Arc<str>,
+    /// The file that it stands in.
+    pub file: Arc<str>,
+    /// The line where what is changed starts.
+    pub line: usize,
+    /// What is changed, in words: `` without `resource.extension == "key"` ``.
+    pub change: String,
+    number: usize,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// The policy is not there.
+    Dropped,
+    /// It is a `forbid` instead of a `permit`, or the other way round.
+    Flipped,
+    /// Clauses are taken for this, whatever they are.
+    Forced(Vec<(usize, bool)>),
+}
+
+/// Whether each clause of a policy holds; `Err` says why that cannot be told.
+type Values = Vec<Result<bool, String>>;
+
+/// What policies say about one request, kept so that the decision of each mutant follows without evaluating anything again.
+#[derive(Debug)]
+pub struct Seen<'p> {
+    policy: &'p Policy,
+    /// The policies whose heads meet the request, with what each clause is.
+    met: Result<Vec<(usize, Values)>, Trouble>,
+}
+
+impl Policy {
+    /// Every mutant: without one of the policies, with the effect of one turned, without a part of the condition of one.
+    #[must_use]
+    pub fn mutants(&self) -> Vec<Mutant> {
+        let mut all = Vec::new();
+        for (number, rule) in self.rules().iter().enumerate() {
+            let Some(stand) = self.stand(number) else { continue };
+            let mutant = |line: usize, change: String, kind: Kind| Mutant {
+                policy: rule.id.clone(),
+                file: stand.text.name.clone(),
+                line,
+                change,
+                number,
+                kind,
+            };
+            let turned = if rule.permit { "as a `forbid`" } else { "as a `permit`" };
+            all.push(mutant(stand.line(), "dropped".to_owned(), Kind::Dropped));
+            all.push(mutant(stand.line(), turned.to_owned(), Kind::Flipped));
+            let Some(clauses) = self.clauses(number) else { continue };
+            let dropped = clauses.dropped();
+            let whole = (dropped.len() > 1)
+                .then(|| mutant(stand.line(), "without its condition".to_owned(), Kind::Forced(clauses.fulfilled())));
+            all.extend(whole);
+            all.extend(dropped.into_iter().map(|dropped| {
+                let part = stand.one_line(dropped.place);
+                mutant(stand.line_of(dropped.place), format!("without `{part}`"), Kind::Forced(dropped.forced))
+            }));
+        }
+        all
+    }
+
+    /// What the policies say about a request.
+    #[must_use]
+    pub fn see(&self, request: &Request<'_>) -> Seen<'_> {
+        let met = self.met(request).map(|met| {
+            let values = |(number, traced): (usize, crate::trace::Traced)| {
+                (number, traced.clauses.into_iter().map(|part| part.holds).collect())
+            };
+            met.into_iter().map(values).collect()
+        });
+        Seen { policy: self, met }
+    }
+}
+
+impl Seen<'_> {
+    /// Whether the decision on the request can be another with that change.
+    #[must_use]
+    pub fn concerns(&self, mutant: &Mutant) -> bool {
+        self.met.as_ref().is_ok_and(|met| met.iter().any(|(number, _)| *number == mutant.number))
+    }
+
+    /// The decision on the request, with a change or without any.
+    #[must_use]
+    pub fn decision(&self, mutant: Option<&Mutant>) -> Decision {
+        let met = match &self.met {
+            Ok(met) => met,
+            Err(trouble) => return Decision::deny(Some(trouble)),
+        };
+        let mut outcome = Outcome::default();
+        for (number, values) in met {
+            let Some(rule) = self.policy.rules().get(*number) else { continue };
+            let kind = mutant.filter(|mutant| mutant.number == *number).map(|mutant| &mutant.kind);
+            let holds = self.holds(*number, values, kind);
+            match kind {
+                Some(Kind::Dropped) => {}
+                Some(Kind::Flipped) if holds == Ok(true) && rule.permit => outcome.forbids.push(rule),
+                Some(Kind::Flipped) if holds == Ok(true) => outcome.permits.push(rule),
+                _ => outcome.add(rule, holds),
+            }
+        }
+        outcome.decision()
+    }
+
+    fn holds(&self, number: usize, values: &[Result<bool, String>], kind: Option<&Kind>) -> Result<bool, String> {
+        let Some(clauses) = self.policy.clauses(number) else { return Ok(true) };
+        let forced = match kind {
+            Some(Kind::Forced(forced)) => &forced[..],
+            _ => &[],
+        };
+        holds(&clauses, values, forced)
+    }
+}
+
+/// Whether a condition holds, if some of its clauses are taken for what they are not.
+fn holds(clauses: &Clauses, values: &[Result<bool, String>], forced: &[(usize, bool)]) -> Result<bool, String> {
+    let mut error = None;
+    let came_out = clauses.holds(&mut |clause| -> Truth {
+        if let Some((_, value)) = forced.iter().find(|(known, _)| *known == clause) {
+            return Some(*value);
+        }
+        match values.get(clause) {
+            Some(Ok(value)) => Some(*value),
+            Some(Err(why)) => {
+                error = Some(why.clone());
+                None
+            }
+            None => None,
+        }
+    });
+    came_out.ok_or_else(|| error.unwrap_or_default())
+}

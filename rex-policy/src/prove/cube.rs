@@ -1,0 +1,191 @@
+//! What makes a difference between two policies: the parts of heads and the clauses because of which one allows a request and the
+//! other does not. Each request for which the same holds differs likewise, so it is shown by the one that was found.
+
+use cedar_policy::EvalResult;
+use cedar_policy::eval_expression;
+use cedar_policy::pst::Expr;
+
+use super::flat::Act;
+use super::kinds::{and, not, truth};
+use super::variables::{Untold, Variables};
+use crate::clause::{Clauses, Truth};
+use crate::evaluate::{Parties, Trouble};
+use crate::index::{Lineage, action_meets, principal_meets};
+use crate::operation::Operation;
+use crate::policy::Policy;
+use crate::rule::Rule;
+
+/// A part of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Principal,
+    Resource,
+    Clause(usize),
+}
+
+/// Something that is so of a request: whether a part of a policy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reason {
+    number: usize,
+    part: Part,
+    holds: bool,
+}
+
+/// What makes that one policy allows a request, and the other does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Cube {
+    /// Why the one allows it: what one of its permits says.
+    more: Vec<Reason>,
+    /// Why the other does not, where one of its forbids says so.
+    less: Vec<Reason>,
+    /// Why no other policy stands in the way, of those that are in one of the two alone.
+    finely: [Vec<Reason>; 2],
+}
+
+/// Two policies of which the first allows what the second does not, and which of their policies are in one of them alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Sides<'p> {
+    pub(crate) more: &'p Policy,
+    pub(crate) less: &'p Policy,
+    pub(crate) changed: [&'p [bool]; 2],
+    /// What `@allow` must say, so that something is allowed.
+    pub(crate) word: Option<&'p str>,
+}
+
+impl Sides<'_> {
+    fn changed(&self, side: usize, number: usize) -> bool {
+        self.changed.get(side).and_then(|changed| changed.get(number)).copied().unwrap_or(true)
+    }
+}
+
+impl Cube {
+    /// What makes that two policies decide a request otherwise. The error says why that cannot be told.
+    pub(crate) fn of(sides: &Sides<'_>, operation: &Operation) -> Result<Self, Untold> {
+        let mut cube = Self::default();
+        let (more, less) = (came_out(sides.more, operation)?, came_out(sides.less, operation)?);
+        let counts = |one: &Met<'_>| !one.rule.permit || sides.word.is_none_or(|word| one.rule.lets(word));
+        let by = |side: usize, met: &[Met<'_>], permit: bool| {
+            let fits = |one: &&Met<'_>| one.applies && one.rule.permit == permit && counts(one);
+            // One that is in one policy alone tells more than one that is in both.
+            let found = met.iter().filter(fits).max_by_key(|one| sides.changed(side, one.number));
+            found.map(|one| one.reasons.clone())
+        };
+        let fails = |side: usize, met: &[Met<'_>], permit: bool| {
+            let fits = |one: &&Met<'_>| {
+                !one.applies && one.rule.permit == permit && counts(one) && sides.changed(side, one.number)
+            };
+            met.iter().filter(fits).flat_map(|one| one.reasons.clone()).collect::<Vec<_>>()
+        };
+        cube.more = by(0, &more, true).ok_or("it is not told which permit allows it")?;
+        let (forbidden, unpermitted) = (by(1, &less, false), fails(1, &less, true));
+        let unforbidden = fails(0, &more, false);
+        cube.finely = match &forbidden {
+            Some(_) => [unforbidden, Vec::new()],
+            None => [unforbidden, unpermitted],
+        };
+        cube.less = forbidden.unwrap_or_default();
+        Ok(cube)
+    }
+
+    /// Whether more is known of it than which permit and which forbid make it so.
+    pub(crate) fn is_fine(&self) -> bool {
+        self.finely.iter().any(|reasons| !reasons.is_empty())
+    }
+
+    /// Whether another is the same, taken finely or not.
+    pub(crate) fn is_like(&self, other: &Self, fine: bool) -> bool {
+        (&self.more, &self.less) == (&other.more, &other.less) && (!fine || self.finely == other.finely)
+    }
+
+    /// That a request is one of these.
+    pub(super) fn told(
+        &self,
+        variables: &mut Variables,
+        [more, less]: [&Act<'_>; 2],
+        fine: bool,
+    ) -> Result<Expr, Untold> {
+        let mut all = truth(true);
+        let none = [Vec::new(), Vec::new()];
+        let [unforbidden, unpermitted] = if fine { &self.finely } else { &none };
+        for (act, reasons) in [(more, &self.more), (less, &self.less), (more, unforbidden), (less, unpermitted)] {
+            for reason in reasons {
+                let told = reason.told(variables, act)?;
+                all = and(all, if reason.holds { told } else { not(told) });
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Reason {
+    fn told(&self, variables: &mut Variables, act: &Act<'_>) -> Result<Expr, Untold> {
+        let gone = || "a policy is not where it was".to_owned();
+        let rule = act.policy.rules().get(self.number).ok_or_else(gone)?;
+        match self.part {
+            Part::Principal => act.principal_is(variables, rule),
+            Part::Resource => act.resource_is(variables, rule),
+            Part::Clause(clause) => {
+                let clauses = act.policy.clauses(self.number).ok_or_else(gone)?;
+                let clause = clauses.clauses.get(clause).ok_or_else(gone)?;
+                let syntax = Expr::try_from(clause.expression.as_ref().clone());
+                let syntax = syntax.map_err(|_| "a clause has an unknown shape".to_owned())?;
+                act.expr(variables, &syntax)
+            }
+        }
+    }
+}
+
+/// A policy about the action of a request: whether it applies, and what makes it so.
+struct Met<'p> {
+    number: usize,
+    rule: &'p Rule,
+    applies: bool,
+    reasons: Vec<Reason>,
+}
+
+/// What each policy says that is about the action of a request.
+fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>>, Trouble> {
+    let request = operation.asked.request();
+    let (subject, spec) = (&request.subject.principal, request.action.spec());
+    let (members, kind) = (operation.with(policy), spec.resource.to_string());
+    let groups = members.above(subject.kind()).and_then(|above| above.get(subject.id()));
+    let groups = groups.map_or(&[][..], |groups| groups);
+    let parties = Parties::new(subject.kind(), subject.id(), groups, spec)?;
+    let entities = parties.all_entities(&request, &members)?;
+    let asked = parties.full_request(&request)?;
+    let lineage = Lineage::new(&kind, request.resource, members.above(&kind).map(|above| &**above));
+    let value = |clause: &cedar_policy::Expression| -> Truth {
+        match eval_expression(&asked, &entities, clause) {
+            Ok(EvalResult::Bool(value)) => Some(value),
+            _ => None,
+        }
+    };
+    let of = |clauses: &Clauses| {
+        let values: Vec<Truth> = clauses.clauses.iter().map(|clause| value(&clause.expression)).collect();
+        clauses.because(&values)
+    };
+    let mut all = Vec::new();
+    for (number, rule) in policy.rules().iter().enumerate() {
+        if !action_meets(rule.actions.as_ref(), spec) {
+            continue;
+        }
+        let reason = |part: Part, holds: bool| Reason { number, part, holds };
+        let not_met = |part: Part| Met { number, rule, applies: false, reasons: vec![reason(part, false)] };
+        if !principal_meets(&rule.principal, subject.kind(), subject.id(), groups) {
+            all.push(not_met(Part::Principal));
+            continue;
+        }
+        if !lineage.meets(&rule.resource) {
+            all.push(not_met(Part::Resource));
+            continue;
+        }
+        let head = [reason(Part::Principal, true), reason(Part::Resource, true)];
+        let because = policy.clauses(number).map_or(Some((true, Vec::new())), |clauses| of(&clauses));
+        let (applies, because) =
+            because.ok_or_else(|| format!("policy `{}` is an error there", rule.id.escape_debug()))?;
+        let clauses = because.into_iter().map(|(clause, holds)| reason(Part::Clause(clause), holds));
+        let head = head.into_iter().filter(|_| applies);
+        all.push(Met { number, rule, applies, reasons: head.chain(clauses).collect() });
+    }
+    Ok(all)
+}
