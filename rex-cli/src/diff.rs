@@ -67,6 +67,14 @@ pub(crate) fn proved(older: &Policy, newer: &Policy) -> Result<Option<Diff>, Sto
     diff.map(Some).map_err(|error| Stop::usage(error.to_string()))
 }
 
+/// Whether there is something to prove with.
+pub(crate) fn can_prove() -> bool {
+    #[cfg(feature = "prove")]
+    return crate::solver::Cvc5::start().is_ok();
+    #[cfg(not(feature = "prove"))]
+    return false;
+}
+
 #[cfg(not(feature = "prove"))]
 #[expect(clippy::unnecessary_wraps, reason = "with proofs, it can fail")]
 pub(crate) fn proved(_: &Policy, _: &Policy) -> Result<Option<Diff>, Stop> {

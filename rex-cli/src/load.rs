@@ -13,6 +13,9 @@ use crate::exit::Stop;
 /// The largest file that is read here, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// The mark of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A script with the name that messages call it by.
 pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, Stop> {
     match (code, path) {
@@ -28,7 +31,7 @@ pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, 
 
 /// A principal of a type that policies know.
 pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
-    let principal = Principal::parse(text).map_err(|error| Stop::usage(error.to_string()))?;
+    let principal = Principal::typed(text).map_err(|error| Stop::usage(error.to_string()).with_help(error.help()))?;
     match principal.kind() {
         "Agent" | "User" => Ok(principal),
         kind => Err(Stop::usage(format!("`{kind}` is no type of principal: `Agent` and `User` are"))),
@@ -47,6 +50,10 @@ fn utf8(name: &str, reader: impl Read) -> Result<String, Stop> {
     reader.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Stop::usage(format!("`{name}` is larger than {MAX_BYTES} bytes")));
+    }
+    // What some editors put before a text is no part of it.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
     String::from_utf8(bytes).map_err(|error| {
         Stop::usage(format!("`{name}` is not UTF-8: the first bad byte is at {}", error.utf8_error().valid_up_to()))

@@ -19,6 +19,7 @@
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
 //! | [`data`] | actions and resources as data, for another process |
 //! | [`nearest`] | which name was meant by one that is not there |
+//! | [`uid`] | names of entities as policies write them |
 //! | [`value`], [`time`] | what operations return; a point in time |
 //!
 //! What never is here: I/O, a policy language, a script language, a system call.
@@ -41,6 +42,7 @@ pub mod reach;
 pub mod resource;
 pub mod run;
 pub mod time;
+pub mod uid;
 pub mod value;
 
 pub use action::{ACTIONS, Action, ActionSpec};

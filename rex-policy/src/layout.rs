@@ -7,7 +7,8 @@ use crate::compile;
 use crate::finding::{Finding, Rejected, Severity, Source, Text};
 use crate::limits::PolicyLimits;
 
-/// A source in the one layout, which its policies mean the same in. Comments stay.
+/// A source in the one layout, which its policies mean the same in. Comments stay, and lines end as most of them did, by a line feed or with a
+/// carriage return before it.
 ///
 /// ```
 /// use rex_policy::{Source, formatted};
@@ -25,10 +26,15 @@ pub fn formatted(source: &Source) -> Result<String, Rejected> {
     if source.text.trim().is_empty() {
         return Ok(String::new());
     }
-    pretty(&source.text).map_err(|error| {
+    let text = pretty(&source.text.replace("\r\n", "\n")).map_err(|error| {
         let message = format!("it cannot be laid out: {error}");
         Rejected { findings: vec![Finding::new(Severity::Error, &Text::name_only(&source.name), None, message)] }
-    })
+    })?;
+    // A file of comments alone begins with them.
+    let text = text.trim_start_matches('\n');
+    // Lines end as most did.
+    let (all, windows) = (source.text.matches('\n').count(), source.text.matches("\r\n").count());
+    Ok(if 2 * windows > all { text.replace('\n', "\r\n") } else { text.to_owned() })
 }
 
 /// A text of policies in the one layout. What was written is held against what was read.
