@@ -48,6 +48,8 @@ pub struct Unread {
     pub place: Place,
     /// What is wrong with it.
     pub why: String,
+    /// Whether it is a whole record that is in no chain, and so nothing that a writer left unfinished.
+    pub outside: bool,
 }
 
 /// What is known of the runs that began: keep it from one journal to the next, as a run may go on there.
@@ -97,10 +99,10 @@ impl<'r, R: BufRead> Requests<'r, R> {
             }
             let outside = self.chained && previous(line.bytes).is_none();
             match read(self.table, self.runs, line, &place) {
-                Ok(Some(_)) if outside => return Ok(Some(Err(Unread { place, why: OUTSIDE.to_owned() }))),
+                Ok(Some(_)) if outside => return Ok(Some(Err(Unread { place, why: OUTSIDE.to_owned(), outside }))),
                 Ok(None) => {}
                 Ok(Some(recorded)) => return Ok(Some(Ok(recorded))),
-                Err(why) => return Ok(Some(Err(Unread { place, why }))),
+                Err(why) => return Ok(Some(Err(Unread { place, why, outside: false }))),
             }
         }
         Ok(None)

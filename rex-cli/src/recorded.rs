@@ -30,6 +30,8 @@ pub(crate) struct TrustArgs {
 pub(crate) struct Unreadable {
     lines: u64,
     first: Vec<Unread>,
+    /// How many of the lines are records in no chain.
+    outside: u64,
     /// How many of the lines a writer left unfinished that was ended: nothing was done for which there is but such a line.
     torn: u64,
     changes: u64,
@@ -87,6 +89,7 @@ fn cannot(name: &str, error: &std::io::Error) -> Stop {
 impl Unreadable {
     fn add(&mut self, unread: Unread) {
         self.lines += 1;
+        self.outside += u64::from(unread.outside);
         if self.first.len() < NAMED {
             self.first.push(unread);
         }
@@ -94,7 +97,11 @@ impl Unreadable {
 
     /// Counts a request that the journal keeps only a part of.
     pub(crate) fn add_redacted(&mut self, place: Place) {
-        self.add(Unread { place, why: "it is redacted: the journal does not hold all that was asked for".to_owned() });
+        self.add(Unread {
+            place,
+            why: "it is redacted: the journal does not hold all that was asked for".to_owned(),
+            outside: false,
+        });
     }
 
     fn judge(&mut self, verdict: Verdict) {
@@ -122,7 +129,7 @@ impl Unreadable {
             let help = "`rex audit verify` tells them all; `--allow-broken-chain` goes on all the same";
             return Some(Stop::unreliable(message).with_help(help));
         }
-        let unread = self.lines.saturating_sub(self.torn);
+        let unread = self.lines - self.torn.min(self.lines - self.outside);
         if unread > 0 && !trust.allow_unread {
             let lines = if unread == 1 { "1 line".to_owned() } else { format!("{unread} lines") };
             let message = format!("{lines} of what was read could not be used");

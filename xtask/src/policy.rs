@@ -113,7 +113,10 @@ mod tests {
         }
         assert_eq!(entities_of(&crate::root().join("examples/log-triage")), None);
         let [policies, ceiling] = ["policies", "ceiling"].map(|name| repo.join(name));
-        assert_eq!(folders(&[policies.join("guard.cedar"), policies.clone(), ceiling.clone()]), [policies.clone(), ceiling]);
+        assert_eq!(
+            folders(&[policies.join("guard.cedar"), policies.clone(), ceiling.clone()]),
+            [policies.clone(), ceiling]
+        );
         assert_eq!(above(Path::new("policies")), Path::new("."));
         assert_eq!(above(Path::new(".")), Path::new("./.."));
         assert!(has_tests(&policies));

@@ -40,7 +40,8 @@ fn a_run_is_decided_again_as_it_was_and_otherwise_by_another_policy() {
     // Without its start, nobody knows the script and the tags of the run.
     let lines = std::fs::read_to_string(&journal).unwrap();
     let rest = write("rest", lines.split_once('\n').unwrap().1);
-    let (code, lost) = replay(&own, &rest);
+    let output = rex(&["replay", &rest, "--policy", &own, "--format", "json", "--allow-broken-chain"]);
+    let (code, lost): (_, serde_json::Value) = (output.status.code(), serde_json::from_slice(&output.stdout).unwrap());
     assert_eq!((code, &lost["without_start"], &lost["newly_denied"]), (Some(1), &3.into(), &2.into()));
 }
 
@@ -216,4 +217,29 @@ fn what_is_redacted_is_not_claimed_as_learned() {
     assert!(text.contains("all that was seen is allowed but 1 request\nnot learned, as the journal holds a part of it only ([redacted]): 1 request"), "{text}");
     let (code, text) = world.rex(&["replay", "%journal", "--policy", "%policy.cedar"]);
     assert_eq!((code, text.contains("it is redacted")), (Some(6), true), "{text}");
+}
+
+#[test]
+fn what_was_learned_can_be_done_again() {
+    let script = r#"
+        let file = fs::temp_file("DIR/tmp", #{contents: "x", suffix: ".txt"});
+        fs::read(file);
+        fs::remove(file);
+        fs::create_dir("DIR/out");
+        fs::create_dir("DIR/out/deep");
+        for name in ["a.log", "b.log"] { write("DIR/out/deep/" + name, name); read("DIR/out/deep/" + name); }
+    "#;
+    for breadth in ["exact", "siblings", "directory"] {
+        let world = World::new(ALL);
+        std::fs::create_dir(world.path("tmp")).unwrap();
+        world.run(script, "Agent::a");
+        let (code, text) = world.rex(&["policy", "learn", "%journal", "--breadth", breadth]);
+        assert_eq!(code, Some(0), "{breadth} {text}");
+        let policy: Vec<_> =
+            text.lines().take_while(|line| !line.contains(" requests: all that was seen is allowed")).collect();
+        world.write("policy.cedar", &policy.join("\n"));
+        std::fs::remove_dir_all(world.path("out")).unwrap();
+        std::fs::remove_file(world.path("journal")).unwrap();
+        world.run(script, "Agent::a");
+    }
 }
