@@ -121,11 +121,12 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     };
     let seen = see(args, keep.as_ref())?;
     let Seen { learned, exact, redacted, unreadable } = seen;
-    if let Some(stop) = unreadable.distrusted(args.trust) {
+    let nothing = learned.requests == 0 && learned.unnamed.is_empty() && redacted.is_empty();
+    if let Some(stop) = unreadable.distrusted(args.trust).filter(|_| !(nothing && unreadable.is_of_no_journal())) {
         complain(unreadable.human().trim_start_matches('\n'));
         return Err(stop);
     }
-    if learned.requests == 0 && learned.unnamed.is_empty() && redacted.is_empty() {
+    if nothing {
         let stop = Stop::usage("there is no request to learn from in what was read");
         return Err(match args.include_denied {
             true => stop.with_help("a journal is what `rex run --journal` writes"),

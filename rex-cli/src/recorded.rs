@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Place, Recorded, Requests, Runs, Start, Unread, Verdict, Verifier};
+use rex_audit::{Hash, Place, Recorded, Requests, Runs, Start, Unread, Verdict, Verifier};
 use rex_core::ActionSpec;
 use serde::Serialize;
 
@@ -36,6 +36,8 @@ pub(crate) struct Unreadable {
     torn: u64,
     changes: u64,
     first_changes: Vec<(Place, String)>,
+    /// Whether a line is in a chain.
+    chained: bool,
 }
 
 /// Calls `each` with every request of these journals, in their order; `-` is standard input.
@@ -106,6 +108,7 @@ impl Unreadable {
 
     fn judge(&mut self, verdict: Verdict) {
         self.torn += verdict.torn.len() as u64;
+        self.chained |= verdict.head != Hash::NONE;
         self.changes += verdict.findings.len() as u64 + verdict.more;
         for finding in verdict.findings {
             if self.first_changes.len() < NAMED {
@@ -117,6 +120,11 @@ impl Unreadable {
     /// Whether every line was understood.
     pub(crate) fn is_empty(&self) -> bool {
         self.lines == 0
+    }
+
+    /// Whether nothing that was read is of a journal.
+    pub(crate) fn is_of_no_journal(&self) -> bool {
+        !self.chained && self.outside == 0 && !self.is_empty()
     }
 
     /// Why what was read cannot be relied on, unless that is allowed.

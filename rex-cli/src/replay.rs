@@ -60,7 +60,7 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
         }
         print(&human(&replay, &unreadable))?;
     }
-    if replay.requests == 0 && !unreadable.is_empty() {
+    if replay.requests == 0 && unreadable.is_of_no_journal() {
         return Err(Stop::usage("there is no request in what was read")
             .with_help("a journal is what `rex run --journal` writes"));
     }
