@@ -248,8 +248,9 @@ fn without_run(name: &str) -> Option<Vec<String>> {
         let Some((prefix, id)) = before.split_at_checked(start) else { continue };
         let suffix = after.trim_start_matches(|c: char| c.is_ascii_digit());
         if id.len() == RUN && id.bytes().all(|byte| is_id(&byte)) && suffix.len() < after.len() {
-            let parts = vec![prefix.to_owned(), suffix.to_owned()];
-            return telling(&parts[..1]).then_some(parts);
+            // Everything is like a lone wildcard.
+            let told = prefix.chars().any(char::is_alphabetic);
+            return told.then(|| vec![prefix.to_owned(), suffix.to_owned()]);
         }
     }
     None
