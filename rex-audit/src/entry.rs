@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use rex_core::Value;
+use rex_core::{Principal, Value};
 use serde::Deserialize;
 
 /// What a line says. Which fields there are depends on the [event](Self::event); see [`rex_core::journal::Event`]. What a later version
@@ -76,7 +76,14 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// If the line is none.
     pub fn parse(line: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(line)
+        let mut entry: Self = serde_json::from_slice(line)?;
+        // Journals of earlier versions write an apostrophe with a backslash: one principal has one spelling here.
+        if entry.principal.contains("\\'")
+            && let Ok(principal) = Principal::parse(&entry.principal)
+        {
+            entry.principal = principal.to_string().into();
+        }
+        Ok(entry)
     }
 
     /// Whether it is a decision that was a denial.
@@ -91,9 +98,7 @@ mod tests {
     use std::sync::Arc;
 
     use rex_core::action::fs;
-    use rex_core::{
-        AbsPath, Authorize, Call, Decision, Journal, JournalError, Limits, Principal, Record, Request, Run, Subject,
-    };
+    use rex_core::{AbsPath, Authorize, Call, Decision, Journal, JournalError, Limits, Record, Request, Run, Subject};
 
     use super::*;
 
@@ -115,6 +120,24 @@ mod tests {
         fn write(&self, record: Record) -> Result<(), JournalError> {
             self.0.lock().unwrap().push(serde_json::to_vec(&record).unwrap());
             Ok(())
+        }
+    }
+
+    #[test]
+    fn a_principal_has_one_spelling() {
+        let line = |principal: &str| {
+            format!(
+                r#"{{"time":"t","run":"r","sequence":1,"principal":{principal:?},"operation":"","line":null,"event":"start"}}"#
+            )
+        };
+        for (written, read) in [
+            (r#"Agent::"o\'brien""#, r#"Agent::"o'brien""#),
+            (r#"Agent::"o'brien""#, r#"Agent::"o'brien""#),
+            // An id that holds a backslash before its apostrophe, by the older and by this version.
+            (r#"Agent::"o\\\'brien""#, r#"Agent::"o\\'brien""#),
+            (r#"Agent::"o\\'brien""#, r#"Agent::"o\\'brien""#),
+        ] {
+            assert_eq!(Entry::parse(line(written).as_bytes()).unwrap().principal, read);
         }
     }
 

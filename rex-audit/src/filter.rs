@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rex_core::nearest::did_you_mean;
-use rex_core::{ActionSpec, Effect, Timestamp};
+use rex_core::{ActionSpec, Effect, Principal, Timestamp};
 
 use crate::{Entry, moment};
 
@@ -17,7 +17,7 @@ pub struct Filter {
     pub to: Option<Timestamp>,
     /// The ids of runs, or how they start.
     pub runs: Vec<String>,
-    /// Whole (`Agent::"triage"`), or the name alone.
+    /// Whole (`Agent::"triage"`, as any text that [`Principal::typed`] takes), or the name alone.
     pub principals: Vec<String>,
     /// `fs::read`; of entries that are about a call.
     pub operations: Vec<String>,
@@ -71,8 +71,11 @@ impl Filter {
 }
 
 fn is_principal(meant: &str, principal: &str) -> bool {
-    let name = || principal.split_once("::\"").and_then(|(_, rest)| rest.strip_suffix('"'));
-    principal == meant || name() == Some(meant)
+    if principal == meant {
+        return true;
+    }
+    let Ok(principal) = Principal::parse(principal) else { return false };
+    principal.id() == meant || Principal::typed(meant).is_ok_and(|meant| meant == principal)
 }
 
 /// An action that nobody knows.
@@ -151,6 +154,18 @@ mod tests {
         assert!(passes(Filter::default()));
         assert!(passes(Filter { decision: Some(Effect::Deny), ..Filter::default() }));
         assert!(!passes(Filter { decision: Some(Effect::Allow), ..Filter::default() }));
+    }
+
+    #[test]
+    fn a_principal_is_found_in_whatever_spelling() {
+        for written in [r#"Agent::\"o'brien\""#, r#"Agent::\"o\\'brien\""#] {
+            let line = LINE.replace(r#"Agent::\"triage\""#, written);
+            let entry = Entry::parse(line.as_bytes()).unwrap();
+            for meant in [r#"Agent::"o'brien""#, r#"Agent::"o\'brien""#, "Agent::o'brien", "o'brien"] {
+                let filter = Filter { principals: vec![meant.to_owned()], ..Filter::default() };
+                assert!(filter.passes(&entry), "{written} {meant}");
+            }
+        }
     }
 
     #[test]

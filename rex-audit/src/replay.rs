@@ -187,6 +187,7 @@ mod tests {
             effect,
             policies: policies.iter().map(|&id| id.to_owned()).collect(),
             begun: line > 1,
+            redacted: false,
         }
     }
 

@@ -5,15 +5,21 @@ use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use rex_core::asked::Written;
-use rex_core::{ActionSpec, Asked, Effect, Principal, Subject, Timestamp};
+use rex_core::{ActionSpec, Asked, Effect, Principal, Subject, Timestamp, Value};
 use serde::Deserialize;
 
+use crate::chain::previous;
 use crate::entry::Entry;
 use crate::lines::{LINE_BYTES, Line, Lines};
 use crate::place::Place;
+use crate::redact::REDACTED;
+use crate::verify::Verifier;
 
 /// How many runs are kept in mind that began and did not end. Where a journal has more, the first ones were killed.
 const RUNS: usize = 1024;
+
+/// What is wrong with a request that is in no chain.
+const OUTSIDE: &str = "it is in no chain: it does not name the line before it";
 
 /// A request as it was recorded, with what was decided.
 #[derive(Debug)]
@@ -30,6 +36,9 @@ pub struct Recorded {
     pub policies: Vec<String>,
     /// Whether the start of its run was read. Where not, script and tags are taken to be none.
     pub begun: bool,
+    /// Whether the journal keeps a part of it only, with [`REDACTED`] in place of what looked like a secret. It is another request then than
+    /// the one that was decided.
+    pub redacted: bool,
 }
 
 /// A line that was not understood.
@@ -39,6 +48,8 @@ pub struct Unread {
     pub place: Place,
     /// What is wrong with it.
     pub why: String,
+    /// Whether it is a whole record that is in no chain, and so nothing that a writer left unfinished.
+    pub outside: bool,
 }
 
 /// What is known of the runs that began: keep it from one journal to the next, as a run may go on there.
@@ -55,22 +66,43 @@ pub struct Requests<'r, R> {
     journal: Arc<str>,
     lines: Lines<R>,
     runs: &'r mut Runs,
+    verifier: Option<&'r mut Verifier>,
+    chained: bool,
 }
 
 impl<'r, R: BufRead> Requests<'r, R> {
     /// The requests of a journal, for actions of a table.
     pub fn new(table: &'static [&'static ActionSpec], journal: &str, reader: R, runs: &'r mut Runs) -> Self {
-        Self { table, journal: journal.into(), lines: Lines::new(reader), runs }
+        let lines = Lines::new(reader);
+        Self { table, journal: journal.into(), lines, runs, verifier: None, chained: false }
+    }
+
+    /// The same, where a verifier sees each line too.
+    #[must_use]
+    pub fn verified_by(self, verifier: &'r mut Verifier) -> Self {
+        verifier.open(&self.journal);
+        Self { verifier: Some(verifier), ..self }
+    }
+
+    /// The same, where a line that names none as the one before it tells of no request: it is not in the chain.
+    #[must_use]
+    pub fn chained(self) -> Self {
+        Self { chained: true, ..self }
     }
 
     /// The next request or the next line that is not understood; the lines before it are about other things.
     fn advance(&mut self) -> io::Result<Option<Result<Recorded, Unread>>> {
         while let Some(line) = self.lines.next_line()? {
             let place = Place { journal: self.journal.clone(), line: line.number };
+            if let Some(verifier) = &mut self.verifier {
+                verifier.add(&line);
+            }
+            let outside = self.chained && previous(line.bytes).is_none();
             match read(self.table, self.runs, line, &place) {
+                Ok(Some(_)) if outside => return Ok(Some(Err(Unread { place, why: OUTSIDE.to_owned(), outside }))),
                 Ok(None) => {}
                 Ok(Some(recorded)) => return Ok(Some(Ok(recorded))),
-                Err(why) => return Ok(Some(Err(Unread { place, why }))),
+                Err(why) => return Ok(Some(Err(Unread { place, why, outside: false }))),
             }
         }
         Ok(None)
@@ -157,21 +189,25 @@ fn recorded(
     let now = Timestamp::parse(&entry.time).map_err(|error| error.to_string())?;
     let known = runs.known.get(&*entry.run);
     let principal = principal(&entry)?;
-    let subject = match known {
-        Some(subject) => Subject { principal, ..subject.clone() },
-        None => Subject::new(principal),
-    };
     let effect = match entry.decision.as_deref() {
         Some("ALLOW") => Effect::Allow,
         Some("DENY") => Effect::Deny,
         Some(other) => return Err(format!("`{}` is no decision", other.escape_debug())),
         None => return Err("it does not say what was decided".to_owned()),
     };
+    let texts = entry.attributes.values().chain(entry.context.values());
+    let mut texts = texts.filter_map(|value| if let Value::Text(text) = value { Some(&**text) } else { None });
+    let redacted = texts.any(is_redacted)
+        || [entry.resource.as_deref(), Some(principal.id())].into_iter().flatten().any(is_redacted);
     let written = Written {
         action: entry.action.as_deref().ok_or("it does not say which action")?,
         resource: entry.resource.as_deref().ok_or("it does not say which resource")?,
         attributes: entry.attributes,
         context: entry.context,
+    };
+    let subject = match known {
+        Some(subject) => Subject { principal, ..subject.clone() },
+        None => Subject::new(principal),
     };
     let asked = Asked::new(table, &written, subject, now).map_err(|error| error.to_string())?;
     Ok(Recorded {
@@ -181,7 +217,12 @@ fn recorded(
         effect,
         policies: entry.policies.into_iter().map(Into::into).collect(),
         begun: known.is_some(),
+        redacted,
     })
+}
+
+fn is_redacted(text: &str) -> bool {
+    text.contains(REDACTED)
 }
 
 fn principal(entry: &Entry<'_>) -> Result<Principal, String> {
@@ -245,6 +286,23 @@ mod tests {
             j:8: `Agent Smith::\"a\"` is not a principal; one looks like `Agent::"triage"`
             j:9: it is no record, as it was torn: EOF while parsing a string at line 1 column 100"#]]
         .assert_eq(&told.join("\n"));
+    }
+
+    #[test]
+    fn what_is_redacted_is_told_and_what_is_in_no_chain_is_none() {
+        let text = READ.replace("/etc/hosts", "/srv/token=[redacted]");
+        let read = all(&text).into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+        assert!(matches!(&read[..], [one] if one.redacted));
+        assert!(matches!(&all(READ)[..], [Ok(one)] if !one.redacted));
+
+        let mut text = Vec::new();
+        crate::Chain::after(crate::Hash::NONE).link(READ.as_bytes(), &mut text).unwrap();
+        text.extend_from_slice(READ.as_bytes());
+        let (mut runs, mut verifier) = (Runs::default(), Verifier::new());
+        let requests = Requests::new(ACTIONS, "j", &*text, &mut runs).verified_by(&mut verifier).chained();
+        let read = requests.collect::<Result<Vec<_>, _>>().unwrap();
+        assert!(matches!(&read[..], [Ok(_), Err(unread)] if unread.why == OUTSIDE), "{read:?}");
+        assert_eq!(verifier.finish().torn.len(), 1);
     }
 
     #[test]

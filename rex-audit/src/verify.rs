@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::chain::{self, Hash};
 use crate::finding::{Finding, Verdict, What};
-use crate::lines::{LINE_BYTES, Lines};
+use crate::lines::{LINE_BYTES, Line, Lines};
 use crate::mark::Mark;
 use crate::place::Place;
 use crate::runs::Runs;
@@ -59,6 +59,7 @@ struct Spot {
 #[derive(Debug)]
 struct Pieces {
     spot: Spot,
+    lines: u64,
     bytes: u64,
     hasher: blake3::Hasher,
 }
@@ -118,31 +119,42 @@ impl Verifier {
     /// # Errors
     /// If it cannot be read, or has a line that no journal has.
     pub fn file(&mut self, name: &str, reader: impl BufRead) -> io::Result<()> {
-        self.settle(None);
-        self.spot = Spot { file: self.names.len(), line: 0, ..self.spot };
-        self.names.push(name.into());
-        self.verdict.files += 1;
+        self.open(name);
         let mut lines = Lines::new(reader);
         while let Some(line) = lines.next_line()? {
             if line.too_long {
                 let why = format!("line {} is longer than {LINE_BYTES} bytes, as no line of a journal is", line.number);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
-            self.spot.line += 1;
-            self.spot.number += 1;
-            self.verdict.lines += 1;
-            self.verdict.unsigned += 1;
-            self.ended = line.ended;
-            self.line(line.bytes);
+            self.add(&line);
         }
         Ok(())
+    }
+
+    /// Goes on with the next file, whose lines follow one by one: for whoever does something else with each line too.
+    pub fn open(&mut self, name: &str) {
+        self.settle(None);
+        self.spot = Spot { file: self.names.len(), line: 0, ..self.spot };
+        self.names.push(name.into());
+        self.verdict.files += 1;
+    }
+
+    /// Takes the next line of the file.
+    pub fn add(&mut self, line: &Line<'_>) {
+        self.spot.line += 1;
+        self.spot.number += 1;
+        self.verdict.lines += 1;
+        self.verdict.unsigned += 1;
+        self.ended = line.ended;
+        self.line(line.bytes);
     }
 
     /// Whether all is as it was written.
     #[must_use]
     pub fn finish(mut self) -> Verdict {
-        // The end of what is there: a writer was killed, or writes just now.
-        if let Some(pieces) = self.pieces.take_if(|_| !self.ended) {
+        // The end of what is there: a writer was killed, or writes just now. It leaves one line at most: what else is none came there
+        // in another way, and readers that do not look at the chain would take it for entries.
+        if let Some(pieces) = self.pieces.take_if(|pieces| !self.ended && pieces.lines == 1) {
             self.tell_torn(pieces.spot);
         }
         self.settle(None);
@@ -208,8 +220,9 @@ impl Verifier {
         if let Some(pieces) = &mut self.pieces {
             pieces.add(b"\n");
             pieces.add(text);
+            pieces.lines += 1;
         } else {
-            let mut pieces = Pieces { spot: self.spot, bytes: 0, hasher: blake3::Hasher::new() };
+            let mut pieces = Pieces { spot: self.spot, lines: 1, bytes: 0, hasher: blake3::Hasher::new() };
             pieces.add(text);
             self.pieces = Some(pieces);
         }

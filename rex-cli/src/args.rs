@@ -27,6 +27,7 @@ const EXIT_CODES: &str = "Exit codes:
   3    the policy is rejected
   4    access denied
   5    a limit is exceeded
+  6    a journal was changed, or holds lines that cannot be read
   70   internal, or the journal cannot be written
   130, 143  ended by SIGINT, SIGTERM";
 
@@ -100,11 +101,12 @@ pub(crate) enum PolicyCommand {
     ///
     /// A case asks one request, or runs a script in a world in memory, and says what is to come of it.
     Test(crate::test::TestArgs),
-    /// Say how exposed a policy leaves what it protects, from 0 to 100, and what makes it so
+    /// Say which of a list of bad outcomes a policy lets through, for whom, by which policies
     ///
-    /// Counts, for each namespace and group of actions, the widest place that could ever be permitted. Conditions and forbids
-    /// do not lower it.
-    Score(crate::score::ScoreArgs),
+    /// Reads of keys and password hashes, files by which others become root, shells, the metadata service of a cloud, and so on:
+    /// docs/risks.md lists all.
+    #[command(after_help = crate::risks::HELP)]
+    Risks(crate::risks::RisksArgs),
     /// Prove what a policy is to hold to, for all requests there can be
     ///
     /// What does not hold is refuted by an operation that shows it, which the policy has decided.

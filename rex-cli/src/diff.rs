@@ -99,6 +99,14 @@ fn asked(older: &Policy, newer: &Policy, patience: Patience, all: bool) -> Resul
     diff.map(Some).map_err(|error| Stop::usage(error.to_string()))
 }
 
+/// Whether there is something to prove with.
+pub(crate) fn can_prove() -> bool {
+    #[cfg(feature = "prove")]
+    return crate::solver::Cvc5::start().is_ok();
+    #[cfg(not(feature = "prove"))]
+    return false;
+}
+
 #[cfg(not(feature = "prove"))]
 #[expect(clippy::unnecessary_wraps, reason = "with proofs, it can fail")]
 fn asked(_: &Policy, _: &Policy, _: Patience, _: bool) -> Result<Option<Diff>, Stop> {

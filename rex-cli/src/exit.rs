@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Denied,
     /// 5: the run ended at a limit.
     Limit,
+    /// 6: a journal was changed, or holds lines that cannot be read.
+    Unreliable,
     /// 70: a defect in Rex, or a journal that cannot be written.
     Internal,
     /// 128 and the number of the signal that ended the run.
@@ -48,6 +50,7 @@ impl Exit {
             Self::Policy => 3,
             Self::Denied => 4,
             Self::Limit => 5,
+            Self::Unreliable => 6,
             Self::Internal => 70,
             Self::Signal(signal) => 128 | signal,
         }
@@ -72,6 +75,11 @@ impl Stop {
     /// Something that the user named cannot be taken.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, message: message.into(), help: None }
+    }
+
+    /// A journal cannot be relied on.
+    pub(crate) fn unreliable(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Unreliable, message: message.into(), help: None }
     }
 
     /// Something that should not happen.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Change, Recorded, Replay};
+use rex_audit::{Change, Place, Recorded, Replay};
 use rex_core::{ACTIONS, Effect};
 use rex_policy::{
     Breadth, Change as Changed, Diff, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary,
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::patience::PatienceArgs;
-use crate::recorded::{ShownUnreadable, Unreadable};
+use crate::recorded::{ShownUnreadable, TrustArgs, Unreadable};
 use crate::replay::requests;
 use crate::{check, complain, diff, draw, load, print, recorded};
 
@@ -21,6 +21,10 @@ const NAME: &str = "learned.cedar";
 
 /// How long a policy of all that was seen may be for a proof about it, which takes longer the more it lists.
 const PROVED_BYTES: usize = 64 << 10;
+/// How many different requests make one that is longer for sure.
+const PROVED: usize = 4_000;
+/// How many of the places are named that were not learned from.
+const NAMED: usize = 10;
 
 pub(crate) const HELP: &str =
     "A permit names one principal, and the actions and facts that were seen. How far what was done to stands for more:
@@ -30,17 +34,25 @@ pub(crate) const HELP: &str =
              directly in it and alike; two URLs that differ in their query for any query; two instances of a unit for all
   directory  two files of a directory stand for it and all below it
 
+Besides, whatever the breadth, names that `fs::temp_file` makes stand for those of other runs; and with `siblings`, more than 32 files of a
+directory that have nothing else in common stand for all that is directly in it. Principals of one type that did the same share a permit.
+
 `/` never stands for what is in it, a directory directly in it only for what `siblings` says, and nothing stands for what a
-forbid of the policy that is kept holds a part of. Programs are started with the very arguments that were seen.
+forbid of the policy that is kept holds a part of, nor for keys and passwords: `/etc/ssl/private`, `/etc/ssh`, `.ssh`, `*.pem`, `*.key`, and
+the like. Programs are started with the very arguments that were seen.
+
+Where a journal was changed, or holds lines that cannot be read, no policy is written. A request that the journal holds only a part of, as it
+looked like a secret, is not learned.
 
 The policy goes to standard output, what it allows to standard error: found out by deciding all that was recorded again, and, where
 this `rex` was built with proofs and cvc5 is there, by a proof against the policy that allows each resource that was seen and nothing else.
 
 Exit codes:
   0    all that was seen is allowed
-  1    not all: a forbid that was kept, or a name that no policy may hold, is in the way
+  1    not all: a forbid that was kept, or a name that no policy may hold, is in the way, a request is redacted, or there was too much
   2    usage, or an input that cannot be read
-  3    the policy to keep, or the learned one, is rejected";
+  3    the policy to keep, or the learned one, is rejected
+  6    a journal is not as it was written, or holds lines that cannot be read";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LearnArgs {
@@ -61,6 +73,8 @@ pub(crate) struct LearnArgs {
     entities: Option<PathBuf>,
     #[command(flatten)]
     patience: PatienceArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -108,19 +122,14 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
         Some(Ok(policy)) => Some(policy),
         None => None,
     };
-    let mut learner = Learner::new(args.breadth.into(), keep.as_ref());
-    let mut exact = Learner::new(Breadth::Exact, keep.as_ref());
-    let unreadable = recorded::each(ACTIONS, &args.journals, |recorded| {
-        if !args.takes(&recorded) {
-            return Ok(());
-        }
-        let seen = [&mut learner, &mut exact].map(|learner| learner.see(&recorded.asked.request(), &recorded.place));
-        seen.into_iter()
-            .collect::<Result<(), _>>()
-            .map_err(|error| Stop::usage(error.to_string()).with_help("learn from a part of the journals"))
-    })?;
-    let learned = learner.learn();
-    if learned.requests == 0 && learned.unnamed.is_empty() {
+    let seen = see(args, keep.as_ref())?;
+    let Seen { learned, exact, redacted, unreadable } = seen;
+    let nothing = learned.requests == 0 && learned.unnamed.is_empty() && redacted.is_empty();
+    if let Some(stop) = unreadable.distrusted(args.trust).filter(|_| !(nothing && unreadable.is_of_no_journal())) {
+        complain(unreadable.human().trim_start_matches('\n'));
+        return Err(stop);
+    }
+    if nothing {
         let stop = Stop::usage("there is no request to learn from in what was read");
         return Err(match args.include_denied {
             true => stop.with_help("a journal is what `rex run --journal` writes"),
@@ -137,24 +146,68 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
     let replay = again(args, &policy)?;
-    let exact = Some(exact.learn().text).filter(|text| text.len() <= PROVED_BYTES).and_then(|text| compile(&text).ok());
+    let exact = exact.filter(|text| text.len() <= PROVED_BYTES).and_then(|text| compile(&text).ok());
     let proof =
         exact.map(|exact| diff::first(&exact, &policy, args.patience.timeout)).transpose()?.flatten().map(Proof::new);
+    let told = Told {
+        learned: &learned,
+        replay: &replay,
+        proof: proof.as_ref(),
+        redacted: &redacted,
+        unreadable: &unreadable,
+    };
     if args.format == Format::Json {
-        print(&json(&learned, &replay, proof.as_ref(), &unreadable)?)?;
+        print(&told.json()?)?;
     } else {
         print(&learned.text)?;
-        complain(&human(&learned, &replay, proof.as_ref(), &unreadable));
+        complain(&told.human());
     }
-    Ok(if replay.count(Change::Denied) == 0 { Exit::Success } else { Exit::Found })
+    let all = replay.count(Change::Denied) == 0 && redacted.is_empty() && learned.left_out == 0;
+    Ok(if all && learned.unnamed.is_empty() { Exit::Success } else { Exit::Found })
 }
 
-/// All that was recorded, as if what was learned from had been allowed, under the policy that was learned.
+/// What was seen, and what of it was not learned.
+struct Seen {
+    learned: Learned,
+    /// The text of the policy that allows each resource that was seen and nothing else, if something can be proved with it.
+    exact: Option<String>,
+    redacted: Vec<Place>,
+    unreadable: Unreadable,
+}
+
+fn see(args: &LearnArgs, keep: Option<&Policy>) -> Result<Seen, Stop> {
+    let mut learner = Learner::new(args.breadth.into(), keep);
+    let mut exact = diff::can_prove().then(|| Learner::new(Breadth::Exact, keep));
+    let mut redacted = Vec::new();
+    let unreadable = recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
+        if !args.takes(&recorded) {
+            return Ok(());
+        }
+        if recorded.redacted {
+            redacted.push(recorded.place);
+            return Ok(());
+        }
+        let request = recorded.asked.request();
+        // What there is no room for, the learner counts.
+        let _ = learner.see(&request, &recorded.place);
+        if let Some(seen) = &mut exact {
+            let _ = seen.see(&request, &recorded.place);
+            // So much cannot be proved anything about.
+            exact = exact.take().filter(|seen| seen.different() <= PROVED);
+        }
+        Ok(())
+    })?;
+    Ok(Seen { learned: learner.learn(), exact: exact.map(|exact| exact.learn().text), redacted, unreadable })
+}
+
+/// All that was recorded and can be learned, as if what was learned from had been allowed, under the policy that was learned.
 fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
     let mut replay = Replay::default();
-    recorded::each(ACTIONS, &args.journals, |recorded| {
+    recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
         let effect = if args.takes(&recorded) { Effect::Allow } else { Effect::Deny };
-        replay.add(&Recorded { effect, ..recorded }, policy);
+        if !recorded.redacted {
+            replay.add(&Recorded { effect, ..recorded }, policy);
+        }
         Ok(())
     })?;
     Ok(replay)
@@ -200,14 +253,79 @@ impl Proof {
     }
 }
 
-fn human(learned: &Learned, replay: &Replay, proof: Option<&Proof>, unreadable: &Unreadable) -> String {
-    let denied = replay.count(Change::Denied);
-    let permits = if learned.permits.len() == 1 { "permit" } else { "permits" };
-    let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
-    out += &match denied {
-        0 => "all that was seen is allowed\n".to_owned(),
-        denied => format!("all that was seen is allowed but {}\n", requests(denied)),
-    };
+/// What is told of a policy that was learned.
+struct Told<'a> {
+    learned: &'a Learned,
+    replay: &'a Replay,
+    proof: Option<&'a Proof>,
+    redacted: &'a [Place],
+    unreadable: &'a Unreadable,
+}
+
+impl Told<'_> {
+    fn human(&self) -> String {
+        let Self { learned, replay, proof, .. } = self;
+        let permits = if learned.permits.len() == 1 { "permit" } else { "permits" };
+        let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
+        let missing = replay.count(Change::Denied) + self.redacted.len() as u64;
+        out += &match missing {
+            0 => "all that was seen is allowed\n".to_owned(),
+            missing => format!("all that was seen is allowed but {}\n", requests(missing)),
+        };
+        out += &self.not_learned();
+        out += &denied(replay);
+        out += &besides(learned);
+        out += &newly_allowed(replay);
+        out += &proof.map_or_else(String::new, Proof::human);
+        for (place, forbid) in &learned.held {
+            out += &format!("not generalised: {}, of which `{}` holds a part\n", draw::line(place), draw::line(forbid));
+        }
+        for resource in &learned.unnamed {
+            out += &format!("left out, as no policy may hold such characters: {}\n", draw::line(resource));
+        }
+        out + &self.unreadable.human()
+    }
+
+    /// What was not learned, and so is not allowed.
+    fn not_learned(&self) -> String {
+        let mut out = String::new();
+        if !self.redacted.is_empty() {
+            let count = requests(self.redacted.len() as u64);
+            out += &format!("not learned, as the journal holds a part of it only ([redacted]): {count}\n");
+            for place in self.redacted.iter().take(NAMED) {
+                out += &format!("    {}\n", draw::line(&place.to_string()));
+            }
+            out += "  write the permit by hand, or have the script pass secrets in another way\n";
+        }
+        if self.learned.left_out > 0 {
+            let count = requests(self.learned.left_out);
+            out += &format!("not learned, as there was no room for more: {count}; learn from a part of the journals\n");
+        }
+        out
+    }
+
+    fn json(&self) -> Result<String, Stop> {
+        let Self { learned, replay, .. } = self;
+        let shown = Shown {
+            policy: &learned.text,
+            requests: learned.requests,
+            still_denied: replay.count(Change::Denied),
+            newly_allowed: replay.count(Change::Allowed),
+            redacted: self.redacted.len() as u64,
+            left_out: learned.left_out,
+            permits: learned.permits.iter().map(ShownPermit::new).collect(),
+            forbids: learned.forbids.iter().map(|id| &**id).collect(),
+            held: learned.held.iter().map(|(place, forbid)| ShownHeld { place, forbid }).collect(),
+            unnamed: &learned.unnamed,
+            proof: self.proof,
+            unread: ShownUnreadable::new(self.unreadable),
+        };
+        serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))
+    }
+}
+
+fn denied(replay: &Replay) -> String {
+    let mut out = String::new();
     for (difference, concerned) in replay.of(Change::Denied) {
         let by = match &difference.after[..] {
             [] => "no permit matches".to_owned(),
@@ -219,12 +337,21 @@ fn human(learned: &Learned, replay: &Replay, proof: Option<&Proof>, unreadable: 
             out += &format!("    {}\n", draw::line(resource));
         }
     }
+    out
+}
+
+fn besides(learned: &Learned) -> String {
     let beyond: Vec<_> = learned.permits.iter().filter_map(|permit| Some((permit, permit.beyond.as_ref()?))).collect();
-    out += if beyond.is_empty() { "nothing else is allowed\n" } else { "besides what was seen:\n" };
+    let mut out = if beyond.is_empty() { "nothing else is allowed\n" } else { "besides what was seen:\n" }.to_owned();
     for (permit, beyond) in beyond {
         let actions = permit.actions.join(", ");
         out += &format!("+ {} {}: {}\n", draw::line(&permit.principal), draw::line(&actions), draw::line(beyond));
     }
+    out
+}
+
+fn newly_allowed(replay: &Replay) -> String {
+    let mut out = String::new();
     if replay.count(Change::Allowed) > 0 {
         let now = requests(replay.count(Change::Allowed));
         out += &format!("and so of what was denied: {now}\n");
@@ -234,14 +361,7 @@ fn human(learned: &Learned, replay: &Replay, proof: Option<&Proof>, unreadable: 
             }
         }
     }
-    out += &proof.map_or_else(String::new, Proof::human);
-    for (place, forbid) in &learned.held {
-        out += &format!("not generalised: {}, of which `{}` holds a part\n", draw::line(place), draw::line(forbid));
-    }
-    for resource in &learned.unnamed {
-        out += &format!("left out, as no policy may hold such characters: {}\n", draw::line(resource));
-    }
-    out + &unreadable.human()
+    out
 }
 
 #[derive(Serialize)]
@@ -250,6 +370,10 @@ struct Shown<'a> {
     requests: u64,
     still_denied: u64,
     newly_allowed: u64,
+    /// How many requests are not learned, as the journal holds only a part of them.
+    redacted: u64,
+    /// How many requests are not learned, as there was no room for them.
+    left_out: u64,
     permits: Vec<ShownPermit<'a>>,
     forbids: Vec<&'a str>,
     held: Vec<ShownHeld<'a>>,
@@ -288,20 +412,4 @@ impl<'a> ShownPermit<'a> {
             beyond: permit.beyond.as_deref(),
         }
     }
-}
-
-fn json(learned: &Learned, replay: &Replay, proof: Option<&Proof>, unreadable: &Unreadable) -> Result<String, Stop> {
-    let shown = Shown {
-        policy: &learned.text,
-        requests: learned.requests,
-        still_denied: replay.count(Change::Denied),
-        newly_allowed: replay.count(Change::Allowed),
-        permits: learned.permits.iter().map(ShownPermit::new).collect(),
-        forbids: learned.forbids.iter().map(|id| &**id).collect(),
-        held: learned.held.iter().map(|(place, forbid)| ShownHeld { place, forbid }).collect(),
-        unnamed: &learned.unnamed,
-        proof,
-        unread: ShownUnreadable::new(unreadable),
-    };
-    serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))
 }

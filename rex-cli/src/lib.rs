@@ -26,9 +26,9 @@ mod reach;
 mod recorded;
 mod replace;
 mod replay;
+mod risks;
 mod rotation;
 mod sarif;
-mod score;
 #[cfg(feature = "prove")]
 mod solver;
 mod test;
@@ -86,7 +86,7 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
         Command::Policy(PolicyCommand::Fmt(args)) => fmt::fmt(&args, color),
         Command::Policy(PolicyCommand::Learn(args)) => learn::learn(&args, color),
         Command::Policy(PolicyCommand::Test(args)) => test::test(&args, color),
-        Command::Policy(PolicyCommand::Score(args)) => score::score(&args, color),
+        Command::Policy(PolicyCommand::Risks(args)) => risks::risks(&args, color),
         Command::Policy(PolicyCommand::Diff(args)) => diff::diff(&args, color),
         Command::Policy(PolicyCommand::Prove(args)) => prove::prove(&args, color),
         Command::Policy(PolicyCommand::Reach(args)) => reach::reach(&args, color),

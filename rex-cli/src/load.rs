@@ -32,7 +32,7 @@ pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, 
 
 /// A principal of a type that policies know.
 pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
-    let principal = Principal::parse(text).map_err(|error| Stop::usage(error.to_string()))?;
+    let principal = Principal::typed(text).map_err(|error| Stop::usage(error.to_string()).with_help(error.help()))?;
     match principal.kind() {
         "Agent" | "User" => Ok(principal),
         kind => Err(Stop::usage(format!("`{kind}` is no type of principal: `Agent` and `User` are"))),

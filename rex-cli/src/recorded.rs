@@ -4,40 +4,75 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Place, Recorded, Requests, Runs, Unread};
+use rex_audit::{Hash, Place, Recorded, Requests, Runs, Start, Unread, Verdict, Verifier};
 use rex_core::ActionSpec;
 use serde::Serialize;
 
 use crate::draw;
 use crate::exit::Stop;
 
-/// How many of the lines that are not understood are named.
+/// How many of the lines that are not understood are named, and how many changes.
 const NAMED: usize = 10;
 
-/// Lines that are not understood.
+/// What of a journal that cannot be relied on is passed over.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct TrustArgs {
+    /// Go on without the lines that cannot be read, or only in part; they are counted
+    #[arg(long)]
+    allow_unread: bool,
+    /// Go on although a journal was changed after it was written, or has no hash chain
+    #[arg(long)]
+    allow_broken_chain: bool,
+}
+
+/// What is wrong with journals: lines that are not understood, and changes.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable {
     lines: u64,
     first: Vec<Unread>,
+    /// How many of the lines are records in no chain.
+    outside: u64,
+    /// How many of the lines a writer left unfinished that was ended: nothing was done for which there is but such a line.
+    torn: u64,
+    changes: u64,
+    first_changes: Vec<(Place, String)>,
+    /// Whether a line is in a chain.
+    chained: bool,
 }
 
 /// Calls `each` with every request of these journals, in their order; `-` is standard input.
 pub(crate) fn each(
     table: &'static [&'static ActionSpec],
     journals: &[PathBuf],
+    trust: TrustArgs,
     mut each: impl FnMut(Recorded) -> Result<(), Stop>,
 ) -> Result<Unreadable, Stop> {
     let (mut runs, mut unreadable) = (Runs::default(), Unreadable::default());
+    let (mut verifier, mut before) = (Verifier::new(), None);
     for path in journals {
         let (name, reader) = open(path)?;
-        for line in Requests::new(table, &name, reader, &mut runs) {
+        // A file that does not go on from the one before it is another journal.
+        if before.take().is_some_and(|before| !goes_on(path, before)) {
+            unreadable.judge(std::mem::take(&mut verifier).finish());
+        }
+        before = Some(&**path);
+        let requests = Requests::new(table, &name, reader, &mut runs).verified_by(&mut verifier);
+        let requests = if trust.allow_broken_chain { requests } else { requests.chained() };
+        for line in requests {
             match line.map_err(|error| cannot(&name, &error))? {
                 Ok(recorded) => each(recorded)?,
                 Err(unread) => unreadable.add(unread),
             }
         }
     }
+    unreadable.judge(verifier.finish());
     Ok(unreadable)
+}
+
+fn goes_on(path: &Path, before: &Path) -> bool {
+    let start = File::open(path).and_then(|file| Start::read(BufReader::new(file)));
+    let file = start.ok().flatten().and_then(|start| start.continues);
+    file.is_some_and(|file| before.file_name().is_some_and(|name| *name == *file))
 }
 
 fn open(path: &Path) -> Result<(String, Box<dyn BufRead>), Stop> {
@@ -56,8 +91,29 @@ fn cannot(name: &str, error: &std::io::Error) -> Stop {
 impl Unreadable {
     fn add(&mut self, unread: Unread) {
         self.lines += 1;
+        self.outside += u64::from(unread.outside);
         if self.first.len() < NAMED {
             self.first.push(unread);
+        }
+    }
+
+    /// Counts a request that the journal keeps only a part of.
+    pub(crate) fn add_redacted(&mut self, place: Place) {
+        self.add(Unread {
+            place,
+            why: "it is redacted: the journal does not hold all that was asked for".to_owned(),
+            outside: false,
+        });
+    }
+
+    fn judge(&mut self, verdict: Verdict) {
+        self.torn += verdict.torn.len() as u64;
+        self.chained |= verdict.head != Hash::NONE;
+        self.changes += verdict.findings.len() as u64 + verdict.more;
+        for finding in verdict.findings {
+            if self.first_changes.len() < NAMED {
+                self.first_changes.push((finding.place, finding.what.to_string()));
+            }
         }
     }
 
@@ -66,21 +122,57 @@ impl Unreadable {
         self.lines == 0
     }
 
+    /// Whether nothing that was read is of a journal.
+    pub(crate) fn is_of_no_journal(&self) -> bool {
+        !self.chained && self.outside == 0 && !self.is_empty()
+    }
+
+    /// Why what was read cannot be relied on, unless that is allowed.
+    pub(crate) fn distrusted(&self, trust: TrustArgs) -> Option<Stop> {
+        if self.changes > 0 && !trust.allow_broken_chain {
+            let count = if self.changes == 1 { "1 change".to_owned() } else { format!("{} changes", self.changes) };
+            let first = self.first_changes.first();
+            let first = first.map_or(String::new(), |(place, what)| format!(", first at {place}: {what}"));
+            let message = format!("the journal is not as it was written: {count}{}", draw::line(&first));
+            let help = "`rex audit verify` tells them all; `--allow-broken-chain` goes on all the same";
+            return Some(Stop::unreliable(message).with_help(help));
+        }
+        let unread = self.lines - self.torn.min(self.lines - self.outside);
+        if unread > 0 && !trust.allow_unread {
+            let lines = if unread == 1 { "1 line".to_owned() } else { format!("{unread} lines") };
+            let message = format!("{lines} of what was read could not be used");
+            return Some(Stop::unreliable(message).with_help("`--allow-unread` goes on without them"));
+        }
+        None
+    }
+
     /// For people; empty if there is nothing to say.
     pub(crate) fn human(&self) -> String {
-        if self.is_empty() {
-            return String::new();
+        let mut out = String::new();
+        if self.changes > 0 {
+            out += "\nwarning: not as it was written:\n";
+            for (place, what) in &self.first_changes {
+                out += &format!("  {}: {}\n", draw::line(&place.to_string()), draw::line(what));
+            }
+            out += &more(self.changes - self.first_changes.len() as u64, "change");
         }
-        let (plural, rest) = if self.lines == 1 { ("line is", "") } else { ("lines are", "s") };
-        let mut out = format!("\nwarning: {} {plural} not understood, and left out:\n", self.lines);
+        if self.is_empty() {
+            return out;
+        }
+        let plural = if self.lines == 1 { "line is" } else { "lines are" };
+        out += &format!("\nwarning: {} {plural} not understood, and left out:\n", self.lines);
         for unread in &self.first {
             out += &format!("  {}: {}\n", draw::line(&unread.place.to_string()), draw::line(&unread.why));
         }
-        match self.lines - self.first.len() as u64 {
-            0 => {}
-            more => out += &format!("  and {more} more line{rest}\n"),
-        }
-        out
+        out + &more(self.lines - self.first.len() as u64, "line")
+    }
+}
+
+fn more(count: u64, what: &str) -> String {
+    match count {
+        0 => String::new(),
+        1 => format!("  and 1 more {what}\n"),
+        more => format!("  and {more} more {what}s\n"),
     }
 }
 
@@ -88,7 +180,12 @@ impl Unreadable {
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownUnreadable<'a> {
     lines: u64,
+    /// How many of these a writer left unfinished that was ended.
+    torn: u64,
     first: Vec<ShownUnread<'a>>,
+    /// How often the journals are not as they were written.
+    changes: u64,
+    first_changes: Vec<ShownUnread<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +211,13 @@ impl<'a> ShownPlace<'a> {
 impl<'a> ShownUnreadable<'a> {
     pub(crate) fn new(unreadable: &'a Unreadable) -> Self {
         let shown = |unread: &'a Unread| ShownUnread { place: ShownPlace::new(&unread.place), why: &unread.why };
-        Self { lines: unreadable.lines, first: unreadable.first.iter().map(shown).collect() }
+        let changed = |(place, why): &'a (Place, String)| ShownUnread { place: ShownPlace::new(place), why };
+        Self {
+            lines: unreadable.lines,
+            torn: unreadable.torn,
+            first: unreadable.first.iter().map(shown).collect(),
+            changes: unreadable.changes,
+            first_changes: unreadable.first_changes.iter().map(changed).collect(),
+        }
     }
 }

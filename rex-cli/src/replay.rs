@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
-use crate::recorded::{ShownPlace, ShownUnreadable, Unreadable};
+use crate::recorded::{ShownPlace, ShownUnreadable, TrustArgs, Unreadable};
 use crate::{check, draw, load, print, recorded};
 
 pub(crate) const EXIT_CODES: &str =
@@ -19,7 +19,8 @@ Exit codes:
   0    nothing would change
   1    something would: a request is newly denied, newly allowed, or decided by other policies
   2    usage, or an input that cannot be read
-  3    the policy is rejected";
+  3    the policy is rejected
+  6    a journal is not as it was written, or holds lines that cannot be read: what was read of it is told all the same";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {
@@ -28,6 +29,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) journals: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
@@ -39,11 +42,16 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
         Ok(policy) => policy,
         Err(found) => return Ok(check::rejected(&found, args.format, color)),
     };
-    let mut replay = Replay::default();
-    let unreadable = recorded::each(ACTIONS, &args.journals, |recorded| {
-        replay.add(&recorded, &policy);
+    let (mut replay, mut redacted) = (Replay::default(), Vec::new());
+    let mut unreadable = recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
+        // What was asked for is not known, so neither is how it would be decided.
+        match recorded.redacted {
+            true => redacted.push(recorded.place),
+            false => replay.add(&recorded, &policy),
+        }
         Ok(())
     })?;
+    redacted.into_iter().for_each(|place| unreadable.add_redacted(place));
     if args.format == Format::Json {
         print(&json(&replay, &unreadable)?)?;
     } else {
@@ -52,19 +60,22 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
         }
         print(&human(&replay, &unreadable))?;
     }
-    if replay.requests == 0 && !unreadable.is_empty() {
+    if replay.requests == 0 && unreadable.is_of_no_journal() {
         return Err(Stop::usage("there is no request in what was read")
             .with_help("a journal is what `rex run --journal` writes"));
     }
-    Ok(if replay.is_same() { Exit::Success } else { Exit::Found })
+    match unreadable.distrusted(args.trust) {
+        Some(stop) => Err(stop),
+        None => Ok(if replay.is_same() { Exit::Success } else { Exit::Found }),
+    }
 }
 
 fn human(replay: &Replay, unreadable: &Unreadable) -> String {
     let mut out = match (replay.requests, replay.requests - replay.same) {
         (0, _) => "no request is on record\n".to_owned(),
-        (1, 0) => "the one request on record would be decided as it was\n".to_owned(),
-        (all, 0) => format!("all {all} requests on record would be decided as they were\n"),
-        (all, changed) => format!("{changed} of {all} requests on record would be decided otherwise\n"),
+        (1, 0) => format!("the one request{} would be decided as it was\n", of(unreadable)),
+        (all, 0) => format!("all {all} requests{} would be decided as they were\n", of(unreadable)),
+        (all, changed) => format!("{changed} of {all} requests{} would be decided otherwise\n", of(unreadable)),
     };
     for change in Change::ALL {
         let differences = replay.of(change);
@@ -83,6 +94,11 @@ fn human(replay: &Replay, unreadable: &Unreadable) -> String {
         out += &format!("\nwarning: the start of the run is missing for {requests}, decided without script and tags\n");
     }
     out + &unreadable.human()
+}
+
+/// Of which requests it is told.
+fn of(unreadable: &Unreadable) -> &'static str {
+    if unreadable.is_empty() { " on record" } else { " that could be read" }
 }
 
 fn one(difference: &Difference, concerned: &Concerned) -> String {

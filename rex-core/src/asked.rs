@@ -9,7 +9,7 @@ use crate::nearest::did_you_mean;
 use crate::net::Network;
 use crate::process::Words;
 use crate::resource::{AnyResource, Attribute, Fact, FactKind};
-use crate::{Request, Subject, Timestamp, Value};
+use crate::{Request, Subject, Timestamp, Value, uid};
 
 /// A request that owns all that it is made of.
 #[derive(Debug)]
@@ -199,8 +199,10 @@ impl Asked {
 /// # Errors
 /// If there is none, or several.
 pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'static ActionSpec, AskedError> {
-    let plain = |text: &str| text.replace("::Action::\"", "::").trim_end_matches('"').to_owned();
-    let name = plain(text.trim());
+    // Also as it is left of a policy's spelling where a shell has taken the quotes away.
+    let parsed = uid::parse(text.trim()).ok();
+    let parsed = parsed.and_then(|(kind, name)| Some(format!("{}::{name}", kind.strip_suffix("::Action")?)));
+    let name = parsed.unwrap_or_else(|| text.trim().replace("::Action::", "::"));
     let is = |spec: &&ActionSpec| name.split_once("::") == Some((spec.namespace, spec.name));
     if let Some(spec) = table.iter().copied().find(is) {
         return Ok(spec);
@@ -288,16 +290,17 @@ fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMa
     Ok(context)
 }
 
-/// The id of a resource that may be written as policies do.
+/// The id of a resource that may be written as policies do. What stands before the quotes has to be the name of a type: an id may hold
+/// `::"` itself.
 fn unquoted(text: &str, spec: &ActionSpec) -> Result<String, AskedError> {
-    let Some((kind, id)) = text.strip_suffix('"').and_then(|text| text.split_once("::\"")) else {
-        return Ok(text.to_owned());
-    };
+    let Some((kind, _)) = uid::split(text) else { return Ok(text.to_owned()) };
     if kind != spec.resource.to_string() {
         return Err(error(format!("`{spec}` acts on a `{}`, not on `{}`", spec.resource, text.escape_debug())));
     }
-    // The escapes of a policy are those of JSON and more; what JSON does not have is kept for the type to refuse.
-    Ok(serde_json::from_str(&format!("\"{id}\"")).unwrap_or_else(|_| id.to_owned()))
+    match uid::parse(text) {
+        Ok((_, id)) => Ok(id),
+        Err(why) => Err(error(format!("`{}` is not a `{}`: {why}", text.escape_debug(), spec.resource))),
+    }
 }
 
 fn kind(kind: FactKind) -> &'static str {
@@ -425,6 +428,16 @@ mod tests {
     fn what_a_policy_writes_is_taken_too() {
         let asked = asked("fs::Action::\"read\"", "fs::Path::\"/etc/a\\\"b\"", &[]).unwrap();
         assert_eq!(asked.request().resource.id(), "/etc/a\"b");
+        for (text, id) in [
+            ("fs::Path::\"/o\\'b\\u{e9}\"", "/o'bé"),
+            // These are ids, though they end in a quote and hold the sign of a type.
+            ("/srv/x::\"y\"", "/srv/x::\"y\""),
+            ("/srv/fs::Path::\"/y\"", "/srv/fs::Path::\"/y\""),
+        ] {
+            for action in ["fs::read", "fs::Action::\"read\"", "fs::Action::read"] {
+                assert_eq!(super::tests::asked(action, text, &[]).unwrap().request().resource.id(), id);
+            }
+        }
     }
 
     fn consistent(action: &str, resource: &str, attributes: &str, context: &str) -> Result<Asked, AskedError> {
@@ -513,6 +526,7 @@ mod tests {
         assert!(told(asked("fs::raed", "/", &[])).starts_with("there is no action `fs::raed`; "));
         assert!(told(asked("fs::read", "etc", &[])).starts_with("`etc` is not a `fs::Path`: "));
         assert!(told(asked("fs::read", "service::Unit::\"a\"", &[])).contains("acts on a `fs::Path`"));
+        assert!(told(asked("fs::read", "fs::Path::\"/a\\q\"", &[])).contains("cannot stand within the quotes"));
         assert!(told(asked("fs::write", "/etc", &[])).starts_with("the context of `fs::write` lacks `bytes`; "));
         assert!(told(asked("fs::write", "/etc", &[("bytes", "7".into())])).contains("is a whole number, not `\"7\"`"));
         let more = [("bytes", Value::Int(7)), ("byte", Value::Int(7))];

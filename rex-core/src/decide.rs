@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::action::{ActionSpec, AnyAction};
 use crate::resource::AnyResource;
 use crate::run::Subject;
-use crate::{Code, DeniedCall, Error, Timestamp};
+use crate::{Code, DeniedCall, Error, Timestamp, uid};
 
 /// One question: may this subject do this action on this resource, now?
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ impl Request<'_> {
     /// The resource as policies write it: `fs::Path::"/etc/hosts"`.
     #[must_use]
     pub fn resource_uid(&self) -> String {
-        format!("{}::\"{}\"", self.resource.spec(), self.resource.id().escape_debug())
+        format!("{}::{}", self.resource.spec(), uid::quoted(self.resource.id()))
     }
 }
 
@@ -133,7 +133,7 @@ impl Denial {
     /// The resource as policies write it: `fs::Path::"/etc/hosts"`.
     #[must_use]
     pub fn resource_uid(&self) -> String {
-        format!("{}::\"{}\"", self.action.resource, self.resource.escape_debug())
+        format!("{}::{}", self.action.resource, uid::quoted(&self.resource))
     }
 }
 

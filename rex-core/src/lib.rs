@@ -22,6 +22,7 @@
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
 //! | [`data`] | actions and resources as data, for another process |
 //! | [`nearest`] | which name was meant by one that is not there |
+//! | [`uid`] | names of entities as policies write them |
 //! | [`value`], [`time`] | what operations return; a point in time |
 //! | [`units`] | durations and sizes as people write them |
 //!
@@ -49,6 +50,7 @@ pub mod resource;
 pub mod run;
 pub mod spelling;
 pub mod time;
+pub mod uid;
 pub mod units;
 pub mod value;
 

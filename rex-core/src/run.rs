@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::grant::{Call, Gate};
 use crate::journal::Event;
-use crate::{Authorize, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp};
+use crate::{Authorize, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
 
 /// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,6 +28,21 @@ impl fmt::Display for PrincipalError {
 
 impl std::error::Error for PrincipalError {}
 
+impl PrincipalError {
+    /// How what was probably meant is written in a shell, which takes away quotes that are not in quotes themselves.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let bare = |id: &str| id.trim_matches([' ', '"', '\'']).replace(['"', '\\'], "");
+        let text = self.0.trim_matches([' ', '\'']);
+        let meant = match text.split_once("::") {
+            Some((kind, id)) if uid::is_type(kind) => Principal { kind: kind.to_owned(), id: bare(id) },
+            _ => Principal::agent(&bare(text)),
+        };
+        let meant = if meant.id.is_empty() { Principal::agent("triage") } else { meant };
+        format!("in a shell, put single quotes around it: {}", in_shell(&meant.to_string()))
+    }
+}
+
 impl Principal {
     /// An agent.
     #[must_use]
@@ -41,20 +56,30 @@ impl Principal {
         Self { kind: "User".to_owned(), id: id.to_owned() }
     }
 
-    /// A principal as policies write it: `Agent::"triage"`.
+    /// A principal as policies write it, and as it is displayed: `Agent::"triage"`, with the escapes that [`uid::parse`] takes.
     ///
     /// # Errors
-    /// If the text is not `Type::"id"`, or the id holds a quote, a backslash or a control character.
+    /// If the text is not `Type::"id"`.
     pub fn parse(text: &str) -> Result<Self, PrincipalError> {
-        let error = || PrincipalError(text.to_owned());
-        let (kind, id) = text.trim().split_once("::\"").ok_or_else(error)?;
-        let id = id.strip_suffix('"').ok_or_else(error)?;
-        let legal_kind = kind.starts_with(|c: char| c.is_ascii_alphabetic())
-            && kind.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
-        if !legal_kind || id.contains(|c: char| c == '"' || c == '\\' || c.is_control()) {
-            return Err(error());
-        }
-        Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
+        let (kind, id) = uid::parse(text.trim()).map_err(|_| PrincipalError(text.to_owned()))?;
+        Ok(Self { kind: kind.to_owned(), id })
+    }
+
+    /// A principal as it comes from a command line, where a shell may have taken the quotes away: `Agent::triage` too, as long as that
+    /// can be read in one way.
+    ///
+    /// # Errors
+    /// If it is none, or could be more than one.
+    pub fn typed(text: &str) -> Result<Self, PrincipalError> {
+        Self::parse(text).or_else(|error| {
+            let (kind, id) = text.trim().split_once("::").ok_or_else(|| error.clone())?;
+            let doubtful = |c: char| c == '"' || c == '\\' || c.is_control();
+            let whole = !id.starts_with(['\'', ':', ' ']) && !id.ends_with('\'');
+            if id.is_empty() || !whole || id.contains(doubtful) || id.contains("::") || !uid::is_type(kind) {
+                return Err(error);
+            }
+            Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
+        })
     }
 
     /// Its type, `Agent`.
@@ -72,8 +97,13 @@ impl Principal {
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}::\"{}\"", self.kind, self.id.escape_debug())
+        write!(f, "{}::{}", self.kind, uid::quoted(&self.id))
     }
+}
+
+/// A text as one word of a shell.
+fn in_shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// What stays the same for all requests of a run.

@@ -135,10 +135,19 @@ impl Case {
         let rejected = |finding: Box<Finding>| Rejected { findings: vec![*finding] };
         let root = yaml::read(&text).map_err(rejected)?;
         let mut findings = Vec::new();
-        let mut cases = Vec::new();
+        let mut cases: Vec<Self> = Vec::new();
+        let mut names = BTreeMap::new();
         for node in listed(&text, &root).map_err(rejected)? {
             match case(vocabulary, &text, node) {
-                Ok(case) => cases.push(case),
+                Ok(case) => match names.insert(case.name.clone(), case.line) {
+                    None => cases.push(case),
+                    Some(line) => {
+                        let message =
+                            format!("the name `{}` is taken by the case in line {line}", case.name.escape_debug());
+                        let finding = Finding::new(Severity::Error, &text, Some(node.place), message);
+                        findings.push(finding.with_help("give each case of a file a name of its own"));
+                    }
+                },
                 Err(finding) => findings.push(*finding),
             }
         }
@@ -167,6 +176,13 @@ fn listed<'n>(text: &Text, root: &'n Node) -> Result<&'n [Node], Box<Finding>> {
 fn case(vocabulary: &Vocabulary, text: &Text, node: &Node) -> Result<Case, Box<Finding>> {
     let fields = Fields::new(text, node)?;
     let name = fields.text("name")?;
+    if name.trim().is_empty() {
+        return Err(fields.wrong(
+            fields.place("name"),
+            "the name of a case is empty".to_owned(),
+            "say what the case shows",
+        ));
+    }
     let (expect, place) = (fields.text("expect")?, fields.place("expect"));
     let effect = match &*expect {
         "allow" => Effect::Allow,

@@ -17,6 +17,50 @@ use crate::rule::{Needs, Rule, Uid};
 /// What could not be asked of Cedar, in words.
 pub(crate) type Trouble = String;
 
+/// What is in what, besides what a request says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// By the entities file.
+    pub(crate) members: &'a Members,
+    /// By the names themselves.
+    pub(crate) strangers: &'a Strangers,
+}
+
+/// What is above the things that conditions name: the groups of actions, the directories of a path.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers {
+    /// Each in the other.
+    pairs: Vec<(EntityUid, EntityUid)>,
+}
+
+impl Strangers {
+    /// Those of policies that look for something else than the principal, action or resource of a request.
+    pub(crate) fn new(
+        actions: &[&'static ActionSpec],
+        policies: impl Iterator<Item = cedar_policy::Policy>,
+    ) -> Result<Self, Trouble> {
+        let named: HashSet<EntityUid> = policies.flat_map(|policy| policy.entity_literals()).collect();
+        let mut pairs = Vec::new();
+        for uid in named {
+            let (kind, id) = (uid.type_name().to_string(), uid.id().unescaped().to_owned());
+            for spec in actions.iter().filter(|spec| kind == format!("{}::Action", spec.namespace) && id == spec.name) {
+                for group in spec.groups {
+                    pairs.push((uid.clone(), entity_uid(&kind, group)?));
+                }
+            }
+            let Some(spec) = actions.iter().find(|spec| kind == spec.resource.to_string()) else { continue };
+            // What is not made from an id has no ancestors that are known.
+            let Ok(resource) = (spec.recall)(&id, &BTreeMap::new()) else { continue };
+            let mut below = uid;
+            resource.ancestors(&mut |ancestor| {
+                let above = EntityUid::from_type_name_and_id(below.type_name().clone(), EntityId::new(ancestor));
+                pairs.push((std::mem::replace(&mut below, above.clone()), above));
+            });
+        }
+        Ok(Self { pairs })
+    }
+}
+
 /// Principal and action of a request, as Cedar has them.
 #[derive(Debug)]
 pub(crate) struct Parties {
@@ -103,13 +147,10 @@ impl Parties {
         request: &Request<'_>,
         lineage: &Lineage<'_>,
         needs: Needs,
-        members: &Members,
+        known: Known<'_>,
     ) -> Result<(cedar_policy::Request, Entities), Trouble> {
-        let entities = if needs.strangers {
-            self.all_entities(request, members)?
-        } else {
-            self.entities(request, lineage, needs)?
-        };
+        let entities =
+            if needs.strangers { self.all_entities(request, known)? } else { self.entities(request, lineage, needs)? };
         Ok((self.request(request, needs)?, entities))
     }
 
@@ -133,9 +174,12 @@ impl Parties {
     }
 
     /// Everything that there is to look at, each entity with what it is directly in.
-    pub(crate) fn all_entities(&self, request: &Request<'_>, members: &Members) -> Result<Entities, Trouble> {
+    pub(crate) fn all_entities(&self, request: &Request<'_>, known: Known<'_>) -> Result<Entities, Trouble> {
         let mut store = BTreeMap::<EntityUid, (HashMap<_, _>, HashSet<EntityUid>)>::new();
-        for ((kind, id), parents) in &members.declared {
+        for (below, above) in &known.strangers.pairs {
+            store.entry(below.clone()).or_default().1.insert(above.clone());
+        }
+        for ((kind, id), parents) in &known.members.declared {
             let (_, above) = store.entry(entity_uid(kind, id)?).or_default();
             for parent in parents {
                 above.insert(entity_uid(&parent.kind, &parent.id)?);
@@ -149,11 +193,12 @@ impl Parties {
             below = ancestor;
         });
         let principal = store.remove(&self.principal);
+        let store_lacks_action = !store.contains_key(&self.action);
         let mut entities = vec![Entity::new_no_attrs(self.principal.clone(), principal.unwrap_or_default().1)];
         for (uid, (attributes, parents)) in store {
             entities.push(Entity::new(uid, attributes, parents).map_err(|error| error.to_string())?);
         }
-        let action = self.entities.get(&self.action).cloned();
+        let action = self.entities.get(&self.action).filter(|_| store_lacks_action).cloned();
         Entities::from_entities(entities.into_iter().chain(action), None).map_err(|error| error.to_string())
     }
 
@@ -218,7 +263,7 @@ impl<'p> Outcome<'p> {
         parties: &Parties,
         request: &Request<'_>,
         lineage: &Lineage<'_>,
-        members: &Members,
+        known: Known<'_>,
     ) -> Result<Self, Trouble> {
         let mut outcome = Self::default();
         let mut asked = None;
@@ -228,7 +273,7 @@ impl<'p> Outcome<'p> {
                 Some(condition) => {
                     let resource = request.resource;
                     if asked.is_none() {
-                        asked = Some(parties.asked(request, lineage, needs, members)?);
+                        asked = Some(parties.asked(request, lineage, needs, known)?);
                     }
                     let Some((request, entities)) = &asked else { continue };
                     match eval_expression(request, entities, &condition.expression) {

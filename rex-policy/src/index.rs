@@ -73,7 +73,7 @@ pub(crate) fn action_meets(actions: Option<&Actions>, spec: &ActionSpec) -> bool
     })
 }
 
-/// The policies about one action, by what they say of the resource. Each is in one place.
+/// The policies about one action, by what they say of the resource. A resource finds each once.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     anywhere: Vec<u32>,
@@ -97,7 +97,15 @@ impl Index {
                 continue;
             }
             match anchor(rule) {
-                Anchor::Anywhere | Anchor::Among(_) => index.anywhere.push(number),
+                Anchor::Anywhere | Anchor::Either(_) => index.anywhere.push(number),
+                Anchor::Among(uids) => {
+                    for uid in uids.into_iter().filter(|uid| *uid.kind == *kind) {
+                        let known = index.exactly.entry(uid.id).or_default();
+                        if known.last() != Some(&number) {
+                            known.push(number);
+                        }
+                    }
+                }
                 // Another type than the one that the action is on equals nothing that a request is about.
                 Anchor::Exactly(uid) if *uid.kind == *kind => index.exactly.entry(uid.id).or_default().push(number),
                 Anchor::Exactly(_) => {}

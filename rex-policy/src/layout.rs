@@ -7,7 +7,8 @@ use crate::compile;
 use crate::finding::{Finding, Rejected, Severity, Source, Text};
 use crate::limits::PolicyLimits;
 
-/// A source in the one layout, which its policies mean the same in. Comments stay.
+/// A source in the one layout, which its policies mean the same in. Comments stay, and lines end as most of them did, by a line feed or with a
+/// carriage return before it.
 ///
 /// ```
 /// use rex_policy::{Source, formatted};
@@ -25,10 +26,21 @@ pub fn formatted(source: &Source) -> Result<String, Rejected> {
     if source.text.trim().is_empty() {
         return Ok(String::new());
     }
-    pretty(&source.text).map_err(|error| {
+    let text = source.text.replace("\r\n", "\n");
+    let comments = text.lines().all(|line| line.trim_start().starts_with("//") || line.trim().is_empty());
+    let laid_out = if comments { Ok(trimmed(&text)) } else { pretty(&text) };
+    let text = laid_out.map_err(|error| {
         let message = format!("it cannot be laid out: {error}");
         Rejected { findings: vec![Finding::new(Severity::Error, &Text::name_only(&source.name), None, message)] }
-    })
+    })?;
+    // Lines end as most did.
+    let (all, windows) = (source.text.matches('\n').count(), source.text.matches("\r\n").count());
+    Ok(if 2 * windows > all { text.replace('\n', "\r\n") } else { text })
+}
+
+/// Comments as they are, without blanks at the ends of lines and of the file.
+fn trimmed(text: &str) -> String {
+    text.trim().lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// A text of policies in the one layout. What was written is held against what was read.

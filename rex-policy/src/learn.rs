@@ -13,8 +13,14 @@
 //! | processes | of the same name, program, user and unit | of the same program, user and unit | of the same user and unit |
 //! | programs, hosts, and all else | those that were seen | those that were seen | those that were seen |
 //!
+//! In any breadth, a file with a name that `fs::temp_file` makes stands for those that it makes in other runs. In all but `Exact`, more than 32
+//! files directly in a directory that have nothing else in common stand for all that is directly in it. Files that hold keys or passwords, and
+//! files by which others get rights, stand for themselves alone, and nothing stands for them.
+//!
 //! `/` and the root of a site never stand for what is in them, and a directory directly in `/` only for what `Siblings` says. What a
 //! `forbid` of the policy that is kept holds a part of is not generalised over: it is listed.
+//!
+//! Principals of one type that did the same are listed by one permit.
 //!
 //! Facts about the act are asked for as they were seen, together; programs are started with the very arguments, in the same environment, as the same
 //! user. How many bytes are moved, and which address a name has today, is not asked for.
@@ -22,6 +28,7 @@
 //! A policy may not hold characters that change the direction of text, so a request that only they can tell is left out, and told.
 
 mod facts;
+mod protected;
 mod text;
 mod wide;
 
@@ -52,13 +59,13 @@ pub enum Breadth {
     Directory,
 }
 
-/// There is too much to learn from.
+/// There is too much to learn from: a request is not one of those that are known, and there is no room for one more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooMuch;
 
 impl fmt::Display for TooMuch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there are more than {REQUESTS} different requests")
+        write!(f, "more than {REQUESTS} different requests are not learned from at once")
     }
 }
 
@@ -71,6 +78,7 @@ pub struct Learner<'p> {
     keep: Option<&'p Policy>,
     requests: u64,
     different: usize,
+    left_out: u64,
     unnamed: BTreeSet<String>,
     acts: BTreeMap<(String, &'static str, &'static str), Act>,
 }
@@ -112,6 +120,8 @@ pub struct Learned {
     pub unnamed: Vec<String>,
     /// From how many requests.
     pub requests: u64,
+    /// How many requests were left out, as there was no room for them: what they did is not permitted.
+    pub left_out: u64,
 }
 
 /// A permit that was learned.
@@ -119,7 +129,7 @@ pub struct Learned {
 pub struct LearnedPermit {
     /// Its id.
     pub id: String,
-    /// To whom.
+    /// To whom; of several, with commas between.
     pub principal: String,
     /// Which actions.
     pub actions: Vec<String>,
@@ -136,7 +146,7 @@ pub struct LearnedPermit {
 /// A permit before it has an id.
 #[derive(Debug)]
 struct Draft {
-    principal: Principal,
+    principals: Vec<Principal>,
     specs: Vec<&'static ActionSpec>,
     source: Origin,
     resources: BTreeSet<String>,
@@ -157,13 +167,14 @@ impl<'p> Learner<'p> {
     /// One that has seen nothing yet. Of a policy that is kept, the forbids stay, and so does what its permits let go by `@allow`.
     #[must_use]
     pub fn new(breadth: Breadth, keep: Option<&'p Policy>) -> Self {
-        Self { breadth, keep, requests: 0, different: 0, unnamed: BTreeSet::new(), acts: BTreeMap::new() }
+        let (unnamed, acts) = (BTreeSet::new(), BTreeMap::new());
+        Self { breadth, keep, requests: 0, different: 0, left_out: 0, unnamed, acts }
     }
 
     /// Takes note of a request, and of where it was found.
     ///
     /// # Errors
-    /// If there is too much to learn from.
+    /// If there is too much to learn from. The request is left out then, which the policy says; others can follow.
     pub fn see(&mut self, request: &Request<'_>, place: &dyn fmt::Display) -> Result<(), TooMuch> {
         let spec = request.action.spec();
         let principal = &request.subject.principal;
@@ -177,18 +188,31 @@ impl<'p> Learner<'p> {
             }
             return Ok(());
         }
-        let act = self.acts.entry((principal.to_string(), spec.namespace, spec.name));
+        let who = principal.to_string();
+        let id = (allows, id.to_owned());
+        let key = (who, spec.namespace, spec.name);
+        if self.different >= REQUESTS {
+            let known = self.acts.get(&key).and_then(|act| act.seen.get(&id));
+            if known.is_none_or(|seen| !seen.demands.contains(&demand)) {
+                self.left_out += 1;
+                return Err(TooMuch);
+            }
+        }
+        let act = self.acts.entry(key);
         let act = act.or_insert_with(|| Act { principal: principal.clone(), spec, seen: BTreeMap::new() });
-        let seen = act.seen.entry((allows, id.to_owned())).or_insert_with(|| {
-            self.different += 1;
-            Seen::default()
-        });
-        if seen.demands.insert(demand) && seen.demands.len() > 1 {
+        let seen = act.seen.entry(id).or_default();
+        if seen.demands.insert(demand) {
             self.different += 1;
         }
         seen.source.add(place);
         self.requests += 1;
-        if self.different > REQUESTS { Err(TooMuch) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// How many different requests it knows.
+    #[must_use]
+    pub fn different(&self) -> usize {
+        self.different
     }
 
     /// Writes the policy.
@@ -217,7 +241,8 @@ impl<'p> Learner<'p> {
             }
         }
         let kept: Vec<_> = self.keep.into_iter().flat_map(Policy::forbids).collect();
-        let (text, permits) = text::write(drafts, &kept, self.breadth, self.requests);
+        let from = text::From { breadth: self.breadth, requests: self.requests, left_out: self.left_out };
+        let (text, permits) = text::write(&together(drafts), &kept, from);
         Learned {
             text,
             permits,
@@ -225,8 +250,32 @@ impl<'p> Learner<'p> {
             held: held.into_iter().collect(),
             unnamed: self.unnamed.into_iter().collect(),
             requests: self.requests,
+            left_out: self.left_out,
         }
     }
+}
+
+/// One draft for principals of one type that did the same.
+fn together(drafts: BTreeMap<Shape, Draft>) -> BTreeMap<Shape, Draft> {
+    let mut alike: BTreeMap<(Shape, Vec<String>), Vec<Draft>> = BTreeMap::new();
+    for (shape, draft) in drafts {
+        let kind = draft.principals.first().map_or("", Principal::kind).to_owned();
+        let actions = draft.specs.iter().map(ToString::to_string).collect();
+        alike.entry((Shape { principal: kind, ..shape }, actions)).or_default().push(draft);
+    }
+    let mut together = BTreeMap::new();
+    for ((shape, _), drafts) in alike {
+        let mut drafts = drafts.into_iter();
+        let Some(mut draft) = drafts.next() else { continue };
+        for other in drafts {
+            draft.principals.extend(other.principals);
+            draft.resources.extend(other.resources);
+            draft.source.merge(&other.source);
+        }
+        let principal = draft.principals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        together.insert(Shape { principal, ..shape }, draft);
+    }
+    together
 }
 
 /// Whether a text holds characters that Cedar's validator takes for an attempt to mislead its reader, which refuses the policy.
@@ -261,7 +310,8 @@ impl Act {
                 let mut source = Origin::default();
                 ids.iter().filter_map(|id| origins.get(id)).for_each(|origin| source.merge(origin));
                 let resources = ids.into_iter().map(ToOwned::to_owned).collect();
-                let draft = Draft { principal: self.principal.clone(), specs: vec![self.spec], source, resources };
+                let principals = vec![self.principal.clone()];
+                let draft = Draft { principals, specs: vec![self.spec], source, resources };
                 drafts.push((shape, draft));
             }
         }
@@ -270,6 +320,11 @@ impl Act {
 }
 
 impl Draft {
+    /// What is known of the type of its resources.
+    fn kind(&self) -> Kind {
+        self.specs.first().map_or(Kind::Other, |spec| Kind::of(spec))
+    }
+
     fn add(&mut self, other: Self) {
         self.specs.extend(other.specs);
         self.resources.extend(other.resources);

@@ -27,9 +27,9 @@ mod prefixes;
 mod prove;
 mod reach;
 mod remedy;
+mod risks;
 mod rule;
 mod schema;
-mod score;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;
@@ -52,6 +52,6 @@ pub use policy::Policy;
 pub use prove::{Counterexample, Proof, ProveError, Prover, Solver, Verdict};
 pub use reach::Exception;
 pub use remedy::Patch;
-pub use score::{Exposed, Exposure};
+pub use risks::{Exposed, RISKS, Risk, Severity as RiskSeverity, Way};
 pub use trace::{Part, Trace, Traced};
 pub use vocabulary::Vocabulary;

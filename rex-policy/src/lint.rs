@@ -113,20 +113,18 @@ impl<'a> Lint<'a> {
                 }
                 if let Some(uid) = self.unplaced(expr) {
                     let place = find(file, statement, &format!("{}::\"{}\"", uid.kind, uid.id)).or(statement);
-                    let message = format!("whether `{}` itself is in something is not known", uid.id.escape_debug());
-                    findings.push(
-                        Finding::new(Severity::Error, &file.text, place, message).with_help(
-                            "only the resource of a request is in what is above it: ask `resource in ..`, or compare `resource.path`",
-                        ),
-                    );
+                    let message = format!("`{}` is named here, so it is always in the same", uid.id.escape_debug());
+                    findings.push(Finding::new(Severity::Error, &file.text, place, message).with_help(
+                        "this says nothing of the request: ask `resource in ..`, or compare `resource.path`",
+                    ));
                 }
             });
         }
         findings.into_iter().map(|finding| finding.about(Some(id.clone()))).collect()
     }
 
-    /// The resource that an expression finds in something, or not, if it is not the one of the request: only that one is in
-    /// what is above it.
+    /// The resource that an expression finds in something of its own type, or not, if it is not the one of the request: such an expression
+    /// is the same for each.
     fn unplaced(&self, expr: &Expr) -> Option<Uid> {
         let (left, right) = match expr {
             Expr::BinaryOp { op: BinaryOp::In, left, right } | Expr::Is { expr: left, in_expr: Some(right), .. } => {

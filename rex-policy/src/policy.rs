@@ -12,8 +12,8 @@ use crate::annotation::Sort;
 use crate::cache::{Cache, KeyWriter};
 use crate::clause::Clauses;
 use crate::compile::{Compiled, compile};
-use crate::evaluate::{Outcome, Parties, Trouble, failure};
-use crate::finding::{Finding, Rejected, Severity, Source, Stand};
+use crate::evaluate::{Known, Outcome, Parties, Strangers, Trouble, failure};
+use crate::finding::{Finding, Rejected, Severity, Source, Stand, Text};
 use crate::index::{Index, Lineage, principal_meets};
 use crate::limits::PolicyLimits;
 use crate::members::{Above, Members};
@@ -33,6 +33,7 @@ pub struct Policy {
     /// By type of principal, by id.
     slices: [RwLock<HashMap<String, Arc<Slice>>>; PRINCIPALS.len()],
     all: OnceLock<PolicySet>,
+    strangers: Strangers,
     digest: Arc<str>,
 }
 
@@ -112,7 +113,12 @@ impl Policy {
         let compiled =
             compile(vocabulary, sources, entities, limits, sort).map_err(|findings| Rejected { findings })?;
         let digest = digest(sources, entities);
-        Ok(Self { compiled, actions: vocabulary.actions(), slices: Default::default(), all: OnceLock::new(), digest })
+        let actions = vocabulary.actions();
+        let looks = compiled.rules.iter().zip(&compiled.policies).filter(|(rule, _)| rule.needs().strangers);
+        let strangers = Strangers::new(actions, looks.map(|(_, policy)| policy.clone())).map_err(|trouble| {
+            Rejected { findings: vec![Finding::new(Severity::Error, &Text::name_only("policies"), None, trouble)] }
+        })?;
+        Ok(Self { compiled, actions, slices: Default::default(), all: OnceLock::new(), strangers, digest })
     }
 
     /// What may not mean what its author thinks.
@@ -169,7 +175,7 @@ impl Policy {
         let groups = members.above(subject.kind()).and_then(|above| above.get(subject.id()));
         let groups = groups.map_or(&[][..], |groups| groups);
         let parties = Parties::new(subject.kind(), subject.id(), groups, request.action.spec())?;
-        let entities = parties.all_entities(request, members)?;
+        let entities = parties.all_entities(request, Known { members, strangers: &self.strangers })?;
         let response = Authorizer::new().is_authorized(&parties.full_request(request)?, policies, &entities);
         let numbered = |id: &PolicyId| AsRef::<str>::as_ref(id).parse::<usize>().ok();
         let mut holds: Vec<Result<bool, String>> = self.compiled.rules.iter().map(|_| Ok(false)).collect();
@@ -242,6 +248,11 @@ impl Policy {
     pub(crate) fn forbids(&self) -> impl Iterator<Item = (&Arc<str>, &cedar_policy::Policy)> {
         let all = self.compiled.rules.iter().zip(&self.compiled.policies);
         all.filter(|(rule, _)| !rule.permit).map(|(rule, policy)| (&rule.id, policy))
+    }
+
+    /// What is in what.
+    pub(crate) fn known(&self) -> Known<'_> {
+        Known { members: &self.compiled.members, strangers: &self.strangers }
     }
 
     pub(crate) fn members(&self) -> &Members {
@@ -353,7 +364,7 @@ impl Policy {
         let candidates = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
         let candidates = candidates.iter().filter_map(|number| self.compiled.rules.get(*number as usize));
         let needs = candidates.clone().fold(Needs::default(), |sum, rule| sum.union(rule.needs()));
-        let outcome = Outcome::of(candidates, needs, &action.parties, request, &lineage, &self.compiled.members)?;
+        let outcome = Outcome::of(candidates, needs, &action.parties, request, &lineage, self.known())?;
         Ok((outcome.decision(), !needs.now && !needs.subject))
     }
 }

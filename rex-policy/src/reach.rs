@@ -10,7 +10,7 @@ use rex_core::{ActionSpec, Extent, Place, Principal, Reach};
 use crate::index::{action_meets, principal_meets};
 use crate::places::Nesting;
 use crate::policy::Policy;
-use crate::rule::{Anchor, Rule, Uid};
+use crate::rule::{Anchor, Rule, Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
 
 /// A `forbid` that takes something out of what a policy could ever permit.
@@ -33,8 +33,9 @@ impl Policy {
     /// allows lies inside.
     ///
     /// It is the sum of the `permit` policies, each bounded by its head and by those conjuncts of its condition that bound
-    /// the resource: `==`, `in` one entity, being one of a list, and `==` or `like` with a literal start on the
-    /// [`id_attribute`](rex_core::ResourceSpec::id_attribute). Whatever else a condition asks for, and every `forbid`, would
+    /// the resource: `==`, `in` one entity or several, being one of a list, `==` or `like` with a literal start on the
+    /// [`id_attribute`](rex_core::ResourceSpec::id_attribute), and two or more of these with `||` between. Of a principal, also by those
+    /// that say who it is: `==`, `in`, and being one of a list. Whatever else a condition asks for, and every `forbid`, would
     /// make it smaller, and is left to the decision; see [`exceptions`](Self::exceptions).
     #[must_use]
     pub fn reach(&self, principal: Option<&Principal>) -> Reach {
@@ -90,8 +91,11 @@ impl<'p> Survey<'p> {
         let groups = principal.map(|principal| policy.groups(principal.kind(), principal.id())).unwrap_or_default();
         let concerns = |rule: &&Rule| {
             principal.is_none_or(|principal| {
+                let meets = |scope: &Scope| principal_meets(scope, principal.kind(), principal.id(), &groups);
+                let said = rule.condition.iter().flat_map(|condition| &condition.principals);
                 PRINCIPALS.contains(&principal.kind())
-                    && principal_meets(&rule.principal, principal.kind(), principal.id(), &groups)
+                    && meets(&rule.principal)
+                    && said.into_iter().all(|scopes| scopes.iter().any(meets))
             })
         };
         let rules = policy.rules().iter().filter(concerns).collect();
@@ -153,9 +157,26 @@ impl<'p> Survey<'p> {
         }
         let head = Anchor::of_head(&rule.resource);
         let bounds = rule.condition.iter().flat_map(|condition| &condition.bounds);
-        std::iter::once(&head)
-            .chain(bounds)
+        self.bounded(std::iter::once(&head).chain(bounds), act)
+    }
+
+    /// The resources that all that is said holds for.
+    fn bounded<'a>(&self, anchors: impl IntoIterator<Item = &'a Anchor>, act: &Act) -> Extent {
+        anchors
+            .into_iter()
             .fold(Extent::Anything, |extent, anchor| act.nesting.intersection(&extent, &self.anchored(anchor, act)))
+    }
+
+    /// The resources that one of several holds for.
+    fn either(&self, all: &[Vec<Anchor>], act: &Act) -> Extent {
+        let mut places = Vec::new();
+        for anchors in all {
+            match self.bounded(anchors, act) {
+                Extent::Within(more) => places.extend(more),
+                Extent::Anything => return Extent::Anything,
+            }
+        }
+        Extent::Within(act.nesting.simplify(places))
     }
 
     /// The resources that something said of them holds for.
@@ -178,6 +199,7 @@ impl<'p> Survey<'p> {
             }
             Anchor::Value(name, text) if is_id(name) => only(Place::Exactly(text.to_string())),
             Anchor::Prefix(name, text) if is_id(name) => Cow::Owned(act.nesting.prefix(text)),
+            Anchor::Either(all) => Cow::Owned(self.either(all, act)),
             // Of another attribute, no place follows.
             Anchor::Value(..) | Anchor::Prefix(..) | Anchor::Anywhere => Cow::Owned(Extent::Anything),
         }

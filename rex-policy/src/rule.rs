@@ -29,7 +29,7 @@ impl Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}::\"{}\"", self.kind, self.id.escape_debug())
+        write!(f, "{}::{}", self.kind, rex_core::uid::quoted(&self.id))
     }
 }
 
@@ -84,6 +84,8 @@ pub(crate) struct Condition {
     pub(crate) anchor: Anchor,
     /// All that holds of the resource wherever the condition holds.
     pub(crate) bounds: Vec<Anchor>,
+    /// Of each of these, the principal is one, or in one, wherever the condition holds.
+    pub(crate) principals: Vec<Vec<Scope>>,
     pub(crate) needs: Needs,
 }
 
@@ -103,6 +105,8 @@ pub(crate) enum Anchor {
     Value(Box<str>, Box<str>),
     /// The resource is one of these.
     Among(Vec<Uid>),
+    /// Of these lists, all of one holds.
+    Either(Vec<Vec<Anchor>>),
 }
 
 impl Rule {
@@ -179,14 +183,13 @@ impl Condition {
         // `as_ref` leads to types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
         // evaluates, where the documented `to_pst` and `Expression::from_str` would parse each policy again.
         let tree = policy.as_ref().non_scope_constraints()?.clone();
-        let (anchor, bounds, needs) = match syntax(policy) {
-            Some(syntax) => {
-                let (anchor, bounds) = anchors(&syntax);
-                (anchor, bounds, needs(&syntax))
-            }
-            None => (Anchor::Anywhere, Vec::new(), Needs::ALL),
+        let expression = Expression::from(tree);
+        let Some(syntax) = syntax(policy) else {
+            let (anchor, bounds, principals) = Default::default();
+            return Some(Self { expression, anchor, bounds, principals, needs: Needs::ALL });
         };
-        Some(Self { expression: Expression::from(tree), anchor, bounds, needs })
+        let (anchor, bounds) = anchors(&syntax);
+        Some(Self { expression, anchor, bounds, principals: principals(&syntax), needs: needs(&syntax) })
     }
 }
 
@@ -215,6 +218,35 @@ pub(crate) fn walk(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
         Expr::Record(fields) => fields.values().for_each(|field| walk(field, visit)),
         _ => {}
     }
+}
+
+/// For each conjunct that says who the principal is, which those are.
+fn principals(condition: &Expr) -> Vec<Vec<Scope>> {
+    let mut conjuncts = Vec::new();
+    flatten(condition, &mut conjuncts);
+    let scope = |expr: &Expr, exact: bool| match expr {
+        Expr::Literal(Literal::EntityUID(uid)) => Some(Scope { kind: None, entity: Some(literal(uid)), exact }),
+        _ => None,
+    };
+    let is_principal = |expr: &Expr| *expr == Expr::Var(Var::Principal);
+    let found = conjuncts.into_iter().map(|conjunct| match conjunct {
+        Expr::BinaryOp { op: BinaryOp::Eq, left, right } if is_principal(left) => Some(vec![scope(right, true)?]),
+        Expr::BinaryOp { op: BinaryOp::Eq, left, right } if is_principal(right) => Some(vec![scope(left, true)?]),
+        Expr::BinaryOp { op: BinaryOp::In, left, right } | Expr::Is { expr: left, in_expr: Some(right), .. }
+            if is_principal(left) =>
+        {
+            match &**right {
+                Expr::Set(members) => members.iter().map(|member| scope(member, false)).collect(),
+                one => Some(vec![scope(one, false)?]),
+            }
+        }
+        Expr::BinaryOp { op: BinaryOp::Contains, left, right } if is_principal(right) => match &**left {
+            Expr::Set(members) => members.iter().map(|member| scope(member, true)).collect(),
+            _ => None,
+        },
+        _ => None,
+    });
+    found.flatten().collect()
 }
 
 /// The most telling of the conjuncts without which the condition is false rather than an error, and all that the
@@ -262,13 +294,26 @@ impl Anchor {
     /// How few resources are likely to have it.
     pub(crate) fn worth(&self) -> usize {
         match self {
-            // The index does not look for it: who lists resources has one policy for many.
-            Self::Anywhere | Self::Among(_) => 0,
+            // The index does not look for the second: it is in many places.
+            Self::Anywhere | Self::Either(_) => 0,
             Self::Within(_) => 1,
             Self::Prefix(_, text) | Self::Value(_, text) => 1 + text.len(),
+            Self::Among(_) => usize::MAX - 1,
             Self::Exactly(_) => usize::MAX,
         }
     }
+}
+
+/// All that holds of the resource wherever an expression holds.
+fn bounds(expr: &Expr) -> Vec<Anchor> {
+    let mut conjuncts = Vec::new();
+    flatten(expr, &mut conjuncts);
+    conjuncts.into_iter().map(anchor_of).filter(|anchor| *anchor != Anchor::Anywhere).collect()
+}
+
+/// That one of several holds. Where one says nothing, nothing is known.
+fn either<const N: usize>(all: [Vec<Anchor>; N]) -> Anchor {
+    if all.iter().any(Vec::is_empty) { Anchor::Anywhere } else { Anchor::Either(all.into()) }
 }
 
 fn anchor_of(conjunct: &Expr) -> Anchor {
@@ -284,10 +329,38 @@ fn anchor_of(conjunct: &Expr) -> Anchor {
         Expr::BinaryOp { op: BinaryOp::In, left, right } | Expr::Is { expr: left, in_expr: Some(right), .. } => {
             match (&**left, &**right) {
                 (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) => Anchor::Within(literal(uid)),
+                (Expr::Var(Var::Resource), Expr::Set(members)) => {
+                    let uids = members.iter().map(|member| match &**member {
+                        Expr::Literal(Literal::EntityUID(uid)) => Some(vec![Anchor::Within(literal(uid))]),
+                        _ => None,
+                    });
+                    uids.collect::<Option<_>>().map_or(Anchor::Anywhere, Anchor::Either)
+                }
                 _ => Anchor::Anywhere,
             }
         }
+        // Where it holds, one of the two does; where an operand is an error, so is all of it, or the other holds.
+        Expr::BinaryOp { op: BinaryOp::Or, left, right } => either([bounds(left), bounds(right)]),
+        Expr::IfThenElse { cond, then_expr, else_expr } => {
+            either([[bounds(cond), bounds(then_expr)].concat(), bounds(else_expr)])
+        }
+        // The other of two negations, which is how `unless` with a negation is read.
+        Expr::UnaryOp { op: UnaryOp::Not, expr } => match &**expr {
+            Expr::UnaryOp { op: UnaryOp::Not, expr } => either([bounds(expr)]),
+            _ => Anchor::Anywhere,
+        },
+        Expr::Literal(Literal::Bool(false)) => Anchor::Either(Vec::new()),
         Expr::BinaryOp { op: BinaryOp::Contains, left, right } => match (&**left, &**right) {
+            (Expr::Set(members), attribute) if of_resource(attribute).is_some() => {
+                let name = of_resource(attribute).unwrap_or_default();
+                let texts = members.iter().map(|member| match &**member {
+                    Expr::Literal(Literal::String(text)) => {
+                        Some(vec![Anchor::Value(name.clone(), text.as_str().into())])
+                    }
+                    _ => None,
+                });
+                texts.collect::<Option<_>>().map_or(Anchor::Anywhere, Anchor::Either)
+            }
             (Expr::Set(members), Expr::Var(Var::Resource)) => {
                 let uids = members.iter().map(|member| match &**member {
                     Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),

@@ -157,7 +157,7 @@ impl<'p> Look<'p> {
         let parties = Parties::new(subject.kind(), subject.id(), &groups, request.action.spec())?;
         let above = policy.members().above(kind).map(|above| &**above);
         let lineage = Lineage::new(kind, request.resource, above);
-        let (asked, entities) = parties.asked(request, &lineage, needs, policy.members())?;
+        let (asked, entities) = parties.asked(request, &lineage, needs, policy.known())?;
         Ok(Self { policy, request, asked, entities, lineage, groups })
     }
 

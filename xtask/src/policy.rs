@@ -1,6 +1,8 @@
 //! `cargo xtask policy`: what a service owner's continuous integration calls.
 //!
-//! It is `rex policy check` and `rex policy test`, built when needed, so that there is one validator and one way to draw what it finds.
+//! It is `rex policy check` and `rex policy test`, built when needed, so that there is one validator and one way to draw what it finds. The
+//! entities file and the tests are those beside the policies: a folder `policies/` and a file `entities.json` next to it are a repository as
+//! `examples/policy-repo` is one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,29 +14,74 @@ pub(crate) struct Args {
     /// Policies: `*.cedar` files, or folders that are searched for them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
-    /// Cedar entities as JSON: groups of principals, classes of resources
+    /// Cedar entities as JSON: groups of principals, classes of resources; by default the `entities.json` in the folder of the policies, or
+    /// in the one that it is in
     #[arg(long, value_name = "FILE")]
     entities: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Stop> {
     let rex = shell::build()?.join("rex");
-    let entities = |command: &mut Command| {
-        if let Some(entities) = &args.entities {
-            command.arg("--entities").arg(entities);
+    for (paths, found) in together(&args.paths) {
+        let entities = args.entities.clone().or(found);
+        let entities = |command: &mut Command| {
+            if let Some(entities) = &entities {
+                command.arg("--entities").arg(entities);
+            }
+        };
+        let mut check = Command::new(&rex);
+        check.args(["policy", "check"]).args(&paths);
+        entities(&mut check);
+        ended("rex policy check", &mut check)?;
+        for folder in folders(&paths).iter().filter(|folder| has_tests(folder)) {
+            let mut test = Command::new(&rex);
+            test.args(["policy", "test"]).arg(folder);
+            entities(&mut test);
+            ended("rex policy test", &mut test)?;
         }
-    };
-    let mut check = Command::new(&rex);
-    check.args(["policy", "check"]).args(&args.paths);
-    entities(&mut check);
-    ended("rex policy check", &mut check)?;
-    for folder in args.paths.iter().filter(|path| has_tests(path)) {
-        let mut test = Command::new(&rex);
-        test.args(["policy", "test"]).arg(folder);
-        entities(&mut test);
-        ended("rex policy test", &mut test)?;
     }
     Ok(())
+}
+
+/// The paths that share an entities file, with it. Policies of one call are one policy, unless their files say otherwise.
+fn together(paths: &[PathBuf]) -> Vec<(Vec<PathBuf>, Option<PathBuf>)> {
+    let mut groups: Vec<(Vec<PathBuf>, Option<PathBuf>)> = Vec::new();
+    for path in paths {
+        let entities = entities_of(path);
+        match groups.iter_mut().find(|(_, known)| *known == entities) {
+            Some((paths, _)) => paths.push(path.clone()),
+            None => groups.push((vec![path.clone()], entities)),
+        }
+    }
+    groups
+}
+
+/// The entities file of a policy file or folder: in the folder, or in the one that it is in.
+fn entities_of(path: &Path) -> Option<PathBuf> {
+    let folder = if path.is_dir() { path.to_owned() } else { above(path) };
+    [folder.clone(), above(&folder)].map(|folder| folder.join("entities.json")).into_iter().find(|file| file.is_file())
+}
+
+/// The folder that something is in.
+fn above(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) if path.file_name().is_some() => parent.to_owned(),
+        // Of `.` and of `..`, the name does not tell.
+        _ => path.join(".."),
+    }
+}
+
+/// The folders of the policies, each once: those that were named, and those of files that were.
+fn folders(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let folder = if path.is_dir() { path.clone() } else { above(path) };
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
 }
 
 /// Whether there are cases in a folder, which `rex policy test` runs.
@@ -51,4 +98,27 @@ fn ended(name: &str, command: &mut Command) -> Result<(), Stop> {
     let exit = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     // What it found is told already.
     if exit == 0 { Ok(()) } else { Err(Stop { message: String::new(), exit }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beside_the_policies_is_found() {
+        let repo = crate::root().join("examples/policy-repo");
+        let entities = Some(repo.join("entities.json"));
+        for path in ["policies", "policies/shop.cedar", ""] {
+            assert_eq!(entities_of(&repo.join(path)).map(|file| file.canonicalize().unwrap()), entities, "{path}");
+        }
+        assert_eq!(entities_of(&crate::root().join("examples/log-triage")), None);
+        let [policies, ceiling] = ["policies", "ceiling"].map(|name| repo.join(name));
+        assert_eq!(
+            folders(&[policies.join("guard.cedar"), policies.clone(), ceiling.clone()]),
+            [policies.clone(), ceiling]
+        );
+        assert_eq!(above(Path::new("policies")), Path::new("."));
+        assert_eq!(above(Path::new(".")), Path::new("./.."));
+        assert!(has_tests(&policies));
+    }
 }

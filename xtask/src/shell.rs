@@ -18,7 +18,7 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 /// All of the workspace is selected, with its examples, because Cargo then chooses the same features of dependencies as
 /// for the tests. Any smaller selection builds Cedar once more.
 pub(crate) fn build() -> Result<PathBuf, Stop> {
-    let mut command = cargo(&["build", "--workspace", "--bins", "--examples", "--locked", "--quiet"]);
+    let mut command = cargo(&["build", "--workspace", "--bins", "--examples", "--locked"]);
     if !command.status().is_ok_and(|status| status.success()) {
         return Err(Stop::new(format!("`{}` failed", line(&command))));
     }

@@ -52,6 +52,7 @@ pub(crate) fn run() -> Result<(), Stop> {
     let start = Instant::now();
     let mut all = Count::default();
     let features = features();
+    println!("builds and runs every test; the first build takes minutes, and names each crate as it goes");
     if shell::works(&mut shell::cargo(&["nextest", "--version"])) {
         let args = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--color", "never"];
         all.add(counted(&args, Stream::Err, nextest)?);

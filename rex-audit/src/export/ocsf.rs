@@ -2,7 +2,7 @@
 //!
 //! A decision and an outcome are events of the class API Activity (6003), the begin and the end of a run of Application Lifecycle (6002).
 
-use rex_core::{ACTIONS, Timestamp};
+use rex_core::{ACTIONS, Timestamp, uid};
 use serde::Serialize;
 
 use crate::{Entry, moment};
@@ -256,8 +256,10 @@ fn metadata<'a>(entry: &'a Entry<'a>) -> Metadata<'a> {
 
 /// `Agent::"name"`, which is no user of a system, or `User::"name"`.
 fn user(principal: &str) -> User<'_> {
-    let (kind, quoted) = principal.split_once("::").unwrap_or(("", principal));
-    let name = serde_json::from_str(quoted).unwrap_or_else(|_| quoted.to_owned());
+    let (kind, name) = uid::parse(principal).unwrap_or_else(|_| {
+        let (kind, name) = principal.split_once("::").unwrap_or(("", principal));
+        (kind, name.to_owned())
+    });
     let (type_id, kind) = match kind {
         "User" => (1, "User"),
         "" => (0, "Unknown"),

@@ -248,3 +248,20 @@ proptest! {
         }
     }
 }
+
+/// A reader of entries does not look at the chain: what is added without one is no line that a writer left unfinished.
+#[test]
+fn entries_without_a_chain_are_no_torn_line() {
+    let forged = r#"{"time":"2026-11-25T03:00:00Z","run":"r","sequence":1,"principal":"Agent::\"a\"","operation":"","line":null,"event":"start"}"#;
+    for (text, intact) in [
+        (forged.to_owned(), true),
+        (format!("{forged}\n{forged}"), false),
+        (format!("{forged}\n"), false),
+        (format!("{forged}\n{{"), false),
+    ] {
+        let mut verifier = rex_audit::Verifier::new();
+        verifier.file("j", text.as_bytes()).unwrap();
+        let verdict = verifier.finish();
+        assert_eq!((verdict.is_intact(), verdict.torn.len()), (intact, usize::from(intact)), "{text}");
+    }
+}

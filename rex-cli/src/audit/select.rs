@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use rex_audit::{Entry, Filter, Line, filter, moment};
-use rex_core::{ACTIONS, Effect, Timestamp};
+use rex_core::{ACTIONS, Effect, Principal, Timestamp};
 
 use crate::complain;
 use crate::draw::line as visible_line;
@@ -77,7 +77,7 @@ impl FilterArgs {
             from: self.from.as_ref().map(time).transpose()?,
             to: self.to.as_ref().map(time).transpose()?,
             runs: self.run.clone(),
-            principals: self.principal.clone(),
+            principals: self.principal.iter().map(|text| principal(text)).collect::<Result<_, _>>()?,
             operations: self.operation.clone(),
             resources: self.resource.clone(),
             under: self.under.clone(),
@@ -96,6 +96,15 @@ impl FilterArgs {
             filter.actions.extend(actions);
         }
         Ok(filter)
+    }
+}
+
+/// A principal, or the name of one. What looks like the first and is not would find nothing.
+fn principal(text: &str) -> Result<String, Stop> {
+    let whole = ["Agent::", "User::"].iter().any(|kind| text.trim().starts_with(kind)) || text.contains("::\"");
+    match Principal::typed(text) {
+        Err(error) if whole => Err(Stop::usage(error.to_string()).with_help(error.help())),
+        _ => Ok(text.trim().to_owned()),
     }
 }
 

@@ -132,9 +132,21 @@ impl World {
         let built = Path::new(env!("CARGO_BIN_EXE_rex")).parent().unwrap();
         for program in ["rex", "examples/open-gate", "examples/inside"] {
             let (from, to) = (built.join(program), world.path("bin").join(Path::new(program).file_name().unwrap()));
-            std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(drop)).unwrap();
+            // What was built under a narrow umask is not to be opened where it is.
+            let shared = std::fs::metadata(&from).unwrap().mode() & 0o5 == 0o5;
+            if !shared || std::fs::hard_link(&from, &to).is_err() {
+                std::fs::copy(&from, &to).unwrap();
+                std::fs::set_permissions(&to, PermissionsExt::from_mode(0o755)).unwrap();
+            }
         }
-        std::fs::set_permissions(world.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        for (path, mode) in [
+            (world.dir.path().to_owned(), 0o755),
+            (world.path("bin"), 0o755),
+            (world.policy(), 0o644),
+            (world.path("all.cedar"), 0o644),
+        ] {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        }
         if let Some(owner) = who.owner() {
             walk(&w, &mut |path| {
                 nix::unistd::fchownat(

@@ -77,7 +77,10 @@ fn a_file_whose_owner_cannot_be_kept_stays_as_it_was() {
     // Where it is built, nobody may be.
     std::fs::copy(env!("CARGO_BIN_EXE_rex"), &rex).unwrap();
     std::fs::write(&file, SLOPPY).unwrap();
-    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    // Whatever the umask is.
+    for (path, mode) in [(dir.path(), 0o777), (&rex, 0o755), (&file, 0o644)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
     let done =
         Command::new(rex).args(["policy", "fmt", "a.cedar"]).current_dir(dir.path()).uid(NOBODY).output().unwrap();
     let told = String::from_utf8_lossy(&done.stderr);
@@ -99,4 +102,25 @@ fn a_layout_is_laid_out() {
         }
     });
     assert!(count > 5, "{count}");
+}
+
+#[test]
+fn lines_end_as_they_did_and_comments_begin_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.cedar");
+    let laid_out = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        for args in [&[][..], &["--check"]] {
+            let told = fmt(dir.path(), args);
+            assert_eq!(told.status.code(), Some(0), "{text:?} {told:?}");
+        }
+        std::fs::read_to_string(&file).unwrap()
+    };
+    let windows = laid_out(&SLOPPY.replace('\n', "\r\n"));
+    assert!(windows.starts_with("// Why.\r\n@id") && !windows.replace("\r\n", "").contains('\n'), "{windows:?}");
+    assert_eq!(windows.replace("\r\n", "\n"), laid_out(SLOPPY));
+    assert_eq!(laid_out("// Nothing yet.\n"), "// Nothing yet.\n");
+    assert_eq!(laid_out("// Nothing yet.\n\n// Nor here.\n"), "// Nothing yet.\n\n// Nor here.\n");
+    let marked = format!("\u{feff}{SLOPPY}");
+    assert_eq!(laid_out(&marked), laid_out(SLOPPY));
 }

@@ -127,3 +127,47 @@ fn principals_have_one_spelling() {
         assert!(Principal::parse(text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn a_principal_is_read_as_it_is_written() {
+    for text in [r#"Agent::"o'brien""#, r#"Agent::"o\'brien""#, "Agent::o'brien", " Agent::\"o'brien\" "] {
+        assert_eq!(Principal::typed(text).unwrap(), Principal::agent("o'brien"), "{text}");
+    }
+    assert_eq!(Principal::agent("o'brien").to_string(), r#"Agent::"o'brien""#);
+    assert_eq!(Principal::typed("User::Ada Lovelace").unwrap(), Principal::user("Ada Lovelace"));
+    // What a shell left of it can be more than one, or none.
+    for text in [
+        "triage",
+        "Agent::",
+        "Agent::a\"b",
+        "Agent::\"a",
+        "Agent::a::b",
+        "Agent::'a'",
+        "Agent::a\\",
+        "Agent:a",
+        "Agent::a ",
+    ] {
+        let typed = Principal::typed(text);
+        assert_eq!(typed.is_err(), text != "Agent::a ", "{text}");
+    }
+    let help = |text: &str| Principal::typed(text).unwrap_err().help();
+    assert_eq!(help("Agent::\"a"), r#"in a shell, put single quotes around it: 'Agent::"a"'"#);
+    assert_eq!(help("'User::\"o'brien\"'"), r#"in a shell, put single quotes around it: 'User::"o'\''brien"'"#);
+    assert_eq!(help("triage"), r#"in a shell, put single quotes around it: 'Agent::"triage"'"#);
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_principal_is_the_same_after_display_and_parse(id in proptest::arbitrary::any::<String>(), more in "['\"\\\\:{}xun0-9a-f]{0,12}") {
+        for id in [&id, &more, &format!("{id}{more}"), &format!("{more}\u{202e}\u{301}{id}")] {
+            for principal in [Principal::agent(id), Principal::user(id)] {
+                let text = principal.to_string();
+                proptest::prop_assert_eq!(Principal::parse(&text).unwrap(), principal.clone());
+                proptest::prop_assert_eq!(Principal::typed(&text).unwrap(), principal.clone());
+                // As journals had it that were written before.
+                let older = format!("{}::\"{}\"", principal.kind(), id.escape_debug());
+                proptest::prop_assert_eq!(Principal::parse(&older).unwrap(), principal);
+            }
+        }
+    }
+}

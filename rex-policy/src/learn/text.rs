@@ -3,35 +3,49 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rex_core::ActionSpec;
+use rex_core::{AbsPath, ActionSpec, Principal, Resource};
 
 use super::facts::conditions;
 use super::wide::{Kind, Pattern};
-use super::{Breadth, Draft, LearnedPermit, Shape};
+use super::{Breadth, Draft, LearnedPermit, Shape, protected};
 use crate::layout::pretty;
 
 /// How many characters of what is permitted an id takes up.
 const ID: usize = 60;
 
+/// What a policy is learned from.
+#[derive(Clone, Copy)]
+pub(super) struct From {
+    pub(super) breadth: Breadth,
+    pub(super) requests: u64,
+    pub(super) left_out: u64,
+}
+
 /// The text of a policy, and what its permits are.
 pub(super) fn write(
-    drafts: BTreeMap<Shape, Draft>,
+    drafts: &BTreeMap<Shape, Draft>,
     kept: &[(&Arc<str>, &cedar_policy::Policy)],
-    breadth: Breadth,
-    requests: u64,
+    from: From,
 ) -> (String, Vec<LearnedPermit>) {
-    let mut taken: BTreeSet<String> = kept.iter().map(|(id, _)| id.to_string()).collect();
+    let taken = kept.iter().map(|(id, _)| id.to_string()).collect();
+    let mut names = Names { taken, ..Names::default() };
+    let From { breadth, requests, left_out } = from;
     let standing = match breadth {
         Breadth::Exact => "each resource stands for itself",
         Breadth::Siblings => "resources stand for their siblings",
         Breadth::Directory => "resources stand for their directories",
     };
-    let plural = if requests == 1 { "request" } else { "requests" };
-    let mut text = format!("// Learned from {requests} {plural}; {standing}. Read it before it decides.\n");
+    let mut text = format!("// Learned from {}; {standing}. Read it before it decides.\n", counted(requests));
+    if left_out > 0 {
+        text += &format!(
+            "// A part of what was seen: there was no room for {} more, and what they did is not permitted.\n",
+            counted(left_out)
+        );
+    }
     let mut permits = Vec::new();
-    for (shape, draft) in &drafts {
+    for (shape, draft) in drafts {
         for condition in conditions(&shape.demands) {
-            let id = free(&mut taken, id(shape, draft));
+            let id = names.free(id(shape, draft));
             let (permit, policy) = permit(id, shape, draft, condition, breadth);
             text += &format!("\n{}", formatted(&policy));
             permits.push(permit);
@@ -44,6 +58,10 @@ pub(super) fn write(
         text += &format!("\n{}", formatted(&policy.to_string()));
     }
     (text, permits)
+}
+
+fn counted(requests: u64) -> String {
+    format!("{requests} {}", if requests == 1 { "request" } else { "requests" })
 }
 
 fn formatted(policy: &str) -> String {
@@ -60,20 +78,29 @@ fn permit(
 ) -> (LearnedPermit, String) {
     let (head, mut when, unless) = resource(&shape.kind, &shape.pattern);
     when.extend(condition);
+    let who = principal(&draft.principals, &mut when);
     let beyond = beyond(draft, &shape.pattern, breadth);
     let (count, named) = (draft.source.requests, draft.source.places.join(", "));
     let others = count - draft.source.places.len() as u64;
     let more = if others == 0 { String::new() } else { format!(" and {others} more") };
     let mut text = format!("// From {}{more}.\n", named.escape_debug());
+    let is_protected = |ids: &BTreeSet<String>| ids.iter().any(|id| protected::is_protected(id));
+    if let Pattern::Among(ids) = &shape.pattern
+        && breadth > Breadth::Exact
+        && draft.kind() == Kind::Path
+        && is_protected(ids)
+    {
+        text +=
+            "// Never generalised, as keys, passwords or rights may be there: nothing but what was seen is allowed.\n";
+    }
     if let Some(beyond) = &beyond {
         text += &format!("// Besides what was seen: {}.\n", beyond.escape_debug());
     }
-    let plural = if count == 1 { "request" } else { "requests" };
-    text += &format!("@id({})\n@reason(\"learned from {count} {plural}\")\n", quoted(&id));
+    text += &format!("@id({})\n@reason(\"learned from {}\")\n", quoted(&id), counted(count));
     if let Some(allows) = &shape.allows {
         text += &format!("@allow({})\n", quoted(allows));
     }
-    text += &format!("permit (principal == {}, {}, {head})", draft.principal, action(&draft.specs));
+    text += &format!("permit ({who}, {}, {head})", action(&draft.specs));
     if !when.is_empty() {
         text += &format!(" when {{ {} }}", when.join(" && "));
     }
@@ -92,6 +119,18 @@ fn permit(
     (permit, text + ";\n")
 }
 
+/// What the head of a permit says of the principal. Of several, the condition says which, since no head can.
+fn principal(principals: &[Principal], when: &mut Vec<String>) -> String {
+    match principals {
+        [one] => format!("principal == {one}"),
+        all => {
+            let list = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            when.insert(0, format!("[{list}].contains(principal)"));
+            format!("principal is {}", all.first().map_or("Agent", Principal::kind))
+        }
+    }
+}
+
 fn action(specs: &[&ActionSpec]) -> String {
     let names: Vec<_> = specs.iter().map(|spec| format!("{}::Action::{:?}", spec.namespace, spec.name)).collect();
     match &names[..] {
@@ -106,7 +145,14 @@ fn resource(kind: &str, pattern: &Pattern) -> (String, Vec<String>, Option<Strin
     let anything = "resource".to_owned();
     let directly = |directory: &str| format!("resource.path like {}", like([&*format!("{directory}/"), "/", ""]));
     match pattern {
-        Pattern::Within(id) => (format!("resource in {}", uid(id)), Vec::new(), None),
+        Pattern::Within(id) => {
+            let unless = (kind == AbsPath::SPEC.to_string()).then(|| protected::UNLESS.to_owned());
+            (format!("resource in {}", uid(id)), Vec::new(), unless)
+        }
+        Pattern::Directly(directory) => {
+            let when = format!("resource.path like {}", like([&*format!("{directory}/"), ""]));
+            (format!("resource in {}", uid(directory)), vec![when], Some(directly(directory)))
+        }
         Pattern::Extension { directory, extension } => {
             let when = format!("resource.extension == {}", quoted(extension));
             (format!("resource in {}", uid(directory)), vec![when], Some(directly(directory)))
@@ -129,10 +175,12 @@ fn resource(kind: &str, pattern: &Pattern) -> (String, Vec<String>, Option<Strin
 
 /// What a permit is about besides what was seen.
 fn beyond(draft: &Draft, pattern: &Pattern, breadth: Breadth) -> Option<String> {
-    let url = draft.specs.first().is_some_and(|spec| Kind::of(spec) == Kind::Url);
+    let kind = draft.kind();
     match pattern {
-        Pattern::Within(id) if url && !id.ends_with('/') => Some(format!("`{id}` with any query")),
+        Pattern::Within(id) if kind == Kind::Url && !id.ends_with('/') => Some(format!("`{id}` with any query")),
+        Pattern::Within(id) if kind == Kind::Path => Some(format!("all else below `{id}`, at any depth, but for keys")),
         Pattern::Within(id) => Some(format!("all else below `{id}`, at any depth")),
+        Pattern::Directly(directory) => Some(format!("all else directly in `{directory}`")),
         Pattern::Extension { directory, extension } => Some(format!("other `.{extension}` directly in `{directory}`")),
         Pattern::Named { directory, name } => Some(format!("other `{}` directly in `{directory}`", name.join("*"))),
         Pattern::Like(name) => Some(format!("other `{}`", name.join("*"))),
@@ -151,7 +199,7 @@ fn beyond(draft: &Draft, pattern: &Pattern, breadth: Breadth) -> Option<String> 
 /// A name for a permit: who, what, and to what if that is one thing.
 fn id(shape: &Shape, draft: &Draft) -> String {
     let place = match &shape.pattern {
-        Pattern::Within(id) => id,
+        Pattern::Within(id) | Pattern::Directly(id) => id,
         Pattern::Extension { directory, .. } | Pattern::Named { directory, .. } => directory,
         Pattern::Among(ids) if ids.len() == 1 => ids.first().map_or("", |id| id),
         Pattern::Like(name) => name.first().map_or("", |part| part),
@@ -160,7 +208,8 @@ fn id(shape: &Shape, draft: &Draft) -> String {
     let verbs: Vec<_> = draft.specs.iter().take(2).map(|spec| spec.name).collect();
     let verbs = if draft.specs.len() > 2 { "use".to_owned() } else { verbs.join("-") };
     let mut id = String::new();
-    for c in format!("{} {} {verbs} {place}", draft.principal.id(), shape.namespace).chars() {
+    let who = draft.principals.iter().take(3).map(Principal::id).collect::<Vec<_>>().join(" ");
+    for c in format!("{who} {} {verbs} {place}", shape.namespace).chars() {
         match c.to_ascii_lowercase() {
             c if c.is_ascii_alphanumeric() => id.push(c),
             _ if id.is_empty() || id.ends_with('-') => {}
@@ -171,17 +220,31 @@ fn id(shape: &Shape, draft: &Draft) -> String {
     id.trim_end_matches('-').to_owned()
 }
 
-/// The name itself, or else with a number.
-fn free(taken: &mut BTreeSet<String>, id: String) -> String {
-    let numbered = (2_u64..).map(|number| format!("{id}-{number}"));
-    let free = std::iter::once(id.clone()).chain(numbered).find(|id| !taken.contains(id)).unwrap_or_default();
-    taken.insert(free.clone());
-    free
+/// The ids that are taken.
+#[derive(Default)]
+struct Names {
+    taken: BTreeSet<String>,
+    /// How often a name was asked for, so that the next number need not be looked for.
+    asked: BTreeMap<String, u64>,
+}
+
+impl Names {
+    /// The name itself, or else with a number.
+    fn free(&mut self, id: String) -> String {
+        let asked = self.asked.entry(id.clone()).or_insert(0);
+        loop {
+            *asked += 1;
+            let name = if *asked == 1 { id.clone() } else { format!("{id}-{asked}") };
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
 }
 
 /// A text of Cedar.
 pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.escape_debug())
+    rex_core::uid::quoted(text).to_string()
 }
 
 /// A pattern of Cedar: these parts with wildcards between.

@@ -7,7 +7,7 @@ use rex_core::process::Process;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, ActionSpec, Place, Resource};
 
-use super::Breadth;
+use super::{Breadth, protected};
 use crate::vocabulary::same_type;
 
 /// What is known of a type of resource.
@@ -42,6 +42,8 @@ pub(super) enum Pattern {
     Extension { directory: String, extension: String },
     /// What is directly in a directory and has such a name: its parts between wildcards.
     Named { directory: String, name: Vec<String> },
+    /// What is directly in a directory.
+    Directly(String),
     /// Whatever has such a name: its parts between wildcards.
     Like(Vec<String>),
     /// These.
@@ -49,6 +51,13 @@ pub(super) enum Pattern {
     /// Those of the type that the demands are about.
     Any,
 }
+
+/// How many resources one permit lists at most.
+const LISTED: usize = 64;
+/// How many of a directory that have nothing else in common are listed before all that is directly in it is meant.
+const SIBLINGS: usize = 32;
+/// How many hexadecimal digits the id of a run has.
+const RUN: usize = 32;
 
 /// What several resources have in common, and so may stand for.
 type Buckets<'a, K> = BTreeMap<K, BTreeSet<&'a str>>;
@@ -66,20 +75,35 @@ pub(super) fn patterns<'a>(
         return vec![(Pattern::Any, ids)];
     }
     let mut wide = Wide { left: ids, found: Vec::new(), is_held };
+    if kind == Kind::Path {
+        wide.temporary();
+    }
+    // What is protected stands for itself, however far all else is generalised.
+    let protected = match kind {
+        Kind::Path => wide.left.extract_if(.., |path| protected::is_protected(path)).collect(),
+        _ => BTreeSet::new(),
+    };
     if breadth == Breadth::Directory {
         wide.directories(kind);
     }
     if breadth >= Breadth::Siblings {
         match kind {
-            Kind::Path => wide.siblings(),
+            Kind::Path => {
+                wide.siblings();
+                wide.crowds();
+            }
             Kind::Url => wide.queries(),
             Kind::Unit => wide.instances(),
             Kind::Process | Kind::Other => {}
         }
     }
     let Wide { left, mut found, .. } = wide;
-    if !left.is_empty() {
-        found.push((Pattern::Among(left.iter().map(|id| (*id).to_owned()).collect()), left));
+    for left in [left, protected] {
+        let mut left = left.into_iter().peekable();
+        while left.peek().is_some() {
+            let ids: BTreeSet<_> = left.by_ref().take(LISTED).collect();
+            found.push((Pattern::Among(ids.iter().map(|id| (*id).to_owned()).collect()), ids));
+        }
     }
     found
 }
@@ -103,8 +127,10 @@ impl<'a> Wide<'a, '_> {
     }
 
     fn take(&mut self, place: Place, what: &str, pattern: Pattern, ids: BTreeSet<&'a str>) {
-        if !(self.is_held)(place, what) {
-            self.left.retain(|id| !ids.contains(id));
+        if !pattern.covers_protected() && !(self.is_held)(place, what) {
+            for id in &ids {
+                self.left.remove(id);
+            }
             self.found.push((pattern, ids));
         }
     }
@@ -122,7 +148,8 @@ impl<'a> Wide<'a, '_> {
                 let rest = id.strip_prefix(directory);
                 rest.is_some_and(|rest| rest.is_empty() || directory.ends_with('/') || rest.starts_with('/'))
             };
-            let ids: BTreeSet<_> = self.left.iter().filter(below).copied().collect();
+            let beginning = self.left.range(directory..).take_while(|id| id.starts_with(directory));
+            let ids: BTreeSet<_> = beginning.filter(below).copied().collect();
             if ids.len() > 1 {
                 self.take(Place::Below(directory.to_owned()), directory, Pattern::Within(directory.to_owned()), ids);
             }
@@ -157,6 +184,32 @@ impl<'a> Wide<'a, '_> {
         }
     }
 
+    /// Directories in which so much was seen one by one that nobody reads the list.
+    fn crowds(&mut self) {
+        let crowded = |(_, ids): &(&'a str, BTreeSet<&'a str>)| ids.len() > SIBLINGS;
+        for (directory, ids) in
+            self.bucket(|path| directory(path).filter(|directory| *directory != "/")).into_iter().filter(crowded)
+        {
+            let place = Place::Below(directory.to_owned());
+            self.take(place, directory, Pattern::Directly(directory.to_owned()), ids);
+        }
+    }
+
+    /// Files with the names that `fs::temp_file` makes, which are others in each run: also one that is alone.
+    fn temporary(&mut self) {
+        let mut buckets: Buckets<'a, (&str, Vec<String>)> = Buckets::new();
+        for &path in &self.left {
+            let name = path.rsplit('/').next().and_then(without_run);
+            if let (Some(directory), Some(name)) = (directory(path).filter(|directory| *directory != "/"), name) {
+                buckets.entry((directory, name)).or_default().insert(path);
+            }
+        }
+        for ((directory, name), ids) in buckets {
+            let pattern = Pattern::Named { directory: directory.to_owned(), name };
+            self.take(Place::Below(directory.to_owned()), directory, pattern, ids);
+        }
+    }
+
     fn instances(&mut self) {
         let key = |unit: &'a str| {
             let (template, instance) = unit.split_once('@')?;
@@ -183,6 +236,52 @@ fn folder(url: &str) -> Option<&str> {
 
 fn without_query(url: &str) -> &str {
     url.split_once('?').map_or(url, |(base, _)| base)
+}
+
+/// The name of a temporary file without what is another in each run, the id of the run and a number: what is before and after it. `None`
+/// if it is no such name, or if nothing is before it by which others like it could be told.
+fn without_run(name: &str) -> Option<Vec<String>> {
+    let is_id = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    for (dash, _) in name.match_indices('-') {
+        let (Some(before), Some(after)) = (name.get(..dash), name.get(dash + 1..)) else { continue };
+        let start = before.len().saturating_sub(RUN);
+        let Some((prefix, id)) = before.split_at_checked(start) else { continue };
+        let suffix = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        if id.len() == RUN && id.bytes().all(|byte| is_id(&byte)) && suffix.len() < after.len() {
+            // Everything is like a lone wildcard.
+            let told = prefix.chars().any(char::is_alphabetic);
+            return told.then(|| vec![prefix.to_owned(), suffix.to_owned()]);
+        }
+    }
+    None
+}
+
+impl Pattern {
+    /// Whether it would stand for something that is protected.
+    fn covers_protected(&self) -> bool {
+        let within = |directory: &str, covers: &dyn Fn(&str) -> bool| {
+            let directory = directory.trim_end_matches('/');
+            let known = protected::KNOWN.iter().filter_map(|path| path.strip_prefix(directory)?.strip_prefix('/'));
+            known.filter(|name| !name.contains('/')).any(covers)
+        };
+        match self {
+            // What else is protected in it is taken out again where it is written.
+            Self::Within(directory) => protected::is_above_protected(directory),
+            Self::Like(_) | Self::Among(_) | Self::Any => false,
+            Self::Directly(directory) => within(directory, &|_| true),
+            Self::Extension { directory, extension } => {
+                let of = |name: &str| name.rsplit_once('.').is_some_and(|(_, known)| known == extension);
+                within(directory, &of)
+            }
+            Self::Named { directory, name } => {
+                let like = |known: &str| {
+                    let (Some(first), Some(last)) = (name.first(), name.last()) else { return true };
+                    known.starts_with(&**first) && known.ends_with(&**last)
+                };
+                within(directory, &like)
+            }
+        }
+    }
 }
 
 /// A name without its digits, and without what stands between them: its parts; `None` if it has no digits.
@@ -227,5 +326,23 @@ mod tests {
             assert_eq!(masked(name).unwrap_or_default().join("*"), like, "{name}");
         }
         assert!(!telling(&masked("7").unwrap()));
+    }
+
+    #[test]
+    fn the_run_is_not_part_of_a_temporary_name() {
+        let run = "0123456789abcdef0123456789abcdef";
+        for (name, like) in [
+            (format!("rex-{run}-12.txt"), "rex-*.txt"),
+            (format!("rex-{run}-0"), "rex-*"),
+            (format!("a-b-{run}-3-4"), "a-b-*-4"),
+            // Everything is like `*`.
+            (format!("{run}-3.txt"), ""),
+            (format!("rex-{}-3", &run[1..]), ""),
+            (format!("rex-{run}-"), ""),
+            (format!("rex-{}-3", run.to_uppercase()), ""),
+            ("é-1".to_owned(), ""),
+        ] {
+            assert_eq!(without_run(&name).unwrap_or_default().join("*"), like, "{name}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use rex_core::process::{Identity, Process};
 use rex_core::resource::{Host, Manager, Unit};
 use rex_core::{Authorize, Decision, Effect, Principal, Request, Subject, Timestamp};
 
-use crate::support::{NOON, ask, ask_at, compile, path, reads, restarts, triage};
+use crate::support::{NOON, ask, ask_at, compile, compile_with, path, reads, restarts, triage, try_compile};
 
 const EXAMPLE: &str = r#"
 @id("read-logs") @reason("log triage reads, never writes")
@@ -295,4 +295,46 @@ fn the_remedy_is_the_smallest_permit() {
     let robot = Subject::new(Principal::parse(r#"Robot::"x""#).unwrap());
     expect!["no permit can help: correct what is wrong first, and it is decided again"]
         .assert_eq(&remedy(&robot, &fs::Read {}, &path("/x")).unwrap());
+}
+
+/// Cedar with the schema and the entities decides so.
+#[test]
+fn what_a_condition_names_has_its_parents() {
+    let entities = r#"[
+        {"uid": {"type": "fs::Path", "id": "/a"}, "parents": [{"type": "fs::Class", "id": "C"}]},
+        {"uid": {"type": "fs::Path", "id": "/x/y"}, "parents": [{"type": "fs::Class", "id": "D"}]},
+        {"uid": {"type": "fs::Class", "id": "C"}, "parents": [{"type": "fs::Class", "id": "E"}]},
+        {"uid": {"type": "net::Host", "id": "example.com"}, "parents": [{"type": "net::Class", "id": "Known"}]},
+        {"uid": {"type": "Agent", "id": "y"}, "parents": [{"type": "Group", "id": "g"}]},
+        {"uid": {"type": "Group", "id": "g"}, "parents": [{"type": "Group", "id": "h"}]}
+    ]"#;
+    for (condition, holds) in [
+        (r#"fs::Action::"write" in fs::Action::"Mutating""#, true),
+        (r#"fs::Action::"read" in fs::Action::"Mutating""#, false),
+        (r#"net::Action::"get" in [net::Action::"Mutating", net::Action::"Outbound"]"#, true),
+        (r#"fs::Path::"/a/b" in fs::Class::"C""#, true),
+        (r#"fs::Path::"/a/b/c" in fs::Class::"E""#, true),
+        (r#"fs::Path::"/ab" in fs::Class::"C""#, false),
+        (r#"fs::Path::"/x" in fs::Class::"D""#, false),
+        (r#"[fs::Class::"C", fs::Class::"D"].contains(fs::Class::"E")"#, false),
+        (r#"net::Host::"www.example.com" in net::Class::"Known""#, true),
+        (r#"net::Host::"example.org" in net::Class::"Known""#, false),
+        (r#"Agent::"y" in Group::"h""#, true),
+        (r#"(if context.script == "" then fs::Path::"/a/b" else resource) in fs::Class::"C""#, true),
+        (r#"(if context.script == "" then fs::Action::"stat" else action) in fs::Action::"ReadOnly""#, true),
+    ] {
+        // Beside another condition, so that it is not refused as one that never holds.
+        let permit = format!(
+            r#"permit (principal, action == fs::Action::"read", resource) when {{ context.script == "no" || {condition} }};"#
+        );
+        assert_eq!(reads(&compile_with(&permit, entities), "/y"), holds, "{condition}");
+        let forbid = format!(
+            "permit (principal, action, resource);\nforbid (principal, action == fs::Action::\"read\", resource) when {{ {condition} }};"
+        );
+        // What never holds, as the schema alone says, is refused.
+        match try_compile(&forbid, Some(entities)) {
+            Ok(policy) => assert_eq!(reads(&policy, "/y"), !holds, "{condition}"),
+            Err(rejected) => assert!(!holds, "{rejected}"),
+        }
+    }
 }

@@ -239,27 +239,35 @@ fn directories_are_deep_enough() {
     check(
         &learn(Breadth::Directory, None, &files("fs::read", &LOGS)),
         &expect![[r#"
-        // Learned from 4 requests; resources stand for their directories. Read it before it decides.
+            // Learned from 4 requests; resources stand for their directories. Read it before it decides.
 
-        // From journal:1, journal:2, journal:3.
-        // Besides what was seen: all else below `/srv/logs`, at any depth.
-        @id("t-fs-read-srv-logs")
-        @reason("learned from 3 requests")
-        permit (
-          principal == Agent::"t",
-          action == fs::Action::"read",
-          resource in fs::Path::"/srv/logs"
-        );
+            // From journal:1, journal:2, journal:3.
+            // Besides what was seen: all else below `/srv/logs`, at any depth, but for keys.
+            @id("t-fs-read-srv-logs")
+            @reason("learned from 3 requests")
+            permit (
+              principal == Agent::"t",
+              action == fs::Action::"read",
+              resource in fs::Path::"/srv/logs"
+            )
+            unless
+            {
+              ["key", "p12", "pem", "pfx"].contains(resource.extension) ||
+              resource.path like "*/.ssh/*" ||
+              resource.path like "*/private/*" ||
+              resource.name like "id_*" ||
+              resource.name like "shadow*"
+            };
 
-        // From journal:4.
-        @id("t-fs-read-etc-hosts")
-        @reason("learned from 1 request")
-        permit (
-          principal == Agent::"t",
-          action == fs::Action::"read",
-          resource == fs::Path::"/etc/hosts"
-        );
-    "#]],
+            // From journal:4.
+            @id("t-fs-read-etc-hosts")
+            @reason("learned from 1 request")
+            permit (
+              principal == Agent::"t",
+              action == fs::Action::"read",
+              resource == fs::Path::"/etc/hosts"
+            );
+        "#]],
     );
     let learned = learn(
         Breadth::Directory,
@@ -435,64 +443,72 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
     check(
         &learned,
         &expect![[r#"
-        // Learned from 5 requests; resources stand for their directories. Read it before it decides.
+            // Learned from 5 requests; resources stand for their directories. Read it before it decides.
 
-        // From journal:3, journal:4.
-        // Besides what was seen: all else below `/srv/www`, at any depth.
-        @id("t-fs-read-srv-www-2")
-        @reason("learned from 2 requests")
-        permit (
-          principal == Agent::"t",
-          action == fs::Action::"read",
-          resource in fs::Path::"/srv/www"
-        );
+            // From journal:3, journal:4.
+            // Besides what was seen: all else below `/srv/www`, at any depth, but for keys.
+            @id("t-fs-read-srv-www-2")
+            @reason("learned from 2 requests")
+            permit (
+              principal == Agent::"t",
+              action == fs::Action::"read",
+              resource in fs::Path::"/srv/www"
+            )
+            unless
+            {
+              ["key", "p12", "pem", "pfx"].contains(resource.extension) ||
+              resource.path like "*/.ssh/*" ||
+              resource.path like "*/private/*" ||
+              resource.name like "id_*" ||
+              resource.name like "shadow*"
+            };
 
-        // From journal:1, journal:2.
-        @id("t-fs-read")
-        @reason("learned from 2 requests")
-        permit (
-          principal == Agent::"t",
-          action == fs::Action::"read",
-          resource
-        )
-        when
-        {
-          [fs::Path::"/srv/logs/a.log", fs::Path::"/srv/logs/b.log"].contains(resource)
-        };
+            // From journal:1, journal:2.
+            @id("t-fs-read")
+            @reason("learned from 2 requests")
+            permit (
+              principal == Agent::"t",
+              action == fs::Action::"read",
+              resource
+            )
+            when
+            {
+              [fs::Path::"/srv/logs/a.log", fs::Path::"/srv/logs/b.log"].contains(resource)
+            };
 
-        // From journal:5.
-        @id("t-process-run-bin-sh")
-        @reason("learned from 1 request")
-        @allow("interpreter")
-        permit (
-          principal == Agent::"t",
-          action == process::Action::"run",
-          resource == process::Program::"/bin/sh"
-        )
-        when
-        {
-          context.arguments == "/srv/job.sh" &&
-          context.environment == "" &&
-          context.directory == "/" &&
-          context.user == "" &&
-          !context.stdin
-        };
+            // From journal:5.
+            @id("t-process-run-bin-sh")
+            @reason("learned from 1 request")
+            @allow("interpreter")
+            permit (
+              principal == Agent::"t",
+              action == process::Action::"run",
+              resource == process::Program::"/bin/sh"
+            )
+            when
+            {
+              context.arguments == "/srv/job.sh" &&
+              context.environment == "" &&
+              context.directory == "/" &&
+              context.user == "" &&
+              !context.stdin
+            };
 
-        // What was forbidden stays so.
+            // What was forbidden stays so.
 
-        @id("no-keys")
-        @reason("keys stay where they are")
-        forbid (
-          principal,
-          action,
-          resource in fs::Path::"/srv/logs/keys"
-        )
-        unless { context.tags.contains("break-glass") };
+            @id("no-keys")
+            @reason("keys stay where they are")
+            forbid (
+              principal,
+              action,
+              resource in fs::Path::"/srv/logs/keys"
+            )
+            unless { context.tags.contains("break-glass") };
 
-        @id("t-fs-read-srv-www")
-        forbid (principal, action, resource)
-        when { resource is fs::Path && resource.extension == "key" };
-    "#]],
+            @id("t-fs-read-srv-www")
+            forbid (principal, action, resource)
+            when { resource is fs::Path && resource.extension == "key" };
+        "#]],
     );
     let policy = compile(&learned.text);
     let keys = files("fs::read", &["/srv/logs/keys/a", "/srv/www/a.key"]);
@@ -505,4 +521,144 @@ fn what_no_policy_may_name_is_left_out_and_told() {
     let learned = learn(Breadth::Exact, None, &files("fs::read", &["/srv/a", "/srv/\u{202e}b"]));
     assert_eq!((learned.requests, &learned.unnamed[..]), (1, &["/srv/\u{202e}b".to_owned()][..]));
     compile(&learned.text);
+}
+
+fn breadths(action: &str, paths: &[&str], allowed: &[&str], denied: &[&str], breadths: &[Breadth]) {
+    for breadth in breadths {
+        let learned = learn(*breadth, None, &files(action, paths));
+        let policy = compile(&learned.text);
+        assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
+        let is = |path: &&&str| allows(&policy, &files(action, &[path])[0].request());
+        let lost: Vec<_> = paths.iter().chain(allowed).filter(|path| !is(path)).collect();
+        let more: Vec<_> = denied.iter().filter(is).collect();
+        assert!(lost.is_empty() && more.is_empty(), "{breadth:?}: {lost:?} {more:?}\n{}", learned.text);
+    }
+}
+
+#[test]
+fn keys_are_never_generalised() {
+    let wide = [Breadth::Siblings, Breadth::Directory];
+    for (seen, denied) in [
+        (["/etc/ssl/private/a.pem", "/etc/ssl/private/b.pem"], "/etc/ssl/private/c.pem"),
+        (["/srv/tls/a.key", "/srv/tls/b.key"], "/srv/tls/c.key"),
+        (["/home/a/.ssh/config1", "/home/a/.ssh/config2"], "/home/a/.ssh/config3"),
+        (["/etc/ssh/a.conf", "/etc/ssh/b.conf"], "/etc/ssh/c.conf"),
+        (["/etc/a.bak", "/etc/b.bak"], "/etc/shadow.bak"),
+        (["/etc/s1", "/etc/s2"], "/etc/shadow"),
+        (["/etc/ssl/a.cnf", "/etc/ssl/b"], "/etc/ssl/private/c"),
+        (["/srv/www/a", "/srv/www/b.txt"], "/srv/www/tls/server.key"),
+        (["/home/a/x/y", "/home/a/x/z"], "/home/a/x/.ssh/authorized"),
+        (["/var/spool/a", "/var/spool/b"], "/var/spool/cron/root"),
+        (["/srv/app/.env.1", "/srv/app/.env.2"], "/srv/app/.env.3"),
+    ] {
+        breadths("fs::read", &seen, &[], &[denied], &wide);
+    }
+    let learned =
+        learn(Breadth::Directory, None, &files("fs::read", &["/etc/ssl/private/a.pem", "/etc/ssl/private/b.pem"]));
+    assert!(learned.text.contains("// Never generalised, as keys"), "{}", learned.text);
+    // Among so many files of a directory as well.
+    let many: Vec<String> = (0..40).map(|number| format!("/etc/{}", "x".repeat(number + 1))).collect();
+    breadths("fs::read", &many.iter().map(String::as_str).collect::<Vec<_>>(), &[], &["/etc/shadow", "/etc/y"], &wide);
+}
+
+#[test]
+fn so_many_siblings_stand_for_all() {
+    let many: Vec<String> = (0..40).map(|number| format!("/srv/data/{}", "x".repeat(number + 1))).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    breadths("fs::read", &many, &["/srv/data/y"], &["/srv/data/y/z", "/srv/data"], &[Breadth::Siblings]);
+    breadths("fs::read", &many, &[], &["/srv/data/y"], &[Breadth::Exact]);
+    breadths("fs::read", &many[..30], &[], &["/srv/data/y"], &[Breadth::Siblings]);
+}
+
+#[test]
+fn the_names_of_temporary_files_are_others_in_each_run() {
+    let [one, two] = ["0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"];
+    let (seen, next) = (format!("/srv/tmp/rex-{one}-3.txt"), format!("/srv/tmp/rex-{two}-12.txt"));
+    let all = [Breadth::Exact, Breadth::Siblings, Breadth::Directory];
+    let others = ["/srv/tmp/rex.txt", "/srv/tmp/rex-1/a.txt", "/srv/rex-1.txt"];
+    breadths("fs::read", &[&seen], &[&next], &others, &all);
+    let learned = learn(Breadth::Exact, None, &files("fs::read", &[&seen]));
+    assert_eq!(learned.permits[0].beyond.as_deref(), Some("other `rex-*.txt` directly in `/srv/tmp`"));
+}
+
+#[test]
+fn principals_that_do_the_same_are_one_permit() {
+    let by = |who: &str, paths: &[&str]| {
+        let one = |path: &&str| asked(who, "fs::read", path, Values::new(), Values::new());
+        paths.iter().map(one).collect::<Vec<_>>()
+    };
+    let seen = [
+        by("Agent::\"a\"", &["/srv/a.log", "/srv/b.log", "/srv/own"]),
+        by("Agent::\"o'brien\"", &["/srv/a.log", "/srv/b.log"]),
+        by("User::\"a\"", &["/srv/a.log", "/srv/b.log"]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>();
+    let learned = learn(Breadth::Siblings, None, &seen);
+    check(
+        &learned,
+        &expect![[r#"
+        // Learned from 7 requests; resources stand for their siblings. Read it before it decides.
+
+        // From journal:3.
+        @id("a-fs-read-srv-own")
+        @reason("learned from 1 request")
+        permit (
+          principal == Agent::"a",
+          action == fs::Action::"read",
+          resource == fs::Path::"/srv/own"
+        );
+
+        // From journal:1, journal:2, journal:4 and 1 more.
+        // Besides what was seen: other `.log` directly in `/srv`.
+        @id("a-o-brien-fs-read-srv")
+        @reason("learned from 4 requests")
+        permit (
+          principal is Agent,
+          action == fs::Action::"read",
+          resource in fs::Path::"/srv"
+        )
+        when
+        {
+          [Agent::"a", Agent::"o'brien"].contains(principal) &&
+          resource.extension == "log"
+        }
+        unless { resource.path like "/srv/*/*" };
+
+        // From journal:6, journal:7.
+        // Besides what was seen: other `.log` directly in `/srv`.
+        @id("a-fs-read-srv")
+        @reason("learned from 2 requests")
+        permit (
+          principal == User::"a",
+          action == fs::Action::"read",
+          resource in fs::Path::"/srv"
+        )
+        when { resource.extension == "log" }
+        unless { resource.path like "/srv/*/*" };
+    "#]],
+    );
+    let policy = compile(&learned.text);
+    assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
+    // What a kernel holds is for those alone.
+    let reach = |principal: Principal| policy.reach(Some(&principal)).iter().count();
+    assert_eq!([reach(Principal::agent("a")), reach(Principal::agent("z")), reach(Principal::user("z"))], [1, 0, 0]);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_left_out_and_told() {
+    let mut learner = Learner::new(Breadth::Exact, None);
+    let (mut full, mut number) = (0, 0);
+    while full < 3 {
+        let path = format!("/d{}/x", number % 60_000);
+        full += usize::from(learner.see(&files("fs::read", &[&path])[0].request(), &number).is_err());
+        number += 1;
+    }
+    // What is known has room still.
+    learner.see(&files("fs::read", &["/d1/x"])[0].request(), &number).unwrap();
+    assert_eq!(learner.different(), number - 3);
+    let learned = learner.learn();
+    assert_eq!(learned.left_out, 3);
+    assert!(learned.text.contains("// A part of what was seen: there was no room for 3 requests more"));
 }

@@ -27,8 +27,8 @@ mod reject;
 #[cfg(test)]
 mod remedy;
 #[cfg(test)]
-mod schema;
+mod risks;
 #[cfg(test)]
-mod score;
+mod schema;
 #[cfg(test)]
 mod support;

@@ -279,16 +279,62 @@ fn all_that_holds_bounds_together() {
         ("resource == fs::Path::\"/a\") when { resource.path == \"/b\" }", ""),
         ("resource in fs::Class::\"Empty\")", ""),
         // No bound, though it looks like one.
-        ("resource) when { resource.path like \"/a/*\" || resource.path like \"/b/*\" }", "anything"),
+        // One of several.
+        ("resource) when { resource.path like \"/a/*\" || resource.path like \"/b/*\" }", "/a/* /b/*"),
+        ("resource) when { resource == fs::Path::\"/a\" || resource in fs::Path::\"/b\" }", "/a /b/**"),
+        (
+            "resource) when { resource == fs::Path::\"/a\" || fs::Path::\"/b\" == resource || resource.path == \"/c\" }",
+            "/a /b /c",
+        ),
+        ("resource) when { [\"/a\", \"/b\"].contains(resource.path) }", "/a /b"),
+        ("resource) when { resource in [fs::Path::\"/a\", fs::Path::\"/a/b\", fs::Path::\"/c\"] }", "/a/** /c/**"),
+        ("resource in fs::Path::\"/a\") when { resource in [fs::Path::\"/a/b\", fs::Path::\"/c\"] }", "/a/b/**"),
+        (
+            "resource) when { (resource in fs::Path::\"/a\" && context.bytes > 1) || resource == fs::Path::\"/b\" }",
+            "/b /a/**",
+        ),
+        (
+            "resource) when { if context.bytes > 1 then resource == fs::Path::\"/a\" else resource == fs::Path::\"/b\" }",
+            "/a /b",
+        ),
+        ("resource) when { if resource in fs::Path::\"/a\" then context.bytes > 1 else false }", "/a/**"),
+        ("resource) unless { !(resource == fs::Path::\"/a\") }", "/a"),
+        ("resource) when { resource == fs::Path::\"/a\" || context.bytes > 1 }", "anything"),
+        ("resource) when { resource == fs::Path::\"/a\" || resource.name == \"b\" }", "anything"),
+        ("resource) when { !(resource == fs::Path::\"/a\" || resource == fs::Path::\"/b\") }", "anything"),
         ("resource) unless { resource in fs::Path::\"/a\" }", "anything"),
         ("resource) when { !(resource in fs::Path::\"/a\") }", "anything"),
         ("resource) when { fs::Path::\"/a\" in fs::Class::\"LogFile\" }", "anything"),
-        ("resource) when { resource in [fs::Path::\"/a\", fs::Path::\"/b\"] }", "anything"),
     ] {
         let text = format!("permit (principal, action == fs::Action::\"append\", {policy};");
         let policy = compile_with(&text, MEMBERS);
         let expected = if places.is_empty() { String::new() } else { format!("fs::append: {places}\n") };
         assert_eq!(draw(&policy.reach(None)), expected, "{text}");
+    }
+}
+
+#[test]
+fn who_a_condition_is_about_bounds_too() {
+    let entities = r#"[{"uid": {"type": "Agent", "id": "m"}, "parents": [{"type": "Group", "id": "g"}]}]"#;
+    for (condition, [x, m, z]) in [
+        (r#"[Agent::"x", Agent::"y"].contains(principal)"#, [true, false, false]),
+        (r#"principal == Agent::"x""#, [true, false, false]),
+        (r#"Agent::"x" == principal"#, [true, false, false]),
+        (r#"principal in [Group::"g", Group::"h"]"#, [false, true, false]),
+        (r#"principal in Group::"g" && context.tags.contains("a=b")"#, [false, true, false]),
+        (r#"principal in Group::"g" || principal == Agent::"x""#, [true, true, true]),
+        (r#"!(principal == Agent::"x")"#, [true, true, true]),
+    ] {
+        let text = format!(
+            "permit (principal is Agent, action == fs::Action::\"read\", resource in fs::Path::\"/a\") when {{ {condition} }};"
+        );
+        let policy = compile_with(&text, entities);
+        for (id, reaches) in [("x", x), ("m", m), ("z", z)] {
+            let reach = policy.reach(Some(&Principal::agent(id)));
+            assert_eq!(!draw(&reach).is_empty(), reaches, "{condition} {id}");
+        }
+        assert_eq!(draw(&policy.reach(Some(&Principal::user("x")))), "", "{condition}");
+        assert_eq!(draw(&policy.reach(None)), "fs::read: /a/**\n");
     }
 }
 

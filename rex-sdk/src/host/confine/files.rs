@@ -186,7 +186,15 @@ struct Rules<'r> {
 }
 
 impl Rules<'_> {
+    /// A directory that is not there, and that the script may make, is where it will be made: a kernel knows only what there is.
     fn add(&mut self, path: &str, access: BitFlags<AccessFs>) {
+        let makes = |path: &str| {
+            AbsPath::parse(path).is_ok_and(|name| self.reach.covers(fs::CreateDir::SPEC, &name)) && open(path).is_none()
+        };
+        let mut path = path;
+        while path != "/" && makes(path) {
+            path = parent(path);
+        }
         *self.map.entry(path.to_owned()).or_default() |= access;
     }
 

@@ -1,0 +1,212 @@
+//! `rex policy risks`
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use rex_core::nearest::did_you_mean;
+use rex_policy::{Exposed, RISKS, RiskSeverity, Way};
+use serde::Serialize;
+
+use crate::args::{Color, Format, PolicyArgs};
+use crate::exit::{Exit, Stop};
+use crate::{check, draw, load, print};
+
+pub(crate) const HELP: &str =
+    "Each outcome is a set of requests; one is let through if the policy allows one of them, by its own decision. It is told for whom: `anyone` is
+whoever no policy names. What is not found may be let through all the same, by a condition that none of the requests meets:
+`rex policy prove` looks at all requests there can be.
+
+Exit codes:
+  0    nothing so severe is let through, but for what --allow names
+  1    something is
+  2    usage, or an input that cannot be read
+  3    the policy is rejected";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RisksArgs {
+    #[command(flatten)]
+    policy: PolicyArgs,
+    /// Look at what is let through for this principal alone
+    #[arg(long)]
+    principal: Option<String>,
+    /// How severe an outcome is that ends with exit code 1
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::High)]
+    fail_on: FailOn,
+    /// An outcome that is meant, by its name, with the reason after `=`; may be given often
+    #[arg(long, value_name = "NAME[=REASON]")]
+    allow: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FailOn {
+    /// Critical ones alone
+    Critical,
+    /// High and critical ones
+    High,
+    /// Any
+    Medium,
+    /// None
+    None,
+}
+
+impl FailOn {
+    fn meets(self, severity: RiskSeverity) -> bool {
+        match self {
+            Self::Critical => severity >= RiskSeverity::Critical,
+            Self::High => severity >= RiskSeverity::High,
+            Self::Medium => severity >= RiskSeverity::Medium,
+            Self::None => false,
+        }
+    }
+}
+
+/// Outcomes that are meant, with the reasons.
+type Allowed<'a> = BTreeMap<&'a str, Option<&'a str>>;
+
+/// Says which bad outcomes a policy lets through.
+pub(crate) fn risks(args: &RisksArgs, color: Color) -> Result<Exit, Stop> {
+    let principal = args.principal.as_deref().map(load::principal).transpose()?;
+    let allowed = args.allow.iter().map(|text| allowed(text)).collect::<Result<Allowed<'_>, _>>()?;
+    let policy = match load::policy(&args.policy)? {
+        Ok(policy) => policy,
+        Err(found) => return Ok(check::rejected(&found, args.format, color)),
+    };
+    let found = policy.risks(principal.as_ref());
+    print(&match args.format {
+        Format::Json => json(&found, &allowed)?,
+        Format::Human => human(&found, &allowed),
+    })?;
+    let fails =
+        |exposed: &Exposed| !allowed.contains_key(exposed.risk.name) && args.fail_on.meets(exposed.risk.severity);
+    Ok(if found.iter().any(fails) { Exit::Found } else { Exit::Success })
+}
+
+fn allowed(text: &str) -> Result<(&str, Option<&str>), Stop> {
+    let (name, reason) = text.split_once('=').map_or((text, None), |(name, reason)| (name, Some(reason)));
+    let names = || RISKS.iter().map(|risk| risk.name);
+    if names().any(|known| known == name) {
+        return Ok((name, reason));
+    }
+    let help = did_you_mean(name, names()).unwrap_or_else(|| "docs/risks.md lists all".to_owned());
+    Err(Stop::usage(format!("there is no outcome `{name}`")).with_help(help))
+}
+
+/// Writing to a string does not fail.
+fn human(found: &[Exposed], allowed: &Allowed<'_>) -> String {
+    let mut out = String::new();
+    let (meant, open): (Vec<_>, Vec<_>) = found.iter().partition(|exposed| allowed.contains_key(exposed.risk.name));
+    for exposed in &open {
+        let risk = exposed.risk;
+        let _ = writeln!(out, "{:8}  {}: {}", risk.severity.as_str(), risk.name, risk.title);
+        exposed.ways.iter().for_each(|way| write_way(&mut out, way));
+        if exposed.more > 0 {
+            let _ = writeln!(out, "            and in {} more ways", exposed.more);
+        }
+    }
+    for exposed in &meant {
+        let reason = allowed.get(exposed.risk.name).copied().flatten();
+        let reason = reason.map_or(String::new(), |reason| format!(" ({})", draw::line(reason)));
+        let _ = writeln!(out, "allowed   {}: {}{reason}", exposed.risk.name, exposed.risk.title);
+    }
+    for name in allowed.keys().filter(|name| !meant.iter().any(|exposed| exposed.risk.name == **name)) {
+        let _ = writeln!(out, "note: `{name}` need not be allowed: it is not let through");
+    }
+    let count = |severity| open.iter().filter(|exposed| exposed.risk.severity == severity).count();
+    let counts = [RiskSeverity::Critical, RiskSeverity::High, RiskSeverity::Medium].map(|it| (count(it), it.as_str()));
+    let counts: Vec<_> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let all = RISKS.len();
+    let _ = match (open.len(), &meant[..]) {
+        (0, []) => writeln!(out, "none of {all} bad outcomes is let through"),
+        (0, _) => writeln!(out, "no other of {all} bad outcomes is let through"),
+        (open, _) => writeln!(
+            out,
+            "{open} of {all} bad outcomes {} let through: {}",
+            if open == 1 { "is" } else { "are" },
+            counts.join(", ")
+        ),
+    };
+    out
+}
+
+fn write_way(out: &mut String, way: &Way) {
+    const SHOWN: usize = 5;
+    let mut who: Vec<_> = way.who.iter().take(SHOWN).map(|who| draw::line(who)).collect();
+    if let Some(more) = way.who.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        who.push(format!("{more} more"));
+    }
+    let facts: Vec<_> = way.facts.iter().map(|(name, value)| format!("{name} {}", draw::line(value))).collect();
+    let facts = if facts.is_empty() { String::new() } else { format!(" with {}", facts.join(", ")) };
+    let by: Vec<_> = way.policies.iter().map(|id| format!("`{}`", draw::line(id))).collect();
+    let actions: Vec<_> = way.actions.iter().map(ToString::to_string).collect();
+    let (resource, by) = (draw::line(&way.resource), by.join(", "));
+    let _ = writeln!(out, "          {}: {} on {resource}{facts}, by {by}", who.join(", "), actions.join(", "));
+    if let Some(word) = way.lacks {
+        let _ = writeln!(out, "            a run refuses it as long as no permit has `@allow(\"{word}\")`");
+    }
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    /// How many outcomes were looked at.
+    outcomes: usize,
+    risks: Vec<SaidRisk<'a>>,
+    /// Those that are not let through, as far as was found.
+    clear: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct SaidRisk<'a> {
+    name: &'a str,
+    severity: &'static str,
+    title: &'a str,
+    why: &'a str,
+    /// Whether `--allow` names it, and the reason that it gives.
+    allowed: bool,
+    reason: Option<&'a str>,
+    ways: Vec<SaidWay<'a>>,
+    more_ways: usize,
+}
+
+#[derive(Serialize)]
+struct SaidWay<'a> {
+    who: &'a [String],
+    actions: Vec<String>,
+    resource: &'a str,
+    facts: &'a BTreeMap<String, String>,
+    policies: Vec<&'a str>,
+    /// The word of `@allow` that no permit has, so that a run refuses it.
+    lacks: Option<&'static str>,
+}
+
+fn json(found: &[Exposed], allowed: &Allowed<'_>) -> Result<String, Stop> {
+    fn way(way: &Way) -> SaidWay<'_> {
+        let Way { who, actions, resource, facts, policies, lacks, .. } = way;
+        let policies = policies.iter().map(|id| &**id).collect();
+        SaidWay {
+            who,
+            actions: actions.iter().map(ToString::to_string).collect(),
+            resource,
+            facts,
+            policies,
+            lacks: *lacks,
+        }
+    }
+    let risks = found.iter().map(|exposed| SaidRisk {
+        name: exposed.risk.name,
+        severity: exposed.risk.severity.as_str(),
+        title: exposed.risk.title,
+        why: exposed.risk.why,
+        allowed: allowed.contains_key(exposed.risk.name),
+        reason: allowed.get(exposed.risk.name).copied().flatten(),
+        ways: exposed.ways.iter().map(way).collect(),
+        more_ways: exposed.more,
+    });
+    let clear =
+        RISKS.iter().map(|risk| risk.name).filter(|name| !found.iter().any(|exposed| exposed.risk.name == *name));
+    let said = Said { outcomes: RISKS.len(), clear: clear.collect(), risks: risks.collect() };
+    serde_json::to_string(&said).map_err(|error| Stop::internal(error.to_string()))
+}

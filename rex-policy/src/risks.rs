@@ -1,0 +1,415 @@
+//! Which bad outcomes a policy lets through, for whom: by deciding on the requests that would bring them about.
+
+mod corpus;
+mod variants;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rex_core::asked::Written;
+use rex_core::{ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Reach, Subject};
+
+use crate::index::{Lineage, action_meets, principal_meets};
+use crate::operation::ANYONE;
+use crate::policy::Policy;
+use crate::rule::{Rule, Scope, Uid};
+use crate::vocabulary::PRINCIPALS;
+use corpus::Act;
+pub use corpus::{RISKS, Risk};
+use variants::{Variant, Words};
+
+/// How many resources are tried for one act.
+const RESOURCES: usize = 200;
+/// How many ways to one outcome are told.
+const TOLD: usize = 10;
+
+/// How bad an outcome is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Something is lost, or learned, that others can make good.
+    Medium,
+    /// The host is open to what comes next.
+    High,
+    /// The host belongs to somebody else.
+    Critical,
+}
+
+impl Severity {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A bad outcome that a policy lets through.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exposed {
+    /// Which.
+    pub risk: &'static Risk,
+    /// How, with a request for each group of principals and action; the first of them.
+    pub ways: Vec<Way>,
+    /// How many ways there are besides.
+    pub more: usize,
+}
+
+/// Principals, and a request of theirs that is allowed and brings an outcome about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Way {
+    /// For whom: `anyone`, `any agent`, `any user`, or those that the policy and its entities file name.
+    pub who: Vec<String>,
+    /// By which actions, any of them.
+    pub actions: Vec<&'static ActionSpec>,
+    /// On what.
+    pub resource: String,
+    /// With which facts, as far as the outcome or the policy asks for them: `context.signal`, `tags`.
+    pub facts: BTreeMap<String, String>,
+    /// The policies that allow it.
+    pub policies: Vec<Arc<str>>,
+    /// What an operation asks for besides, and no permit lets go: it would be refused all the same.
+    pub lacks: Option<&'static str>,
+}
+
+impl Policy {
+    /// The bad outcomes of [`RISKS`] that this policy lets through, the worst first.
+    ///
+    /// Each is found by a request that [`decide`](Authorize::decide) allows: of resources that everybody knows, and of those of the kind
+    /// that the policy reaches; with the facts that make it what it is, and else those that the policy asks for. What is found is
+    /// let through. What is not may be all the same, by a condition that none of the requests meets: a proof looks at all there are.
+    #[must_use]
+    pub fn risks(&self, principal: Option<&Principal>) -> Vec<Exposed> {
+        let search = Search::new(self, principal);
+        let mut found: Vec<_> = RISKS.iter().filter_map(|risk| search.exposed(risk)).collect();
+        found.sort_by_key(|exposed| std::cmp::Reverse(exposed.risk.severity));
+        found
+    }
+}
+
+impl Way {
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.resource, &self.facts, &self.policies) == (&other.resource, &other.facts, &other.policies)
+    }
+}
+
+/// Principals that all policies see alike.
+#[derive(Debug)]
+struct Crowd {
+    /// One of them.
+    one: Principal,
+    names: Vec<String>,
+    /// Whether they are those that no policy names.
+    strangers: bool,
+}
+
+struct Search<'p> {
+    policy: &'p Policy,
+    reach: Reach,
+    crowds: Vec<Crowd>,
+    words: Vec<Words>,
+}
+
+impl<'p> Search<'p> {
+    fn new(policy: &'p Policy, principal: Option<&Principal>) -> Self {
+        let crowds = match principal {
+            Some(one) => vec![Crowd { one: one.clone(), names: vec![one.to_string()], strangers: false }],
+            None => crowds(policy),
+        };
+        let words = (0..policy.len()).map(|number| Words::of(policy, number)).collect();
+        Self { policy, reach: policy.reach(principal), crowds, words }
+    }
+
+    fn exposed(&self, risk: &'static Risk) -> Option<Exposed> {
+        let mut ways: Vec<Way> = Vec::new();
+        for act in risk.acts {
+            for name in act.actions {
+                let Some(spec) = self.policy.actions().iter().find(|spec| spec.to_string() == *name) else { continue };
+                // What is out of reach is not allowed to anybody.
+                if self.reach.extent(spec).is_none() {
+                    continue;
+                }
+                for way in self.ways(act, spec) {
+                    let same = |known: &&mut Way| {
+                        known.who == way.who && (known.actions.contains(spec) || known.is_like(&way))
+                    };
+                    match ways.iter_mut().find(same) {
+                        Some(known) if known.actions.contains(spec) => {}
+                        Some(known) => known.actions.push(spec),
+                        None => ways.push(way),
+                    }
+                }
+            }
+        }
+        let more = ways.len().saturating_sub(TOLD);
+        ways.truncate(TOLD);
+        (!ways.is_empty()).then_some(Exposed { risk, ways, more })
+    }
+
+    /// For each crowd the first request that it is allowed.
+    fn ways(&self, act: &Act, spec: &'static ActionSpec) -> Vec<Way> {
+        let ids = self.ids(act, spec);
+        let mut found: Vec<(&Crowd, Way)> = Vec::new();
+        for crowd in &self.crowds {
+            // Whoever it is allowed to as one of all needs no line of their own.
+            let covered = |(known, _): &(&Crowd, Way)| known.strangers && known.one.kind() == crowd.one.kind();
+            if !found.iter().any(covered) {
+                let about = self.about(spec, crowd);
+                let way = ids.iter().find_map(|id| self.way(act, spec, id, (crowd, &about)));
+                found.extend(way.map(|way| (crowd, way)));
+            }
+        }
+        told(found)
+    }
+
+    /// The policies whose heads are about an action of a crowd.
+    fn about(&self, spec: &'static ActionSpec, crowd: &Crowd) -> Vec<(usize, &'p Rule)> {
+        let groups = self.policy.groups(crowd.one.kind(), crowd.one.id());
+        let concerns = |rule: &Rule| {
+            action_meets(rule.actions.as_ref(), spec)
+                && principal_meets(&rule.principal, crowd.one.kind(), crowd.one.id(), &groups)
+        };
+        self.policy.rules().iter().enumerate().filter(|(_, rule)| concerns(rule)).collect()
+    }
+
+    fn way(
+        &self,
+        act: &Act,
+        spec: &'static ActionSpec,
+        id: &str,
+        (crowd, about): (&Crowd, &[(usize, &Rule)]),
+    ) -> Option<Way> {
+        let base = self.asked(spec, id, crowd, &Words::default().variants(act, spec).into_iter().next()?)?;
+        let kind = spec.resource.to_string();
+        let above = self.policy.members().above(&kind).map(|above| &**above);
+        let request = base.request();
+        let lineage = Lineage::new(&kind, request.resource, above);
+        let (permits, forbids): (Vec<_>, Vec<_>) =
+            about.iter().filter(|(_, rule)| lineage.meets(&rule.resource)).partition(|(_, rule)| rule.permit);
+        // What a forbid asks for can be what it lets go.
+        let forbids: Vec<&Words> = forbids.iter().filter_map(|(number, _)| self.words.get(*number)).collect();
+        for (number, _) in permits {
+            let words = self.words.get(number)?.with(&forbids);
+            for variant in words.variants(act, spec) {
+                let Some(asked) = self.asked(spec, id, crowd, &variant) else { continue };
+                let decision = self.policy.decide(&asked.request());
+                if decision.effect == Effect::Allow {
+                    let allows = decision.allows.as_deref().unwrap_or_default();
+                    let lacks = act.actions == ["process::run"]
+                        && is_interpreter(id)
+                        && !allows.split(' ').any(|word| word == "interpreter");
+                    return Some(Way {
+                        who: crowd.names.clone(),
+                        actions: vec![spec],
+                        resource: asked.request().resource.id().to_owned(),
+                        facts: words.told(act, &variant, asked.request().resource),
+                        policies: decision.policies.to_vec(),
+                        lacks: lacks.then_some("interpreter"),
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    fn asked(&self, spec: &'static ActionSpec, id: &str, crowd: &Crowd, variant: &Variant) -> Option<Asked> {
+        let subject =
+            Subject { principal: crowd.one.clone(), script: variant.script.clone(), tags: variant.tags.clone() };
+        let action = spec.to_string();
+        let (attributes, context) = (variant.attributes.clone(), variant.context.clone());
+        let written = Written { action: &action, resource: id, attributes, context };
+        Asked::new(self.policy.actions(), &written, subject, variant.now).ok()
+    }
+
+    /// What is asked for: what everybody knows, and what the policy reaches that is alike.
+    fn ids(&self, act: &Act, spec: &'static ActionSpec) -> Vec<String> {
+        let mut named = BTreeSet::new();
+        if let Some(Extent::Within(places)) = self.reach.extent(spec) {
+            for place in places {
+                match place {
+                    Place::Exactly(id) => drop(named.insert(id.clone())),
+                    Place::Prefix(start) => named.extend(["", "x"].map(|more| format!("{start}{more}"))),
+                    Place::Below(id) => {
+                        let slash = if id.ends_with('/') { "" } else { "/" };
+                        let home =
+                            id == "/root" || id == "/home" || id.starts_with("/home/") || id.starts_with("/root/");
+                        let below = act.below.iter().copied().filter(|_| home).chain(["x"]);
+                        named.extend(below.map(|below| format!("{id}{slash}{below}")));
+                        named.extend([id.clone(), format!("x.{id}")]);
+                    }
+                }
+            }
+        }
+        let named = named.into_iter().filter(|id| act.like.iter().any(|glob| is_like(glob, id)));
+        let known = act.ids.iter().map(|id| (*id).to_owned());
+        known.chain(named.take(RESOURCES)).collect()
+    }
+}
+
+/// Ways for the same request as one, with all whom it is allowed to; what strangers may, anyone may.
+fn told(found: Vec<(&Crowd, Way)>) -> Vec<Way> {
+    let mut ways: Vec<Way> = Vec::new();
+    let strangers = found.iter().filter(|(crowd, _)| crowd.strangers).count();
+    for (crowd, mut way) in found {
+        if crowd.strangers {
+            let who = if strangers == PRINCIPALS.len() {
+                "anyone".to_owned()
+            } else {
+                format!("any {}", crowd.one.kind().to_lowercase())
+            };
+            way.who = vec![who];
+        }
+        let same = |known: &&mut Way| known.resource == way.resource && known.policies == way.policies;
+        match ways.iter_mut().find(same) {
+            Some(known) => {
+                way.who.retain(|who| !known.who.contains(who));
+                known.who.extend(way.who);
+            }
+            None => ways.push(way),
+        }
+    }
+    ways
+}
+
+/// Those that the policy and its entities file name, and strangers of each type; those that all policies see alike are one crowd.
+fn crowds(policy: &Policy) -> Vec<Crowd> {
+    let mut named: BTreeSet<Uid> = BTreeSet::new();
+    for (number, rule) in policy.rules().iter().enumerate() {
+        named.extend(rule.principal.entity.clone());
+        if rule.condition.is_some() {
+            let literals = policy.cedar(number).into_iter().flat_map(cedar_policy::Policy::entity_literals);
+            named.extend(literals.map(|uid| Uid::from(&uid)));
+        }
+    }
+    named.extend(policy.members().declared.keys().map(|(kind, id)| Uid::new(kind, id)));
+    let strangers = PRINCIPALS.map(|kind| (principal(kind, ANYONE), true));
+    let named = named.iter().filter(|uid| PRINCIPALS.contains(&&*uid.kind)).filter(|uid| &*uid.id != ANYONE);
+    let all = strangers.into_iter().chain(named.map(|uid| (principal(&uid.kind, &uid.id), false)));
+    let mut crowds: Vec<Crowd> = Vec::new();
+    let mut alike: BTreeMap<(String, Vec<Uid>, Vec<usize>), usize> = BTreeMap::new();
+    for (one, strangers) in all {
+        let groups = policy.groups(one.kind(), one.id());
+        let seen = seen(policy, &one, &groups);
+        let name = one.to_string();
+        let place = *alike.entry((one.kind().to_owned(), groups, seen)).or_insert(crowds.len());
+        match crowds.get_mut(place) {
+            Some(crowd) => crowd.names.push(name),
+            None => crowds.push(Crowd { one, names: vec![name], strangers }),
+        }
+    }
+    crowds
+}
+
+fn principal(kind: &str, id: &str) -> Principal {
+    if kind == "User" { Principal::user(id) } else { Principal::agent(id) }
+}
+
+/// The policies whose heads are about a principal, and, after them, those that name it in their conditions.
+fn seen(policy: &Policy, one: &Principal, groups: &[Uid]) -> Vec<usize> {
+    let meets = |scope: &Scope| principal_meets(scope, one.kind(), one.id(), groups);
+    let rules = || policy.rules().iter().enumerate();
+    let concerns = rules().filter(|(_, rule)| meets(&rule.principal)).map(|(number, _)| number);
+    let names = rules().filter(|(number, rule)| {
+        rule.condition.is_some()
+            && policy
+                .cedar(*number)
+                .into_iter()
+                .flat_map(cedar_policy::Policy::entity_literals)
+                .any(|uid| Uid::from(&uid).is(one.kind(), one.id()))
+    });
+    concerns.chain(names.map(|(number, _)| policy.len() + number)).collect()
+}
+
+/// Whether a program is one that operations ask `@allow("interpreter")` for.
+fn is_interpreter(id: &str) -> bool {
+    RISKS
+        .iter()
+        .filter(|risk| ["runs-shell", "runs-interpreter", "runs-as-root-tool"].contains(&risk.name))
+        .flat_map(|risk| risk.acts)
+        .any(|act| act.ids.contains(&id) || act.like.iter().any(|glob| is_like(glob, id)))
+}
+
+/// Whether a text is like a pattern: `*` stands for what has no slash, `**` for anything; `\` takes what follows as it is.
+fn is_like(glob: &str, text: &str) -> bool {
+    let mut rest = glob.chars();
+    match rest.next() {
+        None => text.is_empty(),
+        Some('*') => {
+            let (glob, deep) = glob.strip_prefix("**").map_or((rest.as_str(), false), |glob| (glob, true));
+            // `**/x` is like `x` too.
+            let none = deep && glob.strip_prefix('/').is_some_and(|glob| is_like(glob, text));
+            let end = if deep { text.len() } else { text.find('/').unwrap_or(text.len()) };
+            none || text
+                .char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .take_while(|at| *at <= end)
+                .any(|at| text.get(at..).is_some_and(|text| is_like(glob, text)))
+        }
+        Some(c) => {
+            let c = if c == '\\' { rest.next().unwrap_or(c) } else { c };
+            text.strip_prefix(c).is_some_and(|text| is_like(rest.as_str(), text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rex_core::ACTIONS;
+
+    use super::*;
+
+    #[test]
+    fn patterns_are_those_of_paths() {
+        for (glob, text, like) in [
+            ("/etc/cron*/*", "/etc/cron.d/x", true),
+            ("/etc/cron*/*", "/etc/cron.d/x/y", false),
+            ("**/.ssh/id_*", "/home/a/.ssh/id_rsa", true),
+            ("**/*.key", "/a.key", true),
+            ("/**/sh", "/bin/sh", true),
+            ("/**/sh", "/bin/shh", false),
+            ("/**", "/", true),
+            ("ssh*", "ssh@1.service", true),
+            ("http://\\[fd00:ec2::254]/**", "http://[fd00:ec2::254]/a/b", true),
+            ("*SECRET*", "AWS_SECRET_KEY", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(is_like(glob, text), like, "{glob} {text}");
+        }
+    }
+
+    /// An id that is none, or an action that is not there, would be passed over without a word.
+    #[test]
+    fn the_corpus_is_sound() {
+        let names: BTreeSet<_> = RISKS.iter().map(|risk| risk.name).collect();
+        assert_eq!(names.len(), RISKS.len());
+        let sources = [crate::Source::new("all", "permit (principal, action, resource);")];
+        let limits = crate::PolicyLimits::default();
+        let everything = Policy::compile(&crate::Vocabulary::rex(), &sources, None, &limits).unwrap();
+        let search = Search::new(&everything, None);
+        for risk in RISKS {
+            assert!(risk.why.ends_with('.') && !risk.title.ends_with('.') && !risk.acts.is_empty(), "{}", risk.name);
+            for act in risk.acts {
+                for name in act.actions {
+                    let spec = ACTIONS.iter().find(|spec| spec.to_string() == *name).unwrap();
+                    let crowd = &search.crowds[0];
+                    let about = search.about(spec, crowd);
+                    for id in act.ids {
+                        assert!(search.way(act, spec, id, (crowd, &about)).is_some(), "{} {name} {id}", risk.name);
+                    }
+                    let known =
+                        |name: &str| spec.context.iter().chain(spec.resource.attributes).any(|fact| fact.name == name);
+                    let shared = |name: &str| name == "mode";
+                    assert!(act.facts.iter().all(|(name, _)| known(name) || shared(name)), "{} {name}", risk.name);
+                }
+            }
+        }
+        assert!(RISKS.is_sorted_by_key(|risk| std::cmp::Reverse(risk.severity)));
+    }
+}

@@ -1,0 +1,245 @@
+//! The facts that requests are tried with: what an outcome asks for, and else what the policy does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
+use rex_core::resource::AnyResource;
+use rex_core::{ActionSpec, Timestamp, Value};
+
+use super::corpus::{Act, Is};
+use crate::operation::any_value;
+use crate::policy::Policy;
+use crate::rule::{self, walk};
+
+/// How many combinations are tried for one policy and one resource.
+const COMBINATIONS: usize = 256;
+/// When a request is made, if no policy asks for a time, in microseconds: it makes no difference which.
+const SOME_TIME: i64 = 1_800_000_000_000_000;
+
+/// What a policy compares facts and attributes with.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Words {
+    facts: BTreeMap<String, Vec<Value>>,
+    attributes: BTreeMap<String, Vec<Value>>,
+    tags: BTreeSet<String>,
+}
+
+/// What a request is tried with.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variant {
+    pub(super) context: BTreeMap<String, Value>,
+    pub(super) attributes: BTreeMap<String, Value>,
+    pub(super) script: String,
+    pub(super) tags: Vec<String>,
+    pub(super) now: Timestamp,
+}
+
+impl Words {
+    /// What stands in the condition of a policy.
+    pub(super) fn of(policy: &Policy, number: usize) -> Self {
+        let mut words = Self::default();
+        if let Some(condition) = policy.cedar(number).and_then(rule::syntax) {
+            walk(&condition, &mut |expr| words.take(expr));
+        }
+        words
+    }
+
+    /// The same, with those of other policies after.
+    pub(super) fn with(&self, others: &[&Self]) -> Self {
+        let mut all = self.clone();
+        for other in others {
+            for (into, from) in [(&mut all.facts, &other.facts), (&mut all.attributes, &other.attributes)] {
+                for (name, values) in from {
+                    let known = into.entry(name.clone()).or_default();
+                    let new: Vec<_> = values.iter().filter(|value| !known.contains(value)).cloned().collect();
+                    known.extend(new);
+                }
+            }
+            all.tags.extend(other.tags.iter().cloned());
+        }
+        all
+    }
+
+    fn take(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Like { expr, pattern } => {
+                for between in ["", "x"] {
+                    let text = pattern.iter().map(|part| match part {
+                        PatternElem::Char(c) => c.to_string(),
+                        PatternElem::Wildcard => between.to_owned(),
+                    });
+                    self.compared(expr, [Value::Text(text.collect())]);
+                }
+            }
+            Expr::BinaryOp { op: BinaryOp::Contains, left, right } => match &**left {
+                Expr::Set(members) => {
+                    let values: Vec<_> = members.iter().flat_map(|member| near(member)).collect();
+                    self.compared(right, values);
+                }
+                _ => self.tags(left, right),
+            },
+            Expr::BinaryOp { op: BinaryOp::ContainsAll | BinaryOp::ContainsAny, left, right } => {
+                if let Expr::Set(members) = &**right {
+                    members.iter().for_each(|member| self.tags(left, member));
+                }
+            }
+            Expr::BinaryOp { left, right, .. } => {
+                self.compared(left, near(right));
+                self.compared(right, near(left));
+            }
+            Expr::GetAttr { .. } => self.compared(expr, [Value::Bool(true), Value::Bool(false)]),
+            _ => {}
+        }
+    }
+
+    fn tags(&mut self, of: &Expr, tag: &Expr) {
+        let tags = matches!(of, Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Context) && attr == "tags");
+        if let (true, Expr::Literal(Literal::String(tag))) = (tags, tag) {
+            self.tags.insert(tag.to_string());
+        }
+    }
+
+    fn compared(&mut self, with: &Expr, values: impl IntoIterator<Item = Value>) {
+        let Expr::GetAttr { expr, attr } = with else { return };
+        let into = match &**expr {
+            Expr::Var(Var::Resource) => &mut self.attributes,
+            Expr::Var(Var::Context) => &mut self.facts,
+            _ => return,
+        };
+        let known = into.entry(attr.to_string()).or_default();
+        for value in values {
+            if !known.contains(&value) {
+                known.push(value);
+            }
+        }
+    }
+
+    /// What to try for an act: each combination of what it asks for, else of what this policy does.
+    pub(super) fn variants(&self, act: &Act, spec: &ActionSpec) -> Vec<Variant> {
+        let given = |name: &str| act.facts.iter().find(|(known, _)| *known == name).map(|(_, values)| values);
+        let mut choices: Vec<(Place, Vec<Value>)> = Vec::new();
+        for fact in spec.context {
+            let base = any_value(fact.kind);
+            let values = match given(fact.name) {
+                Some(values) => values.iter().map(|value| value.value()).collect(),
+                None => self.asked(&self.facts, fact.name, &base).into_iter().chain([base.clone()]).collect(),
+            };
+            choices.push((Place::Context(fact.name), values));
+        }
+        for attribute in spec.resource.attributes.iter().filter(|it| spec.resource.id_attribute != Some(it.name)) {
+            let values: Vec<Value> = match given(attribute.name) {
+                Some(values) => values.iter().map(|value| value.value()).collect(),
+                None => self.asked(&self.attributes, attribute.name, &any_value(attribute.kind)),
+            };
+            if !values.is_empty() {
+                choices.push((Place::Attribute(attribute.name), values));
+            }
+        }
+        choices.push((Place::Script, self.asked(&self.facts, "script", &Value::Text(String::new()))));
+        choices.push((Place::Now, self.asked(&self.facts, "now", &Value::Int(0))));
+        let tags: Vec<String> = self.tags.iter().cloned().collect();
+        let mut variants = Vec::new();
+        for number in 0..COMBINATIONS {
+            let Some(variant) = combination(&choices, number, &tags) else { break };
+            // Together, none, and where a policy asks for one and another for its absence, each alone.
+            let alone = tags.iter().filter(|_| tags.len() > 1).map(|tag| vec![tag.clone()]);
+            let none = (!tags.is_empty()).then(Vec::new);
+            let others = none.into_iter().chain(alone).map(|tags| Variant { tags, ..variant.clone() });
+            let others: Vec<_> = others.collect();
+            variants.push(variant);
+            variants.extend(others);
+        }
+        variants
+    }
+
+    /// What of a variant is worth to be told: what the outcome or this policy asks for.
+    pub(super) fn told(&self, act: &Act, variant: &Variant, resource: &dyn AnyResource) -> BTreeMap<String, String> {
+        let asked = |of: &BTreeMap<String, Vec<Value>>, name: &str| {
+            of.contains_key(name) || act.facts.iter().any(|(known, _)| *known == name)
+        };
+        let mut told = BTreeMap::new();
+        for (name, value) in variant.context.iter().filter(|(name, _)| asked(&self.facts, name)) {
+            told.insert(format!("context.{name}"), value.to_string());
+        }
+        // Of what its id says, there is nothing to tell.
+        if !resource.id_says_all() {
+            for (name, value) in variant.attributes.iter().filter(|(name, _)| asked(&self.attributes, name)) {
+                told.insert(format!("resource.{name}"), value.to_string());
+            }
+        }
+        if !variant.tags.is_empty() {
+            told.insert("tags".to_owned(), variant.tags.join(", "));
+        }
+        if !variant.script.is_empty() {
+            told.insert("script".to_owned(), variant.script.clone());
+        }
+        if self.facts.contains_key("now") {
+            told.insert("now".to_owned(), variant.now.to_string());
+        }
+        told
+    }
+
+    fn asked(&self, of: &BTreeMap<String, Vec<Value>>, name: &str, like: &Value) -> Vec<Value> {
+        let same = |value: &&Value| std::mem::discriminant(*value) == std::mem::discriminant(like);
+        of.get(name).into_iter().flatten().filter(same).cloned().collect()
+    }
+}
+
+/// What is chosen.
+#[derive(Clone, Copy)]
+enum Place {
+    Context(&'static str),
+    Attribute(&'static str),
+    Script,
+    Now,
+}
+
+/// The combination of a number; `None` if there are fewer.
+fn combination(choices: &[(Place, Vec<Value>)], number: usize, tags: &[String]) -> Option<Variant> {
+    let mut left = number;
+    let mut variant = Variant { tags: tags.to_vec(), now: Timestamp::from_micros(SOME_TIME), ..Variant::default() };
+    for (place, values) in choices.iter().filter(|(_, values)| !values.is_empty()) {
+        let value = values.get(left % values.len())?.clone();
+        left /= values.len();
+        match (place, value) {
+            (Place::Context(name), value) => drop(variant.context.insert((*name).to_owned(), value)),
+            (Place::Attribute(name), value) => drop(variant.attributes.insert((*name).to_owned(), value)),
+            (Place::Script, Value::Text(text)) => variant.script = text,
+            (Place::Now, Value::Int(micros)) => variant.now = Timestamp::from_micros(micros),
+            (Place::Script | Place::Now, _) => {}
+        }
+    }
+    (left == 0).then_some(variant)
+}
+
+impl Is {
+    fn value(self) -> Value {
+        match self {
+            Self::Text(text) => Value::Text(text.to_owned()),
+            Self::Number(number) => Value::Int(number),
+        }
+    }
+}
+
+/// A literal, with what is right below and above.
+fn near(literal: &Expr) -> Vec<Value> {
+    match literal {
+        Expr::Literal(Literal::Long(value)) => {
+            [*value, value.saturating_sub(1), value.saturating_add(1)].map(Value::Int).to_vec()
+        }
+        Expr::Literal(Literal::Bool(value)) => vec![Value::Bool(*value), Value::Bool(!value)],
+        Expr::Literal(Literal::String(text)) => vec![Value::Text(text.to_string())],
+        Expr::UnaryOp { op, expr } => match (op, &**expr) {
+            (UnaryOp::Datetime, Expr::Literal(Literal::String(text))) => {
+                let text = if text.contains('T') { text.to_string() } else { format!("{text}T00:00:00Z") };
+                let micros = Timestamp::parse(&text).map(Timestamp::as_micros).into_iter();
+                micros.flat_map(|at| [at, at.saturating_sub(1_000), at.saturating_add(1_000)].map(Value::Int)).collect()
+            }
+            (UnaryOp::Ip, Expr::Literal(Literal::String(text))) => {
+                text.split('/').take(1).map(|address| Value::Text(address.to_owned())).collect()
+            }
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
