@@ -18,6 +18,7 @@
 //! | [`limits`] | [`Limits`] and the [`Budget`] that counts against them |
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
 //! | [`data`] | actions and resources as data, for another process |
+//! | [`values`] | the values that a fact or an attribute can have |
 //! | [`nearest`] | which name was meant by one that is not there |
 //! | [`value`], [`time`] | what operations return; a point in time |
 //!
@@ -42,6 +43,7 @@ pub mod resource;
 pub mod run;
 pub mod time;
 pub mod value;
+pub mod values;
 
 pub use action::{ACTIONS, Action, ActionSpec};
 pub use asked::Asked;
@@ -56,3 +58,4 @@ pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
 pub use run::{Principal, Run, Subject};
 pub use time::Timestamp;
 pub use value::Value;
+pub use values::Values;

@@ -107,7 +107,8 @@ pub(crate) enum Anchor {
 
 impl Rule {
     /// Takes a policy apart.
-    pub(crate) fn new(id: Arc<str>, policy: &Policy) -> Self {
+    /// Its condition is `syntax`, if it can be shown.
+    pub(crate) fn new(id: Arc<str>, policy: &Policy, syntax: Option<&Expr>) -> Self {
         Self {
             alone: Arc::new([id.clone()]),
             id,
@@ -117,7 +118,7 @@ impl Rule {
             principal: principal_scope(policy.principal_constraint()),
             actions: actions(policy),
             resource: resource_scope(policy.resource_constraint()),
-            condition: Condition::new(policy),
+            condition: Condition::new(policy, syntax),
         }
     }
 
@@ -142,7 +143,7 @@ pub(crate) fn annotation<'p>(policy: &'p Policy, key: &str) -> Option<&'p str> {
     policy.annotations().find_map(|(name, value)| (name == key).then_some(value))
 }
 
-fn principal_scope(constraint: PrincipalConstraint) -> Scope {
+pub(crate) fn principal_scope(constraint: PrincipalConstraint) -> Scope {
     match constraint {
         PrincipalConstraint::Any => Scope::default(),
         PrincipalConstraint::Is(kind) => Scope { kind: Some(kind.to_string().into()), ..Scope::default() },
@@ -165,14 +166,14 @@ pub(crate) fn resource_scope(constraint: ResourceConstraint) -> Scope {
 }
 
 impl Condition {
-    fn new(policy: &Policy) -> Option<Self> {
+    fn new(policy: &Policy, syntax: Option<&Expr>) -> Option<Self> {
         // `as_ref` leads to types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
         // evaluates, where the documented `to_pst` and `Expression::from_str` would parse each policy again.
         let tree = policy.as_ref().non_scope_constraints()?.clone();
-        let (anchor, bounds, needs) = match syntax(policy) {
+        let (anchor, bounds, needs) = match syntax {
             Some(syntax) => {
-                let (anchor, bounds) = anchors(&syntax);
-                (anchor, bounds, needs(&syntax))
+                let (anchor, bounds) = anchors(syntax);
+                (anchor, bounds, needs(syntax))
             }
             None => (Anchor::Anywhere, Vec::new(), Needs::ALL),
         };
