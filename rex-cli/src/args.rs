@@ -50,11 +50,7 @@ pub(crate) enum Command {
     /// Explain what a lint of policies finds, or list all
     Explain(crate::explain::ExplainArgs),
     /// Say how well this host can confine runs, and what to do about it
-    Doctor {
-        /// How to print it
-        #[arg(long, value_enum, default_value_t = Format::Human)]
-        format: Format,
-    },
+    Doctor(DoctorArgs),
     /// Learn what a policy means
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -133,6 +129,19 @@ pub(crate) struct PolicyArgs {
     /// Cedar entities as JSON: groups of principals, classes of resources
     #[arg(long, value_name = "FILE")]
     pub(crate) entities: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Policies whose paths and programs are looked at too: a name that is a link on this host, or below one, matches nothing
+    #[arg(long = "policy", value_name = "FILE_OR_DIR")]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Cedar entities as JSON: groups of principals, classes of resources
+    #[arg(long, value_name = "FILE", requires = "policies")]
+    pub(crate) entities: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, clap::Args)]

@@ -57,9 +57,16 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     let policies = PolicyArgs { policies: args.policies.clone(), entities: args.entities.clone() };
     let (policies, findings) = match load::either(&policies)? {
         Ok(policy) => {
-            let levels = Levels { allow: args.allow.clone(), deny: args.deny.clone() };
+            let operations = rex_sdk::OPS.iter().map(|operation| (operation.spec().name, operation.spec().needs));
+            let levels = Levels {
+                allow: args.allow.clone(),
+                deny: args.deny.clone(),
+                operations: operations.collect(),
+                interpreter: None,
+            };
             let mut findings = policy.lints(&levels);
-            findings.extend_from_slice(policy.warnings());
+            // Those with a code are among the others.
+            findings.extend(policy.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
             (policy.len(), findings)
         }
         Err(Rejected { findings }) => (0, findings),

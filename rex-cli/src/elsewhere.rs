@@ -13,7 +13,7 @@ use rex_core::{Code, Error};
 use rex_engine::{Failure, Report, Stats};
 use serde::Serialize;
 
-use crate::args::{Color, Format, PlanCommand, RunCommand};
+use crate::args::{Color, DoctorArgs, Format, PlanCommand, RunCommand};
 use crate::exit::{Exit, Stop};
 use crate::{Decide, print};
 
@@ -30,8 +30,8 @@ pub(crate) fn plan(command: &PlanCommand, _: Color, _: Decide) -> Result<Exit, S
     unsupported("plan", command.run.format)
 }
 
-pub(crate) fn doctor(format: Format) -> Result<Exit, Stop> {
-    unsupported("doctor", format)
+pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
+    unsupported("doctor", args.format)
 }
 
 fn unsupported(verb: &str, format: Format) -> Result<Exit, Stop> {
@@ -150,7 +150,7 @@ mod tests {
         match Args::try_parse_from(args.split(' ')).unwrap().command {
             Command::Run(args) => run(&args, Color::Never, |policy| Arc::new(policy)),
             Command::Plan(args) => plan(&args, Color::Never, |policy| Arc::new(policy)),
-            Command::Doctor { format } => doctor(format),
+            Command::Doctor(args) => doctor(&args),
             other => panic!("{other:?}"),
         }
     }

@@ -2,31 +2,93 @@
 
 use std::fmt::Write;
 
+use rex_core::nearest::did_you_mean;
+use rex_core::{Code, process};
 use rex_policy::{LINTS, Lint, Severity};
 use serde::Serialize;
 
 use crate::args::ListFormat;
-use crate::check::lint;
 use crate::exit::{Exit, Stop};
 use crate::print;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
-    /// The code of a lint, such as `REX001`; all by default
-    #[arg(value_parser = lint)]
-    code: Option<&'static Lint>,
+    /// The code of a lint or of an error, or an annotation: `REX001`, `NOT_FOUND_EXCEPTION`, `@allow`; all lints by default
+    #[arg(value_name = "NAME", value_parser = topic)]
+    topic: Option<Topic>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]
     format: ListFormat,
 }
 
-/// Explains a lint, or lists all.
+/// Something that can be explained.
+#[derive(Debug, Clone, Copy)]
+enum Topic {
+    Lint(&'static Lint),
+    Error(Code),
+    Annotation(&'static str, &'static str),
+}
+
+/// The annotations of policies, with what each means.
+const ANNOTATIONS: &[(&str, &str)] = &[
+    (
+        "id",
+        "The name of the policy, which decisions, denials and journals say: `@id(\"read-logs\")`. Each policy has one of its own.",
+    ),
+    ("reason", "Why the policy is there: `@reason(\"log triage reads\")`. A denial by a `forbid` shows it."),
+    (
+        "allow",
+        "What a permit of `process::run` lets go besides, as words with blanks between: `@allow(\"interpreter env:TZ\")`.",
+    ),
+    (
+        "lint",
+        "The lints that are silent about this policy: `@lint(\"REX003\")`, several with commas or blanks between. It silences warnings, never errors.",
+    ),
+    (
+        "prove",
+        "In files of properties: what is to be proved of policies, `@prove(\"no-error\")`; see `rex policy prove`.",
+    ),
+];
+
+/// What a name stands for.
+fn topic(name: &str) -> Result<Topic, String> {
+    if let Some(lint) = Lint::of(name) {
+        return Ok(Topic::Lint(lint));
+    }
+    let code = Code::ALL.iter().find(|code| {
+        let short = code.as_str().trim_end_matches("_EXCEPTION");
+        [code.as_str(), short].into_iter().any(|known| known.eq_ignore_ascii_case(name))
+    });
+    if let Some(code) = code {
+        return Ok(Topic::Error(*code));
+    }
+    let bare = name.trim_start_matches('@');
+    if let Some((name, meaning)) = ANNOTATIONS.iter().find(|(known, _)| *known == bare) {
+        return Ok(Topic::Annotation(name, meaning));
+    }
+    let names = LINTS.iter().map(|lint| lint.code).chain(Code::ALL.iter().map(|code| code.as_str()));
+    let names = names.chain(ANNOTATIONS.iter().map(|(name, _)| *name));
+    let near = did_you_mean(bare, names).map_or_else(String::new, |near| format!("; {near}"));
+    Err(format!(
+        "there is no lint, error or annotation `{name}`; `rex explain` lists the lints, `docs/errors.md` the errors{near}"
+    ))
+}
+
+/// Explains a lint, an error or an annotation, or lists all lints.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
-    let lints: Vec<&Lint> = args.code.map_or_else(|| LINTS.to_vec(), |lint| vec![lint]);
+    let one = match args.topic {
+        Some(Topic::Lint(lint)) => Some(lint),
+        Some(Topic::Error(code)) => return other(args.format, "error", code.as_str(), &error(code)),
+        Some(Topic::Annotation(name, meaning)) => {
+            return other(args.format, "annotation", &format!("@{name}"), &annotation(name, meaning));
+        }
+        None => None,
+    };
+    let lints: Vec<&Lint> = one.map_or_else(|| LINTS.to_vec(), |lint| vec![lint]);
     let text = match args.format {
         ListFormat::Json => json(&lints)?,
         ListFormat::Markdown => lints.iter().fold(HEAD.to_owned(), |text, lint| text + &markdown(lint)),
-        ListFormat::Human => match args.code {
+        ListFormat::Human => match one {
             Some(lint) => human(lint),
             None => lints.iter().fold(String::new(), |text, lint| text + &listed(lint)),
         },
@@ -35,10 +97,53 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
     Ok(Exit::Success)
 }
 
+/// Prints what something other than a lint means.
+fn other(format: ListFormat, kind: &str, name: &str, meaning: &str) -> Result<Exit, Stop> {
+    let text = match format {
+        ListFormat::Json => {
+            let explained = serde_json::json!([{ "code": name, "kind": kind, "explanation": meaning.trim_end() }]);
+            explained.to_string()
+        }
+        ListFormat::Markdown => format!("## `{name}`\n\n{meaning}"),
+        ListFormat::Human => format!("{name} ({kind})\n\n{meaning}"),
+    };
+    print(&text)?;
+    Ok(Exit::Success)
+}
+
+fn error(code: Code) -> String {
+    let caught = match code {
+        _ if code.is_fatal() => "The run ends, whatever its script would catch.",
+        Code::LimitExceeded => "A limit of one operation can be caught, one of the run ends it.",
+        _ => "A script can catch it: `try { .. } catch (e) { if e.code == \"CODE\" { .. } }`.",
+    };
+    let advice = match code {
+        Code::AccessDenied => {
+            "\nThe error names the action, the resource and the policy; its help is a permit that would let the script pass. `rex policy ask` tells more."
+        }
+        Code::LimitExceeded => "\n`docs/limits.md` lists the limits; `--limit NAME=VALUE` sets one.",
+        _ => "",
+    };
+    format!("{}\n{}{advice}\n", code.doc(), caught.replace("CODE", code.as_str()))
+}
+
+fn annotation(name: &str, meaning: &str) -> String {
+    let mut text = format!("{meaning}\n");
+    if name == "allow" {
+        for (word, meaning) in process::ALLOWED {
+            // Writing to a string does not fail.
+            let _ = write!(text, "\n  {word:<12} {meaning}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
 const HEAD: &str = "# Lints
 
 What `rex policy check` finds in policies that load. `--allow CODE` silences one, `--deny CODE` makes it an error; where there is an
-error, it ends with 3. `rex explain CODE` prints what stands here. What a policy is refused for has no code: it cannot be allowed.
+error, it ends with 3. `@lint(\"CODE\")` on a policy silences the warnings of a lint about that policy. `rex explain CODE` prints what stands here.
+What a policy is refused for when it is loaded cannot be allowed.
 ";
 
 /// How bad what a lint finds is.

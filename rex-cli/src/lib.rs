@@ -80,7 +80,7 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
         Command::Run(args) => host::run(&args, color, decide),
         Command::Plan(args) => host::plan(&args, color, decide),
         Command::Explain(args) => explain::explain(&args),
-        Command::Doctor { format } => host::doctor(format),
+        Command::Doctor(args) => host::doctor(&args),
         Command::Policy(PolicyCommand::Check(args)) => check::check(&args, color),
         Command::Policy(PolicyCommand::Ask(args)) => ask::ask(&args, color),
         Command::Policy(PolicyCommand::Fmt(args)) => fmt::fmt(&args, color),

@@ -100,7 +100,7 @@ impl<A: Action> AnyAction for A {
 ///         /// Make a smaller copy of a picture.
 ///         Shrink = "shrink" on AbsPath {
 ///             /// The width of the copy, in pixels.
-///             width: i64,
+///             width: i64 = rex_core::Values::Range(1, 4096),
 ///         } in [Mutating];
 ///     }
 /// }
@@ -120,7 +120,7 @@ macro_rules! actions {
                 $(
                     $(#[doc = $doc:literal])*
                     $action:ident = $id:literal on $resource:ty {
-                        $($(#[doc = $fact_doc:literal])* $fact:ident: $kind:ty),* $(,)?
+                        $($(#[doc = $fact_doc:literal])* $fact:ident: $kind:ty $(= $values:expr)?),* $(,)?
                     } in [$($group:ident),*];
                 )*
             }
@@ -147,6 +147,7 @@ macro_rules! actions {
                                 name: stringify!($fact),
                                 kind: <$kind as $crate::resource::FactType>::KIND,
                                 doc: concat!($($fact_doc, "\n"),*).trim_ascii(),
+                                values: $crate::declared_values!($($values)?),
                             }),*],
                             recall: $crate::action::recall::<$resource>,
                         };
@@ -179,9 +180,10 @@ use std::net::IpAddr;
 
 use crate::AbsPath;
 use crate::machine::{Parameter, Variable};
-use crate::net::{RemoteHost, Url};
-use crate::process::{Process, Program, Words};
+use crate::net::{NETWORKS, RemoteHost, Url};
+use crate::process::{Process, Program, SIGNALS, Words};
 use crate::resource::{Host, Manager, Unit};
+use crate::values::{COMMAND_LINE, DIRECTORY, RUN_USER, SERVER, Values, XATTR, XATTR_OR_ALL};
 
 actions! {
     /// Every action of Rex.
@@ -198,12 +200,12 @@ actions! {
         /// Create a file, or replace the whole contents of one.
         Write = "write" on AbsPath {
             /// How many bytes the file will hold.
-            bytes: i64,
+            bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Add to the end of a file, which is created if it is missing.
         Append = "append" on AbsPath {
             /// How many bytes are added.
-            bytes: i64,
+            bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Create a directory.
         CreateDir = "create_dir" on AbsPath {} in [Mutating];
@@ -216,14 +218,14 @@ actions! {
         /// Set the permission bits of a file or directory.
         Chmod = "chmod" on AbsPath {
             /// The new bits, with setuid (2048), setgid (1024) and sticky (512): 420 is 0644.
-            mode: i64,
+            mode: i64 = Values::Range(0, 0o7777),
         } in [Mutating];
         /// Set the owner and the group of a file, a directory or a link.
         Chown = "chown" on AbsPath {
             /// The number of the new owner; -1 if it stays as it is.
-            uid: i64,
+            uid: i64 = Values::Range(-1, 4_294_967_295),
             /// The number of the new group; -1 if it stays as it is.
-            gid: i64,
+            gid: i64 = Values::Range(-1, 4_294_967_295),
         } in [Mutating];
         /// Create a symbolic link. Where it leads to is decided on when somebody goes there.
         Symlink = "symlink" on AbsPath {
@@ -235,12 +237,12 @@ actions! {
         /// Read an extended attribute, or the names of all.
         GetXattr = "get_xattr" on AbsPath {
             /// The name of the attribute; empty for the names of all.
-            name: String,
+            name: String = Values::Form(&XATTR_OR_ALL),
         } in [ReadOnly];
         /// Set or remove an extended attribute.
         SetXattr = "set_xattr" on AbsPath {
             /// The name of the attribute.
-            name: String,
+            name: String = Values::Form(&XATTR),
         } in [Mutating];
     }
 
@@ -249,18 +251,18 @@ actions! {
         /// Ask the domain name system about a name. The question reaches the servers of that domain.
         Resolve = "resolve" on RemoteHost {
             /// The type of the records, `MX`; empty for the addresses that a connection is made to.
-            record: String,
+            record: String = Values::Words(&["", "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"]),
             /// The server that is asked, with its port: `192.0.2.53:53`; empty for those of this machine.
-            server: String,
+            server: String = Values::Form(&SERVER),
         } in [Outbound];
         /// Connect to an address of a host. Whatever is sent to it or read from it is decided on too.
         Connect = "connect" on RemoteHost {
             /// The address.
             address: IpAddr,
             /// What the address is part of: `loopback`, `private`, `link_local`, `metadata`, `multicast`, `reserved` or `public`.
-            network: String,
+            network: String = Values::Words(NETWORKS),
             /// The port.
-            port: i64,
+            port: i64 = Values::Range(0, 65535),
         } in [Outbound];
         /// Fetch what a URL stands for. A redirect is another URL, and another decision.
         Get = "get" on Url {} in [Outbound];
@@ -269,12 +271,12 @@ actions! {
         /// Send something to a URL, for the server to do with it what it does.
         Post = "post" on Url {
             /// How many bytes are sent.
-            bytes: i64,
+            bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Have a URL stand for what is sent.
         Put = "put" on Url {
             /// How many bytes are sent.
-            bytes: i64,
+            bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Have a URL stand for nothing any more.
         Delete = "delete" on Url {} in [Mutating];
@@ -294,19 +296,19 @@ actions! {
         /// Send a signal to a process.
         Signal = "signal" on Process {
             /// The signal, without `SIG`: `TERM`.
-            signal: String,
+            signal: String = Values::Words(SIGNALS),
         } in [Mutating];
         /// Change how a process is scheduled among others.
         SetPriority = "set_priority" on Process {
             /// The new nice value: from -20, the most favoured, to 19.
-            nice: i64,
+            nice: i64 = Values::Range(-20, 19),
         } in [Mutating];
         /// Start a program, confined to the files that the policy permits, and wait for its end.
         Run = "run" on Program {
             /// The arguments after the program's name, in order, each quoted as a POSIX shell would need it, with one blank between.
-            arguments: Words,
+            arguments: Words = Values::Form(&COMMAND_LINE),
             /// How many arguments there are.
-            count: i64,
+            count: i64 = Values::Range(0, i64::MAX),
             /// The first argument; empty if there is none.
             arg1: String,
             /// The second argument; empty if there is none.
@@ -326,11 +328,11 @@ actions! {
             /// The ninth argument; empty if there is none.
             arg9: String,
             /// The environment as `NAME=value` in the order of the names, quoted as the arguments are; empty if it is.
-            environment: Words,
+            environment: Words = Values::Form(&COMMAND_LINE),
             /// Where it starts: an absolute path.
-            directory: String,
+            directory: String = Values::Form(&DIRECTORY),
             /// The user whose rights it gets; empty for the user that Rex runs as.
-            user: String,
+            user: String = Values::Form(&RUN_USER),
             /// Whether the script gives it something to read.
             stdin: bool,
         } in [Mutating];

@@ -21,6 +21,7 @@
 //! | [`bounds`] | what is bounded for good, and is no limit that can be set |
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
 //! | [`data`] | actions and resources as data, for another process |
+//! | [`values`] | the values that a fact or an attribute can have |
 //! | [`nearest`] | which name was meant by one that is not there |
 //! | [`uid`] | names of entities as policies write them |
 //! | [`value`], [`time`] | what operations return; a point in time |
@@ -53,6 +54,7 @@ pub mod time;
 pub mod uid;
 pub mod units;
 pub mod value;
+pub mod values;
 
 pub use action::{ACTIONS, Action, ActionSpec};
 pub use asked::Asked;
@@ -68,3 +70,4 @@ pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
 pub use run::{Principal, Run, Subject};
 pub use time::Timestamp;
 pub use value::Value;
+pub use values::Values;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::Value;
 use crate::resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
+use crate::values::{PARAMETER, VARIABLE, Values};
 
 /// A parameter of the kernel, see `sysctl(8)`: `net.ipv4.ip_forward`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,6 +86,7 @@ impl Resource for Parameter {
             name: "name",
             kind: FactKind::String,
             doc: "The name, the same as the id; for `like`.",
+            values: Values::Form(&PARAMETER),
         }],
         id_attribute: Some("name"),
         nested: false,
@@ -133,6 +135,7 @@ impl Resource for Variable {
             name: "name",
             kind: FactKind::String,
             doc: "The name, the same as the id; for `like`.",
+            values: Values::Form(&VARIABLE),
         }],
         id_attribute: Some("name"),
         nested: false,

@@ -7,6 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::Value;
 use crate::action::net::Connect;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
+use crate::values::{HOST, QUERY, URL, URL_PATH, Values};
+
+/// The words for what an address is part of; see [`Network`].
+pub const NETWORKS: &[&str] = &["loopback", "private", "link_local", "metadata", "multicast", "reserved", "public"];
+
+/// The types of records that name servers are asked for.
+pub const RECORDS: &[&str] = &["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"];
 
 /// Length of a URL, in bytes.
 const URL_BYTES: usize = crate::bounds::URL_BYTES;
@@ -98,6 +105,7 @@ impl Resource for RemoteHost {
             name: "name",
             kind: FactKind::String,
             doc: "The name, the same as the id; for `like`.",
+            values: Values::Form(&HOST),
         }],
         id_attribute: Some("name"),
         nested: true,
@@ -247,15 +255,37 @@ impl Resource for Url {
                 name: "url",
                 kind: FactKind::String,
                 doc: "All of it, the same as the id; for `like`. Better ask for its parts.",
+                values: Values::Form(&URL),
             },
-            Attribute { name: "scheme", kind: FactKind::String, doc: "`http` or `https`." },
-            Attribute { name: "host", kind: FactKind::String, doc: "The host, as the id of a `net::Host`." },
-            Attribute { name: "port", kind: FactKind::Long, doc: "The port, also where it is that of the scheme." },
-            Attribute { name: "path", kind: FactKind::String, doc: "The path, without the query: `/v1/items`." },
+            Attribute {
+                name: "scheme",
+                kind: FactKind::String,
+                doc: "`http` or `https`.",
+                values: Values::Words(&["http", "https"]),
+            },
+            Attribute {
+                name: "host",
+                kind: FactKind::String,
+                doc: "The host, as the id of a `net::Host`.",
+                values: Values::Form(&HOST),
+            },
+            Attribute {
+                name: "port",
+                kind: FactKind::Long,
+                doc: "The port, also where it is that of the scheme.",
+                values: Values::Range(0, 65535),
+            },
+            Attribute {
+                name: "path",
+                kind: FactKind::String,
+                doc: "The path, without the query: `/v1/items`.",
+                values: Values::Form(&URL_PATH),
+            },
             Attribute {
                 name: "query",
                 kind: FactKind::String,
                 doc: "The query, without its `?`; empty if there is none.",
+                values: Values::Form(&QUERY),
             },
         ],
         id_attribute: Some("url"),

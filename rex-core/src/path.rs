@@ -218,14 +218,10 @@ impl AbsPath {
         self.0.rsplit_once('/').map_or("", |(_, name)| name)
     }
 
-    /// What follows the last dot of the name, without the dot. Empty if there is no dot, or only one that starts the
-    /// name (`.profile`).
+    /// Returns what follows the last dot of the name, always: the extension of `.key` is `key`. Empty if there is no dot.
     #[must_use]
     pub fn extension(&self) -> &str {
-        match self.name().rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => extension,
-            _ => "",
-        }
+        self.name().rsplit_once('.').map_or("", |(_, extension)| extension)
     }
 
     /// The directory that this is in; `None` for the root directory.
@@ -340,7 +336,17 @@ mod tests {
         assert_eq!(path.parents().collect::<Vec<_>>(), ["/srv/app", "/srv", "/"]);
         assert_eq!(AbsPath::root().parents().count(), 0);
         assert_eq!(AbsPath::root().name(), "");
-        assert_eq!(AbsPath::parse("/.profile").unwrap().extension(), "");
+        for (path, extension) in [
+            ("/.profile", "profile"),
+            ("/a/.key", "key"),
+            ("/a/..key", "key"),
+            ("/a/.tar.gz", "gz"),
+            ("/a/b.", ""),
+            ("/a.b/c", ""),
+            ("/", ""),
+        ] {
+            assert_eq!(AbsPath::parse(path).unwrap().extension(), extension, "{path}");
+        }
         assert!(path.is_in(&AbsPath::parse("/srv").unwrap()) && path.is_in(&AbsPath::root()) && path.is_in(&path));
         assert!(!AbsPath::parse("/srvx").unwrap().is_in(&AbsPath::parse("/srv").unwrap()));
     }

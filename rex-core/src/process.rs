@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::action::process::Run;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
+use crate::values::{COMMAND, NAME, OWN_UNIT, PATH, PROGRAM, SHA256, USER, Values};
 use crate::{AbsPath, Value};
 
 /// What is refused of programs unless the deciding permit lets it go by its annotation `@allow`: the word, what it lets go.
@@ -15,6 +16,10 @@ pub const ALLOWED: &[(&str, &str)] = &[
     ("processes", "Let the program make processes of its own."),
     ("env:", "Give the program this variable of the environment: `env:TZ`."),
 ];
+
+/// The signals that can be sent, without `SIG`.
+pub const SIGNALS: &[&str] =
+    &["HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "USR2", "ALRM", "TERM", "CONT", "STOP", "TSTP", "WINCH", "URG"];
 
 /// A process that runs.
 ///
@@ -75,26 +80,31 @@ impl Resource for Process {
         name: "Process",
         doc: "A process that runs; the id is its number, `4242`. Numbers are used again, so policies ask for what it is. What could not be found out of it is not there: a policy that asks for that denies.",
         attributes: &[
-            Attribute { name: "pid", kind: FactKind::Long, doc: "Its number." },
+            // The most that the kernel counts to (`PID_MAX_LIMIT`).
+            Attribute { name: "pid", kind: FactKind::Long, doc: "Its number.", values: Values::Range(1, 1 << 22) },
             Attribute {
                 name: "name",
                 kind: FactKind::String,
                 doc: "The name that the kernel keeps, of 15 bytes at most. A process can change its own.",
+                values: Values::Form(&COMMAND),
             },
             Attribute {
                 name: "exe",
                 kind: FactKind::String,
                 doc: "The path of the program that it runs; empty for a thread of the kernel.",
+                values: Values::Form(&PROGRAM),
             },
             Attribute {
                 name: "user",
                 kind: FactKind::String,
                 doc: "The name of the user whose rights it has; not there if the user has no name.",
+                values: Values::Form(&USER),
             },
             Attribute {
                 name: "unit",
                 kind: FactKind::String,
                 doc: "The unit that it belongs to, `nginx.service`; empty if there is none.",
+                values: Values::Form(&OWN_UNIT),
             },
         ],
         id_attribute: None,
@@ -147,12 +157,18 @@ impl Resource for Program {
         name: "Program",
         doc: "A program on disk; the id is its absolute, normalised path. A program is `in` each directory above it.",
         attributes: &[
-            Attribute { name: "path", kind: FactKind::String, doc: "The whole path, the same as the id; for `like`." },
-            Attribute { name: "name", kind: FactKind::String, doc: "The last component." },
+            Attribute {
+                name: "path",
+                kind: FactKind::String,
+                doc: "The whole path, the same as the id; for `like`.",
+                values: Values::Form(&PATH),
+            },
+            Attribute { name: "name", kind: FactKind::String, doc: "The last component.", values: Values::Form(&NAME) },
             Attribute {
                 name: "sha256",
                 kind: FactKind::String,
                 doc: "The SHA-256 that the caller pins, in lower-case hexadecimal, which is checked before the start; empty if none is pinned.",
+                values: Values::Form(&SHA256),
             },
         ],
         id_attribute: Some("path"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::values::{EXTENSION, NAME, PATH, UNIT, Values};
 use crate::{AbsPath, Value};
 
 /// The type of a [`Fact`].
@@ -76,6 +77,8 @@ pub struct Attribute {
     pub kind: FactKind,
     /// What it means, and its unit.
     pub doc: &'static str,
+    /// The values that it can have.
+    pub values: Values,
 }
 
 /// A Rust type that can stand for a fact in the `actions!` table.
@@ -216,12 +219,23 @@ impl Resource for AbsPath {
         name: "Path",
         doc: "A file, directory or anything else that has a path; the id is the absolute, normalised path; `\\xHH` in it stands for a byte of a name that is not UTF-8, `caf\\xE9`. A path is `in` each directory above it.",
         attributes: &[
-            Attribute { name: "path", kind: FactKind::String, doc: "The whole path, the same as the id; for `like`." },
-            Attribute { name: "name", kind: FactKind::String, doc: "The last component; empty for `/`." },
+            Attribute {
+                name: "path",
+                kind: FactKind::String,
+                doc: "The whole path, the same as the id; for `like`.",
+                values: Values::Form(&PATH),
+            },
+            Attribute {
+                name: "name",
+                kind: FactKind::String,
+                doc: "The last component; empty for `/`.",
+                values: Values::Form(&NAME),
+            },
             Attribute {
                 name: "extension",
                 kind: FactKind::String,
-                doc: "What follows the last dot of the name, without the dot; empty if there is none.",
+                doc: "What follows the last dot of the name, without the dot, always: that of `.key` is `key`; empty if there is none.",
+                values: Values::Form(&EXTENSION),
             },
         ],
         id_attribute: Some("path"),
@@ -248,6 +262,10 @@ impl Resource for AbsPath {
         Self::parse(id).map_err(|error| error.to_string())
     }
 }
+
+/// The types of units.
+pub const UNIT_KINDS: &[&str] =
+    &["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 
 /// A unit of the service manager, such as `nginx.service`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -276,12 +294,10 @@ impl Unit {
     /// If the name is empty, longer than 255 bytes, holds a character other than ASCII letters, digits and `:-_.\@`,
     /// or ends in no type of unit that systemd knows (see `systemd.unit(5)`).
     pub fn parse(name: &str) -> Result<Self, UnitError> {
-        const TYPES: [&str; 11] =
-            ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
         let error = || UnitError { name: name.to_owned() };
         let legal = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
         let full = match name.rsplit_once('.') {
-            Some((stem, kind)) if !stem.is_empty() && TYPES.contains(&kind) => name.to_owned(),
+            Some((stem, kind)) if !stem.is_empty() && UNIT_KINDS.contains(&kind) => name.to_owned(),
             // A dot that starts no type belongs to the stem: `app-1.2` is `app-1.2.service`.
             _ => format!("{name}.service"),
         };
@@ -310,8 +326,18 @@ impl Resource for Unit {
         name: "Unit",
         doc: "A unit of the service manager; the id is its full name, `nginx.service`.",
         attributes: &[
-            Attribute { name: "name", kind: FactKind::String, doc: "The full name, the same as the id; for `like`." },
-            Attribute { name: "kind", kind: FactKind::String, doc: "The type: `service`, `timer`, `socket`, ..." },
+            Attribute {
+                name: "name",
+                kind: FactKind::String,
+                doc: "The full name, the same as the id; for `like`.",
+                values: Values::Form(&UNIT),
+            },
+            Attribute {
+                name: "kind",
+                kind: FactKind::String,
+                doc: "The type: `service`, `timer`, `socket`, ...",
+                values: Values::Words(UNIT_KINDS),
+            },
         ],
         id_attribute: Some("name"),
         nested: false,
@@ -408,8 +434,8 @@ mod tests {
             name: "Door",
             doc: "A door.",
             attributes: &[
-                Attribute { name: "number", kind: FactKind::String, doc: "The id." },
-                Attribute { name: "open", kind: FactKind::Bool, doc: "Whether it is open." },
+                Attribute { name: "number", kind: FactKind::String, doc: "The id.", values: Values::Any },
+                Attribute { name: "open", kind: FactKind::Bool, doc: "Whether it is open.", values: Values::Any },
             ],
             id_attribute: Some("number"),
             nested: false,

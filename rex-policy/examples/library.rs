@@ -17,7 +17,12 @@ impl Resource for Book {
         namespace: "library",
         name: "Book",
         doc: "A book; the id is its shelf mark. A book is `in` each shelf above it.",
-        attributes: &[Attribute { name: "precious", kind: FactKind::Bool, doc: "Whether it cannot be bought again." }],
+        attributes: &[Attribute {
+            name: "precious",
+            kind: FactKind::Bool,
+            doc: "Whether it cannot be bought again.",
+            values: rex_core::Values::Any,
+        }],
         id_attribute: None,
         nested: true,
         class: Some("Collection"),

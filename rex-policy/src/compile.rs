@@ -1,17 +1,19 @@
 //! From texts to rules: parse, check, validate strictly.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{PolicyId, PolicySet};
 use miette::Diagnostic;
 
 use crate::annotation::Sort;
+use crate::explain;
 use crate::finding::{Finding, Rejected, Severity, Source, Stand, Text, visible};
+use crate::hints;
 use crate::limits::{PolicyLimits, Statement, statements};
-use crate::lint::Lint;
+use crate::lint::{Lint, hidden};
 use crate::members::Members;
-use crate::rule::{Rule, annotation};
+use crate::rule::{Rule, annotation, syntax};
 use crate::validate::Schema;
 use crate::vocabulary::Vocabulary;
 
@@ -86,11 +88,13 @@ pub(crate) fn compile(
     let lint = Lint::new(vocabulary, &compiled.members);
     let sort = sort.settled(&files);
     for file in &files {
+        findings.extend(hidden(&file.text));
         for (number, policy) in in_order(&file.set) {
             let id = file.ids.get(number).cloned().unwrap_or_else(|| Arc::from(AsRef::<str>::as_ref(policy.id())));
-            findings.extend(lint.policy(file, number, &id, policy));
+            let syntax = syntax(policy);
+            findings.extend(lint.policy(file, number, &id, policy, syntax.as_ref()));
             findings.extend(sort.check(file, number, policy).into_iter().map(|found| found.about(Some(id.clone()))));
-            compiled.rules.push(Rule::new(id, policy));
+            compiled.rules.push(Rule::new(id, policy, syntax.as_ref()));
             compiled.policies.push(policy.clone());
             compiled.stands.push(Stand::new(&file.text, file.place(number)));
         }
@@ -111,6 +115,13 @@ pub(crate) fn compile(
 
 /// Keeps errors before warnings, and no more than are allowed.
 fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLimits) -> Result<Compiled, Vec<Finding>> {
+    if limits.impossible {
+        findings
+            .iter_mut()
+            .filter(|finding| finding.code.is_some())
+            .for_each(|finding| finding.severity = Severity::Warning);
+    }
+    explained(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings.truncate(limits.findings.max(1));
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
@@ -118,6 +129,23 @@ fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLim
     }
     compiled.warnings = findings;
     Ok(compiled)
+}
+
+/// Leaves out that a policy never applies where another finding says why.
+fn explained(findings: &mut Vec<Finding>) {
+    let why = |finding: &&Finding| finding.code.is_some_and(|code| ["REX001", "REX013", "REX014"].contains(&code));
+    let known = findings.iter().filter(why).filter_map(|finding| Some((finding.policy.clone()?, finding.severity)));
+    let known: HashSet<_> = known.collect();
+    findings.retain(|finding| {
+        let explained = |policy: &Arc<str>| {
+            let worse =
+                [Severity::Warning, Severity::Error].into_iter().filter(|severity| *severity >= finding.severity);
+            worse.into_iter().any(|severity| known.contains(&(policy.clone(), severity)))
+        };
+        finding.code.is_some()
+            || !finding.message.starts_with(explain::NEVER)
+            || !finding.policy.as_ref().is_some_and(explained)
+    });
 }
 
 fn nowhere(sources: &[Source]) -> Text {
@@ -143,7 +171,8 @@ fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) ->
             let mut more: Vec<&dyn Diagnostic> = vec![&errors];
             more.extend(errors.related().into_iter().flatten());
             for error in more.iter().take(limits.findings) {
-                findings.push(from_cedar(&text, Severity::Error, *error, None));
+                let finding = from_cedar(&text, Severity::Error, *error, None);
+                findings.push(hints::syntax(finding, &Vocabulary::rex()));
             }
             debug_assert!(findings.len() > before, "a parse error is an error");
             None

@@ -16,11 +16,14 @@ pub struct PolicyLimits {
     pub chain: usize,
     /// How many findings are reported.
     pub findings: usize,
+    /// Whether a policy is taken that asks for what no request has. It is refused by default, since a `forbid` of that kind protects nothing;
+    /// whoever generates policies, to test with them, may want it.
+    pub impossible: bool,
 }
 
 impl Default for PolicyLimits {
     fn default() -> Self {
-        Self { bytes: 16 << 20, policies: 100_000, nesting: 48, chain: 1_000, findings: 50 }
+        Self { bytes: 16 << 20, policies: 100_000, nesting: 48, chain: 1_000, findings: 50, impossible: false }
     }
 }
 

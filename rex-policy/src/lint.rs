@@ -1,40 +1,77 @@
-//! What Cedar's validator cannot know: names that no request ever has, classes that nobody declared.
+//! What Cedar's validator cannot know: names that no request ever has, values that a fact never has, classes that nobody declared.
+//!
+//! A `forbid` of that kind protects nothing, so it is refused. A `permit` of that kind permits nothing, which is told.
+
+mod about;
+mod always;
+mod constraint;
+mod hidden;
+mod misplaced;
+mod numbers;
+mod values;
+mod wild;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use cedar_policy::Policy;
-use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, Var};
-use rex_core::{ActionSpec, ResourceSpec, process};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
+use rex_core::process;
 
 use crate::compile::File;
 use crate::finding::{Finding, Severity};
+use crate::lints::{Lint as Named, named};
 use crate::members::{Members, check_id};
-use crate::rule::{Uid, actions, annotation, literal, of_resource, resource_scope, syntax, walk};
-use crate::vocabulary::{GROUP, Vocabulary, canonical, same_type};
+use crate::rule::{Uid, annotation, literal, walk};
+use crate::vocabulary::{GROUP, Vocabulary};
 
-/// Whether an attribute that is called `path` is that of a path, and `name` and `extension` too; else it may be anything.
-#[derive(Clone, Copy)]
-struct Known {
-    paths: bool,
-    names: bool,
-}
-
-/// Whether the head of a policy names an action, or a group that it is in.
-fn names(uid: &Uid, spec: &ActionSpec) -> bool {
-    uid.kind.strip_suffix("::Action") == Some(spec.namespace)
-        && (&*uid.id == spec.name || spec.groups.contains(&&*uid.id))
-}
+use about::{About, visit};
+pub(crate) use hidden::{file as hidden, in_text as hidden_in};
+pub(crate) use wild::in_entities as wild_in;
 
 /// What policies are checked against.
 pub(crate) struct Lint<'a> {
     /// The types of what has members only if the entities file says so.
     named_by_owner: HashSet<String>,
     vocabulary: Vocabulary,
-    resources: Vec<&'static ResourceSpec>,
     /// The types whose resources are in others of their type.
     nested: HashSet<String>,
     members: &'a Members,
+}
+
+/// One policy that is looked at, and what was found.
+struct Look<'f> {
+    file: &'f File,
+    statement: Option<(usize, usize)>,
+    permit: bool,
+    findings: Vec<Finding>,
+}
+
+impl Look<'_> {
+    /// Where the policy says something. A spelling with escapes is not found.
+    fn find(&self, needle: &str) -> Option<(usize, usize)> {
+        let (start, length) = self.statement?;
+        let offset = self.file.text.text.get(start..start + length)?.find(needle)?;
+        Some((start + offset, needle.len()))
+    }
+
+    /// Adds a finding, once. What is not found in the text is the whole policy.
+    fn add(&mut self, code: Option<&'static str>, severity: Severity, needle: &str, message: String, help: &str) {
+        let place = self.find(needle).or(self.statement);
+        if self.findings.iter().any(|known| known.message == message) {
+            return;
+        }
+        let mut finding = Finding::new(severity, &self.file.text, place, message).with_help(help);
+        finding.code = code;
+        self.findings.push(finding);
+    }
+
+    /// How bad it is that a part of the policy is never true, or always. `holds` is what it has to be for the policy to apply; `None` if that
+    /// depends. A permit that permits too little is idle; whatever else is not as it was meant leaves something open.
+    fn severity(&self, never: bool, holds: Option<bool>) -> Severity {
+        let idle = self.permit && holds.is_none_or(|holds| holds == never);
+        if idle { Severity::Warning } else { Severity::Error }
+    }
 }
 
 impl<'a> Lint<'a> {
@@ -45,82 +82,88 @@ impl<'a> Lint<'a> {
             .filter_map(|resource| resource.class.map(|class| format!("{}::{class}", resource.namespace)));
         let named_by_owner = classes.chain([GROUP.to_owned()]).collect();
         let nested = resources.iter().filter(|resource| resource.nested).map(ToString::to_string).collect();
-        Self { named_by_owner, vocabulary: *vocabulary, resources, nested, members }
+        Self { named_by_owner, vocabulary: *vocabulary, nested, members }
     }
 
-    /// What the attributes of a policy's resource are known to be, of whatever type the head of the policy lets it be.
-    fn known(&self, policy: &Policy) -> Known {
-        let scope = resource_scope(policy.resource_constraint());
-        let kind = scope.kind.as_deref().or(scope.entity.as_ref().map(|uid| &*uid.kind));
-        let actions = actions(policy);
-        let meant = |resource: &ResourceSpec| {
-            let class = resource.class.map(|class| format!("{}::{class}", resource.namespace));
-            let typed = kind.is_none_or(|kind| resource.to_string() == kind || class.as_deref() == Some(kind));
-            typed
-                && actions.as_ref().is_none_or(|actions| {
-                    let named = |spec: &ActionSpec| actions.named.iter().any(|uid| names(uid, spec));
-                    self.vocabulary.actions().iter().any(|spec| same_type(spec.resource, resource) && named(spec))
-                })
-        };
-        let only_of = |kinds: &[&str], names: &[&str]| {
-            self.resources.iter().filter(|resource| meant(resource)).all(|resource| {
-                kinds.contains(&&*resource.to_string())
-                    || resource.attributes.iter().all(|attribute| !names.contains(&attribute.name))
-            })
-        };
-        Known {
-            paths: only_of(&["fs::Path", "process::Program"], &["path"]),
-            names: only_of(&["fs::Path", "process::Program", "service::Unit"], &["name", "extension"]),
-        }
-    }
-
-    /// Looks at the entities and paths that a policy names.
-    pub(crate) fn policy(&self, file: &File, number: usize, id: &Arc<str>, policy: &Policy) -> Vec<Finding> {
-        let statement = file.place(number);
-        let mut findings = Vec::new();
-        for uid in policy.entity_literals() {
-            let uid = Uid::from(&uid);
-            let place = find(file, statement, &format!("{}::\"{}\"", uid.kind, uid.id)).or(statement);
-            findings.extend(check_id(&file.text, || place, &uid));
-            if self.named_by_owner.contains(&*uid.kind) && !self.members.names(&uid) {
-                let message = format!("nothing is in `{}::\"{}\"`", uid.kind, uid.id.escape_debug());
-                findings.push(
-                    Finding::new(Severity::Warning, &file.text, place, message).with_help(
-                        "what the entities file does not put in it is not in it, so this applies to nothing",
-                    ),
-                );
-            }
-        }
-        for word in annotation(policy, "allow").unwrap_or_default().split_ascii_whitespace() {
-            if !process::ALLOWED
-                .iter()
-                .any(|(known, _)| word == *known || (known.ends_with(':') && word.starts_with(known)))
-            {
-                let place = find(file, statement, word).or(statement);
-                let known: Vec<_> = process::ALLOWED.iter().map(|(known, _)| format!("`{known}`")).collect();
-                let message = format!("nothing is let go by `{}`", word.escape_debug());
-                let help = format!("`@allow` takes words, with blanks between: {}", known.join(", "));
-                findings.push(Finding::new(Severity::Warning, &file.text, place, message).with_help(help));
-            }
-        }
-        if let Some(syntax) = syntax(policy) {
-            let known = self.known(policy);
-            walk(&syntax, &mut |expr| {
-                if let Some((what, text, help)) = hopeless(known, expr) {
-                    let place = find(file, statement, &format!("\"{text}\"")).or(statement);
-                    let message = format!("no {what} is ever like `{}`", text.escape_debug());
-                    findings.push(Finding::new(Severity::Error, &file.text, place, message).with_help(help));
-                }
+    /// Looks at a policy, whose condition is `syntax`.
+    pub(crate) fn policy(
+        &self,
+        file: &File,
+        number: usize,
+        id: &Arc<str>,
+        policy: &Policy,
+        syntax: Option<&Expr>,
+    ) -> Vec<Finding> {
+        let permit = policy.effect() == cedar_policy::Effect::Permit;
+        let mut look = Look { file, statement: file.place(number), permit, findings: Vec::new() };
+        let silenced = silenced(&mut look, policy);
+        self.ids(&mut look, policy, syntax);
+        allowed_words(&mut look, policy);
+        self.misplaced_in_head(&mut look, policy);
+        numbers::check(&mut look);
+        if let Some(syntax) = syntax {
+            let about = About::new(self, policy);
+            visit(&about, syntax, true, &mut |about, expr, holds| {
+                values::check(&mut look, about, expr, holds);
+                self.misplaced(&mut look, expr, holds);
+            });
+            always::check(&mut look, &about, policy, syntax);
+            walk(syntax, &mut |expr| {
                 if let Some(uid) = self.unplaced(expr) {
-                    let place = find(file, statement, &format!("{}::\"{}\"", uid.kind, uid.id)).or(statement);
-                    let message = format!("`{}` is named here, so it is always in the same", uid.id.escape_debug());
-                    findings.push(Finding::new(Severity::Error, &file.text, place, message).with_help(
+                    look.add(
+                        None,
+                        Severity::Error,
+                        &format!("{}::\"{}\"", uid.kind, uid.id),
+                        format!("`{}` is named here, so it is always in the same", uid.id.escape_debug()),
                         "this says nothing of the request: ask `resource in ..`, or compare `resource.path`",
-                    ));
+                    );
                 }
             });
         }
-        findings.into_iter().map(|finding| finding.about(Some(id.clone()))).collect()
+        let keep = |finding: &Finding| {
+            finding.severity == Severity::Error
+                || !silenced.iter().any(|lint| finding.code.is_some_and(|code| code == lint.code))
+        };
+        look.findings.into_iter().filter(keep).map(|finding| finding.about(Some(id.clone()))).collect()
+    }
+
+    /// Looks at the entities that a policy names.
+    fn ids(&self, look: &mut Look<'_>, policy: &Policy, syntax: Option<&Expr>) {
+        for uid in policy.entity_literals() {
+            let uid = Uid::from(&uid);
+            let spelled = format!("{}::\"{}\"", uid.kind, uid.id);
+            let place = look.find(&spelled).or(look.statement);
+            if let Some(mut finding) = check_id(&look.file.text, || place, &uid) {
+                if let Some(help) = wild::instead(&uid) {
+                    finding.help = Some(help);
+                }
+                look.findings.push(finding);
+            } else {
+                wild::id(look, &uid, syntax);
+                self.alias(look, &uid);
+            }
+            if self.named_by_owner.contains(&*uid.kind) && !self.members.names(&uid) {
+                let message = format!("nothing is in `{}::\"{}\"`", uid.kind, uid.id.escape_debug());
+                let help = "what the entities file does not put in it is not in it, so this applies to nothing";
+                look.add(None, Severity::Warning, &spelled, message, help);
+            }
+        }
+    }
+
+    /// Looks for a path that is a link on nearly every host.
+    fn alias(&self, look: &mut Look<'_>, uid: &Uid) {
+        if !["fs::Path", "process::Program"].contains(&&*uid.kind) {
+            return;
+        }
+        let below = |(alias, _): &&(&str, &str)| {
+            uid.id.strip_prefix(*alias).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if let Some((alias, target)) = ALIASES.iter().find(below) {
+            let real = uid.id.replacen(alias, target, 1);
+            let message = format!("`{alias}` is a link on most hosts, and a request never has the name of a link");
+            let help = format!("did you mean `{real}`? `rex doctor --policy` tells where it leads on this host");
+            look.add(Some("REX017"), Severity::Warning, &format!("{}::\"{}\"", uid.kind, uid.id), message, &help);
+        }
     }
 
     /// The resource that an expression finds in something of its own type, or not, if it is not the one of the request: such an expression
@@ -146,55 +189,43 @@ impl<'a> Lint<'a> {
     }
 }
 
-/// What an expression compares with a text, if it is never like that text. A `forbid` would protect nothing, and an
-/// exception from a `permit` would except nothing.
-fn hopeless(known: Known, expr: &Expr) -> Option<(&'static str, String, &'static str)> {
-    let (attribute, pattern) = match expr {
-        Expr::Like { expr, pattern } => (expr, pattern.clone()),
-        Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::NotEq, left, right } => match (&**left, &**right) {
-            (_, Expr::Literal(Literal::String(text))) => (left, text.chars().map(PatternElem::Char).collect()),
-            (Expr::Literal(Literal::String(text)), _) => (right, text.chars().map(PatternElem::Char).collect()),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let attribute = of_resource(attribute)?;
-    // A NUL is in no path, so it can stand for the wildcard.
-    let text = |wildcard| -> String {
-        let chars = pattern.iter().map(|element| match element {
-            PatternElem::Char(c) => *c,
-            PatternElem::Wildcard => wildcard,
-        });
-        chars.collect()
-    };
-    let exact = !pattern.contains(&PatternElem::Wildcard);
-    let plain = text('\0');
-    let (what, help) = match &*attribute {
-        "path" if known.paths && exact && canonical("fs::Path", &plain).ok().flatten().as_deref() != Some(&*plain) => {
-            ("path", PATHS)
-        }
-        "path" if known.paths && hopeless_pattern(&plain) => ("path", PATHS),
-        "name" if known.names && plain.contains('/') => ("name", "a name is the last part of a path, without a slash"),
-        "extension" if known.names && plain.contains(['/', '.']) => {
-            ("extension", "an extension is what follows the last dot, without it")
-        }
-        _ => return None,
-    };
-    Some((what, text('*'), help))
+/// Directories that the file system hierarchy has only for old names, and where they lead.
+const ALIASES: &[(&str, &str)] = &[
+    ("/bin", "/usr/bin"),
+    ("/sbin", "/usr/sbin"),
+    ("/lib", "/usr/lib"),
+    ("/lib32", "/usr/lib32"),
+    ("/lib64", "/usr/lib64"),
+    ("/libx32", "/usr/libx32"),
+    ("/var/run", "/run"),
+    ("/var/lock", "/run/lock"),
+    ("/dev/fd", "/proc/self/fd"),
+];
+
+/// The lints whose warnings a policy silences by `@lint`. An unknown code is an error: it would silence nothing.
+fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
+    let Some(text) = annotation(policy, "lint") else { return Vec::new() };
+    let (known, unknown) = named(text);
+    if known.is_empty() && unknown.is_empty() {
+        let message = "`@lint` names no lint".to_owned();
+        look.add(None, Severity::Error, "@lint", message, "name the lints that are to be silent: `@lint(\"REX003\")`");
+    }
+    for code in unknown {
+        let message = format!("there is no lint `{}`", code.escape_debug());
+        look.add(None, Severity::Error, code, message, "`rex explain` lists the lints");
+    }
+    known
 }
 
-const PATHS: &str = "paths are absolute, without `.`, `..`, `//` and a slash at the end";
-
-/// Whether no path is like a pattern whose wildcards are NULs.
-fn hopeless_pattern(text: &str) -> bool {
-    !text.starts_with(['/', '\0'])
-        || ["//", "/./", "/../"].iter().any(|never| text.contains(never))
-        || ["/", "/.", "/.."].iter().any(|never| text.ends_with(never) && text != "/")
-}
-
-/// Where a policy says something. A spelling with escapes is not found, and the whole policy is underlined.
-fn find(file: &File, statement: Option<(usize, usize)>, needle: &str) -> Option<(usize, usize)> {
-    let (start, length) = statement?;
-    let offset = file.text.text.get(start..start + length)?.find(needle)?;
-    Some((start + offset, needle.len()))
+/// Looks at the words of `@allow`.
+fn allowed_words(look: &mut Look<'_>, policy: &Policy) {
+    for word in annotation(policy, "allow").unwrap_or_default().split_ascii_whitespace() {
+        let known = |(known, _): &(&str, &str)| word == *known || (known.ends_with(':') && word.starts_with(known));
+        if !process::ALLOWED.iter().any(known) {
+            let known: Vec<_> = process::ALLOWED.iter().map(|(known, _)| format!("`{known}`")).collect();
+            let message = format!("nothing is let go by `{}`", word.escape_debug());
+            let help = format!("`@allow` takes words, with blanks between: {}", known.join(", "));
+            look.add(None, Severity::Warning, word, message, &help);
+        }
+    }
 }

@@ -2,15 +2,22 @@
 
 mod broad;
 mod dead;
+mod loaded;
 mod meant;
 mod patterns;
+mod places;
+mod usable;
 
+use std::cell::{Cell, OnceCell};
+use std::collections::HashSet;
 use std::fmt;
+
+use rex_core::{AbsPath, ActionSpec};
 
 use crate::finding::{Finding, Severity};
 use crate::policy::Policy;
 use crate::reach::Survey;
-use crate::rule::Rule;
+use crate::rule::{Rule, annotation};
 
 /// One way in which a policy that loads may not be what its owner wants.
 #[derive(Clone, Copy)]
@@ -45,7 +52,26 @@ pub const LINTS: &[&Lint] = &[
     &broad::PRINCIPAL,
     &meant::ID,
     &meant::REASON,
+    &loaded::WILD,
+    &loaded::VALUE,
+    &loaded::ALWAYS,
+    &loaded::NUMBER,
+    &usable::UNUSABLE,
+    &loaded::ALIAS,
+    &loaded::HIDDEN,
 ];
+
+/// The lints whose codes a text names, with blanks or commas between, and the words of it that are no code.
+pub(crate) fn named(text: &str) -> (Vec<&'static Lint>, Vec<&str>) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for word in text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()) {
+        match Lint::of(word) {
+            Some(lint) => known.push(lint),
+            None => unknown.push(word),
+        }
+    }
+    (known, unknown)
+}
 
 impl Lint {
     /// The lint of a code, in whatever case it is written.
@@ -74,8 +100,12 @@ impl Eq for Lint {}
 pub struct Levels {
     /// These say nothing.
     pub allow: Vec<&'static Lint>,
-    /// What these find is an error; this goes before `allow`.
+    /// What these find is an error; this goes before `allow`, and before what a policy says by `@lint`.
     pub deny: Vec<&'static Lint>,
+    /// The operations that scripts can call, each with the actions that it asks for, so that a permit is found that no operation can use.
+    pub operations: Vec<(&'static str, &'static [&'static ActionSpec])>,
+    /// Tells whether a program is started only if the permit has `@allow("interpreter")`.
+    pub interpreter: Option<fn(&AbsPath) -> bool>,
 }
 
 impl Levels {
@@ -88,17 +118,26 @@ impl Levels {
 }
 
 impl Policy {
-    /// What the lints find: the errors first, then in the order of the policies.
+    /// What the lints find: the errors first, then in the order of the policies. Of the [`warnings`](Self::warnings), those with a code are
+    /// among it.
     ///
-    /// A policy decides the same whatever is found. Each policy is held against each other, so this is for when policies are
+    /// A policy decides the same whatever is found. The policies are held against each other, so this is for when policies are
     /// reviewed, and not for when they are loaded.
     #[must_use]
     pub fn lints(&self, levels: &Levels) -> Vec<Finding> {
-        let look = Look::new(self);
-        let mut findings = Vec::new();
+        let look = Look::new(self, levels);
+        let mut findings = self.coded(levels);
+        let known: HashSet<_> = findings.iter().map(|finding| (finding.code, finding.policy.clone())).collect();
         for (number, rule) in self.rules().iter().enumerate() {
+            let said = self.cedar(number).and_then(|policy| annotation(policy, "lint"));
+            let (silenced, _) = said.map(named).unwrap_or_default();
             for lint in LINTS {
                 let Some(severity) = levels.of(lint) else { continue };
+                if (severity == Severity::Warning && silenced.contains(lint))
+                    || known.contains(&(Some(lint.code), Some(rule.id.clone())))
+                {
+                    continue;
+                }
                 findings.extend((lint.find)(&look, number, rule).into_iter().map(|mut finding| {
                     finding.severity = severity;
                     finding.code = Some(lint.code);
@@ -109,17 +148,52 @@ impl Policy {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         findings
     }
+
+    /// What was found while the policies were loaded and has a code, as the levels want it.
+    fn coded(&self, levels: &Levels) -> Vec<Finding> {
+        let of = |finding: &Finding| {
+            let lint = Lint::of(finding.code?)?;
+            let mut finding = finding.clone();
+            if levels.deny.contains(&lint) {
+                finding.severity = Severity::Error;
+            } else if levels.allow.contains(&lint) {
+                return None;
+            }
+            Some(finding)
+        };
+        self.warnings().iter().filter_map(of).collect()
+    }
 }
 
 /// All that lints look at.
 struct Look<'p> {
     policy: &'p Policy,
+    levels: &'p Levels,
     survey: Survey<'p>,
+    /// What the policies say, found by what they say it of; made when a lint asks for it.
+    shapes: OnceCell<dead::Shapes>,
+    permits: OnceCell<places::Permits>,
+    programs: OnceCell<broad::Programs>,
+    /// How often two policies were held against each other.
+    compared: Cell<usize>,
 }
 
 impl<'p> Look<'p> {
-    fn new(policy: &'p Policy) -> Self {
-        Self { policy, survey: Survey::new(policy, None) }
+    fn new(policy: &'p Policy, levels: &'p Levels) -> Self {
+        Self {
+            policy,
+            levels,
+            survey: Survey::new(policy, None),
+            shapes: OnceCell::new(),
+            permits: OnceCell::new(),
+            programs: OnceCell::new(),
+            compared: Cell::new(0),
+        }
+    }
+
+    /// Counts that two policies are held against each other.
+    fn compare(&self) {
+        self.compared.set(self.compared.get() + 1);
     }
 
     /// Something that is found in a policy as a whole: its first line is underlined.
@@ -142,4 +216,53 @@ impl<'p> Look<'p> {
 /// A finding with what to do about it.
 fn with_help(findings: Vec<Finding>, help: &str) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.with_help(help)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PolicyLimits, Source, Vocabulary};
+
+    /// How often policies are held against each other: of agents that each read, write and run something of their own, or, where the
+    /// numbers leave it, of one agent that does.
+    fn compared(agents: usize, each: usize) -> usize {
+        let mut text = String::new();
+        for number in 0..agents * each {
+            let agent = format!("Agent::\"a{}\"", number % agents);
+            text += &match number % 5 {
+                0 => format!(
+                    "permit (principal == {agent}, action == fs::Action::\"write\", resource in fs::Path::\"/srv/{number}\");\n"
+                ),
+                1 => format!(
+                    "permit (principal == {agent}, action == process::Action::\"run\", resource == process::Program::\"/usr/bin/p{number}\");\n"
+                ),
+                2 => format!(
+                    "forbid (principal == {agent}, action == fs::Action::\"read\", resource in fs::Path::\"/etc/{number}\");\n"
+                ),
+                3 => format!(
+                    "permit (principal == {agent}, action == fs::Action::\"read\", resource in fs::Path::\"/var\") when {{ resource.name == \"{number}\" }};\n"
+                ),
+                _ => format!(
+                    "forbid (principal, action, resource in fs::Path::\"/opt/{number}\") when {{ context.tags.contains(\"n={number}\") }};\n"
+                ),
+            };
+        }
+        let sources = [Source::new("many.cedar", text)];
+        let policy = Policy::compile(&Vocabulary::rex(), &sources, None, &PolicyLimits::default()).unwrap();
+        let levels = Levels::default();
+        let look = Look::new(&policy, &levels);
+        for (number, rule) in policy.rules().iter().enumerate() {
+            LINTS.iter().for_each(|lint| drop((lint.find)(&look, number, rule)));
+        }
+        look.compared.get()
+    }
+
+    /// With ten times the policies, ten times the comparisons, and not a hundred times.
+    #[test]
+    fn each_policy_is_held_against_few_others() {
+        for (few, many) in [((40, 5), (400, 5)), ((1, 200), (1, 2_000))] {
+            let (few, many) = (compared(few.0, few.1), compared(many.0, many.1));
+            assert!(few > 0 && many <= 12 * few, "{few} comparisons became {many}");
+        }
+    }
 }

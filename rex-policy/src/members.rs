@@ -6,7 +6,8 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use serde_json::Value;
 
-use crate::finding::{Finding, Severity, Source, Text};
+use crate::finding::{Finding, Severity, Source, Text, visible};
+use crate::lint::{hidden_in, wild_in};
 use crate::rule::Uid;
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary, canonical};
 
@@ -173,6 +174,14 @@ impl Reader {
         let finding = check_id(&self.text, || find(&self.text, &uid.id), uid);
         let known = finding.is_none();
         self.findings.extend(finding);
+        // Whoever writes a sign with an escape means it.
+        let odd =
+            |what| (format!("the id `{}` holds {what}", visible(&uid.id)), "write the letter that is meant".to_owned());
+        if let Some((message, help)) = hidden_in(&uid.id).map(odd).or_else(|| wild_in(uid))
+            && let Some(place) = find(&self.text, &uid.id).filter(|_| known)
+        {
+            self.error(Some(place), message, help);
+        }
         known
     }
 
@@ -189,6 +198,9 @@ pub(crate) fn check_id(text: &Text, place: impl FnOnce() -> Option<(usize, usize
         Ok(Some(id)) => {
             let message = format!("`{}` is never the id of a `{}`", uid.id.escape_debug(), uid.kind);
             (message, Some(format!("did you mean `{}`?", id.escape_debug())))
+        }
+        Err(why) if why.contains("is relative") => {
+            (why, Some("the path of an entity is absolute: it starts with `/`".to_owned()))
         }
         Err(why) => (why, None),
     };

@@ -79,18 +79,61 @@ impl Nesting {
     }
 
     /// Whether one of a simple set of places is known to hold all of a place.
-    fn covered(self, place: &Place, by: &BTreeSet<Place>) -> bool {
+    pub(crate) fn covered(self, place: &Place, by: &BTreeSet<Place>) -> bool {
+        self.holder(place, by).is_some()
+    }
+
+    /// The one of a simple set of places that is known to hold all of a place.
+    fn holder<'s>(self, place: &Place, by: &'s BTreeSet<Place>) -> Option<&'s Place> {
         let text = text(place);
         let exactly = matches!(place, Place::Exactly(_));
-        let below = |id: &str| by.contains(&Place::Below(id.to_owned()));
+        let below = |id: &str| by.get(&Place::Below(id.to_owned()));
         // None of the set's texts starts with another of them, so one that starts this text is the last before it.
         let last = || by.range(..=Place::Prefix(text.to_owned())).next_back();
-        let starts = || matches!(last(), Some(Place::Prefix(start)) if text.starts_with(&**start));
-        by.contains(place)
-            || (exactly && below(text))
-            || (self == Self::Paths && above(text).any(below))
+        let starts = || last().filter(|last| matches!(last, Place::Prefix(start) if text.starts_with(&**start)));
+        let paths = self == Self::Paths;
+        by.get(place)
+            .or_else(|| if exactly { below(text) } else { None })
+            .or_else(|| if paths { above(text).find_map(below) } else { None })
             // Elsewhere, the ids of what is in something can start with anything.
-            || ((self == Self::Paths || !matches!(place, Place::Below(_))) && starts())
+            .or_else(|| if paths || !matches!(place, Place::Below(_)) { starts() } else { None })
+    }
+
+    /// One of a simple set of places that holds a place, or lies in it.
+    pub(crate) fn meeting<'s>(self, place: &Place, many: &'s BTreeSet<Place>) -> Option<&'s Place> {
+        let starting = |make: fn(String) -> Place, start: &str| {
+            let first = many.range(make(start.to_owned())..).next()?;
+            let same = std::mem::discriminant(first) == std::mem::discriminant(&make(String::new()));
+            (same && self::text(first).starts_with(start)).then_some(first)
+        };
+        let any = |start: &str| {
+            let below = || if self == Self::Paths { starting(Place::Below, start) } else { None };
+            starting(Place::Exactly, start).or_else(below).or_else(|| starting(Place::Prefix, start))
+        };
+        self.holder(place, many).or_else(|| match place {
+            Place::Exactly(_) => None,
+            Place::Below(id) if self == Self::Paths => {
+                let inside = if id == "/" { "/".to_owned() } else { format!("{id}/") };
+                many.get(&Place::Exactly(id.clone())).or_else(|| any(&inside))
+            }
+            Place::Below(id) => many.get(&Place::Exactly(id.clone())),
+            Place::Prefix(start) => any(start),
+        })
+    }
+
+    /// Whether something lies in both, as [`intersection`](Self::intersection) tells, in a time that hardly grows with the second.
+    pub(crate) fn meets(self, few: &Extent, many: &Extent) -> bool {
+        let (few, many) = match (few, many) {
+            (Extent::Anything, other) | (other, Extent::Anything) => return !other.is_empty(),
+            (Extent::Within(few), Extent::Within(many)) => (few, many),
+        };
+        let nests = |places: &BTreeSet<Place>| {
+            matches!(places.range(Place::Below(String::new())..).next(), Some(Place::Below(_)))
+        };
+        if self == Self::Unknown && (nests(few) || nests(many)) {
+            return !few.is_empty() && !many.is_empty();
+        }
+        few.iter().any(|place| self.meeting(place, many).is_some())
     }
 }
 
@@ -144,6 +187,7 @@ mod tests {
             prop_assert_eq!(simple(&a).covers(&path), in_a);
             let both = Nesting::Paths.intersection(&simple(&a), &simple(&b));
             prop_assert_eq!(both.covers(&path), in_a && in_b, "{:?}", both);
+            prop_assert_eq!(Nesting::Paths.meets(&simple(&a), &simple(&b)), !both.is_empty());
             let Extent::Within(both) = both else { panic!("it has a bound") };
             prop_assert_eq!(Nesting::Paths.simplify(both.clone()), both);
         }
@@ -180,5 +224,10 @@ mod tests {
         assert_eq!(Nesting::Unknown.intersection(&shelf, &book), book);
         assert_eq!(Nesting::Unknown.intersection(&shelf, &Extent::default()), Extent::default());
         assert_eq!(Nesting::Unknown.intersection(&shelf, &Extent::Anything), shelf);
+        for (one, two) in [(&shelf, &other), (&shelf, &book), (&book, &book), (&book, &Extent::default())] {
+            for nesting in [Nesting::Unknown, Nesting::Flat] {
+                assert_eq!(nesting.meets(one, two), !nesting.intersection(one, two).is_empty(), "{one:?} {two:?}");
+            }
+        }
     }
 }

@@ -111,7 +111,8 @@ pub(crate) enum Anchor {
 
 impl Rule {
     /// Takes a policy apart.
-    pub(crate) fn new(id: Arc<str>, policy: &Policy) -> Self {
+    /// Its condition is `syntax`, if it can be shown.
+    pub(crate) fn new(id: Arc<str>, policy: &Policy, syntax: Option<&Expr>) -> Self {
         Self {
             alone: Arc::new([id.clone()]),
             id,
@@ -121,7 +122,7 @@ impl Rule {
             principal: principal_scope(policy.principal_constraint()),
             actions: actions(policy),
             resource: resource_scope(policy.resource_constraint()),
-            condition: Condition::new(policy),
+            condition: Condition::new(policy, syntax),
         }
     }
 
@@ -156,7 +157,7 @@ pub(crate) fn annotation<'p>(policy: &'p Policy, key: &str) -> Option<&'p str> {
     policy.annotations().find_map(|(name, value)| (name == key).then_some(value))
 }
 
-fn principal_scope(constraint: PrincipalConstraint) -> Scope {
+pub(crate) fn principal_scope(constraint: PrincipalConstraint) -> Scope {
     match constraint {
         PrincipalConstraint::Any => Scope::default(),
         PrincipalConstraint::Is(kind) => Scope { kind: Some(kind.to_string().into()), ..Scope::default() },
@@ -179,17 +180,18 @@ pub(crate) fn resource_scope(constraint: ResourceConstraint) -> Scope {
 }
 
 impl Condition {
-    fn new(policy: &Policy) -> Option<Self> {
+    fn new(policy: &Policy, syntax: Option<&Expr>) -> Option<Self> {
         // `as_ref` leads to types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
         // evaluates, where the documented `to_pst` and `Expression::from_str` would parse each policy again.
         let tree = policy.as_ref().non_scope_constraints()?.clone();
-        let expression = Expression::from(tree);
-        let Some(syntax) = syntax(policy) else {
-            let (anchor, bounds, principals) = Default::default();
-            return Some(Self { expression, anchor, bounds, principals, needs: Needs::ALL });
+        let (anchor, bounds, principals, needs) = match syntax {
+            Some(syntax) => {
+                let (anchor, bounds) = anchors(syntax);
+                (anchor, bounds, principals(syntax), needs(syntax))
+            }
+            None => (Anchor::Anywhere, Vec::new(), Default::default(), Needs::ALL),
         };
-        let (anchor, bounds) = anchors(&syntax);
-        Some(Self { expression, anchor, bounds, principals: principals(&syntax), needs: needs(&syntax) })
+        Some(Self { expression: Expression::from(tree), anchor, bounds, principals, needs })
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec};
+use rex_core::values::{SHA256, TAG};
+use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, Values};
 use serde_json::{Map, Value, json};
 
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
@@ -16,6 +17,16 @@ pub(crate) const AMBIENT: [(&str, AmbientKind, &str); 3] = [
     ("script", AmbientKind::String, "The SHA-256 of the script in lower-case hexadecimal; empty if there is none."),
     ("tags", AmbientKind::Strings, "The operator's `key=value` strings."),
 ];
+
+/// The values of something in [`AMBIENT`]; of a set, those of its members.
+pub(crate) fn ambient_values(name: &str) -> Option<Values> {
+    match name {
+        "script" => Some(Values::Form(&SHA256)),
+        "tags" => Some(Values::Form(&TAG)),
+        "now" => Some(Values::Any),
+        _ => None,
+    }
+}
 
 /// The type of something in [`AMBIENT`].
 #[derive(Clone, Copy)]

@@ -160,6 +160,15 @@ impl<'v> Schema<'v> {
         let mut warnings: Vec<_> = result.validation_warnings().collect();
         warnings.sort_by_cached_key(|warning| (File::number(warning.policy_id()), warning.to_string()));
         for warning in warnings {
+            // Whole texts of several alphabets are common; words of several are told elsewhere.
+            if matches!(
+                warning,
+                ValidationWarning::MixedScriptString(_)
+                    | ValidationWarning::MixedScriptIdentifier(_)
+                    | ValidationWarning::ConfusableIdentifier(_)
+            ) {
+                continue;
+            }
             let follows = matches!(
                 warning,
                 ValidationWarning::InvalidActionApplication(_) | ValidationWarning::ImpossiblePolicy(_)
@@ -169,7 +178,7 @@ impl<'v> Schema<'v> {
             }
             let severity = severity(warning, &file.set);
             let finding = from_cedar(&file.text, severity, warning, file.statement(warning.policy_id()));
-            findings.push(finding.about(file.id(warning.policy_id())));
+            findings.push(explain::warning(finding.about(file.id(warning.policy_id()))));
             wrong.push(warning.policy_id());
         }
     }

@@ -25,7 +25,7 @@ pub(crate) const PORT: u16 = 53;
 const UDP_BYTES: u16 = 1232;
 
 /// The types of records that are taken apart.
-pub(crate) const TYPES: [&str; 9] = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"];
+pub(crate) use rex_core::net::RECORDS as TYPES;
 
 /// The question for the records of one type.
 pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {

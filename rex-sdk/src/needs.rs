@@ -335,20 +335,21 @@ impl Needs<'_> {
 
     /// A process as the filters of a call describe it, and what they do not say.
     fn filtered(&self) -> Result<(Process, Vec<&'static str>), Error> {
-        let mut identity = Identity::default();
-        let fields = [
-            ("name", &mut identity.name),
-            ("exe", &mut identity.exe),
-            ("user", &mut identity.user),
-            ("unit", &mut identity.unit),
-        ];
         let mut unknown = Vec::new();
-        for (name, field) in fields {
-            match self.args.text_option(name)? {
-                Some(given) => given.clone_into(field),
-                None => unknown.push(name),
+        let mut given = |name| -> Result<String, Error> {
+            let text = self.args.text_option(name)?;
+            if text.is_none() {
+                unknown.push(name);
             }
-        }
+            Ok(text.unwrap_or_default().to_owned())
+        };
+        let identity = Identity {
+            name: given("name")?,
+            exe: Some(given("exe")?),
+            user: Some(given("user")?),
+            unit: Some(given("unit")?),
+            ..Identity::default()
+        };
         Ok((Process::new(0, identity), unknown))
     }
 

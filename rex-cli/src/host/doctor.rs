@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rex_core::Reach;
+use rex_policy::Policy;
 use rex_sdk::host::confine::{Bounds, Mode, Part, confine};
 use rex_sdk::host::links_can_be_refused;
 use rex_sdk::host::worker::Worker;
@@ -12,9 +14,9 @@ use serde::Serialize;
 
 use super::supervise::record;
 use super::wire::{Confined, Frames, Kind, send};
-use crate::args::Format;
+use crate::args::{Color, DoctorArgs, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
-use crate::print;
+use crate::{check, load, print};
 
 /// How long the worker that tries everything out may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,10 +42,32 @@ struct Found {
     kernel: String,
     ready: bool,
     checks: Vec<Check>,
+    /// The names of the policies that lead elsewhere; absent if no policy was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<Vec<LinkedName>>,
 }
 
-/// Says how well this host can confine runs: a worker confines itself to nothing, and tries what must not work.
-pub(crate) fn doctor(format: Format) -> Result<Exit, Stop> {
+/// A name of a policy that is a link on this host, or below one, so that no request has it.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct LinkedName {
+    name: String,
+    leads_to: String,
+    /// The policy that names it; `None` for the entities file.
+    policy: Option<String>,
+}
+
+/// Says how well this host can confine runs: a worker confines itself to nothing, and tries what must not work. With policies, says which
+/// of their names are links here.
+pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
+    let names = if args.policies.is_empty() {
+        None
+    } else {
+        let policies = PolicyArgs { policies: args.policies.clone(), entities: args.entities.clone() };
+        match load::policy(&policies)? {
+            Ok(policy) => Some(linked(&policy)),
+            Err(rejected) => return Ok(check::rejected(&rejected, args.format, Color::Auto)),
+        }
+    };
     let mut checks = vec![links()];
     checks.extend(confinement()?.parts.into_iter().filter_map(|part| {
         let known = Part::named(&part.part)?;
@@ -53,12 +77,40 @@ pub(crate) fn doctor(format: Format) -> Result<Exit, Stop> {
     let ready = checks.iter().all(|check| !check.required || check.state == "OK");
     let kernel = nix::sys::utsname::uname().map_err(|error| Stop::internal(format!("uname: {error}")))?;
     let kernel = format!("{} {}", kernel.sysname().to_string_lossy(), kernel.release().to_string_lossy());
-    let found = Found { kernel, ready, checks };
-    print(&match format {
+    let found = Found { kernel, ready, checks, links: names };
+    print(&match args.format {
         Format::Json => serde_json::to_string(&found).map_err(|error| Stop::internal(error.to_string()))?,
         Format::Human => human(&found),
     })?;
-    Ok(if ready { Exit::Success } else { Exit::Script })
+    let straight = found.links.as_ref().is_none_or(Vec::is_empty);
+    Ok(if ready && straight { Exit::Success } else { Exit::Script })
+}
+
+/// The names of a policy that lead elsewhere on this host.
+fn linked(policy: &Policy) -> Vec<LinkedName> {
+    let mut found: Vec<LinkedName> = Vec::new();
+    for (name, policy) in policy.paths() {
+        if let Some(leads_to) = target(Path::new(&name)) {
+            let linked = LinkedName { name, leads_to, policy: policy.map(|id| id.to_string()) };
+            if !found.contains(&linked) {
+                found.push(linked);
+            }
+        }
+    }
+    found
+}
+
+/// Where a name leads, if a link is on the way. What is not there is looked for as far as it is.
+fn target(name: &Path) -> Option<String> {
+    let link = name.ancestors().collect::<Vec<_>>().into_iter().rev().find(|above| above.is_symlink())?;
+    let rest = name.strip_prefix(link).ok()?;
+    let start = link
+        .canonicalize()
+        .or_else(|_| link.read_link().map(|target| link.parent().unwrap_or(link).join(target)))
+        .ok()?;
+    let all = start.join(rest);
+    let all = if rest.as_os_str().is_empty() { start } else { all.canonicalize().unwrap_or(all) };
+    Some(all.to_string_lossy().into_owned())
 }
 
 impl Check {
@@ -129,10 +181,62 @@ fn human(found: &Found) -> String {
             _ => writeln!(out, "{:<10}  ok", check.name),
         };
     }
+    for link in found.links.iter().flatten() {
+        let policy =
+            link.policy.as_ref().map_or("the entities file".to_owned(), |id| format!("`{}`", id.escape_debug()));
+        let _ = writeln!(
+            out,
+            "\n`{}` of {policy} leads to `{}` here: requests have that name, so this one matches nothing.",
+            link.name.escape_debug(),
+            link.leads_to.escape_debug()
+        );
+    }
+    if found.links.as_ref().is_some_and(Vec::is_empty) {
+        out += "\nNo name of the policies is a link on this host, or below one.\n";
+    }
     out += if found.ready {
         "\nRuns are confined on this host.\n"
     } else {
         "\n`rex run` refuses to run here, unless it is told to go without what is missing: `--confine available`.\n"
     };
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_followed_to_where_it_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let at = |name: &str| base.join(name);
+        std::fs::create_dir_all(at("usr/bin")).unwrap();
+        std::fs::write(at("usr/bin/ls"), "").unwrap();
+        for (link, target) in [("bin", "usr/bin"), ("usr/bin/dir", "ls"), ("gone", "nowhere/at/all")] {
+            std::os::unix::fs::symlink(target, at(link)).unwrap();
+        }
+        let leads = |name: &str| target(&at(name));
+        let told = |name: &str| Some(at(name).to_string_lossy().into_owned());
+        assert_eq!(leads("bin"), told("usr/bin"));
+        assert_eq!(leads("bin/ls"), told("usr/bin/ls"));
+        assert_eq!(leads("bin/dir"), told("usr/bin/ls"), "a link behind a link");
+        assert_eq!(leads("bin/not/there"), told("usr/bin/not/there"));
+        assert_eq!(leads("gone/x"), told("nowhere/at/all/x"));
+        for straight in ["usr", "usr/bin/ls", "usr/not/there"] {
+            assert_eq!(leads(straight), None, "{straight}");
+        }
+        let policy = format!(
+            "@id(\"p\") permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"{0}/bin\") when {{ resource.path like \"{0}/bin/x*\" }};",
+            base.display()
+        );
+        let sources = [rex_policy::Source::new("p.cedar", policy)];
+        let vocabulary = rex_policy::Vocabulary::rex();
+        let policy = Policy::compile(&vocabulary, &sources, None, &rex_policy::PolicyLimits::default()).unwrap();
+        let found = linked(&policy);
+        assert_eq!(
+            (found.len(), &*found[0].leads_to, found[0].policy.as_deref()),
+            (1, &*told("usr/bin").unwrap(), Some("p"))
+        );
+    }
 }

@@ -188,7 +188,8 @@ fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(Identity, 
             return Err(wrong(fields, "processes", "`arguments` is a list of texts".to_owned(), "put each in quotes"));
         }
     };
-    Ok((Identity { name, exe, user, unit: text("unit")?, started: 100 }, arguments))
+    let (exe, user, unit) = (Some(exe), Some(user), Some(text("unit")?));
+    Ok((Identity { name, exe, user, unit, started: 100 }, arguments))
 }
 
 fn ending(fields: &Fields<'_>, path: &str, told: &Value) -> Taken<Ending> {

@@ -1,12 +1,14 @@
 //! Permits that are broader than they look.
 
+use std::collections::{BTreeSet, HashMap};
+
 use rex_core::action::{fs, process};
 use rex_core::{Action, ActionSpec, Extent, Place};
 
 use super::{Lint, Look, with_help};
 use crate::finding::{Finding, Severity};
 use crate::places::Nesting;
-use crate::rule::{Rule, Scope, syntax, walk};
+use crate::rule::{Rule, Scope, Uid, syntax, walk};
 use cedar_policy::pst::{Expr, Var};
 
 pub(super) const EVERYTHING: Lint = Lint {
@@ -79,44 +81,134 @@ fn any_principal(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
 }
 
 fn writes_program(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
-    let both = |run: &Rule| {
-        let same = exact(&rule.principal).zip(exact(&run.principal)).is_none_or(|(one, other)| one == other);
-        same.then(|| [fs::Write::SPEC, fs::Append::SPEC].into_iter().find_map(|write| reached(look, rule, run, write)))?
-    };
-    let permits = look
-        .policy
-        .rules()
-        .iter()
-        .filter(|run| rule.permit && run.permit && ![rule, *run].into_iter().any(is_everything));
-    let Some((run, place)) = permits.into_iter().find_map(|run| Some((run, both(run)?))) else { return Vec::new() };
+    if !rule.permit || is_everything(rule) {
+        return Vec::new();
+    }
+    let programs = look.programs.get_or_init(|| Programs::new(look));
+    let Some((run, place)) = programs.reached(look, rule) else { return Vec::new() };
     let message = format!("{place}, which `{}` permits to run, may be written", run.id.escape_debug());
     with_help(look.found(number, message), "keep what is run and what is written apart, or forbid one of the two there")
 }
 
-fn exact(scope: &Scope) -> Option<&crate::rule::Uid> {
+fn exact(scope: &Scope) -> Option<&Uid> {
     scope.entity.as_ref().filter(|_| scope.exact)
 }
 
-/// What may be both written and run, but for what is forbidden without a condition to everyone.
-fn reached(look: &Look<'_>, writes: &Rule, runs: &Rule, write: &'static ActionSpec) -> Option<String> {
-    let extent = |rule: &Rule, spec: &ActionSpec| {
-        let act = look.survey.acts.iter().find(|act| act.spec == spec)?;
-        Some(look.survey.extent(rule, act))
-    };
-    // A program is named by its path.
-    let both = Nesting::Paths.intersection(&extent(writes, write)?, &extent(runs, process::Run::SPEC)?);
-    let forbidden = |rule: &Rule| {
-        !rule.permit
-            && rule.condition.is_none()
-            && is_any(&rule.principal)
-            && [write, process::Run::SPEC]
-                .into_iter()
-                .any(|spec| extent(rule, spec).is_some_and(|taken| Nesting::Paths.intersection(&taken, &both) == both))
-    };
-    if both.is_empty() || look.policy.rules().iter().any(forbidden) {
-        return None;
+/// What may be run, for each way to write a file: without what is forbidden to everyone, without a condition, to run or to write so.
+#[derive(Debug)]
+pub(super) struct Programs(Vec<Runnable>);
+
+/// What may be run, for one way to write a file.
+#[derive(Debug)]
+struct Runnable {
+    write: &'static ActionSpec,
+    forbidden: Extent,
+    all: Runs,
+    /// By the principal, where the permit names one; the others are under `None`.
+    by_principal: HashMap<Option<Uid>, Runs>,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    places: BTreeSet<Place>,
+    /// The first policy for each place.
+    rules: HashMap<Place, usize>,
+    /// The first policy that permits to run anything.
+    anything: Option<usize>,
+}
+
+impl Runs {
+    fn add(&mut self, extent: &Extent, number: usize) {
+        match extent {
+            Extent::Anything => self.anything = self.anything.or(Some(number)),
+            Extent::Within(places) => {
+                for place in places {
+                    self.places.insert(place.clone());
+                    self.rules.entry(place.clone()).or_insert(number);
+                }
+            }
+        }
     }
-    Some(match &both {
+
+    fn meeting(&self, extent: &Extent) -> Option<usize> {
+        let any = || self.anything.or_else(|| self.places.first().and_then(|place| self.rules.get(place).copied()));
+        match extent {
+            Extent::Anything => any(),
+            Extent::Within(places) if places.is_empty() => None,
+            Extent::Within(places) => self.anything.or_else(|| {
+                let met = places.iter().find_map(|place| Nesting::Paths.meeting(place, &self.places))?;
+                self.rules.get(met).copied()
+            }),
+        }
+    }
+}
+
+fn extent(look: &Look<'_>, rule: &Rule, spec: &ActionSpec) -> Option<Extent> {
+    let act = look.survey.acts.iter().find(|act| act.spec == spec)?;
+    Some(look.survey.extent(rule, act))
+}
+
+/// What is left of some places without those that are forbidden.
+fn left(extent: Extent, forbidden: &Extent) -> Extent {
+    match (extent, forbidden) {
+        (_, Extent::Anything) => Extent::default(),
+        (Extent::Within(places), Extent::Within(taken)) => {
+            Extent::Within(places.into_iter().filter(|place| !Nesting::Paths.covered(place, taken)).collect())
+        }
+        (Extent::Anything, _) => Extent::Anything,
+    }
+}
+
+impl Programs {
+    fn new(look: &Look<'_>) -> Self {
+        let rules = || look.policy.rules().iter().enumerate();
+        let everyone = |rule: &Rule| !rule.permit && rule.condition.is_none() && is_any(&rule.principal);
+        let ways = [fs::Write::SPEC, fs::Append::SPEC].into_iter().map(|write| {
+            let mut forbidden = Extent::default();
+            for (_, rule) in rules().filter(|(_, rule)| everyone(rule)) {
+                let taken = [write, process::Run::SPEC].into_iter().filter_map(|spec| extent(look, rule, spec));
+                taken.for_each(|taken| forbidden.add(&taken));
+            }
+            if let Extent::Within(places) = &mut forbidden {
+                *places = Nesting::Paths.simplify(std::mem::take(places));
+            }
+            let (mut all, mut by_principal) = (Runs::default(), HashMap::<_, Runs>::new());
+            for (number, rule) in rules().filter(|(_, rule)| rule.permit && !is_everything(rule)) {
+                let runs = extent(look, rule, process::Run::SPEC).unwrap_or_default();
+                let runs = left(runs, &forbidden);
+                all.add(&runs, number);
+                by_principal.entry(exact(&rule.principal).cloned()).or_default().add(&runs, number);
+            }
+            for runs in by_principal.values_mut().chain([&mut all]) {
+                runs.places = Nesting::Paths.simplify(std::mem::take(&mut runs.places));
+            }
+            Runnable { write, forbidden, all, by_principal }
+        });
+        Self(ways.collect())
+    }
+
+    /// What may be both written, by a policy, and run, by another that it finds.
+    fn reached<'p>(&self, look: &Look<'p>, rule: &Rule) -> Option<(&'p Rule, String)> {
+        self.0.iter().find_map(|way| {
+            let writes = left(extent(look, rule, way.write)?, &way.forbidden);
+            let candidates = match exact(&rule.principal) {
+                None => vec![Some(&way.all)],
+                Some(uid) => vec![way.by_principal.get(&Some(uid.clone())), way.by_principal.get(&None)],
+            };
+            let number = candidates.into_iter().flatten().find_map(|runs| {
+                look.compare();
+                runs.meeting(&writes)
+            })?;
+            let run = look.policy.rules().get(number)?;
+            let runs = left(extent(look, run, process::Run::SPEC)?, &way.forbidden);
+            Some((run, told(&Nesting::Paths.intersection(&writes, &runs))?))
+        })
+    }
+}
+
+/// The first of some places in words.
+fn told(both: &Extent) -> Option<String> {
+    Some(match both {
         Extent::Anything => "any program".to_owned(),
         Extent::Within(places) => match places.first()? {
             Place::Exactly(path) => format!("`{}`", path.escape_debug()),

@@ -1,12 +1,14 @@
 //! Policies without which every decision would be the same.
 
-use rex_core::Principal;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher};
 
+use super::places::{Permits, ScopeKey, key};
 use super::{Lint, Look, with_help};
 use crate::finding::{Finding, Severity};
 use crate::index::action_meets;
+use crate::places::Nesting;
 use crate::rule::{Rule, Scope, Uid};
-use crate::vocabulary::PRINCIPALS;
 
 pub(super) const NEVER: Lint = Lint {
     code: "REX001",
@@ -35,7 +37,8 @@ pub(super) const FORBID: Lint = Lint {
     name: "a `forbid` takes nothing away",
     severity: Severity::Warning,
     explanation: "No permit reaches what this `forbid` is about, so it denies what would be denied anyway. That is right for a guard that is to hold \
-                  whatever will be permitted later, and wrong where it names another place, action or principal than it was meant to.",
+                  whatever will be permitted later, and wrong where it names another place, action or principal than it was meant to. Mark a guard with \
+                  `@lint(\"REX003\")`.",
     example: include_str!("examples/rex003.cedar"),
     better: include_str!("examples/rex003-better.cedar"),
     find: dead_forbid,
@@ -45,51 +48,54 @@ fn never(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if look.survey.acts.iter().any(|act| !look.survey.extent(rule, act).is_empty()) {
         return Vec::new();
     }
-    with_help(
-        look.found(number, "this never matches".to_owned()),
-        "no request has such an action and such a resource, or the condition contradicts the head",
-    )
+    let empty =
+        rule.resource.entity.as_ref().filter(|uid| uid.kind.ends_with("::Class") && !look.policy.members().names(uid));
+    let help = match empty {
+        Some(class) => {
+            format!(
+                "nothing is in `{class}`: give the entities file that names its members by `--entities`, or name them there"
+            )
+        }
+        None => "no request has such an action and such a resource, or the condition contradicts the head".to_owned(),
+    };
+    with_help(look.found(number, "this never matches".to_owned()), &help)
 }
 
 fn dead_forbid(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if rule.permit || !never(look, number, rule).is_empty() {
         return Vec::new();
     }
-    let one = match &rule.principal {
-        Scope { entity: Some(uid), exact: true, .. } if PRINCIPALS.contains(&&*uid.kind) => {
-            Principal::parse(&format!("{}::\"{}\"", uid.kind, uid.id.escape_debug())).ok()
-        }
-        _ => None,
-    };
-    let cuts = |permit: &Rule| {
-        permit.permit
-            && one.as_ref().is_none_or(|one| {
-                let groups = look.policy.groups(one.kind(), one.id());
-                crate::index::principal_meets(&permit.principal, one.kind(), one.id(), &groups)
+    let permits = look.permits.get_or_init(|| Permits::new(look));
+    let cut = look.survey.acts.iter().enumerate().any(|(place, act)| {
+        let forbidden = look.survey.extent(rule, act);
+        !forbidden.is_empty()
+            && permits.of(look, place, &rule.principal).into_iter().any(|permitted| {
+                look.compare();
+                act.nesting.meets(&forbidden, permitted)
             })
-            && look.survey.acts.iter().any(|act| {
-                let (forbidden, permitted) = (look.survey.extent(rule, act), look.survey.extent(permit, act));
-                !act.nesting.intersection(&forbidden, &permitted).is_empty()
-            })
-    };
-    if look.policy.rules().iter().any(cuts) {
+    });
+    if cut {
         return Vec::new();
     }
     with_help(
         look.found(number, "no permit reaches what this forbids".to_owned()),
-        "if it is a guard for what will be permitted later, allow this lint; else look at the place, action and principal that it names",
+        "if it is a guard for what will be permitted later, say so: `@lint(\"REX003\")`; else look at the place, action and principal that it names",
     )
 }
 
 fn shadowed(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
-    let by = look.policy.rules().iter().enumerate().find(|(other, by)| {
+    let shapes = look.shapes.get_or_init(|| Shapes::new(look));
+    let by = shapes.wider(look, number, rule).into_iter().find_map(|other| {
+        let by = look.policy.rules().get(other)?;
+        look.compare();
         // Of two that say the same, the first stays.
-        *other != number && covers(look, (*other, by), (number, rule)) && {
-            let both = by.permit == rule.permit && covers(look, (number, rule), (*other, by));
-            !both || *other < number
-        }
+        let covers = other != number && covers(look, (other, by), (number, rule)) && {
+            let both = by.permit == rule.permit && self::covers(look, (number, rule), (other, by));
+            !both || other < number
+        };
+        covers.then_some(by)
     });
-    let Some((_, by)) = by else { return Vec::new() };
+    let Some(by) = by else { return Vec::new() };
     let (message, help) = if by.permit == rule.permit {
         (format!("`{}` matches whatever this matches", by.id.escape_debug()), "remove this one, or narrow the other")
     } else {
@@ -99,6 +105,85 @@ fn shadowed(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
         )
     };
     with_help(look.found(number, message), help)
+}
+
+/// What a policy says, but for its actions: effect, principal, resource, and the hash of its condition.
+type Shape = (bool, ScopeKey, ScopeKey, Option<u64>);
+
+/// The policies by what they say, so that those that may cover one are found without looking at the others.
+#[derive(Debug)]
+pub(super) struct Shapes {
+    /// Of those that say the same of the same actions, the first.
+    rules: HashMap<Shape, Vec<usize>>,
+    /// The types whose ids are paths.
+    paths: HashSet<String>,
+}
+
+impl Shapes {
+    fn new(look: &Look<'_>) -> Self {
+        let nested = look.survey.acts.iter().filter(|act| act.nesting == Nesting::Paths);
+        let mut shapes = Self { rules: HashMap::new(), paths: nested.map(|act| act.kind.clone()).collect() };
+        let mut seen = HashSet::new();
+        for (number, rule) in look.policy.rules().iter().enumerate() {
+            let shape = (rule.permit, key(&rule.principal), key(&rule.resource), condition(look, number));
+            if seen.insert((shape.clone(), rule.actions.clone(), rule.allows.clone())) {
+                shapes.rules.entry(shape).or_default().push(number);
+            }
+        }
+        shapes
+    }
+
+    /// The policies that may cover another, in their order.
+    fn wider(&self, look: &Look<'_>, number: usize, rule: &Rule) -> Vec<usize> {
+        let principals = self.wider_scopes(&rule.principal, false);
+        let resources = self.wider_scopes(&rule.resource, true);
+        let own = condition(look, number);
+        let conditions: &[Option<u64>] = if own.is_some() { &[None, own] } else { &[None] };
+        let effects: &[bool] = if rule.permit { &[true, false] } else { &[false] };
+        let mut found = Vec::new();
+        for effect in effects {
+            for principal in &principals {
+                for resource in &resources {
+                    for condition in conditions {
+                        let shape = (*effect, principal.clone(), resource.clone(), *condition);
+                        found.extend(self.rules.get(&shape).into_iter().flatten());
+                    }
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// All that a head can say so that [`scope_covers`] what another says.
+    fn wider_scopes(&self, scope: &Scope, nested: bool) -> Vec<ScopeKey> {
+        let mut kinds = vec![None];
+        kinds.extend(scope.kind.clone().map(Some));
+        kinds.extend(scope.entity.as_ref().filter(|_| scope.exact).map(|uid| Some(uid.kind.clone())));
+        let mut entities = vec![None];
+        if let Some(uid) = &scope.entity {
+            entities.push(Some((uid.clone(), false)));
+            if scope.exact {
+                entities.push(Some((uid.clone(), true)));
+            }
+            if nested && self.paths.contains(&*uid.kind) {
+                let above =
+                    uid.id.match_indices('/').filter_map(|(at, _)| if at == 0 { Some("/") } else { uid.id.get(..at) });
+                entities.extend(
+                    above.filter(|above| **above != *uid.id).map(|above| Some((Uid::new(&uid.kind, above), false))),
+                );
+            }
+        }
+        kinds.iter().flat_map(|kind| entities.iter().map(move |entity| (kind.clone(), entity.clone()))).collect()
+    }
+}
+
+/// The hash of a condition, whatever its layout.
+fn condition(look: &Look<'_>, number: usize) -> Option<u64> {
+    let condition = look.policy.cedar(number)?.as_ref().non_scope_constraints()?;
+    let mut hasher = DefaultHasher::new();
+    condition.hash_shape(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// Whether a policy is known to make another needless.
@@ -112,9 +197,7 @@ fn covers(look: &Look<'_>, (wide_number, wide): (usize, &Rule), (number, rule): 
             .iter()
             .all(|spec| !action_meets(rule.actions.as_ref(), spec) || action_meets(wide.actions.as_ref(), spec))
     };
-    let nested = |kind: &str| {
-        look.survey.acts.iter().any(|act| act.kind == kind && act.nesting == crate::places::Nesting::Paths)
-    };
+    let nested = |kind: &str| look.survey.acts.iter().any(|act| act.kind == kind && act.nesting == Nesting::Paths);
     scope_covers(&wide.principal, &rule.principal, &|_| false)
         && scope_covers(&wide.resource, &rule.resource, &nested)
         // What a permit lets go besides is its own.

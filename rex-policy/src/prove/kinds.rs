@@ -143,8 +143,7 @@ impl Kind {
             (Self::Path | Self::Program, "name") => ends(format!("/{text}")),
             (Self::Path, "extension") if text.is_empty() => return None,
             (Self::Path, "extension") if text.contains(['/', '.']) => truth(false),
-            // A dot that starts the name starts no extension.
-            (Self::Path, "extension") => and(ends(format!(".{text}")), not(ends(format!("/.{text}")))),
+            (Self::Path, "extension") => ends(format!(".{text}")),
             (Self::Unit, "kind") if text.contains('.') || text.is_empty() => truth(false),
             (Self::Unit, "kind") => ends(format!(".{text}")),
             (Self::Url, "scheme") if !["http", "https"].contains(&text) => truth(false),

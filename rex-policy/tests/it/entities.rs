@@ -148,8 +148,8 @@ fn entities_that_cannot_be_are_refused() {
     check(
         r#"[{"uid": {"type": "fs::Path", "id": "x"}}]"#,
         expect![[r#"
-        entities.json:1:37: the path `x` is relative, and there is no base directory
-    "#]],
+            entities.json:1:37: the path `x` is relative, and there is no base directory
+            the path of an entity is absolute: it starts with `/`"#]],
     );
     check(
         r#"[{"uid": {"type": "service::Unit", "id": "nginx"}}]"#,

@@ -9,7 +9,7 @@ use rex_core::resource::FactKind;
 use rex_core::{ACTIONS, ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Request, Subject, Value};
 use rex_policy::{Breadth, Learned, Learner, Policy};
 
-use crate::support::{NOON, compile, try_compile};
+use crate::support::{NOON, compile, compile_any};
 
 const BREADTHS: [Breadth; 3] = [Breadth::Exact, Breadth::Siblings, Breadth::Directory];
 
@@ -131,13 +131,15 @@ proptest! {
         let known: BTreeSet<_> = seen.iter().map(|asked| done(&asked.request())).collect();
         for breadth in BREADTHS {
             let learned = learn(breadth, None, &seen);
-            let policy = match try_compile(&learned.text, None) {
+            // Random facts are often none that a request could have.
+            let policy = match compile_any(&learned.text) {
                 Ok(policy) => policy,
                 Err(rejected) => panic!("{rejected}\n{}", learned.text),
             };
             // A name in several scripts is worth a warning, and the name that was seen.
             let plain = !learned.text.contains("日");
-            prop_assert!(!plain || policy.warnings().is_empty(), "{:?}", policy.warnings());
+            let other = policy.warnings().iter().all(|warning| warning.code.is_some());
+            prop_assert!(!plain || other, "{:?}", policy.warnings());
             for asked in &seen {
                 let request = asked.request();
                 prop_assert!(allows(&policy, &request), "{request:?}\n{}", learned.text);
@@ -431,7 +433,7 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
         permit (principal, action == process::Action::"run", resource == process::Program::"/bin/sh");
         // Nobody reads these.
         @id("no-keys") @reason("keys stay where they are")
-        forbid (principal, action, resource in fs::Path::"/srv/logs/keys") unless { context.tags.contains("break-glass") };
+        forbid (principal, action, resource in fs::Path::"/srv/logs/keys") unless { context.tags.contains("break=glass") };
         @id("t-fs-read-srv-www") forbid (principal, action, resource) when { resource is fs::Path && resource.extension == "key" };
         "#,
     );
@@ -503,7 +505,7 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
               action,
               resource in fs::Path::"/srv/logs/keys"
             )
-            unless { context.tags.contains("break-glass") };
+            unless { context.tags.contains("break=glass") };
 
             @id("t-fs-read-srv-www")
             forbid (principal, action, resource)

@@ -1,22 +1,44 @@
 //! What the lints find, and what they leave alone.
 
+use rex_core::action::{fs, net, process};
+use rex_core::{AbsPath, Action, ActionSpec};
 use rex_policy::{LINTS, Levels, Lint, Severity};
 
 use crate::support::{compile, compile_with};
 
 /// The codes of what is found, without those for what a policy does not say about itself.
 fn found(text: &str) -> Vec<&'static str> {
-    let levels = Levels { allow: ["REX010", "REX011"].into_iter().filter_map(Lint::of).collect(), deny: Vec::new() };
+    let allow = ["REX010", "REX011"].into_iter().filter_map(Lint::of).collect();
+    let levels = Levels { allow, ..Levels::default() };
     compile(text).lints(&levels).iter().filter_map(|finding| finding.code).collect()
+}
+
+/// The levels that a command line has that knows which operation needs what.
+fn with_operations() -> Levels {
+    let operations: Vec<(&'static str, &'static [&'static ActionSpec])> = vec![
+        ("net::get", &[net::Get::SPEC, net::Resolve::SPEC, net::Connect::SPEC]),
+        ("net::post", &[net::Post::SPEC, net::Resolve::SPEC, net::Connect::SPEC]),
+        ("net::tcp_check", &[net::Resolve::SPEC, net::Connect::SPEC]),
+        ("net::resolve", &[net::Resolve::SPEC]),
+        ("process::list", &[process::List::SPEC]),
+        ("process::signal", &[process::List::SPEC, process::Signal::SPEC]),
+        ("process::run", &[process::Run::SPEC]),
+        ("fs::read", &[fs::Read::SPEC]),
+        ("fs::write", &[fs::Write::SPEC]),
+        ("fs::rename", &[fs::Rename::SPEC, fs::Write::SPEC]),
+    ];
+    let interpreter: fn(&AbsPath) -> bool = |path| path.name() == "bash";
+    Levels { operations, interpreter: Some(interpreter), ..Levels::default() }
 }
 
 /// The table is held to its own examples: each is found by its lint and by no other, and what is better by none.
 #[test]
 fn each_lint_finds_its_example_and_nothing_in_what_is_better() {
     for lint in LINTS {
-        let codes = |text| -> Vec<_> {
-            compile(text).lints(&Levels::default()).iter().filter_map(|finding| finding.code).collect()
-        };
+        // Of the operations, only that lint asks.
+        let levels = if lint.code == "REX016" { with_operations() } else { Levels::default() };
+        let codes =
+            |text| -> Vec<_> { compile(text).lints(&levels).iter().filter_map(|finding| finding.code).collect() };
         assert_eq!(codes(lint.example), [lint.code], "{}", lint.example);
         assert_eq!(codes(lint.better), [""; 0], "{}: {}", lint.code, lint.better);
     }
@@ -36,7 +58,11 @@ fn a_lint_is_allowed_or_an_error_as_its_owner_wants() {
         compile("@id(\"a\")\npermit (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv\");");
     let lint = |code| Lint::of(code).unwrap();
     let told = |allow, deny| -> Vec<_> {
-        policy.lints(&Levels { allow, deny }).iter().map(|finding| (finding.code.unwrap(), finding.severity)).collect()
+        policy
+            .lints(&Levels { allow, deny, ..Levels::default() })
+            .iter()
+            .map(|finding| (finding.code.unwrap(), finding.severity))
+            .collect()
     };
     let (warning, error) = (Severity::Warning, Severity::Error);
     assert_eq!(told(vec![], vec![]), [("REX009", warning), ("REX011", warning)]);

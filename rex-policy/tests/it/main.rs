@@ -15,6 +15,8 @@ mod entities;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod hints;
+mod impossible;
 mod learn;
 #[cfg(test)]
 mod lints;

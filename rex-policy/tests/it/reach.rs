@@ -392,8 +392,8 @@ impl Resource for Parcel {
         name: "Parcel",
         doc: "A parcel.",
         attributes: &[
-            Attribute { name: "path", kind: FactKind::String, doc: "The way." },
-            Attribute { name: "label", kind: FactKind::String, doc: "The id." },
+            Attribute { name: "path", kind: FactKind::String, doc: "The way.", values: rex_core::Values::Any },
+            Attribute { name: "label", kind: FactKind::String, doc: "The id.", values: rex_core::Values::Any },
         ],
         id_attribute: Some("label"),
         nested: true,

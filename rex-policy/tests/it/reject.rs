@@ -58,7 +58,7 @@ fn a_typo_in_a_forbid_is_refused() {
         expect![[r#"
             Error test.cedar:3:10 `resource.pth`
               attribute `pth` on entity type `fs::Path` not found
-              help: a `fs::Path` has `path`, `name`, `extension`
+              help: did you mean `path`? a `fs::Path` has `path`, `name`, `extension`
         "#]],
     );
     check(
@@ -75,6 +75,9 @@ fn a_typo_in_a_forbid_is_refused() {
             Error test.cedar:1:22 `Agnet`
               unrecognized entity type `Agnet`
               help: did you mean `Agent`?
+            Error test.cedar:1:22 `Agnet::"triage"`
+              `triage` is a `Agnet`, which no principal is
+              help: principals are `Agent::".."` and `User::".."`
         "#]],
     );
     check(
@@ -82,7 +85,7 @@ fn a_typo_in_a_forbid_is_refused() {
         expect![[r#"
             Error test.cedar:1:68 `context.byts`
               attribute `byts` in context for fs::Action::"write" not found
-              help: the context of `fs::write` holds `bytes`, `now`, `script`, `tags`
+              help: did you mean `bytes`? the context of `fs::write` holds `bytes`, `now`, `script`, `tags`
         "#]],
     );
 }
@@ -93,17 +96,17 @@ fn a_forbid_that_never_applies_is_refused() {
         r#"forbid (principal, action == fs::Action::"read", resource is service::Unit);"#,
         expect![[r#"
             Error test.cedar:1:1 `forbid (principal, action == fs::Action::"read", resource is service::Unit);`
-              policy is impossible: the policy expression evaluates to false for all valid requests
-              help: -
+              this policy never applies: what it asks for is false for every request
+              help: look for a condition that contradicts the head, or another condition
         "#]],
     );
     check(
         r#"forbid (principal, action, resource) when { false };"#,
         expect![[r#"
-        Error test.cedar:1:1 `forbid (principal, action, resource) when { false };`
-          policy is impossible: the policy expression evaluates to false for all valid requests
-          help: -
-    "#]],
+            Error test.cedar:1:45 `false`
+              `false` is never true
+              help: leave it out, or ask for what was meant
+        "#]],
     );
     check(
         r#"@id("a") forbid (principal, action == fs::Action::"read", resource == fs::Path::"/etc/");"#,
@@ -142,8 +145,8 @@ fn a_forbid_that_never_applies_is_refused() {
         r#"forbid (principal, action, resource is fs::Path) when { resource.name == "x" && resource.path like "/a/../*" };"#,
         expect![[r#"
             Error test.cedar:1:100 `"/a/../*"`
-              no path is ever like `/a/../*`
-              help: paths are absolute, without `.`, `..`, `//` and a slash at the end
+              `resource.path` is never like `/a/../*`
+              help: it is an absolute path, without `.`, `..`, `//` and a slash at the end
         "#]],
     );
     let idle = compile(r#"permit (principal, action, resource) when { false };"#);
@@ -156,10 +159,10 @@ fn what_does_not_parse_is_refused() {
     check(
         "permit (principal, action, resource)",
         expect![[r#"
-        Error test.cedar:1:37 ``
-          unexpected end of input
-          help: -
-    "#]],
+            Error test.cedar:1:37 ``
+              unexpected end of input
+              help: a policy ends with `;`
+        "#]],
     );
     check(
         "permit (principal, action, resource) when { resource.path like };",
@@ -255,7 +258,7 @@ fn a_finding_without_a_place_of_its_own_is_about_its_policy() {
         expect![[r#"
             Error test.cedar:1:1 `@id("b") permit (principal, action in [fs::Action::"read", sys::Action::"disk"], resource);`
               the types fs::Action and sys::Action are not compatible
-              help: elements of a set must have compatible types. Different entity types are never compatible even when their attributes would be compatible
+              help: a list holds actions of one namespace: write one policy for each
         "#]],
     );
 }
@@ -268,9 +271,12 @@ fn a_policy_with_hidden_text_is_refused() {
             Error test.cedar:1:74 `"<RLO>/x"`
               string `"\u{202e}/x"` contains BIDI control characters
               help: -
+            Error test.cedar:1:75 `<RLO>`
+              this text holds an invisible character: U+202E
+              help: write the letter that is meant; what is really in a name is written as an escape, `\u{200b}`
             Error test.cedar:1:74 `"<RLO>/x"`
-              no path is ever like `\u{202e}/x`
-              help: paths are absolute, without `.`, `..`, `//` and a slash at the end
+              `resource.path` is never `\u{202e}/x`
+              help: it is an absolute path, without `.`, `..`, `//` and a slash at the end
         "#]],
     );
 }

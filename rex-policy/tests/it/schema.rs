@@ -51,7 +51,12 @@ impl Resource for Page {
         namespace: "wiki",
         name: "Page",
         doc: "A page.",
-        attributes: &[rex_core::Attribute { name: "draft", kind: rex_core::FactKind::Bool, doc: "Whether it is one." }],
+        attributes: &[rex_core::Attribute {
+            name: "draft",
+            kind: rex_core::FactKind::Bool,
+            doc: "Whether it is one.",
+            values: rex_core::Values::Any,
+        }],
         id_attribute: None,
         nested: true,
         class: None,

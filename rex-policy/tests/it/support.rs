@@ -14,6 +14,12 @@ pub(crate) fn try_compile(policy: &str, entities: Option<&str>) -> Result<Policy
     Policy::compile(&Vocabulary::rex(), &sources, entities.as_ref(), &PolicyLimits::default())
 }
 
+/// Policies that may ask for what no request has.
+pub(crate) fn compile_any(policy: &str) -> Result<Policy, Rejected> {
+    let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
+    Policy::compile(&Vocabulary::rex(), &[Source::new("test.cedar", policy)], None, &limits)
+}
+
 pub(crate) fn compile(policy: &str) -> Policy {
     try_compile(policy, None).unwrap_or_else(|rejected| panic!("{rejected}"))
 }

@@ -1,6 +1,6 @@
 //! `docs/actions.md`
 
-use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec};
+use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, Values};
 
 use super::{HEAD, cell, namespaces};
 
@@ -57,7 +57,12 @@ fn row(action: &ActionSpec) -> String {
 }
 
 fn fact(attribute: &Attribute) -> String {
-    format!("`{}`: {}. {}", attribute.name, kind(attribute.kind), cell(attribute.doc))
+    format!("`{}`: {}{}. {}", attribute.name, kind(attribute.kind), values(attribute), cell(attribute.doc))
+}
+
+/// The values of a fact or an attribute, if they are not all of its type.
+fn values(attribute: &Attribute) -> String {
+    if attribute.values == Values::Any { String::new() } else { format!(", {}", cell(&attribute.values.to_string())) }
 }
 
 fn resource(spec: &ResourceSpec) -> String {
@@ -73,7 +78,13 @@ fn resource(spec: &ResourceSpec) -> String {
         text.push_str("\n| attribute | type | meaning |\n|---|---|---|\n");
     }
     for attribute in spec.attributes {
-        text.push_str(&format!("| `{}` | {} | {} |\n", attribute.name, kind(attribute.kind), cell(attribute.doc)));
+        text.push_str(&format!(
+            "| `{}` | {}{} | {} |\n",
+            attribute.name,
+            kind(attribute.kind),
+            values(attribute),
+            cell(attribute.doc)
+        ));
     }
     text
 }

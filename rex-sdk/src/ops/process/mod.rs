@@ -209,8 +209,7 @@ fn act<A: Action<Resource = Process>, T>(
 
 /// A signal by the name that policies see: `TERM`, whether it came as that, as `sigterm`, or with blanks.
 pub(crate) fn signal_name(text: &str) -> Result<String, Error> {
-    const SIGNALS: [&str; 14] =
-        ["HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "USR2", "ALRM", "TERM", "CONT", "STOP", "TSTP", "WINCH", "URG"];
+    use rex_core::process::SIGNALS;
     let upper = text.trim().to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     if SIGNALS.contains(&name) {

@@ -1,0 +1,197 @@
+//! Which requests a part of a policy can be about, and the walk over its truth values.
+
+use cedar_policy::Policy;
+use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
+use rex_core::{ActionSpec, Values};
+
+use super::Lint;
+use crate::rule::{Uid, actions, literal, resource_scope};
+use crate::schema::ambient_values;
+
+/// The actions that a request can have where a part of a policy is looked at, by the head and by what is asked before.
+#[derive(Debug, Clone)]
+pub(super) struct About {
+    pub(super) actions: Vec<&'static ActionSpec>,
+}
+
+/// Something whose value a policy compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Term<'e> {
+    /// An attribute of the resource.
+    Resource(&'e str),
+    /// A fact of the context.
+    Context(&'e str),
+}
+
+impl<'e> Term<'e> {
+    pub(super) fn of(expr: &'e Expr) -> Option<Self> {
+        let Expr::GetAttr { expr, attr } = expr else { return None };
+        match &**expr {
+            Expr::Var(Var::Resource) => Some(Self::Resource(attr.as_str())),
+            Expr::Var(Var::Context) => Some(Self::Context(attr.as_str())),
+            _ => None,
+        }
+    }
+
+    /// As a policy writes it.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Resource(name) => format!("resource.{name}"),
+            Self::Context(name) => format!("context.{name}"),
+        }
+    }
+}
+
+/// Whether the head of a policy names an action, or a group that it is in.
+fn names(uid: &Uid, spec: &ActionSpec) -> bool {
+    uid.kind.strip_suffix("::Action") == Some(spec.namespace)
+        && (&*uid.id == spec.name || spec.groups.contains(&&*uid.id))
+}
+
+/// Whether what an action is on is of a type, or can be in a class of that type.
+fn is_on(spec: &ActionSpec, kind: &str) -> bool {
+    let resource = spec.resource;
+    let named =
+        |name: &str| kind.strip_prefix(resource.namespace).and_then(|rest| rest.strip_prefix("::")) == Some(name);
+    named(resource.name) || resource.class.is_some_and(named)
+}
+
+impl About {
+    pub(super) fn new(lint: &Lint<'_>, policy: &Policy) -> Self {
+        let scope = resource_scope(policy.resource_constraint());
+        let kinds = scope.kind.as_deref().into_iter().chain(scope.entity.as_ref().map(|uid| &*uid.kind));
+        let named = actions(policy);
+        let meant = |spec: &&&'static ActionSpec| {
+            named.as_ref().is_none_or(|actions| actions.named.iter().any(|uid| names(uid, spec)))
+                && kinds.clone().all(|kind| is_on(spec, kind))
+        };
+        Self { actions: lint.vocabulary.actions().iter().filter(meant).copied().collect() }
+    }
+
+    /// The same where something else is asked first, and holds.
+    fn narrowed(&self, conjunct: &Expr) -> Option<Self> {
+        let only = |meant: &dyn Fn(&ActionSpec) -> bool| {
+            Some(Self { actions: self.actions.iter().filter(|spec| meant(spec)).copied().collect() })
+        };
+        match conjunct {
+            Expr::Is { expr, entity_type, .. } if **expr == Expr::Var(Var::Resource) => {
+                let kind = entity_type.0.to_string();
+                only(&|spec| is_on(spec, &kind))
+            }
+            Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::In, left, right } => match (&**left, &**right) {
+                (Expr::Var(Var::Action), Expr::Literal(Literal::EntityUID(uid))) => {
+                    let uid = literal(uid);
+                    only(&|spec| names(&uid, spec))
+                }
+                (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) => {
+                    let uid = literal(uid);
+                    only(&|spec| is_on(spec, &uid.kind))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The values that something can have, one for each declaration that may be meant; none if nothing declares it.
+    pub(super) fn values(&self, term: Term<'_>) -> Vec<Values> {
+        let mut all: Vec<Values> = Vec::new();
+        for spec in &self.actions {
+            let (declared, name) = match term {
+                Term::Resource(name) => (spec.resource.attributes, name),
+                Term::Context(name) => (spec.context, name),
+            };
+            let declared = declared.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.values);
+            let ambient = || matches!(term, Term::Context(_)).then(|| ambient_values(name)).flatten();
+            if let Some(values) = declared.or_else(ambient)
+                && !all.contains(&values)
+            {
+                all.push(values);
+            }
+        }
+        all
+    }
+}
+
+/// The parts that are joined by `&&`, if `all`, or by `||`; each with what it has to be.
+pub(super) fn parts<'e>(expr: &'e Expr, holds: bool, all: bool, out: &mut Vec<(&'e Expr, bool)>) {
+    match expr {
+        Expr::UnaryOp { op: UnaryOp::Not, expr } => parts(expr, !holds, all, out),
+        Expr::BinaryOp { op: BinaryOp::And, left, right } if holds == all => {
+            parts(left, holds, all, out);
+            parts(right, holds, all, out);
+        }
+        Expr::BinaryOp { op: BinaryOp::Or, left, right } if holds != all => {
+            parts(left, holds, all, out);
+            parts(right, holds, all, out);
+        }
+        _ => out.push((expr, holds)),
+    }
+}
+
+/// Whether a part is joined of others once more.
+pub(super) fn is_joined(expr: &Expr) -> bool {
+    matches!(expr, Expr::BinaryOp { op: BinaryOp::And | BinaryOp::Or, .. } | Expr::UnaryOp { op: UnaryOp::Not, .. })
+}
+
+type Visitor<'v> = dyn FnMut(&About, &Expr, Option<bool>) + 'v;
+
+/// Calls `look` with each part of a condition that is true or false, with what it has to be for the policy to apply, and with the requests
+/// that it can be about.
+pub(super) fn visit(about: &About, expr: &Expr, holds: bool, look: &mut Visitor<'_>) {
+    for all in [true, false] {
+        let mut found = Vec::new();
+        parts(expr, holds, all, &mut found);
+        if found.len() < 2 {
+            continue;
+        }
+        let mut narrow = about.clone();
+        // Of an alternative, the others say nothing.
+        for (part, holds) in found.iter().filter(|_| all) {
+            if *holds && let Some(narrower) = narrow.narrowed(part) {
+                narrow = narrower;
+            }
+        }
+        found.into_iter().for_each(|(part, holds)| visit(&narrow, part, holds, look));
+        return;
+    }
+    match expr {
+        Expr::UnaryOp { op: UnaryOp::Not, expr } => visit(about, expr, !holds, look),
+        Expr::IfThenElse { cond, then_expr, else_expr } => {
+            unknown(about, cond, look);
+            visit(about, then_expr, holds, look);
+            visit(about, else_expr, holds, look);
+        }
+        _ => {
+            look(about, expr, Some(holds));
+            inside(expr, &mut |part| unknown(about, part, look));
+        }
+    }
+}
+
+/// The same where what the part has to be depends on others.
+fn unknown(about: &About, expr: &Expr, look: &mut Visitor<'_>) {
+    look(about, expr, None);
+    inside(expr, &mut |part| unknown(about, part, look));
+}
+
+/// Calls `look` with each direct part of an expression.
+fn inside(expr: &Expr, look: &mut dyn FnMut(&Expr)) {
+    match expr {
+        Expr::UnaryOp { expr, .. }
+        | Expr::GetAttr { expr, .. }
+        | Expr::HasAttr { expr, .. }
+        | Expr::Like { expr, .. }
+        | Expr::Is { expr, in_expr: None, .. } => look(expr),
+        Expr::BinaryOp { left, right, .. } | Expr::Is { expr: left, in_expr: Some(right), .. } => {
+            look(left);
+            look(right);
+        }
+        Expr::IfThenElse { cond, then_expr, else_expr } => {
+            [cond, then_expr, else_expr].into_iter().for_each(|part| look(part))
+        }
+        Expr::Set(members) => members.iter().for_each(|member| look(member)),
+        Expr::Record(fields) => fields.values().for_each(|field| look(field)),
+        _ => {}
+    }
+}

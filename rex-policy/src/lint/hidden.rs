@@ -1,0 +1,216 @@
+//! Characters that do not read as what they are: invisible ones, and letters that look like others.
+
+use unicode_security::MixedScript;
+
+use crate::finding::{Finding, Severity, Text, visible};
+
+/// Looks at a file of policies as it is written, so that what is written as an escape, which everybody sees, passes.
+pub(crate) fn file(text: &Text) -> Vec<Finding> {
+    if text.text.is_ascii() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for part in split(&text.text) {
+        let Some(written) = text.text.get(part.start..part.end) else { continue };
+        if written.is_ascii() {
+            continue;
+        }
+        let Some((at, length, what)) = suspicious(written, part.kind != Kind::Comment) else { continue };
+        let severity = match part.kind {
+            Kind::Comment => Severity::Warning,
+            Kind::Id | Kind::Text | Kind::Outside => Severity::Error,
+        };
+        let place = Some((part.start + at, length));
+        let message = format!("{} {what}", part.kind.word());
+        let mut finding = Finding::new(severity, text, place, visible(&message))
+            .with_help("write the letter that is meant; what is really in a name is written as an escape, `\\u{200b}`");
+        finding.code = Some("REX018");
+        findings.push(finding);
+    }
+    findings
+}
+
+/// What does not read as it is in a text that is written without escapes.
+pub(crate) fn in_text(text: &str) -> Option<String> {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return None;
+    }
+    suspicious(text, true).map(|(_, _, what)| visible(&what))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Id,
+    Text,
+    Comment,
+    Outside,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Id => "this id holds",
+            Self::Text => "this text holds",
+            Self::Comment => "this comment holds",
+            Self::Outside => "this policy holds",
+        }
+    }
+}
+
+struct Part {
+    start: usize,
+    end: usize,
+    kind: Kind,
+}
+
+/// The strings and comments of a text, and what is between.
+fn split(text: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut chars = text.char_indices().peekable();
+    let mut start = 0;
+    while let Some((at, c)) = chars.next() {
+        let comment = c == '/' && chars.peek().is_some_and(|(_, next)| *next == '/');
+        if c != '"' && !comment {
+            continue;
+        }
+        parts.push(Part { start, end: at, kind: Kind::Outside });
+        if comment {
+            while chars.next_if(|(_, c)| *c != '\n').is_some() {}
+        } else {
+            while let Some((_, c)) = chars.next() {
+                match c {
+                    '\\' => drop(chars.next()),
+                    '"' => break,
+                    _ => {}
+                }
+            }
+        }
+        let end = chars.peek().map_or(text.len(), |(at, _)| *at);
+        let id = text.get(..at).is_some_and(|before| before.trim_end().ends_with("::"));
+        parts.push(Part {
+            start: at,
+            end,
+            kind: if comment {
+                Kind::Comment
+            } else if id {
+                Kind::Id
+            } else {
+                Kind::Text
+            },
+        });
+        start = end;
+    }
+    parts.push(Part { start, end: text.len(), kind: Kind::Outside });
+    parts
+}
+
+/// The first thing in a text that does not read as it is: where, how long, and what it is.
+fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
+    let hidden = text.char_indices().find_map(|(at, c)| {
+        let what = if is_invisible(c) {
+            "an invisible character"
+        } else if c != ' ' && c.is_whitespace() && !matches!(c, '\n' | '\t' | '\r') {
+            "a blank that is another than it looks"
+        } else if let Some(ascii) = looks_like(c).filter(|_| letters) {
+            return Some((at, c.len_utf8(), format!("a character that looks like `{ascii}`: U+{:04X}", u32::from(c))));
+        } else {
+            return None;
+        };
+        Some((at, c.len_utf8(), format!("{what}: U+{:04X}", u32::from(c))))
+    });
+    if hidden.is_some() || !letters {
+        return hidden;
+    }
+    words(text).find_map(|(at, word)| {
+        if word.is_single_script() {
+            return None;
+        }
+        // Alphabets are mixed in many languages; what nobody mixes is two that look the same.
+        let other = word.chars().find(|c| !c.is_ascii() && ascii(*c).is_some())?;
+        let what =
+            format!("a letter of another alphabet than the rest of the word `{word}`: U+{:04X}", u32::from(other));
+        Some((at, word.len(), what))
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let start = text.as_ptr().addr();
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_ascii())
+        .map(move |word| (word.as_ptr().addr() - start, word))
+}
+
+/// Whether a character takes no place, or changes the direction of the text.
+fn is_invisible(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t' | '\r'))
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The ASCII character that another one is drawn as, where nobody would write that other one in a name.
+fn looks_like(c: char) -> Option<char> {
+    if c.is_ascii() || (c.is_alphanumeric() && !is_styled(c)) {
+        return None;
+    }
+    ascii(c)
+}
+
+/// The ASCII character that another one is drawn as.
+fn ascii(c: char) -> Option<char> {
+    let shown: String = unicode_security::skeleton(c.encode_utf8(&mut [0; 4])).collect();
+    let mut shown = shown.chars();
+    let ascii = shown.next().filter(char::is_ascii_graphic)?;
+    shown.next().is_none().then_some(ascii)
+}
+
+/// Whether a letter or digit is one of the Latin alphabet in another style: full width, mathematical, Roman numerals.
+fn is_styled(c: char) -> bool {
+    matches!(c, '\u{ff01}'..='\u{ff5e}' | '\u{1d400}'..='\u{1d7ff}' | '\u{2100}'..='\u{218f}' | '\u{1fbf0}'..='\u{1fbf9}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_read_as_it_is_is_found() {
+        for text in [
+            "/etc/pass\u{200b}wd",
+            "/etc/pass\u{e0061}wd",
+            "/etc/pass\u{ad}wd",
+            "/etc/passwd\u{3164}",
+            "/etc\u{a0}x",
+            "\u{202e}x",
+            "\u{feff}x",
+            "/etc/p\u{430}sswd",
+            "/etc/s\u{4bb}adow",
+            "/etc\u{2215}shadow",
+            "shop\u{2010}web",
+            "a\u{2024}b",
+            "\u{ff41}gent",
+            "\u{1d41a}gent",
+            "n\u{3bf}de",
+            "x\u{fe0f}",
+            "\u{2003}",
+            "a\u{7f}",
+            "\u{85}",
+        ] {
+            assert!(in_text(text).is_some(), "{}", text.escape_unicode());
+        }
+        for text in [
+            "/srv/\u{434}\u{430}\u{43d}\u{43d}\u{44b}\u{435}/log",
+            "/srv/na\u{ef}ve",
+            "/srv/\u{65e5}\u{672c}\u{8a9e}",
+            "/srv/caf\u{e9} \u{fc}",
+            "stra\u{df}e",
+            "/a/\u{1f680}",
+            "\u{65e5}\u{672c}\u{306e}",
+            "10 \u{20ac}",
+        ] {
+            assert_eq!(in_text(text), None, "{}", text.escape_unicode());
+        }
+    }
+}

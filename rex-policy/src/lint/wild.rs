@@ -1,0 +1,308 @@
+//! Wildcards, variables and the like where they are letters.
+
+use cedar_policy::pst::Expr;
+use rex_core::Values;
+use rex_core::values::{COMMAND_LINE, QUERY, TAG, URL, URL_PATH, XATTR, XATTR_OR_ALL};
+
+use super::Look;
+use crate::finding::Severity;
+use crate::rule::Uid;
+
+/// What a text holds that means something elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Star,
+    Stars,
+    Question,
+    Class,
+    Braces,
+    Variable,
+    Tilde,
+    Regex,
+}
+
+/// Which of them somebody would write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Any.
+    All,
+    /// Wildcards of whole names alone: the others are letters of such a text.
+    Stars,
+    /// Those, and variables.
+    Names,
+}
+
+/// Whether a text has any sign at all that could mean something elsewhere.
+fn may_hold(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{', '$', '~', '^', '\\', '+'])
+}
+
+/// The part of a text that makes it look like something else than a text. A wildcard of `like` is `None`.
+fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
+    let text: String = pattern.iter().map(|c| c.unwrap_or('\0')).collect();
+    if pattern.contains(&Some('*')) {
+        return Some((Sign::Star, if text.contains("**") { "**" } else { "*" }.to_owned()));
+    }
+    if text.contains("\0\0") {
+        return Some((Sign::Stars, "**".to_owned()));
+    }
+    if taken != Taken::All {
+        let meant = |name: &String| taken == Taken::Names || name.starts_with("${");
+        return variable(&text).filter(meant).map(|name| (Sign::Variable, name));
+    }
+    let part = |open: char, close: char| {
+        let start = text.find(open)?;
+        let length = text.get(start..)?.find(close)?;
+        text.get(start..=start + length).filter(|part| part.len() > 2).map(|part| part.replace('\0', "*"))
+    };
+    let backslash = ["\\d", "\\w", "\\s", "\\.", ".+", "[^"].into_iter().find(|part| text.contains(part));
+    let anchor =
+        || (text.len() > 1).then(|| text.starts_with('^').then_some("^").or(text.ends_with('$').then_some("$")))?;
+    let home = text.split('/').find(|part| *part == "~" || (part.starts_with('~') && text.starts_with('~')));
+    variable(&text)
+        .map(|name| (Sign::Variable, name))
+        .or(home.map(|home| (Sign::Tilde, home.replace('\0', "*"))))
+        .or(backslash.or_else(anchor).map(|part| (Sign::Regex, part.to_owned())))
+        .or(text.contains('?').then(|| (Sign::Question, "?".to_owned())))
+        .or(part('[', ']').map(|part| (Sign::Class, part)))
+        .or(part('{', '}')
+            .filter(|part| part.contains(',') || part.contains("..") || part.contains("{{"))
+            .map(|part| (Sign::Braces, part)))
+}
+
+/// A variable as a shell, a service manager or a template writes it: `$HOME`, `${user}`, `%h/`.
+fn variable(text: &str) -> Option<String> {
+    for (at, _) in text.match_indices('$') {
+        let rest = text.get(at + 1..).unwrap_or_default();
+        if let Some(name) = rest.strip_prefix(['{', '(']).and_then(|rest| rest.split(['}', ')']).next()) {
+            return Some(text.get(at..at + name.len() + 3).unwrap_or(text).to_owned());
+        }
+        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let upper = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        if upper && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') {
+            return Some(format!("${name}"));
+        }
+    }
+    text.contains("{{").then(|| text.split("{{").nth(1)?.split("}}").next().map(|name| format!("{{{{{name}}}}}")))?
+}
+
+/// The pattern as people read it.
+pub(super) fn shown(pattern: &[Option<char>]) -> String {
+    pattern.iter().map(|c| c.unwrap_or('*')).collect()
+}
+
+/// The pattern as a policy writes it without escapes, but for a star that is one.
+pub(super) fn raw(pattern: &[Option<char>]) -> String {
+    let wild = pattern.contains(&None);
+    let text: String = pattern
+        .iter()
+        .map(|c| match c {
+            None => "*".to_owned(),
+            Some('*') if wild => "\\*".to_owned(),
+            Some(c @ ('\\' | '"')) => format!("\\{c}"),
+            Some(c) => c.to_string(),
+        })
+        .collect();
+    format!("\"{text}\"")
+}
+
+/// What is written in place of it.
+fn help(sign: Sign, like: &str) -> String {
+    match sign {
+        Sign::Star => format!(
+            "a pattern goes by `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{2a}}`"
+        ),
+        Sign::Stars => "one `*` stands for any text, slashes too".to_owned(),
+        Sign::Question | Sign::Class | Sign::Regex => {
+            format!(
+                "the one wildcard is `*`, in `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{3f}}`"
+            )
+        }
+        Sign::Braces => "write a comparison for each, with `||` between".to_owned(),
+        Sign::Variable => {
+            "a policy has no variables: write it out, or let the entities file name the members of a class".to_owned()
+        }
+        Sign::Tilde => "`~` is not expanded: write the whole path of the home directory".to_owned(),
+    }
+}
+
+/// What a text is taken for where it stands.
+fn meaning(sign: Sign, place: &str) -> String {
+    match sign {
+        Sign::Star => format!("is no wildcard in {place}, which is compared letter by letter"),
+        Sign::Stars => "does not leave out a directory: the slash beside it is asked for".to_owned(),
+        Sign::Question | Sign::Class | Sign::Braces | Sign::Regex => {
+            format!("is no pattern in {place}: it is compared letter by letter")
+        }
+        Sign::Variable => format!("is no variable in {place}: it is compared letter by letter"),
+        Sign::Tilde => format!("is no home directory in {place}: it is compared letter by letter"),
+    }
+}
+
+/// The comparison that a pattern would be: with a star for what `like` does not know.
+fn like(term: &str, pattern: &[Option<char>]) -> String {
+    let (mut text, mut skip) = (String::new(), None);
+    for c in pattern.iter().map(|c| c.unwrap_or('*')) {
+        match (skip, c) {
+            (Some(end), c) if c == end => skip = None,
+            (Some(_), _) | (None, '^' | '$') => {}
+            (None, '[') => (skip, text) = (Some(']'), text + "*"),
+            (None, '{') => (skip, text) = (Some('}'), text + "*"),
+            (None, '?') => text.push('*'),
+            (None, c) => text.push(c),
+        }
+    }
+    while text.contains("**") {
+        text = text.replace("**", "*");
+    }
+    format!("{term} like \"{text}\"")
+}
+
+/// Looks at a text that something is compared with. Says whether it found something.
+pub(super) fn text(
+    look: &mut Look<'_>,
+    term: &str,
+    pattern: &[Option<char>],
+    is_like: bool,
+    values: &[Values],
+    severity: Severity,
+) -> bool {
+    let odd = pattern.iter().flatten().any(|c| may_hold(c.encode_utf8(&mut [0; 4])));
+    if !odd && !pattern.windows(2).any(|two| two == [None, None]) {
+        return false;
+    }
+    let taken = |values: &Values| match values {
+        Values::Form(form) if [&COMMAND_LINE, &QUERY].contains(form) => None,
+        Values::Form(form) if [&URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => Some(Taken::Stars),
+        Values::Form(_) | Values::Words(_) => Some(Taken::All),
+        Values::Any | Values::Range(..) => None,
+    };
+    let Some(taken) = values.iter().map(taken).collect::<Option<Vec<_>>>() else { return false };
+    let taken = if taken.contains(&Taken::Stars) { Taken::Stars } else { Taken::All };
+    let Some((sign, part)) = sign(pattern, taken) else { return false };
+    let raw = raw(pattern);
+    // Whoever writes a star of a pattern, or any sign, with an escape means the letter.
+    if look.find(&raw).is_none() || (is_like && sign == Sign::Star) {
+        return false;
+    }
+    let place = if is_like { "`like`" } else { "`==`" };
+    if sign == Sign::Stars {
+        let text = shown(pattern);
+        let (severity, message) = match text.contains("**/") || text.contains("/**/") {
+            true => (severity, format!("`**` in `{}` {}", text.escape_debug(), meaning(sign, place))),
+            false => (Severity::Warning, format!("`**` in `{}` is the same as `*`", text.escape_debug())),
+        };
+        let help = format!("{}: `{}`", help(sign, ""), like(term, &collapsed(pattern)));
+        look.add(Some("REX012"), severity, &raw, message, &help);
+        return true;
+    }
+    let message = format!("`{}` in `{}` {}", part.escape_debug(), shown(pattern).escape_debug(), meaning(sign, place));
+    look.add(Some("REX012"), severity, &raw, message, &help(sign, &like(term, pattern)));
+    true
+}
+
+/// The pattern with a star for `**/`.
+fn collapsed(pattern: &[Option<char>]) -> Vec<Option<char>> {
+    let mut text = shown(pattern);
+    while text.contains("**/") {
+        text = text.replace("**/*", "*").replace("**/", "*");
+    }
+    text.chars().map(|c| (c != '*').then_some(c)).collect()
+}
+
+fn letters(id: &str) -> Vec<Option<char>> {
+    id.chars().map(Some).collect()
+}
+
+/// What can be taken for something else in ids of a type.
+fn taken_in(kind: &str) -> Taken {
+    match kind {
+        "net::Url" => Taken::Stars,
+        "Agent" | "User" | "Group" => Taken::Names,
+        _ => Taken::All,
+    }
+}
+
+/// The attribute that says the id of a resource once more.
+fn attribute(kind: &str) -> &'static str {
+    match kind {
+        "fs::Path" | "process::Program" => "resource.path",
+        "net::Url" => "resource.url",
+        _ => "resource.name",
+    }
+}
+
+/// What to write in place of an id that is a pattern, or of a type that has none.
+fn instead_of(uid: &Uid, sign: Sign) -> String {
+    let id = &*uid.id;
+    let all_in =
+        id.strip_suffix("/**").or_else(|| id.strip_suffix("/*")).filter(|base| !base.contains(['*', '?', '[', '{']));
+    match (&*uid.kind, sign, all_in) {
+        ("Agent" | "User" | "Group", Sign::Star, _) => {
+            "whoever it is about can be put in a group by the entities file: `principal in Group::\"..\"`".to_owned()
+        }
+        ("fs::Path" | "process::Program", Sign::Star, Some(base)) => {
+            let base = if base.is_empty() { "/" } else { base };
+            format!("`resource in {}::\"{base}\"` is that directory and all below it", uid.kind)
+        }
+        ("net::Url", Sign::Star, Some(base)) => format!("`resource in net::Url::\"{base}/\"` is all below it"),
+        ("net::Host", Sign::Star, _) if id.strip_prefix("*.").is_some_and(|rest| !rest.contains('*')) => {
+            format!("`resource in net::Host::\"{}\"` is the domain and all below it", id.trim_start_matches("*."))
+        }
+        (kind, ..) if kind.ends_with("::Class") => "a class is named as the entities file names it".to_owned(),
+        (kind, ..) => help(sign, &format!("when {{ {} }}", like(attribute(kind), &letters(id)))),
+    }
+}
+
+/// The help for an id that is refused, if it is a pattern.
+pub(super) fn instead(uid: &Uid) -> Option<String> {
+    if uid.kind.ends_with("::Action") || &*uid.kind == "process::Process" {
+        return None;
+    }
+    sign(&letters(&uid.id), taken_in(&uid.kind)).map(|(sign, _)| instead_of(uid, sign))
+}
+
+/// Looks at an id that a request could have by its form.
+pub(super) fn id(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
+    if uid.kind.ends_with("::Action") || !may_hold(&uid.id) {
+        return;
+    }
+    let Some((sign, part)) = sign(&letters(&uid.id), taken_in(&uid.kind)) else { return };
+    // Whoever writes it with an escape means it.
+    let quoted = format!("\"{}\"", uid.id);
+    if look.find(&quoted).is_none() {
+        return;
+    }
+    let excepted = syntax.is_some_and(|syntax| is_excepted(syntax, true, uid));
+    let severity = look.severity(true, Some(!excepted));
+    let message = format!("`{}` in `{}` {}", part.escape_debug(), uid.id.escape_debug(), meaning(sign, "an id"));
+    look.add(Some("REX012"), severity, &format!("{}::{quoted}", uid.kind), message, &instead_of(uid, sign));
+}
+
+/// Whether a condition is to be false of an entity: what it names is left out of the policy.
+fn is_excepted(expr: &Expr, holds: bool, uid: &Uid) -> bool {
+    use cedar_policy::pst::{BinaryOp, Literal, UnaryOp};
+    match expr {
+        Expr::UnaryOp { op: UnaryOp::Not, expr } => is_excepted(expr, !holds, uid),
+        Expr::BinaryOp { op: BinaryOp::NotEq, left, right } => {
+            is_excepted(left, !holds, uid) || is_excepted(right, !holds, uid)
+        }
+        Expr::BinaryOp { left, right, .. } | Expr::Is { expr: left, in_expr: Some(right), .. } => {
+            is_excepted(left, holds, uid) || is_excepted(right, holds, uid)
+        }
+        Expr::Set(members) => members.iter().any(|member| is_excepted(member, holds, uid)),
+        Expr::Literal(Literal::EntityUID(named)) => !holds && crate::rule::literal(named) == *uid,
+        _ => false,
+    }
+}
+
+/// Why an id of the entities file is a pattern, and what to write instead.
+pub(crate) fn in_entities(uid: &Uid) -> Option<(String, String)> {
+    if !may_hold(&uid.id) {
+        return None;
+    }
+    let (sign, part) = sign(&letters(&uid.id), taken_in(&uid.kind))?;
+    let message = format!("`{}` in `{}` {}", part.escape_debug(), uid.id.escape_debug(), meaning(sign, "an id"));
+    let help = "name each member, or ask for a pattern in the policy: `when { resource.path like \"..\" }`".to_owned();
+    Some((message, help))
+}

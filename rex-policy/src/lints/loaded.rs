@@ -1,0 +1,77 @@
+//! What is found while policies are loaded. In a `forbid` it is an error there, because the `forbid` would protect nothing; in a `permit` it
+//! is a warning, which can be allowed.
+
+use super::{Find, Lint};
+use crate::finding::Severity;
+
+/// Finds nothing more.
+const LOADED: Find = |_, _, _| Vec::new();
+
+pub(super) const WILD: Lint = Lint {
+    code: "REX012",
+    name: "a wildcard or a variable is a letter",
+    severity: Severity::Warning,
+    explanation: "Ids and the texts of `==` are compared letter by letter, and `like` knows one wildcard, `*`: `fs::Path::\"/etc/*.key\"` is one file of \
+                  that very name, and `?`, `[a-z]`, `{a,b}`, `$HOME` and `~` are letters everywhere. In a `forbid` it is an error, because it protects \
+                  nothing. A name that really has such a sign is written with an escape: `\\u{2a}`.",
+    example: include_str!("examples/rex012.cedar"),
+    better: include_str!("examples/rex012-better.cedar"),
+    find: LOADED,
+};
+
+pub(super) const VALUE: Lint = Lint {
+    code: "REX013",
+    name: "a comparison with a value that is never there",
+    severity: Severity::Warning,
+    explanation: "The facts and attributes of requests have the values that `docs/actions.md` lists: a signal is `TERM`, not `SIGTERM`; a unit is \
+                  `nginx.service`, not `nginx`; a tag is `key=value`. What is compared with another text is never equal to it. In a `forbid`, and in what \
+                  is left out of a `permit`, it is an error.",
+    example: include_str!("examples/rex013.cedar"),
+    better: include_str!("examples/rex013-better.cedar"),
+    find: LOADED,
+};
+
+pub(super) const ALWAYS: Lint = Lint {
+    code: "REX014",
+    name: "a condition is always true, or never",
+    severity: Severity::Warning,
+    explanation: "Comparisons that are joined contradict each other, or leave nothing out: `name == \"a\" && name == \"b\"` is never true, `name != \"a\" || \
+                  name != \"b\"` always. A `forbid` that never applies is an error, and so is a `permit` that leaves out nothing of what it says. A time after \
+                  22:00 and before 6:00 needs `||`.",
+    example: include_str!("examples/rex014.cedar"),
+    better: include_str!("examples/rex014-better.cedar"),
+    find: LOADED,
+};
+
+pub(super) const NUMBER: Lint = Lint {
+    code: "REX015",
+    name: "permission bits are written in octal",
+    severity: Severity::Warning,
+    explanation: "Numbers in policies are decimal, with or without a zero in front: `context.mode == 0644` asks for 644, which is 01204. A zero in front is \
+                  an error. 0644 is 420, 0600 is 384, 0755 is 493.",
+    example: include_str!("examples/rex015.cedar"),
+    better: include_str!("examples/rex015-better.cedar"),
+    find: LOADED,
+};
+
+pub(super) const ALIAS: Lint = Lint {
+    code: "REX017",
+    name: "a path is below a link",
+    severity: Severity::Warning,
+    explanation: "Requests have the names that links lead to: on nearly every host, `/bin` leads to `/usr/bin` and `/var/run` to `/run`, so a policy for \
+                  `/bin/ls` matches nothing there. `rex doctor --policy FILE` tells which names of a policy are links on this host.",
+    example: include_str!("examples/rex017.cedar"),
+    better: include_str!("examples/rex017-better.cedar"),
+    find: LOADED,
+};
+
+pub(super) const HIDDEN: Lint = Lint {
+    code: "REX018",
+    name: "characters do not read as what they are",
+    severity: Severity::Warning,
+    explanation: "A character without width, a blank that is none, a letter that looks like one of another alphabet: what is read is not what is compared. \
+                  In ids and other texts it is an error, in comments a warning. What is really in a name is written with an escape, which everybody sees.",
+    example: include_str!("examples/rex018.cedar"),
+    better: include_str!("examples/rex018-better.cedar"),
+    find: LOADED,
+};

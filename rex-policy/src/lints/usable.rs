@@ -1,0 +1,144 @@
+//! Permits that no run can use.
+
+use std::net::IpAddr;
+
+use rex_core::action::{net, process};
+use rex_core::net::{RemoteHost, Url};
+use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Resource};
+
+use super::places::Permits;
+use super::{Lint, Look, with_help};
+use crate::finding::{Finding, Severity};
+use crate::rule::Rule;
+
+pub(super) const UNUSABLE: Lint = Lint {
+    code: "REX016",
+    name: "no run can use a permit",
+    severity: Severity::Warning,
+    explanation: "Operations ask for more than one action: `net::get` asks for `net::resolve` and `net::connect` of the host, `process::signal` for \
+                  `process::list`, `fs::rename` for `fs::write` of the new name. A permit of one of them is idle as long as nothing permits the others to \
+                  the same principal. A program that runs other programs, or a language, is started only by a permit with `@allow(\"interpreter\")`.",
+    example: include_str!("examples/rex016.cedar"),
+    better: include_str!("examples/rex016-better.cedar"),
+    find: unusable,
+};
+
+fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+    if !rule.permit || look.levels.operations.is_empty() {
+        return Vec::new();
+    }
+    let interpreter = withheld(look, number, rule);
+    if !interpreter.is_empty() {
+        return interpreter;
+    }
+    let permits = look.permits.get_or_init(|| Permits::new(look));
+    let mut missing: Option<Lacking> = None;
+    for act in &look.survey.acts {
+        let extent = look.survey.extent(rule, act);
+        if extent.is_empty() {
+            continue;
+        }
+        match lacking(look, permits, rule, act.spec, &extent) {
+            None => return Vec::new(),
+            Some(lacking) => missing = missing.or(Some(lacking)),
+        }
+    }
+    let Some((operation, lacking, host)) = missing else { return Vec::new() };
+    let names: Vec<_> = lacking.iter().map(|spec| format!("`{spec}`")).collect();
+    let whom = host.as_ref().map_or_else(String::new, |host| format!(" for `{}`", host.escape_debug()));
+    let message =
+        format!("no run can use this: `{operation}` needs {} too, which nothing permits{whom}", names.join(" and "));
+    let ids: Vec<_> = lacking.iter().map(|spec| format!("{}::Action::\"{}\"", spec.namespace, spec.name)).collect();
+    let list = if let [one] = &*ids { format!("action == {one}") } else { format!("action in [{}]", ids.join(", ")) };
+    let on = match (host, lacking.first().map(|spec| spec.resource == RemoteHost::SPEC)) {
+        (Some(host), Some(true)) => format!(", resource == net::Host::\"{host}\""),
+        _ => String::new(),
+    };
+    with_help(look.found(number, message), &format!("permit it to the same principal: `{list}{on}`"))
+}
+
+/// The operation that comes nearest to using a permit, what it lacks, and the host that it lacks it for.
+type Lacking = (&'static str, Vec<&'static ActionSpec>, Option<String>);
+
+/// What each operation that asks for an action lacks; `None` if one lacks nothing, or none asks for it.
+fn lacking(
+    look: &Look<'_>,
+    permits: &Permits,
+    rule: &Rule,
+    spec: &'static ActionSpec,
+    extent: &Extent,
+) -> Option<Lacking> {
+    let mut nearest: Option<Lacking> = None;
+    let host = host(spec, extent);
+    for (name, needs) in look.levels.operations.iter().filter(|(_, needs)| needs.contains(&spec)) {
+        let lacks = |need: &&&'static ActionSpec| {
+            **need != spec
+                && !is_spared(need, host.as_deref())
+                && !permits.any(look, need, &rule.principal).into_iter().any(|reached| {
+                    look.compare();
+                    let of_host = [net::Connect::SPEC, net::Resolve::SPEC].contains(*need);
+                    !of_host || host.as_ref().is_none_or(|host| holds(reached, host))
+                })
+        };
+        let lacks: Vec<_> = needs.iter().filter(lacks).copied().collect();
+        if lacks.is_empty() {
+            return None;
+        }
+        if nearest.as_ref().is_none_or(|(_, known, _)| lacks.len() < known.len()) {
+            nearest = Some((name, lacks, host.clone()));
+        }
+    }
+    nearest
+}
+
+/// Whether a need may not be asked for: an address is not resolved, and where the host is not known, it may be one.
+fn is_spared(need: &ActionSpec, host: Option<&str>) -> bool {
+    *need == *net::Resolve::SPEC && host.is_none_or(|host| host.parse::<IpAddr>().is_ok())
+}
+
+/// The one host of the URLs that a permit is about, where that is known.
+fn host(spec: &ActionSpec, extent: &Extent) -> Option<String> {
+    if spec.resource != Url::SPEC {
+        return None;
+    }
+    let Extent::Within(places) = extent else { return None };
+    let hosts = places.iter().map(|place| {
+        let (Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) = place;
+        let (scheme, rest) = id.split_once("://")?;
+        let (authority, _) = rest.split_once('/')?;
+        Some(Url::parse(&format!("{scheme}://{authority}/")).ok()?.host().name().to_owned())
+    });
+    let hosts: Vec<String> = hosts.collect::<Option<_>>()?;
+    hosts.first().filter(|first| hosts.iter().all(|host| host == *first)).cloned()
+}
+
+/// Whether a host lies in some places.
+fn holds(extent: &Extent, host: &str) -> bool {
+    let Extent::Within(places) = extent else { return true };
+    places.iter().any(|place| match place {
+        Place::Exactly(id) => id == host,
+        Place::Below(id) => id == host || host.strip_suffix(&**id).is_some_and(|rest| rest.ends_with('.')),
+        Place::Prefix(start) => host.starts_with(&**start),
+    })
+}
+
+/// Tells of programs that are not started without a word of `@allow`.
+fn withheld(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+    let allowed =
+        rule.allows.as_ref().is_some_and(|words| words.split_ascii_whitespace().any(|word| word == "interpreter"));
+    let run = look.survey.acts.iter().find(|act| act.spec == process::Run::SPEC);
+    let (Some(interpreter), Some(run), false) = (look.levels.interpreter, run, allowed) else { return Vec::new() };
+    let Extent::Within(places) = look.survey.extent(rule, run) else { return Vec::new() };
+    let named = |place: &Place| match place {
+        Place::Exactly(path) => AbsPath::parse(path).ok().filter(interpreter),
+        Place::Below(_) | Place::Prefix(_) => None,
+    };
+    let programs: Option<Vec<AbsPath>> = places.iter().map(named).collect();
+    let Some(program) = programs.as_ref().and_then(|programs| programs.first()) else { return Vec::new() };
+    let message =
+        format!("no run can use this: `{}` runs other programs, or a language", program.as_str().escape_debug());
+    with_help(
+        look.found(number, message),
+        "it is started only if the permit says so: `@allow(\"interpreter\")`; better permit a program that does one thing",
+    )
+}
