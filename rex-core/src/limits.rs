@@ -158,7 +158,10 @@ pub fn shown(name: &str, value: u64) -> (&str, String) {
 fn no_limit(name: &str) -> Error {
     let names: Vec<_> = Limits::TABLE.iter().map(|(name, ..)| *name).collect();
     let all = names.iter().flat_map(|name| [*name, short(name)]);
-    let meant = did_you_mean(name, all).map(|meant| format!("{meant} ")).unwrap_or_default();
+    // Whoever cut a name short meant that one.
+    let longer = all.clone().find(|known| !name.is_empty() && known.starts_with(name));
+    let meant = longer.map(|longer| format!("did you mean `{}`?", short(longer))).or_else(|| did_you_mean(name, all));
+    let meant = meant.map(|meant| format!("{meant} ")).unwrap_or_default();
     Error::validation(format!("there is no limit `{}`", name.escape_debug()))
         .with_help(format!("{meant}the limits are: {}", names.join(", ")))
 }
@@ -383,6 +386,8 @@ mod tests {
             ("memory", "-1", "the limit `memory` takes a size, got `-1`: it does not start with a number", "`10M`"),
             ("entries", "5s", "the limit `entries` takes a whole number, got `5s`: a count has no unit", "`100_000`"),
             ("wal", "5s", "there is no limit `wal`", "did you mean `wall`"),
+            ("mem", "5MB", "there is no limit `mem`", "did you mean `memory`"),
+            ("wlal", "5s", "there is no limit `wlal`", "did you mean `wall`"),
             (
                 "wall_ms",
                 "99999999999999999w",
