@@ -55,8 +55,8 @@ pub(crate) struct Member {
     pub(crate) kind: Kind,
     pub(crate) size: u64,
     pub(crate) mode: u32,
-    /// User and group, by their numbers.
-    pub(crate) owner: (u32, u32),
+    /// User and group, by their numbers, where it says them.
+    pub(crate) owner: Option<(u32, u32)>,
     pub(crate) modified: Timestamp,
     /// What a link points to.
     pub(crate) target: Option<Vec<u8>>,
@@ -130,8 +130,8 @@ fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
         _ => Kind::Unknown,
     };
     let seconds = i64::try_from(header.mtime()?).unwrap_or(i64::MAX);
-    let number = |number: u64| u32::try_from(number).map_err(|_| io::Error::other("an owner is out of range"));
-    let owner = (number(header.uid()?)?, number(header.gid()?)?);
+    let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok());
+    let owner = number(header.uid()).zip(number(header.gid()));
     let target = if matches!(kind, Kind::Symlink | Kind::HardLink) { entry.link_name_bytes() } else { None };
     Ok(Member {
         kind,

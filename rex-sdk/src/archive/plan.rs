@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     /// The second names of files, with their first ones and their sizes.
     pub(crate) hard_links: Vec<(String, String, u64)>,
     /// What the archive says of owner and time of its files and directories.
-    pub(crate) owners: Vec<(String, (u32, u32), Timestamp)>,
+    pub(crate) owners: Vec<(String, Option<(u32, u32)>, Timestamp)>,
     /// The symbolic links with their texts.
     pub(crate) symlinks: Vec<(String, String)>,
     /// What is left out.

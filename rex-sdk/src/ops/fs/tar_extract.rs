@@ -129,9 +129,10 @@ impl Grants {
 
 /// Owners and times to set, each asked for.
 fn owners(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Vec<(AbsPath, Ownership)>, Error> {
-    let ask = |(name, owner, modified): &(String, (u32, u32), Timestamp)| {
+    let ask = |(name, owner, modified): &(String, Option<(u32, u32)>, Timestamp)| {
         let path = below(to, name)?;
-        Ok((path.clone(), Ownership::ask(session, &path, *owner, None, *modified)?))
+        let owner = owner.ok_or_else(|| refused(name.as_bytes(), "the archive does not say whose it is"))?;
+        Ok((path.clone(), Ownership::ask(session, &path, owner, None, *modified)?))
     };
     plan.owners.iter().map(ask).collect()
 }
