@@ -19,6 +19,8 @@ mod system;
 
 pub use brokered::{Broker, Network, Processes, Services, System};
 pub use network::{Connection, Interface, NetworkTable, Stream};
+#[cfg(any(all(feature = "host", target_os = "linux"), test))]
+pub(crate) use processes::DELETED;
 pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessList, ProcessStatus, Start};
 pub use services::{LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};

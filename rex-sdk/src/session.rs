@@ -11,7 +11,7 @@ use rex_core::process::Program;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
-use crate::expand::{self, Decoded, Expanded, Format, Unread, Wide};
+use crate::expand::{self, Decoded, Expanded, Format, MARK, Unmarked, Unread, Wide};
 use crate::os::{Source, SourceState, io_error};
 use crate::{Args, OPS, Operation, Os, OsError};
 
@@ -264,7 +264,7 @@ impl Metered<'_> {
     }
 
     /// The same file, with what is in it if it is compressed, and as UTF-8 if it is UTF-16. Its size is then unknown, and what is read
-    /// from it counts as it comes out. One that is compressed in a way that is not read fails with the first read.
+    /// from it counts as it comes out. A byte order mark is left out. One that is compressed in a way that is not read fails with the first read.
     #[must_use]
     pub fn expanded(mut self) -> Self {
         let start = self.start();
@@ -273,6 +273,7 @@ impl Metered<'_> {
             (Some(format), _) => Box::new(Decoded::new(Expanded::new(format, self.source))),
             (None, Some(format)) => Box::new(Unread(expand::unread(format, &self.id))),
             (None, None) if wide => Box::new(Decoded::new(self.source)),
+            (None, None) if start.starts_with(MARK) && self.size() != 0 => Box::new(Unmarked::new(self.source)),
             (None, None) => return self,
         };
         self
@@ -425,6 +426,19 @@ mod tests {
         fn decide(&self, _: &Request<'_>) -> Decision {
             Decision::allow(&["rule"])
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_text() {
+        let (subject, journal) = (Subject::new(Principal::agent("tester")), Arc::new(MemoryJournal::new(9)));
+        let run = Run::new("test", subject, Arc::new(All), journal, Limits::default());
+        let (os, base) = (MemOs::new().file("/f", "\u{feff}ab\ncd"), AbsPath::root());
+        let mut file = Session::new(&run, &os, &base).open(base.join("f").unwrap()).unwrap().expanded();
+        let mut end = [0; 2];
+        assert_eq!((file.size(), file.read_at(&mut end, 3).unwrap(), &end), (5, 2, b"cd"));
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ab\ncd");
     }
 
     #[test]

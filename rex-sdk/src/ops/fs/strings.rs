@@ -7,7 +7,7 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::checksum::PIECE;
-use crate::expand::Damage;
+use crate::expand::{Damage, Decoded};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Finds the texts in a file that is not text.
@@ -44,13 +44,13 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if max > limits.entries {
         return Err(exceeded("entries", limits.entries, "texts"));
     }
-    let mut file = session.open(args.path("path")?)?.expanded();
+    let mut text = Decoded::with_mark(session.open(args.path("path")?)?.decompressed());
     let mut found =
         Found { strings: Vec::new(), text: Vec::new(), offset: 0, held: 0, min, max, bytes: limits.file_bytes };
     let mut piece = vec![0; PIECE];
     let (mut truncated, mut why) = (false, None);
     while !truncated {
-        let count = match file.read(&mut piece) {
+        let count = match text.read(&mut piece) {
             Ok(count) => count,
             Err(error) => match Damage::of(&error) {
                 Some(damage) => {
@@ -58,7 +58,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
                     (truncated, why) = (true, Some(damage.to_string()));
                     break;
                 }
-                None => return Err(file.error(error)),
+                None => return Err(text.inner().error(error)),
             },
         };
         truncated = match piece.get(..count).unwrap_or_default() {
