@@ -14,7 +14,7 @@ use lzma_rust2::XzReader;
 use rex_core::{Code, Error};
 
 use self::frames::{Begun, Frame};
-pub(crate) use self::utf16::{Decoded, Wide, decode};
+pub(crate) use self::utf16::{Decoded, MARK, Unmarked, Wide, decode};
 use crate::os::{Source, SourceState};
 
 /// How many bytes tell the format.

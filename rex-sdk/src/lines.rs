@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rex_core::limits::exceeded;
 use rex_core::{Code, Error, Run, Value};
 
-use crate::expand::{Expanded, Format};
+use crate::expand::{self, Decoded, Expanded, Format, MARK, Wide};
 use crate::os::{Source, io_error};
 use crate::session::Metered;
 
@@ -21,6 +21,8 @@ pub struct Lines {
     /// The size of the file when it was opened, in bytes.
     size: u64,
     format: Option<Format>,
+    /// Whether it is in another encoding, or has a byte order mark.
+    decoded: bool,
     id: String,
     operation: &'static str,
     lossy: bool,
@@ -47,7 +49,10 @@ impl Lines {
     /// # Errors
     /// If the size of the file is unknown, and it cannot be read.
     pub(crate) fn new(file: Metered<'_>, operation: &'static str) -> Result<Self, Error> {
-        let (id, format, size) = (file.id().to_owned(), file.format(), file.size());
+        let (id, start, size) = (file.id().to_owned(), file.start(), file.size());
+        if let Some(format) = Format::unread(&start) {
+            return Err(expand::unread(format, &id));
+        }
         let (origin, size) = if size == 0 {
             let bytes = file.read_all()?;
             let size = bytes.len() as u64;
@@ -55,7 +60,9 @@ impl Lines {
         } else {
             (Origin::File(Arc::new(Mutex::new(file.into_source()))), size)
         };
-        Ok(Self { origin, size, format, id, operation, lossy: false, skip: 0, max: u64::MAX })
+        let decoded = Wide::of(&start).is_some() || start.starts_with(MARK);
+        let format = Format::of(&start);
+        Ok(Self { origin, size, format, decoded, id, operation, lossy: false, skip: 0, max: u64::MAX })
     }
 
     /// Replaces what is not UTF-8 instead of failing.
@@ -73,7 +80,8 @@ impl Lines {
     pub fn read(&self) -> Reading {
         let plain = At { origin: self.origin.clone(), offset: 0, size: self.size };
         let reader: Box<dyn Read + Send> = match self.format {
-            Some(format) => Box::new(Expanded::new(format, plain)),
+            Some(format) => Box::new(Decoded::new(Expanded::new(format, plain))),
+            None if self.decoded => Box::new(Decoded::new(plain)),
             None => Box::new(plain),
         };
         let reader = BufReader::with_capacity(BLOCK, Counted { reader, bytes: 0 });

@@ -165,9 +165,6 @@ pub(crate) fn limits(text: &str) -> Vec<ProcessLimit> {
     text.lines().skip(1).filter_map(limit).collect()
 }
 
-/// What the kernel adds to the name of a file that has none any more.
-pub(crate) const DELETED: &str = " (deleted)";
-
 /// The files that a process has mapped, each once, from `maps`; see `proc_pid_maps(5)`.
 pub(crate) fn mapped(text: &str) -> BTreeSet<String> {
     let file = |line: &str| {

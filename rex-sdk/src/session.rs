@@ -11,7 +11,7 @@ use rex_core::process::Program;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Action, Call, Code, DeniedCall, Error, Gate, Grant, Limits, Need, Resource, Run, Value};
 
-use crate::expand::{self, Decoded, Expanded, Format, Unread, Wide};
+use crate::expand::{self, Decoded, Expanded, Format, MARK, Unmarked, Unread, Wide};
 use crate::os::{Source, SourceState, io_error};
 use crate::spec::Answer;
 use crate::{Args, OPS, OpSpec, Operation, Os, OsError, needs};
@@ -355,7 +355,7 @@ impl Metered<'_> {
     }
 
     /// The same file, with what is in it if it is compressed, and as UTF-8 if it is UTF-16. Its size is then unknown, and what is read
-    /// from it counts as it comes out. One that is compressed in a way that is not read fails with the first read.
+    /// from it counts as it comes out. A byte order mark is left out. One that is compressed in a way that is not read fails with the first read.
     #[must_use]
     pub fn expanded(mut self) -> Self {
         let start = self.start();
@@ -364,6 +364,7 @@ impl Metered<'_> {
             (Some(format), _) => Box::new(Decoded::new(Expanded::new(format, self.source))),
             (None, Some(format)) => Box::new(Unread(expand::unread(format, &self.id))),
             (None, None) if wide => Box::new(Decoded::new(self.source)),
+            (None, None) if start.starts_with(MARK) && self.size() != 0 => Box::new(Unmarked::new(self.source)),
             (None, None) => return self,
         };
         self
@@ -380,8 +381,14 @@ impl Metered<'_> {
         self
     }
 
+    /// Whether it is neither compressed nor in another encoding, so that its bytes are those of its text.
+    pub(crate) fn is_plain(&self) -> bool {
+        let start = self.start();
+        Format::of(&start).is_none() && Format::unread(&start).is_none() && Wide::of(&start).is_none()
+    }
+
     /// Its first bytes.
-    fn start(&self) -> Vec<u8> {
+    pub(crate) fn start(&self) -> Vec<u8> {
         let mut start = vec![0; expand::START];
         // What cannot be read at a place is of the kernel's own making, and not compressed.
         let count = self.source.read_at(&mut start, 0).unwrap_or(0);
@@ -516,6 +523,19 @@ mod tests {
         fn decide(&self, _: &Request<'_>) -> Decision {
             Decision::allow(&["rule"])
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_text() {
+        let (subject, journal) = (Subject::new(Principal::agent("tester")), Arc::new(MemoryJournal::new(9)));
+        let run = Run::new("test", subject, Arc::new(All), journal, Limits::default());
+        let (os, base) = (MemOs::new().file("/f", "\u{feff}ab\ncd"), AbsPath::root());
+        let mut file = Session::new(&run, &os, &base).open(base.join("f").unwrap()).unwrap().expanded();
+        let mut end = [0; 2];
+        assert_eq!((file.size(), file.read_at(&mut end, 3).unwrap(), &end), (5, 2, b"cd"));
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ab\ncd");
     }
 
     #[test]

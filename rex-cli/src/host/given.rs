@@ -46,9 +46,14 @@ pub(super) fn principal(given: Option<&str>) -> Result<Principal, Stop> {
     if let Some(text) = given {
         return load::principal(text);
     }
+    // A number in place of a name would be another principal, to whom other policies apply.
     let uid = nix::unistd::getuid();
-    let user = nix::unistd::User::from_uid(uid).ok().flatten();
-    Ok(Principal::user(&user.map_or_else(|| uid.to_string(), |user| user.name)))
+    let user = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
+    let user = user.filter(|name| !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER));
+    let unknown = || Stop::usage(format!("the name of the user {uid} could not be found out"));
+    user.map(|name| Principal::user(&name)).ok_or_else(|| {
+        unknown().with_help("say on whose behalf it is with `--principal`, such as `--principal 'Agent::\"triage\"'`")
+    })
 }
 
 pub(super) fn base(given: Option<&Path>) -> Result<AbsPath, Stop> {

@@ -1,4 +1,4 @@
-//! UTF-16, told by the mark at its start, as UTF-8.
+//! UTF-16, told by the mark at its start, as UTF-8; and UTF-8 without such a mark.
 
 use std::io::{self, Read};
 
@@ -53,9 +53,14 @@ pub(crate) fn decode(bytes: Vec<u8>, max: u64) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A text that reads as UTF-8, if it is UTF-16; anything else as it is.
+/// The mark at the start of a text in UTF-8.
+pub(crate) const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A text that reads as UTF-8, if it is UTF-16; anything else as it is, but for a mark at its start.
 pub(crate) struct Decoded<R> {
     inner: R,
+    /// Whether a mark of UTF-8 is read too.
+    keeps_mark: bool,
     /// How it is decoded; `None` before its start was seen.
     decoder: Option<Option<Box<Decoder>>>,
     /// What was read of it to see its start.
@@ -76,7 +81,13 @@ enum Then {
 
 impl<R: Read> Decoded<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self { inner, decoder: None, ahead: Vec::new(), text: Vec::new(), given: 0, then: Then::More }
+        let (ahead, text) = (Vec::new(), Vec::new());
+        Self { inner, keeps_mark: false, decoder: None, ahead, text, given: 0, then: Then::More }
+    }
+
+    /// The same with a mark of UTF-8 as it is.
+    pub(crate) fn with_mark(inner: R) -> Self {
+        Self { keeps_mark: true, ..Self::new(inner) }
     }
 
     /// What it reads from.
@@ -91,6 +102,9 @@ impl<R: Read> Decoded<R> {
                 && (self.ahead.is_empty() || Damage::of(&error).is_none())
             {
                 return Err(error);
+            }
+            if self.ahead.starts_with(MARK) && !self.keeps_mark {
+                self.ahead.drain(..MARK.len());
             }
             self.decoder = Some(Wide::of(&self.ahead).map(Wide::decoder).transpose()?.map(Box::new));
         }
@@ -167,6 +181,52 @@ impl<R: Read + Send> Source for Decoded<R> {
     }
 }
 
+/// A file that begins after its mark.
+pub(crate) struct Unmarked {
+    inner: Box<dyn Source>,
+    is_at_start: bool,
+}
+
+impl Unmarked {
+    pub(crate) fn new(inner: Box<dyn Source>) -> Self {
+        Self { inner, is_at_start: true }
+    }
+
+    fn skip(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_at_start) {
+            io::copy(&mut self.inner.by_ref().take(MARK.len() as u64), &mut io::sink())?;
+        }
+        Ok(())
+    }
+}
+
+impl Read for Unmarked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.skip()?;
+        self.inner.read(buffer)
+    }
+}
+
+impl Source for Unmarked {
+    fn size(&self) -> u64 {
+        self.inner.size().saturating_sub(MARK.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.inner.read_at(buffer, offset.saturating_add(MARK.len() as u64))
+    }
+
+    fn state(&self) -> io::Result<SourceState> {
+        let state = self.inner.state()?;
+        Ok(SourceState { size: state.size.saturating_sub(MARK.len() as u64), ..state })
+    }
+
+    fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        self.skip()?;
+        self.inner.read_into(bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,10 +250,13 @@ mod tests {
             }
             assert_eq!(pieces, text.as_bytes());
         }
-        for plain in [&b""[..], b"a", b"plain text", b"\xef\xbb\xbfmarked", b"\xff"] {
+        for plain in [&b""[..], b"a", b"plain text", b"\xef\xbb", b"\xef\xbb\xbfmarked", b"\xff"] {
             let mut same = Vec::new();
-            Decoded::new(plain).read_to_end(&mut same).unwrap();
+            Decoded::with_mark(plain).read_to_end(&mut same).unwrap();
             assert_eq!(same, plain);
+            same.clear();
+            Decoded::new(plain).read_to_end(&mut same).unwrap();
+            assert_eq!(same, plain.strip_prefix(MARK).unwrap_or(plain));
         }
     }
 

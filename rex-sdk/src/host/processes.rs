@@ -28,7 +28,7 @@ use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
 
 use super::{accounts, hidden, run};
-use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
+use crate::os::{DELETED, Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
 use crate::pid::{self, Known, Machine, Stat};
 
 /// How often whoever waits for an end looks whether the run may go on.
@@ -165,7 +165,7 @@ fn open_files(grant: &Grant<process::Inspect>, max: u64, all: bool) -> Result<Ve
         let mapped = pid::mapped(&entry.text("maps")?).into_iter();
         used.extend(mapped.map(|name| OpenFile {
             descriptor: None,
-            deleted: name.ends_with(pid::DELETED),
+            deleted: name.ends_with(DELETED),
             size: None,
             name,
         }));
@@ -308,7 +308,7 @@ impl Entry {
     fn exe(&self) -> Result<Option<String>, OsError> {
         match readlinkat(&self.directory, "exe") {
             // The kernel says so of a program whose file was replaced or removed since.
-            Ok(path) => Ok(path.to_str().map(|path| path.strip_suffix(pid::DELETED).unwrap_or(path).to_owned())),
+            Ok(path) => Ok(path.to_str().map(|path| path.strip_suffix(DELETED).unwrap_or(path).to_owned())),
             Err(Errno::ENOENT) => Ok(Some(String::new())),
             Err(Errno::ESRCH) => Err(missing()),
             Err(_) => Ok(None),
@@ -341,7 +341,7 @@ impl Entry {
         Some(OpenFile {
             descriptor,
             // What was never given a name, such as memory, has a mark of its own.
-            deleted: file.as_ref().is_some_and(|file| file.st_nlink == 0) || name.ends_with(pid::DELETED),
+            deleted: file.as_ref().is_some_and(|file| file.st_nlink == 0) || name.ends_with(DELETED),
             size: file.and_then(|file| u64::try_from(file.st_size).ok()),
             name,
         })

@@ -85,6 +85,17 @@ pub struct OpenFile {
     pub deleted: bool,
 }
 
+/// What the kernel adds to the name of a file that has none any more.
+pub(crate) const DELETED: &str = " (deleted)";
+
+impl OpenFile {
+    /// The name that it has, or had before it was deleted.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.name.strip_suffix(DELETED).filter(|_| self.deleted).unwrap_or(&self.name)
+    }
+}
+
 /// How a program is started, besides what its grant says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {

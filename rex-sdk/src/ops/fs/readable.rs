@@ -17,7 +17,7 @@ pub(super) struct Seen {
     pub(super) binary: bool,
 }
 
-/// The file without a byte order mark, without the rest of lines that are too long, and without what is damaged.
+/// The file without the rest of lines that are too long, and without what is damaged.
 pub(super) struct Readable<R> {
     inner: R,
     /// How much of a line is given, in bytes, without its end.
@@ -26,14 +26,12 @@ pub(super) struct Readable<R> {
     /// The number of the line that goes on, and how much of it came.
     line: u64,
     length: u64,
-    /// Whether nothing was read yet.
-    start: bool,
     over: bool,
 }
 
 impl<R: Read> Readable<R> {
     pub(super) fn new(inner: R, line_bytes: u64, seen: Rc<RefCell<Seen>>) -> Self {
-        Self { inner, line_bytes, seen, line: 1, length: 0, start: true, over: false }
+        Self { inner, line_bytes, seen, line: 1, length: 0, over: false }
     }
 
     /// Takes the rest of lines that are too long out of what came, and says how much is left.
@@ -78,9 +76,8 @@ impl<R: Read> Readable<R> {
 
 impl<R: Read> Read for Readable<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        const MARK: &[u8] = b"\xef\xbb\xbf";
         while !self.over && !buffer.is_empty() {
-            let mut count = match self.inner.read(buffer) {
+            let count = match self.inner.read(buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) => match Damage::of(&error) {
@@ -91,10 +88,6 @@ impl<R: Read> Read for Readable<R> {
                     None => return Err(error),
                 },
             };
-            if std::mem::take(&mut self.start) && buffer.get(..count).is_some_and(|start| start.starts_with(MARK)) {
-                buffer.copy_within(MARK.len()..count, 0);
-                count -= MARK.len();
-            }
             let piece = buffer.get_mut(..count).unwrap_or_default();
             if memchr::memchr(0, piece).is_some() {
                 self.seen.borrow_mut().binary = true;
@@ -123,7 +116,7 @@ mod tests {
                 self.0.read(&mut buffer[..count])
             }
         }
-        let text = b"\xef\xbb\xbfabc\nabcd\nabcde\n\nabcdefghijklmn\nab\n\0bcdefgh";
+        let text = b"abc\nabcd\nabcde\n\nabcdefghijklmn\nab\n\0bcdefgh";
         for piece in [3, 4, 5, 9, 100] {
             let seen = Rc::<RefCell<Seen>>::default();
             let mut read = Vec::new();

@@ -7,7 +7,8 @@ use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
 
 use super::checksum::PIECE;
-use crate::expand::Damage;
+use crate::expand::{Damage, Decoded};
+use crate::os::io_error;
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -57,14 +58,15 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(too_many());
     }
     let after = args.count("after")?;
-    let mut file = At { file: session.open(args.path("path")?)?, place: None };
-    if file.file.format().is_none() && after > 0 {
-        file.place = Some(after);
+    let file = session.open(args.path("path")?)?;
+    let name = file.id().escape_debug().to_string();
+    let mut text: Box<dyn Read + '_> = if after > 0 && file.is_plain() {
+        Box::new(From { file, place: after })
     } else {
-        file.file = file.file.expanded();
-        let skipped = io::copy(&mut (&mut file).take(after), &mut io::sink());
-        skipped.map_err(|error| file.file.error(error))?;
-    }
+        let mut text = Decoded::with_mark(file.decompressed());
+        io::copy(&mut (&mut text).take(after), &mut io::sink()).map_err(|error| io_error(error, &name))?;
+        Box::new(text)
+    };
     let mut found = Found {
         strings: Vec::new(),
         text: Vec::new(),
@@ -77,7 +79,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let mut piece = vec![0; PIECE];
     let (mut truncated, mut why) = (false, None);
     while !truncated {
-        let count = match file.read(&mut piece) {
+        let count = match text.read(&mut piece) {
             Ok(count) => count,
             Err(error) => match Damage::of(&error) {
                 Some(damage) => {
@@ -85,7 +87,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
                     (truncated, why) = (true, Some(damage.to_string()));
                     break;
                 }
-                None => return Err(file.file.error(error)),
+                None => return Err(io_error(error, &name)),
             },
         };
         truncated = match piece.get(..count).unwrap_or_default() {
@@ -106,17 +108,16 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     ]))
 }
 
-/// A file that is read on, or from a place.
-struct At<'r> {
+/// A file that is read from a place.
+struct From<'r> {
     file: Metered<'r>,
-    place: Option<u64>,
+    place: u64,
 }
 
-impl Read for At<'_> {
+impl Read for From<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(place) = &mut self.place else { return self.file.read(buffer) };
-        let count = self.file.read_at(buffer, *place)?;
-        *place += count as u64;
+        let count = self.file.read_at(buffer, self.place)?;
+        self.place += count as u64;
         Ok(count)
     }
 }

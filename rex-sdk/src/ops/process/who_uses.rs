@@ -7,7 +7,7 @@ use rex_core::{AbsPath, Action, Code, Error, Value};
 
 use super::open_files::used;
 use super::{all, brief};
-use crate::pid::DELETED;
+use crate::os::OpenFile;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
 /// Finds the processes that use a file, or one below a directory.
@@ -37,9 +37,7 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
-    let below = |name: &str| {
-        AbsPath::parse(name.strip_suffix(DELETED).unwrap_or(name)).is_ok_and(|name| name == path || name.is_in(&path))
-    };
+    let below = |file: &OpenFile| AbsPath::parse(file.path()).is_ok_and(|name| name == path || name.is_in(&path));
     let (mut users, mut skipped, mut denied) = (Vec::new(), Vec::new(), None);
     let found = all(session, None)?;
     let (count, hidden) = (found.processes.len(), found.hidden);
@@ -48,7 +46,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         let (process, identity) = (&status.process, status.process.identity());
         match used(session, process, true) {
             Ok(open) => {
-                let files: BTreeSet<_> = open.into_iter().map(|file| file.name).filter(|name| below(name)).collect();
+                let files: BTreeSet<_> = open.into_iter().filter(&below).map(|file| file.name).collect();
                 if !files.is_empty() {
                     let mut entry = brief(process);
                     entry.insert("files".to_owned(), Value::List(files.into_iter().map(Value::from).collect()));
