@@ -127,6 +127,7 @@ impl Rule {
     }
 
     /// Whether its `@allow` says a word.
+    #[cfg(feature = "prove")]
     pub(crate) fn lets(&self, word: &str) -> bool {
         lets(self.allows.as_deref(), word)
     }

@@ -298,6 +298,40 @@ fn each_exception_is_told() {
     tells(&format!("{all} {two}"), all, &["/srv/f", "/srv/g"]);
 }
 
+/// What one clause adds several of is told one by one.
+#[test]
+fn each_member_of_a_list_is_told() {
+    let permit = |condition: &str| {
+        format!(
+            r#"permit (principal == Agent::"a", action == fs::Action::"read", resource is fs::Path) when {{ {condition} }};"#
+        )
+    };
+    for (older, newer, parts) in [
+        (
+            r#"["x"].contains(resource.name)"#,
+            r#"["x", "report.txt", "shadow"].contains(resource.name)"#,
+            &["/report.txt\"", "/shadow\""],
+        ),
+        (
+            r#"resource in [fs::Path::"/srv/a"]"#,
+            r#"resource in [fs::Path::"/srv/a", fs::Path::"/srv/b", fs::Path::"/etc"]"#,
+            &["\"/srv/b", "\"/etc"],
+        ),
+        (
+            r#"resource in fs::Path::"/srv" && context.tags.contains("a=1")"#,
+            r#"resource in fs::Path::"/srv" && context.tags.containsAny(["a=1", "b=2", "c=3"])"#,
+            &["b=2", "c=3"],
+        ),
+        (
+            r#"resource in fs::Path::"/srv" && !(["x", "y", "key"].contains(resource.name))"#,
+            r#"resource in fs::Path::"/srv" && !(["x"].contains(resource.name))"#,
+            &["/y\"", "/key\""],
+        ),
+    ] {
+        tells(&permit(older), &permit(newer), parts);
+    }
+}
+
 /// Whatever would hold of every policy is no proof.
 #[test]
 fn what_says_nothing_is_vacuous() {

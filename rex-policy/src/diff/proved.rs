@@ -127,7 +127,11 @@ impl Search<'_> {
                     cubes.push(cube);
                 }
                 if again || cubes.len() >= MOST {
-                    let why = if again { "what was found cannot be left out" } else { "there are too many to tell" };
+                    let why = if again {
+                        "what was found cannot be left out"
+                    } else {
+                        "there are too many to tell; compare the policies in parts"
+                    };
                     return Ok(Err(more(why)));
                 }
             }

@@ -1,9 +1,10 @@
 //! What makes a difference between two policies: the parts of heads and the clauses because of which one allows a request and the
 //! other does not. Each request for which the same holds differs likewise, so it is shown by the one that was found.
 
-use cedar_policy::EvalResult;
-use cedar_policy::eval_expression;
-use cedar_policy::pst::Expr;
+use std::sync::Arc;
+
+use cedar_policy::pst::{BinaryOp, Expr};
+use cedar_policy::{EvalResult, Expression, eval_expression};
 
 use super::flat::Act;
 use super::kinds::{and, not, truth};
@@ -21,6 +22,8 @@ enum Part {
     Principal,
     Resource,
     Clause(usize),
+    /// A clause that holds if one of several things does, and which of them.
+    Member(usize, usize),
 }
 
 /// Something that is so of a request: whether a part of a policy holds.
@@ -124,14 +127,46 @@ impl Reason {
         match self.part {
             Part::Principal => act.principal_is(variables, rule),
             Part::Resource => act.resource_is(variables, rule),
-            Part::Clause(clause) => {
+            Part::Clause(clause) | Part::Member(clause, _) => {
                 let clauses = act.policy.clauses(self.number).ok_or_else(gone)?;
                 let clause = clauses.clauses.get(clause).ok_or_else(gone)?;
-                let syntax = Expr::try_from(clause.expression.as_ref().clone());
-                let syntax = syntax.map_err(|_| "a clause has an unknown shape".to_owned())?;
-                act.expr(variables, &syntax)
+                let syntax = syntax(&clause.expression).ok_or("a clause has an unknown shape")?;
+                match self.part {
+                    Part::Member(_, place) => {
+                        let member = alternatives(&syntax).into_iter().nth(place).ok_or_else(gone)?;
+                        act.expr(variables, &member)
+                    }
+                    _ => act.expr(variables, &syntax),
+                }
             }
         }
+    }
+}
+
+fn syntax(clause: &Expression) -> Option<Expr> {
+    Expr::try_from(clause.as_ref().clone()).ok()
+}
+
+/// The things of which one is enough for a clause to hold: `["a", "b"].contains(x)` is `x == "a"` or `x == "b"`. None if there is one
+/// alone.
+fn alternatives(clause: &Expr) -> Vec<Expr> {
+    let each = |set: &Expr, one: &dyn Fn(&Arc<Expr>) -> Expr| match set {
+        Expr::Set(members) if members.len() > 1 => members.iter().map(one).collect(),
+        _ => Vec::new(),
+    };
+    let of = |op: BinaryOp, left: &Arc<Expr>, right: &Arc<Expr>| Expr::BinaryOp {
+        op,
+        left: left.clone(),
+        right: right.clone(),
+    };
+    match clause {
+        Expr::BinaryOp { op: BinaryOp::Contains, left, right } => each(left, &|one| of(BinaryOp::Eq, right, one)),
+        Expr::BinaryOp { op: BinaryOp::In, left, right } => each(right, &|one| of(BinaryOp::In, left, one)),
+        Expr::BinaryOp { op: BinaryOp::ContainsAny, left, right } => match &**left {
+            Expr::Set(_) => each(left, &|one| of(BinaryOp::Contains, right, one)),
+            _ => each(right, &|one| of(BinaryOp::Contains, left, one)),
+        },
+        _ => Vec::new(),
     }
 }
 
@@ -154,15 +189,25 @@ fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>
     let entities = parties.all_entities(&request, &members)?;
     let asked = parties.full_request(&request)?;
     let lineage = Lineage::new(&kind, request.resource, members.above(&kind).map(|above| &**above));
-    let value = |clause: &cedar_policy::Expression| -> Truth {
+    let value = |clause: &Expression| -> Truth {
         match eval_expression(&asked, &entities, clause) {
             Ok(EvalResult::Bool(value)) => Some(value),
             _ => None,
         }
     };
-    let of = |clauses: &Clauses| {
+    // Which of several things made that a clause holds.
+    let part = |clauses: &Clauses, clause: usize| {
+        let syntax = clauses.clauses.get(clause).and_then(|clause| syntax(&clause.expression));
+        let members = syntax.iter().flat_map(alternatives);
+        let held = members.map(|one| one.to_string().parse().ok().and_then(|one| value(&one)));
+        let place = held.collect::<Vec<_>>().into_iter().position(|held| held == Some(true));
+        place.map_or(Part::Clause(clause), |place| Part::Member(clause, place))
+    };
+    let of = |clauses: &Clauses| -> Option<(bool, Vec<(Part, bool)>)> {
         let values: Vec<Truth> = clauses.clauses.iter().map(|clause| value(&clause.expression)).collect();
-        clauses.because(&values)
+        let (applies, because) = clauses.because(&values)?;
+        let named = |(clause, holds)| (if holds { part(clauses, clause) } else { Part::Clause(clause) }, holds);
+        Some((applies, because.into_iter().map(named).collect()))
     };
     let mut all = Vec::new();
     for (number, rule) in policy.rules().iter().enumerate() {
@@ -183,7 +228,7 @@ fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>
         let because = policy.clauses(number).map_or(Some((true, Vec::new())), |clauses| of(&clauses));
         let (applies, because) =
             because.ok_or_else(|| format!("policy `{}` is an error there", rule.id.escape_debug()))?;
-        let clauses = because.into_iter().map(|(clause, holds)| reason(Part::Clause(clause), holds));
+        let clauses = because.into_iter().map(|(part, holds)| reason(part, holds));
         let head = head.into_iter().filter(|_| applies);
         all.push(Met { number, rule, applies, reasons: head.chain(clauses).collect() });
     }

@@ -229,6 +229,13 @@ impl<'p> Act<'p> {
                 }
                 Ok(any)
             }
+            // Each text is told of the id, where it can be.
+            BinaryOp::Contains if self.part_of_id(right).is_some() => match left {
+                Expr::Set(members) => members.iter().try_fold(truth(false), |any, member| {
+                    Ok(or(any, self.binary(variables, whole, (BinaryOp::Eq, right, member))?))
+                }),
+                _ => Ok(binary(op, self.expr(variables, left)?, self.expr(variables, right)?)),
+            },
             BinaryOp::GetTag | BinaryOp::HasTag => Err(no(whole)),
             _ => Ok(binary(op, self.expr(variables, left)?, self.expr(variables, right)?)),
         }

@@ -105,15 +105,25 @@ pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, fou
             Fact::Ip(_) => return,
         };
         let same = binary(BinaryOp::Eq, variable(&own), Expr::Literal(value));
-        let said = match part {
-            // Whatever id has that part has that attribute, and no other.
-            Some(part) => and(or(not(part.clone()), same.clone()), or(not(same), part)),
+        let mut said = match part {
+            Some(part) => both_or_none(part, same),
             None => or(not(is(ID, id)), same),
         };
+        // So it is with the text that was chosen.
+        if let Some(Value::Text(text)) = model.get(&own)
+            && let Some(part) = act.kind.part_is(name, text)
+        {
+            said = and(said, both_or_none(part, is(&own, text)));
+        }
         says = and(std::mem::replace(&mut says, truth(true)), said);
     });
     let all = operation.asked.request().resource.id_says_all();
     (all && says != truth(true)).then_some(says)
+}
+
+/// That an id has a part exactly where an attribute is that text.
+fn both_or_none(part: Expr, same: Expr) -> Expr {
+    and(or(not(part.clone()), same.clone()), or(not(same), part))
 }
 
 /// A time as Cedar prints it: a date, or one with an offset in milliseconds.
