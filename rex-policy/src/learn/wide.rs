@@ -337,7 +337,7 @@ mod tests {
             (format!("a-b-{run}-3-4"), "a-b-*-4"),
             // Everything is like `*`.
             (format!("{run}-3.txt"), ""),
-            (format!("rex-{}-3", &run[1..]), ""),
+            (format!("rex-{}-3", run.trim_start_matches('0')), ""),
             (format!("rex-{run}-"), ""),
             (format!("rex-{}-3", run.to_uppercase()), ""),
             ("é-1".to_owned(), ""),
