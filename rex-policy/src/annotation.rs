@@ -21,9 +21,9 @@ pub(crate) enum Sort {
 /// The annotation that says which property a statement is.
 pub(crate) const PROVE: &str = "prove";
 /// The annotations that a policy can have.
-const OF_POLICIES: [&str; 3] = ["id", "reason", "allow"];
+const OF_POLICIES: [&str; 4] = ["id", "reason", "allow", "lint"];
 /// The annotations that a property can have.
-const OF_PROPERTIES: [&str; 3] = ["id", "reason", PROVE];
+const OF_PROPERTIES: [&str; 4] = ["id", "reason", "lint", PROVE];
 /// Those that a later version may have. Until then they would promise what is not done.
 const RESERVED: [&str; 3] = ["approval", "shadow", "undo"];
 /// What `@prove` can say, and whether a `permit` says it.
@@ -43,7 +43,7 @@ impl Sort {
         if statements().any(says) && statements().all(means) { Self::Properties } else { Self::Policies }
     }
 
-    fn known(self) -> [&'static str; 3] {
+    fn known(self) -> [&'static str; 4] {
         if self == Self::Properties { OF_PROPERTIES } else { OF_POLICIES }
     }
 
