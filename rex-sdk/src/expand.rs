@@ -285,6 +285,20 @@ fn read_into(reader: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
     reader.by_ref().take(room).read_to_end(bytes).map(|_| bytes.len() - length)
 }
 
+/// A file from its start, next to whoever else reads it.
+pub(crate) struct At<'m> {
+    pub(crate) source: &'m dyn Source,
+    pub(crate) offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
 /// A file that is not read, for a reason.
 pub(crate) struct Unread(pub(crate) Error);
 

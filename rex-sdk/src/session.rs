@@ -403,7 +403,7 @@ impl Metered<'_> {
 
     /// What is in it from its start, as often as this is asked for; of a compressed file, what is in that. It counts as it comes out.
     pub(crate) fn contents(&self) -> Contents<'_> {
-        let compressed = At { source: self.source.as_ref(), offset: 0 };
+        let compressed = expand::At { source: self.source.as_ref(), offset: 0 };
         let reader: Box<dyn Read + '_> = match self.format() {
             Some(format) => Box::new(Expanded::new(format, compressed)),
             None => match Format::unread(&self.start()) {
@@ -476,20 +476,6 @@ impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
         self.run.budget().count_read(count as u64).map_err(io::Error::other)?;
-        Ok(count)
-    }
-}
-
-/// A file from its start, next to whoever else reads it.
-struct At<'m> {
-    source: &'m dyn Source,
-    offset: u64,
-}
-
-impl Read for At<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read_at(buffer, self.offset)?;
-        self.offset += count as u64;
         Ok(count)
     }
 }
