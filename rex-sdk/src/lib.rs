@@ -16,6 +16,7 @@
 //! What never is here: a policy language, a script language.
 // One file needs it, for `fork`; the lint of the workspace denies it everywhere else.
 
+mod advice;
 mod archive;
 pub mod args;
 mod certificate;

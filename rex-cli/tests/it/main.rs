@@ -66,10 +66,12 @@ mod report;
 
 #[cfg(test)]
 mod restart;
-mod suggestions;
 
 #[cfg(test)]
 mod rotation;
+
+#[cfg(test)]
+mod suggestions;
 
 #[cfg(test)]
 mod units;
