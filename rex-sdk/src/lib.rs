@@ -16,6 +16,7 @@
 //!
 //! What never is here: a policy language, a script language.
 
+mod advice;
 mod answer;
 mod archive;
 pub mod args;

@@ -9,12 +9,12 @@ use rex_core::limits::{exceeded, exhausted};
 use rex_core::nearest::did_you_mean;
 use rex_core::process::Program;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Action, Call, Code, DeniedCall, Error, Gate, Grant, Limits, Need, Resource, Run, Value};
+use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
 use crate::expand::{self, Decoded, Expanded, Format, MARK, Unmarked, Unread, Wide};
 use crate::os::{Source, SourceState, io_error};
 use crate::spec::Answer;
-use crate::{Args, OPS, OpSpec, Operation, Os, OsError, needs};
+use crate::{Args, OPS, Operation, Os, OsError};
 
 /// How often a name may lead to another before it is given up: names that keep changing, aliases that go in circles.
 const MAX_HOPS: usize = 8;
@@ -109,24 +109,6 @@ impl<'r> Session<'r> {
         denied.map_or(result, |value| Ok(neutral(value))).map_err(|error| Error { operation: Some(spec.name), ..error })
     }
 
-    /// Has the policy say what would allow a call all that it needs, if it was denied something.
-    fn advised<T>(&self, spec: &OpSpec, args: Option<&Args>, result: Result<T, Error>) -> Result<T, Error> {
-        let denied = self.run.take_denials();
-        let Some(args) = args.filter(|_| !denied.is_empty()) else { return result };
-        let run_id = self.run.id();
-        let general = |needs: Vec<Need>| needs.into_iter().map(|need| needs::generalized(need, run_id)).collect();
-        let call = DeniedCall { operation: spec.name, denied: general(denied), needs: general(needs::of(spec, args)) };
-        match (self.run.remedies(call), result) {
-            (Some(help), Err(mut error)) if error.denial.is_some() => {
-                if let Some(denial) = &mut error.denial {
-                    denial.help = Some(help.clone());
-                }
-                Err(error.with_help(help))
-            }
-            (_, result) => result,
-        }
-    }
-
     /// The limits of the run.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -161,34 +143,6 @@ impl<'r> Session<'r> {
         Ok(self.gate.permit_behind(action, resource, via)?)
     }
 
-    /// Asks for several actions that are done later, when all of them are permitted. All are asked for, so that who corrects a policy
-    /// learns of all that is denied.
-    ///
-    /// # Errors
-    /// The first denial, or if the run may not go on.
-    pub fn permit_all<A: Action>(
-        &self,
-        all: impl IntoIterator<Item = (A, A::Resource)>,
-    ) -> Result<Vec<Grant<A>>, Error> {
-        /// So many denials say enough.
-        const DENIALS: usize = 64;
-        let (mut grants, mut denials) = (Vec::new(), Vec::new());
-        for (action, resource) in all {
-            match self.permit(action, resource) {
-                Ok(grant) => grants.push(grant),
-                Err(error) if error.is_fatal() || error.denial.is_none() => return Err(error),
-                Err(error) => denials.push(error),
-            }
-            if denials.len() == DENIALS {
-                break;
-            }
-        }
-        match denials.into_iter().next() {
-            Some(error) => Err(error),
-            None => Ok(grants),
-        }
-    }
-
     /// Asks for an action and does it. Where the name leads to another (a symbolic link, an alias of a unit), asks again
     /// for that one, so that no name lends its permission to another.
     ///
@@ -205,7 +159,7 @@ impl<'r> Session<'r> {
     {
         let (mut resource, mut via) = (resource, None::<A::Resource>);
         for _ in 0..MAX_HOPS {
-            let from = via.as_ref().map(|via| Resource::id(via));
+            let from = via.as_ref().map(Resource::id);
             let grant = self.permit_behind(action.clone(), resource.clone(), from)?;
             match act(grant).map_err(|error| resource.redirected(error)) {
                 Ok(done) => return Ok(done),

@@ -75,10 +75,12 @@ mod report;
 
 #[cfg(test)]
 mod restart;
-mod suggestions;
 
 #[cfg(test)]
 mod rotation;
+
+#[cfg(test)]
+mod suggestions;
 
 #[cfg(test)]
 mod units;

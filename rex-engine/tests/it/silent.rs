@@ -364,12 +364,16 @@ fn of_each_operation_no_slip_means_something_else() {
         for (at, fields) in found {
             for field in &fields {
                 for slip in [format!("{field}x"), field.chars().rev().collect()] {
-                    if fields.contains(&slip) || slip == *field || !slip.starts_with(|char: char| char.is_alphabetic()) {
+                    if fields.contains(&slip) || slip == *field || !slip.starts_with(|char: char| char.is_alphabetic())
+                    {
                         continue;
                     }
                     let script = format!("let r = {call}; if {at}.{slip} == 1 {{ `right` }} else {{ `wrong` }}");
                     let failure = run(&script).outcome.expect_err(&script);
-                    assert!(failure.error.message.contains("no field") && failure.error.help.is_some(), "{script}: {failure:?}");
+                    assert!(
+                        failure.error.message.contains("no field") && failure.error.help.is_some(),
+                        "{script}: {failure:?}"
+                    );
                     tried += 1;
                 }
             }
@@ -408,7 +412,10 @@ fn each_option_can_be_written() {
                 let more = failure.more.iter().map(|other| other.error.message.as_str());
                 [failure.error.message.as_str()].into_iter().chain(more).collect::<Vec<_>>().join("; ")
             });
-            assert!(!message.contains("no option") && (message.is_empty() || message.contains("takes a")), "{script}: {message}");
+            assert!(
+                !message.contains("no option") && (message.is_empty() || message.contains("takes a")),
+                "{script}: {message}"
+            );
         }
     }
 }

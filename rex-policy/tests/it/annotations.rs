@@ -29,7 +29,10 @@ fn an_unknown_annotation_of_a_policy_is_refused() {
         (r#"@id("x") @reasn("y")"#, "1:10 there is no annotation `@reasn`; did you mean `@reason`?"),
         (r#"@Id("x")"#, "1:1 there is no annotation `@Id`; did you mean `@id`?"),
         (r#"@prov("never")"#, "1:1 there is no annotation `@prov`; did you mean `@prove`?"),
-        (r#"@owner("ops")"#, "1:1 there is no annotation `@owner`; a policy can have `@id`, `@reason`, `@allow`, `@lint`"),
+        (
+            r#"@owner("ops")"#,
+            "1:1 there is no annotation `@owner`; a policy can have `@id`, `@reason`, `@allow`, `@lint`",
+        ),
         (
             "@shadow",
             "1:1 `@shadow` does nothing in this version of Rex; remove it: a policy must not promise what is not done",

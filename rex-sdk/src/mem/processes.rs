@@ -10,9 +10,7 @@ use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 
 use super::{EPOCH, MemOs};
 use crate::links::Last;
-use crate::os::{
-    Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start, permitted,
-};
+use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start, permitted};
 
 /// What a program in memory does: what it is given to what comes of it.
 pub type Behaviour = fn(arguments: &Words, stdin: Option<&str>) -> Finished;

@@ -1,0 +1,53 @@
+//! Advice on calls that were denied something: all that they need is told at once.
+
+use rex_core::{Action, DeniedCall, Error, Grant, Need};
+
+use crate::{Args, OpSpec, Session, needs};
+
+impl Session<'_> {
+    /// Has the policy say what would allow a call all that it needs, if it was denied something.
+    pub(crate) fn advised<T>(&self, spec: &OpSpec, args: Option<&Args>, result: Result<T, Error>) -> Result<T, Error> {
+        let denied = self.run.take_denials();
+        let Some(args) = args.filter(|_| !denied.is_empty()) else { return result };
+        let run_id = self.run.id();
+        let general = |needs: Vec<Need>| needs.into_iter().map(|need| needs::generalized(need, run_id)).collect();
+        let call = DeniedCall { operation: spec.name, denied: general(denied), needs: general(needs::of(spec, args)) };
+        match (self.run.remedies(call), result) {
+            (Some(help), Err(mut error)) if error.denial.is_some() => {
+                if let Some(denial) = &mut error.denial {
+                    denial.help = Some(help.clone());
+                }
+                Err(error.with_help(help))
+            }
+            (_, result) => result,
+        }
+    }
+
+    /// Asks for several actions that are done later, when all of them are permitted. All are asked for, so that who corrects a policy
+    /// learns of all that is denied.
+    ///
+    /// # Errors
+    /// The first denial, or if the run may not go on.
+    pub fn permit_all<A: Action>(
+        &self,
+        all: impl IntoIterator<Item = (A, A::Resource)>,
+    ) -> Result<Vec<Grant<A>>, Error> {
+        /// So many denials say enough.
+        const DENIALS: usize = 64;
+        let (mut grants, mut denials) = (Vec::new(), Vec::new());
+        for (action, resource) in all {
+            match self.permit(action, resource) {
+                Ok(grant) => grants.push(grant),
+                Err(error) if error.is_fatal() || error.denial.is_none() => return Err(error),
+                Err(error) => denials.push(error),
+            }
+            if denials.len() == DENIALS {
+                break;
+            }
+        }
+        match denials.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(grants),
+        }
+    }
+}

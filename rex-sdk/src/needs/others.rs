@@ -1,0 +1,149 @@
+//! Needs of operations on processes, the network and the machine.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rex_core::action::{net, process, sys};
+use rex_core::net::RemoteHost;
+use rex_core::process::{Identity, Process};
+use rex_core::resource::Host;
+use rex_core::{Action, Code, Error, Need, Width};
+
+use super::Needs;
+use crate::ops;
+
+impl Needs<'_> {
+    fn process<A: Action<Resource = Process>>(&mut self, action: A) {
+        self.all.push(Need::new(process::List {}, Host));
+        let none = || Some(String::new());
+        let identity = Identity { exe: none(), user: none(), unit: none(), ..Identity::default() };
+        let unknown = Process::new(0, identity);
+        self.all.push(Need::new(action, unknown).with_width(Width::Any).with_unknown(&["name", "exe", "user", "unit"]));
+    }
+
+    pub(super) fn processes(&mut self, name: &str) -> Result<bool, Error> {
+        let args = self.args;
+        match name {
+            "process::signal" => {
+                self.process(process::Signal { signal: ops::process::signal_name(args.text("signal")?)? })
+            }
+            "process::set_priority" => self.process(process::SetPriority { nice: args.int("nice")? }),
+            "process::environ" => self.process(process::Environ {}),
+            "process::get" | "process::limits" | "process::open_files" | "process::wait" | "process::who_uses" => {
+                self.process(process::Inspect {});
+            }
+            "process::signal_all" => {
+                let signal = ops::process::signal_name(args.text("signal")?)?;
+                let (process, unknown) = self.filtered()?;
+                self.all.push(Need::new(process::List {}, Host));
+                let need = Need::new(process::Signal { signal }, process);
+                self.all.push(need.with_width(Width::Any).with_unknown(&unknown));
+            }
+            "process::list" if self.flag("details") => {
+                let (process, unknown) = self.filtered()?;
+                self.all.push(Need::new(process::List {}, Host));
+                let need = Need::new(process::Inspect {}, process);
+                self.all.push(need.with_width(Width::Any).with_unknown(&unknown));
+            }
+            "process::run" => {
+                let (action, program) = ops::process::run::request(args)?;
+                self.add(Need::new(action, program));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// A process as the filters of a call describe it, and what they do not say.
+    fn filtered(&self) -> Result<(Process, Vec<&'static str>), Error> {
+        let mut unknown = Vec::new();
+        let mut given = |name| -> Result<String, Error> {
+            let text = self.args.text_option(name)?;
+            if text.is_none() {
+                unknown.push(name);
+            }
+            Ok(text.unwrap_or_default().to_owned())
+        };
+        let identity = Identity {
+            name: given("name")?,
+            exe: Some(given("exe")?),
+            user: Some(given("user")?),
+            unit: Some(given("unit")?),
+            ..Identity::default()
+        };
+        Ok((Process::new(0, identity), unknown))
+    }
+
+    pub(super) fn others(&mut self, name: &str) -> Result<bool, Error> {
+        let args = self.args;
+        let body = || args.data("body").map(|body| i64::try_from(body.len()).unwrap_or(i64::MAX));
+        let url = || crate::url::url(args.text("url")?);
+        match name {
+            "net::get" => self.fetch(Need::new(net::Get {}, url()?))?,
+            "net::head" => self.fetch(Need::new(net::Head {}, url()?))?,
+            "net::delete" => self.fetch(Need::new(net::Delete {}, url()?))?,
+            "net::post" => self.fetch(Need::new(net::Post { bytes: body()? }, url()?))?,
+            "net::put" => self.fetch(Need::new(net::Put { bytes: body()? }, url()?))?,
+            "net::tcp_check" | "net::tls_certificate" => {
+                let port = u16::try_from(args.count("port")?).map_err(|_| Error::validation("this is not a port"))?;
+                self.connect(&crate::url::host(args.text("host")?)?, port);
+            }
+            "net::resolve" => {
+                let record = args.text_option("type")?.map(str::to_ascii_uppercase);
+                let server = args.text_option("server")?.map(ops::net::resolve::server).transpose()?;
+                let host = crate::url::host(args.text("host")?)?;
+                if record.is_some() || host.address().is_none() {
+                    let server = server.map_or_else(String::new, |server| server.to_string());
+                    self.all.push(Need::new(net::Resolve { record: record.unwrap_or_default(), server }, host));
+                }
+            }
+            "net::sockets" => {
+                self.all.push(Need::new(net::Inspect {}, Host));
+                if self.flag("processes") {
+                    self.process(process::Inspect {});
+                }
+            }
+            "sys::env" => {
+                let variable = rex_core::machine::Variable::parse(args.text("name")?);
+                self.all.push(Need::new(
+                    sys::GetVariable {},
+                    variable.map_err(|error| Error::validation(error.to_string()))?,
+                ));
+            }
+            "sys::parameter" => self.all.push(Need::new(sys::GetParameter {}, ops::sys::parameter::named(args)?)),
+            "sys::set_parameter" => {
+                let value = args.text("value")?.to_owned();
+                self.all.push(Need::new(sys::SetParameter { value }, ops::sys::parameter::named(args)?));
+            }
+            "sys::parameters" => {
+                self.all.push(Need::new(sys::Inspect {}, Host));
+                let prefix = args.text("prefix")?;
+                let all = (sys::GetParameter::SPEC.recall)(prefix.trim_end_matches('.'), &BTreeMap::new());
+                let missing = |why| Error::new(Code::Validation, why);
+                let need = Need::shared(Arc::new(sys::GetParameter {}), Arc::from(all.map_err(missing)?));
+                self.all.push(need.with_width(Width::Prefix(prefix.to_owned())));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn fetch(&mut self, need: Need) -> Result<(), Error> {
+        let url = crate::url::url(self.args.text("url")?)?;
+        self.all.push(need);
+        self.connect(url.host(), url.port());
+        Ok(())
+    }
+
+    fn connect(&mut self, host: &RemoteHost, port: u16) {
+        let known: Option<IpAddr> = host.address();
+        if known.is_none() {
+            let resolve = net::Resolve { record: String::new(), server: String::new() };
+            self.all.push(Need::new(resolve, host.clone()));
+        }
+        let action = net::Connect::to(known.unwrap_or(IpAddr::from([0; 4])), port);
+        let unknown: &[_] = if known.is_some() { &[] } else { &["address", "network"] };
+        self.all.push(Need::new(action, host.clone()).with_unknown(unknown));
+    }
+}
