@@ -1,14 +1,15 @@
 //! `rex policy learn`
 
+mod proof;
+
 use std::path::{Path, PathBuf};
 
 use rex_audit::{Change, Place, Recorded, Replay};
 use rex_core::{ACTIONS, Effect};
-use rex_policy::{
-    Breadth, Change as Changed, Diff, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary,
-};
+use rex_policy::{Breadth, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary};
 use serde::Serialize;
 
+use self::proof::Proof;
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::patience::PatienceArgs;
@@ -211,46 +212,6 @@ fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
         Ok(())
     })?;
     Ok(replay)
-}
-
-/// What a proof says of a policy that was learned, against the one that allows each resource that was seen and nothing else.
-#[derive(Serialize)]
-struct Proof {
-    /// Whether it allows all that the other does.
-    allows_all: bool,
-    /// What it allows besides: an operation for each action and type of principal.
-    beyond: Vec<String>,
-    /// What could not be decided.
-    undecided: Vec<String>,
-}
-
-impl Proof {
-    fn new(diff: Diff) -> Self {
-        let (beyond, lost): (Vec<_>, Vec<_>) =
-            diff.differences.iter().partition(|difference| difference.change == Changed::Allowed);
-        Self {
-            allows_all: lost.is_empty() && diff.undecided.is_empty(),
-            beyond: beyond.into_iter().map(|difference| difference.example.to_string()).collect(),
-            undecided: diff.undecided,
-        }
-    }
-
-    fn human(&self) -> String {
-        let mut out = String::new();
-        if self.allows_all {
-            out += "proved: what is allowed by the resources that were seen alone, this allows\n";
-        }
-        for operation in &self.beyond {
-            out += &format!("  and besides, for instance, {}\n", draw::line(operation));
-        }
-        if self.allows_all && self.beyond.is_empty() {
-            out += "  and nothing else\n";
-        }
-        for why in &self.undecided {
-            out += &format!("not decided: {}\n", draw::line(why));
-        }
-        out
-    }
 }
 
 /// What is told of a policy that was learned.

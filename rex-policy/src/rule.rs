@@ -1,6 +1,7 @@
 //! One policy, taken apart for the index.
 
 mod needs;
+mod who;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use cedar_policy::{ActionConstraint, Effect, EntityUid, Expression, Policy, Prin
 
 pub(crate) use needs::Needs;
 use needs::needs;
+use who::principals;
 
 /// The name of an entity: `fs::Path::"/etc"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -221,35 +223,6 @@ pub(crate) fn walk(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
         Expr::Record(fields) => fields.values().for_each(|field| walk(field, visit)),
         _ => {}
     }
-}
-
-/// For each conjunct that says who the principal is, which those are.
-fn principals(condition: &Expr) -> Vec<Vec<Scope>> {
-    let mut conjuncts = Vec::new();
-    flatten(condition, &mut conjuncts);
-    let scope = |expr: &Expr, exact: bool| match expr {
-        Expr::Literal(Literal::EntityUID(uid)) => Some(Scope { kind: None, entity: Some(literal(uid)), exact }),
-        _ => None,
-    };
-    let is_principal = |expr: &Expr| *expr == Expr::Var(Var::Principal);
-    let found = conjuncts.into_iter().map(|conjunct| match conjunct {
-        Expr::BinaryOp { op: BinaryOp::Eq, left, right } if is_principal(left) => Some(vec![scope(right, true)?]),
-        Expr::BinaryOp { op: BinaryOp::Eq, left, right } if is_principal(right) => Some(vec![scope(left, true)?]),
-        Expr::BinaryOp { op: BinaryOp::In, left, right } | Expr::Is { expr: left, in_expr: Some(right), .. }
-            if is_principal(left) =>
-        {
-            match &**right {
-                Expr::Set(members) => members.iter().map(|member| scope(member, false)).collect(),
-                one => Some(vec![scope(one, false)?]),
-            }
-        }
-        Expr::BinaryOp { op: BinaryOp::Contains, left, right } if is_principal(right) => match &**left {
-            Expr::Set(members) => members.iter().map(|member| scope(member, true)).collect(),
-            _ => None,
-        },
-        _ => None,
-    });
-    found.flatten().collect()
 }
 
 /// The most telling of the conjuncts without which the condition is false rather than an error, and all that the

@@ -1,0 +1,46 @@
+//! What is proved of a policy that was learned.
+
+use rex_policy::{Change as Changed, Diff};
+use serde::Serialize;
+
+use crate::draw;
+
+/// What a proof says of a policy that was learned, against the one that allows each resource that was seen and nothing else.
+#[derive(Serialize)]
+pub(super) struct Proof {
+    /// Whether it allows all that the other does.
+    allows_all: bool,
+    /// What it allows besides: an operation for each action and type of principal.
+    beyond: Vec<String>,
+    /// What could not be decided.
+    undecided: Vec<String>,
+}
+
+impl Proof {
+    pub(super) fn new(diff: Diff) -> Self {
+        let (beyond, lost): (Vec<_>, Vec<_>) =
+            diff.differences.iter().partition(|difference| difference.change == Changed::Allowed);
+        Self {
+            allows_all: lost.is_empty() && diff.undecided.is_empty(),
+            beyond: beyond.into_iter().map(|difference| difference.example.to_string()).collect(),
+            undecided: diff.undecided,
+        }
+    }
+
+    pub(super) fn human(&self) -> String {
+        let mut out = String::new();
+        if self.allows_all {
+            out += "proved: what is allowed by the resources that were seen alone, this allows\n";
+        }
+        for operation in &self.beyond {
+            out += &format!("  and besides, for instance, {}\n", draw::line(operation));
+        }
+        if self.allows_all && self.beyond.is_empty() {
+            out += "  and nothing else\n";
+        }
+        for why in &self.undecided {
+            out += &format!("not decided: {}\n", draw::line(why));
+        }
+        out
+    }
+}
