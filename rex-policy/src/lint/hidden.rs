@@ -35,7 +35,9 @@ pub(crate) fn in_text(text: &str) -> Option<String> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return None;
     }
-    suspicious(text, true).map(|(_, _, what)| visible(&what))
+    // JSON has no other way to write these than by an escape.
+    let written: String = text.chars().map(|c| if c < ' ' { ' ' } else { c }).collect();
+    suspicious(&written, true).map(|(_, _, what)| visible(&what))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

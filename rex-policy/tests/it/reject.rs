@@ -75,9 +75,6 @@ fn a_typo_in_a_forbid_is_refused() {
             Error test.cedar:1:22 `Agnet`
               unrecognized entity type `Agnet`
               help: did you mean `Agent`?
-            Error test.cedar:1:22 `Agnet::"triage"`
-              `triage` is a `Agnet`, which no principal is
-              help: principals are `Agent::".."` and `User::".."`
         "#]],
     );
     check(
