@@ -62,7 +62,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
                 allow: args.allow.clone(),
                 deny: args.deny.clone(),
                 operations: operations.collect(),
-                interpreter: None,
+                interpreter: Some(rex_core::program::is_interpreter),
             };
             let mut findings = policy.lints(&levels);
             // Those with a code are among the others.

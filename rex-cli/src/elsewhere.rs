@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn programs_get_a_report() {
         let told = serde_json::to_value(Told::failed(Error::new(Code::Unsupported, "why"))).unwrap();
-        let fields = ["run_id", "status", "value", "output", "error", "stats", "confinement"];
+        let fields = ["run_id", "status", "value", "output", "error", "warnings", "denials", "stats", "confinement"];
         assert_eq!(told.as_object().unwrap().len(), fields.len());
         assert!(fields.iter().all(|field| told.get(field).is_some()), "{told}");
         assert_eq!(told.pointer("/error/code").unwrap(), "UNSUPPORTED_EXCEPTION");

@@ -71,7 +71,7 @@ pub(crate) fn compile(
     let mut compiled = Compiled::default();
     if let Some(entities) = entities {
         limits.check_bytes(std::slice::from_ref(entities))?;
-        compiled.members = Members::read(entities, vocabulary).unwrap_or_else(|errors| {
+        compiled.members = Members::read(entities, vocabulary, limits.impossible).unwrap_or_else(|errors| {
             findings.extend(errors);
             Members::default()
         });
@@ -118,7 +118,7 @@ fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLim
     if limits.impossible {
         findings
             .iter_mut()
-            .filter(|finding| finding.code.is_some())
+            .filter(|finding| finding.code.is_some() || finding.message.starts_with(explain::NEVER))
             .for_each(|finding| finding.severity = Severity::Warning);
     }
     explained(&mut findings);

@@ -56,8 +56,8 @@ impl Members {
         if members.close().is_ok() { members } else { self.with(&[]) }
     }
 
-    /// Reads the file: a JSON array of objects with `uid` and `parents`.
-    pub(crate) fn read(source: &Source, vocabulary: &Vocabulary) -> Result<Self, Vec<Finding>> {
+    /// Reads the file: a JSON array of objects with `uid` and `parents`. With `impossible`, names that no request has are taken.
+    pub(crate) fn read(source: &Source, vocabulary: &Vocabulary, impossible: bool) -> Result<Self, Vec<Finding>> {
         let text = Text::new(source);
         let entities: Vec<Value> = serde_json::from_str(&text.text).map_err(|error| {
             let place = offset(&text.text, error.line(), error.column());
@@ -75,6 +75,7 @@ impl Members {
         if let Err((uid, message)) = members.close() {
             findings.push(Finding::new(Severity::Error, &text, find(&text, &uid.id), message));
         }
+        findings.retain(|finding| !impossible || finding.code.is_none());
         if findings.is_empty() { Ok(members) } else { Err(findings) }
     }
 

@@ -90,6 +90,14 @@ impl Args {
         path.map_err(|error| Error::validation(error.to_string()))
     }
 
+    /// A path, if it was given.
+    ///
+    /// # Errors
+    /// As [`Args::path`].
+    pub fn path_option(&self, name: &str) -> Result<Option<AbsPath>, Error> {
+        if *self.value(name) == Value::Null { Ok(None) } else { self.path(name).map(Some) }
+    }
+
     /// A unit.
     ///
     /// # Errors

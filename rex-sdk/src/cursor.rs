@@ -24,10 +24,7 @@ impl Cursor {
     }
 
     pub(crate) fn of(args: &Args) -> Result<Self, Error> {
-        Ok(Self(match args.text_option("after")? {
-            Some(_) => Some(args.path("after")?),
-            None => None,
-        }))
+        args.path_option("after").map(Self)
     }
 
     /// That it lies below where the walk starts, or the walk would never come to it.

@@ -64,11 +64,11 @@ fn entities_of(path: &Path) -> Option<PathBuf> {
 
 /// The folder that something is in.
 fn above(path: &Path) -> PathBuf {
-    match path.parent() {
+    match path.parent().filter(|_| path.file_name().is_some()) {
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) if path.file_name().is_some() => parent.to_owned(),
+        Some(parent) => parent.to_owned(),
         // Of `.` and of `..`, the name does not tell.
-        _ => path.join(".."),
+        None => path.join(".."),
     }
 }
 

@@ -188,7 +188,7 @@ mod tests {
             only_reads,
         };
         // Nothing has this number and this name, so nothing comes of it in either case.
-        let signal = json!({"signal": {"action": ["CONT"], "resource": [1, "no such process", "", "", "", 0]}});
+        let signal = json!({"signal": {"action": ["CONT"], "resource": [1, "no such process", ["", "", ""], 0]}});
         let why = |only_reads, ask: &serde_json::Value| match asked(only_reads).act(Ask::deserialize(ask).unwrap()) {
             Err(refusal) => format!("{refusal:?}"),
             Ok((value, _)) => value.to_string(),

@@ -65,7 +65,7 @@ fn nothing_is_done_without_a_line() {
         json!({"restart": {"action": null, "resource": "nginx.service"}}),
         json!({"units": {"action": null, "resource": null}}),
         json!({"processes": {"action": null, "resource": null, "only": null, "interval_ms": null}}),
-        json!({"signal": {"action": ["KILL"], "resource": [1, "", "", "", "", 0]}}),
+        json!({"signal": {"action": ["KILL"], "resource": [1, "", ["", "", ""], 0]}}),
     ] {
         check(&format!("S:{}", json!({"number": 1, "ask": ask})), "no record of");
     }

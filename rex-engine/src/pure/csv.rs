@@ -84,8 +84,8 @@ mod tests {
         );
         check(r#"csv::parse("a;b\n1;2", ";")[0].b"#, "2");
         check(r#"csv::parse("")"#, "[]");
-        check(r#"csv::parse("\u{feff}a,b\n1,2")[0].a"#, "1");
-        check(r#"csv::parse("\u{feff}\"a\",b\n1,2")[0].a"#, "1");
+        check(r#"csv::parse("\uFEFFa,b\n1,2")[0].a"#, "1");
+        check(r#"csv::parse("\uFEFF\"a\",b\n1,2")[0].a"#, "1");
         check(
             r#"csv::encode([#{a: 1, b: "x, \"y\""}, #{b: [1, ()]}], ["b", "a"])"#,
             "b,a\n\"x, \"\"y\"\"\",1\n\"[1,null]\",\n",

@@ -273,6 +273,9 @@ fn the_remedy_is_the_smallest_permit() {
     };
     let permit = remedy(&triage(), &fs::Read {}, &path("/etc/hosts")).unwrap();
     expect![[r#"
+        // `all-else` would permit it to each User; this run is for Agent::"triage"
+        @id("triage-fs-read-hosts")
+        @reason("needed for fs::read")
         permit (
           principal == Agent::"triage",
           action == fs::Action::"read",
@@ -283,9 +286,10 @@ fn the_remedy_is_the_smallest_permit() {
         ["/etc/hosts", "/q\"uo'te\\", "/new\nline\ttab\u{7f}\u{0}".trim_end_matches('\0'), "/*?[é\u{202d}🦖", "/"]
     {
         let permit = remedy(&triage(), &fs::Read {}, &path(file)).unwrap();
-        match crate::support::try_compile(&permit, None) {
-            Ok(policy) => assert!(reads(&policy, file), "{permit}"),
-            Err(rejected) => assert!(file.contains('\u{202d}'), "{permit}: {rejected}"),
+        if file.contains('\u{202d}') {
+            assert!(permit.contains("no policy can name"), "{permit}");
+        } else {
+            assert!(reads(&crate::support::compile(&permit), file), "{permit}");
         }
     }
     let forbidden = remedy(&triage(), &fs::Write { bytes: 1 }, &path("/etc/hosts")).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::asked::Written;
-use rex_core::{ACTIONS, ActionSpec, Asked, Authorize, Effect, FactKind, Principal, Subject, Value};
+use rex_core::{ACTIONS, ActionSpec, Asked, Attribute, Authorize, Effect, FactKind, Principal, Subject, Value};
 use rex_policy::Policy;
 
 use crate::support::{NOON, compile, try_compile};
@@ -37,13 +37,16 @@ fn ids(spec: &ActionSpec) -> &'static [&'static str] {
 }
 
 fn facts(spec: &ActionSpec) -> BTreeMap<String, Value> {
-    let value = |kind| match kind {
+    // Of texts the first that such a fact can have: lints say of others that they never match.
+    let texts =
+        ["a \"b\" \\ '*'\n\té", "user.a \"b\" '*'", "TERM", "public", "TXT", "192.0.2.1:53", "/srv/a b", "a", ""];
+    let value = |fact: &Attribute| match fact.kind {
         FactKind::Long => Value::Int(7),
         FactKind::Bool => Value::Bool(true),
-        FactKind::String => Value::Text("a \"b\" \\ '*'\n\té".to_owned()),
+        FactKind::String => Value::Text(texts.iter().find(|text| fact.values.has(text)).expect(fact.name).to_string()),
         FactKind::Ip => Value::Text("192.0.2.1".to_owned()),
     };
-    spec.context.iter().map(|fact| (fact.name.to_owned(), value(fact.kind))).collect()
+    spec.context.iter().map(|fact| (fact.name.to_owned(), value(fact))).collect()
 }
 
 fn other(value: &Value) -> Value {

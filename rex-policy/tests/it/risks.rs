@@ -96,8 +96,8 @@ fn a_condition_hides_nothing() {
     for condition in [
         r#"context.tags.contains("ticket=7")"#,
         r#"context.tags.containsAll(["a=1", "b=2"])"#,
-        r#"context.script == "ab""#,
-        r#"["ab", "cd"].contains(context.script)"#,
+        r#"context.script == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#,
+        r#"["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"].contains(context.script)"#,
         r#"context.now < datetime("2020-01-01T00:00:00Z")"#,
         r#"context.now > datetime("2100-01-01")"#,
         r#"context.tags.contains("a=1") && !context.tags.contains("b=2")"#,
@@ -111,7 +111,7 @@ fn a_condition_hides_nothing() {
         assert!(names(&policy).contains(&"reads-shadow"), "{condition}");
         let forbid = format!(
             "permit (principal, action == fs::Action::\"read\", resource);\nforbid (principal, action, resource) unless {{ {} }};",
-            condition.replace("resource.name like \"sh*ow\"", "context.script like \"sh*ow\"")
+            condition.replace("resource.name like \"sh*ow\"", "context.script like \"e3*\"")
         );
         assert!(names(&forbid).contains(&"reads-shadow"), "{forbid}");
     }

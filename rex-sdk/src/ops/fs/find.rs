@@ -162,7 +162,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         cursor: Cursor::of(args)?,
         device: None,
         stopped: false,
-        last: args.text_option("after")?.map(str::to_owned),
+        last: args.path_option("after")?.map(|path| path.as_str().to_owned()),
         entries: Vec::new(),
         skipped: Skipped::default(),
         below: Vec::new(),

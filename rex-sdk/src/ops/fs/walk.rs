@@ -39,7 +39,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let max = args.count_option("max")?.unwrap_or(limit).min(limit);
     let mut walk = tree::Walk::new(session, args, args.count_option("depth")?, Cursor::of(args)?)?;
     let (mut entries, mut full) = (Vec::new(), max == 0);
-    let mut last = args.text_option("after")?.map(str::to_owned);
+    let mut last = args.path_option("after")?.map(|path| path.as_str().to_owned());
     let mut visit = |&tree::Visited { level, path, metadata, .. }: &tree::Visited<'_>| {
         full = full || entries.len() as u64 >= max;
         if !full {

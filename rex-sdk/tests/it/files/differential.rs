@@ -359,7 +359,7 @@ fn the_example_world_is_what_it_says() {
     assert_eq!(names("/srv/app/logs"), ["app.log", "old.log"]);
     assert_eq!(
         (names("/"), names("/tmp"), names("/srv/app/empty").len()),
-        (vec!["etc".into(), "opt".into(), "srv".into(), "tmp".into()], vec![], 0)
+        (vec!["etc".into(), "opt".into(), "srv".into(), "tmp".into(), "usr".into()], vec![], 0)
     );
     assert_eq!(world.text("/srv/app/current.log").unwrap().lines().count(), 5);
     assert!(String::from_utf8(world.read("/srv/app/icon.bin").unwrap()).is_err());
