@@ -70,7 +70,7 @@ mod with_solver {
     use crate::{check, draw, load, print};
 
     /// The lints about policies that decide, and about what tells their decisions.
-    const TOGETHER: [&str; 7] = ["REX002", "REX003", "REX004", "REX005", "REX009", "REX010", "REX011"];
+    const TOGETHER: [&str; 8] = ["REX002", "REX003", "REX004", "REX005", "REX009", "REX010", "REX011", "REX016"];
 
     /// Proves or refutes what is stated of a policy.
     pub(crate) fn prove(args: &ProveArgs, color: Color) -> Result<Exit, Stop> {
@@ -106,7 +106,7 @@ mod with_solver {
 
     /// What is seldom meant in properties. What lints say of policies that decide together is left out: properties decide nothing.
     fn found(stated: &Policy) -> Vec<Finding> {
-        let levels = Levels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), deny: Vec::new() };
+        let levels = Levels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), ..Levels::default() };
         let mut findings = stated.lints(&levels);
         findings.extend_from_slice(stated.warnings());
         findings

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::action::{ActionSpec, AnyAction};
 use crate::resource::AnyResource;
 use crate::run::Subject;
-use crate::{Code, DeniedCall, Error, Timestamp, uid};
+use crate::{Action, Code, DeniedCall, Error, Grant, Resource, Timestamp, uid};
 
 /// One question: may this subject do this action on this resource, now?
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +134,12 @@ impl Denial {
     #[must_use]
     pub fn resource_uid(&self) -> String {
         format!("{}::{}", self.action.resource, uid::quoted(&self.resource))
+    }
+}
+
+impl<A: Action> fmt::Debug for Grant<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grant({} on {})", A::SPEC, Resource::id(self.resource()))
     }
 }
 

@@ -35,12 +35,11 @@
 //! fn once(gate: &Gate<'_>) { read(gate.permit(fs::Read {}, AbsPath::root()).unwrap()); }
 //! ```
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::journal::{Event, Record};
+use crate::journal::{Call, Event, Record};
 use crate::run::Run;
 use crate::{Action, Code, Decision, Denial, Effect, Error, Need, Request, Resource, Timestamp};
 
@@ -73,21 +72,6 @@ impl<A: Action> Grant<A> {
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
-}
-
-impl<A: Action> fmt::Debug for Grant<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Grant({} on {})", A::SPEC, Resource::id(&self.resource))
-    }
-}
-
-/// Which call of which operation asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Call {
-    /// The operation, `fs::read` for instance.
-    pub operation: &'static str,
-    /// The line of the script, from 1.
-    pub line: Option<u32>,
 }
 
 /// Where every request of a run is decided and recorded. The only maker of grants.

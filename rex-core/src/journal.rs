@@ -8,7 +8,16 @@ use std::time::Duration;
 use serde_core::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::action::ActionSpec;
-use crate::{Call, Code, Decision, Effect, Request, Timestamp, Value};
+use crate::{Code, Decision, Effect, Request, Timestamp, Value};
+
+/// Which call of which operation asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Call {
+    /// The operation, `fs::read` for instance.
+    pub operation: &'static str,
+    /// The line of the script, from 1.
+    pub line: Option<u32>,
+}
 
 /// What a journal records.
 #[derive(Debug, Clone, PartialEq)]

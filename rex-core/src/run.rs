@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::grant::{Call, Gate};
-use crate::journal::Event;
+use crate::grant::Gate;
+use crate::journal::{Call, Event};
 use crate::{Authorize, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
 
 /// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.

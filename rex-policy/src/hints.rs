@@ -1,5 +1,8 @@
 //! What to write instead of what is no policy: habits of other languages, and of other policies.
 
+use rex_core::action::fs;
+use rex_core::{Action, ActionSpec};
+
 use crate::finding::Finding;
 use crate::vocabulary::Vocabulary;
 
@@ -166,9 +169,11 @@ fn special(spot: &Spot<'_>) -> Option<String> {
             (_, "not" | "NOT") => text("`!` stands for it: `!(..)`, or `unless { .. }`"),
             (_, "permit" | "forbid") => text("a policy ends with `;`, and starts with `permit (` or `forbid (`"),
             (_, "when" | "unless") => text("a condition stands in braces: `when { .. }`"),
-            (":", _) if in_head => {
-                text("several actions are a list: `action in [fs::Action::\"read\", fs::Action::\"list\"]`")
-            }
+            (":", _) if in_head => Some(format!(
+                "several actions are a list: `action in [{}, {}]`",
+                written(fs::Read::SPEC),
+                written(fs::List::SPEC)
+            )),
             ("like", variable @ ("resource" | "principal" | "action")) if in_head => Some(format!(
                 "the head takes `==`, `in` and `is`: write `{variable}` there, and `when {{ resource.path like \"..\" }}` after it"
             )),
@@ -218,8 +223,16 @@ fn function_form(spot: &Spot<'_>) -> Option<String> {
     let form = foreign.iter().any(|word| head.split([',', '(']).any(|part| first_word(part.trim_start()) == *word))
         || head.split(',').any(|part| part.replace("==", "").contains('='));
     (form && named.iter().any(|said| spot.said.contains(said))).then(|| {
-        "a policy looks like `permit (principal == Agent::\"triage\", action == fs::Action::\"read\", resource in fs::Path::\"/var/log\");`".to_owned()
+        let action = written(fs::Read::SPEC);
+        format!(
+            "a policy looks like `permit (principal == Agent::\"triage\", action == {action}, resource in fs::Path::\"/var/log\");`"
+        )
     })
+}
+
+/// An action as policies write it.
+fn written(spec: &ActionSpec) -> String {
+    format!("{}::Action::\"{}\"", spec.namespace, spec.name)
 }
 
 /// An entity that is not written as one: `Agent::me`, `"Agent::me"`, `"read"`, `"/var/log"`.

@@ -6,8 +6,9 @@ mod variants;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rex_core::action::process;
 use rex_core::asked::Written;
-use rex_core::{ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Reach, Subject};
+use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Reach, Subject};
 
 use crate::index::{Lineage, action_meets, principal_meets};
 use crate::operation::ANYONE;
@@ -127,8 +128,8 @@ impl<'p> Search<'p> {
     fn exposed(&self, risk: &'static Risk) -> Option<Exposed> {
         let mut ways: Vec<Way> = Vec::new();
         for act in risk.acts {
-            for name in act.actions {
-                let Some(spec) = self.policy.actions().iter().find(|spec| spec.to_string() == *name) else { continue };
+            for action in act.actions {
+                let Some(spec) = self.policy.actions().iter().find(|spec| *spec == action) else { continue };
                 // What is out of reach is not allowed to anybody.
                 if self.reach.extent(spec).is_none() {
                     continue;
@@ -199,7 +200,7 @@ impl<'p> Search<'p> {
                 let decision = self.policy.decide(&asked.request());
                 if decision.effect == Effect::Allow {
                     let allows = decision.allows.as_deref().unwrap_or_default();
-                    let lacks = act.actions == ["process::run"]
+                    let lacks = act.actions == [process::Run::SPEC]
                         && is_interpreter(id)
                         && !allows.split(' ').any(|word| word == "interpreter");
                     return Some(Way {
@@ -361,8 +362,6 @@ fn is_like(glob: &str, text: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use rex_core::ACTIONS;
-
     use super::*;
 
     #[test]
@@ -396,17 +395,16 @@ mod tests {
         for risk in RISKS {
             assert!(risk.why.ends_with('.') && !risk.title.ends_with('.') && !risk.acts.is_empty(), "{}", risk.name);
             for act in risk.acts {
-                for name in act.actions {
-                    let spec = ACTIONS.iter().find(|spec| spec.to_string() == *name).unwrap();
+                for spec in act.actions {
                     let crowd = &search.crowds[0];
                     let about = search.about(spec, crowd);
                     for id in act.ids {
-                        assert!(search.way(act, spec, id, (crowd, &about)).is_some(), "{} {name} {id}", risk.name);
+                        assert!(search.way(act, spec, id, (crowd, &about)).is_some(), "{} {spec} {id}", risk.name);
                     }
                     let known =
                         |name: &str| spec.context.iter().chain(spec.resource.attributes).any(|fact| fact.name == name);
                     let shared = |name: &str| name == "mode";
-                    assert!(act.facts.iter().all(|(name, _)| known(name) || shared(name)), "{} {name}", risk.name);
+                    assert!(act.facts.iter().all(|(name, _)| known(name) || shared(name)), "{} {spec}", risk.name);
                 }
             }
         }

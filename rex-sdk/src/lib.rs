@@ -41,6 +41,7 @@ mod ownership;
 #[cfg(any(all(feature = "host", target_os = "linux"), feature = "testing", test))]
 mod pid;
 mod proc;
+mod readable;
 pub mod session;
 mod skipped;
 pub mod spec;

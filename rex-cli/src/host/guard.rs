@@ -22,7 +22,7 @@ pub(crate) struct Signals {
     pub(crate) cancel: Arc<AtomicBool>,
     /// The number of the last.
     pub(crate) signal: Arc<AtomicUsize>,
-    /// Once this is set, signals do again what they do by default.
+    /// Once this is set, a signal ends the process at once.
     pub(crate) done: Arc<AtomicBool>,
     /// What ends the process at the second.
     pub(crate) at_second: Vec<SigId>,
@@ -35,7 +35,7 @@ impl Signals {
         for signal in [SIGINT, SIGTERM] {
             let exit = 128 | signal;
             let value = usize::try_from(signal).unwrap_or(0);
-            signal_hook::flag::register_conditional_default(signal, signals.done.clone())
+            signal_hook::flag::register_conditional_shutdown(signal, exit, signals.done.clone())
                 .and_then(|_| signal_hook::flag::register_conditional_shutdown(signal, exit, signals.cancel.clone()))
                 .map(|id| signals.at_second.push(id))
                 .and_then(|()| signal_hook::flag::register_usize(signal, signals.signal.clone(), value))

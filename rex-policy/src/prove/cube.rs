@@ -10,7 +10,7 @@ use super::flat::Act;
 use super::kinds::{and, not, truth};
 use super::variables::{Untold, Variables};
 use crate::clause::{Clauses, Truth};
-use crate::evaluate::{Parties, Trouble};
+use crate::evaluate::{Known, Parties, Trouble};
 use crate::index::{Lineage, action_meets, principal_meets};
 use crate::operation::Operation;
 use crate::policy::Policy;
@@ -186,7 +186,8 @@ fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>
     let groups = members.above(subject.kind()).and_then(|above| above.get(subject.id()));
     let groups = groups.map_or(&[][..], |groups| groups);
     let parties = Parties::new(subject.kind(), subject.id(), groups, spec)?;
-    let entities = parties.all_entities(&request, &members)?;
+    let known = Known { members: &members, ..policy.known() };
+    let entities = parties.all_entities(&request, known)?;
     let asked = parties.full_request(&request)?;
     let lineage = Lineage::new(&kind, request.resource, members.above(&kind).map(|above| &**above));
     let value = |clause: &Expression| -> Truth {

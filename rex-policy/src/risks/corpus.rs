@@ -1,5 +1,8 @@
 //! The bad outcomes, each with the requests that would bring it about.
 
+use rex_core::action::{fs, net, process, service, sys};
+use rex_core::{Action, ActionSpec};
+
 use super::Severity::{self, Critical, High, Medium};
 
 /// Something bad that a policy can let through.
@@ -19,8 +22,8 @@ pub struct Risk {
 /// Requests that bring it about, one of which is enough.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Act {
-    /// `fs::read`.
-    pub(super) actions: &'static [&'static str],
+    /// The actions, each of which does it.
+    pub(super) actions: &'static [&'static ActionSpec],
     /// Ids that are asked for whatever the policy says.
     pub(super) ids: &'static [&'static str],
     /// Which others count, of those that a policy names: `*` is a part between slashes, `**` any number of them.
@@ -42,14 +45,15 @@ use Is::{Number, Text};
 
 const ANY: Act = Act { actions: &[], ids: &[], like: &[], below: &[], facts: &[] };
 /// Ways to put something into a file, or a link in its place.
-const WRITE: &[&str] = &["fs::write", "fs::append", "fs::symlink"];
+const WRITE: &[&ActionSpec] = &[fs::Write::SPEC, fs::Append::SPEC, fs::Symlink::SPEC];
 /// The same, and ways to give a file away.
-const CHANGE: &[&str] = &["fs::write", "fs::append", "fs::symlink", "fs::chmod", "fs::chown"];
+const CHANGE: &[&ActionSpec] =
+    &[fs::Write::SPEC, fs::Append::SPEC, fs::Symlink::SPEC, fs::Chmod::SPEC, fs::Chown::SPEC];
 /// Ways to what is in a file: a second name for it is one.
-const READ: &[&str] = &["fs::read", "fs::hard_link"];
+const READ: &[&ActionSpec] = &[fs::Read::SPEC, fs::HardLink::SPEC];
 /// Rights for everybody.
 const OPEN: (&str, &[Is]) = ("mode", &[Number(0o666), Number(0o777), Number(0o644)]);
-const RUN: &[&str] = &["process::run"];
+const RUN: &[&ActionSpec] = &[process::Run::SPEC];
 
 macro_rules! risks {
     ($($name:literal $severity:ident $title:literal: $why:literal [$($act:expr),* $(,)?];)*) => {
@@ -58,12 +62,16 @@ macro_rules! risks {
     };
 }
 
-const fn files(actions: &'static [&'static str], ids: &'static [&'static str], like: &'static [&'static str]) -> Act {
+const fn files(
+    actions: &'static [&'static ActionSpec],
+    ids: &'static [&'static str],
+    like: &'static [&'static str],
+) -> Act {
     Act { actions, ids, like, facts: &[OPEN], ..ANY }
 }
 
 const fn of_homes(
-    actions: &'static [&'static str],
+    actions: &'static [&'static ActionSpec],
     ids: &'static [&'static str],
     like: &'static [&'static str],
     below: &'static [&'static str],
@@ -75,7 +83,7 @@ risks! {
     "reads-shadow" Critical "read the password hashes of all accounts":
         "Whoever has the hashes tries passwords as fast as a machine can, and nobody sees it." [
         files(READ, &["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/security/opasswd"], &["/etc/*shadow*", "/var/backups/*shadow*"]),
-        Act { actions: &["fs::chmod"], ids: &["/etc/shadow", "/etc/gshadow"], facts: &[OPEN], ..ANY },
+        Act { actions: &[fs::Chmod::SPEC], ids: &["/etc/shadow", "/etc/gshadow"], facts: &[OPEN], ..ANY },
     ];
     "reads-private-keys" Critical "read private keys":
         "A private key is an identity: of this host, of a web site, of a person. Whoever has read it has it for good." [
@@ -139,12 +147,12 @@ risks! {
     ];
     "sets-kernel-helpers" Critical "have the kernel start programs as root":
         "The kernel starts what `core_pattern`, `modprobe` and their like name, as root and outside of every confinement." [
-        Act { actions: &["sys::set_parameter"], ids: &["kernel.core_pattern", "kernel.modprobe", "kernel.poweroff_cmd", "kernel.hotplug", "kernel.usermodehelper.bset"], ..ANY },
+        Act { actions: &[sys::SetParameter::SPEC], ids: &["kernel.core_pattern", "kernel.modprobe", "kernel.poweroff_cmd", "kernel.hotplug", "kernel.usermodehelper.bset"], ..ANY },
         files(WRITE, &["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/sys/kernel/uevent_helper", "/proc/sys/fs/binfmt_misc/register"], &["/proc/sys/fs/binfmt_misc/*"]),
     ];
     "sets-setuid" Critical "set the setuid or setgid bit":
         "A program with this bit runs with the rights of its owner, whoever starts it." [
-        Act { actions: &["fs::chmod"], ids: &["/srv/x", "/tmp/x", "/usr/local/bin/x", "/home/user/x"], like: &["/**"],
+        Act { actions: &[fs::Chmod::SPEC], ids: &["/srv/x", "/tmp/x", "/usr/local/bin/x", "/home/user/x"], like: &["/**"],
             facts: &[("mode", &[Number(0o4755), Number(0o4711), Number(0o2755), Number(0o6755), Number(0o4777)])], ..ANY },
     ];
     "runs-shell" Critical "run a shell":
@@ -159,13 +167,13 @@ risks! {
     ];
     "reaches-metadata" Critical "reach the metadata service of a cloud":
         "It gives the credentials of the machine to whoever asks from it." [
-        Act { actions: &["net::connect"], ids: &["169.254.169.254"],
+        Act { actions: &[net::Connect::SPEC], ids: &["169.254.169.254"],
             facts: &[("address", &[Text("169.254.169.254")]), ("network", &[Text("metadata")]), ("port", &[Number(80)])], ..ANY },
-        Act { actions: &["net::connect"], ids: &["fd00:ec2::254"],
+        Act { actions: &[net::Connect::SPEC], ids: &["fd00:ec2::254"],
             facts: &[("address", &[Text("fd00:ec2::254")]), ("network", &[Text("metadata")]), ("port", &[Number(80)])], ..ANY },
-        Act { actions: &["net::connect"], ids: &["metadata.google.internal", "metadata", "instance-data"],
+        Act { actions: &[net::Connect::SPEC], ids: &["metadata.google.internal", "metadata", "instance-data"],
             facts: &[("address", &[Text("169.254.169.254")]), ("network", &[Text("metadata")]), ("port", &[Number(80)])], ..ANY },
-        Act { actions: &["net::get", "net::put", "net::post", "net::head"],
+        Act { actions: &[net::Get::SPEC, net::Put::SPEC, net::Post::SPEC, net::Head::SPEC],
             ids: &["http://169.254.169.254/latest/meta-data/", "http://169.254.169.254/", "http://[fd00:ec2::254]/latest/meta-data/", "http://metadata.google.internal/computeMetadata/v1/"],
             like: &["http://169.254.169.254/**", "http://\\[fd00:ec2::254]/**", "http://metadata.google.internal/**"], ..ANY },
     ];
@@ -211,12 +219,12 @@ risks! {
     ];
     "reads-environment" High "read the environment of processes":
         "Programs are often given their passwords so." [
-        Act { actions: &["process::environ"], ids: &["4242"], ..ANY },
+        Act { actions: &[process::Environ::SPEC], ids: &["4242"], ..ANY },
         files(READ, &["/proc/1/environ", "/proc/self/environ"], &["/proc/*/environ"]),
     ];
     "reads-own-secrets" High "read secrets of the environment of Rex":
         "What Rex was started with is not the script's." [
-        Act { actions: &["sys::get_variable"], ids: &["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DATABASE_URL", "PASSWORD", "API_KEY", "VAULT_TOKEN"],
+        Act { actions: &[sys::GetVariable::SPEC], ids: &["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "DATABASE_URL", "PASSWORD", "API_KEY", "VAULT_TOKEN"],
             like: &["*SECRET*", "*TOKEN*", "*PASSW*", "*_KEY", "*CREDENTIAL*"], ..ANY },
     ];
     "runs-interpreter" High "run a language, or a program that runs others":
@@ -226,40 +234,40 @@ risks! {
     ];
     "connects-anywhere" High "connect to any host":
         "What can be read here can be sent there." [
-        Act { actions: &["net::connect"], ids: &["stranger.example.net", "198.51.100.7"],
+        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net", "198.51.100.7"],
             facts: &[("address", &[Text("198.51.100.7")]), ("network", &[Text("public")]), ("port", &[Number(443), Number(80), Number(25), Number(8443)])], ..ANY },
     ];
     "sends-anywhere" High "send to any site":
         "What can be read here can be sent there." [
-        Act { actions: &["net::post", "net::put"], ids: &["https://stranger.example.net/upload", "http://stranger.example.net/", "https://198.51.100.7/x"], ..ANY },
+        Act { actions: &[net::Post::SPEC, net::Put::SPEC], ids: &["https://stranger.example.net/upload", "http://stranger.example.net/", "https://198.51.100.7/x"], ..ANY },
     ];
     "ends-audit" High "end or stop the daemons that keep the records":
         "What happens next is not on record." [
-        Act { actions: &["process::signal"], ids: &["612"],
+        Act { actions: &[process::Signal::SPEC], ids: &["612"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT"), Text("HUP")]), ("name", &[Text("auditd")]), ("exe", &[Text("/usr/sbin/auditd")]), ("user", &[Text("root")]), ("unit", &[Text("auditd.service")])], ..ANY },
-        Act { actions: &["process::signal"], ids: &["613"],
+        Act { actions: &[process::Signal::SPEC], ids: &["613"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT")]), ("name", &[Text("systemd-journal")]), ("exe", &[Text("/usr/lib/systemd/systemd-journald")]), ("user", &[Text("root")]), ("unit", &[Text("systemd-journald.service")])], ..ANY },
-        Act { actions: &["process::signal"], ids: &["614"],
+        Act { actions: &[process::Signal::SPEC], ids: &["614"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT")]), ("name", &[Text("rsyslogd")]), ("exe", &[Text("/usr/sbin/rsyslogd")]), ("user", &[Text("root"), Text("syslog")]), ("unit", &[Text("rsyslog.service")])], ..ANY },
-        Act { actions: &["process::signal"], ids: &["615"],
+        Act { actions: &[process::Signal::SPEC], ids: &["615"],
             facts: &[("signal", &[Text("KILL"), Text("TERM"), Text("STOP"), Text("INT")]), ("name", &[Text("rex")]), ("exe", &[Text("/usr/bin/rex")]), ("user", &[Text("root"), Text("rex")]), ("unit", &[Text("rex.service")])], ..ANY },
     ];
     "stops-guards" High "stop what guards the host":
         "Without its firewall, its audit and its door, the host is open, or closed to those who keep it." [
-        Act { actions: &["service::stop", "service::disable", "service::mask"],
+        Act { actions: &[service::Stop::SPEC, service::Disable::SPEC, service::Mask::SPEC],
             ids: &["sshd.service", "ssh.service", "nftables.service", "firewalld.service", "ufw.service", "iptables.service", "auditd.service", "systemd-journald.service", "rsyslog.service", "apparmor.service", "fail2ban.service"],
             like: &["ssh*", "*firewall*", "nftables*", "iptables*", "ufw*", "audit*", "*journald*", "*syslog*", "apparmor*", "fail2ban*", "falcon*", "*clamav*", "*ossec*", "*wazuh*"], ..ANY },
     ];
     "sets-kernel-parameters" High "weaken the kernel":
         "These parameters are what keeps programs apart." [
-        Act { actions: &["sys::set_parameter"],
+        Act { actions: &[sys::SetParameter::SPEC],
             ids: &["kernel.randomize_va_space", "kernel.yama.ptrace_scope", "kernel.kptr_restrict", "kernel.unprivileged_bpf_disabled", "fs.suid_dumpable", "fs.protected_symlinks", "net.ipv4.ip_forward", "kernel.sysrq", "kernel.modules_disabled"],
             like: &["kernel.**", "fs.**", "vm.mmap_min_addr"], ..ANY },
         files(WRITE, &["/proc/sys/kernel/randomize_va_space", "/proc/sysrq-trigger"], &["/proc/sys/**"]),
     ];
     "changes-journal-of-rex" High "change the journal of Rex":
         "What was done is not on record any more. `rex audit verify` shows the change, and not what was there." [
-        files(&["fs::write", "fs::append", "fs::remove", "fs::rename", "fs::symlink"], &["/var/log/rex/journal", "/var/log/rex/x.jsonl", "/var/log/rex/journal.jsonl"], &["/var/log/rex/**", "/var/lib/rex/**"]),
+        files(&[fs::Write::SPEC, fs::Append::SPEC, fs::Remove::SPEC, fs::Rename::SPEC, fs::Symlink::SPEC], &["/var/log/rex/journal", "/var/log/rex/x.jsonl", "/var/log/rex/journal.jsonl"], &["/var/log/rex/**", "/var/lib/rex/**"]),
     ];
     "runs-as-root" Medium "run programs with the rights of root":
         "What a program does as root is held by nothing but its confinement. Ask for `context.user`." [
@@ -267,7 +275,7 @@ risks! {
     ];
     "rewrites-logs" Medium "delete or rewrite logs":
         "What was recorded can be taken back." [
-        files(&["fs::write", "fs::remove", "fs::rename", "fs::symlink"],
+        files(&[fs::Write::SPEC, fs::Remove::SPEC, fs::Rename::SPEC, fs::Symlink::SPEC],
             &["/var/log/auth.log", "/var/log/syslog", "/var/log/wtmp", "/var/log/audit/audit.log", "/var/log/journal/x/system.journal", "/var/log/x.log"], &["/var/log/**"]),
     ];
     "reads-history" Medium "read what people typed":
@@ -276,23 +284,23 @@ risks! {
     ];
     "leads-inside" Medium "be led to hosts inside by the name of a host outside":
         "Whoever answers for a name says where it leads: to this machine, or to another of the same network. Ask for `context.network`." [
-        Act { actions: &["net::connect"], ids: &["stranger.example.net"], like: &["**.*"],
+        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
             facts: &[("address", &[Text("127.0.0.1")]), ("network", &[Text("loopback")]), ("port", &[Number(80), Number(443), Number(8443)])], ..ANY },
-        Act { actions: &["net::connect"], ids: &["stranger.example.net"], like: &["**.*"],
+        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
             facts: &[("address", &[Text("10.0.0.1")]), ("network", &[Text("private")]), ("port", &[Number(80), Number(443), Number(8443)])], ..ANY },
-        Act { actions: &["net::connect"], ids: &["stranger.example.net"], like: &["**.*"],
+        Act { actions: &[net::Connect::SPEC], ids: &["stranger.example.net"], like: &["**.*"],
             facts: &[("address", &[Text("169.254.169.254")]), ("network", &[Text("metadata")]), ("port", &[Number(80), Number(443), Number(8443)])], ..ANY },
     ];
     "resolves-anything" Medium "ask about any name":
         "A question reaches the servers of the name's domain: what is in the name is sent there." [
-        Act { actions: &["net::resolve"], ids: &["secret.stranger.example.net"], ..ANY },
+        Act { actions: &[net::Resolve::SPEC], ids: &["secret.stranger.example.net"], ..ANY },
     ];
     "unmounts" Medium "take file systems away":
         "What is not mounted is not there, for anybody." [
-        Act { actions: &["sys::unmount"], ids: &["/", "/var", "/home", "/srv"], like: &["/**"], ..ANY },
+        Act { actions: &[sys::Unmount::SPEC], ids: &["/", "/var", "/home", "/srv"], like: &["/**"], ..ANY },
     ];
     "reloads-manager" Medium "have the service manager read all unit files again":
         "What somebody has put there begins to count." [
-        Act { actions: &["service::reload_daemon"], ids: &["default"], ..ANY },
+        Act { actions: &[service::ReloadDaemon::SPEC], ids: &["default"], ..ANY },
     ];
 }

@@ -8,6 +8,9 @@ use rex_core::{Code, Error, Limits, Timestamp, Value};
 use super::{Kind, Member};
 use crate::ops::fs::skipped;
 
+/// A name in an archive, with the owner and the group that it has there, if they are known, and its time.
+pub(crate) type Owned = (String, Option<(u32, u32)>, Timestamp);
+
 /// How many links one name may cross, as the kernel has it.
 const HOPS: usize = 40;
 
@@ -40,7 +43,7 @@ pub(crate) struct Plan {
     /// The second names of files, with their first ones and their sizes.
     pub(crate) hard_links: Vec<(String, String, u64)>,
     /// What the archive says of owner and time of its files and directories.
-    pub(crate) owners: Vec<(String, Option<(u32, u32)>, Timestamp)>,
+    pub(crate) owners: Vec<Owned>,
     /// The symbolic links with their texts.
     pub(crate) symlinks: Vec<(String, String)>,
     /// What is left out.

@@ -10,28 +10,28 @@ impl Needs<'_> {
     /// Operations that make one file of another.
     pub(super) fn files(&mut self, name: &str) -> Result<bool, Error> {
         use Width::This;
-        match name {
-            "fs::copy" => {
+        match name.split_once("::").unwrap_or_default() {
+            ("fs", "copy") => {
                 self.path(fs::Read {}, "from", This)?;
                 self.write("to", None, This)?;
             }
-            "fs::gzip" | "fs::zstd" | "fs::expand" => {
+            ("fs", "gzip") | ("fs", "zstd") | ("fs", "expand") => {
                 self.path(fs::Read {}, "path", This)?;
                 self.write("to", None, This)?;
             }
-            "fs::rename" => {
+            ("fs", "rename") => {
                 self.path(fs::Rename {}, "from", This)?;
                 self.write("to", None, This)?;
             }
-            "fs::hard_link" => {
+            ("fs", "hard_link") => {
                 self.path(fs::HardLink {}, "path", This)?;
                 self.write("to", None, This)?;
             }
-            "fs::replace" => {
+            ("fs", "replace") => {
                 self.path(fs::Read {}, "path", This)?;
                 self.write("path", None, This)?;
             }
-            "fs::diff" => {
+            ("fs", "diff") => {
                 self.path(fs::Read {}, "old", This)?;
                 self.path(fs::Read {}, "new", This)?;
             }
@@ -45,14 +45,14 @@ impl Needs<'_> {
         use Width::{Below, This};
         let args = self.args;
         let width = if self.flag("recursive") { Below } else { This };
-        match name {
-            "fs::write" => self.write("path", Some(args.data("contents")?.len()), This)?,
-            "fs::truncate" => self.write("path", usize::try_from(args.count("size")?).ok(), This)?,
-            "fs::append" => {
+        match name.split_once("::").unwrap_or_default() {
+            ("fs", "write") => self.write("path", Some(args.data("contents")?.len()), This)?,
+            ("fs", "truncate") => self.write("path", usize::try_from(args.count("size")?).ok(), This)?,
+            ("fs", "append") => {
                 let bytes = i64::try_from(args.data("contents")?.len()).unwrap_or(i64::MAX);
                 self.path(fs::Append { bytes }, "path", This)?;
             }
-            "fs::temp_file" => {
+            ("fs", "temp_file") => {
                 let directory = args.path("directory")?;
                 let (prefix, suffix) = (args.text("prefix")?.to_owned(), args.text("suffix")?.to_owned());
                 let bytes = i64::try_from(args.data("contents")?.len()).unwrap_or(i64::MAX);
@@ -62,7 +62,7 @@ impl Needs<'_> {
                 let width = Width::Named { directory: directory.as_str().to_owned(), prefix, suffix };
                 self.add(Need::new(fs::Write { bytes }, name).with_width(width));
             }
-            "fs::chmod" => {
+            ("fs", "chmod") => {
                 let mode = i64::from_str_radix(args.text("mode")?, 8);
                 let mode = mode.map_err(|_| Error::validation("this is not a mode"))?;
                 if width == Below {
@@ -70,14 +70,14 @@ impl Needs<'_> {
                 }
                 self.path(fs::Chmod { mode }, "path", width)?;
             }
-            "fs::chown" => self.chown(width)?,
-            "fs::symlink" => {
+            ("fs", "chown") => self.chown(width)?,
+            ("fs", "symlink") => {
                 let target = args.text("target")?.to_owned();
                 self.path(fs::Symlink { target }, "path", This)?;
             }
-            "fs::xattr" => self.path(fs::GetXattr { name: args.text("name")?.to_owned() }, "path", This)?,
-            "fs::xattrs" => self.path(fs::GetXattr { name: String::new() }, "path", This)?,
-            "fs::set_xattr" => self.path(fs::SetXattr { name: args.text("name")?.to_owned() }, "path", This)?,
+            ("fs", "xattr") => self.path(fs::GetXattr { name: args.text("name")?.to_owned() }, "path", This)?,
+            ("fs", "xattrs") => self.path(fs::GetXattr { name: String::new() }, "path", This)?,
+            ("fs", "set_xattr") => self.path(fs::SetXattr { name: args.text("name")?.to_owned() }, "path", This)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -108,28 +108,28 @@ impl Needs<'_> {
     /// Operations that go on below a directory, or above it.
     pub(super) fn trees(&mut self, name: &str) -> Result<bool, Error> {
         use Width::{Below, This};
-        match name {
-            "fs::list" => {
+        match name.split_once("::").unwrap_or_default() {
+            ("fs", "list") => {
                 self.path(fs::List {}, "path", This)?;
                 if self.flag("stat") {
                     self.path(fs::Stat {}, "path", Below)?;
                 }
             }
-            "fs::find" => {
+            ("fs", "find") => {
                 self.path(fs::List {}, "path", Below)?;
                 if ["min_size", "max_size", "newer_than", "older_than"].iter().any(|option| self.given(option)) {
                     self.path(fs::Stat {}, "path", Below)?;
                 }
             }
-            "fs::du" | "fs::walk" => {
+            ("fs", "du") | ("fs", "walk") => {
                 self.path(fs::List {}, "path", Below)?;
                 self.path(fs::Stat {}, "path", Below)?;
             }
-            "fs::remove_all" => {
+            ("fs", "remove_all") => {
                 self.path(fs::List {}, "path", Below)?;
                 self.path(fs::Remove {}, "path", Below)?;
             }
-            "fs::tar_create" => {
+            ("fs", "tar_create") => {
                 self.path(fs::List {}, "dir", Below)?;
                 self.path(fs::Read {}, "dir", Below)?;
                 if self.flag("stat") {
@@ -137,13 +137,13 @@ impl Needs<'_> {
                 }
                 self.write("to", None, This)?;
             }
-            "fs::tar_extract" => {
+            ("fs", "tar_extract") => {
                 self.path(fs::Read {}, "path", This)?;
                 self.path(fs::Stat {}, "to", Below)?;
                 self.path(fs::CreateDir {}, "to", Below)?;
                 self.write("to", None, Below)?;
             }
-            "fs::create_dir" if self.flag("parents") => {
+            ("fs", "create_dir") if self.flag("parents") => {
                 let path = self.args.path("path")?;
                 self.path(fs::Stat {}, "path", This)?;
                 let above =

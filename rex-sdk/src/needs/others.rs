@@ -24,29 +24,33 @@ impl Needs<'_> {
 
     pub(super) fn processes(&mut self, name: &str) -> Result<bool, Error> {
         let args = self.args;
-        match name {
-            "process::signal" => {
+        match name.split_once("::").unwrap_or_default() {
+            ("process", "signal") => {
                 self.process(process::Signal { signal: ops::process::signal_name(args.text("signal")?)? })
             }
-            "process::set_priority" => self.process(process::SetPriority { nice: args.int("nice")? }),
-            "process::environ" => self.process(process::Environ {}),
-            "process::get" | "process::limits" | "process::open_files" | "process::wait" | "process::who_uses" => {
+            ("process", "set_priority") => self.process(process::SetPriority { nice: args.int("nice")? }),
+            ("process", "environ") => self.process(process::Environ {}),
+            ("process", "get")
+            | ("process", "limits")
+            | ("process", "open_files")
+            | ("process", "wait")
+            | ("process", "who_uses") => {
                 self.process(process::Inspect {});
             }
-            "process::signal_all" => {
+            ("process", "signal_all") => {
                 let signal = ops::process::signal_name(args.text("signal")?)?;
                 let (process, unknown) = self.filtered()?;
                 self.all.push(Need::new(process::List {}, Host));
                 let need = Need::new(process::Signal { signal }, process);
                 self.all.push(need.with_width(Width::Any).with_unknown(&unknown));
             }
-            "process::list" if self.flag("details") => {
+            ("process", "list") if self.flag("details") => {
                 let (process, unknown) = self.filtered()?;
                 self.all.push(Need::new(process::List {}, Host));
                 let need = Need::new(process::Inspect {}, process);
                 self.all.push(need.with_width(Width::Any).with_unknown(&unknown));
             }
-            "process::run" => {
+            ("process", "run") => {
                 let (action, program) = ops::process::run::request(args)?;
                 self.add(Need::new(action, program));
             }
@@ -79,17 +83,17 @@ impl Needs<'_> {
         let args = self.args;
         let body = || args.data("body").map(|body| i64::try_from(body.len()).unwrap_or(i64::MAX));
         let url = || crate::url::url(args.text("url")?);
-        match name {
-            "net::get" => self.fetch(Need::new(net::Get {}, url()?))?,
-            "net::head" => self.fetch(Need::new(net::Head {}, url()?))?,
-            "net::delete" => self.fetch(Need::new(net::Delete {}, url()?))?,
-            "net::post" => self.fetch(Need::new(net::Post { bytes: body()? }, url()?))?,
-            "net::put" => self.fetch(Need::new(net::Put { bytes: body()? }, url()?))?,
-            "net::tcp_check" | "net::tls_certificate" => {
+        match name.split_once("::").unwrap_or_default() {
+            ("net", "get") => self.fetch(Need::new(net::Get {}, url()?))?,
+            ("net", "head") => self.fetch(Need::new(net::Head {}, url()?))?,
+            ("net", "delete") => self.fetch(Need::new(net::Delete {}, url()?))?,
+            ("net", "post") => self.fetch(Need::new(net::Post { bytes: body()? }, url()?))?,
+            ("net", "put") => self.fetch(Need::new(net::Put { bytes: body()? }, url()?))?,
+            ("net", "tcp_check") | ("net", "tls_certificate") => {
                 let port = u16::try_from(args.count("port")?).map_err(|_| Error::validation("this is not a port"))?;
                 self.connect(&crate::url::host(args.text("host")?)?, port);
             }
-            "net::resolve" => {
+            ("net", "resolve") => {
                 let record = args.text_option("type")?.map(str::to_ascii_uppercase);
                 let server = args.text_option("server")?.map(ops::net::resolve::server).transpose()?;
                 let host = crate::url::host(args.text("host")?)?;
@@ -98,25 +102,25 @@ impl Needs<'_> {
                     self.all.push(Need::new(net::Resolve { record: record.unwrap_or_default(), server }, host));
                 }
             }
-            "net::sockets" => {
+            ("net", "sockets") => {
                 self.all.push(Need::new(net::Inspect {}, Host));
                 if self.flag("processes") {
                     self.process(process::Inspect {});
                 }
             }
-            "sys::env" => {
+            ("sys", "env") => {
                 let variable = rex_core::machine::Variable::parse(args.text("name")?);
                 self.all.push(Need::new(
                     sys::GetVariable {},
                     variable.map_err(|error| Error::validation(error.to_string()))?,
                 ));
             }
-            "sys::parameter" => self.all.push(Need::new(sys::GetParameter {}, ops::sys::parameter::named(args)?)),
-            "sys::set_parameter" => {
+            ("sys", "parameter") => self.all.push(Need::new(sys::GetParameter {}, ops::sys::parameter::named(args)?)),
+            ("sys", "set_parameter") => {
                 let value = args.text("value")?.to_owned();
                 self.all.push(Need::new(sys::SetParameter { value }, ops::sys::parameter::named(args)?));
             }
-            "sys::parameters" => {
+            ("sys", "parameters") => {
                 self.all.push(Need::new(sys::Inspect {}, Host));
                 let prefix = args.text("prefix")?;
                 let all = (sys::GetParameter::SPEC.recall)(prefix.trim_end_matches('.'), &BTreeMap::new());

@@ -7,7 +7,7 @@ use crate::OpSpec;
 /// A result of the same shape as that in the example of the operation, which says nothing. The name of a file that would have been made
 /// is the name that was tried.
 pub(super) fn result(operation: &OpSpec, denied: &str) -> Value {
-    if operation.name == "fs::temp_file" {
+    if operation.name == crate::ops::fs::temp_file::OP.spec.name {
         return denied.into();
     }
     // INVARIANT: a conformance test reads the example of every operation.

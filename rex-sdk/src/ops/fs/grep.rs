@@ -14,7 +14,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::Entry;
 use super::lines::content;
-use super::readable::{Readable, Seen};
+use crate::readable::{Readable, Seen};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Length of a pattern, in bytes. Taking one apart needs many times its size.

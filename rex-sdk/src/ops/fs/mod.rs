@@ -44,8 +44,6 @@ pub mod xattr;
 pub mod xattrs;
 pub mod zstd;
 
-mod readable;
-
 use std::collections::BTreeMap;
 
 use rex_core::{Code, Error, Value};
