@@ -72,14 +72,9 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
         Err(Rejected { findings }) => (0, findings),
     };
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
-    let failure = match &script {
-        // Compiling reaches no system, so any will do.
-        Some(script) if !refused => {
-            let engine = Engine::builder(Arc::new(MemOs::new())).build();
-            let failure = engine.map_err(|error| Stop::internal(error.to_string()))?.check(&script.text).err();
-            failure.as_ref().map(Wrong::new).transpose()?
-        }
-        _ => None,
+    let (failure, warnings) = match &script {
+        Some(script) if !refused => looked_through(script)?,
+        _ => (None, Vec::new()),
     };
     match args.format {
         CheckFormat::Json => print(&json(policies, &findings, failure.as_ref())?)?,
@@ -89,6 +84,9 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     if let (Some(failure), Some(script), true) = (&failure, &script, args.format != CheckFormat::Json) {
         draw::failure(color, failure, script);
     }
+    if let (Some(script), true) = (&script, args.format != CheckFormat::Json) {
+        warnings.iter().for_each(|warning| draw::warning(color, warning, script));
+    }
     if refused {
         return Ok(Exit::Policy);
     }
@@ -96,6 +94,16 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
         print(&summary(policies, script.as_ref()))?;
     }
     Ok(failure.map_or(Exit::Success, |failure| failure.exit(0)))
+}
+
+/// Looks through a script; returns its mistakes and its suspicious places.
+fn looked_through(script: &Source) -> Result<(Option<Wrong>, Vec<Wrong>), Stop> {
+    // Compiling reaches no system, so any will do.
+    let engine = Engine::builder(Arc::new(MemOs::new())).build().map_err(|error| Stop::internal(error.to_string()))?;
+    match engine.check(&script.text) {
+        Ok(warnings) => Ok((None, warnings.iter().map(Wrong::new).collect::<Result<_, _>>()?)),
+        Err(failure) => Ok((Some(Wrong::new(&failure)?), Vec::new())),
+    }
 }
 
 fn summary(policies: usize, script: Option<&Source>) -> String {

@@ -188,15 +188,8 @@ pub(crate) fn object(name: &str, text: &str) -> Result<BTreeMap<String, Value>, 
     Ok(entries.into_iter().map(|(key, value)| (key, from_json(value))).collect())
 }
 
-/// A JSON value.
-pub(crate) fn json(name: &str, text: &str) -> Result<Value, Stop> {
-    serde_json::from_str(text).map(from_json).map_err(|error| {
-        Stop::usage(format!("`{name}` is not JSON: {error}"))
-            .with_help("JSON is `80`, `true`, `\"text\"`, `[1, 2]` or `{\"a\": 1}`; `key=text` takes plain text")
-    })
-}
-
-fn from_json(value: serde_json::Value) -> Value {
+/// A JSON value as one of Rex's.
+pub(crate) fn from_json(value: serde_json::Value) -> Value {
     use serde_json::Value as Json;
     match value {
         Json::Null => Value::Null,

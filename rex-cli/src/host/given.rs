@@ -34,12 +34,20 @@ pub(super) fn arguments(object: Option<&Path>, given: &[(String, String)]) -> Re
     }
     for (key, text) in given {
         let (key, value) = match key.strip_suffix(':') {
-            Some(key) => (key, load::json(&format!("--arg {key}:={text}"), text)?),
+            Some(key) => (key, json(&format!("--arg {key}:={text}"), text)?),
             None => (key.as_str(), Value::Text(text.clone())),
         };
         args.insert(key.to_owned(), value);
     }
     Ok(args)
+}
+
+/// The value of an argument that is JSON.
+fn json(name: &str, text: &str) -> Result<Value, Stop> {
+    serde_json::from_str(text).map(load::from_json).map_err(|error| {
+        Stop::usage(format!("`{name}` is not JSON: {error}"))
+            .with_help("JSON is `80`, `true`, `\"text\"`, `[1, 2]` or `{\"a\": 1}`; `key=text` takes plain text")
+    })
 }
 
 pub(super) fn principal(given: Option<&str>) -> Result<Principal, Stop> {

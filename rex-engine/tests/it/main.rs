@@ -13,6 +13,7 @@ mod limits;
 mod plan;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
 mod silent;
 #[cfg(test)]
 mod worlds;

@@ -13,7 +13,7 @@ use crate::worlds::{input, returns, run};
 #[track_caller]
 fn refused(script: &str, message: &str, help: &str) {
     let report = run(script);
-    let failure = report.outcome.expect_err(script);
+    let Err(failure) = report.outcome else { panic!("{script}: {:?}", report.outcome) };
     assert!(failure.error.message.contains(message), "{script}: {}", failure.error.message);
     let found = failure.error.help.clone().unwrap_or_default();
     assert!(found.contains(help), "{script}: {}: {found}", failure.error.message);
@@ -274,7 +274,10 @@ fn denials_are_told_on_success_too() {
 fn log(lines: usize) -> Engine {
     let text: String =
         (0..lines).map(|number| format!("{number} {}\n", if number % 10 == 0 { "ERROR" } else { "INFO" })).collect();
-    Engine::builder(Arc::new(MemOs::new().file("/app.log", &text))).build().unwrap()
+    match Engine::builder(Arc::new(MemOs::new().file("/app.log", &text))).build() {
+        Ok(engine) => engine,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 #[test]
