@@ -16,7 +16,9 @@ mod entities;
 mod example;
 #[cfg(test)]
 mod hints;
+#[cfg(test)]
 mod impossible;
+#[cfg(test)]
 mod learn;
 #[cfg(test)]
 mod lints;
