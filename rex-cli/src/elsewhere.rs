@@ -60,6 +60,7 @@ impl Told {
             outcome: Err(Failure::new(error)),
             output: Vec::new(),
             warnings: Vec::new(),
+            denials: Vec::new(),
             stats: Stats::default(),
             journal: Vec::new(),
             journal_omitted: 0,

@@ -38,6 +38,8 @@ pub(crate) struct Active {
     script: OnceLock<(Info, Vec<String>)>,
     warnings: OnceLock<Vec<Failure>>,
     pub(crate) names: Arc<Names>,
+    /// The operations and lines whose denials the script caught in a variable.
+    caught: Mutex<Vec<(&'static str, Option<u32>)>>,
     output: Mutex<Output>,
     fatal: Mutex<Option<(Error, Position)>>,
     raised: Mutex<Raised>,
@@ -83,6 +85,7 @@ impl Active {
             script: OnceLock::new(),
             warnings: OnceLock::new(),
             names,
+            caught: Mutex::default(),
             output: Mutex::default(),
             fatal: Mutex::default(),
             raised: Mutex::default(),
@@ -94,6 +97,10 @@ impl Active {
         // A run has one script.
         let _ = self.script.set((info, args));
         let _ = self.warnings.set(warnings);
+    }
+
+    pub(crate) fn caught(&self) -> Vec<(&'static str, Option<u32>)> {
+        lock(&self.caught).clone()
     }
 
     pub(crate) fn warnings(&self) -> Vec<Failure> {
@@ -259,6 +266,13 @@ pub(crate) fn failed(error: Error, position: Position) -> Box<EvalAltResult> {
 /// The value that a `catch` block has: an error of Rhai's own gets the fields that every other error has.
 pub(crate) fn caught(value: Dynamic) -> Dynamic {
     let (Some(active), Some(map)) = (current(), value.read_lock::<Map>().map(|map| map.clone())) else { return value };
+    if let Some((error, line)) = active.raised(&map).filter(|(error, _)| error.code == Code::AccessDenied) {
+        let denied = (error.operation.unwrap_or_default(), line);
+        let mut caught = lock(&active.caught);
+        if !caught.contains(&denied) {
+            caught.push(denied);
+        }
+    }
     let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
     let (Some(kind), Some(message), false) = (text("error"), text("message"), map.contains_key("code")) else {
         return value;

@@ -19,7 +19,7 @@ use crate::convert::{to_dynamic, to_value};
 use crate::failure;
 use crate::memory::Meter;
 use crate::random_id;
-use crate::report::{Failure, Report, Stats};
+use crate::report::{Denied, Failure, Report, Stats};
 use crate::script::{Names, Script};
 use crate::values::lines::collected;
 use crate::worker::{Workers, soon};
@@ -149,6 +149,7 @@ impl Engine {
             outcome,
             output: active.take_output(),
             warnings: active.warnings(),
+            denials: Denied::all(&records, &active.caught()),
             stats: Stats {
                 duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
                 operations: budget.operations(),

@@ -81,6 +81,8 @@ pub struct Denied {
     pub resource: String,
     /// The number of requests.
     pub count: u64,
+    /// Whether the script caught the denial in a variable, and so knows of it.
+    pub caught: bool,
 }
 
 /// What a run comes back with, however it ended.
@@ -94,6 +96,8 @@ pub struct Report {
     pub output: Vec<String>,
     /// Places of the script that are suspicious, though it was run.
     pub warnings: Vec<Failure>,
+    /// The requests that were denied, by action, operation and line, in the order of the first of each; as far as the journal here goes.
+    pub denials: Vec<Denied>,
     /// What it used.
     pub stats: Stats,
     /// Every decision and outcome, up to the limit `journal_records`.
@@ -108,21 +112,23 @@ impl Report {
     pub fn code(&self) -> Option<Code> {
         self.outcome.as_ref().err().map(|failure| failure.error.code)
     }
+}
 
-    /// The requests that were denied, by action, operation and line, in the order of the first of each; as far as the journal here goes.
-    #[must_use]
-    pub fn denials(&self) -> Vec<Denied> {
-        let mut all: Vec<Denied> = Vec::new();
-        for record in &self.journal {
+impl Denied {
+    /// What was denied by these records; `caught` are the operations and lines whose denials the script caught.
+    pub(crate) fn all(records: &[Record], caught: &[(&str, Option<u32>)]) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for record in records {
             let Event::Decision { effect: Effect::Deny, action, resource, .. } = &record.event else { continue };
             let (action, operation, line) = (action.to_string(), record.call.operation, record.call.line);
+            let is_caught = caught.contains(&(operation, line));
             let same =
                 |denied: &&mut Denied| denied.action == action && denied.operation == operation && denied.line == line;
             match all.iter_mut().find(same) {
                 Some(denied) => denied.count += 1,
                 None => {
                     let (operation, resource) = (operation.to_owned(), resource.clone());
-                    all.push(Denied { action, operation, line, resource, count: 1 });
+                    all.push(Self { action, operation, line, resource, count: 1, caught: is_caught });
                 }
             }
         }
@@ -140,7 +146,7 @@ impl Serialize for Report {
         fields.serialize_field("output", &self.output)?;
         fields.serialize_field("error", &self.outcome.as_ref().err())?;
         fields.serialize_field("warnings", &self.warnings)?;
-        fields.serialize_field("denials", &self.denials())?;
+        fields.serialize_field("denials", &self.denials)?;
         fields.serialize_field("stats", &self.stats)?;
         fields.end()
     }

@@ -37,7 +37,7 @@ pub(crate) const HEADERS: Param = Param::option(
     "headers",
     Kind::TextMap,
     Literal::Null,
-    "Headers to send, by their names. `Host` asks the same server for the site of another name, and the URL with that name is asked for, too.",
+    "Headers to send, by their names. `Host` is the option `host`.",
 );
 pub(crate) const REDIRECTS: Param = Param::option(
     "redirects",
@@ -50,6 +50,12 @@ pub(crate) const ADDRESS: Param = Param::option(
     Kind::Text,
     Literal::Null,
     "Connect to this address instead of one that is looked up for the URL's host; `net::connect` is asked for it.",
+);
+pub(crate) const SITE: Param = Param::option(
+    "host",
+    Kind::Text,
+    Literal::Null,
+    "The site to ask the server for, instead of the one that the URL names; the URL with that name is asked for, too.",
 );
 pub(crate) const MAX_BYTES: Param = Param::option(
     "max_bytes",
@@ -114,10 +120,18 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     if body.is_some() {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     }
+    let site = headers.remove(HOST).and_then(|site| site.to_str().ok().map(str::to_owned));
+    let site = match (args.text_option("host")?, site) {
+        (Some(_), Some(_)) => {
+            let error = Error::validation("both the option `host` and the header `Host` name a site");
+            return Err(error.with_help("one of them is enough"));
+        }
+        (given, header) => given.map(str::to_owned).or(header),
+    };
     let asked = Asked {
         method,
         url: url(args)?,
-        site: headers.remove(HOST).and_then(|site| site.to_str().ok().map(str::to_owned)),
+        site,
         headers,
         body: body.unwrap_or_default(),
         redirects: args.count("redirects")?,

@@ -84,20 +84,23 @@ impl Told {
         self
     }
 
-    /// A sentence about the requests that were denied in a run that succeeded; `None` if there were none.
+    /// A sentence about the requests that were denied in a run that succeeded, and that its script does not know of; `None` if there were
+    /// none.
     pub(crate) fn incomplete(&self) -> Option<String> {
-        let denied = self.stats.denied;
+        let known: u64 = self.denials.iter().filter(|one| one.caught).map(|one| one.count).sum();
+        let denied = self.stats.denied.saturating_sub(known);
         if denied == 0 {
             return None;
         }
+        let unknown = || self.denials.iter().filter(|one| !one.caught);
         let mut actions = BTreeMap::<_, u64>::new();
-        for one in &self.denials {
+        for one in unknown() {
             *actions.entry(one.action.as_str()).or_default() += one.count;
         }
         let actions: Vec<_> = actions.iter().map(|(action, count)| format!("{action} {count}")).collect();
         let of = if actions.is_empty() { String::new() } else { format!(" ({})", actions.join(", ")) };
         let were = if denied == 1 { "request was" } else { "requests were" };
-        let first = self.denials.first().map_or_else(String::new, |one| {
+        let first = unknown().next().map_or_else(String::new, |one| {
             let line = one.line.map_or_else(String::new, |line| format!(" in line {line}"));
             format!(", first `{}` on `{}`{line}", one.operation, one.resource.escape_debug())
         });

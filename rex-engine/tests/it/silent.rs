@@ -262,7 +262,7 @@ fn denials_are_told_on_success_too() {
     let engine = crate::worlds::engine(Limits::default());
     let report = engine.run("fs::find(`/srv`); 1", input(|request| request.resource.id() == "/srv"));
     assert_eq!(report.outcome, Ok(Value::Int(1)));
-    let denials = report.denials();
+    let denials = &report.denials;
     assert_eq!(
         (denials[0].action.as_str(), denials[0].operation.as_str(), denials[0].line),
         ("fs::list", "fs::find", Some(1))

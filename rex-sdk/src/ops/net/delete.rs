@@ -5,7 +5,7 @@ use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
-use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
+use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Has a URL stand for nothing any more.
@@ -14,7 +14,7 @@ pub static OP: Op = Op {
         name: "net::delete",
         aliases: &[],
         needs: &[net::Delete::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
-        params: &[URL, HEADERS, ADDRESS, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
+        params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
         returns: Returns { kind: "map", doc: ANSWER },
         doc: "Has a URL stand for nothing any more.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],

@@ -5,7 +5,7 @@ use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
-use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
+use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Fetches what a URL stands for.
@@ -14,7 +14,7 @@ pub static OP: Op = Op {
         name: "net::get",
         aliases: &[],
         needs: &[net::Get::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
-        params: &[URL, HEADERS, ADDRESS, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
+        params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT, MAX_BYTES, AS_BYTES, AS_JSON],
         returns: Returns { kind: "map", doc: ANSWER },
         doc: "Fetches what a URL stands for.\nThe host is looked up (`net::resolve`) and connected to (`net::connect`), and both are asked for. Each redirect is a URL of its own, and \
      all is asked for again; to another host, port or scheme no header goes along but `accept`, `accept-language`, `content-language`, `content-type` and \

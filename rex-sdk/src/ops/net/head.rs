@@ -5,7 +5,7 @@ use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
-use crate::http::{ADDRESS, ANSWER, HEADERS, REDIRECTS, URL, call as request};
+use crate::http::{ADDRESS, ANSWER, HEADERS, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
 /// Asks about what a URL stands for.
@@ -14,7 +14,7 @@ pub static OP: Op = Op {
         name: "net::head",
         aliases: &[],
         needs: &[net::Head::SPEC, net::Resolve::SPEC, net::Connect::SPEC],
-        params: &[URL, HEADERS, ADDRESS, REDIRECTS, TIMEOUT],
+        params: &[URL, HEADERS, ADDRESS, SITE, REDIRECTS, TIMEOUT],
         returns: Returns { kind: "map", doc: ANSWER },
         doc: "Asks about what a URL stands for.\nWhat is asked for, redirects, certificates: as for `net::get`.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],

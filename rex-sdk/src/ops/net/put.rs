@@ -5,7 +5,7 @@ use rex_core::action::net;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::connection::TIMEOUT;
-use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, URL, call as request};
+use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
 /// Has a URL stand for what is sent.
@@ -19,6 +19,7 @@ pub static OP: Op = Op {
             Param::required("body", Kind::Data, "What is sent."),
             HEADERS,
             ADDRESS,
+            SITE,
             REDIRECTS,
             TIMEOUT,
             MAX_BYTES,
