@@ -108,7 +108,8 @@ mod with_solver {
     fn found(stated: &Policy) -> Vec<Finding> {
         let levels = Levels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), ..Levels::default() };
         let mut findings = stated.lints(&levels);
-        findings.extend_from_slice(stated.warnings());
+        // Those with a code are among the others.
+        findings.extend(stated.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
         findings
     }
 

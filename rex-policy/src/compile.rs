@@ -110,7 +110,9 @@ pub(crate) fn compile(
                 .with_help("a policy that permits something starts with `permit`"),
         );
     }
-    finish(compiled, findings, limits)
+    // That a property says nothing is what its proof says.
+    let impossible = limits.impossible || sort == Sort::Properties;
+    finish(compiled, findings, &PolicyLimits { impossible, ..*limits })
 }
 
 /// Keeps errors before warnings, and no more than are allowed.

@@ -299,9 +299,7 @@ mod tests {
     #[test]
     fn no_default_cuts() {
         for spec in OPS.iter().map(|operation| operation.spec()) {
-            // `fs::lines` is read as a stream.
-            let whole = spec.name != "fs::lines";
-            for param in spec.options().filter(|param| whole && param.name.starts_with("max")) {
+            for param in spec.options().filter(|param| param.name.starts_with("max")) {
                 assert_eq!(param.default, Some(crate::Literal::Null), "{} of {}", param.name, spec.name);
             }
         }

@@ -209,7 +209,7 @@ fn what_cannot_be_told_is_not_decided() {
 fn proofs_agree_with_decisions() {
     let Some(mut solver) = solver() else { return };
     let mut sum = Verdicts::default();
-    for verdicts in inputs().take(60).filter_map(|data| proofs_agree(&data, &mut solver).unwrap()) {
+    for verdicts in inputs().take(90).filter_map(|data| proofs_agree(&data, &mut solver).unwrap()) {
         sum.iter_mut().zip(verdicts).for_each(|(sum, more)| *sum += more);
     }
     let [proved, refuted, undecided] = sum;

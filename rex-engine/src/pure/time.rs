@@ -66,6 +66,10 @@ fn read_as(text: &str, format: &str) -> Fallible<Timestamp> {
 }
 
 fn write_as(epoch: i64, format: &str) -> Fallible<String> {
+    if !format.contains('%') {
+        let help = "a format has signs such as `%Y-%m-%d %H:%M:%S`, as strftime takes them";
+        return Err(fail_with(format!("{} is not a format", quote(format)), help));
+    }
     strtime::format(bounded(format)?, instant(epoch)?)
         .map_err(|error| fail_with(format!("{} is not a format", quote(format)), error.to_string()))
 }
@@ -244,6 +248,7 @@ mod tests {
         check("time::format(0)", "1970-01-01T00:00:00Z");
         check("time::format(-1)", "1969-12-31T23:59:59Z");
         check(r#"time::format(86400, "%a %d %b %Y %H:%M %z %Z %j")"#, "Fri 02 Jan 1970 00:00 +0000 UTC 002");
+        check_fails(r#"time::format(0, "YYYY-MM-DD")"#, "VALIDATION_EXCEPTION: `YYYY-MM-DD` is not a format");
         check_fails(r#"time::format(0, "%!")"#, "VALIDATION_EXCEPTION: `%!` is not a format");
         check_fails(r#"time::format(0, "%")"#, "VALIDATION_EXCEPTION: `%` is not a format");
         assert!(run(r#"time::format(0, "%255Y%255N")"#).map_or(0, |text| text.to_string().len()) < 1_000);

@@ -102,7 +102,7 @@ impl Random<'_> {
             let _ = writeln!(text, "@id(\"p{number}\") @prove(\"{states}\") {policy}");
         }
         let stated = [Source::new("properties", text)];
-        let limits = PolicyLimits::default();
+        let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
         let properties = Policy::properties(&Vocabulary::rex(), &stated, Some(&world.entities), &limits);
         Ok(properties.ok().map(|properties| (world, stated, properties)))
     }

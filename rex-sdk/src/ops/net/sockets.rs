@@ -116,13 +116,14 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if found.len() as u64 > session.limits().entries {
         return Err(rex_core::limits::exceeded("entries", session.limits().entries, "sockets"));
     }
-    let mut skipped = Skipped::default();
+    let (mut skipped, mut others) = (Skipped::default(), false);
     if args.flag("processes")? {
         let (holders, hidden) = holders(session, &mut skipped)?;
         tell_holders(&mut found, &holders, hidden, &mut skipped);
+        others = hidden;
     }
     let sockets = found.into_iter().map(|(_, entries)| Value::Map(entries)).collect();
-    let complete = skipped.is_empty();
+    let complete = skipped.is_empty() && !others;
     Ok(Value::map([("sockets", Value::List(sockets)), ("complete", complete.into()), ("skipped", skipped.into())]))
 }
 
