@@ -6,6 +6,8 @@ use rex_core::limits::exceeded;
 use rex_core::{Code, Error, Value};
 use rhai::{Array, Blob, Dynamic, ImmutableString, Map};
 
+use crate::values::lines::ScriptLines;
+
 /// How deep lists and maps may hold one another where a value leaves a script; as deep as JSON goes.
 const DEPTH: u32 = 127;
 /// What a value counts for besides its text.
@@ -69,6 +71,12 @@ impl Leaving {
             }
             Err(other) => other,
         };
+        let lines = dynamic.read_lock::<ScriptLines>().map(|lines| lines.values());
+        if let Some(lines) = lines {
+            let lines = lines?;
+            lines.iter().try_for_each(|line| self.count(VALUE_BYTES + line.len() as u64))?;
+            return Ok(Value::List(lines.into_iter().map(Value::Text).collect()));
+        }
         match dynamic.try_cast_result::<Blob>() {
             Ok(blob) => {
                 self.count(blob.len() as u64)?;

@@ -95,6 +95,10 @@ pub(crate) fn explained(
             Error::new(Code::Script, message).with_help(help)
         }
         ("ErrorFunctionNotFound", Some(signature), _) => Error { help: advice(signature, &active.names), ..error },
+        ("ErrorDataRace", ..) => {
+            let help = "a closure uses the variable that the method is called on: take the first part out of it, as in `let keys = m.keys(); keys.map(|key| m[key])`";
+            error.with_help(help)
+        }
         ("ErrorStackOverflow", ..) => {
             let limit = active.run.limits().call_depth;
             let message = format!("functions of the script call each other more than {limit} deep");
@@ -109,7 +113,8 @@ pub(crate) fn explained(
 fn advice(signature: &str, names: &Names) -> Option<String> {
     let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
     if kinds.trim_end_matches(')').split(", ").any(|kind| kind == "lines") {
-        return Some("it takes a list: `fs::lines(path).to_array()` is one, with all lines in memory".to_owned());
+        let help = "`fs::lines(path)` is read line by line: `fs::read(path)` is the whole text, `fs::lines(path).to_array()` a list of all lines";
+        return Some(help.to_owned());
     }
     match name.rsplit_once("::") {
         Some((namespace, function)) => names.calls(namespace, function).or_else(|| names.within(namespace, function)),

@@ -109,6 +109,15 @@ impl<'a> Lint<'a> {
             });
             always::check(&mut look, &about, policy, syntax);
             walk(syntax, &mut |expr| {
+                if let Some(name) = asked_to_be_known(expr) {
+                    let message = format!(
+                        "`has {name}` is false where `{name}` could not be found out, so this would not apply then"
+                    );
+                    let help = format!(
+                        "leave it out: a request of which `{name}` is unknown is denied; of several types, ask `resource is process::Process`"
+                    );
+                    look.add(None, Severity::Error, &format!("has {name}"), message, &help);
+                }
                 if let Some(uid) = self.unplaced(expr) {
                     look.add(
                         None,
@@ -215,6 +224,14 @@ fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
         look.add(None, Severity::Error, code, message, "`rex explain` lists the lints");
     }
     known
+}
+
+/// The attribute of a process that a condition asks to be there. Each process has it, but it cannot always be found out.
+fn asked_to_be_known(expr: &Expr) -> Option<&str> {
+    const UNSURE: [&str; 3] = ["exe", "user", "unit"];
+    let Expr::HasAttr { expr: of, attrs } = expr else { return None };
+    let name = attrs.iter().next().map(|name| &**name)?;
+    (**of == Expr::Var(Var::Resource) && UNSURE.contains(&name)).then_some(name)
 }
 
 /// Looks at the words of `@allow`.

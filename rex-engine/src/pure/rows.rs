@@ -158,6 +158,19 @@ fn missing(key: &str) -> Error {
     fail_with(format!("a row has no {}", quote(key)), help)
 }
 
+/// That a key is one of the rows: a list in which no row has it was meant otherwise.
+fn known(rows: &Array, key: &str) -> Fallible<()> {
+    let has = |row: &Dynamic| row.as_map_ref().map_or(true, |row| row.contains_key(key));
+    if rows.is_empty() || rows.iter().any(has) {
+        return Ok(());
+    }
+    let keys = rows
+        .first()
+        .and_then(|row| row.as_map_ref().ok())
+        .map(|row| row.keys().take(20).map(|key| quote(key)).collect::<Vec<_>>().join(", "));
+    Err(fail_with(format!("no row has {}", quote(key)), format!("the first one has {}", keys.unwrap_or_default())))
+}
+
 /// A copy of a value, once it is known to fit.
 fn copy(value: &Dynamic, budget: &Budget) -> Fallible<Dynamic> {
     budget.take(ITEM_BYTES)?;
@@ -191,6 +204,7 @@ fn weigh(value: &Dynamic, budget: &Budget, depth: usize) -> Fallible<()> {
 
 fn sort_by(rows: &Array, key: &str, descends: bool) -> Fallible<Array> {
     let budget = Budget::new(VALUE_BYTES);
+    known(rows, key)?;
     let mut keyed = rows.iter().map(|row| Ok((key_of(row, key, &budget)?, row))).collect::<Fallible<Vec<_>>>()?;
     // Stable, either way; what has no key comes last, either way.
     match descends {
@@ -227,6 +241,7 @@ fn unique_by(rows: &Array, key: &str) -> Fallible<Array> {
 fn select(rows: &Array, keys: &Array) -> Fallible<Array> {
     let budget = Budget::new(VALUE_BYTES);
     let keys = keys.iter().map(|key| text_of(key, "a key")).collect::<Fallible<Vec<_>>>()?;
+    keys.iter().try_for_each(|key| known(rows, key))?;
     let pick = |row: &Dynamic| -> Fallible<Dynamic> {
         let row = row.as_map_ref().map_err(|_| not_a_map())?;
         budget.take(MAP_BYTES + ITEM_BYTES)?;
@@ -271,6 +286,7 @@ fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
 
 /// The numbers of a list, or what its maps have under a key.
 fn numbers(values: &Array, key: Option<&str>) -> Fallible<Vec<Number>> {
+    key.map_or(Ok(()), |key| known(values, key))?;
     let budget = Budget::new(VALUE_BYTES);
     let number = |value: Option<&Dynamic>| {
         let help = "`parse_int` and `parse_float` make numbers of text";
@@ -321,6 +337,7 @@ fn mean(values: &Array, key: Option<&str>) -> Fallible<Dynamic> {
 }
 
 fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> Fallible<Dynamic> {
+    key.map_or(Ok(()), |key| known(values, key))?;
     let budget = Budget::new(VALUE_BYTES);
     let mut best: Option<(Key, Dynamic)> = None;
     for value in values {
@@ -431,7 +448,7 @@ mod tests {
             "[3, 0, 1.5, 1.5, ()]",
         );
         check(
-            "[rows::min([2, 1, ()]), rows::max([`a`, `b`]), rows::max([]), rows::max([#{}], `a`)]",
+            "[rows::min([2, 1, ()]), rows::max([`a`, `b`]), rows::max([]), rows::max([#{a: ()}], `a`)]",
             r#"[1, "b", (), ()]"#,
         );
         check("rows::sum([9223372036854775807, 1, -1])", "9223372036854775807");
@@ -441,6 +458,21 @@ mod tests {
         );
         check_fails("rows::sum([`1`])", "VALIDATION_EXCEPTION: a value is not a number");
         check_fails("rows::mean([#{a: `1`}], `a`)", "VALIDATION_EXCEPTION: the `a` of a row is not a number");
+    }
+
+    #[test]
+    fn a_key_that_no_row_has_is_no_key() {
+        for call in [
+            "sum(rows, `z`)",
+            "mean(rows, `z`)",
+            "max(rows, `z`)",
+            "sort_by(rows, `z`)",
+            "select(rows, [`z`])",
+            "percentile(rows, `z`, 50)",
+        ] {
+            check_fails(&format!("let rows = [#{{a: 1}}]; rows::{call}"), "VALIDATION_EXCEPTION: no row has `z`");
+        }
+        check("rows::sum([], `z`)", "0");
     }
 
     #[test]

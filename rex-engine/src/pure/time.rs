@@ -66,11 +66,11 @@ fn read_as(text: &str, format: &str) -> Fallible<Timestamp> {
 }
 
 fn write_as(epoch: i64, format: &str) -> Fallible<String> {
-    if !format.contains('%') {
+    if !bounded(format)?.contains('%') {
         let help = "a format has signs such as `%Y-%m-%d %H:%M:%S`, as strftime takes them";
         return Err(fail_with(format!("{} is not a format", quote(format)), help));
     }
-    strtime::format(bounded(format)?, instant(epoch)?)
+    strtime::format(format, instant(epoch)?)
         .map_err(|error| fail_with(format!("{} is not a format", quote(format)), error.to_string()))
 }
 

@@ -52,8 +52,6 @@ pub(crate) struct Look {
     pub(crate) mistakes: BTreeMap<Place, Failure>,
     pub(crate) warnings: BTreeMap<Place, Failure>,
     pub(crate) roots: HashMap<Place, Root>,
-    /// The place of the last statement, whose value is that of the script.
-    last: Option<Place>,
 }
 
 /// A place of Rhai's as ours.
@@ -69,8 +67,7 @@ pub(crate) fn failure(place: Place, error: Error) -> Failure {
 
 impl Look {
     pub(crate) fn new(ast: &AST, scan: &Scan, names: &Names) -> Self {
-        let last = ast.statements().last().map(|statement| place(statement.position()));
-        let mut look = Self { last, ..Self::default() };
+        let mut look = Self::default();
         let (own, held) = (own_functions(ast), held(ast));
         let roots = Roots::new(ast, names);
         ast.walk(&mut |path: &[ASTNode<'_>]| {
@@ -83,6 +80,18 @@ impl Look {
             look.mistake(
                 place,
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
+            );
+        }
+        for &place in &scan.escapes {
+            let error = Error::new(Code::Script, "`\\n` in backticks is a backslash and an `n`, not the end of a line");
+            look.warnings.insert(
+                place,
+                failure(
+                    place,
+                    error.with_help(
+                        "in double quotes it ends a line: `\"a\\n\"`; in backticks a line ends where it ends",
+                    ),
+                ),
             );
         }
         for &place in &scan.dollars {
@@ -123,14 +132,12 @@ impl Look {
                     property => self.lenient_property(property),
                 }
             }
-            Some(ASTNode::Stmt(Stmt::TryCatch(parts, position))) => {
+            Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => {
                 if let Expr::Variable(variable, ..) = &parts.expr {
                     let start = place(parts.branch.position());
                     self.edits.replace((start.0, start.1 + 1), 0, format!(" {0} = {CAUGHT}({0}); ", variable.1));
                 }
-                if path.len() == 1 && self.last == Some(place(*position)) {
-                    self.lost_value(parts.branch.statements());
-                }
+                self.lost_value(parts.branch.statements());
             }
             Some(ASTNode::Stmt(Stmt::For(parts, position))) => {
                 if let Some(counter) = &parts.1
@@ -218,25 +225,34 @@ impl Look {
         }
     }
 
-    /// A `catch` block has no value, which matters where it ends with one.
+    /// A `catch` block has no value. One that ends with nothing but a value was meant to have it.
     fn lost_value(&mut self, statements: &[Stmt]) {
-        let Some(Stmt::Expr(value)) = statements.last() else { return };
-        let is_value = matches!(
-            **value,
-            Expr::Variable(..)
-                | Expr::Map(..)
-                | Expr::Array(..)
-                | Expr::InterpolatedString(..)
-                | Expr::StringConstant(..)
-                | Expr::IntegerConstant(..)
-                | Expr::BoolConstant(..)
-                | Expr::FloatConstant(..)
-        ) || matches!(&**value, Expr::Dot(parts, ..) if matches!(parts.rhs, Expr::Property(..)));
-        if is_value {
-            let error = Error::new(Code::Script, "the value of a `catch` block is lost");
-            let help = "declare a variable before `try`, and set it in both blocks: `let result = (); try { result = ..; } catch (e) { result = ..; } result`";
-            self.mistake(place(value.position()), error.with_help(help));
+        match statements.last() {
+            Some(Stmt::Expr(value)) if is_plain(value) => {
+                let error = Error::new(Code::Script, "the value of a `catch` block is lost");
+                let help = "declare a variable before `try`, and set it in both blocks: `let result = (); try { result = ..; } catch (e) { result = ..; } result`; in a function, `return` it";
+                self.mistake(place(value.start_position()), error.with_help(help));
+            }
+            Some(Stmt::If(parts, _)) => {
+                self.lost_value(parts.body.statements());
+                self.lost_value(parts.branch.statements());
+            }
+            _ => {}
         }
+    }
+}
+
+/// Whether an expression is a value and does nothing.
+fn is_plain(value: &Expr) -> bool {
+    match value {
+        Expr::FnCall(call, _) => call.is_operator_call() && call.args.iter().all(is_plain),
+        Expr::Dot(parts, ..) => is_plain(&parts.lhs) && is_plain(&parts.rhs),
+        Expr::Index(parts, ..) => is_plain(&parts.lhs) && is_plain(&parts.rhs),
+        Expr::Array(parts, _) => parts.iter().all(is_plain),
+        Expr::Map(parts, _) => parts.0.iter().all(|(_, value)| is_plain(value)),
+        Expr::Unit(_) | Expr::MethodCall(..) | Expr::Stmt(_) => false,
+        Expr::Property(..) | Expr::Variable(..) | Expr::InterpolatedString(..) => true,
+        other => other.is_constant(),
     }
 }
 
@@ -244,7 +260,7 @@ impl Look {
 fn is_used(path: &[ASTNode<'_>]) -> bool {
     let mut nodes = path.iter().rev();
     let Some(&ASTNode::Expr(mut inner)) = nodes.next() else { return false };
-    for node in nodes {
+    while let Some(node) = nodes.next() {
         match node {
             ASTNode::Expr(outer @ (Expr::Dot(parts, ..) | Expr::Index(parts, ..))) => {
                 if std::ptr::eq(&raw const parts.lhs, inner) {
@@ -252,7 +268,11 @@ fn is_used(path: &[ASTNode<'_>]) -> bool {
                 }
                 inner = outer;
             }
-            ASTNode::Stmt(Stmt::Expr(_)) => return false,
+            // Of a block that is an expression, such as `${..}`, the last statement is the value.
+            ASTNode::Stmt(Stmt::Expr(_)) => {
+                let outer = nodes.next();
+                return matches!(outer, Some(ASTNode::Expr(Expr::Stmt(block))) if block.statements().len() == 1);
+            }
             _ => return true,
         }
     }

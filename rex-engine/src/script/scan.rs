@@ -16,6 +16,8 @@ pub(crate) struct Scan {
     pub(crate) closing: HashMap<Place, Place>,
     /// Each `${` between double quotes, which is text there.
     pub(crate) dollars: Vec<Place>,
+    /// Each `\n` between backticks, which is two characters there.
+    pub(crate) escapes: Vec<Place>,
     /// Each `//` that looks like a division.
     pub(crate) divisions: Vec<Place>,
 }
@@ -221,8 +223,10 @@ impl Scanner<'_> {
 
     fn text(&mut self) {
         loop {
+            let place = self.place;
             match self.next() {
                 None => return,
+                Some('\\') if self.chars.peek() == Some(&'n') => self.found.escapes.push(place),
                 // Two of them are one in the text.
                 Some('`') => {
                     if !self.eat('`') {

@@ -65,6 +65,12 @@ impl ScriptLines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All of them, as they leave a script.
+    pub(crate) fn values(&self) -> Result<Vec<String>, Error> {
+        let mut reading = self.lines.read();
+        std::iter::from_fn(|| reading.next(&self.active.run)).collect()
+    }
+
     /// All of them.
     pub(crate) fn array(&self) -> Fallible<Array> {
         self.pass().collect()

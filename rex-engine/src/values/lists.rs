@@ -81,6 +81,11 @@ fn results(module: &mut Module) {
     functions! { module, pure: true;
         "len": |context: NativeCallContext<'_>, map: &mut Map| checked(&context, map, || Ok(INT::try_from(map.len()).unwrap_or(INT::MAX)));
         "is_empty": |context: NativeCallContext<'_>, map: &mut Map| checked(&context, map, || Ok(map.is_empty()));
+        "contains": |context: NativeCallContext<'_>, map: &mut Map, key: &str| match map.contains_key(key) {
+            true => Ok(true),
+            false => checked(&context, map, || Ok(false)),
+        };
+        "contains": |context: NativeCallContext<'_>, list: &mut Array, wanted: Dynamic| contains(&context, list, &wanted);
         "map": |context: NativeCallContext<'_>, map: &mut Map, function: FnPtr| checked(&context, map, || {
             let entries = map.iter().map(|(key, value)| {
                 Ok((key.clone(), function.call_raw(&context, None, [key.as_str().into(), value.clone()])?))
@@ -96,6 +101,23 @@ fn results(module: &mut Module) {
             }
             Ok(kept)
         });
+    }
+}
+
+/// Whether a value is in a list, which holds values of its kind.
+fn contains(context: &NativeCallContext<'_>, list: &mut Array, wanted: &Dynamic) -> Fallible<bool> {
+    let mut mismatch = None;
+    let mut comparable = wanted.is_unit() || list.is_empty();
+    for value in list.iter_mut() {
+        match context.call_native_fn_raw("==", true, &mut [value, &mut wanted.clone()]) {
+            Ok(equal) if equal.as_bool().unwrap_or(false) => return Ok(true),
+            Ok(_) => comparable = true,
+            Err(error) => drop(mismatch.get_or_insert(error)),
+        }
+    }
+    match mismatch {
+        Some(error) if !comparable => Err(error),
+        _ => Ok(false),
     }
 }
 

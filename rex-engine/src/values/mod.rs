@@ -68,6 +68,8 @@ pub(crate) fn lists_of(map: &Map) -> Vec<&str> {
     if !MARKS.iter().any(|mark| map.contains_key(*mark)) {
         return Vec::new();
     }
-    let lists = map.iter().filter(|(key, value)| key.as_str() != "skipped" && value.read_lock::<Array>().is_some());
+    let lists = map
+        .iter()
+        .filter(|(key, value)| !["skipped", "cut"].contains(&key.as_str()) && value.read_lock::<Array>().is_some());
     lists.map(|(key, _)| key.as_str()).collect()
 }

@@ -41,7 +41,7 @@ fn an_endless_loop_meets_the_deadline() {
 fn no_catch_holds_up_a_limit() {
     let limits = Limits { script_steps: 100_000, ..small() };
     exceeds("loop { try { loop {} } catch (e) {} }", limits, "script_steps");
-    exceeds("fn f() { try { loop {} } catch (e) { 1 } } loop { f(); }", limits, "script_steps");
+    exceeds("fn f() { try { loop {} } catch (e) { return 1; } } loop { f(); }", limits, "script_steps");
     let limits = Limits { operations: 3, ..small() };
     exceeds(
         r#"loop { try { fs::exists("/etc") } catch (e) {} try { fs::exists("/etc") } catch (e) {} }"#,

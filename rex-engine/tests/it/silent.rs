@@ -51,6 +51,10 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("let x = 7 // 2", "`//` begins a comment", "`/`"),
         ("for (k, v) in [[1, 2]] { print(k); }", "`v` would be the index", "index"),
         ("try { 1 } catch (e) { e }", "value of a `catch` block is lost", "before `try`"),
+        ("fn f(p) { try { fs::stat(p).size } catch (e) { -1 } } f(`/a`);", "value of a `catch` block is lost", ""),
+        ("let f = |p| try { fs::read(p) } catch { `missing` };", "value of a `catch` block is lost", ""),
+        ("try { 1 } catch (e) { if true { 1 } else { 2 } }", "value of a `catch` block is lost", ""),
+        ("let a = []; print(`${a.push(1)}`);", "`push` changes a value in place and returns nothing", ""),
     ] {
         refused_before(script, message, help);
     }
@@ -144,6 +148,7 @@ fn values_of_one_kind_are_compared() {
         "() == () && 1 != () && () != `x` && !(`x` == ()) && [] != ()",
         "[1, [2]] == [1, [2]] && [1] != [2] && [1] != [1, 2]",
         "#{a: 1} == #{a: 1} && #{a: 1} != #{b: 1}",
+        "`a` in [1, `a`, ()] && !(`b` in [1, `a`])",
         "8080 in [80, 8080] && !(1 in []) && `a` in `abc` && `a` in #{a: 1}",
         "[3, 1.5, 2].order() == [1.5, 2, 3]",
         "let x = 3; let f = |y| x > y; f.call(2)",
@@ -172,6 +177,7 @@ fn a_result_is_no_list() {
     ] {
         refused(script, "", "`.entries`");
     }
+    refused("if `hosts` in fs::find(`/etc`) { print(1); }", "", "`.entries`");
     refused("if fs::grep(`/etc/hosts`, `NOPE`).len() > 0 { print(`found`) }", "", "`.matches`");
     returns("fs::find(`/etc`).entries.len() > 0", true);
     returns("#{a: 1, b: 2}.len()", 2);
@@ -255,6 +261,8 @@ fn text_that_looks_like_interpolation_warns() {
     assert_eq!(report.warnings.len(), 1);
     assert_eq!((report.warnings[0].line, report.warnings[0].column), (Some(1), Some(20)));
     assert!(run("let x = 1; `value: ${x}`").warnings.is_empty());
+    assert_eq!(run("print(`a\\nb`)").warnings.len(), 1);
+    assert!(run("print(\"a\\nb\")").warnings.is_empty());
 }
 
 #[test]
@@ -312,6 +320,8 @@ fn all_lines_are_read_unless_the_script_says_otherwise() {
     ] {
         assert_eq!(engine.run(script, input(|_| true)).outcome, Ok(Value::Int(value)), "{script}");
     }
+    let value = engine.run("#{l: fs::lines(`/app.log`, #{max: 1})}", input(|_| true)).outcome.unwrap();
+    assert_eq!(value.to_string(), r#"{"l":["0 ERROR"]}"#);
     let failure = engine.run("fs::lines(`/app.log`)[6_000]", input(|_| true)).outcome.unwrap_err();
     assert!(failure.error.message.contains("6000"), "{}", failure.error.message);
 }

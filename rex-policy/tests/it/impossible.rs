@@ -446,3 +446,16 @@ fn ids_of_the_entities_file_are_no_patterns() {
     assert!(file("/var/log") && file("/var/log/\\u002a.log"));
     assert!(!file("/var/log/*.log") && !file("/home/$USER") && !file("/var/l\u{200b}og"));
 }
+
+/// A process whose user has no name has no `user`, so a `forbid` that asked for it would let its signal pass.
+#[test]
+fn what_may_be_unknown_is_not_asked_to_be_there() {
+    for condition in ["resource has user && resource.user == \"root\"", "!(resource has exe)", "resource has unit"] {
+        for effect in ["forbid", "permit"] {
+            let text = format!("{effect} (principal, action == {DOES}, resource) when {{ {condition} }};");
+            let (refused, findings) = found(&text);
+            let told = findings.iter().any(|one| one.message.contains("could not be found out"));
+            assert!(refused && told, "{text}");
+        }
+    }
+}
