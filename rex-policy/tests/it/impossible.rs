@@ -1,4 +1,4 @@
-//! Policies that match nothing, or everything: refused where they are to forbid, told where they are to permit (ATTACKS row 43).
+//! Policies that match nothing, or everything: refused where they are to forbid, told where they are to permit.
 
 use rex_policy::{Finding, Levels, Severity};
 
