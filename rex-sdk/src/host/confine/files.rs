@@ -165,7 +165,6 @@ fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     rules.on_the_thing_or_its_directory(fs::Append::SPEC, AccessFs::WriteFile | AccessFs::MakeReg);
     rules.on_its_directory(fs::CreateDir::SPEC, AccessFs::MakeDir.into());
     rules.on_its_directory(fs::Remove::SPEC, AccessFs::RemoveFile | AccessFs::RemoveDir);
-    rules.above_trees(fs::Remove::SPEC, AccessFs::RemoveDir.into());
     // Written beside the old file and renamed over it, so the name is removed too. Programs write it in place.
     let write = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     let reaches = |spec: &ActionSpec| reach.extent(spec).is_some_and(|extent| !extent.is_empty());
@@ -225,18 +224,6 @@ impl Rules<'_> {
     fn on_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             self.add_directory(place, access);
-        }
-    }
-
-    /// What is done to the directory itself in which all else is.
-    fn above_trees(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
-        for place in self.places(spec) {
-            if let Place::Below(path) = place
-                && path != "/"
-                && is_directory(&path)
-            {
-                self.add(parent(&path), access);
-            }
         }
     }
 
