@@ -24,7 +24,7 @@ pub use brokered::{Broker, Network, Places, Processes, Services, System};
 pub use failure::Failure;
 pub(crate) use failure::words;
 pub use network::{Connection, Interface, NetworkTable, Stream};
-#[cfg(any(all(feature = "host", target_os = "linux"), test))]
+#[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) use processes::DELETED;
 pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessList, ProcessStatus, Start};
 pub use services::{ALL_UNITS, LogQuery, TimerStatus, UnitFileChange, UnitStatus};

@@ -341,7 +341,7 @@ fn scripts(who: Who, program: &str) {
     for (name, expected, alone, code) in &cases {
         let Some(mut command) = world.command(program) else { return };
         let output = command
-            .args(["run", "--format", "json", "--principal", "Agent::\"x\"", "--limit", "wall_ms=600", "-e", code])
+            .args(["run", "--format", "json", "--principal", "Agent::\"x\"", "--limit", "wall_ms=5000", "-e", code])
             .args(["--limit", "output_bytes=100000", "--limit", "memory_bytes=67108864"])
             .arg(format!("--policy={}", world.path("all.cedar").display()))
             .arg(format!("--arg=w={}", world.w().display()))
