@@ -99,10 +99,11 @@ pub fn compressed(data: &[u8]) {
         Ok(bytes) => {
             assert_eq!(bytes, Value::count(contents.len() as u64));
             assert!(contents.len() as u64 <= WRITTEN);
-            assert_eq!(
-                world.call("fs::count", vec!["/in".into()]).ok().as_ref().and_then(|told| told.get("bytes")),
-                Some(&bytes)
-            );
+            match world.call("fs::count", vec!["/in".into()]) {
+                Ok(told) => assert_eq!(told.get("bytes"), Some(&bytes)),
+                // What says that it is UTF-32 is expanded as it is, and not read.
+                Err(error) => assert_eq!(error.code, Code::Unsupported, "{error}"),
+            }
         }
         Err(_) => assert_eq!(contents, b"old"),
     }
