@@ -62,9 +62,11 @@ impl Cpu {
 
     /// How much of its time it worked, in percent.
     pub(crate) fn busy_percent(&self) -> f64 {
-        let all: f64 = self.seconds.iter().sum();
-        let [_, _, _, idle, iowait, ..] = self.seconds;
-        if all > 0.0 { (all - idle - iowait) * 100.0 / all } else { 0.0 }
+        let [user, nice, system, idle, iowait, irq, softirq, steal] = self.seconds;
+        let busy = user + nice + system + irq + softirq + steal;
+        let all = busy + idle + iowait;
+        // A share first, as it is never above one: seven ticks times a hundred by seven ticks are above a hundred.
+        if all > 0.0 { busy / all * 100.0 } else { 0.0 }
     }
 }
 
@@ -397,6 +399,10 @@ mod tests {
         let stat_text = "cpu  100 0 100 200 0 0 0 0 0 0\ncpu0 1 2 3 4 5 6 7 8\nctxt 9\nbtime 10\n";
         let all = cpus(stat_text)["cpu"];
         assert!((all.busy_percent() - 50.0).abs() < 1e-9 && all.since(&all) == Cpu::default());
+        for ticks in 1..200 {
+            let busy = cpus(&format!("cpu0 {ticks} 0 0 0 0 0 0 0"))["cpu0"].busy_percent();
+            assert!((99.999..=100.0).contains(&busy), "{busy} for {ticks} ticks");
+        }
         assert_eq!((stat(stat_text, "btime"), stat(stat_text, "cp")), (Some(10), None));
         assert_eq!(
             pressure("some avg10=1.50 total=2000000\n").to_string(),
