@@ -18,6 +18,8 @@ pub(crate) enum Sort {
     Either,
 }
 
+/// The length of an id that Rex makes, in bytes.
+const ID: usize = 60;
 /// The annotation that says which property a statement is.
 pub(crate) const PROVE: &str = "prove";
 /// The annotations that a policy can have.
@@ -29,6 +31,20 @@ const RESERVED: [&str; 3] = ["approval", "shadow", "undo"];
 /// What `@prove` can say, and whether a `permit` says it.
 pub(crate) const PROVABLE: [(&str, bool); 4] =
     [("at-most", true), ("never", false), ("no-error", true), ("never-run", false)];
+
+/// Makes an id of words: their ASCII letters and digits in lower case, with one hyphen for all that is between.
+pub(crate) fn id_of(words: &str) -> String {
+    let mut id = String::new();
+    for c in words.chars() {
+        match c.to_ascii_lowercase() {
+            c if c.is_ascii_alphanumeric() => id.push(c),
+            _ if id.is_empty() || id.ends_with('-') => {}
+            _ => id.push('-'),
+        }
+    }
+    id.truncate(ID);
+    id.trim_end_matches('-').to_owned()
+}
 
 impl Sort {
     /// What these files are read as: policies or properties.

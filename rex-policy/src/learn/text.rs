@@ -8,10 +8,8 @@ use rex_core::{AbsPath, ActionSpec, Principal, Resource};
 use super::facts::conditions;
 use super::wide::{Kind, Pattern};
 use super::{Breadth, Draft, LearnedPermit, Shape, protected};
+use crate::annotation::id_of;
 use crate::layout::pretty;
-
-/// How many characters of what is permitted an id takes up.
-const ID: usize = 60;
 
 /// What a policy is learned from.
 #[derive(Clone, Copy)]
@@ -207,17 +205,8 @@ fn id(shape: &Shape, draft: &Draft) -> String {
     };
     let verbs: Vec<_> = draft.specs.iter().take(2).map(|spec| spec.name).collect();
     let verbs = if draft.specs.len() > 2 { "use".to_owned() } else { verbs.join("-") };
-    let mut id = String::new();
     let who = draft.principals.iter().take(3).map(Principal::id).collect::<Vec<_>>().join(" ");
-    for c in format!("{who} {} {verbs} {place}", shape.namespace).chars() {
-        match c.to_ascii_lowercase() {
-            c if c.is_ascii_alphanumeric() => id.push(c),
-            _ if id.is_empty() || id.ends_with('-') => {}
-            _ => id.push('-'),
-        }
-    }
-    id.truncate(ID);
-    id.trim_end_matches('-').to_owned()
+    id_of(&format!("{who} {} {verbs} {place}", shape.namespace))
 }
 
 /// The ids that are taken.

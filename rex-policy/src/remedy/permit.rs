@@ -8,10 +8,9 @@ use rex_core::process::Process;
 use rex_core::{Action, ActionSpec, Fact, Need, Request, Resource, Subject, Timestamp, Width};
 
 use super::SAID_BY_ARGUMENTS;
+use crate::annotation::id_of;
 use crate::vocabulary::same_type;
 
-/// The length of an id, in bytes.
-const ID: usize = 60;
 /// What an address is part of that stands for no address: in a plan, names have such an address.
 const NOBODY: &str = "reserved";
 
@@ -367,15 +366,6 @@ impl Draft {
         let place = place.split_once("::\"").map_or("", |(_, id)| id.trim_end_matches(['/', '"']));
         let place = place.rsplit('/').next().unwrap_or_default();
         let namespace = self.actions.first().map_or("", |spec| spec.namespace);
-        let mut id = String::new();
-        for c in format!("{} {namespace} {verbs} {place}", self.person).chars() {
-            match c.to_ascii_lowercase() {
-                c if c.is_ascii_alphanumeric() => id.push(c),
-                _ if id.is_empty() || id.ends_with('-') => {}
-                _ => id.push('-'),
-            }
-        }
-        id.truncate(ID);
-        id.trim_end_matches('-').to_owned()
+        id_of(&format!("{} {namespace} {verbs} {place}", self.person))
     }
 }
