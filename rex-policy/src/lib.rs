@@ -5,6 +5,7 @@ mod annotation;
 mod cache;
 mod cases;
 mod clause;
+mod compared;
 mod compile;
 mod coverage;
 mod diff;

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::asked::Written;
 use rex_core::{ActionSpec, Asked, Principal, ResourceSpec, Subject, Timestamp, Value};
 
+use crate::compared::Compared;
 use crate::index::action_meets;
 use crate::operation::{ANYONE, Operation, any_value};
 use crate::policy::Policy;
@@ -25,10 +26,7 @@ const IDS: [&str; 8] =
 #[derive(Debug, Default)]
 struct Words {
     entities: BTreeSet<Uid>,
-    /// What attributes of the resource are compared with.
-    attributes: BTreeMap<String, Vec<Value>>,
-    /// What facts about the act are compared with; times in microseconds.
-    facts: BTreeMap<String, Vec<Value>>,
+    compared: Compared,
     tags: BTreeSet<String>,
 }
 
@@ -180,8 +178,8 @@ fn request(
     let resource = Uid::new(&spec.resource.to_string(), asked.request().resource.id());
     let class = class.iter().map(|class| (resource.clone(), class.clone()));
     let members = group.iter().map(|group| (principal.clone(), group.clone())).chain(class).collect();
-    let asked_for = words.attributes.keys().map(|name| format!("resource.{name}"));
-    let mut told: BTreeSet<String> = words.facts.keys().cloned().chain(asked_for).collect();
+    let asked_for = words.compared.attributes.keys().map(|name| format!("resource.{name}"));
+    let mut told: BTreeSet<String> = words.compared.facts.keys().cloned().chain(asked_for).collect();
     if !words.tags.is_empty() {
         told.insert("tags".to_owned());
     }
@@ -199,40 +197,14 @@ impl Words {
     fn take(&mut self, expr: &Expr) {
         match expr {
             Expr::Literal(Literal::EntityUID(uid)) => drop(self.entities.insert(rule::literal(uid))),
-            Expr::Like { expr, pattern } => {
-                for between in ["", "example"] {
-                    let text = pattern.iter().map(|part| match part {
-                        PatternElem::Char(c) => c.to_string(),
-                        PatternElem::Wildcard => between.to_owned(),
-                    });
-                    self.compared(expr, [Value::Text(text.collect())]);
-                }
-            }
+            Expr::Like { expr, pattern } => self.compared.add_like(expr, pattern, "example"),
             Expr::BinaryOp { op: BinaryOp::Contains, left, right } if is_fact(left, "tags") => {
                 if let Expr::Literal(Literal::String(tag)) = &**right {
                     self.tags.insert(tag.to_string());
                 }
             }
-            Expr::BinaryOp { left, right, .. } => {
-                self.compared(left, near(right));
-                self.compared(right, near(left));
-            }
+            Expr::BinaryOp { left, right, .. } => self.compared.add_sides(left, right),
             _ => {}
-        }
-    }
-
-    fn compared(&mut self, with: &Expr, values: impl IntoIterator<Item = Value>) {
-        let Expr::GetAttr { expr, attr } = with else { return };
-        let into = match &**expr {
-            Expr::Var(Var::Resource) => &mut self.attributes,
-            Expr::Var(Var::Context) => &mut self.facts,
-            _ => return,
-        };
-        let known = into.entry(attr.to_string()).or_default();
-        for value in values {
-            if !known.contains(&value) {
-                known.push(value);
-            }
         }
     }
 
@@ -242,13 +214,13 @@ impl Words {
 
     fn ids(&self, spec: &ResourceSpec) -> Vec<String> {
         let named = self.of_type(Some(&spec.to_string())).into_iter().map(|uid| uid.id.into());
-        let texts = spec.id_attribute.and_then(|name| self.attributes.get(name)).into_iter().flatten();
+        let texts = spec.id_attribute.and_then(|name| self.compared.attributes.get(name)).into_iter().flatten();
         named.chain(texts.filter_map(text)).collect()
     }
 
     /// Names that something in a directory could have, so that policies would see it.
     fn parts(&self) -> BTreeSet<String> {
-        let of = |name: &str| self.attributes.get(name).into_iter().flatten().filter_map(text);
+        let of = |name: &str| self.compared.attributes.get(name).into_iter().flatten().filter_map(text);
         let ends = of("extension").map(|extension| format!("example.{extension}"));
         let last = of("path").filter_map(|path| path.rsplit('/').next().map(str::to_owned));
         let parts = ends.chain(of("name")).chain(last).filter(|part| !part.is_empty());
@@ -259,12 +231,13 @@ impl Words {
     fn choices(&self, spec: &ActionSpec) -> Vec<Choice> {
         let declared = spec.context.iter().map(|fact| (fact.name, Some(fact.kind)));
         let facts = declared.chain(["now", "script"].map(|name| (name, None))).filter_map(|(name, kind)| {
-            let asked = self.facts.get(name).into_iter().flatten().cloned();
+            let asked = self.compared.facts.get(name).into_iter().flatten().cloned();
             let values: Vec<_> = asked.chain(kind.map(any_value)).collect();
             (!values.is_empty()).then(|| (name.to_owned(), values))
         });
         let facts: Vec<(String, Vec<Value>)> = facts.collect();
-        let attributes: Vec<_> = self.attributes.iter().map(|(name, values)| (name.clone(), values.clone())).collect();
+        let attributes: Vec<_> =
+            self.compared.attributes.iter().map(|(name, values)| (name.clone(), values.clone())).collect();
         let first = |of: &[(String, Vec<Value>)]| {
             of.iter()
                 .filter_map(|(name, values)| Some((name.clone(), values.first()?.clone())))
@@ -294,27 +267,4 @@ fn text(value: &Value) -> Option<String> {
 
 fn is_fact(expr: &Expr, name: &str) -> bool {
     matches!(expr, Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Context) && attr == name)
-}
-
-/// A literal, with what is right below and above.
-fn near(literal: &Expr) -> Vec<Value> {
-    match literal {
-        Expr::Literal(Literal::Long(value)) => {
-            [*value, value.saturating_sub(1), value.saturating_add(1)].map(Value::Int).to_vec()
-        }
-        Expr::Literal(Literal::Bool(value)) => vec![Value::Bool(*value), Value::Bool(!value)],
-        Expr::Literal(Literal::String(text)) => vec![Value::Text(text.to_string())],
-        Expr::UnaryOp { op, expr } => match (op, &**expr) {
-            (UnaryOp::Datetime, Expr::Literal(Literal::String(text))) => {
-                let text = if text.contains('T') { text.to_string() } else { format!("{text}T00:00:00Z") };
-                let micros = Timestamp::parse(&text).map(Timestamp::as_micros).into_iter();
-                micros.flat_map(|at| [at, at.saturating_sub(1_000), at.saturating_add(1_000)].map(Value::Int)).collect()
-            }
-            (UnaryOp::Ip, Expr::Literal(Literal::String(text))) => {
-                text.split('/').take(1).map(|address| Value::Text(address.to_owned())).collect()
-            }
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Timestamp, Value};
 
 use super::corpus::{Act, Is};
+use crate::compared::{Compared, near};
 use crate::operation::any_value;
 use crate::policy::Policy;
 use crate::rule::{self, walk};
@@ -19,8 +20,7 @@ const SOME_TIME: i64 = 1_800_000_000_000_000;
 /// What a policy compares facts and attributes with.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Words {
-    facts: BTreeMap<String, Vec<Value>>,
-    attributes: BTreeMap<String, Vec<Value>>,
+    compared: Compared,
     tags: BTreeSet<String>,
 }
 
@@ -48,13 +48,7 @@ impl Words {
     pub(super) fn with(&self, others: &[&Self]) -> Self {
         let mut all = self.clone();
         for other in others {
-            for (into, from) in [(&mut all.facts, &other.facts), (&mut all.attributes, &other.attributes)] {
-                for (name, values) in from {
-                    let known = into.entry(name.clone()).or_default();
-                    let new: Vec<_> = values.iter().filter(|value| !known.contains(value)).cloned().collect();
-                    known.extend(new);
-                }
-            }
+            all.compared.append(&other.compared);
             all.tags.extend(other.tags.iter().cloned());
         }
         all
@@ -62,19 +56,11 @@ impl Words {
 
     fn take(&mut self, expr: &Expr) {
         match expr {
-            Expr::Like { expr, pattern } => {
-                for between in ["", "x"] {
-                    let text = pattern.iter().map(|part| match part {
-                        PatternElem::Char(c) => c.to_string(),
-                        PatternElem::Wildcard => between.to_owned(),
-                    });
-                    self.compared(expr, [Value::Text(text.collect())]);
-                }
-            }
+            Expr::Like { expr, pattern } => self.compared.add_like(expr, pattern, "x"),
             Expr::BinaryOp { op: BinaryOp::Contains, left, right } => match &**left {
                 Expr::Set(members) => {
                     let values: Vec<_> = members.iter().flat_map(|member| near(member)).collect();
-                    self.compared(right, values);
+                    self.compared.add(right, values);
                 }
                 _ => self.tags(left, right),
             },
@@ -83,11 +69,8 @@ impl Words {
                     members.iter().for_each(|member| self.tags(left, member));
                 }
             }
-            Expr::BinaryOp { left, right, .. } => {
-                self.compared(left, near(right));
-                self.compared(right, near(left));
-            }
-            Expr::GetAttr { .. } => self.compared(expr, [Value::Bool(true), Value::Bool(false)]),
+            Expr::BinaryOp { left, right, .. } => self.compared.add_sides(left, right),
+            Expr::GetAttr { .. } => self.compared.add(expr, [Value::Bool(true), Value::Bool(false)]),
             _ => {}
         }
     }
@@ -99,21 +82,6 @@ impl Words {
         }
     }
 
-    fn compared(&mut self, with: &Expr, values: impl IntoIterator<Item = Value>) {
-        let Expr::GetAttr { expr, attr } = with else { return };
-        let into = match &**expr {
-            Expr::Var(Var::Resource) => &mut self.attributes,
-            Expr::Var(Var::Context) => &mut self.facts,
-            _ => return,
-        };
-        let known = into.entry(attr.to_string()).or_default();
-        for value in values {
-            if !known.contains(&value) {
-                known.push(value);
-            }
-        }
-    }
-
     /// What to try for an act: each combination of what it asks for, else of what this policy does.
     pub(super) fn variants(&self, act: &Act, spec: &ActionSpec) -> Vec<Variant> {
         let given = |name: &str| act.facts.iter().find(|(known, _)| *known == name).map(|(_, values)| values);
@@ -122,21 +90,21 @@ impl Words {
             let base = any_value(fact.kind);
             let values = match given(fact.name) {
                 Some(values) => values.iter().map(|value| value.value()).collect(),
-                None => self.asked(&self.facts, fact.name, &base).into_iter().chain([base.clone()]).collect(),
+                None => self.asked(&self.compared.facts, fact.name, &base).into_iter().chain([base.clone()]).collect(),
             };
             choices.push((Place::Context(fact.name), values));
         }
         for attribute in spec.resource.attributes.iter().filter(|it| spec.resource.id_attribute != Some(it.name)) {
             let values: Vec<Value> = match given(attribute.name) {
                 Some(values) => values.iter().map(|value| value.value()).collect(),
-                None => self.asked(&self.attributes, attribute.name, &any_value(attribute.kind)),
+                None => self.asked(&self.compared.attributes, attribute.name, &any_value(attribute.kind)),
             };
             if !values.is_empty() {
                 choices.push((Place::Attribute(attribute.name), values));
             }
         }
-        choices.push((Place::Script, self.asked(&self.facts, "script", &Value::Text(String::new()))));
-        choices.push((Place::Now, self.asked(&self.facts, "now", &Value::Int(0))));
+        choices.push((Place::Script, self.asked(&self.compared.facts, "script", &Value::Text(String::new()))));
+        choices.push((Place::Now, self.asked(&self.compared.facts, "now", &Value::Int(0))));
         let tags: Vec<String> = self.tags.iter().cloned().collect();
         let mut variants = Vec::new();
         for number in 0..COMBINATIONS {
@@ -158,12 +126,12 @@ impl Words {
             of.contains_key(name) || act.facts.iter().any(|(known, _)| *known == name)
         };
         let mut told = BTreeMap::new();
-        for (name, value) in variant.context.iter().filter(|(name, _)| asked(&self.facts, name)) {
+        for (name, value) in variant.context.iter().filter(|(name, _)| asked(&self.compared.facts, name)) {
             told.insert(format!("context.{name}"), value.to_string());
         }
         // Of what its id says, there is nothing to tell.
         if !resource.id_says_all() {
-            for (name, value) in variant.attributes.iter().filter(|(name, _)| asked(&self.attributes, name)) {
+            for (name, value) in variant.attributes.iter().filter(|(name, _)| asked(&self.compared.attributes, name)) {
                 told.insert(format!("resource.{name}"), value.to_string());
             }
         }
@@ -173,7 +141,7 @@ impl Words {
         if !variant.script.is_empty() {
             told.insert("script".to_owned(), variant.script.clone());
         }
-        if self.facts.contains_key("now") {
+        if self.compared.facts.contains_key("now") {
             told.insert("now".to_owned(), variant.now.to_string());
         }
         told
@@ -218,28 +186,5 @@ impl Is {
             Self::Text(text) => Value::Text(text.to_owned()),
             Self::Number(number) => Value::Int(number),
         }
-    }
-}
-
-/// A literal, with what is right below and above.
-fn near(literal: &Expr) -> Vec<Value> {
-    match literal {
-        Expr::Literal(Literal::Long(value)) => {
-            [*value, value.saturating_sub(1), value.saturating_add(1)].map(Value::Int).to_vec()
-        }
-        Expr::Literal(Literal::Bool(value)) => vec![Value::Bool(*value), Value::Bool(!value)],
-        Expr::Literal(Literal::String(text)) => vec![Value::Text(text.to_string())],
-        Expr::UnaryOp { op, expr } => match (op, &**expr) {
-            (UnaryOp::Datetime, Expr::Literal(Literal::String(text))) => {
-                let text = if text.contains('T') { text.to_string() } else { format!("{text}T00:00:00Z") };
-                let micros = Timestamp::parse(&text).map(Timestamp::as_micros).into_iter();
-                micros.flat_map(|at| [at, at.saturating_sub(1_000), at.saturating_add(1_000)].map(Value::Int)).collect()
-            }
-            (UnaryOp::Ip, Expr::Literal(Literal::String(text))) => {
-                text.split('/').take(1).map(|address| Value::Text(address.to_owned())).collect()
-            }
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
     }
 }
