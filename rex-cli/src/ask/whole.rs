@@ -147,15 +147,18 @@ fn request(
 ) -> Result<Needed, Stop> {
     let spec = need.spec();
     let (mut facts, mut known, mut assumed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    let value =
-        |given: &BTreeMap<String, Value>, name: &str, fact: Fact<'_>| match (name, need.unknown().contains(&name)) {
-            (name, _) if given.contains_key(name) => (given.get(name).cloned().unwrap_or_default(), false),
+    let value = |given: &BTreeMap<String, Value>, name: &str, fact: Fact<'_>| {
+        if let Some(value) = given.get(name) {
+            return (value.clone(), false);
+        }
+        match (name, need.unknown().contains(&name)) {
             ("bytes", true) => (Value::Int(0), true),
             // An address that is nobody's stands for any.
             ("address", true) if !given.contains_key("network") => (Value::from("8.8.8.8"), true),
             ("network", true) => (Value::from("public"), true),
             (_, unknown) => (Value::from(fact), unknown),
-        };
+        }
+    };
     need.action().facts(&mut |name, fact| {
         let (value, unknown) = value(context, name, fact);
         if unknown && name != "address" {

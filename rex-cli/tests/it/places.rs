@@ -6,18 +6,23 @@ use std::process::Command;
 use serde_json::Value;
 
 fn run(dir: &Path, script: &str) -> Value {
-    let policy = dir.join("policy.cedar");
-    let base = dir.canonicalize().unwrap();
-    let text = format!(
+    run_with(
+        dir,
         r#"@id("all") permit (principal, action in [fs::Action::"ReadOnly", fs::Action::"Mutating"], resource in fs::Path::"{0}/out");
            @id("closed") forbid (principal, action, resource in fs::Path::"{0}/out/closed");
-           @id("text") forbid (principal, action == fs::Action::"read", resource) unless {{ resource.extension == "txt" }};"#,
-        base.display()
-    );
-    std::fs::write(&policy, text).unwrap();
+           @id("text") forbid (principal, action == fs::Action::"read", resource) unless { resource.extension == "txt" };"#,
+        script,
+    )
+}
+
+/// Runs a script under a policy in which `{0}` stands for the directory.
+fn run_with(dir: &Path, policy: &str, script: &str) -> Value {
+    let base = dir.canonicalize().unwrap();
+    let file = base.join("policy.cedar");
+    std::fs::write(&file, policy.replace("{0}", base.to_str().unwrap())).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_rex"))
         .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", script])
-        .arg(format!("--policy={}", policy.display()))
+        .arg(format!("--policy={}", file.display()))
         .arg(format!("--base={}", base.display()))
         .output()
         .unwrap();
@@ -48,28 +53,18 @@ fn what_comes_to_be_while_a_run_is_confined_can_be_read_and_listed() {
 #[test]
 fn a_place_in_a_new_place_can_be_written() {
     let dir = tempfile::tempdir().unwrap();
-    let base = dir.path().canonicalize().unwrap();
-    let policy = base.join("policy.cedar");
-    let text = format!(
-        r#"@id("way") permit (principal, action == fs::Action::"create_dir", resource) when {{ [fs::Path::"{0}/new", fs::Path::"{0}/new/er"].contains(resource) }};
+    let report = run_with(
+        dir.path(),
+        r#"@id("way") permit (principal, action == fs::Action::"create_dir", resource) when { [fs::Path::"{0}/new", fs::Path::"{0}/new/er"].contains(resource) };
            @id("all") permit (principal, action, resource in fs::Path::"{0}/new/er/out");"#,
-        base.display()
+        r#"
+            for path in ["new", "new/er", "new/er/out"] { fs::create_dir(path); }
+            fs::write("new/er/out/f", "x");
+            fs::append("new/er/out/f", "y");
+            fs::rename("new/er/out/f", "new/er/out/g");
+            fs::read("new/er/out/g")
+        "#,
     );
-    std::fs::write(&policy, text).unwrap();
-    let script = r#"
-        for path in ["new", "new/er", "new/er/out"] { fs::create_dir(path); }
-        fs::write("new/er/out/f", "x");
-        fs::append("new/er/out/f", "y");
-        fs::rename("new/er/out/f", "new/er/out/g");
-        fs::read("new/er/out/g")
-    "#;
-    let output = Command::new(env!("CARGO_BIN_EXE_rex"))
-        .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", script])
-        .arg(format!("--policy={}", policy.display()))
-        .arg(format!("--base={}", base.display()))
-        .output()
-        .unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert_eq!(report["value"], "xy", "{report}");
 }
 
