@@ -105,7 +105,7 @@ impl Engine {
     /// # Errors
     /// All its mistakes: the first one, with [`more`](Failure::more).
     pub fn check(&self, script: &str) -> Result<Vec<Failure>, Failure> {
-        self.shared.compile(script, &scope(BTreeMap::new())).map(|script| script.warnings)
+        self.shared.compile(script, &scope(BTreeMap::new()), None).map(|script| script.warnings)
     }
 
     /// Runs a script to its end, however it ends. It runs in a thread of its own: one that does not come back within
@@ -237,9 +237,9 @@ impl Shared {
         let limits = &self.config.limits;
         let result = catch_unwind(AssertUnwindSafe(|| {
             active.enter(|| {
-                let given = args.keys().cloned().collect();
+                let given: Vec<_> = args.keys().cloned().collect();
                 let mut scope = scope(args);
-                let Script { ast, warnings, info } = self.compile(script, &scope)?;
+                let Script { ast, warnings, info } = self.compile(script, &scope, Some(&given))?;
                 active.explain_with(info, given, warnings);
                 let value = self.rhai.eval_ast_with_scope::<Dynamic>(&mut scope, &ast);
                 let value = value.and_then(collected).map_err(|error| failure::of_running(*error, active))?;
@@ -261,14 +261,14 @@ impl Shared {
         }
     }
 
-    fn compile(&self, script: &str, scope: &Scope<'_>) -> Result<Script, Failure> {
+    fn compile(&self, script: &str, scope: &Scope<'_>, args: Option<&[String]>) -> Result<Script, Failure> {
         let limit = self.config.limits.script_bytes;
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
         }
         // Some editors put a byte order mark before what they write. It is part of the script's hash, and not of what it says.
         let script = script.strip_prefix('\u{feff}').unwrap_or(script);
-        Script::new(&self.rhai, &self.names, script, scope)
+        Script::new(&self.rhai, &self.names, script, scope, args)
             .map_err(|refused| failure::of_refusing(refused, &self.names))
     }
 

@@ -87,3 +87,49 @@ fn what_is_forbidden_in_a_new_place_stays_so() {
     );
     assert_eq!(report["value"], serde_json::json!(vec!["ACCESS_DENIED_EXCEPTION"; 4]), "{report}");
 }
+
+#[test]
+fn the_very_directory_of_a_permit_can_be_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("out/deep")).unwrap();
+    std::fs::create_dir(dir.path().join("beside")).unwrap();
+    std::fs::write(dir.path().join("out/deep/file"), "x").unwrap();
+    let policy = r#"@id("tree") permit (principal, action in [fs::Action::"list", fs::Action::"remove"], resource in fs::Path::"{0}/out");"#;
+    let report = run_with(
+        dir.path(),
+        policy,
+        r#"let n = fs::remove_all("out"); try { fs::remove("beside"); } catch (e) { return `${n} ${e.code}`; }"#,
+    );
+    assert_eq!(report["value"], "3 ACCESS_DENIED_EXCEPTION", "{report}");
+    assert!(!dir.path().join("out").exists() && dir.path().join("beside").exists());
+    // Where it is not the policy that stands in the way, the error says what does.
+    std::fs::create_dir_all(dir.path().join("out/full")).unwrap();
+    let told = |operation: &str| {
+        let script = format!("try {{ fs::{operation}(`out`); }} catch (e) {{ return e.message; }}");
+        run_with(dir.path(), policy, &script)["value"].as_str().unwrap().to_owned()
+    };
+    assert!(told("remove_dir").contains("empty"), "{}", told("remove_dir"));
+    assert!(told("remove").contains("is a directory"), "{}", told("remove"));
+}
+
+#[test]
+fn a_move_that_the_confinement_refuses_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["from", "to"] {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    std::fs::write(dir.path().join("from/f"), "x").unwrap();
+    let report = run_with(
+        dir.path(),
+        r#"@id("from") permit (principal, action in [fs::Action::"rename", fs::Action::"hard_link"], resource in fs::Path::"{0}/from");
+           @id("to") permit (principal, action in [fs::Action::"write", fs::Action::"read"], resource in fs::Path::"{0}/to");"#,
+        r#"
+            let told = [];
+            try { fs::rename("from/f", "to/f"); } catch (e) { told.push(e.message); }
+            try { fs::hard_link("from/f", "to/f"); } catch (e) { told.push(e.message); }
+            told
+        "#,
+    );
+    let told: Vec<String> = serde_json::from_value(report["value"].clone()).unwrap();
+    assert!(told.len() == 2 && told.iter().all(|message| message.contains("confinement")), "{report}");
+}

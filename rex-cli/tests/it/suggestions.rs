@@ -124,6 +124,8 @@ fn calls() -> Vec<String> {
         r#"fs::chown("/srv/app", #{owner: "33", group: "33", recursive: true})"#,
         r#"fs::chown("/srv/app/config.yaml", #{owner: "root"})"#,
         r#"fs::remove_all("/srv")"#,
+        r#"fs::copy("/srv/app/config.yaml", "/tmp/config.yaml", #{preserve: true})"#,
+        r#"fs::tar_extract("/srv/app/backup.tar", "/tmp/out", #{preserve: true, strip: 1})"#,
         r#"fs::tar_create("/srv/app", "/tmp/all.tar", #{stat: true, gzip: true})"#,
         r#"fs::create_dir("/srv/a/b/c", #{parents: true})"#,
         r#"fs::read("/srv/app/current.log")"#,

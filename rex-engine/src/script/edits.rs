@@ -15,6 +15,11 @@ impl Edits {
         self.0.entry(place).or_insert_with(|| (length, text.into()));
     }
 
+    /// Returns what is put at a place of the original.
+    pub(crate) fn at(&self, place: Place) -> Option<&str> {
+        self.0.get(&place).map(|(_, text)| text.as_str())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

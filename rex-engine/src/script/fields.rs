@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rex_sdk::OpSpec;
+use rex_core::nearest::did_you_mean;
+use rex_sdk::{OPS, OpSpec};
 use rhai::{AST, ASTFlags, ASTNode, Expr, Stmt};
 use serde_json::Value as Json;
 
-use super::names::Names;
+use super::names::{Names, list, quoted};
 
 /// The origin of a map that a field is read from.
 #[derive(Debug, Clone)]
@@ -34,6 +35,53 @@ impl Root {
             Step::Item => value.get(0),
         });
         part.and_then(Json::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What is wrong with a field, and advice, if such a map has no field of this name as far as is known. `args` are the names of
+    /// the script's arguments.
+    pub(crate) fn lacks(&self, name: &str, args: &[String]) -> Option<(String, String)> {
+        let known = |fields: &[String]| match did_you_mean(name, fields.iter().map(String::as_str)) {
+            Some(meant) => meant,
+            None if fields.is_empty() => "there are none".to_owned(),
+            None => format!("there are {}", list(fields.iter().map(String::as_str))),
+        };
+        let quoted = quoted(name);
+        let plain = quoted.trim_matches('`');
+        let fields = self.fields();
+        match self {
+            Self::Args if !args.iter().any(|arg| arg == name) => {
+                let asks = format!(
+                    "`\"{plain}\" in args` asks whether it was given, `args.get(\"{plain}\", default)` takes a default"
+                );
+                Some((format!("there is no argument {quoted}"), format!("{}; {asks}", known(args))))
+            }
+            Self::Result(spec, _) if !fields.is_empty() && !fields.iter().any(|field| field == name) => {
+                Some((format!("the result of `{}` has no field {quoted} there", spec.name), known(&fields)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, where it is known before the script runs. A map whose keys come from the host may have any field, and an option
+    /// may add what another operation tells, too.
+    pub(crate) fn surely_lacks(&self, name: &str, args: &[String]) -> Option<(String, String)> {
+        if let Self::Result(spec, steps) = self {
+            let told = |name: &str| {
+                let mut docs = spec.params.iter().map(|param| param.doc).chain([spec.returns.doc, spec.doc]);
+                let quoted = format!("`{name}`");
+                docs.any(|doc| doc.contains(&quoted))
+            };
+            let is_open = spec.returns.kind == "map of names" || matches!(steps.last(), Some(Step::Field(_)));
+            let elsewhere = || {
+                let mut examples = OPS.iter().map(|operation| operation.spec().example.returns);
+                let key = format!("\"{name}\":");
+                examples.any(|example| example.contains(&key))
+            };
+            if is_open || told(name) || elsewhere() {
+                return None;
+            }
+        }
+        self.lacks(name, args)
     }
 
     fn step(self, step: Step) -> Option<Self> {

@@ -45,6 +45,9 @@ const NOTHING: &[&str] = &[
 /// The function that gives a caught error its fields. No script can spell it by chance.
 pub(crate) const CAUGHT: &str = "rex_caught_error";
 
+/// The function that asks whether a value has the kind of the cases of its `switch`.
+pub(crate) const SWITCHED: &str = "rex_switched_value";
+
 /// The result of looking through a script.
 #[derive(Default)]
 pub(crate) struct Look {
@@ -52,6 +55,11 @@ pub(crate) struct Look {
     pub(crate) mistakes: BTreeMap<Place, Failure>,
     pub(crate) warnings: BTreeMap<Place, Failure>,
     pub(crate) roots: HashMap<Place, Root>,
+}
+
+/// The pair of a method that changes in place and the one that returns a changed copy, by the name of the latter.
+pub(crate) fn in_place(copy: &str) -> Option<(&'static str, &'static str)> {
+    IN_PLACE.iter().find(|(_, name)| *name == copy).copied()
 }
 
 /// A place of Rhai's as ours.
@@ -66,7 +74,7 @@ pub(crate) fn failure(place: Place, error: Error) -> Failure {
 }
 
 impl Look {
-    pub(crate) fn new(ast: &AST, scan: &Scan, names: &Names) -> Self {
+    pub(crate) fn new(ast: &AST, scan: &Scan, names: &Names, args: Option<&[String]>) -> Self {
         let mut look = Self::default();
         let (own, held) = (own_functions(ast), held(ast));
         let roots = Roots::new(ast, names);
@@ -75,6 +83,7 @@ impl Look {
             look.node(path, scan, &calls, &roots);
             true
         });
+        look.fields(ast, args);
         for &place in &scan.divisions {
             let error = Error::new(Code::Script, "`//` begins a comment, so the line ends before it");
             look.mistake(
@@ -93,6 +102,11 @@ impl Look {
                     ),
                 ),
             );
+        }
+        for switch in scan.switches.iter().filter(|switch| !switch.kinds.is_empty()) {
+            let kinds: Vec<_> = switch.kinds.iter().copied().collect();
+            look.edits.replace(switch.start, 0, format!(" {SWITCHED}(("));
+            look.edits.replace(switch.open, 0, format!("), \"{}\") ", kinds.join(" ")));
         }
         for &place in &scan.dollars {
             let error = Error::new(Code::Script, "`${..}` in double quotes is text, and is not replaced");
@@ -150,6 +164,36 @@ impl Look {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Fields that are read of a map that has none of that name, unless the script asks for them, or sets them.
+    fn fields(&mut self, ast: &AST, args: Option<&[String]>) {
+        let (mut read, mut named, mut merged) = (Vec::new(), BTreeSet::new(), false);
+        ast.walk(&mut |path: &[ASTNode<'_>]| {
+            match path.last() {
+                Some(ASTNode::Expr(Expr::Property(names, position))) => {
+                    read.push((place(*position), names.2.to_string()))
+                }
+                Some(ASTNode::Expr(Expr::StringConstant(text, _))) => drop(named.insert(text.to_string())),
+                Some(ASTNode::Stmt(Stmt::Assignment(parts))) => named.extend(assigned(&parts.1.lhs)),
+                Some(ASTNode::Expr(Expr::MethodCall(call, _))) => {
+                    merged |= matches!(call.name.as_str(), "fill_with" | "mixin");
+                }
+                _ => {}
+            }
+            true
+        });
+        for (place, name) in read {
+            let lack = match self.roots.get(&place) {
+                Some(_) if merged || named.contains(&name) || self.edits.at(place).is_some() => None,
+                Some(Root::Args) => args.and_then(|args| Root::Args.lacks(&name, args)),
+                Some(root) => root.surely_lacks(&name, &[]),
+                None => None,
+            };
+            if let Some((message, help)) = lack {
+                self.mistake(place, Error::new(Code::Script, message).with_help(help));
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
 
 pub(crate) use fields::Root;
-pub(crate) use look::CAUGHT;
+pub(crate) use look::{CAUGHT, SWITCHED};
 pub(crate) use names::Names;
 use scan::Place;
 
@@ -65,11 +65,17 @@ pub(crate) fn take_words_as_names(engine: &mut rhai::Engine) {
 }
 
 impl Script {
-    /// Compiles a script and looks through it.
-    pub(crate) fn new(engine: &rhai::Engine, names: &Names, text: &str, scope: &Scope<'_>) -> Result<Self, Refused> {
+    /// Compiles a script and looks through it. `args` are the names of its arguments, if those are known.
+    pub(crate) fn new(
+        engine: &rhai::Engine,
+        names: &Names,
+        text: &str,
+        scope: &Scope<'_>,
+        args: Option<&[String]>,
+    ) -> Result<Self, Refused> {
         let scan = scan::scan(text);
         let ast = compile(engine, text, scope, scan.names.clone()).map_err(Refused::Parse)?;
-        let look = look::Look::new(&ast, &scan, names);
+        let look = look::Look::new(&ast, &scan, names, args);
         if !look.mistakes.is_empty() {
             return Err(Refused::Mistakes(look.mistakes.into_values().collect()));
         }
@@ -102,7 +108,17 @@ impl Info {
     /// A failure, with its place in the script as it was written.
     pub(crate) fn placed(&self, failure: Failure) -> Failure {
         match (failure.line, failure.column) {
-            (Some(line), Some(column)) => Failure { column: Some(self.edits.original((line, column)).1), ..failure },
+            (Some(line), Some(column)) => {
+                let place = self.edits.original((line, column));
+                let mut failure = Failure { column: Some(place.1), ..failure };
+                // The method as it was written, and not the one that is called for it.
+                if let Some((written, copy)) = self.edits.at(place).and_then(look::in_place) {
+                    let put_back = |text: &str| text.replace(&format!("`{copy}"), &format!("`{written}"));
+                    failure.error.message = put_back(&failure.error.message);
+                    failure.error.help = failure.error.help.as_deref().map(put_back);
+                }
+                failure
+            }
             _ => failure,
         }
     }
@@ -117,24 +133,11 @@ impl Info {
     ) -> (String, String) {
         let place = (line.unwrap_or(0), column.unwrap_or(0));
         let place = self.edits.original(place);
-        let known = |fields: &[String]| match did_you_mean(name, fields.iter().map(String::as_str)) {
-            Some(meant) => meant,
-            None if fields.is_empty() => "there are none".to_owned(),
-            None => format!("there are {}", names::list(fields.iter().map(String::as_str))),
-        };
         let quoted = names::quoted(name);
         let quoted = quoted.trim_matches('`');
-        match self.roots.get(&place) {
-            Some(Root::Args) => {
-                let asks = format!(
-                    "`\"{quoted}\" in args` asks whether it was given, `args.get(\"{quoted}\", default)` takes a default"
-                );
-                (format!("there is no argument `{quoted}`"), format!("{}; {asks}", known(args)))
-            }
-            Some(root @ Root::Result(spec, _)) if !root.fields().is_empty() => {
-                (format!("the result of `{}` has no field `{quoted}` there", spec.name), known(&root.fields()))
-            }
-            _ => {
+        match self.roots.get(&place).and_then(|root| root.lacks(name, args)) {
+            Some(lack) => lack,
+            None => {
                 let fields = fields::all_fields(&self.operations);
                 let meant = did_you_mean(name, fields.iter().chain(args).map(String::as_str));
                 let asks = format!(

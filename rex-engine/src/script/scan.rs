@@ -1,6 +1,6 @@
 //! Reads the text of a script as far as its tree does not keep it: words as keys, brackets, comments, `${..}` in plain text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -20,6 +20,18 @@ pub(crate) struct Scan {
     pub(crate) escapes: Vec<Place>,
     /// Each `//` that looks like a division.
     pub(crate) divisions: Vec<Place>,
+    /// Each `switch` whose cases are told.
+    pub(crate) switches: Vec<Switch>,
+}
+
+/// A `switch`, and the kinds of value that its cases spell out.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Switch {
+    /// The end of the word.
+    pub(crate) start: Place,
+    /// The bracket that opens the cases.
+    pub(crate) open: Place,
+    pub(crate) kinds: BTreeSet<&'static str>,
 }
 
 /// Words of the language that can also be names: Rhai reserves them, or gives them a meaning where no name can be.
@@ -83,6 +95,8 @@ const WORDS: &[&str] = &[
 enum Open {
     Map,
     Block,
+    /// The cases of the `switch` of this number, and whether a case is being named.
+    Cases(usize, bool),
     Round,
     Square(Place),
     /// `${` of an interpolated text.
@@ -97,6 +111,8 @@ pub(crate) fn scan(text: &str) -> Scan {
         open: Vec::new(),
         last: None,
         before: None,
+        kind: None,
+        asked: Vec::new(),
         found: Scan::default(),
     };
     scanner.code();
@@ -111,6 +127,10 @@ struct Scanner<'t> {
     last: Option<(char, u32)>,
     /// The one before it.
     before: Option<char>,
+    /// The kind of the last thing, if that is a value that is spelled out.
+    kind: Option<&'static str>,
+    /// The number of open brackets at each `switch` whose cases are still to come, and the end of that word.
+    asked: Vec<(usize, Place)>,
     found: Scan,
 }
 
@@ -133,6 +153,9 @@ impl Scanner<'_> {
                 continue;
             }
             self.next();
+            if !char.is_whitespace() && !(char == '/' && matches!(self.chars.peek(), Some('/' | '*'))) {
+                self.case(char);
+            }
             match char {
                 _ if char.is_whitespace() => continue,
                 _ if char.is_ascii_digit() => self.number(),
@@ -152,7 +175,7 @@ impl Scanner<'_> {
                     self.open.push(Open::Map);
                 }
                 '#' => self.raw(),
-                '{' => self.open.push(Open::Block),
+                '{' => self.block(place),
                 '(' => self.open.push(Open::Round),
                 '[' => self.open.push(Open::Square(place)),
                 '}' if self.open.pop() == Some(Open::Interpolation) => self.text(),
@@ -164,8 +187,48 @@ impl Scanner<'_> {
                 }
                 _ => {}
             }
+            // After these, the next case is named.
+            if let (',' | '}', Some(Open::Cases(_, naming))) = (char, self.open.last_mut()) {
+                *naming = true;
+            }
             self.ends_with(char, place);
         }
+    }
+
+    /// A block, or the cases of the `switch` before it.
+    fn block(&mut self, place: Place) {
+        let depth = self.open.len();
+        self.open.push(match self.asked.pop_if(|(at, _)| *at == depth) {
+            Some((_, start)) => {
+                self.found.switches.push(Switch { start, open: place, kinds: BTreeSet::new() });
+                Open::Cases(self.found.switches.len() - 1, true)
+            }
+            None => Open::Block,
+        });
+    }
+
+    /// Keeps the kind of a value that is spelled out, and takes it for a case before `|`, `=>` and `if`.
+    fn case(&mut self, char: char) {
+        match char {
+            '|' => self.cased(true),
+            '=' if self.chars.peek() == Some(&'>') => self.cased(false),
+            _ => {}
+        }
+        self.kind = match char {
+            '"' | '`' => Some("text"),
+            '\'' => Some("char"),
+            '0'..='9' => Some("number"),
+            _ => None,
+        };
+    }
+
+    /// The end of a case, if one is being named; whether it has more values.
+    fn cased(&mut self, more: bool) {
+        let Some(Open::Cases(number, naming)) = self.open.last_mut() else { return };
+        if let (true, Some(kind), Some(switch)) = (*naming, self.kind, self.found.switches.get_mut(*number)) {
+            switch.kinds.insert(kind);
+        }
+        *naming &= more;
     }
 
     fn ends_with(&mut self, char: char, place: Place) {
@@ -184,8 +247,15 @@ impl Scanner<'_> {
         }
         let last = self.last.map(|(char, _)| char);
         let after = last == Some('.') && self.before != Some('.') || (self.before, last) == (Some(':'), Some(':'));
-        if WORDS.contains(&word.as_str()) && (after || self.is_key()) {
+        let name = WORDS.contains(&word.as_str()) && (after || self.is_key());
+        if word == "if" {
+            self.cased(false);
+        }
+        self.kind = matches!(word.as_str(), "true" | "false").then_some("bool").filter(|_| !name);
+        if name {
             self.found.names.insert(place, word);
+        } else if word == "switch" {
+            self.asked.push((self.open.len(), self.place));
         }
         self.ends_with('a', place);
     }
@@ -352,6 +422,26 @@ mod tests {
     #[test]
     fn interpolation_is_told_from_text() {
         assert_eq!(scan(r#"print("a ${x}"); print(`b ${x}`); print("\\${y}"); print("$x")"#).dollars.len(), 2);
+    }
+
+    #[test]
+    fn the_kinds_of_cases_are_told() {
+        let kinds = |text: &str| -> Vec<Vec<_>> {
+            scan(text).switches.iter().map(|switch| switch.kinds.iter().copied().collect()).collect()
+        };
+        assert_eq!(kinds("switch x { 1 | 2 => f(\"a\"), 5..=9 => { \"b\" } _ => () }"), [["number"]]);
+        assert_eq!(kinds("switch x { \"a\" /* 1 */ if y > 1 => 1, 'c' => 2, () => 3 }"), [["char", "text"]]);
+        assert_eq!(
+            kinds("switch f(#{a: 1}) { true => switch y { \"a\" => 1 }, _ => 3 }"),
+            [vec!["bool"], vec!["text"]]
+        );
+        assert_eq!(
+            kinds("switch x { 1 => a | \"b\", 2 => if y == \"c\" { 3 } else if z { \"d\" } 'e' => 1 | true }"),
+            [["char", "number"]]
+        );
+        assert_eq!(kinds("m.switch; #{switch: 1}; if x { 1 }; |x| x").len(), 0);
+        assert_eq!(scan("let é = switch x { 1 => 2 };").switches[0].start, (1, 15));
+        assert_eq!(scan("let é = switch x { 1 => 2 };").switches[0].open, (1, 18));
     }
 
     #[test]

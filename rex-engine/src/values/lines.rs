@@ -9,6 +9,7 @@ use rex_sdk::Lines;
 use rex_sdk::lines::Reading;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, FuncRegistration, INT, Module, NativeCallContext, Position};
 
+use super::each::Each;
 use crate::active::{self, Active};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -118,51 +119,22 @@ impl ScriptLines {
     }
 }
 
-/// Calls a function of the script for each line, with the line alone or with its number too, whichever the function takes.
-struct Caller<'a> {
-    function: &'a FnPtr,
-    context: &'a NativeCallContext<'a>,
-    numbered: Option<bool>,
-    number: INT,
-}
-
-impl<'a> Caller<'a> {
-    fn new(function: &'a FnPtr, context: &'a NativeCallContext<'a>) -> Self {
-        Self { function, context, numbered: None, number: 0 }
-    }
-
-    fn call(&mut self, line: &Dynamic) -> Fallible<Dynamic> {
-        let number = self.number;
-        self.number += 1;
-        let alone = |caller: &Self| caller.function.call_raw(caller.context, None, [line.clone()]);
-        let numbered = |caller: &Self| caller.function.call_raw(caller.context, None, [line.clone(), number.into()]);
-        match self.numbered {
-            Some(true) => numbered(self),
-            Some(false) => alone(self),
-            None => match alone(self) {
-                Err(error) if matches!(&*error, EvalAltResult::ErrorFunctionNotFound(name, _) if name.starts_with(self.function.fn_name())) =>
-                {
-                    self.numbered = Some(true);
-                    numbered(self)
-                }
-                other => {
-                    self.numbered = Some(false);
-                    other
-                }
-            },
-        }
-    }
-
-    fn holds(&mut self, line: &Dynamic) -> Fallible<bool> {
-        Ok(self.call(line)?.as_bool().unwrap_or(false))
-    }
-}
-
 /// A list in place of the lines of a file; any other value as it is.
 pub(crate) fn collected(value: Dynamic) -> Fallible<Dynamic> {
     match value.read_lock::<ScriptLines>().map(|lines| lines.clone()) {
         Some(lines) => lines.array().map(Dynamic::from_array),
         None => Ok(value),
+    }
+}
+
+/// Whether lines have a method of their own with this name and number of arguments, themselves included. Rhai says of each function that
+/// failed that it is missing: such a method is not to be called again, on a list.
+pub(super) fn have(name: &str, args: usize) -> bool {
+    match name {
+        "len" | "is_empty" | "to_array" | "to_string" | "print" | "to_debug" | "debug" => args == 1,
+        "contains" | "filter" | "map" | "for_each" | "some" | "all" | "find" => args == 2,
+        "reduce" => args == 3,
+        _ => false,
     }
 }
 
@@ -194,31 +166,31 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
             find(lines, |line| Ok(line.as_immutable_string_ref().is_ok_and(|line| line.as_str() == wanted))).map(|found| found.is_some())
         };
         "filter": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut caller = Caller::new(&function, &context);
-            lines.pass().filter_map(|line| match line.and_then(|line| Ok((caller.holds(&line)?, line))) {
+            let mut each = Each::new(&function, &context);
+            lines.pass().filter_map(|line| match line.and_then(|mut line| Ok((each.holds(&mut line)?, line))) {
                 Ok((holds, line)) => holds.then_some(Ok(line)),
                 Err(error) => Some(Err(error)),
             }).collect::<Fallible<Array>>()
         };
         "map": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut caller = Caller::new(&function, &context);
-            lines.pass().map(|line| caller.call(&line?)).collect::<Fallible<Array>>()
+            let mut each = Each::new(&function, &context);
+            lines.pass().map(|line| each.call(&mut line?)).collect::<Fallible<Array>>()
         };
         "for_each": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut caller = Caller::new(&function, &context);
-            lines.pass().try_for_each(|line| caller.call(&line?).map(drop))
+            let mut each = Each::new(&function, &context);
+            lines.pass().try_for_each(|line| each.call(&mut line?).map(drop))
         };
         "some": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut caller = Caller::new(&function, &context);
-            find(lines, |line| caller.holds(line)).map(|found| found.is_some())
+            let mut each = Each::new(&function, &context);
+            find(lines, |line| each.holds(line)).map(|found| found.is_some())
         };
         "all": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut caller = Caller::new(&function, &context);
-            find(lines, |line| caller.holds(line).map(|holds| !holds)).map(|found| found.is_none())
+            let mut each = Each::new(&function, &context);
+            find(lines, |line| each.holds(line).map(|holds| !holds)).map(|found| found.is_none())
         };
         "find": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr| {
-            let mut caller = Caller::new(&function, &context);
-            find(lines, |line| caller.holds(line)).map(|found| found.unwrap_or(Dynamic::UNIT))
+            let mut each = Each::new(&function, &context);
+            find(lines, |line| each.holds(line)).map(|found| found.unwrap_or(Dynamic::UNIT))
         };
         "reduce": |context: NativeCallContext<'_>, lines: &mut ScriptLines, function: FnPtr, start: Dynamic| {
             lines.pass().try_fold(start, |result, line| function.call_raw(&context, None, [result, line?]))
@@ -227,10 +199,10 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
 }
 
 /// The first line for which something holds.
-fn find(lines: &ScriptLines, mut holds: impl FnMut(&Dynamic) -> Fallible<bool>) -> Fallible<Option<Dynamic>> {
+fn find(lines: &ScriptLines, mut holds: impl FnMut(&mut Dynamic) -> Fallible<bool>) -> Fallible<Option<Dynamic>> {
     for line in lines.pass() {
-        let line = line?;
-        if holds(&line)? {
+        let mut line = line?;
+        if holds(&mut line)? {
             return Ok(Some(line));
         }
     }

@@ -10,8 +10,8 @@ use rhai::{
     NativeCallContext, Position,
 };
 
-use super::lines::{ScriptLines, collected};
-use super::{kind, lists_of, named};
+use super::lines::{self, ScriptLines, collected};
+use super::{each, kind, lists_of, named};
 use crate::{active, script};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -40,7 +40,8 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     });
     #[expect(deprecated, reason = "the callback is not deprecated: Rhai marks it so because it may change")]
     engine.on_missing_function(|name, args, is_method, mut context| {
-        if args.iter().any(|arg| arg.is::<ScriptLines>()) {
+        let own = args.first().is_some_and(|arg| arg.is::<ScriptLines>()) && lines::have(name, args.len());
+        if !own && args.iter().any(|arg| arg.is::<ScriptLines>()) {
             for arg in args.iter_mut() {
                 **arg = collected(std::mem::take(*arg))?;
             }
@@ -93,13 +94,7 @@ fn results(module: &mut Module) {
             entries.collect::<Fallible<Map>>()
         });
         "filter": |context: NativeCallContext<'_>, map: &mut Map, function: FnPtr| checked(&context, map, || {
-            let mut kept = Map::new();
-            for (key, value) in map.iter() {
-                if function.call_raw(&context, None, [key.as_str().into(), value.clone()])?.as_bool().unwrap_or(false) {
-                    kept.insert(key.clone(), value.clone());
-                }
-            }
-            Ok(kept)
+            each::parted_map(&context, map, &function).map(|(kept, _)| kept)
         });
     }
 }
@@ -139,7 +134,6 @@ fn in_place(module: &mut Module) {
         "sort_by": |context: NativeCallContext<'_>, list: &mut Array, comparer: FnPtr| sorted(&context, list, &comparer);
         "sort": |context: NativeCallContext<'_>, list: &mut Array| in_order(&context, list, false);
         "sort_desc": |context: NativeCallContext<'_>, list: &mut Array| in_order(&context, list, true);
-        "for_each": |context: NativeCallContext<'_>, list: &mut Array, function: FnPtr| for_each(&context, list, &function);
         "dedup": |context: NativeCallContext<'_>, list: &mut Array| { *list = deduped(&context, list)?; Ok::<_, Box<EvalAltResult>>(list.clone()) };
     }
 }
@@ -186,29 +180,6 @@ fn place_of(length: usize, index: INT) -> Option<usize> {
 fn changed(text: &mut ImmutableString, change: impl FnOnce(&str) -> ImmutableString) -> ImmutableString {
     *text = change(text);
     text.clone()
-}
-
-/// Calls a function for each value, which is its argument and `this`; with the index as well, or with neither, if it takes that.
-fn for_each(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr) -> Fallible<()> {
-    let mut takes = 1;
-    for (number, value) in list.iter_mut().enumerate() {
-        loop {
-            let index = INT::try_from(number).unwrap_or(INT::MAX);
-            let mut args: Array = [value.clone(), index.into()].into_iter().take(takes).collect();
-            match function.call_raw(context, Some(&mut *value), &mut args) {
-                Ok(_) => break,
-                Err(error) => {
-                    let other = matches!(&*error, EvalAltResult::ErrorFunctionNotFound(name, _) if name.starts_with(function.fn_name()));
-                    takes = match takes {
-                        1 if other && number == 0 => 2,
-                        2 if other && number == 0 => 0,
-                        _ => return Err(error),
-                    };
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Sorts by a function of two values, which says their order by a number, or whether the first comes first.

@@ -2,8 +2,10 @@
 //! come with what was left out, methods that change in place, the lines of a file.
 
 mod compare;
+mod each;
 pub(crate) mod lines;
 mod lists;
+mod mixed;
 
 use rhai::{Array, Blob, Dynamic, Engine, FnPtr, Map, Module};
 
@@ -16,6 +18,8 @@ pub(crate) fn register(engine: &mut Engine) -> Result<(), String> {
     compare::register(engine, &mut module)?;
     lines::register(engine, &mut module);
     lists::register(engine, &mut module);
+    mixed::register(&mut module);
+    each::register(&mut module);
     engine.register_global_module(module.into());
     Ok(())
 }

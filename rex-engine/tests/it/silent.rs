@@ -47,6 +47,12 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("[3, 1].sort_by(|x| x);", "sorted by a function of two values", "rows::sort_by"),
         ("`/a.log`.read();", "there is no method `read`", "`fs::read(path)`"),
         ("`nginx`.restart();", "there is no method `restart`", "service::restart"),
+        ("fs::stat(`/a`).siez", "no field `siez`", "`size`"),
+        ("let s = fs::stat(`/a`); if false { s.siez }", "no field `siez`", "`size`"),
+        ("for d in sys::disk() { print(d.used_pct); }", "no field `used_pct`", "`used_percent`"),
+        ("if service::status(`nginx`).actve == `active` { 1 }", "no field `actve`", "`active`"),
+        ("process::list()[0].mem", "no field `mem`", ""),
+        ("args.hots", "there is no argument `hots`", "args.get"),
         ("let a = []; let b = a.push(1);", "`push` changes a value in place and returns nothing", ""),
         ("let x = 7 // 2", "`//` begins a comment", "`/`"),
         ("for (k, v) in [[1, 2]] { print(k); }", "`v` would be the index", "index"),
@@ -85,6 +91,22 @@ fn a_field_that_is_not_there_is_an_error() {
     let failure = crate::worlds::engine(Limits::default()).run("args.hots", input).outcome.unwrap_err();
     let help = failure.error.help.unwrap();
     assert!(help.contains("did you mean `host`?") && help.contains("in args"), "{help}");
+}
+
+#[test]
+fn a_field_that_may_be_there_is_read() {
+    for script in [
+        "let s = fs::stat(`/etc/hosts`); if `x` in s { s.x } else { 1 }",
+        "if `x` in args { args.x } else { 1 }",
+        "let s = fs::stat(`/etc/hosts`); s.mine = 1; s.mine",
+        "let s = fs::stat(`/etc/hosts`); s.mixin(#{mine: 1}); s.mine",
+        "let e = fs::list(`/etc`, #{stat: true})[0]; if e.size >= 0 { 1 }",
+        "let o = sys::os_release(); if false { o.variant_id } 1",
+        "let r = net::get(`http://app.example.com/`); if false { r.headers.etag } 1",
+        "let s = fs::stat(`/etc/hosts`); s?.mine ?? 1",
+    ] {
+        returns(script, 1);
+    }
 }
 
 #[test]
@@ -137,6 +159,80 @@ fn values_of_different_kinds_are_not_compared() {
         refused(script, message, "");
     }
     refused(r#"args.get("t", "80") < 95"#, "compares the text", "--arg name:=80");
+}
+
+#[test]
+fn a_function_that_is_asked_answers_true_or_false() {
+    for method in ["filter", "some", "all", "find", "index_of", "retain", "drain"] {
+        refused(&format!("[`a`].{method}(|x| x)"), &format!("the function of `{method}` says"), "compare it");
+        refused(&format!("[1].{method}(|x| if x > 5 {{ true }})"), "this one returned nothing", "`else`");
+    }
+    refused(
+        "fs::write(`/srv/app/log`, `a`); fs::lines(`/srv/app/log`).filter(|line| line.len())",
+        "this one returned the int",
+        "x != 0",
+    );
+    for method in ["filter", "retain", "drain"] {
+        refused(&format!("#{{a: 1}}.{method}(|key, value| value)"), "says `true` or `false`", "compare it");
+    }
+    for script in [
+        "[1, 2, 3].filter(|x| x > 1) == [2, 3]",
+        "[1, 2, 3].filter(|x, index| index > 1) == [3]",
+        "[1, 2, 3].filter(|| this == 2) == [2]",
+        "let a = [1, 2, 3]; let gone = a.retain(|x| x > 1); a == [2, 3] && gone == [1]",
+        "let a = [1, 2, 3]; let gone = a.drain(|x| x > 1); a == [1] && gone == [2, 3]",
+        "[1, 2, 1].index_of(|x| x == 1, 1) == 2 && [1, 2, 1].index_of(|x| x == 1, -1) == 2",
+        "[1, 2, 1].index_of(|x| x == 9) == -1",
+        "[1, 2, 3].find(|x| x > 1) == 2 && [1, 2, 3].find(|x| x > 9) == ()",
+        "[1, 2].some(|x| x > 1) && ![1, 2].all(|x| x > 1) && [].all(|x| x)",
+        "let a = [1, 2]; a.for_each(|| this += 1); a == [2, 3]",
+    ] {
+        returns(script, true);
+    }
+}
+
+#[test]
+fn a_switch_has_cases_of_the_kind_of_its_value() {
+    for (script, message, help) in [
+        ("switch \"80\" { 80 => 1, _ => 2 }", "of the kind number, its value is the text `80`", "parse_int"),
+        ("switch 200 { \"200\" | \"201\" => 1, _ => 2 }", "of the kind text, its value is the int `200`", "to_string"),
+        ("switch #{state: \"active\"} { \"active\" => 1, _ => 2 }", "its value is a map", "a field of the map"),
+        ("switch \"true\" { true => 1, _ => 2 }", "of the kind bool, its value is the text `true`", ""),
+        ("let x = \"5\"; if true { switch x { 1..=9 => 1, _ => 2 } }", "its value is the text `5`", "parse_int"),
+    ] {
+        refused(script, message, help);
+    }
+    for (script, expected) in [
+        ("switch 80 { 80 => 1, _ => 2 }", 1),
+        ("switch \"a\" { \"a\" if 1 > 0 => 1, _ => 2 }", 1),
+        ("switch \"abc\"[0] { \"a\" => 1, _ => 2 }", 1),
+        ("switch \"a\" { 'a' => 1, _ => 2 }", 1),
+        ("switch () { \"a\" => 1, _ => 2 }", 2),
+        ("switch 3 { () => 1, _ => 2 }", 2),
+        ("switch read(\"/srv/app/a\") { \"text\" => 1, _ => 2 }", 2),
+        ("let m = #{switch: 3}; switch(m.switch) { 1 => 1, 2 | 3 => { switch true { true => 4, false => 5 } } }", 4),
+    ] {
+        let script = format!("fs::write(\"/srv/app/a\", \"x\"); {script}");
+        returns(&script, expected);
+    }
+}
+
+#[test]
+fn a_number_is_not_joined_to_a_text_that_is_one() {
+    for script in ["\"5\" + 1", "1 + \"5\"", "\"2.5\" + 1.5", "\"80\\n\" + 1", "let x = \"5\"; x += 1; x", "\"-3\" + 1"]
+    {
+        refused(script, "`+` would join", "parse_int");
+    }
+    for (script, expected) in [
+        ("\"a\" + 1", "a1"),
+        ("1 + \" errors\"", "1 errors"),
+        ("\"0\" + 5", "05"),
+        ("let x = \"\"; x += 1; x", "1"),
+        ("\"5\" + \"1\"", "51"),
+        ("`${\"5\"}${1}`", "51"),
+    ] {
+        returns(script, expected);
+    }
 }
 
 #[test]
@@ -351,6 +447,12 @@ fn a_stream_ends_with_an_error_where_it_cannot_go_on() {
     assert_eq!(engine.run(script, input(|_| true)).outcome, Ok("1 UNSUPPORTED_EXCEPTION".into()));
 }
 
+#[test]
+fn a_method_of_lines_that_fails_is_called_once() {
+    let script = "let n = 0; let c = ``; try { fs::lines(`/app.log`).map(|l| { n += 1; throw `no`; }) } catch (e) { c = e; } `${n} ${c}`";
+    assert_eq!(log(3).run(script, input(|_| true)).outcome, Ok("1 no".into()));
+}
+
 /// Where the fields of an example are, as a script reads them from `r`, each with the fields beside it.
 fn maps(value: &serde_json::Value, at: String, found: &mut Vec<(String, Vec<String>)>) {
     match value {
@@ -432,4 +534,33 @@ fn each_option_can_be_written() {
             );
         }
     }
+}
+
+#[test]
+fn each_field_that_an_operation_returns_can_be_read() {
+    let engine = crate::worlds::engine(Limits::default());
+    let mut tried = 0;
+    let more = [
+        "fs::list(`/srv/app`, #{stat: true})",
+        "fs::find(`/srv`, #{min_size: 1})",
+        "process::list(#{details: true})",
+        "net::sockets(#{processes: true})",
+        "net::tcp_check(`93.184.215.14`, 80)",
+        "sys::os_release()",
+        "sys::vmstat()",
+    ];
+    let examples = rex_sdk::OPS.iter().map(|operation| rex_sdk::docs::call(operation.spec()));
+    for call in examples.chain(more.map(str::to_owned)) {
+        let Ok(value) = run(&call).outcome else { continue };
+        let mut found = Vec::new();
+        maps(&serde_json::from_str(&value.to_string()).unwrap(), "r".to_owned(), &mut found);
+        for (at, field) in found.iter().flat_map(|(at, fields)| fields.iter().map(move |field| (at, field))) {
+            if field.chars().all(|char| char.is_alphanumeric() || char == '_') {
+                let script = format!("let r = {call}; {at}.{field}");
+                assert!(engine.check(&script).is_ok(), "{script}: {:?}", engine.check(&script));
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
 }

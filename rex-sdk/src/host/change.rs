@@ -102,7 +102,18 @@ pub(super) fn remove(path: &AbsPath, options: &HostOptions) -> Result<(), OsErro
         let found = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
         demand_changeable(&fstat(found).map_err(resolve::system)?, options)?;
     }
-    unlink(path, UnlinkatFlags::NoRemoveDir)
+    match unlink(path, UnlinkatFlags::NoRemoveDir) {
+        // A kernel that confines this process looks at its rights first, and at the kind of the thing afterwards.
+        Err(OsError::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied && is_directory(path) => {
+            Err(resolve::system(Errno::EISDIR))
+        }
+        removed => removed,
+    }
+}
+
+fn is_directory(path: &AbsPath) -> bool {
+    resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)
+        .is_ok_and(|place| super::open::is_directory(&place))
 }
 
 /// Removes an empty directory.

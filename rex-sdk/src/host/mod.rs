@@ -155,8 +155,8 @@ crate::brokered!(delegate);
 
 impl Os for HostOs {}
 
-/// Whether the kernel keeps this process from something. It may do so because a place was not there when the process was confined,
-/// which its supervisor can tell: it decides again, and opens what the policy permits.
+/// Whether the kernel keeps this process from something. It may do so because a place was not there when the process was confined, or
+/// because a right to it is one to its neighbors, too. Its supervisor can tell: it decides again, and does what the policy permits.
 fn is_barred<T>(result: &Result<T, OsError>) -> bool {
     matches!(result, Err(OsError::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied)
 }
@@ -174,6 +174,10 @@ impl Places for HostOptions {
 
     fn open_directory(&self, grant: Grant<fs::List>, _: &Budget) -> Result<Opened, OsError> {
         dir::descriptor(grant.resource()).map(|directory| Opened { descriptor: Some(directory) })
+    }
+
+    fn remove_directory(&self, grant: Grant<fs::Remove>, _: &Budget) -> Result<(), OsError> {
+        change::remove_dir(grant.resource())
     }
 }
 
@@ -231,7 +235,11 @@ impl Files for HostOs {
     }
 
     fn remove_dir(&self, grant: Grant<fs::Remove>) -> Result<(), OsError> {
-        change::remove_dir(grant.resource())
+        let own = change::remove_dir(grant.resource());
+        match self.broker.as_ref().filter(|_| is_barred(&own)) {
+            Some(broker) => broker.remove_directory(grant, &patience()),
+            None => own,
+        }
     }
 
     fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError> {

@@ -57,6 +57,9 @@ impl Taken for HostTaken {
         }
         renameat2(&self.parent, self.name.as_str(), &parent, name, rename_flags(options)).map_err(
             |error| match error {
+                Errno::EXDEV if is_same_system(&self.parent, &parent) => OsError::Refused(
+                    "the kernel's confinement lets no file move to where the policy permits more than where it is: copy the file there, then remove the old one",
+                ),
                 Errno::EXDEV => OsError::Refused(
                     "the new name is on another file system: copy the file there, then remove the old one",
                 ),
@@ -97,6 +100,9 @@ impl Held for HostTaken {
             return Err(OsError::HardLinks(held.st_nlink.saturating_add(1)));
         }
         linkat(&self.parent, self.name.as_str(), &parent, name, AtFlags::empty()).map_err(|error| match error {
+            Errno::EXDEV if is_same_system(&self.parent, &parent) => OsError::Refused(
+                "the kernel's confinement lets no file have a second name where the policy permits more than where it is: copy the file",
+            ),
             Errno::EXDEV => OsError::Refused("the new name is on another file system, where the file cannot be"),
             error => resolve::system(error),
         })?;
@@ -108,6 +114,12 @@ impl Held for HostTaken {
         }
         sync_directory(&parent, None)
     }
+}
+
+/// Whether two directories are on one file system, so that the kernel has another reason to say that they are not: Landlock lets a
+/// file get no rights by its new place (`LANDLOCK_ACCESS_FS_REFER` in the kernel's documentation).
+fn is_same_system(one: &OwnedFd, other: &OwnedFd) -> bool {
+    matches!((fstat(one), fstat(other)), (Ok(one), Ok(other)) if one.st_dev == other.st_dev)
 }
 
 /// Whether two looks saw the same file.

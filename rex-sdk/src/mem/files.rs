@@ -23,6 +23,10 @@ impl Places for MemOs {
     fn open_directory(&self, _: Grant<fs::List>, _: &Budget) -> Result<Opened, OsError> {
         Err(OsError::Refused("there are no descriptors in memory"))
     }
+
+    fn remove_directory(&self, grant: Grant<fs::Remove>, _: &Budget) -> Result<(), OsError> {
+        self.remove_dir(grant)
+    }
 }
 
 /// What an umask of 022, which this world has, leaves of all bits.

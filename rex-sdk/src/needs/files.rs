@@ -13,7 +13,16 @@ impl Needs<'_> {
         match name.split_once("::").unwrap_or_default() {
             ("fs", "copy") => {
                 self.path(fs::Read {}, "from", This)?;
+                let preserve = self.flag("preserve");
+                if preserve {
+                    self.path(fs::Stat {}, "from", This)?;
+                }
                 self.write("to", None, This)?;
+                if preserve {
+                    let mode = Need::new(fs::Chmod { mode: 0 }, self.args.path("to")?).with_unknown(&["mode"]);
+                    self.add(mode);
+                    self.owned(This)?;
+                }
             }
             ("fs", "gzip") | ("fs", "zstd") | ("fs", "expand") => {
                 self.path(fs::Read {}, "path", This)?;
@@ -83,6 +92,13 @@ impl Needs<'_> {
         Ok(true)
     }
 
+    /// The owner and the time of something else, given to what is made.
+    fn owned(&mut self, width: Width) -> Result<(), Error> {
+        let chown = Need::new(fs::Chown { uid: 0, gid: 0 }, self.args.path("to")?);
+        self.add(chown.with_width(width.clone()).with_unknown(&["uid", "gid"]));
+        self.path(fs::Touch {}, "to", width)
+    }
+
     fn chown(&mut self, width: Width) -> Result<(), Error> {
         let (mut numbers, mut unknown) = ([-1_i64; 2], Vec::new());
         for (number, name) in numbers.iter_mut().zip(["owner", "group"]) {
@@ -142,6 +158,9 @@ impl Needs<'_> {
                 self.path(fs::Stat {}, "to", Below)?;
                 self.path(fs::CreateDir {}, "to", Below)?;
                 self.write("to", None, Below)?;
+                if self.flag("preserve") {
+                    self.owned(Below)?;
+                }
             }
             ("fs", "create_dir") if self.flag("parents") => {
                 let path = self.args.path("path")?;

@@ -104,8 +104,9 @@ macro_rules! brokered {
                 /// These tables of the kernel; one that it does not have is empty.
                 tables(net::Inspect, tables: Vec<NetworkTable>) -> Vec<String>;
             }
-            /// Files and directories that whoever asks is not let to open by its own confinement, because they were not there when it
-            /// was confined. A confinement cannot be widened; what was opened by somebody else can be used.
+            /// Files and directories that whoever asks is not let to open or to remove by its own confinement: they were not there when it
+            /// was confined, or a right to them would be a right to others beside them. A confinement cannot be widened; what was opened
+            /// by somebody else can be used.
             ///
             /// # Errors
             /// See [`OsError`]; so for every method here.
@@ -114,6 +115,8 @@ macro_rules! brokered {
                 open_file(fs::Read) -> Opened;
                 /// Opens a directory, to list it.
                 open_directory(fs::List) -> Opened;
+                /// Removes an empty directory.
+                remove_directory(fs::Remove) -> ();
             }
             /// The machine.
             ///

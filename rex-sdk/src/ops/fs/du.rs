@@ -28,14 +28,14 @@ pub static OP: Op = Op {
         ],
         returns: Returns {
             kind: "map",
-            doc: "`allocated` (bytes on disk), `size` (bytes of contents), `files` and `directories` below it; `largest`: maps of `path`, `allocated`, `size` and `files`, of directories down to `depth`, the largest first; `total`: how many such directories there are; `truncated`: whether `largest` has fewer; `skipped`: maps of `path`, `code`, `message`, `why` (`denied`, `no permission`, `gone`, ...) and `count` of what could not be looked at; `complete`: false if something was skipped, so that the sums are too small.",
+            doc: "`allocated` (bytes on disk), `size` (bytes of contents), `files` and `directories` below it; `largest`: maps of `path`, `allocated`, `size` and `files`, of directories down to `depth`, the largest first; `truncated`: whether there are more of them; `skipped`: maps of `path`, `code`, `message`, `why` (`denied`, `no permission`, `gone`, ...) and `count` of what could not be looked at; `complete`: false if something was skipped, so that the sums are too small.",
         },
         doc: "Tells how much lies below a directory.\nAsks for `fs::list` on every directory and for `fs::stat` on every entry. A file with several names is counted once; symbolic links are not followed. \
               However many entries there are, they are all looked at.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/srv"]"#,
-            returns: r#"{"allocated":328,"complete":true,"directories":3,"files":6,"largest":[{"allocated":328,"files":6,"path":"/srv/app","size":328}],"size":328,"skipped":[],"total":1,"truncated":false}"#,
+            returns: r#"{"allocated":328,"complete":true,"directories":3,"files":6,"largest":[{"allocated":328,"files":6,"path":"/srv/app","size":328}],"size":328,"skipped":[],"truncated":false}"#,
         },
     },
     call,
@@ -127,7 +127,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     })?;
     let mut sums = sums.sums;
     sums.sort_by(|(a, one), (b, other)| other.allocated.cmp(&one.allocated).then_with(|| a.cmp(b)));
-    let total = sums.len() as u64;
+    let truncated = sums.len() as u64 > most;
     sums.truncate(usize::try_from(most).unwrap_or(usize::MAX));
     let largest = sums.into_iter().map(|(path, sum)| {
         Value::map([
@@ -143,8 +143,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         ("files", Value::count(all.files)),
         ("directories", Value::count(all.directories)),
         ("largest", Value::List(largest.collect())),
-        ("total", Value::count(total)),
-        ("truncated", (total > most).into()),
+        ("truncated", truncated.into()),
         ("complete", walk.skipped.is_empty().into()),
         ("skipped", walk.skipped.into()),
     ]))
@@ -176,7 +175,7 @@ mod tests {
         assert_eq!((all.get("complete"), all.get("truncated")), (Some(&true.into()), Some(&false.into())));
         let some = world.call("fs::du", r#"["/d", {"max": 3}]"#).unwrap();
         assert_eq!((told(&some), some.get("truncated")), (3, Some(&true.into())));
-        assert_eq!((some.get("total"), some.get("size")), (Some(&Value::Int(25)), Some(&Value::Int(25))));
+        assert_eq!(some.get("size"), Some(&Value::Int(25)));
     }
 
     #[test]

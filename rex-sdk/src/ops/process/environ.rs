@@ -14,7 +14,7 @@ pub static OP: Op = Op {
         needs: &[process::List::SPEC, process::Environ::SPEC],
         params: &[super::PID],
         returns: Returns {
-            kind: "map",
+            kind: "map of names",
             doc: "The variables by their names. What a process changes later is not there.",
         },
         doc: "Reads the environment that a process was started with.\nSecrets live there, so this has an action of its own.",

@@ -18,7 +18,7 @@ pub static OP: Op = Op {
             Param::option("names", Kind::Texts, Literal::Null, "Only these, in systemd's spelling: `MemoryCurrent`."),
         ],
         returns: Returns {
-            kind: "map",
+            kind: "map of names",
             doc: "The properties by their names, see `org.freedesktop.systemd1(5)`. Times are in microseconds; what has no number is `()`.",
         },
         doc: "Tells all that the manager says of a unit: what is in its files, and what became of it.",

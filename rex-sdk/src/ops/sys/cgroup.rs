@@ -19,7 +19,7 @@ pub static OP: Op = Op {
             "Its path below the root of the hierarchy: `/system.slice/nginx.service`.",
         )],
         returns: Returns {
-            kind: "map",
+            kind: "map of names",
             doc: "Numbers and maps of numbers by the names of the files that the kernel has for them: `memory.current`, `memory.max`, `cpu.stat`, `pids.current`, ...; `()` where there is no bound.",
         },
         doc: "Tells what a control group uses, and may use.",

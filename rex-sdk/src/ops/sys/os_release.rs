@@ -16,7 +16,7 @@ pub static OP: Op = Op {
         needs: &[sys::Inspect::SPEC],
         params: &[],
         returns: Returns {
-            kind: "map",
+            kind: "map of names",
             doc: "What `os-release(5)` says, its names in lower case: `id`, `version_id`, `pretty_name`, ...",
         },
         doc: "Tells which distribution this is.",

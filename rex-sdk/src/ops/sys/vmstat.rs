@@ -17,7 +17,7 @@ pub static OP: Op = Op {
         needs: &[sys::Inspect::SPEC],
         params: &[INTERVAL, INTERVAL_MS],
         returns: Returns {
-            kind: "map",
+            kind: "map of names",
             doc: "The counts by the names that the kernel gives them: `pgfault`, `pswpin`, `nr_free_pages`, ...",
         },
         doc: "Tells the counts of virtual memory.",

@@ -1,0 +1,88 @@
+//! Values of two kinds where one was meant: a number that is joined to a text, a `switch` whose cases are of another kind.
+
+use rex_core::{Code, Error};
+use rhai::{Dynamic, EvalAltResult, FLOAT, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
+
+use super::{kind, named};
+use crate::{active, script};
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+pub(super) fn register(module: &mut Module) {
+    macro_rules! joins {
+        ($($number:ty),+) => {$(
+            FuncRegistration::new("+").set_into_module(module, |context: NativeCallContext<'_>, text: &str, number: $number| {
+                joined(&context, text, &number.into(), |text, number| format!("{text}{number}"))
+            });
+            FuncRegistration::new("+").set_into_module(module, |context: NativeCallContext<'_>, number: $number, text: &str| {
+                joined(&context, text, &number.into(), |text, number| format!("{number}{text}"))
+            });
+            FuncRegistration::new("+=").set_into_module(module, |context: NativeCallContext<'_>, text: &mut ImmutableString, number: $number| {
+                *text = joined(&context, text, &number.into(), |text, number| format!("{text}{number}"))?.into();
+                Ok::<_, Box<EvalAltResult>>(())
+            });
+        )+};
+    }
+    joins!(INT, FLOAT);
+    FuncRegistration::new(script::SWITCHED).with_volatility(true).set_into_module(module, switched);
+}
+
+/// Joins a text and a number. A text that is a number was meant to be added.
+fn joined(
+    context: &NativeCallContext<'_>,
+    text: &str,
+    number: &Dynamic,
+    join: impl Fn(&str, &Dynamic) -> String,
+) -> Fallible<String> {
+    let joined = join(text, number);
+    if !is_number(text) {
+        return Ok(joined);
+    }
+    let message = format!("`+` would join {} and {} to the text `{joined}`", named(&text.into()), named(number));
+    let help = "`parse_int(text)` and `parse_float(text)` make a number of a text, and an argument that is a number is given as `--arg name:=80`; a text that is meant is written `` `${a}${b}` ``";
+    Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
+}
+
+/// Whether a text is a number in decimal. One of zeros alone is what a number is padded with.
+fn is_number(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let parts = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits(parts.0) && all_digits(parts.1) && digits.bytes().any(|byte| byte != b'0')
+}
+
+/// Returns the value that a `switch` asks about, if its cases are of that kind.
+fn switched(context: NativeCallContext<'_>, value: Dynamic, kinds: &str) -> Fallible<Dynamic> {
+    let cases: Vec<_> = kinds.split(' ').collect();
+    let has = |kind| cases.contains(&kind);
+    if value.is_unit() || matches!(kind(&value), "int" | "float") && has("number") || value.is_bool() && has("bool") {
+        return Ok(value);
+    }
+    if let (Ok(char), true) = (value.as_char(), has("char") || has("text")) {
+        return Ok(if has("char") { value } else { char.to_string().into() });
+    }
+    let text = value.as_immutable_string_ref().map(|text| text.clone());
+    if let Ok(text) = text
+        && (has("text") || has("char"))
+    {
+        let mut chars = text.chars();
+        let alone = chars.next().filter(|_| chars.next().is_none());
+        return Ok(match alone {
+            Some(char) if !has("text") => char.into(),
+            _ => value,
+        });
+    }
+    let words: Vec<_> = cases.iter().map(|case| if *case == "char" { "text" } else { case }).collect();
+    let message =
+        format!("the cases of this `switch` are of the kind {}, its value is {}", words.join(" or "), named(&value));
+    let help = match kind(&value) {
+        "text" if has("number") => {
+            "`parse_int(text)` makes a number of a text; an argument that is a number is given as `--arg name:=80`"
+        }
+        "int" | "float" if has("text") => "`x.to_string()` makes a text of a number; a case without quotes is a number",
+        "map" => "ask about a field of the map, as in `switch result.state { .. }`",
+        _ => "ask about a value of the kind of the cases",
+    };
+    Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
+}
