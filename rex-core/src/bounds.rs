@@ -15,6 +15,8 @@ macro_rules! bounds {
 bounds! {
     /// Arguments and environment of a program that `process::run` starts, together, in bytes.
     PROGRAM_WORDS_BYTES "program_words_bytes" = 128 << 10,
+    /// The id and the facts of one request, together, in bytes; what is longer is denied, and its record has the beginning of each text.
+    REQUEST_BYTES "request_bytes" = 1 << 20,
     /// A line that `fs::grep` searches, or that `fs::tail` waits for, in bytes.
     LINE_BYTES "line_bytes" = 1 << 20,
     /// A pattern of `fs::grep` and of `regex::`, in bytes.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::action::{ActionSpec, AnyAction};
-use crate::resource::AnyResource;
+use crate::resource::{AnyResource, Fact};
 use crate::run::Subject;
 use crate::{Action, Code, DeniedCall, Error, Grant, Resource, Timestamp, uid};
 
@@ -26,6 +26,19 @@ impl Request<'_> {
     #[must_use]
     pub fn resource_uid(&self) -> String {
         format!("{}::{}", self.resource.spec(), uid::quoted(self.resource.id()))
+    }
+
+    /// The length of the id and of all facts that the id does not say, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let mut bytes = self.resource.id().len();
+        let mut add = |_: &'static str, fact: Fact<'_>| {
+            bytes += if let Fact::String(text) = fact { text.len() } else { size_of::<i64>() };
+        };
+        self.action.facts(&mut add);
+        if !self.resource.id_says_all() {
+            self.resource.attributes(&mut add);
+        }
+        bytes
     }
 }
 
@@ -106,6 +119,32 @@ pub trait Authorize: Send + Sync {
 
     /// The SHA-256 of all that decisions are made from, in lower-case hexadecimal, so that a record tells which policy it was.
     fn digest(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// What a run is held to besides its policy; `None` if nothing.
+    fn bond(&self) -> Option<&dyn Bond> {
+        None
+    }
+}
+
+/// A promise of what a run does, such as a plan: more than single requests tell.
+pub trait Bond: Send + Sync {
+    /// Notes that a call of an operation begins. The digest is the BLAKE3 of its arguments, in lower-case hexadecimal; what is asked for until
+    /// the next call is asked for by this one.
+    fn called(&self, operation: &'static str, digest: &str);
+
+    /// Decides about what is about to be in a file, by its BLAKE3.
+    ///
+    /// # Errors
+    /// If something else was promised; says what.
+    fn writes(&self, path: &str, digest: &str) -> Result<(), String> {
+        let _ = (path, digest);
+        Ok(())
+    }
+
+    /// Tells what was promised and not done, when a run has ended well.
+    fn left(&self) -> Option<String> {
         None
     }
 }

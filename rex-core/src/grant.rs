@@ -35,11 +35,12 @@
 //! fn once(gate: &Gate<'_>) { read(gate.permit(fs::Read {}, AbsPath::root()).unwrap()); }
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::journal::{Call, Event, Record};
+use crate::bounds::REQUEST_BYTES;
+use crate::journal::{Call, Event, Record, beginning};
 use crate::run::Run;
 use crate::{Action, Code, Decision, Denial, Effect, Error, Need, Request, Resource, Timestamp};
 
@@ -105,12 +106,19 @@ impl<'r> Gate<'r> {
         via: Option<&str>,
     ) -> Result<Grant<A>, Denial> {
         let request = Request { subject: &self.run.subject, action: &action, resource: &resource, now: self.run.now() };
-        let decision = self.run.authorize.decide(&request);
+        let bytes = request.bytes();
+        let is_long = bytes > REQUEST_BYTES;
+        let decision = if is_long {
+            let why = format!("what it asks for is {bytes} bytes long, and may be {REQUEST_BYTES} (`request_bytes`)");
+            Decision::deny(Some(&why))
+        } else {
+            self.run.authorize.decide(&request)
+        };
         self.run.decisions.fetch_add(1, Relaxed);
         let recorded = self.record(request.now, Event::decision(&request, &decision));
         let denial = |decision: Decision, help, unrecorded| Denial {
             action: A::SPEC,
-            resource: Resource::id(&resource).to_owned(),
+            resource: beginning(Resource::id(&resource), is_long),
             policies: decision.policies,
             reason: decision.reason,
             help,
@@ -121,6 +129,9 @@ impl<'r> Gate<'r> {
             Err(error) => Err(denial(Decision::deny(Some(&error)), None, true)),
             Ok(_) if decision.effect == Effect::Deny => {
                 self.run.denied.fetch_add(1, Relaxed);
+                if is_long {
+                    return Err(denial(decision, None, false));
+                }
                 let help = self.run.authorize.remedy(&request, &decision);
                 let denial = denial(decision, help, false);
                 self.run.note_denial(|| Need::new(action, resource).with_via(via));
@@ -147,12 +158,15 @@ impl<'r> Gate<'r> {
         self.call
     }
 
-    // INVARIANT: after one record is lost no other is attempted, so nothing runs unaudited and no gap goes unseen.
+    // INVARIANT: after one record is lost no other is attempted, so nothing runs unaudited and no gap goes unseen. Records are written in
+    // the order of their numbers, also where several threads share the run.
     pub(crate) fn record(&self, time: Timestamp, event: Event) -> Result<u64, String> {
         if self.run.closed.load(Relaxed) {
             return Err("an earlier record was lost".to_owned());
         }
-        let sequence = self.run.sequence.fetch_add(1, Relaxed) + 1;
+        let mut last = self.run.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        let sequence = *last + 1;
+        *last = sequence;
         let record = Record {
             time,
             run: self.run.id().clone(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_core::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::action::ActionSpec;
-use crate::{Code, Decision, Effect, Request, Timestamp, Value};
+use crate::resource::Fact;
+use crate::{Code, Decision, Effect, Request, Timestamp, Value, bounds};
 
 /// Which call of which operation asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,15 +69,23 @@ pub enum Event {
 }
 
 impl Event {
-    pub(crate) fn decision(request: &Request<'_>, decision: &Decision) -> Self {
+    /// Tells of a decision on a request.
+    #[must_use]
+    pub fn decision(request: &Request<'_>, decision: &Decision) -> Self {
         let (mut context, mut attributes) = (Vec::new(), Vec::new());
-        request.action.facts(&mut |name, fact| context.push((name, fact.into())));
+        let long = request.bytes() > bounds::REQUEST_BYTES;
+        let short = |text: &str| beginning(text, long);
+        let value = |fact: Fact<'_>| match fact {
+            Fact::String(text) => Value::Text(short(text)),
+            fact => fact.into(),
+        };
+        request.action.facts(&mut |name, fact| context.push((name, value(fact))));
         if !request.resource.id_says_all() {
-            request.resource.attributes(&mut |name, fact| attributes.push((name, fact.into())));
+            request.resource.attributes(&mut |name, fact| attributes.push((name, value(fact))));
         }
         Self::Decision {
             action: request.action.spec(),
-            resource: request.resource.id().to_owned(),
+            resource: short(request.resource.id()),
             attributes,
             context,
             effect: decision.effect,
@@ -84,6 +93,15 @@ impl Event {
             reason: decision.reason.clone(),
         }
     }
+}
+
+/// The text, or its beginning if it is one of a request that is too long for a record.
+pub(crate) fn beginning(text: &str, is_long: bool) -> String {
+    const KEPT: usize = 1 << 10;
+    if !is_long || text.len() <= KEPT {
+        return text.to_owned();
+    }
+    format!("{}... ({} bytes)", text.get(..text.floor_char_boundary(KEPT)).unwrap_or_default(), text.len())
 }
 
 /// One line of the journal.

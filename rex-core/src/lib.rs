@@ -58,7 +58,7 @@ pub mod values;
 
 pub use action::{ACTIONS, Action, ActionSpec};
 pub use asked::Asked;
-pub use decide::{Authorize, Decision, Denial, Effect, Request};
+pub use decide::{Authorize, Bond, Decision, Denial, Effect, Request};
 pub use error::{Code, Error};
 pub use grant::{Gate, Grant};
 pub use journal::{Call, Journal, JournalError, JsonLines, MemoryJournal, Record};

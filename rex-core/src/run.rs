@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::grant::Gate;
 use crate::journal::{Call, Event};
-use crate::{Authorize, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
+use crate::{Authorize, Bond, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
 
 /// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -138,7 +138,8 @@ pub struct Run {
     pub(crate) authorize: Arc<dyn Authorize>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) closed: AtomicBool,
-    pub(crate) sequence: AtomicU64,
+    /// The number of the last record.
+    pub(crate) sequence: Mutex<u64>,
     pub(crate) decisions: AtomicU64,
     pub(crate) denied: AtomicU64,
     denials: Mutex<Vec<Need>>,
@@ -162,7 +163,7 @@ impl Run {
             authorize,
             journal,
             closed: AtomicBool::new(false),
-            sequence: AtomicU64::new(0),
+            sequence: Mutex::new(0),
             decisions: AtomicU64::new(0),
             denied: AtomicU64::new(0),
             denials: Mutex::default(),
@@ -170,6 +171,12 @@ impl Run {
             id: Arc::from(id),
             budget: Budget::new(limits, Arc::default()),
         }
+    }
+
+    /// Returns what the run is held to besides its policy.
+    #[must_use]
+    pub fn bond(&self) -> Option<&dyn Bond> {
+        self.authorize.bond()
     }
 
     /// The same run by another clock.

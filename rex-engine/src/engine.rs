@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rex_core::limits::{exceeded, exhausted};
-use rex_core::{AbsPath, Authorize, Code, Error, MemoryJournal, Principal, Run, Subject, Value};
+use rex_core::{AbsPath, Authorize, Bond, Code, Error, MemoryJournal, Principal, Run, Subject, Value};
 use rex_sdk::Os;
 use rhai::{Dynamic, Scope};
 use sha2::{Digest, Sha256};
@@ -223,7 +223,10 @@ impl Shared {
     fn execute(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {
         let start = Instant::now();
         active.run.begin().map_err(Failure::new)?;
-        let outcome = self.evaluate(script, args, active);
+        let outcome = self.evaluate(script, args, active).and_then(|value| {
+            let left = active.run.bond().and_then(Bond::left);
+            left.map_or(Ok(value), |left| Err(Failure::new(Error::new(Code::Script, left))))
+        });
         let code = outcome.as_ref().err().map(|failure| failure.error.code);
         let recorded = active.run.end(code, start.elapsed());
         // A record that was lost before says why; this one only that there was one.

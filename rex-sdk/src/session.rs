@@ -5,14 +5,16 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use blake3::Hasher;
+use rex_core::action::fs;
 use rex_core::limits::{exceeded, exhausted};
 use rex_core::nearest::did_you_mean;
 use rex_core::process::Program;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, Action, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
+use rex_core::{AbsPath, Action, Bond, Call, Code, Error, Gate, Grant, Limits, Resource, Run, Value};
 
 use crate::expand::{self, Decoded, Expanded, Format, MARK, Unmarked, Unread, Wide};
-use crate::os::{Source, SourceState, io_error};
+use crate::os::{Source, SourceState, WriteOptions, io_error};
 use crate::spec::Answer;
 use crate::{Args, OPS, Operation, Os, OsError};
 
@@ -82,6 +84,11 @@ impl<'r> Session<'r> {
         let spec = operation.spec();
         let budget = self.run.budget();
         let session = Session { gate: self.run.gate(Call { operation: spec.name, line }), ..*self };
+        if let Some(bond) = self.run.bond() {
+            let mut hasher = Hasher::new();
+            args.iter().for_each(|arg| hash(arg, &mut hasher));
+            bond.called(spec.name, &hasher.finalize().to_string());
+        }
         let start = Instant::now();
         let before = budget.bytes_read() + budget.bytes_written();
         // What was denied outside of a call is told where it was asked for.
@@ -176,7 +183,7 @@ impl<'r> Session<'r> {
     /// If it is not permitted, or cannot be opened.
     pub fn open(&self, path: AbsPath) -> Result<Metered<'r>, Error> {
         let id = path.as_str().to_owned();
-        let (path, source) = self.act(rex_core::action::fs::Read {}, path, |grant| {
+        let (path, source) = self.act(fs::Read {}, path, |grant| {
             let path = grant.resource().clone();
             self.os.open(grant).map(|source| (path, source))
         })?;
@@ -184,10 +191,39 @@ impl<'r> Session<'r> {
     }
 }
 
-impl<'r> Session<'r> {
-    /// What is read from here counts as written.
-    pub fn written<R: Read>(&self, contents: R) -> Written<'r, R> {
-        Written { contents, run: self.run }
+impl Session<'_> {
+    /// Writes a file. What is written counts, and is what the run is held to, if it is held to anything.
+    pub(crate) fn put(
+        &self,
+        grant: Grant<fs::Write>,
+        contents: impl Read,
+        options: WriteOptions,
+    ) -> Result<u64, OsError> {
+        let held = self.run.bond().map(|bond| (bond, grant.resource().clone(), Hasher::new()));
+        self.os.write(grant, &mut Written { contents, run: self.run, held }, options)
+    }
+}
+
+/// Adds a value to a hash, with its kind and its length, so that no two values are one.
+fn hash(value: &Value, hasher: &mut Hasher) {
+    let (kind, bytes): (u8, &[u8]) = match value {
+        Value::Null => (0, &[]),
+        Value::Bool(value) => (1, &[u8::from(*value)]),
+        Value::Int(value) => (2, &value.to_le_bytes()),
+        Value::Float(value) => (3, &value.to_le_bytes()),
+        Value::Text(text) => (4, text.as_bytes()),
+        Value::Bytes(bytes) => (5, bytes),
+        Value::List(values) => (6, &(values.len() as u64).to_le_bytes()),
+        Value::Map(entries) => (7, &(entries.len() as u64).to_le_bytes()),
+    };
+    hasher.update(&[kind]).update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+    match value {
+        Value::List(values) => values.iter().for_each(|value| hash(value, hasher)),
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| {
+            hash(&Value::Text(key.to_string()), hasher);
+            hash(value, hasher);
+        }),
+        _ => {}
     }
 }
 
@@ -196,17 +232,25 @@ fn unknown(name: &str) -> Error {
     Error { help, ..Error::validation(format!("there is no operation `{}`", name.escape_debug())) }
 }
 
-/// Bytes on their way to a file, counted as they go.
-#[derive(Debug)]
-pub struct Written<'r, R> {
+/// Bytes on their way to a file, counted as they go. At their end, before the file has them, the run's promise is asked.
+struct Written<'r, R> {
     contents: R,
     run: &'r Run,
+    held: Option<(&'r dyn Bond, AbsPath, Hasher)>,
 }
 
 impl<R: Read> Read for Written<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.contents.read(buffer)?;
         self.run.budget().count_written(count as u64).map_err(io::Error::other)?;
+        if let Some((bond, path, hasher)) = &mut self.held {
+            hasher.update(buffer.get(..count).unwrap_or_default());
+            if count == 0 && !buffer.is_empty() {
+                let digest = hasher.finalize().to_string();
+                let left = |why: String| io::Error::other(Error::new(Code::AccessDenied, why));
+                bond.writes(path.as_str(), &digest).map_err(left)?;
+            }
+        }
         Ok(count)
     }
 }

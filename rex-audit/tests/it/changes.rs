@@ -83,6 +83,19 @@ fn each_change_is_told_with_its_place() {
 }
 
 #[test]
+fn a_line_that_is_too_long_does_not_hide_what_comes_after_it() {
+    let long = "x".repeat(9 << 20);
+    check(|lines| lines.insert(4, long.clone()), &["5 unreadable"]);
+    check(
+        |lines| {
+            lines[5] = lines[5].replace("\"21\"", "\"22\"");
+            lines.insert(4, long.clone());
+        },
+        &["5 unreadable", "7 edited"],
+    );
+}
+
+#[test]
 fn a_number_that_is_missing_is_told_though_the_chain_holds() {
     let mut addition = Addition::after(Tail::EMPTY, WRITER);
     for (run, sequence, event) in [("a", 1, "start"), ("a", 3, "decision"), ("a", 4, "end"), ("b", 2, "start")] {

@@ -9,9 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use rex_core::action::{fs, net, process, service, sys};
+use rex_core::journal::Event;
 use rex_core::{
-    AbsPath, Action, ActionSpec, Authorize, Budget, Call, Effect, Grant, Limits, MemoryJournal, Request, Resource, Run,
-    Subject, Value,
+    AbsPath, Action, ActionSpec, Authorize, Budget, Call, Decision, Effect, Grant, Limits, MemoryJournal, Request, Run,
+    Subject, Timestamp, Value,
 };
 use rex_policy::Policy;
 use rex_sdk::HostOs;
@@ -20,6 +21,7 @@ use rex_sdk::host::HostOptions;
 use rex_sdk::os::*;
 use serde::{Deserialize, Serialize};
 
+use super::lines::Permitted;
 use super::link::Link;
 use super::run::Job;
 use super::wire::{Answer, Question};
@@ -41,10 +43,20 @@ macro_rules! declare {
         }
 
         impl Ask {
-            /// The action that it takes, and the id of what it is done to.
-            pub(crate) fn about(&self) -> (&'static ActionSpec, &str) {
+            /// The action that it takes.
+            fn spec(&self) -> &'static ActionSpec {
                 match self {
-                    $($(Self::$method { resource, .. } => (<$action as Action>::SPEC, Resource::id(resource)),)*)*
+                    $($(Self::$method { .. } => <$action as Action>::SPEC,)*)*
+                }
+            }
+
+            /// What a journal says of it.
+            fn event(&self, subject: &Subject) -> Event {
+                match self {
+                    $($(Self::$method { action, resource, .. } => {
+                        let request = Request { subject, action, resource, now: Timestamp::from_micros(0) };
+                        Event::decision(&request, &Decision::allow(&[]))
+                    })*)*
                 }
             }
 
@@ -76,6 +88,29 @@ macro_rules! declare {
 }
 
 rex_sdk::brokered!(declare);
+
+impl Ask {
+    /// Whether a line of the journal is about this, with all that is asked for: nothing else is done than what is on record.
+    pub(crate) fn is_recorded_as(&self, subject: &Subject, line: &Permitted) -> bool {
+        let Event::Decision { action, resource, attributes, context, .. } = self.event(subject) else { return false };
+        let json = |facts: Vec<(&'static str, Value)>| {
+            let entry =
+                |(name, value): (&str, Value)| (name.to_owned(), serde_json::to_value(value).unwrap_or_default());
+            serde_json::Value::Object(facts.into_iter().map(entry).collect())
+        };
+        // What no fact says, the name of the operation does.
+        let operation = match self {
+            Self::mask { masked, .. } => Some(if *masked { "service::mask" } else { "service::unmask" }),
+            Self::try_restart { .. } => Some("service::try_restart"),
+            _ => None,
+        };
+        line.action == action.to_string()
+            && line.resource == resource
+            && line.attributes == json(attributes)
+            && line.context == json(context)
+            && operation.is_none_or(|operation| operation == line.operation)
+    }
+}
 
 /// Whom a worker asks.
 pub(crate) struct Asked {
@@ -114,7 +149,7 @@ impl Asked {
     }
 
     fn act(&self, ask: Ask) -> Result<Told, Failure> {
-        if self.only_reads && ask.about().0.has_effect() {
+        if self.only_reads && ask.spec().has_effect() {
             return Err(Failure::Unavailable("a plan does nothing".to_owned()));
         }
         // Most runs ask nothing, and need no policy here.

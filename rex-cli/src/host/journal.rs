@@ -56,6 +56,8 @@ struct Open {
     id: Option<(u64, u64)>,
     /// The end, as it was left here.
     tail: Option<Tail>,
+    /// The last line that was written here.
+    own: Option<Own>,
     /// When its first line was written.
     began: Option<Timestamp>,
     rotation: Rotation,
@@ -64,6 +66,32 @@ struct Open {
     unsigned: u64,
     /// Since when there are lines that may not be on the disk.
     unsynced: Option<Instant>,
+}
+
+/// A line that was written here: where it ends, how long it is with its newline, and its hash.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    end: u64,
+    length: u64,
+    hash: rex_audit::Hash,
+}
+
+impl Own {
+    /// The last line of an addition.
+    fn last_of(addition: &Addition) -> Self {
+        let lines = addition.bytes.strip_suffix(b"\n").unwrap_or(&addition.bytes);
+        let start = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let length = (addition.bytes.len() - start) as u64;
+        Self { end: addition.tail.length, length, hash: addition.tail.head }
+    }
+
+    /// Whether it still is where it was written. Each line has the hash of the one before it, so that nobody can change those
+    /// before it and leave it as it is.
+    fn is_in(&self, file: &File) -> bool {
+        let mut line = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
+        let read = file.read_exact_at(&mut line, self.end - self.length);
+        read.is_ok() && line.strip_suffix(b"\n").is_some_and(|line| rex_audit::Hash::of(line) == self.hash)
+    }
 }
 
 impl JournalFile {
@@ -175,7 +203,7 @@ impl Open {
         if id.is_some() && file.read_at(&mut first, 0)? == 1 && first != *b"{" {
             return Err(io::Error::other("it is no journal: it does not begin with a record"));
         }
-        Ok(Self { file, id, tail, began: None, rotation, key: None, unsigned: 0, unsynced: None })
+        Ok(Self { file, id, tail, own: None, began: None, rotation, key: None, unsigned: 0, unsynced: None })
     }
 
     /// Adds what `write` puts together, and how many lines that is, in one piece, while nobody else adds anything.
@@ -196,6 +224,9 @@ impl Open {
         self.tail = None;
         (&self.file).write_all(&addition.bytes)?;
         self.tail = Some(addition.tail);
+        if !addition.bytes.is_empty() {
+            self.own = Some(Own::last_of(&addition));
+        }
         self.unsynced.get_or_insert_with(Instant::now);
         Ok(())
     }
@@ -221,7 +252,7 @@ impl Open {
         self.sync()?;
         let metadata = file.metadata()?;
         self.id = Some((metadata.dev(), metadata.ino()));
-        (self.file, self.tail, self.began) = (file, None, None);
+        (self.file, self.tail, self.own, self.began) = (file, None, None, None);
         Ok(())
     }
 
@@ -230,6 +261,9 @@ impl Open {
         let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(Tail::EMPTY), None)) };
         let lost = || io::Error::other("it was removed, or another file took its name");
         let mut lock = Lock::new(&self.file)?;
+        if self.own.is_some_and(|own| !own.is_in(&self.file)) {
+            return Err(io::Error::other("somebody changed it: what this run wrote is not there any more"));
+        }
         let mut turns = 0;
         while std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino())) != Some(id) {
             turns += 1;
@@ -388,6 +422,36 @@ mod tests {
         verifier.file("j", &*std::fs::read(&path).unwrap()).unwrap();
         let verdict = verifier.finish();
         assert_eq!((verdict.is_intact(), verdict.lines), (true, 4), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_journal_that_somebody_changed_takes_no_more_lines_and_no_signature() {
+        let line = |number: u64| format!("{{\"time\":\"t\",\"run\":\"r\",\"sequence\":{number},\"event\":\"x\"}}\n");
+        for forge in [
+            (|_| Vec::new()) as fn(Vec<u8>) -> Vec<u8>,
+            |mut bytes| {
+                bytes.truncate(10);
+                bytes
+            },
+            // Of the same length, and intact by itself.
+            |bytes| {
+                let mut addition = Addition::after(Tail::EMPTY, Writer { run: "r", principal: "p" });
+                addition.line(b"{\"time\":\"u\",\"run\":\"r\",\"sequence\":0,\"event\":\"x\"}").unwrap();
+                assert_eq!(addition.bytes.len(), bytes.len());
+                addition.bytes
+            },
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("j");
+            let journal = open(&path);
+            journal.sign_with(SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap());
+            journal.append(line(0).as_bytes(), true).unwrap();
+            std::fs::write(&path, forge(std::fs::read(&path).unwrap())).unwrap();
+            let error = journal.append(line(1).as_bytes(), true).unwrap_err();
+            assert!(error.to_string().contains("somebody changed it"), "{error}");
+            assert!(journal.finish().is_err());
+            assert!(!events(&path).contains(&"checkpoint".to_owned()));
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! A worker may have been taken over. It can keep silent about what it tried and was denied by the kernel; it can write no line of
 //! another run, none twice, none about the journal itself, and none after its end.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
-use rex_core::{Limits, Subject};
+use rex_core::{ACTIONS, ActionSpec, Limits, Subject};
 use rex_engine::Stats;
+use rex_engine::plan::Step;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value as Json};
 
 /// What a worker has written.
 pub(crate) struct Lines {
@@ -21,8 +22,22 @@ pub(crate) struct Lines {
     ended: bool,
     /// What is known of the run without its report.
     pub(crate) stats: Stats,
-    /// The action and the resource of the last line, if it was permitted.
-    pub(crate) permitted: Option<(String, String)>,
+    /// What the last line permits.
+    pub(crate) permitted: Option<Permitted>,
+    /// What is left of the plan that the run is held to.
+    steps: Option<VecDeque<Step>>,
+}
+
+/// What a line permits.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Permitted {
+    pub(crate) operation: String,
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    /// The attributes of the resource that its id does not say.
+    pub(crate) attributes: Json,
+    /// The facts about the act.
+    pub(crate) context: Json,
 }
 
 /// A line. It has no other fields: those that link lines are the supervisor's.
@@ -33,8 +48,7 @@ struct Line {
     run: String,
     sequence: u64,
     principal: String,
-    #[serde(rename = "operation")]
-    _operation: String,
+    operation: String,
     #[serde(rename = "line")]
     _line: Option<u32>,
     event: Event,
@@ -44,10 +58,10 @@ struct Line {
     _policy: Option<String>,
     action: Option<String>,
     resource: Option<String>,
-    #[serde(rename = "attributes")]
-    _attributes: Option<BTreeMap<String, IgnoredAny>>,
-    #[serde(rename = "context")]
-    _context: Option<BTreeMap<String, IgnoredAny>>,
+    #[serde(default)]
+    attributes: Map<String, Json>,
+    #[serde(default)]
+    context: Map<String, Json>,
     decision: Option<Decision>,
     #[serde(rename = "policies")]
     _policies: Option<Vec<String>>,
@@ -78,7 +92,8 @@ enum Decision {
 }
 
 impl Lines {
-    pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits) -> Self {
+    /// The lines of a run that is held to these steps, if any.
+    pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits, steps: Option<&[Step]>) -> Self {
         Self {
             run: run.to_owned(),
             principal: subject.principal.to_string(),
@@ -91,6 +106,7 @@ impl Lines {
             ended: false,
             stats: Stats::default(),
             permitted: None,
+            steps: steps.map(|steps| steps.iter().cloned().collect()),
         }
     }
 
@@ -113,10 +129,23 @@ impl Lines {
             self.stats.decisions += u64::from(line.event == Event::Decision);
             self.stats.denied += u64::from(line.decision == Some(Decision::Deny));
             self.stats.operations += u64::from(line.event == Event::Outcome);
-            let allowed = line.decision == Some(Decision::Allow);
-            self.permitted = if allowed { line.action.zip(line.resource) } else { None };
+            let permitted = line.permitted();
+            if !permitted.as_ref().is_none_or(|permitted| self.is_next_step(permitted)) {
+                return Err("it leaves its plan");
+            }
+            self.permitted = permitted;
         }
         Ok(())
+    }
+
+    /// Whether what is permitted is the next step of the plan, which it takes, or no step at all.
+    fn is_next_step(&mut self, permitted: &Permitted) -> bool {
+        let Some(steps) = &mut self.steps else { return true };
+        let has_effect = |spec: &&ActionSpec| spec.has_effect() && spec.to_string() == permitted.action;
+        !ACTIONS.iter().any(|spec| has_effect(spec))
+            || steps
+                .pop_front_if(|step| step.is_recorded_as(&permitted.action, &permitted.resource, &permitted.context))
+                .is_some()
     }
 
     /// Whether a line says what one about this event says, and of its beginning what is known here.
@@ -136,6 +165,14 @@ impl Lines {
     }
 }
 
+impl Line {
+    fn permitted(self) -> Option<Permitted> {
+        let (action, resource) = self.action.zip(self.resource).filter(|_| self.decision == Some(Decision::Allow))?;
+        let (attributes, context) = (Json::Object(self.attributes), Json::Object(self.context));
+        Some(Permitted { operation: self.operation, action, resource, attributes, context })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rex_core::Principal;
@@ -148,7 +185,7 @@ mod tests {
     fn lines() -> Lines {
         let subject =
             Subject { script: "ab".to_owned(), tags: vec!["a=b".to_owned()], ..Subject::new(Principal::agent("x")) };
-        Lines::new("r", &subject, &Limits::default())
+        Lines::new("r", &subject, &Limits::default(), None)
     }
 
     fn line(changes: Value) -> String {
@@ -172,12 +209,34 @@ mod tests {
         let decision = json!({"action": "fs::read", "resource": "/a", "context": {}, "decision": "ALLOW", "policies": ["p"], "reason": null});
         lines.take(line(json!({})).as_bytes()).unwrap();
         lines.take(next(2, "decision", decision.clone()).as_bytes()).unwrap();
-        assert_eq!(lines.permitted, Some(("fs::read".to_owned(), "/a".to_owned())));
+        let permitted = lines.permitted.take().unwrap();
+        assert_eq!((permitted.action.as_str(), permitted.resource.as_str()), ("fs::read", "/a"));
         let outcome = next(3, "outcome", json!({"result": "SUCCESS", "bytes": 1, "duration_us": 1}));
         let end = next(4, "end", json!({"result": "SUCCESS", "duration_us": 1}));
         lines.take((outcome + &end).as_bytes()).unwrap();
-        assert_eq!((lines.stats.decisions, lines.stats.operations, lines.permitted.clone()), (1, 1, None));
+        assert_eq!((lines.stats.decisions, lines.stats.operations, &lines.permitted), (1, 1, &None));
         assert!(lines.take(next(5, "decision", decision).as_bytes()).is_err(), "after its end");
+    }
+
+    #[test]
+    fn a_worker_that_is_held_to_a_plan_takes_its_steps() {
+        let step = json!({"sequence": 2, "line": 1, "operation": "fs::write", "action": "fs::write", "resource": "/a", "arguments": "",
+            "context": {"bytes": 1}, "policies": ["p"], "done": null});
+        let decision = |action: &str, resource: &str, bytes: u64| json!({"action": action, "resource": resource, "context": {"bytes": bytes}, "decision": "ALLOW", "policies": [], "reason": null});
+        let held = |decisions: &[Value]| {
+            let steps = [serde_json::from_value(step.clone()).unwrap()];
+            let mut lines = Lines { steps: Some(steps.into()), ..lines() };
+            lines.take(line(json!({})).as_bytes()).unwrap();
+            let mut numbers = 2..;
+            decisions.iter().try_for_each(|decision| {
+                lines.take(next(numbers.next().unwrap(), "decision", decision.clone()).as_bytes())
+            })
+        };
+        assert_eq!(held(&[decision("fs::read", "/b", 0), decision("fs::write", "/a", 1)]), Ok(()));
+        for other in [decision("fs::write", "/b", 1), decision("fs::write", "/a", 2), decision("fs::append", "/a", 1)] {
+            assert_eq!(held(&[other]), Err("it leaves its plan"));
+        }
+        assert_eq!(held(&[decision("fs::write", "/a", 1), decision("fs::write", "/a", 1)]), Err("it leaves its plan"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rex_core::{
     Timestamp,
 };
 use rex_engine::plan::Step;
-use rex_engine::{Builder, Plan};
+use rex_engine::{Builder, Noting, Plan};
 use rex_policy::Rejected;
 use rex_sdk::{HostOs, Overlay};
 use serde::{Deserialize, Serialize};
@@ -67,8 +67,8 @@ pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<E
     Ok(if args.keep_going && !planned.plan.denials.is_empty() { Exit::Denied } else { exit })
 }
 
-/// The steps of a plan that was made before, if it still holds.
-pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Vec<Step>, Rejected>, Stop> {
+/// A plan that was made before, if it still holds.
+pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejected>, Stop> {
     let promised = Promised::read(given)?;
     let refuse = |message: String| Stop { exit: Exit::Denied, ..Stop::usage(message) };
     let (ran, _job) = start.go(Purpose::Plan { keep_going: false }, None)?;
@@ -81,9 +81,9 @@ pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Vec<Step>, 
         return Err(refuse(format!("it cannot be planned again{why}")));
     };
     match promised {
-        Promised::Hash(hash) if hash == now.plan.hash => Ok(Ok(now.plan.steps)),
+        Promised::Hash(hash) if hash == now.plan.hash => Ok(Ok(now.plan)),
         // Somebody has read the file, not the hash: all that it tells has to be so.
-        Promised::Plan(old) if *old == now => Ok(Ok(now.plan.steps)),
+        Promised::Plan(old) if *old == now => Ok(Ok(now.plan)),
         Promised::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", now.plan.hash))
             .with_help("given the file that `rex plan --out` writes, this says what has changed")),
         Promised::Plan(old) => {
@@ -134,7 +134,8 @@ pub(crate) fn told(
     let os = Overlay::new(os, job.limits).with_programs(reach);
     let os = Arc::new(if keep_going { os.going_on() } else { os });
     let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default() });
-    let report = execute(job, noted.clone(), os.clone(), journal, more)?;
+    let noting = Arc::new(Noting::new(noted.clone()));
+    let report = execute(job, noting.clone(), os.clone(), journal, more)?;
     let told = Told::new(&report)?;
     let subject = &job.subject;
     let json = |value: serde_json::Result<String>| value.map_err(|error| Stop::internal(error.to_string()));
@@ -144,7 +145,7 @@ pub(crate) fn told(
         ("subject", format!("{} {}", json(serde_json::to_string(&subject.tags))?, subject.principal)),
         ("policy", policy.digest().map_or_else(String::new, |digest| digest.to_string())),
     ];
-    let plan = match Plan::new(&report, &os.effects(), os.reads(), &given) {
+    let plan = match Plan::new(&report, &os.effects(), os.reads(), &noting.calls(), &given) {
         Ok(plan) => plan,
         Err(error) => {
             let failed = Told::failed(&job.run_id, error.code, error.message, told.stats);

@@ -51,11 +51,7 @@ pub(crate) fn rotate<L>(
     let mut addition = Addition::after(Tail { head: tail.head, ..Tail::EMPTY }, writer);
     addition.mark(&Mark::Continued { file }, writer);
     let next = files.next();
-    // What somebody who was killed here has left.
-    match std::fs::remove_file(&next) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    clear(&next)?;
     let mut new = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&next)?;
     let made = new.metadata()?;
     if (made.uid(), made.gid()) != (status.uid(), status.gid()) {
@@ -69,6 +65,19 @@ pub(crate) fn rotate<L>(
     std::fs::rename(&next, path)?;
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
     Ok((new, addition.tail, lock))
+}
+
+/// Makes a name free: from what somebody who was killed here has left, or from a directory that somebody put there to be in the way.
+fn clear(name: &Path) -> io::Result<()> {
+    match std::fs::remove_file(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) if name.symlink_metadata().is_ok_and(|there| there.is_dir()) => {
+            let mut away = name.as_os_str().to_owned();
+            away.push(format!(".{}", Timestamp::now().as_micros()));
+            std::fs::rename(name, away)
+        }
+        removed => removed,
+    }
 }
 
 /// Gives the journal's file the name that it keeps.

@@ -54,7 +54,15 @@ pub(crate) struct Job {
 impl Job {
     /// Whether anybody wants the records of the run.
     pub(crate) fn is_recorded(&self) -> bool {
-        self.journal.is_some() || self.watch.is_some()
+        self.journal.is_some() || self.watch.is_some() || matches!(self.purpose, Purpose::Held(_))
+    }
+
+    /// The steps that it is held to.
+    pub(crate) fn steps(&self) -> Option<&[Step]> {
+        match &self.purpose {
+            Purpose::Held(plan) => Some(&plan.steps),
+            _ => None,
+        }
     }
 
     /// Whether nothing is to be done.
@@ -99,8 +107,8 @@ pub(crate) enum Purpose {
     Run,
     /// To find out what that would be.
     Plan { keep_going: bool },
-    /// To do it, and nothing but these steps.
-    Held(Vec<Step>),
+    /// To do it, and nothing but what this plan says.
+    Held(Box<rex_engine::Plan>),
 }
 
 /// What a run is made of that its user names, read once.
@@ -269,7 +277,7 @@ pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<
     let purpose = match &command.plan {
         None => Purpose::Run,
         Some(given) => match plan::again(given, &start)? {
-            Ok(steps) => Purpose::Held(steps),
+            Ok(plan) => Purpose::Held(Box::new(plan)),
             Err(rejected) => return Ok(start.rejected(&rejected)),
         },
     };
@@ -329,7 +337,7 @@ pub(crate) fn told(
         Purpose::Plan { keep_going } => {
             return plan::told(job, (policy, reach.unwrap_or_default()), os, *keep_going, journal, more);
         }
-        Purpose::Held(steps) => Arc::new(Held::new(policy, steps.clone())),
+        Purpose::Held(plan) => Arc::new(Held::new(policy, plan)),
         Purpose::Run => policy,
     };
     Told::new(&execute(job, policy, Arc::new(os), journal, more)?)

@@ -16,7 +16,7 @@ use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
 use rex_sdk::host::worker::{Ending, Worker};
 
 use super::broker::Asked;
-use super::lines::Lines;
+use super::lines::{Lines, Permitted};
 use super::link::Link;
 use super::plan;
 use super::run::{Job, Ran, told};
@@ -55,7 +55,7 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
         looked: Instant::now(),
         start: Instant::now(),
         stopping: None,
-        lines: Lines::new(&job.run_id, &job.subject, &job.limits),
+        lines: Lines::new(&job.run_id, &job.subject, &job.limits, job.steps()),
         confined: None,
         asked: Arc::new(Asked::new(job)),
     };
@@ -281,8 +281,7 @@ impl Supervisor<'_> {
         let question: Question = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
         // Nothing is done that is not on record: each question follows its own line.
         let line = self.lines.permitted.take();
-        let (spec, id) = question.ask.about();
-        let same = |(action, resource): (String, String)| action == spec.to_string() && resource == id;
+        let same = |line: Permitted| question.ask.is_recorded_as(&self.job.subject, &line);
         // A plan looks at what an effect would meet, for which the effect has the line.
         if self.job.is_recorded() && !self.job.is_plan() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");

@@ -171,3 +171,42 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_that_is_too_long_is_denied_and_its_record_is_short() {
+    let text = |bytes: usize| "é".repeat(bytes / 2);
+    for (target, denied) in [(text(1 << 19), false), (text(9 << 20), true)] {
+        let journal = Arc::new(MemoryJournal::new(9));
+        let run = run(Effect::Allow, journal.clone());
+        let granted = run.gate(Call::default()).permit(fs::Symlink { target: target.clone() }, path());
+        let line = serde_json::to_string(&journal.take().0[0]).unwrap();
+        assert_eq!(granted.is_err(), denied);
+        if let Err(denial) = granted {
+            assert!(line.len() < 4096 && line.contains("9437184 bytes") && line.contains("DENY"), "{line:.3000}");
+            let error = Error::from(denial);
+            assert_eq!(error.code, Code::AccessDenied);
+            assert!(error.message.contains("request_bytes"), "{}", error.message);
+        } else {
+            assert!(line.contains(&target));
+        }
+    }
+}
+
+#[test]
+fn records_of_several_threads_are_in_the_order_of_their_numbers() {
+    let lines = Shared::default();
+    let run = run(Effect::Allow, Arc::new(JsonLines::new(lines.clone())));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    drop(run.gate(Call::default()).permit(fs::Read {}, path()).unwrap());
+                }
+            });
+        }
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let numbers =
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["sequence"].as_u64());
+    assert!(numbers.eq((1..=2_000).map(Some)));
+}

@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use rex_core::{Code, Limits, Principal};
-use rex_engine::{Engine, Held, Input, Plan, Report};
+use rex_engine::{Engine, Held, Input, Noting, Plan, Report};
 use rex_sdk::{MemOs, Overlay};
 
 use crate::worlds::{Permit, input};
 
 fn plan(below: MemOs, script: &str) -> (Plan, Report) {
     let os = Arc::new(Overlay::new(below, Limits::default()));
-    let report = Engine::builder(os.clone()).build().unwrap().run(script, input(|_| true));
-    let plan = Plan::new(&report, &os.effects(), os.reads(), &[("script", script.to_owned())]).unwrap();
+    let noting = Arc::new(Noting::new(Arc::new(Permit(|_| true))));
+    let engine = Engine::builder(os.clone()).build().unwrap();
+    let report = engine.run(script, Input::new(Principal::agent("test"), noting.clone()));
+    let given = [("script", script.to_owned())];
+    let plan = Plan::new(&report, &os.effects(), os.reads(), &noting.calls(), &given).unwrap();
     (plan, report)
 }
 
 /// Runs a script on a world that may not be that of the plan.
 fn held(plan: &Plan, os: MemOs, script: &str) -> (Report, Arc<MemOs>) {
     let os = Arc::new(os);
-    let policy = Arc::new(Held::new(Arc::new(Permit(|_| true)), plan.steps.clone()));
+    let policy = Arc::new(Held::new(Arc::new(Permit(|_| true)), plan));
     let engine = Engine::builder(os.clone()).build().unwrap();
     (engine.run(script, Input::new(Principal::agent("test"), policy)), os)
 }
@@ -46,11 +49,8 @@ fn what_is_planned_is_done() {
 fn what_is_not_planned_is_denied_before_it_is_done() {
     let (plan, _) = plan(MemOs::example(), SCRIPT);
     // As if it had changed after the last look at it.
-    for (version, message) in [
-        ("1.5.0\n", "the plan has `service::restart` on `nginx.service` next"),
-        // Longer: the plan had another number of bytes.
-        ("10.0.0\n", "the plan has `fs::write` on `/tmp/a` next"),
-    ] {
+    for version in ["1.5.0\n", "10.0.0\n"] {
+        let message = "the plan has no call of `fs::write` with these arguments";
         let (report, os) = held(&plan, MemOs::example().file("/srv/app/version.txt", version), SCRIPT);
         let failure = report.outcome.unwrap_err();
         assert_eq!(failure.error.code, Code::AccessDenied);
@@ -63,11 +63,63 @@ fn what_is_not_planned_is_denied_before_it_is_done() {
     assert!(failure.error.message.contains("the plan has nothing more"), "{}", failure.error.message);
 }
 
+/// A script that does one thing in the plan and may do another one when it runs.
+fn turned(script: &str) -> Report {
+    let world = |turn: &str| MemOs::example().file("/turn", turn).file("/secret", "1.9.9\n");
+    let script = format!("let real = read(\"/turn\") == \"real\"; {script}");
+    let (plan, report) = plan(world("plan"), &script);
+    assert_eq!(report.code(), None, "{script}: {report:?}");
+    held(&plan, world("real"), &script).0
+}
+
 #[test]
-fn reads_are_not_held_to_a_plan() {
-    let (plan, _) = plan(MemOs::example(), "1");
-    let (report, _) = held(&plan, MemOs::example(), "read(\"/srv/app/version.txt\")");
-    assert_eq!(report.outcome, Ok("1.4.2\n".into()));
+fn a_run_is_held_to_what_the_plan_hands_over() {
+    for (script, message) in [
+        (r#"write("/tmp/a", if real { "EVIL" } else { "GOOD" })"#, "no call of `fs::write`"),
+        (r#"append("/tmp/a", if real { "EVIL" } else { "GOOD" })"#, "no call of `fs::append`"),
+        (r#"write("/tmp/a", read(if real { "/secret" } else { "/srv/app/version.txt" }))"#, "no call of `fs::read`"),
+        (r#"if real { read("/secret") }"#, "no call of `fs::read`"),
+        (r#"fs::copy(if real { "/secret" } else { "/srv/app/version.txt" }, "/tmp/a")"#, "no call of `fs::copy`"),
+        (
+            r#"process::run("/usr/bin/echo", ["a"], #{stdin: if real { "EVIL" } else { "GOOD" }})"#,
+            "no call of `process::run`",
+        ),
+        (r#"net::post("http://app.example.com/", if real { "EVIL" } else { "GOOD" })"#, "no call of `net::post`"),
+        (
+            r#"net::get("http://app.example.com/", #{headers: #{"x-a": if real { "EVIL" } else { "GOOD" }}})"#,
+            "no call of `net::get`",
+        ),
+        (
+            r#"fs::set_xattr("/srv/app/version.txt", "user.a", #{value: if real { "E" } else { "G" }})"#,
+            "no call of `fs::set_xattr`",
+        ),
+        (r#"if real { service::unmask("nginx") } else { service::mask("nginx") }"#, "no call of `service::unmask`"),
+    ] {
+        let failure = turned(script).outcome.expect_err(script);
+        assert_eq!(failure.error.code, Code::AccessDenied, "{script}: {failure:?}");
+        assert!(failure.error.message.contains(message), "{script}: {}", failure.error.message);
+    }
+    for (script, message) in [
+        (r#"if !real { write("/tmp/a", "1"); }"#, "a step of the plan was left out: `fs::write` on `/tmp/a`"),
+        (r#"if !real { write("/tmp/a", "1"); service::restart("nginx"); }"#, "2 steps of the plan were left out"),
+    ] {
+        let failure = turned(script).outcome.expect_err(script);
+        assert!(failure.error.message.contains(message), "{script}: {}", failure.error.message);
+    }
+    // What is asked for again, as who waits for something does, is no other call.
+    assert_eq!(turned("for turn in if real { 0..3 } else { 0..1 } { service::status(\"nginx\"); }").code(), None);
+}
+
+#[test]
+fn a_file_gets_what_the_plan_says() {
+    let script = "fs::copy(\"/from\", \"/tmp/a\")";
+    let (plan, _) = plan(MemOs::example().file("/from", "GOOD"), script);
+    let (report, os) = held(&plan, MemOs::example().file("/from", "EVIL"), script);
+    let failure = report.outcome.unwrap_err();
+    assert_eq!(failure.error.code, Code::AccessDenied);
+    assert!(failure.error.message.contains("the plan writes something else to `/tmp/a`"), "{}", failure.error.message);
+    assert!(os.contents("/tmp/a").is_none());
+    assert_eq!(held(&plan, MemOs::example().file("/from", "GOOD"), script).0.code(), None);
 }
 
 #[test]
@@ -85,6 +137,6 @@ fn a_plan_without_all_of_its_journal_is_none() {
     let os = Arc::new(Overlay::new(MemOs::example(), Limits::default()));
     let limits = Limits { journal_records: 2, ..Limits::default() };
     let report = Engine::builder(os.clone()).limits(limits).build().unwrap().run(SCRIPT, input(|_| true));
-    let error = Plan::new(&report, &os.effects(), os.reads(), &[]).unwrap_err();
+    let error = Plan::new(&report, &os.effects(), os.reads(), &[], &[]).unwrap_err();
     assert_eq!((error.code, error.message.as_str()), (Code::LimitExceeded, "a plan has 2 records at most"));
 }

@@ -69,7 +69,7 @@ fn preserve(
     let of = session.os.stat(of).map_err(|error| error.about(opened))?;
     let write = session.permit(fs::Write { bytes: i64::try_from(bytes).unwrap_or(i64::MAX) }, to.clone())?;
     let owner = Ownership::ask(session, to, (of.uid, of.gid), Some(of.mode & 0o1777), of.modified)?;
-    let written = session.os.write(write, &mut session.written(contents), options);
+    let written = session.put(write, contents, options);
     let written = written.map_err(|error| into_missing(error.about(to)))?;
     owner.set(session.os).map_err(|error| {
         let error = error.about(to);
@@ -105,7 +105,7 @@ pub(super) fn write(
         if grant.resource() == opened {
             return Err(onto_itself(opened).into());
         }
-        session.os.write(grant, &mut session.written(&mut *contents), options)
+        session.put(grant, &mut *contents, options)
     };
     session.act(action, to, write).map(Value::count).map_err(into_missing)
 }

@@ -76,10 +76,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     };
     let diff = unified(session, (&path, &old), (&path, &new), 3);
     let action = fs::Write { bytes: i64::try_from(new.len()).unwrap_or(i64::MAX) };
-    let mut contents = session.written(Cursor::new(new));
+    let mut contents = Cursor::new(new);
     session.act(action, path, |grant| {
         // It may have been asked for again, behind a link that came in between.
-        session.os.write(grant, &mut contents, options)
+        session.put(grant, &mut contents, options)
     })?;
     let diff = if diff.len() <= DIFF_BYTES { Value::Text(diff) } else { Value::Null };
     Ok(Value::map([("count", Value::count(count)), ("diff", diff)]))

@@ -234,7 +234,7 @@ impl Extraction<'_, '_> {
         options: WriteOptions,
     ) -> Result<(), Error> {
         let path = grant.resource().clone();
-        match self.session.os.write(grant, &mut self.session.written(contents), options) {
+        match self.session.put(grant, contents, options) {
             Ok(bytes) => {
                 self.written += 1;
                 self.bytes += bytes;

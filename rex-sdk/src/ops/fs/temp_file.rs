@@ -41,7 +41,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         let path = directory.join(&name).map_err(|error| Error::validation(format!("no name for a file: {error}")))?;
         let written = session.act(action.clone(), path, |grant| {
             let path = grant.resource().clone();
-            session.os.write(grant, &mut session.written(contents), new).map(|_| path)
+            session.put(grant, contents, new).map(|_| path)
         });
         match written {
             Ok(path) => return Ok(path.as_str().into()),

@@ -31,7 +31,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let options = WriteOptions { new: args.flag("new")?, ..WriteOptions::default() };
     let action = fs::Write { bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX) };
     session
-        .act(action, args.path("path")?, |grant| session.os.write(grant, &mut session.written(contents), options))
+        .act(action, args.path("path")?, |grant| session.put(grant, contents, options))
         .map(Value::count)
         .map_err(into_missing)
 }
