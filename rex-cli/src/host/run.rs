@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::stat::{self, umask};
 use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
 use rex_engine::plan::Step;
 use rex_engine::{Builder, Engine, Held, Input, Report, Stats};
@@ -302,6 +303,9 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     };
     warn(&policy);
     job.sign_with_key()?;
+    // As for a worker: whatever the user's own mask is, nothing that is made can be written by others.
+    let own = umask(stat::Mode::empty());
+    umask(own | stat::Mode::S_IWGRP | stat::Mode::S_IWOTH);
     let journal = match (&job.journal, &job.watch) {
         (journal, Some(watch)) => {
             watch.begin();
