@@ -1,5 +1,6 @@
 //! What needs the real operating system: runs, and plans of them; what says how well they can be confined; what is told of files.
 
+mod actor;
 mod broker;
 mod changes;
 mod doctor;

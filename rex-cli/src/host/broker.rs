@@ -1,4 +1,4 @@
-//! What a confined worker has its supervisor do: the worker's side, which asks, and the supervisor's, where no script ever
+//! What a confined worker has another process do: the worker's side, which asks, and the side of the actor, where no script ever
 //! was: it decides again, and then does it. All of it comes from the table in `rex_sdk::brokered`.
 
 use std::any::Any;
@@ -159,7 +159,7 @@ impl Asked {
             Some((Arc::new(policy), HostOs::new(self.host.clone()).with_programs(reach)))
         });
         let Some((policy, os)) = ready else {
-            return Err(Failure::Unavailable("the supervisor has no policy".to_owned()));
+            return Err(Failure::Unavailable("the actor has no policy".to_owned()));
         };
         // The worker's journal has the lines about it.
         let journal = Arc::new(MemoryJournal::new(0));
@@ -176,7 +176,7 @@ fn permit<A: Action>(
     action: A,
     resource: A::Resource,
 ) -> Result<Grant<A>, Failure> {
-    let denied = || Failure::Unavailable("the supervisor finds that the policy does not permit it".to_owned());
+    let denied = || Failure::Unavailable("the actor finds that the policy does not permit it".to_owned());
     let request = Request { subject: run.subject(), action: &action, resource: &resource, now: run.now() };
     if authorize.decide(&request).effect != Effect::Allow {
         return Err(denied());

@@ -51,7 +51,7 @@ pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<E
     start.end();
     let told = match &ran {
         Ran::Rejected(rejected) => return Ok(start.rejected(rejected)),
-        Ran::Told(told, _worker) => told,
+        Ran::Told(told, _processes) => told,
     };
     let Some(planned) = &told.plan else { return start.show(told) };
     if let Some(path) = &args.out {
@@ -74,7 +74,7 @@ pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejec
     let (ran, _job) = start.go(Purpose::Plan { keep_going: false }, None)?;
     let told = match ran {
         Ran::Rejected(rejected) => return Ok(Err(rejected)),
-        Ran::Told(told, _worker) => told,
+        Ran::Told(told, _processes) => told,
     };
     let Some(now) = told.plan else {
         let why = told.error.map_or_else(String::new, |error| format!(": {}", error.message));

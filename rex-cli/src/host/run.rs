@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::sys::stat::{self, umask};
 use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
 use rex_engine::plan::Step;
 use rex_engine::{Builder, Engine, Held, Input, Report, Stats};
@@ -206,7 +207,7 @@ impl<'a> Start<'a> {
                 "the run was told to stop before it began",
                 Stats::default(),
             );
-            return Ok((Ran::Told(Box::new(told), None), job));
+            return Ok((Ran::Told(Box::new(told), Vec::new()), job));
         }
         let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(self.color, warning));
         let ran = if mode == Mode::Off {
@@ -285,8 +286,8 @@ pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<
     start.end();
     match &ran {
         Ran::Rejected(rejected) => Ok(start.rejected(rejected)),
-        // A worker that is not needed any more is waited for after this.
-        Ran::Told(told, _worker) => {
+        // Processes that are not needed any more are waited for after this.
+        Ran::Told(told, _processes) => {
             let shown = start.show(told);
             job.export(told, start.exit(told));
             shown
@@ -296,7 +297,8 @@ pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<
 
 /// What came of a run.
 pub(crate) enum Ran {
-    Told(Box<Told>, Option<Worker>),
+    /// The report, and the processes that were part of it.
+    Told(Box<Told>, Vec<Worker>),
     /// It did not begin.
     Rejected(Rejected),
 }
@@ -309,6 +311,9 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     };
     warn(&policy);
     job.sign_with_key()?;
+    // As for a worker: whatever the user's own mask is, nothing that is made can be written by others.
+    let own = umask(stat::Mode::empty());
+    umask(own | stat::Mode::S_IWGRP | stat::Mode::S_IWOTH);
     let journal = match (&job.journal, &job.watch) {
         (journal, Some(watch)) => {
             watch.begin();
@@ -320,7 +325,7 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let told = told(job, policy, os, journal, |builder| builder)?;
     let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), group: None, parts: Vec::new() });
     let told = job.finish_journal(told);
-    Ok(Ran::Told(Box::new(Told { confinement, ..told }), None))
+    Ok(Ran::Told(Box::new(Told { confinement, ..told }), Vec::new()))
 }
 
 /// Does what the job is for, here and now.

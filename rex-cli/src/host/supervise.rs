@@ -1,5 +1,5 @@
-//! Two processes for a run: a worker that confines itself and then runs the script, and this one, which holds the journal
-//! and makes a report, whatever becomes of the worker.
+//! Three processes for a run: a worker that confines itself and then runs the script, one that does what the worker asks for, and
+//! this one, which holds the journal and makes a report, whatever becomes of the others.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
@@ -15,13 +15,13 @@ use rex_sdk::host::cgroup::{Group, GroupBounds};
 use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
 use rex_sdk::host::worker::{Ending, Worker};
 
-use super::broker::Asked;
+use super::actor::Actor;
 use super::lines::{Lines, Permitted};
 use super::link::Link;
 use super::plan;
 use super::run::{Job, Ran, told};
 use super::told::Told;
-use super::wire::{Confined, ConfinedPart, Frames, Kind, Question, send, send_with};
+use super::wire::{Confined, ConfinedPart, Frames, Kind, Question, send};
 use crate::exit::Stop;
 
 /// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
@@ -30,9 +30,6 @@ const TURN: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_millis(1_500);
 /// How long a worker that was told to stop has to report.
 const STOPPING: Duration = Duration::from_millis(500);
-/// How many questions of a worker may be open: it waits for each answer, though not for longer than its run.
-const QUESTIONS: usize = 8;
-
 /// How long a worker may take to compile the policy and to confine itself.
 const SETTLING: Duration = Duration::from_secs(60);
 
@@ -43,6 +40,8 @@ const SETTLING: Duration = Duration::from_secs(60);
 pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let (worker, stream) = Worker::start(|stream| work(job, stream))
         .map_err(|error| Stop::internal(format!("no worker for the run: {error}")))?;
+    let actor = Actor::start(job, &stream)
+        .map_err(|error| Stop::internal(format!("nobody can act for the worker of the run: {error}")))?;
     started()?;
     stream.set_read_timeout(Some(TURN)).map_err(|error| Stop::internal(error.to_string()))?;
     let mut supervisor = Supervisor {
@@ -57,7 +56,7 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
         stopping: None,
         lines: Lines::new(&job.run_id, &job.subject, &job.limits, job.steps()),
         confined: None,
-        asked: Arc::new(Asked::new(job)),
+        actor,
     };
     job.watch.iter().for_each(|watch| watch.begin());
     // Here and not before, so that the worker has never had it.
@@ -67,7 +66,7 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
         Ok(told) => {
             let told = job.finish_journal(told);
             let told = Told { run_id: job.run_id.clone(), confinement: supervisor.confined.take(), ..told };
-            Ok(Ran::Told(Box::new(told), Some(supervisor.worker)))
+            Ok(Ran::Told(Box::new(told), vec![supervisor.worker, supervisor.actor.into_process()]))
         }
     }
 }
@@ -171,7 +170,8 @@ struct Supervisor<'j> {
     /// What the worker had written.
     lines: Lines,
     confined: Option<Confined>,
-    asked: Arc<Asked>,
+    /// Who does what the worker asks for.
+    actor: Actor,
 }
 
 impl Supervisor<'_> {
@@ -275,8 +275,7 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Has a thread do what the worker asks for, as long as the worker lives; `Err` if no worker that means
-    /// well asks that.
+    /// Has the actor do what the worker asks for; `Err` if no worker that means well asks that.
     fn ask(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         let question: Question = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
         // Nothing is done that is not on record: each question follows its own line.
@@ -286,20 +285,8 @@ impl Supervisor<'_> {
         if self.job.is_recorded() && !self.job.is_plan() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");
         }
-        if Arc::strong_count(&self.asked) > QUESTIONS {
-            return Err("it asks too much at a time");
-        }
-        let (asked, stream) = (self.asked.clone(), self.stream.try_clone());
-        let answer = move || {
-            let (answer, descriptor) = asked.answer(question);
-            // A worker that is gone is noticed when nothing more comes.
-            let _ = stream.and_then(|stream| match descriptor {
-                Some(descriptor) => send_with(&stream, Kind::Answer, &answer, &descriptor),
-                None => send(&stream, Kind::Answer, &answer),
-            });
-        };
-        // Without a thread there is no answer, and the run ends at its deadline.
-        drop(std::thread::Builder::new().name("rex-broker".to_owned()).spawn(answer));
+        // Whether the actor is gone is looked at all the time.
+        let _ = self.actor.ask(bytes);
         Ok(())
     }
 
@@ -326,6 +313,7 @@ impl Supervisor<'_> {
         if self.is_told_to_stop() {
             let since = *self.stopping.get_or_insert_with(|| {
                 self.worker.stop();
+                self.actor.stop();
                 Instant::now()
             });
             if since.elapsed() > STOPPING {
@@ -347,6 +335,9 @@ impl Supervisor<'_> {
         if let Some(Err(error)) = self.job.journal.as_ref().map(|journal| journal.tick()) {
             return Some(self.end(Code::JournalFailed, format!("the journal cannot be written: {error}")));
         }
+        if self.actor.has_ended() && !self.is_told_to_stop() {
+            return Some(self.end(Code::Internal, "the process that acts for the worker has ended"));
+        }
         let most = bounds(limits).address_space;
         if self.worker.resident().is_some_and(|resident| resident > most) {
             let message = format!("the run was ended from outside: it held more than {most} bytes of memory");
@@ -357,7 +348,11 @@ impl Supervisor<'_> {
 
     /// The report after a worker that has ended without one.
     fn ended(&mut self) -> Result<Told, Stop> {
-        let ending = self.worker.wait().map_err(|error| Stop::internal(error.to_string()))?;
+        let unknown = |error: std::io::Error| Stop::internal(error.to_string());
+        if !self.worker.wait_for(GRACE).map_err(unknown)? {
+            return Ok(self.gone_bad("it says nothing more, and goes on"));
+        }
+        let ending = self.worker.wait().map_err(unknown)?;
         if self.is_told_to_stop() {
             return Ok(self.failed(Code::Cancelled, "the run was told to stop, and its worker ended without a report"));
         }

@@ -177,14 +177,17 @@ impl World {
 
     /// Builds the attacks, as a library and as a program.
     fn build(&self) {
-        for options in [&["-shared", "-fPIC", "-o", "attacks.so"][..], &["-o", "attacks"]] {
+        for (options, output) in [(&["-shared", "-fPIC"][..], "attacks.so"), (&[], "attacks")] {
             let built = Command::new("cc")
                 .args(["-Wall", "-Wextra", "-Werror", "-O1"])
                 .args(options)
+                .args(["-o", output])
                 .arg(format!("{CORPUS}/attacks.c"))
                 .current_dir(self.path("bin"))
                 .status();
             assert!(built.unwrap().success());
+            // Others start it, whatever the umask is.
+            std::fs::set_permissions(self.path("bin").join(output), PermissionsExt::from_mode(0o755)).unwrap();
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -101,6 +101,8 @@ fn who_has_no_key_writes_no_journal_anew() {
     assert!(world.run("fs::exists(\"/etc\")", &[]).status.success());
     let (code, verdict) = world.verify(&["--key", &public]);
     assert_eq!((code, &verdict["findings"][0]["kind"]), (Some(1), &"unsigned".into()));
+    // Whatever the umask is: others may read it.
+    std::fs::set_permissions(&public, PermissionsExt::from_mode(0o644)).unwrap();
     for (bad, why) in [(public.as_str(), "others than its owner"), ("/nowhere", "No such file")] {
         let output = world.run("1", &["--checkpoint-key", bad]);
         assert!(output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");

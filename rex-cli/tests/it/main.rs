@@ -24,6 +24,9 @@ mod forgery;
 mod groups;
 
 #[cfg(test)]
+mod hangs;
+
+#[cfg(test)]
 mod journal;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! replaces, whose owner, mode and attributes it takes over; the probes that the confinement is tried with, all of
 //! which fail; and the calls of [`OF_ITSELF`], which touch the worker alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -448,21 +448,45 @@ fn run(seed: u64, program: &Path, broad: bool) -> Result<HashMap<String, usize>,
     let story = || format!("seed {seed}\n{text}\n{script}\n{output:?}");
     assert!(output.status.success(), "{}", story());
     let trace = std::fs::read_to_string(&trace).unwrap();
-    let supervisor = trace.split_once(' ').unwrap().0;
-    let confined = trace.split_once("landlock_restrict_self").ok_or_else(story)?.1;
+    let (before, confined) = trace.split_once("landlock_restrict_self").ok_or_else(story)?;
+    let worker = before.rsplit('\n').next().unwrap().split_once(' ').unwrap().0;
+    let threads = threads(&trace, worker);
     let calls = confined.lines().skip(1).filter_map(|line| line.split_once(' '));
     let mut seen = HashMap::new();
-    for (pid, call) in calls.filter(|(pid, _)| *pid != supervisor) {
+    for (pid, call) in calls.filter(|(pid, _)| threads.contains(pid)) {
         *seen.entry(call.trim().split('(').next().unwrap_or_default().to_owned()).or_default() += 1;
         // What the supervisor ends it with, which strace can take for the last call of the one that was ended.
         if call.contains(&format!("kill(-{pid}, SIGKILL <unfinished")) {
             continue;
         }
         if let Some(why) = oracle.objection(call.trim(), &links) {
-            return Err(format!("{why}: {call} of {supervisor}\n{links:?}\n{}\n{trace}", story()));
+            return Err(format!("{why}: {call} of {pid}\n{links:?}\n{}\n{trace}", story()));
         }
     }
     Ok(seen)
+}
+
+/// A worker with its threads. Whoever is started may come to its first call before the one is told that started it.
+fn threads<'t>(trace: &'t str, worker: &'t str) -> HashSet<&'t str> {
+    let started = |(pid, call): (&'t str, &'t str)| {
+        let call = call.trim();
+        let clones = call.starts_with("clone") || call.starts_with("<... clone");
+        let (_, thread) = call.rsplit_once(" = ").filter(|_| clones)?;
+        Some((pid, thread.split(' ').next()?))
+    };
+    let started: Vec<_> = trace.lines().filter_map(|line| line.split_once(' ')).filter_map(started).collect();
+    let mut threads = HashSet::from([worker]);
+    loop {
+        let known = threads.len();
+        for (pid, thread) in &started {
+            if threads.contains(pid) {
+                threads.insert(thread);
+            }
+        }
+        if threads.len() == known {
+            return threads;
+        }
+    }
 }
 
 fn has_strace() -> bool {

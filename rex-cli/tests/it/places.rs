@@ -1,5 +1,6 @@
 //! Places that were not there when a run was confined.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -48,6 +49,28 @@ fn what_comes_to_be_while_a_run_is_confined_can_be_read_and_listed() {
     let text = "one\ntwo\nthree\n";
     assert_eq!(report["value"], serde_json::json!([text, text, ["b"], 5, 1, 64]), "{report}");
     assert!(report["confinement"]["parts"].as_array().unwrap().iter().any(|part| part["part"] == "files"), "{report}");
+}
+
+#[test]
+fn whatever_the_mask_is_nothing_that_is_made_can_be_written_by_others() {
+    for confine in ["require", "off"] {
+        for (mask, file, directory) in [("000", 0o644, 0o755), ("022", 0o644, 0o755), ("077", 0o600, 0o700)] {
+            let dir = tempfile::tempdir().unwrap();
+            let base = dir.path().canonicalize().unwrap();
+            std::fs::write(base.join("policy.cedar"), "permit (principal, action, resource);").unwrap();
+            let output = Command::new("sh")
+                .args(["-c", &format!("umask {mask}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_rex")])
+                .args(["run", "--policy=policy.cedar", "--journal=journal", &format!("--confine={confine}")])
+                .args(["-e", "fs::write(\"f\", \"x\"); fs::create_dir(\"d\"); fs::copy(\"f\", \"g\"); fs::gzip(\"f\", \"f.gz\");"])
+                .current_dir(&base)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            let mode = |name: &str| base.join(name).metadata().unwrap().permissions().mode() & 0o7777;
+            let modes = [mode("f"), mode("g"), mode("f.gz"), mode("d"), mode("journal")];
+            assert_eq!(modes, [file, file, file, directory, 0o600], "{confine} {mask}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `rex plan`, and runs that are held to a plan.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -28,6 +28,8 @@ impl World {
             [("config.yaml", "port: 8080\n"), ("keep", "kept\n"), ("logs/a.log", "one\n"), ("old", "x\n")]
         {
             std::fs::write(dir.join(name), text).unwrap();
+            // Whatever the umask is: a plan changes it.
+            std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o644)).unwrap();
         }
         symlink("config.yaml", dir.join("link")).unwrap();
         world.policy(POLICY);

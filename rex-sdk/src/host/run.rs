@@ -71,7 +71,9 @@ pub(super) fn run(
         processes: grant.allows("processes"),
     }
     .start(reach, &bounds)?;
-    attend(running, start, Instant::now().checked_add(timeout), budget)
+    let finished = attend(running, start, Instant::now().checked_add(timeout), budget)?;
+    let help = finished.status.is_some_and(|status| status != 0).then(|| confine::in_words(reach));
+    Ok(Finished { help, ..finished })
 }
 
 /// The program of the grant, if it is one that may be started.
@@ -234,6 +236,7 @@ pub(super) fn attend(
         stderr: err.text(),
         stdout_discarded: out.discarded,
         stderr_discarded: err.discarded,
+        help: None,
     })
 }
 

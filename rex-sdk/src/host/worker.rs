@@ -101,12 +101,13 @@ impl Worker {
             }
         }
     }
-}
 
-impl Worker {
     /// Waits for its end, for so long at most; says whether it has come. A file system that does not answer can hold a process
     /// beyond any signal.
-    fn wait_for(&mut self, most: Duration) -> io::Result<bool> {
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn wait_for(&mut self, most: Duration) -> io::Result<bool> {
         if self.ended.is_some() {
             return Ok(true);
         }

@@ -124,4 +124,6 @@ pub struct Finished {
     pub stdout_discarded: u64,
     /// How many bytes of what it complained were not kept.
     pub stderr_discarded: u64,
+    /// Where it failed, what it was let to open: a program that may not see a file need not say so. `None` where it succeeded.
+    pub help: Option<String>,
 }

@@ -274,6 +274,29 @@ fn rex_does_not_signal_itself() {
 }
 
 #[test]
+fn a_program_that_fails_comes_with_what_it_could_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().canonicalize().unwrap();
+    for name in ["open", "closed"] {
+        fs::write(base.join(name), name).unwrap();
+    }
+    let (open, closed) = (base.join("open").display().to_string(), base.join("closed").display().to_string());
+    let reach = Reach::new(vec![(files::Read::SPEC, Extent::Within([Place::Exactly(open.clone())].into()))]);
+    let os = HostOs::new(HostOptions::default()).with_programs(reach);
+    let world = World { os, ..World::new("") };
+    let well = world.run("/usr/bin/cat", &[&open], none()).unwrap();
+    assert_eq!((text(&well, "stdout").as_str(), well.get("help")), ("open", Some(&Value::Null)));
+    let failed = world.run("/usr/bin/cat", &[&closed], none()).unwrap();
+    assert_eq!(int(&failed, "status"), 1, "{failed}");
+    assert_eq!(
+        text(&failed, "help"),
+        format!(
+            "the program was confined to what the policy permits: besides itself and the libraries of the system, it could read `{open}` and change no file"
+        )
+    );
+}
+
+#[test]
 fn a_program_gets_what_it_was_given_and_nothing_else() {
     let world = World::new("env:A interpreter");
     let words = ["a b", "", "*", "$HOME", "'", "--", "x\ny"];

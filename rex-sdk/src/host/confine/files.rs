@@ -108,6 +108,26 @@ const LIBRARIES: &[&str] = &[
     "/dev/urandom",
 ];
 
+/// What a program that is held to a reach can open, for whoever wonders why it failed.
+pub(in crate::host) fn in_words(reach: &Reach) -> String {
+    /// More are not told.
+    const MOST: usize = 8;
+    let rules = rules(reach);
+    let list = |accesses: BitFlags<AccessFs>| {
+        let held: Vec<_> = rules.iter().filter(|(_, access)| access.intersects(accesses)).collect();
+        let mut names: Vec<_> = held.iter().take(MOST).map(|(path, _)| format!("`{}`", path.escape_debug())).collect();
+        if held.len() > MOST {
+            names.push(format!("{} more", held.len() - MOST));
+        }
+        if names.is_empty() { "no file".to_owned() } else { names.join(", ") }
+    };
+    let reads = AccessFs::ReadFile | AccessFs::ReadDir;
+    let (read, changed) = (list(reads), list(AccessFs::from_all(NEWEST) & !(reads | AccessFs::Execute)));
+    format!(
+        "the program was confined to what the policy permits: besides itself and the libraries of the system, it could read {read} and change {changed}"
+    )
+}
+
 fn failed(error: RulesetError) -> String {
     format!("Landlock: {error}")
 }

@@ -17,6 +17,7 @@ use nix::unistd::getppid;
 use rex_core::action::fs;
 use rex_core::{Action, ActionSpec, Reach};
 
+pub(super) use files::in_words;
 pub use process::Bounds;
 pub use program::{Program, Running, User};
 

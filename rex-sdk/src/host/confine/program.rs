@@ -218,6 +218,10 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
-        let _ = self.child.wait();
+        // A file system that does not answer holds it beyond any signal. Whoever is left behind ends when it can.
+        let _ = self.wait(PATIENCE);
     }
 }
+
+/// How long a program that was ended may take to be gone.
+const PATIENCE: Duration = Duration::from_millis(200);

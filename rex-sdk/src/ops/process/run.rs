@@ -53,14 +53,14 @@ pub static OP: Op = Op {
         ],
         returns: Returns {
             kind: "map",
-            doc: "`status` (its exit status; `()` if a signal ended it), `success` (whether that is 0), `signal` (`SIGKILL`), `timed_out`, `stdout`, `stderr` (what is not UTF-8 is replaced), `truncated` (whether `max_output` cut any of it), `stdout_discarded`, `stderr_discarded` (bytes beyond `max_output`).",
+            doc: "`status` (its exit status; `()` if a signal ended it), `success` (whether that is 0), `signal` (`SIGKILL`), `timed_out`, `stdout`, `stderr` (what is not UTF-8 is replaced), `truncated` (whether `max_output` cut any of it), `stdout_discarded`, `stderr_discarded` (bytes beyond `max_output`), `help` (where it failed, what the policy let it open; else `()`).",
         },
         doc: "Starts a program and waits for its end.\nThe program can do no more with files than the policy lets the same principal do, reaches no network and no other process, starts nothing else, and makes processes only where the permit says `@allow(\"processes\")`. \
               Scripts, programs that run others or a language, and those that the principal could replace are refused; see docs/security-model.md.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example {
             args: r#"["/usr/bin/echo", ["all", "well"]]"#,
-            returns: r#"{"signal":null,"status":0,"stderr":"","stderr_discarded":0,"stdout":"all well\n","stdout_discarded":0,"success":true,"timed_out":false,"truncated":false}"#,
+            returns: r#"{"help":null,"signal":null,"status":0,"stderr":"","stderr_discarded":0,"stdout":"all well\n","stdout_discarded":0,"success":true,"timed_out":false,"truncated":false}"#,
         },
     },
     call,
@@ -139,5 +139,6 @@ fn describe(finished: Finished) -> Value {
         ("stderr", finished.stderr.into()),
         ("stdout_discarded", Value::count(finished.stdout_discarded)),
         ("stderr_discarded", Value::count(finished.stderr_discarded)),
+        ("help", finished.help.into()),
     ])
 }

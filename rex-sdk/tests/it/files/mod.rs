@@ -169,6 +169,8 @@ impl Disk {
     }
 
     fn at_dir(dir: TempDir, rule: impl Fn(&str, &str) -> bool + Send + Sync + 'static, options: HostOptions) -> Self {
+        // The one that the world in memory has, whoever runs the tests.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         let root = AbsPath::parse(fs::canonicalize(dir.path()).unwrap().to_str().unwrap()).unwrap();
         let prefix = format!("{root}/");
         let below = move |action: &str, path: &str| rule(action, path.strip_prefix(&prefix).unwrap_or(path));
