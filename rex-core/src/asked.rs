@@ -13,7 +13,7 @@ use crate::process::Words;
 use crate::resource::{AnyResource, Attribute, Fact, FactKind};
 use crate::{Request, Subject, Timestamp, Value, uid};
 
-pub use possible::check_subject;
+pub use possible::{check_attributes, check_subject};
 
 /// A request that owns all that it is made of.
 #[derive(Debug)]

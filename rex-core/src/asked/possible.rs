@@ -38,6 +38,15 @@ pub(super) fn check_resource(resource: &dyn AnyResource, written: &str) -> Resul
         let help = format!("did you mean `{}`? a request has names in one spelling", id.escape_debug());
         return Err(AskedError { message, help: Some(help) });
     }
+    check_attributes(resource)
+}
+
+/// Checks that a resource can have its attributes.
+///
+/// # Errors
+/// If one of them is a value that no resource of the type has.
+pub fn check_attributes(resource: &dyn AnyResource) -> Result<(), AskedError> {
+    let (kind, id) = (resource.spec(), resource.id());
     let mut wrong = Ok(());
     resource.attributes(&mut |name, fact| {
         if let (Some(declared), Ok(())) = (kind.attributes.iter().find(|one| one.name == name), &wrong) {

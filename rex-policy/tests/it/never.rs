@@ -277,3 +277,32 @@ fn escapes_and_cases_are_looked_at_by_what_they_mean() {
     nothing(READ, "resource.path == \"/srv/caf\\\\xE9\" || resource.path == \"/srv/caf\\u{5c}xe9\"");
     nothing(READ, "resource in fs::Path::\"/srv/caf\\\\xE9\" || resource.name == \"a\\\\x41\"");
 }
+
+/// What a case makes up is what a run can have.
+#[test]
+fn cases_take_no_facts_that_no_run_has() {
+    let read = |rest: &str| {
+        let text = format!("- name: a\n  principal: Agent::\"a\"\n  expect: deny\n{rest}");
+        rex_policy::Case::read(&rex_policy::Vocabulary::rex(), &rex_policy::Source::new("a.test.yaml", text))
+    };
+    let script = "  run: fs::read(\"/a\")\n";
+    let signal = "  action: process::signal\n  resource: \"7\"\n  attributes: {name: nginx}\n";
+    for (rest, line, message, help) in [
+        (format!("{signal}  context: {{signal: SIGKILL}}\n"), 7, "is never `SIGKILL`", "did you mean `KILL`?"),
+        (format!("  tags: [urgent]\n{script}"), 4, "a tag is never `urgent`", "key=value"),
+        ("  action: fs::read\n  resource: /etc//hosts\n".to_owned(), 5, "`/etc//hosts`", "did you mean `/etc/hosts`?"),
+        ("  tags: [urgent]\n  action: fs::read\n  resource: /a\n".to_owned(), 4, "a tag is never", "key=value"),
+        ("  script: abc\n  action: fs::read\n  resource: /a\n".to_owned(), 4, "the script is never", "64 lower-case"),
+        (format!("  processes: {{7: {{exe: nginx}}}}\n{script}"), 4, "`exe` of", "an absolute path"),
+        (format!("  processes: {{7: {{exe: /bin/x, user: \"0\"}}}}\n{script}"), 4, "`user` of", "did you mean `root`?"),
+        (format!("  processes: {{7: {{exe: /bin/x, unit: x}}}}\n{script}"), 4, "`unit` of", "`x.service`?"),
+        (format!("  files: {{/srv//a: x}}\n{script}"), 4, "`/srv//a` is not the path of a file", "without"),
+    ] {
+        let rejected = read(&rest).unwrap_err();
+        let one = &rejected.findings[0];
+        let told = one.message.contains(message) && one.help.as_deref().unwrap_or_default().contains(help);
+        assert!(told && one.line == line, "{rest}{} {}: {:?}", one.line, one.message, one.help);
+    }
+    read(&format!("{signal}  context: {{signal: KILL}}\n  tags: [a=b]\n")).unwrap();
+    read(&format!("  processes: {{7: {{exe: /bin/x, unit: x.service}}}}\n{script}")).unwrap();
+}
