@@ -19,7 +19,10 @@ const COMBINED: usize = 64;
 
 /// What the permits say of attributes, as patterns of ids.
 #[derive(Debug, Default)]
-pub(super) struct Patterns(RefCell<HashMap<(&'static str, &'static str), Rc<Vec<Group>>>>);
+pub(super) struct Patterns(RefCell<HashMap<Name, Rc<Vec<Group>>>>);
+
+/// The namespace and the name of an action.
+type Name = (&'static str, &'static str);
 
 /// Patterns that an id is like, each of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

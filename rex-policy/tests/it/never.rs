@@ -171,7 +171,7 @@ fn attributes_that_go_together_are_left_alone() {
 #[test]
 fn paths_are_normalized_wherever_they_stand() {
     use rex_core::values::{DIRECTORY, PATH, PROGRAM, Values};
-    let forms = [&PATH, &PROGRAM, &DIRECTORY].map(|form| Values::Form(form));
+    let forms = [&PATH, &PROGRAM, &DIRECTORY].map(Values::Form);
     let mut seen = Vec::new();
     for spec in rex_core::ACTIONS {
         let of = |var: &str, all: &[rex_core::Attribute]| -> Vec<String> {
