@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::process::Program;
 use rex_core::{AbsPath, ActionSpec, Extent, Place, Resource, ResourceSpec};
 
@@ -12,7 +12,7 @@ use super::is_like;
 use crate::index::action_meets;
 use crate::pattern::{Letter, Meeting, Pattern, exactly, like, meet, of_attribute, within};
 use crate::policy::Policy;
-use crate::rule::{self, Rule, of_resource, walk};
+use crate::rule::{self, Rule, literal, of_resource, walk};
 
 /// How many combinations of patterns are made of one policy.
 const COMBINED: usize = 64;
@@ -30,6 +30,15 @@ struct Group {
     patterns: Vec<Pattern>,
     /// Each with `x` for its wildcards.
     typical: Vec<String>,
+    /// Whether one of them says where something is, and not only what it is called.
+    placed: bool,
+}
+
+impl Group {
+    /// Whether the policy speaks of what a glob is about.
+    fn is_about(&self, glob: &str) -> bool {
+        (self.placed && is_anchored(glob)) || self.typical.iter().any(|typical| names(typical, glob))
+    }
 }
 
 impl Patterns {
@@ -47,7 +56,7 @@ impl Patterns {
         let mut found = BTreeSet::new();
         for glob in globs {
             let patterns = of_glob(glob);
-            let near = groups.iter().filter(|group| group.typical.iter().any(|typical| is_about(typical, glob)));
+            let near = groups.iter().filter(|group| group.is_about(glob));
             let places = places.iter().filter(|_| is_anchored(glob)).map(std::slice::from_ref);
             for group in near.map(|group| &group.patterns[..]).chain(places) {
                 for pattern in &patterns {
@@ -95,7 +104,9 @@ fn of_permit(policy: &Policy, number: usize, rule: &Rule, spec: &ResourceSpec) -
         for head in &heads {
             if groups.len() < COMBINED {
                 let typical = patterns.iter().map(|pattern| typical(pattern)).collect();
-                groups.push(Group { patterns: [head, patterns].concat(), typical });
+                let patterns = [head, patterns].concat();
+                let placed = patterns.iter().any(|pattern| matches!(pattern.first(), Some(Letter::Char(_))));
+                groups.push(Group { patterns, typical, placed });
             }
         }
     };
@@ -131,6 +142,13 @@ fn said(spec: &ResourceSpec, expr: &Expr) -> Option<Vec<Pattern>> {
         Expr::Literal(Literal::String(text)) => Some(exactly(text)),
         _ => None,
     };
+    if let Expr::BinaryOp { op: BinaryOp::In, left, right } | Expr::Is { expr: left, in_expr: Some(right), .. } = expr {
+        let (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) = (&**left, &**right) else {
+            return None;
+        };
+        let uid = literal(uid);
+        return (*uid.kind == *spec.to_string()).then(|| within(spec, &uid.id)).flatten();
+    }
     let (name, values) = match expr {
         Expr::Like { expr, pattern } => (of_resource(expr)?, vec![like(pattern)]),
         Expr::BinaryOp { op: BinaryOp::Eq, left, right } => match (of_resource(left), of_resource(right)) {
@@ -162,14 +180,13 @@ fn is_anchored(glob: &str) -> bool {
     !start.trim_start_matches('/').is_empty() && (deep || all)
 }
 
-/// Whether a policy speaks of what a glob is about. That `/srv/*` may hold an `x.key`, nobody has to be told; that `/srv/*.key` does, yes.
-fn is_about(typical: &str, glob: &str) -> bool {
+/// Whether a policy names what a glob does. That `/srv/*` may hold an `x.key`, nobody has to be told; that `/srv/*.key` does, yes.
+fn names(typical: &str, glob: &str) -> bool {
     let last = |text: &'_ str| text.rsplit('/').next().unwrap_or_default().to_owned();
     let named = |part: &str| part.chars().any(|c| c != '*' && c != '.');
     let whole =
         glob.split('/').skip_while(|part| !part.contains('*')).find(|part| !part.contains('*') && !part.is_empty());
-    is_anchored(glob)
-        || !glob.chars().any(|c| c != '*' && c != '/')
+    !glob.chars().any(|c| c != '*' && c != '/')
         || (named(&last(glob)) && is_like(&last(glob), &last(typical)))
         || whole.is_some_and(|whole| typical.split('/').any(|part| part == whole))
 }
@@ -219,17 +236,16 @@ mod tests {
             ("/srv/x.key", "**/*.key", true),
             ("/srv/x.log", "**/.ssh/id_*", false),
             ("/home/x/.ssh/x", "**/.ssh/id_*", true),
-            ("/srv/x", "/etc/ssl/private/**", true),
+            ("/srv/x", "/etc/ssl/private/**", false),
             ("/opt/x/bin/tool", "/**", true),
             ("/opt/x/bin/sh", "/**/sh", true),
             ("/opt/x/run.sh", "/**/sh", false),
             ("/etc/app/x", "/etc/*/shadow", false),
             ("/etc/x/shadow", "/etc/*/shadow", true),
-            ("/boot/x.cfg", "/boot/**", true),
             ("APP_x", "*SECRET*", false),
             ("x_KEY", "*_KEY", true),
         ] {
-            assert_eq!(is_about(typical, glob), is, "{typical} {glob}");
+            assert_eq!(names(typical, glob), is, "{typical} {glob}");
         }
     }
 }

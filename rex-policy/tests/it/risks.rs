@@ -196,6 +196,8 @@ fn patterns_are_held_against_those_of_the_outcomes() {
         "resource.path like \"/srv/*/app.log\"",
         "resource.path like \"/var/log/*/*.log\"",
         "resource.extension == \"log\" && resource.path like \"/srv/*\"",
+        "resource.name == \"app.log\"",
+        "resource.name like \"*.log\"",
     ] {
         assert_eq!(read(condition), [""; 0], "{condition}");
     }
@@ -205,6 +207,8 @@ fn patterns_are_held_against_those_of_the_outcomes() {
     assert!(write("resource.path like \"/home/*/.ssh/authorized_keys\"").contains(&"writes-authorized-keys"));
     assert!(write("resource.path like \"/etc/cron.*/backup\"").contains(&"writes-cron"));
     assert!(write("resource.path like \"/etc/*/*.service\"").contains(&"writes-units"));
+    assert!(write("resource.path like \"/boot/*.cfg\"").contains(&"writes-boot"));
+    assert!(write("resource in fs::Path::\"/etc\" && resource.name == \"extra\"").contains(&"writes-sudoers"));
     assert_eq!(write("resource.path like \"/srv/*/data/*.json\""), [""; 0]);
     let run = "permit (principal, action == process::Action::\"run\", resource) when { resource.path like \"/opt/*/bin/bash\" };";
     assert!(names(run).contains(&"runs-shell"));
