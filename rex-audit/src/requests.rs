@@ -129,6 +129,11 @@ impl Runs {
         }
     }
 
+    /// Returns the runs that began and did not end, in the order in which they began.
+    pub fn unended(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(String::as_str)
+    }
+
     fn end(&mut self, run: &str) {
         if self.known.remove(run).is_some() {
             self.order.retain(|known| known != run);

@@ -5,7 +5,7 @@ mod whole;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use rex_core::asked::{AskedError, Written};
+use rex_core::asked::{AskedError, Written, check_subject};
 use rex_core::{ACTIONS, Asked, Denial, Effect, Request, Subject, Timestamp, Value};
 use rex_policy::{Part, Patch, Policy, Trace, Traced};
 use serde::Serialize;
@@ -109,7 +109,9 @@ fn at(args: &AskArgs) -> Result<Timestamp, Stop> {
 
 fn subject(args: &AskArgs) -> Result<Subject, Stop> {
     let principal = load::principal(&args.principal)?;
-    Ok(Subject { principal, script: args.script.clone(), tags: args.tags.clone() })
+    let subject = Subject { principal, script: args.script.clone(), tags: args.tags.clone() };
+    check_subject(&subject).map_err(impossible)?;
+    Ok(subject)
 }
 
 fn object(option: &str, text: Option<&String>) -> Result<BTreeMap<String, Value>, Stop> {

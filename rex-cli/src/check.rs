@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use rex_core::Timestamp;
 use rex_engine::Engine;
 use rex_policy::{Finding, Levels, Lint, Rejected, Severity, Source};
 use rex_sdk::MemOs;
@@ -63,6 +64,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
                 deny: args.deny.clone(),
                 operations: operations.collect(),
                 interpreter: Some(rex_core::program::is_interpreter),
+                now: Some(Timestamp::now()),
             };
             let mut findings = policy.lints(&levels);
             // Those with a code are among the others.

@@ -42,7 +42,7 @@ directory that have nothing else in common stand for all that is directly in it.
 forbid of the policy that is kept holds a part of, nor for keys and passwords: `/etc/ssl/private`, `/etc/ssh`, `.ssh`, `*.pem`, `*.key`, and
 the like. Programs are started with the very arguments that were seen.
 
-Where a journal was changed, or holds lines that cannot be read, no policy is written. A request that the journal holds only a part of, as it
+Where a journal was changed, holds lines that cannot be read, or a run that has no end, no policy is written. A request that the journal holds only a part of, as it
 looked like a secret, is not learned.
 
 The policy goes to standard output, what it allows to standard error: found out by deciding all that was recorded again, and, where
@@ -53,7 +53,7 @@ Exit codes:
   1    not all: a forbid that was kept, or a name that no policy may hold, is in the way, a request is redacted, or there was too much
   2    usage, or an input that cannot be read
   3    the policy to keep, or the learned one, is rejected
-  6    a journal is not as it was written, or holds lines that cannot be read";
+  6    a journal is not as it was written, holds lines that cannot be read, or a run without its end";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LearnArgs {

@@ -17,7 +17,7 @@ const NAMED: usize = 10;
 /// What of a journal that cannot be relied on is passed over.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct TrustArgs {
-    /// Go on without the lines that cannot be read, or only in part; they are counted
+    /// Go on without the lines that cannot be read, or only in part, and without the ends of runs; they are counted
     #[arg(long)]
     allow_unread: bool,
     /// Go on although a journal was changed after it was written, or has no hash chain
@@ -38,6 +38,9 @@ pub(crate) struct Unreadable {
     first_changes: Vec<(Place, String)>,
     /// Whether a line is in a chain.
     chained: bool,
+    /// How many runs have no end, and the first of them.
+    unended: u64,
+    first_unended: Vec<String>,
 }
 
 /// Calls `each` with every request of these journals, in their order; `-` is standard input.
@@ -66,6 +69,11 @@ pub(crate) fn each(
         }
     }
     unreadable.judge(verifier.finish());
+    if !unreadable.chained {
+        // No verifier goes by lines that are in no chain.
+        let unended: Vec<_> = runs.unended().map(str::to_owned).collect();
+        unreadable.add_unended(unended.len() as u64, unended);
+    }
     Ok(unreadable)
 }
 
@@ -110,10 +118,28 @@ impl Unreadable {
         self.torn += verdict.torn.len() as u64;
         self.chained |= verdict.head != Hash::NONE;
         self.changes += verdict.findings.len() as u64 + verdict.more;
+        self.add_unended(verdict.unended, verdict.first_unended);
         for finding in verdict.findings {
             if self.first_changes.len() < NAMED {
                 self.first_changes.push((finding.place, finding.what.to_string()));
             }
+        }
+    }
+
+    fn add_unended(&mut self, count: u64, first: Vec<String>) {
+        self.unended += count;
+        let room = NAMED - self.first_unended.len();
+        self.first_unended.extend(first.into_iter().take(room));
+    }
+
+    /// The runs without an end, in words; empty if there is none.
+    fn without_end(&self) -> String {
+        let runs: Vec<_> = self.first_unended.iter().map(|run| format!("`{}`", draw::line(run))).collect();
+        let more = if self.unended > runs.len() as u64 { ", .." } else { "" };
+        match self.unended {
+            0 => String::new(),
+            1 => format!("1 run has no end on record: {}", runs.join(", ")),
+            count => format!("{count} runs have no end on record: {}{more}", runs.join(", ")),
         }
     }
 
@@ -143,6 +169,10 @@ impl Unreadable {
             let message = format!("{lines} of what was read could not be used");
             return Some(Stop::unreliable(message).with_help("`--allow-unread` goes on without them"));
         }
+        if self.unended > 0 && !trust.allow_unread {
+            let help = "such a run goes on, was killed, or the end of the journal was removed; `--allow-unread` goes on with what is there";
+            return Some(Stop::unreliable(self.without_end()).with_help(help));
+        }
         None
     }
 
@@ -155,6 +185,9 @@ impl Unreadable {
                 out += &format!("  {}: {}\n", draw::line(&place.to_string()), draw::line(what));
             }
             out += &more(self.changes - self.first_changes.len() as u64, "change");
+        }
+        if self.unended > 0 {
+            out += &format!("\nwarning: {}\n", self.without_end());
         }
         if self.is_empty() {
             return out;
@@ -186,6 +219,9 @@ pub(crate) struct ShownUnreadable<'a> {
     /// How often the journals are not as they were written.
     changes: u64,
     first_changes: Vec<ShownUnread<'a>>,
+    /// How many runs have no end, and the first of them.
+    unended: u64,
+    unended_runs: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -218,6 +254,8 @@ impl<'a> ShownUnreadable<'a> {
             first: unreadable.first.iter().map(shown).collect(),
             changes: unreadable.changes,
             first_changes: unreadable.first_changes.iter().map(changed).collect(),
+            unended: unreadable.unended,
+            unended_runs: &unreadable.first_unended,
         }
     }
 }

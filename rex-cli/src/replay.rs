@@ -20,7 +20,7 @@ Exit codes:
   1    something would: a request is newly denied, newly allowed, or decided by other policies
   2    usage, or an input that cannot be read
   3    the policy is rejected
-  6    a journal is not as it was written, or holds lines that cannot be read: what was read of it is told all the same";
+  6    a journal is not as it was written, holds lines that cannot be read, or a run without its end: what was read of it is told all the same";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {

@@ -1,5 +1,7 @@
 //! Requests that are made from what is written down: in a journal, in a test of a policy, on a command line.
 
+mod possible;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -10,6 +12,8 @@ use crate::net::Network;
 use crate::process::Words;
 use crate::resource::{AnyResource, Attribute, Fact, FactKind};
 use crate::{Request, Subject, Timestamp, Value, uid};
+
+pub use possible::{check_attributes, check_subject};
 
 /// A request that owns all that it is made of.
 #[derive(Debug)]
@@ -75,8 +79,9 @@ impl Asked {
         let context = derived(spec, &written.context)?;
         let facts = spec.context.iter().map(|fact| {
             let value = context.get(fact.name).ok_or_else(|| lacking(spec, fact, &context))?;
-            Known::new(fact.kind, value).map(|value| (fact.name, value)).ok_or_else(|| {
-                error(format!("`{}` in the context of `{spec}` is a {}, not `{value}`", fact.name, kind(fact.kind)))
+            Known::new(fact.kind, value).map(|value| (fact.name, value)).ok_or_else(|| AskedError {
+                message: format!("`{}` in the context of `{spec}` is {}, not `{value}`", fact.name, kind(fact.kind)),
+                help: if fact.kind == FactKind::Ip { possible::address(value) } else { None },
             })
         });
         let facts = facts.collect::<Result<Vec<_>, _>>()?;
@@ -94,8 +99,8 @@ impl Asked {
     /// what is made up may be impossible, and then an answer means nothing.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and if an attribute is one that the resource does not have, or an attribute or a fact is not as the rest of
-    /// the request says.
+    /// As [`new`](Self::new), and if an attribute is one that the resource does not have, an attribute or a fact is not as the rest of
+    /// the request says, or anything is a value that no run has.
     pub fn consistent(
         table: &'static [&'static ActionSpec],
         written: &Written<'_>,
@@ -103,6 +108,9 @@ impl Asked {
         now: Timestamp,
     ) -> Result<Self, AskedError> {
         let asked = Self::new(table, written, subject, now)?;
+        check_subject(&asked.subject)?;
+        possible::check_resource(&*asked.resource, &unquoted(written.resource, asked.action.spec)?)?;
+        possible::check_facts(asked.action.spec, &asked.action.facts)?;
         asked.check_attributes(&written.attributes)?;
         asked.check_network()?;
         asked.check_arguments(&written.context)?;
@@ -224,7 +232,7 @@ pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'sta
 /// What is wrong where a fact is missing: with all that the context is to say.
 fn lacking(spec: &ActionSpec, fact: &Attribute, given: &BTreeMap<String, Value>) -> AskedError {
     let message = format!("the context of `{spec}` lacks `{}`", fact.name);
-    let about = format!("it is a {}: {}", kind(fact.kind), fact.doc.trim_end_matches('.'));
+    let about = format!("it is {}: {}", kind(fact.kind), fact.doc.trim_end_matches('.'));
     let whole = if given.is_empty() { format!("; {}", expected(spec)) } else { String::new() };
     AskedError { message, help: Some(about + &whole) }
 }
@@ -305,10 +313,10 @@ fn unquoted(text: &str, spec: &ActionSpec) -> Result<String, AskedError> {
 
 fn kind(kind: FactKind) -> &'static str {
     match kind {
-        FactKind::Long => "whole number",
-        FactKind::Bool => "truth value",
-        FactKind::String => "text",
-        FactKind::Ip => "address",
+        FactKind::Long => "a whole number",
+        FactKind::Bool => "a truth value",
+        FactKind::String => "a text",
+        FactKind::Ip => "an address",
     }
 }
 

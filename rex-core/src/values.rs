@@ -91,6 +91,16 @@ impl Values {
         }
     }
 
+    /// Tells whether a number is one of the values.
+    #[must_use]
+    pub fn has_number(&self, number: i64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Range(low, high) => (*low..=*high).contains(&number),
+            Self::Words(_) | Self::Form(_) => false,
+        }
+    }
+
     /// Tells whether one of the values may be like a pattern, whose wildcards are `None` and stand for any text. Where that is not known,
     /// it says yes.
     #[must_use]
@@ -250,17 +260,17 @@ mod tests {
             &URL,
             &["https://example.com/", "http://a/b?c"],
             &["example.com/", "https://example.com", "ftp://a/"],
-            &["https://*.example.com/*", "*?*"],
-            &["example.com/*", "ftp:*", "* *", "https://Example*"],
+            &["https://*.example.com/*", "*?*", "*/caf%C3%*"],
+            &["example.com/*", "ftp:*", "* *", "https://Example*", "*/caf%c3*", "*/%41*"],
         ),
         (
             &URL_PATH,
             &["/", "/v1/items", "/a/"],
             &["", "api/", "v1", "/a?b", "/a/../b"],
-            &["/v1/*", "*/status"],
-            &["v1/*", "*?*", "* *"],
+            &["/v1/*", "*/status", "/caf%C3%A9/*"],
+            &["v1/*", "*?*", "* *", "/caf%c3%a9/*", "/%7E*"],
         ),
-        (&QUERY, &["", "a=b"], &["?a=b", "a b"], &["a=*"], &["?*", "*#*"]),
+        (&QUERY, &["", "a=b"], &["?a=b", "a b"], &["a=*"], &["?*", "*#*", "q=%2f*"]),
         (&USER, &["root", "www-data", "a1", "1a"], &["0", "1000", "", "a:b"], &["www-*"], &["*:*"]),
         (&RUN_USER, &["", "root"], &["0"], &["*"], &["*/*"]),
         (&TAG, &["ticket=7", "a="], &["ticket", "=7", ""], &["ticket=*", "*"], &["=*"]),
@@ -269,7 +279,7 @@ mod tests {
             &["", "192.0.2.53:53", "[2001:db8::1]:53"],
             &["192.0.2.53", "dns.example.com:53"],
             &["192.0.2.*", "*:53"],
-            &["dns.*"],
+            &["dns.*", "[2001:DB8*"],
         ),
         (
             &COMMAND,
@@ -337,6 +347,8 @@ mod tests {
             (Values::Form(&EXTENSION), ".key", "key"),
             (Values::Form(&PATH), "/etc/", "/etc"),
             (Values::Form(&QUERY), "?a=b", "a=b"),
+            (Values::Form(&URL_PATH), "/caf%c3%a9", "/caf%C3%A9"),
+            (Values::Form(&URL), "HTTPS://Example.com/caf%c3%a9", "https://example.com/caf%C3%A9"),
             (Values::Form(&COMMAND), "systemd-journald", "systemd-journal"),
             (Values::Form(&COMMAND_LINE), "-name *.log", "-name '*.log'"),
             (Values::Form(&VARIABLE), "$PATH", "PATH"),

@@ -7,7 +7,7 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rex_core::asked::Written;
+use rex_core::asked::{Written, check_subject};
 use rex_core::{Asked, Decision, Effect, Principal, Subject, Timestamp, Value};
 
 use crate::finding::{Finding, Rejected, Severity, Source, Text};
@@ -233,6 +233,9 @@ fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Fi
         // What is wrong is one of these: the action, or else what does not go with it.
         let field = match rex_core::asked::action(vocabulary.actions(), &action) {
             Err(_) => "action",
+            Ok(_) if error.message.starts_with("a tag ") => "tags",
+            Ok(_) if error.message.starts_with("the script ") => "script",
+            Ok(_) if error.message.starts_with("no request has ") => "resource",
             Ok(_) if error.message.contains("context of") || error.message.contains("its context") => "context",
             Ok(_) if error.message.contains("the network `") || error.message.contains("its own address") => "context",
             Ok(_)
@@ -257,9 +260,14 @@ fn script(fields: &Fields<'_>, expected: &Expected) -> Result<Script, Box<Findin
         let message = format!("a script that is allowed has no `{field}`");
         return Err(fields.wrong(fields.place(field), message, "ask for each request in a case of its own"));
     }
+    let (principal, tags) = (principal(fields)?, fields.optional_texts("tags")?.unwrap_or_default());
+    let subject = Subject { tags: tags.clone(), ..Subject::new(principal.clone()) };
+    check_subject(&subject).map_err(|error| {
+        fields.wrong(fields.place("tags"), error.message, error.help.as_deref().unwrap_or_default())
+    })?;
     Ok(Script {
-        principal: principal(fields)?,
-        tags: fields.optional_texts("tags")?.unwrap_or_default(),
+        principal,
+        tags,
         args: fields.optional_map("args")?,
         world: World::of(fields)?,
         at: at(fields)?,

@@ -23,6 +23,7 @@ mod members;
 mod mutant;
 mod named;
 mod operation;
+mod pattern;
 mod places;
 mod policy;
 mod prefixes;

@@ -3,11 +3,15 @@
 //! A `forbid` of that kind protects nothing, so it is refused. A `permit` of that kind permits nothing, which is told.
 
 mod about;
+mod addresses;
 mod always;
 mod constraint;
+mod derived;
+mod exact;
 mod hidden;
 mod misplaced;
 mod numbers;
+mod times;
 mod values;
 mod wild;
 
@@ -27,6 +31,7 @@ use crate::vocabulary::{GROUP, Vocabulary};
 
 use about::{About, visit};
 pub(crate) use hidden::{file as hidden, in_text as hidden_in};
+pub(crate) use times::expired;
 pub(crate) use wild::in_entities as wild_in;
 
 /// What policies are checked against.
@@ -105,6 +110,7 @@ impl<'a> Lint<'a> {
             let about = About::new(self, policy);
             visit(&about, syntax, true, &mut |about, expr, holds| {
                 values::check(&mut look, about, expr, holds);
+                exact::check(&mut look, about, expr, holds);
                 self.misplaced(&mut look, expr, holds);
             });
             always::check(&mut look, &about, policy, syntax);
@@ -150,6 +156,7 @@ impl<'a> Lint<'a> {
             } else {
                 wild::id(look, &uid, syntax);
                 self.alias(look, &uid);
+                spelled_bytes(look, &uid, syntax);
             }
             if self.named_by_owner.contains(&*uid.kind) && !self.members.names(&uid) {
                 let message = format!("nothing is in `{}::\"{}\"`", uid.kind, uid.id.escape_debug());
@@ -164,13 +171,7 @@ impl<'a> Lint<'a> {
         if !["fs::Path", "process::Program"].contains(&&*uid.kind) {
             return;
         }
-        let below = |(alias, _): &&(&str, &str)| {
-            uid.id.strip_prefix(*alias).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        if let Some((alias, target)) = ALIASES.iter().find(below) {
-            let real = uid.id.replacen(alias, target, 1);
-            let message = format!("`{alias}` is a link on most hosts, and a request never has the name of a link");
-            let help = format!("did you mean `{real}`? `rex doctor --policy` tells where it leads on this host");
+        if let Some((message, help)) = leads_elsewhere(&uid.id) {
             look.add(Some("REX017"), Severity::Warning, &format!("{}::\"{}\"", uid.kind, uid.id), message, &help);
         }
     }
@@ -210,6 +211,31 @@ const ALIASES: &[(&str, &str)] = &[
     ("/var/lock", "/run/lock"),
     ("/dev/fd", "/proc/self/fd"),
 ];
+
+/// Looks for a byte of a path that is spelled in lower case.
+fn spelled_bytes(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
+    let written = format!("\"{}\"", uid.id.replace('\\', "\\\\"));
+    if !["fs::Path", "process::Program"].contains(&&*uid.kind) || look.find(&written).is_none() {
+        return;
+    }
+    if let Some((message, help)) = values::lower_bytes(&uid.id) {
+        let excepted = syntax.is_some_and(|syntax| wild::is_excepted(syntax, true, uid));
+        let severity = look.severity(true, Some(!excepted));
+        look.add(Some("REX013"), severity, &written, message, &help);
+    }
+}
+
+/// What is to be told of a path that is below a link of nearly every host, or of a pattern whose start is.
+fn leads_elsewhere(path: &str) -> Option<(String, String)> {
+    let below = |(alias, _): &&(&str, &str)| {
+        path.strip_prefix(*alias).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let (alias, target) = ALIASES.iter().find(below)?;
+    let real = path.replacen(alias, target, 1);
+    let message = format!("`{alias}` is a link on most hosts, and a request never has the name of a link");
+    let help = format!("did you mean `{real}`? `rex doctor --policy` tells where it leads on this host");
+    Some((message, help))
+}
 
 /// The lints whose warnings a policy silences by `@lint`. An unknown code is an error: it would silence nothing.
 fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {

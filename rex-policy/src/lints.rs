@@ -2,6 +2,7 @@
 
 mod broad;
 mod dead;
+mod expired;
 mod loaded;
 mod meant;
 mod patterns;
@@ -12,7 +13,7 @@ use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
 use std::fmt;
 
-use rex_core::{AbsPath, ActionSpec};
+use rex_core::{AbsPath, ActionSpec, Timestamp};
 
 use crate::finding::{Finding, Severity};
 use crate::policy::Policy;
@@ -59,6 +60,7 @@ pub const LINTS: &[&Lint] = &[
     &usable::UNUSABLE,
     &loaded::ALIAS,
     &loaded::HIDDEN,
+    &expired::EXPIRED,
 ];
 
 /// The lints whose codes a text names, with blanks or commas between, and the words of it that are no code.
@@ -106,6 +108,8 @@ pub struct Levels {
     pub operations: Vec<(&'static str, &'static [&'static ActionSpec])>,
     /// Tells whether a program is started only if the permit has `@allow("interpreter")`.
     pub interpreter: Option<fn(&AbsPath) -> bool>,
+    /// What time it is, so that a permit is found that has expired.
+    pub now: Option<Timestamp>,
 }
 
 impl Levels {

@@ -1,6 +1,7 @@
 //! Which bad outcomes a policy lets through, for whom: by deciding on the requests that would bring them about.
 
 mod corpus;
+mod patterns;
 mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::rule::{Rule, Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
 use corpus::Act;
 pub use corpus::{RISKS, Risk};
+use patterns::Patterns;
 use variants::{Variant, Words};
 
 /// How many resources are tried for one act.
@@ -113,6 +115,7 @@ struct Search<'p> {
     reach: Reach,
     crowds: Vec<Crowd>,
     words: Vec<Words>,
+    patterns: Patterns,
 }
 
 impl<'p> Search<'p> {
@@ -122,7 +125,7 @@ impl<'p> Search<'p> {
             None => crowds(policy),
         };
         let words = (0..policy.len()).map(|number| Words::of(policy, number)).collect();
-        Self { policy, reach: policy.reach(principal), crowds, words }
+        Self { policy, reach: policy.reach(principal), crowds, words, patterns: Patterns::default() }
     }
 
     fn exposed(&self, risk: &'static Risk) -> Option<Exposed> {
@@ -226,7 +229,7 @@ impl<'p> Search<'p> {
         Asked::new(self.policy.actions(), &written, subject, variant.now).ok()
     }
 
-    /// What is asked for: what everybody knows, and what the policy reaches that is alike.
+    /// What is asked for: what everybody knows, what is like a pattern of the policy too, and what the policy reaches that is alike.
     fn ids(&self, act: &Act, spec: &'static ActionSpec) -> Vec<String> {
         let mut named = BTreeSet::new();
         if let Some(Extent::Within(places)) = self.reach.extent(spec) {
@@ -247,7 +250,8 @@ impl<'p> Search<'p> {
         }
         let named = named.into_iter().filter(|id| act.like.iter().any(|glob| is_like(glob, id)));
         let known = act.ids.iter().map(|id| (*id).to_owned());
-        known.chain(named.take(RESOURCES)).collect()
+        let meeting = self.patterns.ids(self.policy, (spec, self.reach.extent(spec)), act.like);
+        known.chain(named.take(RESOURCES)).chain(meeting.into_iter().take(RESOURCES)).collect()
     }
 }
 

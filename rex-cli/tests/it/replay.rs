@@ -207,6 +207,38 @@ fn a_line_that_cannot_be_read_is_counted_and_no_policy_is_learned() {
     assert_eq!((code, text.contains("1 line is not understood")), (Some(0), true), "{text}");
 }
 
+/// Whoever removes the last lines of a journal leaves its chain whole.
+#[test]
+fn a_run_without_its_end_is_told_and_no_policy_is_learned() {
+    let world = World::new(ALL);
+    world.run("fs::stat(\"DIR\"); fs::append(\"DIR/x\", \"y\");", "Agent::a");
+    let journal = world.read("journal");
+    let lines: Vec<&str> = journal.lines().collect();
+    assert!(lines.last().unwrap().contains("\"event\":\"end\""), "{journal}");
+    let cut = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let unchained: Vec<_> =
+        lines.iter().map(|line| format!("{}}}", line.rsplit_once(",\"prev\"").unwrap().0)).collect();
+    let unchained: Vec<&str> = unchained.iter().map(String::as_str).collect();
+    for (text, options) in [
+        (cut(&lines[..lines.len() - 1]), &[][..]),
+        (cut(&lines[..lines.len() - 2]), &[]),
+        (cut(&unchained[..lines.len() - 1]), &["--allow-broken-chain"]),
+    ] {
+        world.write("cut", &text);
+        for command in [&["policy", "learn", "%cut"][..], &["replay", "%cut", "--policy", "%policy.cedar"]] {
+            let (code, text) = world.rex(&[command, options].concat());
+            assert_eq!((code, text.contains("1 run has no end on record")), (Some(6), true), "{text}");
+            assert!(text.contains("goes on, was killed, or the end of the journal was removed"), "{text}");
+            assert!(!text.contains("permit ("), "{text}");
+            let (code, text) = world.rex(&[command, options, &["--allow-unread"]].concat());
+            assert_eq!((code, text.contains("1 run has no end on record")), (Some(0), true), "{text}");
+        }
+    }
+    // One that has its end is none of these.
+    let (code, text) = world.rex(&["replay", "%journal", "--policy", "%policy.cedar"]);
+    assert_eq!((code, text.contains("no end")), (Some(0), false), "{text}");
+}
+
 #[test]
 fn what_is_redacted_is_not_claimed_as_learned() {
     let world = World::new(ALL);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use rex_core::asked::check_attributes;
 use rex_core::net::{RemoteHost, Url};
-use rex_core::process::Identity;
+use rex_core::process::{Identity, Process};
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Value};
 
@@ -81,7 +82,11 @@ impl World {
                     "processes are named by their numbers: `4242: { exe: /usr/sbin/nginx }`",
                 )
             })?;
-            world.processes.insert(pid, process(fields, &number, &told)?);
+            let (identity, arguments) = process(fields, &number, &told)?;
+            check_attributes(&Process::new(pid, identity.clone())).map_err(|error| {
+                wrong(fields, "processes", error.message, error.help.as_deref().unwrap_or_default())
+            })?;
+            world.processes.insert(pid, (identity, arguments));
         }
         for (path, told) in fields.optional_map("programs")? {
             if AbsPath::parse(&path).map_or(true, |known| known.as_str() != path) {
@@ -129,7 +134,7 @@ fn files(fields: &Fields<'_>) -> Taken<BTreeMap<String, String>> {
     });
     let files = files.collect::<Result<BTreeMap<_, _>, _>>();
     let files = files.map_err(|message| wrong(fields, "files", message, "put the text in quotes"))?;
-    if let Some(path) = files.keys().find(|path| AbsPath::parse(path).is_err()) {
+    if let Some(path) = files.keys().find(|path| AbsPath::parse(path).map_or(true, |known| known.as_str() != **path)) {
         let message = format!("`{}` is not the path of a file", path.escape_debug());
         return Err(wrong(fields, "files", message, "paths are absolute, without `.` and `..`"));
     }

@@ -2,7 +2,7 @@
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
-use rex_core::{ActionSpec, Values};
+use rex_core::{ActionSpec, FactKind, Values};
 
 use super::Lint;
 use crate::rule::{Uid, actions, literal, resource_scope};
@@ -69,7 +69,7 @@ impl About {
     }
 
     /// The same where something else is asked first, and holds.
-    fn narrowed(&self, conjunct: &Expr) -> Option<Self> {
+    pub(super) fn narrowed(&self, conjunct: &Expr) -> Option<Self> {
         let only = |meant: &dyn Fn(&ActionSpec) -> bool| {
             Some(Self { actions: self.actions.iter().filter(|spec| meant(spec)).copied().collect() })
         };
@@ -91,6 +91,18 @@ impl About {
             },
             _ => None,
         }
+    }
+
+    /// Whether an expression is a fact or an attribute of a type.
+    pub(super) fn is_of(&self, term: &Expr, kind: FactKind) -> bool {
+        let Some(term) = Term::of(term) else { return false };
+        self.actions.iter().any(|spec| {
+            let (declared, name) = match term {
+                Term::Resource(name) => (spec.resource.attributes, name),
+                Term::Context(name) => (spec.context, name),
+            };
+            declared.iter().any(|attribute| attribute.name == name && attribute.kind == kind)
+        })
     }
 
     /// The values that something can have, one for each declaration that may be meant; none if nothing declares it.

@@ -1,15 +1,14 @@
 //! Conditions that are true of every request, or of none.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
-use rex_core::{Fact, Values};
+use rex_core::Values;
 
 use super::about::{About, Term, is_joined, parts};
 use super::constraint::{Constant, Constraints};
-use super::{Look, wild};
+use super::{Look, derived, times, wild};
 use crate::finding::Severity;
 use crate::rule::{Uid, principal_scope, resource_scope};
 
@@ -38,24 +37,12 @@ fn head(about: &About, policy: &Policy) -> Vec<Known> {
     known
 }
 
-/// What the id of a resource says of its attributes, where it says all.
+/// What the id of a resource says of its attributes.
 fn attributes(about: &About, uid: &Uid) -> Vec<Known> {
-    let mut known = Vec::new();
-    let Some(spec) = about.actions.iter().find(|spec| spec.resource.to_string() == *uid.kind) else { return known };
-    let Ok(resource) = (spec.recall)(&uid.id, &BTreeMap::new()) else { return known };
-    if !resource.id_says_all() {
-        return known;
-    }
-    resource.attributes(&mut |name, fact| {
-        let value = match fact {
-            Fact::String(text) => Constant::Text(text.to_owned()),
-            Fact::Long(number) => Constant::Number(number.into()),
-            Fact::Bool(value) => Constant::Bool(value),
-            Fact::Ip(_) => return,
-        };
-        known.push((Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Resource)), attr: name.into() }, value));
-    });
-    known
+    let spec = about.actions.iter().find(|spec| spec.resource.to_string() == *uid.kind);
+    let said = spec.map(|spec| derived::of_id(spec, &uid.id)).unwrap_or_default();
+    let attribute = |name: &str| Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Resource)), attr: name.into() };
+    said.into_iter().map(|(name, value)| (attribute(name), value)).collect()
 }
 
 struct Always<'a> {
@@ -135,17 +122,20 @@ impl Always<'_> {
     }
 
     /// The numbers that something can be.
-    fn range(&self, term: &Expr) -> Option<(i128, i128)> {
-        if let Expr::UnaryOp { op: UnaryOp::ToTime, .. } = term {
-            return Some((0, 86_400_000 - 1));
-        }
-        let values = self.about.values(Term::of(term)?);
-        let ranges = values.iter().map(|values| match values {
-            Values::Range(low, high) => Some((i128::from(*low), i128::from(*high))),
-            _ => None,
-        });
-        let ranges: Vec<_> = ranges.collect::<Option<_>>()?;
-        Some((ranges.iter().map(|range| range.0).min()?, ranges.iter().map(|range| range.1).max()?))
+    fn range(&self, term: &Expr) -> Option<times::Range> {
+        times::range(term, &|term| {
+            let term = Term::of(term)?;
+            if term == Term::Context("now") {
+                return Some((0, i64::MAX.into()));
+            }
+            let values = self.about.values(term);
+            let ranges = values.iter().map(|values| match values {
+                Values::Range(low, high) => Some((i128::from(*low), i128::from(*high))),
+                _ => None,
+            });
+            let ranges: Vec<_> = ranges.collect::<Option<_>>()?;
+            Some((ranges.iter().map(|range| range.0).min()?, ranges.iter().map(|range| range.1).max()?))
+        })
     }
 
     /// Looks for comparisons that do not go together. Of an alternative, `asked` is that none of it holds.
@@ -155,30 +145,51 @@ impl Always<'_> {
             constraints.known(term, value.clone());
         }
         for (expr, holds) in asked {
-            if !constraints.add(expr, *holds, &|term| self.range(term)) {
-                continue;
+            if constraints.add(expr, *holds, &|term| self.range(term)) {
+                self.contradicts(look, (expr, None), asked, all);
+                return;
             }
-            let (word, severity) = if all {
-                ("nothing is all of this at once", look.severity(true, Some(true)))
-            } else {
-                ("everything is one of these", look.severity(false, Some(true)))
-            };
-            let alone = asked.len() == 1;
-            let message = match (all, alone) {
-                (true, true) => format!("{} is never true with what the head says", told(expr)),
-                _ => format!("{word}: {} goes against what stands before it", told(expr)),
-            };
-            let time = asked.iter().any(|(expr, _)| is_time(expr));
-            let help = match (all, time) {
-                (true, true) => "the time cannot be after the later and before the earlier; over midnight, write `||`",
-                (true, false) => {
-                    "so this is never true: where one of several is meant, write `||`, or `[..].contains(..)`"
-                }
-                (false, _) => "so this is always true: where none of several is meant, write `&&`",
-            };
-            look.add(Some("REX014"), severity, &needle(expr), message, help);
-            return;
         }
+        let mut about = self.about.clone();
+        for (expr, _) in asked.iter().filter(|(_, holds)| *holds) {
+            about = about.narrowed(expr).unwrap_or(about);
+        }
+        if let Some((term, why)) = derived::contradiction(&about, &constraints) {
+            let expr = asked.iter().map(|(expr, _)| *expr).rfind(|expr| super::constraint::term(expr) == Some(term));
+            if let Some(expr) = expr {
+                self.contradicts(look, (expr, Some(why)), asked, all);
+            }
+        }
+    }
+
+    /// Tells of a comparison that does not go together with others; `why` is what these say of it, if that is of something else.
+    fn contradicts(
+        &self,
+        look: &mut Look<'_>,
+        (expr, why): (&Expr, Option<String>),
+        asked: &[(&Expr, bool)],
+        all: bool,
+    ) {
+        let (word, severity) = if all {
+            ("nothing is all of this at once", look.severity(true, Some(true)))
+        } else {
+            ("everything is one of these", look.severity(false, Some(true)))
+        };
+        let message = match (all, asked.len() == 1) {
+            (true, true) => format!("{} is never true with what the head says", told(expr)),
+            _ if why.is_some() => format!("{word}: {} goes against the rest", told(expr)),
+            _ => format!("{word}: {} goes against what stands before it", told(expr)),
+        };
+        let time = asked.iter().any(|(expr, _)| is_time(expr));
+        let help = match (all, time) {
+            (true, true) if why.is_none() => {
+                "the time cannot be after the later and before the earlier; over midnight, write `||`"
+            }
+            (true, _) => "so this is never true: where one of several is meant, write `||`, or `[..].contains(..)`",
+            (false, _) => "so this is always true: where none of several is meant, write `&&`",
+        };
+        let help = why.map_or_else(|| help.to_owned(), |why| format!("{why}: {help}"));
+        look.add(Some("REX014"), severity, &needle(expr), message, &help);
     }
 }
 
@@ -204,14 +215,14 @@ fn compare(op: BinaryOp, left: &Constant, right: &Constant) -> Option<bool> {
 }
 
 /// A comparison in few words.
-fn told(expr: &Expr) -> String {
+pub(super) fn told(expr: &Expr) -> String {
     let side = |expr: &Expr| match expr {
         Expr::Literal(Literal::String(text)) => format!("\"{}\"", text.escape_debug()),
         Expr::Literal(Literal::Bool(value)) => value.to_string(),
         Expr::Literal(Literal::Long(number)) => number.to_string(),
         Expr::Literal(Literal::EntityUID(uid)) => crate::rule::literal(uid).to_string(),
         Expr::Var(var) => format!("{var:?}").to_lowercase(),
-        Expr::UnaryOp { op: op @ (UnaryOp::Datetime | UnaryOp::Duration), expr } => match &**expr {
+        Expr::UnaryOp { op: op @ (UnaryOp::Datetime | UnaryOp::Duration | UnaryOp::Ip), expr } => match &**expr {
             Expr::Literal(Literal::String(text)) => {
                 format!("{}(\"{}\")", format!("{op:?}").to_lowercase(), text.escape_debug())
             }
@@ -222,6 +233,12 @@ fn told(expr: &Expr) -> String {
     };
     let text = match expr {
         Expr::BinaryOp { op: BinaryOp::Contains, right, .. } => format!("[..].contains({})", side(right)),
+        Expr::BinaryOp { op: BinaryOp::IsInRange, left, right } => {
+            format!("{}.isInRange({})", side(left), side(right))
+        }
+        Expr::UnaryOp { op, expr } if method(*op).is_some() => {
+            format!("{}.{}()", side(expr), method(*op).unwrap_or_default())
+        }
         Expr::BinaryOp { op, left, right } => format!("{} {} {}", side(left), sign(*op), side(right)),
         Expr::Like { expr, pattern } => {
             let chars: Vec<_> = pattern.iter().map(letter).collect();
@@ -231,6 +248,17 @@ fn told(expr: &Expr) -> String {
         _ => side(expr),
     };
     format!("`{text}`")
+}
+
+/// The name of a method that addresses have.
+fn method(op: UnaryOp) -> Option<&'static str> {
+    match op {
+        UnaryOp::IsIPv4 => Some("isIpv4"),
+        UnaryOp::IsIPV6 => Some("isIpv6"),
+        UnaryOp::IsLoopback => Some("isLoopback"),
+        UnaryOp::IsMulticast => Some("isMulticast"),
+        _ => None,
+    }
 }
 
 fn letter(element: &cedar_policy::pst::PatternElem) -> Option<char> {
@@ -254,12 +282,15 @@ fn sign(op: BinaryOp) -> &'static str {
 }
 
 /// What stands in the policy for a comparison: its constant.
-fn needle(expr: &Expr) -> String {
+pub(super) fn needle(expr: &Expr) -> String {
     match expr {
         Expr::Literal(Literal::Bool(value)) => value.to_string(),
         Expr::Literal(Literal::String(text)) => format!("\"{text}\""),
         Expr::Literal(Literal::Long(number)) => number.to_string(),
         Expr::Literal(Literal::EntityUID(uid)) => crate::rule::literal(uid).to_string(),
+        Expr::UnaryOp { op, .. } if method(*op).is_some() => {
+            method(*op).map(|name| format!("{name}()")).unwrap_or_default()
+        }
         Expr::UnaryOp { expr, .. } => needle(expr),
         Expr::BinaryOp { left, right, .. } => match (Constant::of(left), Constant::of(right)) {
             (Some(_), None) => needle(left),

@@ -2,6 +2,7 @@
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp};
 
+use super::addresses::{Addresses, Written};
 use crate::rule::{Uid, literal};
 
 /// A value that is written in a policy.
@@ -93,7 +94,9 @@ pub(super) struct Constraint<'e> {
     low: i128,
     high: i128,
     likes: Vec<&'e [PatternElem]>,
+    unlikes: Vec<&'e [PatternElem]>,
     kind: Option<String>,
+    addresses: Addresses,
     /// Whether nothing can be all of it.
     pub(super) void: bool,
 }
@@ -101,7 +104,43 @@ pub(super) struct Constraint<'e> {
 impl<'e> Constraint<'e> {
     pub(super) fn new(term: &'e Expr, range: Option<(i128, i128)>) -> Self {
         let (low, high) = range.unwrap_or((i128::MIN, i128::MAX));
-        Self { term, only: None, never: Vec::new(), low, high, likes: Vec::new(), kind: None, void: false }
+        let addresses = Addresses::all();
+        let (likes, unlikes) = (Vec::new(), Vec::new());
+        Self { term, only: None, never: Vec::new(), low, high, likes, unlikes, kind: None, addresses, void: false }
+    }
+
+    /// The values that it may have, if they are listed.
+    pub(super) fn only(&self) -> Option<&[Constant]> {
+        self.only.as_deref()
+    }
+
+    /// The patterns that it is like, each of them.
+    pub(super) fn likes(&self) -> &[&'e [PatternElem]] {
+        &self.likes
+    }
+
+    /// The addresses that it may be.
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The highest number that it may be.
+    pub(super) fn high(&self) -> i128 {
+        self.high
+    }
+
+    /// Whether it may have a value.
+    pub(super) fn fits(&self, value: &Constant) -> bool {
+        let is = match value {
+            Constant::Number(number) => (self.low..=self.high).contains(number),
+            Constant::Text(text) => {
+                let text = letters(text);
+                self.likes.iter().all(|pattern| meet(&text, pattern))
+                    && !self.unlikes.iter().any(|pattern| meet(&text, pattern))
+            }
+            Constant::Entity(_) | Constant::Bool(_) => true,
+        };
+        is && !self.never.contains(value) && self.only.as_ref().is_none_or(|only| only.contains(value))
     }
 
     pub(super) fn among(&mut self, values: &[Constant]) {
@@ -125,7 +164,7 @@ impl<'e> Constraint<'e> {
                 fits && !self.never.contains(value)
             });
         }
-        self.void |= self.only.as_ref().is_some_and(Vec::is_empty) || self.low > self.high;
+        self.void |= self.only.as_ref().is_some_and(Vec::is_empty) || self.low > self.high || self.addresses.is_empty();
     }
 
     /// Adds a comparison of the term, that is to hold or not.
@@ -142,6 +181,7 @@ impl<'e> Constraint<'e> {
                 self.likes.push(pattern);
             }
             (Asked::Like(pattern), false) => {
+                self.unlikes.push(pattern);
                 // What is like it is no longer among the values.
                 if let Some(only) = &mut self.only {
                     only.retain(|value| !matches!(value, Constant::Text(text) if meet(&letters(text), pattern)));
@@ -152,6 +192,8 @@ impl<'e> Constraint<'e> {
                 self.kind = Some(kind);
             }
             (Asked::Kind(kind), false) => self.void |= self.kind.as_ref() == Some(&kind),
+            (Asked::Within(addresses), true) => self.addresses = self.addresses.meet(&addresses),
+            (Asked::Within(addresses), false) => self.addresses = self.addresses.without(&addresses),
         }
         self.settle();
     }
@@ -164,10 +206,40 @@ enum Asked<'e> {
     Above(i128),
     Like(&'e [PatternElem]),
     Kind(String),
+    Within(Addresses),
+}
+
+/// Takes a comparison of an address apart. What is no address of a request is told elsewhere, and makes no set of addresses.
+fn asked_of_address(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
+    let one = |expr: &Expr| {
+        let (_, written) = Written::of(expr).filter(|(_, written)| written.is_of_a_request())?;
+        Some(Addresses::one(written.canonical()))
+    };
+    match expr {
+        Expr::UnaryOp { op, expr } => Some((expr, Asked::Within(Addresses::of_method(*op)?), false)),
+        Expr::BinaryOp { op: BinaryOp::IsInRange, left, right } => {
+            Some((left, Asked::Within(Written::of(right)?.1.within()), false))
+        }
+        Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } => {
+            let (term, address) = one(right).map(|address| (left, address)).or_else(|| Some((right, one(left)?)))?;
+            Some((term, Asked::Within(address), *op == BinaryOp::NotEq))
+        }
+        Expr::BinaryOp { op: BinaryOp::Contains, left, right } => match &**left {
+            Expr::Set(members) => {
+                let all = members.iter().map(|member| one(member)).collect::<Option<Vec<_>>>()?;
+                (!all.is_empty()).then(|| (&**right, Asked::Within(Addresses::union(all)), false))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Takes a comparison of something with constants apart; `bool` says whether it is the other way around.
 fn asked(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
+    if let Some(asked) = asked_of_address(expr) {
+        return Some(asked);
+    }
     match expr {
         Expr::Like { expr, pattern } => Some((expr, Asked::Like(pattern), false)),
         Expr::Is { expr, entity_type, in_expr: None } => Some((expr, Asked::Kind(entity_type.0.to_string()), false)),
@@ -202,6 +274,11 @@ fn asked(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
     }
 }
 
+/// What a comparison is about.
+pub(super) fn term(expr: &Expr) -> Option<&Expr> {
+    asked(expr).map(|(term, ..)| term)
+}
+
 /// All that is asked of different things at once.
 #[derive(Debug, Default)]
 pub(super) struct Constraints<'e>(Vec<Constraint<'e>>);
@@ -210,6 +287,11 @@ impl<'e> Constraints<'e> {
     /// Adds what is known of something without being asked.
     pub(super) fn known(&mut self, term: &'e Expr, value: Constant) {
         self.of(term, &|_| None).among(&[value]);
+    }
+
+    /// What is asked of each thing.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Constraint<'e>> {
+        self.0.iter()
     }
 
     fn of(&mut self, term: &'e Expr, range: &dyn Fn(&Expr) -> Option<(i128, i128)>) -> &mut Constraint<'e> {

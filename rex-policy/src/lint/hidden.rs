@@ -123,7 +123,11 @@ fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
     if hidden.is_some() || !letters {
         return hidden;
     }
-    words(text).find_map(|(at, word)| {
+    if let Some((at, c)) = text.char_indices().find(|(_, c)| is_disguised(*c)) {
+        let shown: String = unicode_security::skeleton(c.encode_utf8(&mut [0; 4])).collect();
+        return Some((at, c.len_utf8(), format!("a letter that looks like `{shown}`: U+{:04X}", u32::from(c))));
+    }
+    let mixed = words(text).find_map(|(at, word)| {
         if word.is_single_script() {
             return None;
         }
@@ -132,7 +136,20 @@ fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
         let what =
             format!("a letter of another alphabet than the rest of the word `{word}`: U+{:04X}", u32::from(other));
         Some((at, word.len(), what))
+    });
+    mixed.or_else(|| {
+        // In a text that has other words of its alphabet, one that could be of another one is nothing special.
+        let mut all = words(text).map(|(at, word)| Some((at, word, in_ascii(word)?)));
+        let (at, word, shown) = all.next()??;
+        let what =
+            format!("a word of another alphabet that looks like `{shown}`: U+{:04X}", u32::from(word.chars().next()?));
+        all.all(|word| word.is_some()).then_some((at, word.len(), what))
     })
+}
+
+/// The ASCII text that a word of other letters is drawn as.
+fn in_ascii(word: &str) -> Option<String> {
+    word.chars().map(|c| if c.is_ascii() { None } else { ascii(c) }).collect()
 }
 
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -160,6 +177,19 @@ fn looks_like(c: char) -> Option<char> {
     ascii(c)
 }
 
+/// Whether a letter of the Latin alphabet is drawn as others of ASCII are: a dotless i, a ligature. Those that whole languages have without
+/// an accent are left out, but for the dotless i.
+fn is_disguised(c: char) -> bool {
+    let latin = matches!(c, '\u{c0}'..='\u{2af}' | '\u{1d00}'..='\u{1dbf}' | '\u{1e00}'..='\u{1eff}' | '\u{2c60}'..='\u{2c7f}'
+        | '\u{a720}'..='\u{a7ff}' | '\u{ab30}'..='\u{ab6f}' | '\u{fb00}'..='\u{fb06}');
+    let of_languages = matches!(c, '\u{c6}' | '\u{e6}' | '\u{152}' | '\u{153}' | '\u{de}' | '\u{fe}');
+    latin && !of_languages && {
+        let mut letter = [0; 4];
+        let mut shown = unicode_security::skeleton(c.encode_utf8(&mut letter)).peekable();
+        shown.peek().is_some() && shown.all(|c| c.is_ascii_alphanumeric())
+    }
+}
+
 /// The ASCII character that another one is drawn as.
 fn ascii(c: char) -> Option<char> {
     let shown: String = unicode_security::skeleton(c.encode_utf8(&mut [0; 4])).collect();
@@ -168,9 +198,10 @@ fn ascii(c: char) -> Option<char> {
     shown.next().is_none().then_some(ascii)
 }
 
-/// Whether a letter or digit is one of the Latin alphabet in another style: full width, mathematical, Roman numerals.
+/// Whether a letter or digit is one of the Latin alphabet in another style: full width, mathematical, raised, Roman numerals.
 fn is_styled(c: char) -> bool {
-    matches!(c, '\u{ff01}'..='\u{ff5e}' | '\u{1d400}'..='\u{1d7ff}' | '\u{2100}'..='\u{218f}' | '\u{1fbf0}'..='\u{1fbf9}')
+    matches!(c, '\u{aa}' | '\u{b2}' | '\u{b3}' | '\u{b9}' | '\u{ba}' | '\u{2070}'..='\u{209f}' | '\u{2b0}'..='\u{2b8}'
+        | '\u{ff01}'..='\u{ff5e}' | '\u{1d400}'..='\u{1d7ff}' | '\u{2100}'..='\u{218f}' | '\u{1fbf0}'..='\u{1fbf9}')
 }
 
 #[cfg(test)]
@@ -199,6 +230,16 @@ mod tests {
             "\u{2003}",
             "a\u{7f}",
             "\u{85}",
+            "/etc/f\u{131}le",
+            "\u{fb01}le",
+            "o\u{fb03}ce",
+            "\u{17f}rv",
+            "\u{261}roup",
+            "/srv/\u{441}\u{43e}\u{440}",
+            "\u{430}",
+            "\u{3bf}",
+            "\u{ff45}\u{ff54}\u{ff43}",
+            "admin\u{180e}",
         ] {
             assert!(in_text(text).is_some(), "{}", text.escape_unicode());
         }
@@ -211,6 +252,11 @@ mod tests {
             "/a/\u{1f680}",
             "\u{65e5}\u{672c}\u{306e}",
             "10 \u{20ac}",
+            "/srv/\u{434}\u{430}\u{43d}\u{43d}\u{44b}\u{435}/\u{430}",
+            "/srv/\u{e6}r\u{f8}",
+            "/srv/\u{de}\u{f3}r",
+            "/srv/\u{142}\u{f3}d\u{17a}",
+            "/srv/\u{111}",
         ] {
             assert_eq!(in_text(text), None, "{}", text.escape_unicode());
         }

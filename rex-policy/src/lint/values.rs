@@ -2,9 +2,10 @@
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem};
 use rex_core::Values;
+use rex_core::values::{DIRECTORY, EXTENSION, NAME, PATH, PROGRAM};
 
 use super::about::{About, Term};
-use super::{Look, wild};
+use super::{Look, leads_elsewhere, wild};
 use crate::finding::{Severity, visible};
 use crate::rule::Uid;
 
@@ -16,6 +17,38 @@ struct Compared<'e> {
     like: bool,
     /// Whether the comparison is true of what is other than the text.
     differs: bool,
+}
+
+/// The values that are paths.
+const PATHS: [Values; 3] = [Values::Form(&PATH), Values::Form(&PROGRAM), Values::Form(&DIRECTORY)];
+
+/// The values that are names of files, or parts of such names.
+const NAMES: [Values; 5] = [PATHS[0], PATHS[1], PATHS[2], Values::Form(&NAME), Values::Form(&EXTENSION)];
+
+/// The text with its bytes that are not UTF-8 spelled as names have them, `\xE9`, if it has one in another case.
+pub(super) fn upper_bytes(text: &str) -> Option<String> {
+    let mut parts = text.split("\\x");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let upper = parts.fold(first, |text, part| {
+        let spelled = part.split_at_checked(2).map(|(digits, rest)| (digits.to_ascii_uppercase(), rest));
+        let byte = |digits: &str| u8::from_str_radix(digits, 16).is_ok_and(|byte| byte >= 0x80 || byte == b'\\');
+        match spelled.filter(|(digits, _)| byte(digits)) {
+            Some((digits, rest)) => format!("{text}\\x{digits}{rest}"),
+            None => format!("{text}\\x{part}"),
+        }
+    });
+    (upper != text).then_some(upper)
+}
+
+/// What to tell of a byte that is spelled in lower case.
+pub(super) fn lower_bytes(text: &str) -> Option<(String, String)> {
+    let upper = upper_bytes(text)?;
+    let message = format!("`{}` spells a byte in lower case, which names never do", visible(text));
+    let help = format!(
+        "did you mean `{}`? whoever means the letters writes the backslash as `\\u{{5c}}`",
+        visible(&upper).replace('\\', "\\\\")
+    );
+    Some((message, help))
 }
 
 /// Looks at one comparison.
@@ -32,6 +65,19 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
         }
         if values.iter().all(|values| !values.has_like(&compared.pattern)) {
             never(look, about, &compared, &values, severity);
+            continue;
+        }
+        let raw = wild::raw(&compared.pattern);
+        if values.iter().all(|values| NAMES.contains(values))
+            && let Some((message, help)) =
+                lower_bytes(&wild::shown(&compared.pattern)).filter(|_| look.find(&raw).is_some())
+        {
+            look.add(Some("REX013"), severity, &raw, message, &help);
+        }
+        if values.iter().all(|values| PATHS.contains(values))
+            && let Some((message, help)) = leads_elsewhere(&wild::shown(&compared.pattern))
+        {
+            look.add(Some("REX017"), Severity::Warning, &raw, message, &help);
         }
     }
     directory(look, expr);

@@ -280,7 +280,7 @@ pub(super) fn id(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
 }
 
 /// Whether a condition is to be false of an entity: what it names is left out of the policy.
-fn is_excepted(expr: &Expr, holds: bool, uid: &Uid) -> bool {
+pub(super) fn is_excepted(expr: &Expr, holds: bool, uid: &Uid) -> bool {
     use cedar_policy::pst::{BinaryOp, Literal, UnaryOp};
     match expr {
         Expr::UnaryOp { op: UnaryOp::Not, expr } => is_excepted(expr, !holds, uid),

@@ -24,7 +24,8 @@ pub(super) const VALUE: Lint = Lint {
     name: "a comparison with a value that is never there",
     severity: Severity::Warning,
     explanation: "The facts and attributes of requests have the values that `docs/actions.md` lists: a signal is `TERM`, not `SIGTERM`; a unit is \
-                  `nginx.service`, not `nginx`; a tag is `key=value`. What is compared with another text is never equal to it. In a `forbid`, and in what \
+                  `nginx.service`, not `nginx`; a tag is `key=value`; an address is one host, so of a network ask `isInRange`. What is compared with another \
+                  value is never equal to it. In a `forbid`, and in what \
                   is left out of a `permit`, it is an error.",
     example: include_str!("examples/rex013.cedar"),
     better: include_str!("examples/rex013-better.cedar"),
@@ -36,7 +37,8 @@ pub(super) const ALWAYS: Lint = Lint {
     name: "a condition is always true, or never",
     severity: Severity::Warning,
     explanation: "Comparisons that are joined contradict each other, or leave nothing out: `name == \"a\" && name == \"b\"` is never true, `name != \"a\" || \
-                  name != \"b\"` always. A `forbid` that never applies is an error, and so is a `permit` that leaves out nothing of what it says. A time after \
+                  name != \"b\"` always. So do attributes of one thing: the `extension` of `a.log` is `log`, and a URL has one `host`. A `forbid` that never applies is an error, \
+                  and so is a `permit` that leaves out nothing of what it says. A time after \
                   22:00 and before 6:00 needs `||`.",
     example: include_str!("examples/rex014.cedar"),
     better: include_str!("examples/rex014-better.cedar"),
@@ -69,7 +71,7 @@ pub(super) const HIDDEN: Lint = Lint {
     code: "REX018",
     name: "characters do not read as what they are",
     severity: Severity::Warning,
-    explanation: "A character without width, a blank that is none, a letter that looks like one of another alphabet: what is read is not what is compared. \
+    explanation: "A character without width, a blank that is none, a letter or a ligature that looks like another: what is read is not what is compared. \
                   In ids and other texts it is an error, in comments a warning. What is really in a name is written with an escape, which everybody sees.",
     example: include_str!("examples/rex018.cedar"),
     better: include_str!("examples/rex018-better.cedar"),

@@ -82,7 +82,7 @@ const fn of_homes(
 risks! {
     "reads-shadow" Critical "read the password hashes of all accounts":
         "Whoever has the hashes tries passwords as fast as a machine can, and nobody sees it." [
-        files(READ, &["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/security/opasswd"], &["/etc/*shadow*", "/var/backups/*shadow*"]),
+        files(READ, &["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/security/opasswd"], &["/etc/*shadow*", "/etc/*/shadow", "/etc/*/shadow-", "/etc/*/gshadow", "/etc/tcb/**", "/var/backups/*shadow*"]),
         Act { actions: &[fs::Chmod::SPEC], ids: &["/etc/shadow", "/etc/gshadow"], facts: &[OPEN], ..ANY },
     ];
     "reads-private-keys" Critical "read private keys":

@@ -4,7 +4,7 @@ use rex_core::action::{fs, net, process};
 use rex_core::{AbsPath, Action, ActionSpec};
 use rex_policy::{LINTS, Levels, Lint, Severity};
 
-use crate::support::{compile, compile_with};
+use crate::support::{NOON, compile, compile_with};
 
 /// The codes of what is found, without those for what a policy does not say about itself.
 fn found(text: &str) -> Vec<&'static str> {
@@ -36,12 +36,40 @@ fn with_operations() -> Levels {
 fn each_lint_finds_its_example_and_nothing_in_what_is_better() {
     for lint in LINTS {
         // Of the operations, only that lint asks.
-        let levels = if lint.code == "REX016" { with_operations() } else { Levels::default() };
+        let levels = match lint.code {
+            "REX016" => with_operations(),
+            "REX019" => Levels { now: Some(NOON), ..Levels::default() },
+            _ => Levels::default(),
+        };
         let codes =
             |text| -> Vec<_> { compile(text).lints(&levels).iter().filter_map(|finding| finding.code).collect() };
         assert_eq!(codes(lint.example), [lint.code], "{}", lint.example);
         assert_eq!(codes(lint.better), [""; 0], "{}: {}", lint.code, lint.better);
     }
+}
+
+/// What time it is, whoever asks says; where nobody does, nothing has expired.
+#[test]
+fn an_expired_permit_is_told_with_the_day() {
+    let policy = |effect: &str, time: &str| {
+        compile(&format!(
+            "@id(\"a\") @reason(\"r\") {effect} (principal == Agent::\"a\", action == fs::Action::\"read\", resource in fs::Path::\"/srv\") when {{ {time} }};"
+        ))
+    };
+    let told = |effect: &str, time: &str, now| -> Vec<String> {
+        let findings = policy(effect, time).lints(&Levels { now, ..Levels::default() });
+        findings.iter().filter(|one| one.code == Some("REX019")).map(|one| one.message.clone()).collect()
+    };
+    let over = "context.now < datetime(\"2026-11-23T12:00:00Z\")";
+    assert_eq!(
+        told("permit", over, Some(NOON)),
+        [
+            "this permit has expired: `context.now < datetime(\"2026-11-23T12:00:00Z\")` never holds again, as today is 2026-11-23"
+        ]
+    );
+    assert_eq!(told("permit", over, None), [""; 0]);
+    assert_eq!(told("forbid", over, Some(NOON)), [""; 0]);
+    assert_eq!(told("permit", "context.now < datetime(\"2026-11-24\")", Some(NOON)), [""; 0]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod learn;
 mod lints;
 #[cfg(test)]
 mod mutants;
+mod never;
 #[cfg(test)]
 mod reach;
 #[cfg(test)]

@@ -169,3 +169,56 @@ fn all_outcomes_are_documented() {
     let head = include_str!("risks.md");
     expect_file!["../../../docs/risks.md"].assert_eq(&format!("{head}{table}"));
 }
+
+/// A wildcard in the middle of a pattern, or at its start, hides nothing.
+#[test]
+fn patterns_are_held_against_those_of_the_outcomes() {
+    let read = |condition: &str| {
+        names(&format!("permit (principal, action == fs::Action::\"read\", resource) when {{ {condition} }};"))
+    };
+    for (condition, name) in [
+        ("resource.path like \"/etc/letsencrypt/live/*/privkey.pem\"", "reads-private-keys"),
+        ("resource.path like \"/etc/*/shadow\"", "reads-shadow"),
+        ("resource.path like \"*/shadow\"", "reads-shadow"),
+        ("resource.path like \"/srv/*/tls/*.key\"", "reads-private-keys"),
+        ("resource.path like \"/home/*/.ssh/*\"", "reads-private-keys"),
+        ("resource.name == \"id_rsa\"", "reads-private-keys"),
+        ("resource.extension == \"key\" && resource.path like \"/srv/*\"", "reads-private-keys"),
+        ("resource in fs::Path::\"/etc/letsencrypt\"", "reads-private-keys"),
+        ("resource.path like \"/proc/*/environ\"", "reads-environment"),
+        ("resource.path like \"/proc/1*/environ\"", "reads-environment"),
+        ("resource.path like \"*/.aws/*\"", "reads-credentials"),
+    ] {
+        assert!(read(condition).contains(&name), "{condition}: {:?}", read(condition));
+    }
+    for condition in [
+        "resource.path like \"/srv/app/*\"",
+        "resource.path like \"/srv/*/app.log\"",
+        "resource.path like \"/var/log/*/*.log\"",
+        "resource.extension == \"log\" && resource.path like \"/srv/*\"",
+        "resource.name == \"app.log\"",
+        "resource.name like \"*.log\"",
+    ] {
+        assert_eq!(read(condition), [""; 0], "{condition}");
+    }
+    let write = |condition: &str| {
+        names(&format!("permit (principal, action == fs::Action::\"write\", resource) when {{ {condition} }};"))
+    };
+    assert!(write("resource.path like \"/home/*/.ssh/authorized_keys\"").contains(&"writes-authorized-keys"));
+    assert!(write("resource.path like \"/etc/cron.*/backup\"").contains(&"writes-cron"));
+    assert!(write("resource.path like \"/etc/*/*.service\"").contains(&"writes-units"));
+    assert!(write("resource.path like \"/boot/*.cfg\"").contains(&"writes-boot"));
+    assert!(write("resource in fs::Path::\"/etc\" && resource.name == \"extra\"").contains(&"writes-sudoers"));
+    assert_eq!(write("resource.path like \"/srv/*/data/*.json\""), [""; 0]);
+    let run = "permit (principal, action == process::Action::\"run\", resource) when { resource.path like \"/opt/*/bin/bash\" };";
+    assert!(names(run).contains(&"runs-shell"));
+    let chmod = "permit (principal, action == fs::Action::\"chmod\", resource) when { resource.path like \"/srv/*/bin/tool\" };";
+    assert!(names(chmod).contains(&"sets-setuid"));
+    let stop = "permit (principal, action == service::Action::\"stop\", resource) when { resource.name like \"*-journald.service\" };";
+    assert!(names(stop).contains(&"stops-guards"));
+    // A forbid of the same takes it away.
+    let both =
+        "permit (principal, action == fs::Action::\"read\", resource) when { resource.path like \"/etc/*/shadow\" };
+        forbid (principal, action, resource is fs::Path) when { resource.name == \"shadow\" };";
+    assert_eq!(names(both), [""; 0]);
+}

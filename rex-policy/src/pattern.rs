@@ -1,0 +1,284 @@
+//! Patterns of ids: what something said of an attribute says of the id, and whether a text is like several patterns at once.
+
+use std::collections::{HashSet, VecDeque};
+
+use cedar_policy::pst::PatternElem;
+use rex_core::ResourceSpec;
+
+/// A part of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Letter {
+    /// This character.
+    Char(char),
+    /// Any text.
+    Any,
+    /// Any text without a slash.
+    Part,
+}
+
+pub(crate) type Pattern = Vec<Letter>;
+
+/// The pattern of one text.
+pub(crate) fn exactly(text: &str) -> Pattern {
+    text.chars().map(Letter::Char).collect()
+}
+
+/// A pattern as `like` has it.
+pub(crate) fn like(pattern: &[PatternElem]) -> Pattern {
+    let letter = |element: &PatternElem| match element {
+        PatternElem::Char(c) => Letter::Char(*c),
+        PatternElem::Wildcard => Letter::Any,
+    };
+    pattern.iter().map(letter).collect()
+}
+
+/// A pattern of this file: `*` is any text, `?` any text without a slash, and what is at `@` the other pattern.
+fn around(form: &str, within: &[Letter]) -> Pattern {
+    form.chars()
+        .flat_map(|c| match c {
+            '*' => vec![Letter::Any],
+            '?' => vec![Letter::Part],
+            '@' => within.to_vec(),
+            c => vec![Letter::Char(c)],
+        })
+        .collect()
+}
+
+/// The patterns of which the id is like one, if an attribute is like this; `None` if nothing follows. They may be like more ids.
+pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[Letter]) -> Option<Vec<Pattern>> {
+    if spec.id_attribute == Some(name) {
+        return Some(vec![value.to_vec()]);
+    }
+    let can_be_empty = !value.iter().any(|letter| matches!(letter, Letter::Char(_)));
+    // Such an attribute holds no slash.
+    let part: Pattern =
+        value.iter().map(|letter| if *letter == Letter::Any { Letter::Part } else { *letter }).collect();
+    let forms = |forms: &[&str], value: &[Letter]| Some(forms.iter().map(|form| around(form, value)).collect());
+    match (spec.namespace, spec.name, name) {
+        ("fs", "Path", "name") | ("process", "Program", "name") => forms(&["*/@"], &part),
+        ("fs", "Path", "extension") | ("service", "Unit", "kind") if !can_be_empty => forms(&["*.@"], &part),
+        ("net", "Url", "scheme") => forms(&["@://*"], &part),
+        ("net", "Url", "host") => forms(&["?://@/*", "?://@:?/*", "?://[@]/*", "?://[@]:?/*"], &part),
+        ("net", "Url", "path") => {
+            // The query follows, whose mark is no wildcard here.
+            let bare = around("?://?@", value);
+            let mut asked = bare.clone();
+            asked.extend([Letter::Char('?'), Letter::Any]);
+            Some(vec![bare, asked])
+        }
+        ("net", "Url", "query") if !can_be_empty => {
+            let mut pattern = around("?://*", &[]);
+            pattern.push(Letter::Char('?'));
+            pattern.extend(value);
+            Some(vec![pattern])
+        }
+        _ => None,
+    }
+}
+
+/// The patterns of which the id of whatever is in a resource is like one; `None` if that is not known.
+pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
+    let inside = |before: &str, after: &str| {
+        let mut pattern = around(before, &[]);
+        pattern.extend(exactly(id));
+        pattern.extend(around(after, &[]));
+        pattern
+    };
+    match (spec.namespace, spec.name) {
+        ("fs", "Path") | ("process", "Program") if id == "/" => Some(vec![around("/*", &[])]),
+        ("fs", "Path") | ("process", "Program") => Some(vec![exactly(id), inside("", "/*")]),
+        ("net", "Host") => Some(vec![exactly(id), inside("*.", "")]),
+        _ => None,
+    }
+}
+
+/// Whether texts are like all of some patterns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Meeting {
+    /// This one is, and none is shorter.
+    Text(String),
+    /// None is.
+    Nothing,
+    /// It would take too long to find out.
+    Unknown,
+}
+
+/// How many places of patterns are gone through.
+const STATES: usize = 4096;
+/// How long a pattern may be: its places are bits of a number.
+const LONGEST: usize = 127;
+
+/// Where a text has come to in a path without empty names, `.` and `..`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Shape {
+    Free,
+    Start,
+    Root,
+    Slash,
+    Name,
+    Dot,
+    Dots,
+}
+
+impl Shape {
+    fn step(self, c: char) -> Option<Self> {
+        match (self, c) {
+            (Self::Free, _) => Some(Self::Free),
+            (_, '\0') => None,
+            (Self::Start, '/') => Some(Self::Root),
+            (Self::Name, '/') => Some(Self::Slash),
+            (Self::Start, _) | (_, '/') => None,
+            (Self::Root | Self::Slash, '.') => Some(Self::Dot),
+            (Self::Dot, '.') => Some(Self::Dots),
+            _ => Some(Self::Name),
+        }
+    }
+
+    fn ends(self) -> bool {
+        matches!(self, Self::Free | Self::Root | Self::Name)
+    }
+}
+
+/// The places that are reached without reading: a wildcard may stand for nothing.
+fn open(pattern: &[Letter], mut places: u128) -> u128 {
+    for (at, letter) in pattern.iter().enumerate() {
+        if places & (1 << at) != 0 && !matches!(letter, Letter::Char(_)) {
+            places |= 1 << (at + 1);
+        }
+    }
+    places
+}
+
+fn step(pattern: &[Letter], places: u128, c: char) -> u128 {
+    let next = pattern.iter().enumerate().filter(|(at, _)| places & (1 << at) != 0).fold(0, |next, (at, letter)| {
+        next | match letter {
+            Letter::Char(same) if *same == c => 1 << (at + 1),
+            Letter::Any => 1 << at,
+            Letter::Part if c != '/' => 1 << at,
+            _ => 0,
+        }
+    });
+    open(pattern, next)
+}
+
+/// Finds a text that is like all of these, and a normalized path if that is asked for.
+pub(crate) fn meet(patterns: &[&[Letter]], paths: bool) -> Meeting {
+    if patterns.iter().any(|pattern| pattern.len() > LONGEST) {
+        return Meeting::Unknown;
+    }
+    let start: Vec<u128> = patterns.iter().map(|pattern| open(pattern, 1)).collect();
+    let first = (start, if paths { Shape::Start } else { Shape::Free });
+    let mut queue = VecDeque::from([(first.clone(), String::new())]);
+    let mut seen = HashSet::from([first]);
+    while let Some(((places, shape), text)) = queue.pop_front() {
+        let ends = |(pattern, places): (&&[Letter], &u128)| places & (1 << pattern.len()) != 0;
+        if shape.ends() && patterns.iter().zip(&places).all(ends) {
+            return Meeting::Text(text);
+        }
+        for c in following(patterns, &places, paths) {
+            let Some(shape) = shape.step(c) else { continue };
+            let next: Vec<u128> =
+                patterns.iter().zip(&places).map(|(pattern, places)| step(pattern, *places, c)).collect();
+            if next.contains(&0) {
+                continue;
+            }
+            let next = (next, shape);
+            if seen.insert(next.clone()) {
+                if seen.len() > STATES {
+                    return Meeting::Unknown;
+                }
+                queue.push_back((next, format!("{text}{c}")));
+            }
+        }
+    }
+    Meeting::Nothing
+}
+
+/// The characters that make a difference: those that a pattern waits for, and another one.
+fn following(patterns: &[&[Letter]], places: &[u128], paths: bool) -> Vec<char> {
+    let mut found = if paths { vec!['x', '/'] } else { vec!['x'] };
+    for (pattern, places) in patterns.iter().zip(places) {
+        for (at, letter) in pattern.iter().enumerate() {
+            if let Letter::Char(c) = letter
+                && places & (1 << at) != 0
+                && !found.contains(c)
+            {
+                found.push(*c);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::net::Url;
+    use rex_core::resource::{AnyResource, Unit};
+    use rex_core::{AbsPath, Fact, Resource};
+
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        around(text, &[])
+    }
+
+    #[test]
+    fn texts_that_are_like_all_are_found() {
+        for (one, other, paths, text) in [
+            ("/etc/*/shadow", "/etc/?/shadow", true, Some("/etc/x/shadow")),
+            ("/etc/*/shadow", "/etc/?shadow?", true, None),
+            ("/home/*/.ssh/authorized_keys", "*/.ssh/authorized_keys?", true, Some("/home/x/.ssh/authorized_keys")),
+            ("/a/*/b", "/a/*", true, Some("/a/x/b")),
+            ("/a*", "*/..", true, None),
+            ("*.key", "*/a.log", true, None),
+            ("*.key", "*/?.key", true, Some("/.key")),
+            ("https://*", "*://a/*", false, Some("https://a/")),
+            ("https://*", "http://*", false, None),
+            ("*", "*", true, Some("/")),
+            ("", "*", false, Some("")),
+        ] {
+            let found = meet(&[&pattern(one), &pattern(other)], paths);
+            let expected = text.map_or(Meeting::Nothing, |text| Meeting::Text(text.to_owned()));
+            assert_eq!(found, expected, "{one} {other}");
+        }
+        let long = pattern(&"a".repeat(200));
+        assert_eq!(meet(&[&long, &long], false), Meeting::Unknown);
+    }
+
+    /// What is said of an attribute is true of the ids that have it.
+    #[test]
+    fn ids_are_like_what_their_attributes_say() {
+        let resources: Vec<Box<dyn AnyResource>> = vec![
+            Box::new(AbsPath::root()),
+            Box::new(AbsPath::parse("/srv/a.tar.gz").unwrap()),
+            Box::new(AbsPath::parse("/srv/.key").unwrap()),
+            Box::new(Unit::parse("web@1.timer").unwrap()),
+            Box::new(Url::parse("https://example.com/v1/x?a=b").unwrap()),
+            Box::new(Url::parse("http://[::1]:8080/").unwrap()),
+            Box::new(Url::parse("https://[::1]/?q").unwrap()),
+        ];
+        for resource in &resources {
+            resource.attributes(&mut |name, fact| {
+                let Fact::String(text) = fact else { return };
+                let mut starts: Vec<Pattern> = (0..=text.len())
+                    .map(|at| [exactly(&text.chars().take(at).collect::<String>()), vec![Letter::Any]].concat())
+                    .collect();
+                starts.push(exactly(text));
+                for value in starts {
+                    if let Some(patterns) = of_attribute(resource.spec(), name, &value) {
+                        let id = exactly(resource.id());
+                        let is = patterns.iter().any(|like| meet(&[like, &id], false) != Meeting::Nothing);
+                        assert!(is, "{} {name} {value:?}", resource.id());
+                    }
+                }
+            });
+            resource.ancestors(&mut |above| {
+                if let Some(patterns) = within(resource.spec(), above) {
+                    let id = exactly(resource.id());
+                    assert!(patterns.iter().any(|like| meet(&[like, &id], false) != Meeting::Nothing), "{above}");
+                }
+            });
+        }
+        assert!(of_attribute(AbsPath::SPEC, "extension", &[]).is_none());
+    }
+}
