@@ -68,6 +68,8 @@ impl Who {
 pub(crate) struct World {
     dir: tempfile::TempDir,
     who: Who,
+    /// The version of Landlock that this kernel is taken to have; `None` for the one that it has.
+    landlock: Option<u8>,
 }
 
 /// What the kernel can hold by itself, and what the gate holds besides.
@@ -97,7 +99,12 @@ fn policies(w: &Path) -> (String, String) {
 
 impl World {
     pub(crate) fn new(who: Who) -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap(), who };
+        Self::with(who, None)
+    }
+
+    /// One on a kernel with an older Landlock.
+    pub(crate) fn with(who: Who, landlock: Option<u8>) -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap(), who, landlock };
         let w = world.w();
         for dir in ["open/sub", "open/private", "out/dir", "secret/dir"] {
             std::fs::create_dir_all(w.join(dir)).unwrap();
@@ -127,6 +134,9 @@ impl World {
         let (policy, more) = policies(&w);
         std::fs::write(world.policy(), &policy).unwrap();
         std::fs::write(world.path("all.cedar"), policy + &more).unwrap();
+        if landlock.is_some() {
+            compile(&["-o"], "older.c", &world.path("older"));
+        }
         std::fs::copy(format!("{CORPUS}/attacks.py"), w.join("open/attacks.py")).unwrap();
         std::fs::create_dir(world.path("bin")).unwrap();
         let built = Path::new(env!("CARGO_BIN_EXE_rex")).parent().unwrap();
@@ -177,19 +187,20 @@ impl World {
 
     /// Builds the attacks, as a library and as a program.
     fn build(&self) {
-        for options in [&["-shared", "-fPIC", "-o", "attacks.so"][..], &["-o", "attacks"]] {
-            let built = Command::new("cc")
-                .args(["-Wall", "-Wextra", "-Werror", "-O1"])
-                .args(options)
-                .arg(format!("{CORPUS}/attacks.c"))
-                .current_dir(self.path("bin"))
-                .status();
-            assert!(built.unwrap().success());
-        }
+        compile(&["-shared", "-fPIC", "-o"], "attacks.c", &self.path("bin/attacks.so"));
+        compile(&["-o"], "attacks.c", &self.path("bin/attacks"));
     }
 
     pub(crate) fn command(&self, program: &str) -> Option<Command> {
-        let mut command = self.who.command(&self.path("bin").join(program))?;
+        let program = self.path("bin").join(program);
+        let mut command = match self.landlock {
+            None => self.who.command(&program)?,
+            Some(version) => {
+                let mut command = self.who.command(&self.path("older"))?;
+                command.arg(version.to_string()).arg(&program);
+                command
+            }
+        };
         command.env("W", self.w()).current_dir("/");
         Some(command)
     }
@@ -250,10 +261,32 @@ impl World {
                 wrong.push(format!("{name}: {met} instead of {expected}, leaks {}", self.leaks(&output)));
             }
         }
-        assert!(wrong.is_empty(), "{:?}\n{}", self.who, wrong.join("\n"));
+        println!("{self}: {} attacks, {} escapes", rows.len(), wrong.len());
+        assert!(wrong.is_empty(), "{self}\n{}", wrong.join("\n"));
         assert!(rows.len() > 30, "the table is read");
-        println!("{:?}: {} attacks", self.who, rows.len());
     }
+}
+
+impl std::fmt::Display for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.landlock {
+            None => write!(f, "{:?}", self.who),
+            Some(version) => write!(f, "{:?}, Landlock of version {version}", self.who),
+        }
+    }
+}
+
+/// Builds a program of the corpus. Where there is no compiler, as on a kernel that was booted to be tested, it was built before and
+/// lies beside the program `rex`.
+pub(crate) fn compile(options: &[&str], source: &str, to: &Path) {
+    let built = Path::new(env!("CARGO_BIN_EXE_rex")).with_file_name(to.file_name().unwrap());
+    if built.exists() {
+        std::fs::copy(built, to).unwrap();
+        return;
+    }
+    let mut compiler = Command::new("cc");
+    compiler.args(["-Wall", "-Wextra", "-Werror", "-O1"]).args(options).arg(to).arg(format!("{CORPUS}/{source}"));
+    assert!(compiler.status().unwrap().success());
 }
 
 pub(crate) fn walk(path: &Path, visit: &mut dyn FnMut(&Path)) {
@@ -282,8 +315,8 @@ fn table(command: &mut Command, column: usize) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn a_worker_that_was_taken_over(who: Who) {
-    let world = World::new(who);
+fn a_worker_that_was_taken_over(who: Who, landlock: Option<u8>) {
+    let world = World::with(who, landlock);
     world.build();
     let text = |path: PathBuf| path.display().to_string();
     let rows = table(&mut Command::new(world.path("bin/attacks")), 1);
@@ -293,8 +326,8 @@ fn a_worker_that_was_taken_over(who: Who) {
 }
 
 #[track_caller]
-fn a_program(who: Who) {
-    let world = World::new(who);
+fn a_program(who: Who, landlock: Option<u8>) {
+    let world = World::with(who, landlock);
     world.build();
     let text = |path: PathBuf| path.display().to_string();
     let program = text(world.path("bin/attacks"));
@@ -304,8 +337,8 @@ fn a_program(who: Who) {
 }
 
 #[track_caller]
-fn a_program_in_python(who: Who) {
-    let world = World::new(who);
+fn a_program_in_python(who: Who, landlock: Option<u8>) {
+    let world = World::with(who, landlock);
     let python = std::fs::canonicalize(PYTHON).unwrap().display().to_string();
     let script = world.w().join("open/attacks.py").display().to_string();
     let rows = table(Command::new(&python).arg(&script), 1);
@@ -332,8 +365,8 @@ fn cases() -> Vec<Case> {
 }
 
 #[track_caller]
-fn scripts(who: Who, program: &str) {
-    let world = World::new(who);
+fn scripts(who: Who, landlock: Option<u8>, program: &str) {
+    let world = World::with(who, landlock);
     let mut before = world.state();
     let open = program != "rex";
     let mut wrong = Vec::new();
@@ -373,9 +406,9 @@ fn scripts(who: Who, program: &str) {
             before = after;
         }
     }
-    assert!(wrong.is_empty(), "{who:?}\n{}", wrong.join("\n"));
-    assert!(cases.len() > 80 && has_no_process(&world), "{who:?}");
-    println!("{who:?}, {program}: {} scripts", cases.len());
+    println!("{world}: {} scripts of {program}, {} escapes", cases.len(), wrong.len());
+    assert!(wrong.is_empty(), "{world}\n{}", wrong.join("\n"));
+    assert!(cases.len() > 80 && has_no_process(&world), "{world}");
 }
 
 /// Whether no process is left that knows the world.
@@ -388,35 +421,42 @@ pub(crate) fn has_no_process(world: &World) -> bool {
 }
 
 macro_rules! by_everybody {
-    ($($who:ident: $variant:ident),*) => { $(
+    ($($who:ident: $variant:ident, $landlock:expr;)*) => { $(
         mod $who {
             use super::Who;
 
             #[test]
             fn a_worker_that_was_taken_over_stays_within_reach() {
-                super::a_worker_that_was_taken_over(Who::$variant);
+                super::a_worker_that_was_taken_over(Who::$variant, $landlock);
             }
             #[test]
             fn a_program_stays_within_reach() {
-                super::a_program(Who::$variant);
+                super::a_program(Who::$variant, $landlock);
             }
             #[test]
             fn a_program_in_python_stays_within_reach() {
-                super::a_program_in_python(Who::$variant);
+                super::a_program_in_python(Who::$variant, $landlock);
             }
             #[test]
             fn scripts_do_what_is_permitted() {
-                super::scripts(Who::$variant, "rex");
+                super::scripts(Who::$variant, $landlock, "rex");
             }
             #[test]
             fn scripts_stay_within_reach_without_the_gate() {
-                super::scripts(Who::$variant, "open-gate");
+                super::scripts(Who::$variant, $landlock, "open-gate");
             }
         }
     )* };
 }
 
-by_everybody! { own: Own, ordinary: Ordinary, contained: Contained }
+// Those of Ubuntu 22.04 and RHEL 9 (version 1), and of Debian 12 (version 2).
+by_everybody! {
+    own: Own, None;
+    ordinary: Ordinary, None;
+    contained: Contained, None;
+    landlock_1: Own, Some(1);
+    landlock_2: Own, Some(2);
+}
 
 #[test]
 fn what_a_program_leaves_behind_ends_with_it() {
@@ -440,6 +480,30 @@ print('begun')";
     let output = command.output().unwrap();
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"begun\n"[..]), "{output:?}");
     assert!(has_no_process(&world));
+}
+
+/// Whoever may add to a file, and not write it, cuts it neither as a worker that was taken over nor as a program.
+#[track_caller]
+fn what_may_be_added_to_is_not_cut(landlock: Option<u8>) {
+    let world = World::with(Who::Own, landlock);
+    world.build();
+    let (notes, policy) = (world.w().join("open/notes"), world.path("all.cedar").display().to_string());
+    std::fs::write(&notes, "kept\n").unwrap();
+    for name in ["truncate_notes", "truncate_notes_by_open"] {
+        for (how, what) in [("worker", "attacks.so"), ("program", "attacks")] {
+            let what = world.path("bin").join(what);
+            let mut command = world.command("inside").unwrap();
+            let output = command.args([how, &policy]).arg(what).arg(name).output().unwrap();
+            let met = output.status.code().map(Errno::from_raw);
+            assert!(matches!(met, Some(Errno::EACCES | Errno::EPERM)), "{landlock:?} {how} {name}: {output:?}");
+            assert_eq!(std::fs::read_to_string(&notes).unwrap(), "kept\n", "{landlock:?} {how} {name}");
+        }
+    }
+}
+
+#[test]
+fn no_kernel_lets_what_may_be_added_to_be_cut() {
+    [None, Some(1), Some(2)].into_iter().for_each(what_may_be_added_to_is_not_cut);
 }
 
 #[test]

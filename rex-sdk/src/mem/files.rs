@@ -23,6 +23,10 @@ impl Places for MemOs {
     fn open_directory(&self, _: Grant<fs::List>, _: &Budget) -> Result<Opened, OsError> {
         Err(OsError::Refused("there are no descriptors in memory"))
     }
+
+    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
+        self.resize(grant)
+    }
 }
 
 /// What an umask of 022, which this world has, leaves of all bits.

@@ -114,6 +114,9 @@ macro_rules! brokered {
                 open_file(fs::Read) -> Opened;
                 /// Opens a directory, to list it.
                 open_directory(fs::List) -> Opened;
+                /// Makes a regular file as long as was granted, for whoever is let to cut no file at all, because its kernel cannot
+                /// hold it to some.
+                set_length(fs::Write) -> ();
             }
             /// The machine.
             ///

@@ -295,6 +295,10 @@ impl<O: Os + 'static> Places for Overlay<O> {
         open_file(fs::Read) -> Opened;
         open_directory(fs::List) -> Opened;
     }
+
+    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
+        self.resize(grant)
+    }
 }
 
 impl<O: Os + 'static> System for Overlay<O> {
