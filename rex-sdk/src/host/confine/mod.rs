@@ -173,7 +173,7 @@ impl Confinement {
         let texts: &[&str] = match part {
             Part::Files => return self.landlock.map(of_files).unwrap_or_default(),
             Part::Programs | Part::Network | Part::Signals | Part::Calls => &["seccomp"],
-            Part::Privileges => &["capabilities", "no_new_privs", "dumpable"],
+            Part::Privileges => &["capabilities", "no_new_privs", "not dumpable"],
             Part::Resources => &["resource limits"],
         };
         texts.iter().map(|text| (*text).to_owned()).collect()
