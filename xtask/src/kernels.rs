@@ -44,7 +44,7 @@ const TESTS: &[&str] = &["escapes::", "--nocapture", "--test-threads=2"];
 const NOT_THERE: &[&str] =
     &["--skip", "escapes::landlock_", "--skip", "ordinary::scripts", "--skip", "contained::scripts"];
 /// How many times as long everything may take where the processor is a program.
-const SLOWNESS: u32 = 10;
+const SLOWNESS: u32 = 4;
 /// How a line begins that the script of the other kernel writes about itself.
 const MARK: &str = "==> ";
 

@@ -87,7 +87,7 @@ mod linux {
         let split = arguments.iter().position(|argument| argument == "--").ok_or("there is no `--`")?;
         let (arguments, attacks) = arguments.split_at(split);
         for attack in attacks.iter().skip(1) {
-            match program(&reach, path, &[arguments, &[attack.clone()]].concat(), false)? {
+            match program(&reach, path, &[arguments, std::slice::from_ref(attack)].concat(), false)? {
                 status if status.signal().is_some() => println!("{attack} KILLED"),
                 status => println!("{attack} {}", status.code().unwrap_or(255)),
             }

@@ -79,6 +79,7 @@ fn lies_in_proc(name: &AbsPath) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test prepares files")]
 mod tests {
     use std::os::unix::fs::symlink;
 

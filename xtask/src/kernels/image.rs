@@ -169,7 +169,7 @@ mod tests {
         let names = ["a\0", "a/b\0", "a/b/c\0", "a/b/d\0", "dev/console\0", "TRAILER!!!\0"];
         assert!(names.iter().all(|name| text.matches(name).count() == 1), "{text}");
         assert!(bytes.len().is_multiple_of(4) && text.matches("070701").count() == names.len());
-        assert!(text.starts_with("07070100000001000041ED") && text.contains("hello\0\0\0070701"), "{text}");
+        assert!(text.starts_with("07070100000001000041ED") && text.contains("hello\x00\x00\x00070701"), "{text}");
     }
 
     #[test]
