@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::{Stop, codegen, fuzz, root, shell, test, tidy};
+use crate::{Stop, codegen, fuzz, kernels, root, shell, test, tidy};
 
 /// A step, in the order in which they are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Tidy,
     /// `cargo deny check bans licenses sources`, where cargo-deny is installed
     Deny,
+    /// `cargo xtask kernels` without this machine's kernel, which the tests are run on; where QEMU and Debian 12's kernel are there
+    Kernels,
     /// `cargo xtask fuzz smoke`, where nightly and cargo-fuzz are installed
     Fuzz,
 }
@@ -53,6 +55,7 @@ impl Step {
             Self::Codegen => codegen::run(true),
             Self::Tidy => tidy::run(),
             Self::Deny => deny(),
+            Self::Kernels => kernels::run(true),
             Self::Fuzz => fuzz::run(&fuzz::Command::Smoke { seconds: fuzz::SMOKE_SECONDS }),
         }
     }

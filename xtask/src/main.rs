@@ -11,6 +11,7 @@
 mod ci;
 mod codegen;
 mod fuzz;
+mod kernels;
 mod policy;
 mod shell;
 mod test;
@@ -52,6 +53,8 @@ enum Chore {
         #[arg(long)]
         long: bool,
     },
+    /// Run `doctor`, the README's example and the corpus of escapes on this kernel, and on Debian 12's in QEMU
+    Kernels,
     /// Measure: `compare` holds operations against the usual tools, and prints a table
     Bench {
         /// The name of the bench; see `benches/README.md`
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Fuzz { command } => fuzz::run(&command),
         Chore::Escapes { long } => test::escapes(long),
+        Chore::Kernels => kernels::run(false),
         Chore::Bench { name } => shell::run(&mut shell::cargo(&["bench", "-p", "rex-benches", "--bench", &name])),
         Chore::Test => test::run(),
         Chore::Ci { steps } => ci::run(&steps),

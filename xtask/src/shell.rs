@@ -83,7 +83,8 @@ pub(crate) fn installed(program: &str) -> bool {
     std::env::split_paths(&path).chain(extra).any(|folder| folder.join(program).is_file())
 }
 
-fn line(command: &Command) -> String {
+/// A call as its user would type it.
+pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

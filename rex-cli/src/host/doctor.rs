@@ -29,6 +29,8 @@ struct Check {
     name: &'static str,
     state: &'static str,
     why: Option<String>,
+    /// What holds it, where more than one thing can.
+    by: Vec<String>,
     /// What it means to go without.
     without: &'static str,
     /// What to do about it.
@@ -71,7 +73,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
     let mut checks = vec![links()];
     checks.extend(confinement()?.parts.into_iter().filter_map(|part| {
         let known = Part::named(&part.part)?;
-        Some(Check::new(known.as_str(), part.why, known.without(), known.needs(), true))
+        Some(Check { by: part.by, ..Check::new(known.as_str(), part.why, known.without(), known.needs(), true) })
     }));
     checks.push(services());
     let ready = checks.iter().all(|check| !check.required || check.state == "OK");
@@ -122,7 +124,7 @@ impl Check {
         required: bool,
     ) -> Self {
         let state = if why.is_none() { "OK" } else { "MISSING" };
-        Self { name, state, remedy: why.is_some().then_some(needs), why, without, required }
+        Self { name, state, remedy: why.is_some().then_some(needs), why, by: Vec::new(), without, required }
     }
 }
 
@@ -178,7 +180,9 @@ fn human(found: &Found) -> String {
                 "{:<10}  MISSING  {why}\n            without it: {}\n            it needs:   {remedy}",
                 check.name, check.without
             ),
-            _ => writeln!(out, "{:<10}  ok", check.name),
+            _ => writeln!(out, "{:<10}  ok       {}", check.name, check.by.join("\n                     "))
+                .map(|()| out.truncate(out.trim_end().len()))
+                .and_then(|()| out.write_char('\n')),
         };
     }
     for link in found.links.iter().flatten() {

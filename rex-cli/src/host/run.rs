@@ -323,7 +323,8 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     };
     let os = HostOs::new(job.host.clone()).with_programs(policy.reach(Some(&job.subject.principal)));
     let told = told(job, policy, os, journal, |builder| builder)?;
-    let confinement = Some(Confined { mode: job.mode.as_str().to_owned(), group: None, parts: Vec::new() });
+    let confinement =
+        Some(Confined { mode: job.mode.as_str().to_owned(), group: None, landlock: None, parts: Vec::new() });
     let told = job.finish_journal(told);
     Ok(Ran::Told(Box::new(Told { confinement, ..told }), Vec::new()))
 }

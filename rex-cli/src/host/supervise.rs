@@ -149,9 +149,11 @@ pub(crate) fn record(mode: Mode, group: Option<&Group>, confinement: &Confinemen
         part: part.as_str().to_owned(),
         state: state.as_str().to_owned(),
         why: if let State::Missing(why) = state { Some(why.clone()) } else { None },
+        by: if *state == State::Verified { confinement.holders(*part) } else { Vec::new() },
     };
     let group = group.map(|group| group.held().iter().map(|controller| (*controller).to_owned()).collect());
-    Confined { mode: mode.as_str().to_owned(), group, parts: confinement.parts.iter().map(part).collect() }
+    let parts = confinement.parts.iter().map(part).collect();
+    Confined { mode: mode.as_str().to_owned(), group, landlock: confinement.landlock, parts }
 }
 
 /// The process that outlives the worker.

@@ -191,6 +191,8 @@ pub(crate) struct Confined {
     pub(crate) mode: String,
     /// The controllers of the control group that hold the worker; `null` if no group was delegated to this process.
     pub(crate) group: Option<Vec<String>>,
+    /// The version of the kernel's Landlock; `null` where it has none.
+    pub(crate) landlock: Option<u32>,
     /// Each part with what was found by trying.
     pub(crate) parts: Vec<ConfinedPart>,
 }
@@ -204,6 +206,8 @@ pub(crate) struct ConfinedPart {
     pub(crate) state: String,
     /// Why it is missing.
     pub(crate) why: Option<String>,
+    /// What holds it, as far as it holds.
+    pub(crate) by: Vec<String>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/landlock.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <asm/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -71,6 +73,39 @@ static long opens(const char *path) { return reads(open(path, O_RDONLY | O_NONBL
 static long writes(const char *path, int flags) {
     int fd = open(path, O_WRONLY | flags, 0600);
     return fd < 0 ? -1 : write(fd, "x", 1);
+}
+
+/* Cuts what it is not let to write: opened for reading or for nothing, by a name, by a descriptor of a name. */
+static long cuts(const char *path, int mode) { return open(path, mode | O_TRUNC | O_CLOEXEC); }
+
+static long cuts_by_openat2(const char *path, int mode) {
+    struct { unsigned long long flags, mode, resolve; } how = {mode | O_TRUNC, 0, 0};
+    return syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+}
+
+static long cuts_what_it_reads(void) {
+    int fd = open(at("open/app.log"), O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -1 : ftruncate(fd, 0);
+}
+
+static long cuts_by_path_descriptor(void) {
+    char path[64];
+    int fd = open(at("secret/key"), O_PATH | O_CLOEXEC);
+    if (fd < 0) return -1;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return cuts(path, O_ACCMODE);
+}
+
+/* Cuts what it may write. */
+static long cuts_out(void) {
+    int fd = open(at("out/cut"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd < 0 ? -1 : ftruncate(fd, 0);
+}
+
+/* Cuts what the policy has it add to. */
+static long cuts_notes(int flags) {
+    int fd = open(at("open/notes"), O_WRONLY | flags | O_CLOEXEC);
+    return fd < 0 ? -1 : ftruncate(fd, 0);
 }
 
 static long reopened(void) {
@@ -247,6 +282,28 @@ static long types(void) {
     return ioctl(0, TIOCSTI, &c);
 }
 
+/* Has the kernel signal the parent when a descriptor is ready. */
+static long signals_by_owner(void) {
+    int ends[2];
+    if (pipe(ends) || fcntl(ends[0], F_SETOWN, parent) || fcntl(ends[0], F_SETSIG, SIGKILL)) return -1;
+    if (fcntl(ends[0], F_SETFL, O_ASYNC)) return -1;
+    return write(ends[1], "x", 1);
+}
+
+static long signals_by_request(void) {
+    int ends[2], owner = parent, on = 1;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) return -1;
+    if (ioctl(ends[0], FIOSETOWN, &owner) || ioctl(ends[0], FIOASYNC, &on)) return -1;
+    return write(ends[1], "x", 1);
+}
+
+/* Asks a device something that is for devices alone. */
+static long controls_device(void) {
+    unsigned long size;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -1 : ioctl(fd, BLKGETSIZE, &size);
+}
+
 struct attack {
     const char *name, *worker, *program;
     long (*run)(void);
@@ -266,7 +323,7 @@ struct attack {
     X(read_by_parent_root, "EACCES", "EACCES", opens(from("/proc/1/root", "secret/key"))) \
     X(read_by_descriptor, "EACCES", "EACCES", by_directory("open", "../secret/key")) \
     X(read_by_secret_descriptor, "EACCES", "EACCES", by_directory("secret", "key")) \
-    X(read_by_openat2, "EACCES", "EACCES", by_openat2(at("secret/key"))) \
+    X(read_by_openat2, "EACCES|EPERM", "EACCES|ENOSYS", by_openat2(at("secret/key"))) \
     X(read_by_path_descriptor, "EACCES", "EACCES", reopened()) \
     X(read_path_descriptor, "EBADF", "EBADF", reads(open(at("secret/key"), O_PATH))) \
     X(read_by_handle, "KILLED", "EPERM", handle()) \
@@ -288,8 +345,21 @@ struct attack {
     /* Changes of what may not be changed. */ \
     X(write_secret, "EACCES", "EACCES", writes(at("secret/key"), 0)) \
     X(append_secret, "EACCES", "EACCES", writes(at("secret/key"), O_APPEND)) \
-    X(truncate_secret, "EACCES", "EACCES", open(at("secret/key"), O_RDONLY | O_TRUNC)) \
-    X(truncate_by_name, "EPERM", "EACCES", truncate(at("secret/key"), 0)) \
+    X(truncate_secret, "EACCES|EPERM", "EACCES|EPERM", cuts(at("secret/key"), O_RDONLY)) \
+    X(truncate_by_name, "EPERM", "EACCES|EPERM", truncate(at("secret/key"), 0)) \
+    X(truncate_readable_by_name, "EPERM", "EACCES|EPERM", truncate(at("open/app.log"), 0)) \
+    X(truncate_readable, "EACCES|EPERM", "EACCES|EPERM", cuts(at("open/app.log"), O_RDONLY)) \
+    X(truncate_unopened, "EACCES|EPERM", "EACCES|EPERM", cuts(at("secret/key"), O_ACCMODE)) \
+    X(truncate_readable_unopened, "EACCES|EPERM", "EACCES|EPERM", cuts(at("open/app.log"), O_ACCMODE)) \
+    X(truncate_by_openat2, "EACCES|EPERM", "EACCES|ENOSYS", cuts_by_openat2(at("secret/key"), O_ACCMODE)) \
+    X(truncate_readable_by_openat2, "EACCES|EPERM", "EACCES|ENOSYS", cuts_by_openat2(at("open/app.log"), O_RDONLY)) \
+    X(truncate_by_link, "EACCES|EPERM", "EACCES|EPERM", cuts(at("open/link"), O_ACCMODE)) \
+    X(truncate_by_path_descriptor, "EACCES|EPERM", "EACCES|EPERM", cuts_by_path_descriptor()) \
+    X(truncate_by_reader, "EINVAL|EPERM", "EINVAL", cuts_what_it_reads()) \
+    X(truncate_notes, "EACCES|EPERM", "EACCES", cuts_notes(0)) \
+    X(truncate_notes_by_open, "EACCES|EPERM", "EACCES", cuts_notes(O_TRUNC)) \
+    X(truncate_out, "OK|EPERM", "OK", cuts_out()) \
+    X(truncate_out_by_open, "OK|EPERM", "OK", open(at("out/fine"), O_WRONLY | O_CREAT | O_TRUNC, 0600)) \
     X(write_readable, "EACCES", "EACCES", writes(at("open/app.log"), 0)) \
     X(write_by_link, "EACCES", "EACCES", writes(at("open/link"), 0)) \
     X(create_in_secret, "EACCES", "EACCES", writes(at("secret/new"), O_CREAT)) \
@@ -344,6 +414,9 @@ struct attack {
     X(signal_thread_of_parent, "EPERM", "EPERM", syscall(SYS_tgkill, parent, parent, 0)) \
     X(signal_by_queue, "EPERM", "EPERM", sigqueue(parent, 0, (union sigval){0})) \
     X(signal_by_descriptor, "EPERM", "EPERM", syscall(SYS_pidfd_send_signal, 0, 0, NULL, 0)) \
+    X(signal_by_owner, "EPERM", "OK|EPERM", signals_by_owner()) \
+    X(signal_by_request, "EPERM", "OK|EPERM", signals_by_request()) \
+    X(control_device, "EACCES", "EACCES|EPERM", controls_device()) \
     X(slow_parent, "EPERM", "EPERM", setpriority(PRIO_PROCESS, parent, 19)) \
     X(limit_parent, "EPERM", "EPERM", others_limits()) \
     X(pin_parent, "EPERM", "EPERM", syscall(SYS_sched_setaffinity, parent, 8, "\1\0\0\0\0\0\0")) \

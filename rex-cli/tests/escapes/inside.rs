@@ -1,9 +1,10 @@
 //! Runs foreign code where a script runs, and where a program that a script starts runs: confined to a policy's reach.
 //!
-//! `inside worker POLICY LIBRARY ATTACK` loads a library, confines itself, and calls it: this is what a worker can do that
-//! was taken over. `inside program POLICY PROGRAM ARGUMENT...` starts a program, `inside forking ...` one that may make
-//! processes. Each ends with the errno that the
-//! attack met, 0 if it worked, and with 128 and the number of the signal that ended it.
+//! `inside worker POLICY LIBRARY ATTACK...` loads a library in a worker for each attack, confines it, and calls the library: this is what a
+//! worker can do that was taken over. `inside program POLICY PROGRAM ARGUMENT... -- ATTACK...` starts a program for each attack. Each
+//! line that this prints has the name of an attack and the errno that it met, 0 if it worked, or `KILLED`.
+//!
+//! `inside forking POLICY PROGRAM ARGUMENT...` starts one program that may make processes, and ends as it does.
 
 #[cfg(target_os = "linux")]
 use linux::main;
@@ -15,6 +16,7 @@ mod linux {
         clippy::disallowed_methods,
         clippy::disallowed_types,
         clippy::print_stderr,
+        clippy::print_stdout,
         reason = "this calls what no Rust program should"
     )]
 
@@ -22,15 +24,22 @@ mod linux {
     use std::ffi::{CString, OsStr, OsString};
     use std::os::unix::process::ExitStatusExt;
     use std::path::Path;
-    use std::process::{ExitCode, Stdio};
+    use std::process::{ExitCode, ExitStatus, Stdio};
     use std::time::Duration;
 
     use rex_core::Reach;
     use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
     use rex_sdk::host::confine::{Bounds, Mode, Program, confine};
+    use rex_sdk::host::worker::{Ending, Worker};
+
+    /// How much more time everything may take, because the processor is another program.
+    fn slowness() -> u32 {
+        std::env::var("REX_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    }
 
     fn bounds() -> Bounds {
-        Bounds { address_space: 512 << 20, file_bytes: 1 << 20, descriptors: 64, cpu: Duration::from_secs(2) }
+        let cpu = Duration::from_secs(2) * slowness();
+        Bounds { address_space: 512 << 20, file_bytes: 1 << 20, descriptors: 64, cpu }
     }
 
     fn reach(policy: &str) -> Result<Reach, Box<dyn Error>> {
@@ -40,9 +49,23 @@ mod linux {
         Ok(policy.reach(None))
     }
 
-    fn worker(policy: &str, library: &str, attack: &str) -> Result<u8, Box<dyn Error>> {
-        let reach = reach(policy)?;
-        let (library, attack) = (CString::new(library)?, CString::new(attack)?);
+    fn workers(policy: &str, library: &str, attacks: &[String]) -> Result<u8, Box<dyn Error>> {
+        let (reach, library) = (reach(policy)?, CString::new(library)?);
+        for attack in attacks {
+            let name = CString::new(&**attack)?;
+            let (mut worker, _stream) = Worker::start(|_| match worker(&reach, &library, &name) {
+                Ok(met) => std::process::exit(met),
+                Err(_) => std::process::exit(254),
+            })?;
+            match worker.wait()? {
+                Ending::Exited(met) => println!("{attack} {met}"),
+                Ending::Killed(_) => println!("{attack} KILLED"),
+            }
+        }
+        Ok(0)
+    }
+
+    fn worker(reach: &Reach, library: &CString, attack: &CString) -> Result<i32, Box<dyn Error>> {
         // SAFETY: the library is the one that the test has built, and its `attack` takes a text and gives an int.
         let call = unsafe {
             let library = libc::dlopen(library.as_ptr(), libc::RTLD_NOW);
@@ -55,11 +78,29 @@ mod linux {
             }
             std::mem::transmute::<*mut libc::c_void, extern "C" fn(*const libc::c_char) -> libc::c_int>(symbol)
         };
-        confine(&reach, &bounds(), Mode::Require)?;
-        Ok(u8::try_from(call(attack.as_ptr())).unwrap_or(255))
+        confine(reach, &bounds(), Mode::Require)?;
+        Ok(call(attack.as_ptr()))
     }
 
-    fn program(policy: &str, program: &str, arguments: &[String], processes: bool) -> Result<u8, Box<dyn Error>> {
+    fn programs(policy: &str, path: &str, arguments: &[String]) -> Result<u8, Box<dyn Error>> {
+        let reach = reach(policy)?;
+        let split = arguments.iter().position(|argument| argument == "--").ok_or("there is no `--`")?;
+        let (arguments, attacks) = arguments.split_at(split);
+        for attack in attacks.iter().skip(1) {
+            match program(&reach, path, &[arguments, std::slice::from_ref(attack)].concat(), false)? {
+                status if status.signal().is_some() => println!("{attack} KILLED"),
+                status => println!("{attack} {}", status.code().unwrap_or(255)),
+            }
+        }
+        Ok(0)
+    }
+
+    fn program(
+        reach: &Reach,
+        program: &str,
+        arguments: &[String],
+        processes: bool,
+    ) -> Result<ExitStatus, Box<dyn Error>> {
         // What a careless parent leaves open for its children.
         let leak = std::fs::File::open("/dev/null")?;
         // SAFETY: the descriptor is open, and only its flag is changed.
@@ -79,20 +120,22 @@ mod linux {
             user: None,
             processes,
         };
-        let mut running = program.start(&reach(policy)?, &bounds())?;
-        let status = running.wait(Duration::from_secs(20))?.ok_or("it did not end in time")?;
-        let signal = status.signal().map(|signal| 128 | signal);
-        Ok(u8::try_from(status.code().or(signal).unwrap_or(255)).unwrap_or(255))
+        let mut running = program.start(reach, &bounds())?;
+        Ok(running.wait(Duration::from_secs(60) * slowness())?.ok_or("it did not end in time")?)
     }
 
     pub(crate) fn main() -> ExitCode {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["worker", policy, library, attack] => worker(policy, library, attack),
-            [how @ ("program" | "forking"), policy, path, ..] => {
-                program(policy, path, arguments.get(3..).unwrap_or_default(), how == "forking")
+            ["worker", policy, library, ..] => workers(policy, library, arguments.get(3..).unwrap_or_default()),
+            ["program", policy, path, ..] => programs(policy, path, arguments.get(3..).unwrap_or_default()),
+            ["forking", policy, path, ..] => reach(policy)
+                .and_then(|reach| program(&reach, path, arguments.get(3..).unwrap_or_default(), true))
+                .map(|status| status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255)),
+            _ => {
+                Err("this takes `worker POLICY LIBRARY ATTACK...` or `program POLICY PROGRAM ARGUMENT... -- ATTACK...`"
+                    .into())
             }
-            _ => Err("this takes `worker POLICY LIBRARY ATTACK` or `program POLICY PROGRAM ARGUMENT...`".into()),
         };
         match result {
             Ok(code) => ExitCode::from(code),

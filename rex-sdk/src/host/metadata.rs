@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, fstat};
 use nix::unistd::{Gid, Uid, fchownat};
 use rex_core::action::fs;
@@ -25,6 +26,12 @@ pub(super) fn resize(grant: &Grant<fs::Write>, options: &HostOptions) -> Result<
     demand_changeable(&status, options)?;
     let bytes = u64::try_from(grant.action().bytes).map_err(|_| OsError::Refused("no file is shorter than empty"))?;
     Ok(file.set_len(bytes)?)
+}
+
+/// Refuses a length that the resource limits of this process do not allow, though another process sets it.
+pub(super) fn demand_room(bytes: i64) -> Result<(), OsError> {
+    let (most, _) = getrlimit(Resource::RLIMIT_FSIZE).map_err(resolve::system)?;
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > most) { Err(resolve::system(Errno::EFBIG)) } else { Ok(()) }
 }
 
 /// Sets times, or creates an empty file.

@@ -1,7 +1,7 @@
 //! The real operating system: Linux 5.6 or later. The only place with system calls.
 //!
-//! How names are held to what was checked: every name is opened with `openat2`, which refuses to cross a symbolic link
-//! anywhere in it. Where it would, `resolve` finds the canonical name, [`OsError::Crossed`] hands that out, and the
+//! How names are held to what was checked: every name is opened with `openat2` (or, in a worker on a kernel whose Landlock does not
+//! hold which files are cut, directory by directory), which refuses to cross a symbolic link anywhere in it. Where it would, `resolve` finds the canonical name, [`OsError::Crossed`] hands that out, and the
 //! caller asks for it and comes back with it. What creates, renames or removes opens the parent directory so, and acts
 //! on the last component of that descriptor.
 #![expect(clippy::disallowed_types, reason = "this is where everything else is sent to")]
@@ -24,6 +24,7 @@ mod rename;
 mod resolve;
 mod run;
 mod services;
+mod steps;
 mod system;
 mod tool;
 pub mod worker;
@@ -179,6 +180,10 @@ impl Places for HostOptions {
     fn remove_directory(&self, grant: Grant<fs::Remove>, _: &Budget) -> Result<(), OsError> {
         change::remove_dir(grant.resource())
     }
+
+    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
+        metadata::resize(&grant, self)
+    }
 }
 
 impl Files for HostOs {
@@ -247,7 +252,15 @@ impl Files for HostOs {
     }
 
     fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError> {
-        metadata::resize(&grant, &self.options)
+        // A worker that the kernel does not hold in this way cuts no file itself.
+        let held = confine::own().is_none_or(confine::Version::holds_cuts);
+        match self.broker.as_ref().filter(|_| !held) {
+            Some(broker) => {
+                metadata::demand_room(grant.action().bytes)?;
+                broker.set_length(grant, &patience())
+            }
+            None => metadata::resize(&grant, &self.options),
+        }
     }
 
     fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError> {

@@ -9,10 +9,10 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use rex_core::action::fs;
 use rex_core::{AbsPath, Grant};
 
-use super::HostOptions;
 use super::open::{demand_changeable, demand_regular};
 use super::resolve::{self, open_entry, open_parent};
 use super::write::{destination, rename_flags, sync_directory};
+use super::{HostOptions, confine};
 use crate::links::Last;
 use crate::os::{EntryKind, Held, OsError, Taken, WriteOptions};
 
@@ -57,6 +57,9 @@ impl Taken for HostTaken {
         }
         renameat2(&self.parent, self.name.as_str(), &parent, name, rename_flags(options)).map_err(
             |error| match error {
+                Errno::EXDEV if self.is_kept(&parent) => OsError::Refused(
+                    "before Linux 5.19, the kernel lets no confined process move a file to another directory: copy the file there, then remove the old one",
+                ),
                 Errno::EXDEV if is_same_system(&self.parent, &parent) => OsError::Refused(
                     "the kernel's confinement lets no file move to where the policy permits more than where it is: copy the file there, then remove the old one",
                 ),
@@ -72,6 +75,11 @@ impl Taken for HostTaken {
 }
 
 impl HostTaken {
+    /// Whether it is this process's confinement that keeps the file in its directory: the other one is on the same file system.
+    fn is_kept(&self, other: &OwnedFd) -> bool {
+        confine::own().is_some_and(|version| !version.holds_moves()) && is_same_system(&self.parent, other)
+    }
+
     /// That the name still is that of the file, which this tells about.
     fn still(&self) -> Result<FileStat, OsError> {
         let taken = fstat(&self.entry).map_err(resolve::system)?;
@@ -100,6 +108,9 @@ impl Held for HostTaken {
             return Err(OsError::HardLinks(held.st_nlink.saturating_add(1)));
         }
         linkat(&self.parent, self.name.as_str(), &parent, name, AtFlags::empty()).map_err(|error| match error {
+            Errno::EXDEV if self.is_kept(&parent) => OsError::Refused(
+                "before Linux 5.19, the kernel lets no confined process link a file to another directory: copy it there",
+            ),
             Errno::EXDEV if is_same_system(&self.parent, &parent) => OsError::Refused(
                 "the kernel's confinement lets no file have a second name where the policy permits more than where it is: copy the file",
             ),

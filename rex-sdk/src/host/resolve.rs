@@ -1,4 +1,7 @@
 //! Opens names without crossing symbolic links, and finds where a name leads that crosses one.
+//!
+//! With `openat2`, in one call. A worker on a kernel whose Landlock does not hold which files are cut cannot have that call: its flags
+//! are in memory, where no filter sees them. It opens names by [`steps`], one directory after the other.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,6 +14,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2, readlink};
 use nix::sys::stat::Mode;
 use rex_core::AbsPath;
 
+use super::{confine, steps};
 use crate::OsError;
 use crate::links::{Last, canonical};
 
@@ -52,7 +56,15 @@ fn open_strict<P: ?Sized + NixPath>(
     flags: OFlag,
     mode: Mode,
 ) -> Result<OwnedFd, Errno> {
+    if by_steps() {
+        return path.with_nix_path(|path| steps::open(directory.as_fd(), path.to_bytes(), flags, mode))?;
+    }
     openat2(directory, path, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(STRICT))
+}
+
+/// Whether this process opens names without `openat2`.
+fn by_steps() -> bool {
+    confine::own().is_some_and(|version| !version.holds_cuts())
 }
 
 fn failed(error: Errno, path: &AbsPath, last: Last) -> OsError {
@@ -64,11 +76,6 @@ fn failed(error: Errno, path: &AbsPath, last: Last) -> OsError {
 
 /// The error for a name that crosses a link: the name behind it, or why there is none.
 pub(super) fn crossed(path: &AbsPath, last: Last) -> OsError {
-    let read_link = |path: &AbsPath| match readlink(&*path.bytes()) {
-        Ok(target) => Ok(Some(target.into_vec())),
-        Err(Errno::EINVAL) => Ok(None),
-        Err(error) => Err(io::Error::from(error)),
-    };
     match canonical(path, last, read_link) {
         Ok(_) if magic(path, last) => {
             OsError::Refused("it crosses a link of the kernel's own, which leads to a thing and not to a name")
@@ -78,11 +85,23 @@ pub(super) fn crossed(path: &AbsPath, last: Last) -> OsError {
     }
 }
 
+/// Where a name leads, if it is a link.
+fn read_link(path: &AbsPath) -> io::Result<Option<Vec<u8>>> {
+    match readlink(&*path.bytes()) {
+        Ok(target) => Ok(Some(target.into_vec())),
+        Err(Errno::EINVAL) => Ok(None),
+        Err(error) => Err(io::Error::from(error)),
+    }
+}
+
 /// Whether the way crosses a magic link, such as `/proc/self/root` or `/proc/self/fd/0`. Reading one gives a text that looks
 /// like a name, but may be none, or one of another mount namespace.
 ///
 /// The kernel says `ELOOP` for one as for a circle of links, which the caller has ruled out.
 fn magic(path: &AbsPath, last: Last) -> bool {
+    if by_steps() {
+        return steps::magic(path, last, read_link);
+    }
     let parent = path.parent();
     let path = if last == Last::Keep { parent.as_ref().unwrap_or(path) } else { path };
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);

@@ -27,6 +27,10 @@ impl Places for MemOs {
     fn remove_directory(&self, grant: Grant<fs::Remove>, _: &Budget) -> Result<(), OsError> {
         self.remove_dir(grant)
     }
+
+    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
+        self.resize(grant)
+    }
 }
 
 /// What an umask of 022, which this world has, leaves of all bits.

@@ -117,6 +117,9 @@ macro_rules! brokered {
                 open_directory(fs::List) -> Opened;
                 /// Removes an empty directory.
                 remove_directory(fs::Remove) -> ();
+                /// Makes a regular file as long as was granted, for whoever is let to cut no file at all, because its kernel cannot
+                /// hold it to some.
+                set_length(fs::Write) -> ();
             }
             /// The machine.
             ///

@@ -299,6 +299,10 @@ impl<O: Os + 'static> Places for Overlay<O> {
     fn remove_directory(&self, _: Grant<fs::Remove>, _: &Budget) -> Result<(), OsError> {
         Err(OsError::Refused("a plan does nothing"))
     }
+
+    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
+        self.resize(grant)
+    }
 }
 
 impl<O: Os + 'static> System for Overlay<O> {

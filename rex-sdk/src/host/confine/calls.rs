@@ -5,6 +5,7 @@ use seccompiler::{BpfProgram, apply_filter};
 
 use super::Needs;
 use super::filter::{Action, Filter, Test};
+use super::version::Version;
 
 /// What every run needs: memory, threads, time, the descriptors that it has.
 const ALWAYS: &[c_long] = &[
@@ -43,10 +44,10 @@ const ALWAYS: &[c_long] = &[
     libc::SYS_fstat,
     libc::SYS_lseek,
 ];
-/// What finding, reading and looking at files needs. Landlock says which.
+/// What opening files needs. Landlock says which.
+const OPENS: &[c_long] = &[libc::SYS_openat, libc::SYS_openat2];
+/// What reading and looking at files needs.
 const FILES: &[c_long] = &[
-    libc::SYS_openat,
-    libc::SYS_openat2,
     libc::SYS_pread64,
     libc::SYS_preadv,
     libc::SYS_newfstatat,
@@ -71,8 +72,11 @@ const WRITES: &[c_long] = &[
     libc::SYS_flistxattr,
     libc::SYS_fsetxattr,
     libc::SYS_fremovexattr,
-    libc::SYS_ftruncate,
 ];
+/// What changing the length of a file needs. Landlock says of which.
+const CUTS: &[c_long] = &[libc::SYS_ftruncate];
+/// What a process needs that opens names without `openat2`: whether a link is one of the kernel's own.
+const STEPS: &[c_long] = &[libc::SYS_fstatfs];
 /// What setting times, permission bits and owners needs. Landlock does not hold it.
 const ATTRIBUTES: &[c_long] = &[libc::SYS_utimensat, libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_fchownat];
 /// What making links needs.
@@ -126,9 +130,10 @@ const NEVER: &[c_long] = &[
     libc::SYS_seccomp,
 ];
 
-/// Restricts this thread, and all that it starts; `Err` says what the kernel lacks.
-pub(super) fn restrict(needs: &Needs) -> Result<(), String> {
-    apply(&of_worker(needs))
+/// Restricts this thread, and all that it starts; `Err` says what the kernel lacks. With `cuts`, somebody else holds which files are
+/// cut; otherwise no call cuts one.
+pub(super) fn restrict(needs: &Needs, cuts: bool) -> Result<(), String> {
+    apply(&of_worker(needs, cuts))
 }
 
 /// Holds this thread, and all that it starts, to a filter.
@@ -139,13 +144,19 @@ pub(super) fn apply(program: &BpfProgram) -> Result<(), String> {
 /// What is not listed fails, so that a library that only tries something finds out.
 const REFUSED: Action = Action::Refuse(libc::EPERM);
 
-fn of_worker(needs: &Needs) -> BpfProgram {
+fn of_worker(needs: &Needs, cuts: bool) -> BpfProgram {
     let mut filter = Filter::new();
+    if !cuts && needs.opens() {
+        // The flags of `openat2` are in memory, where no filter sees them.
+        filter.when(libc::SYS_openat, &[&[Test::Masked(2, bits(libc::O_TRUNC), 0)]], REFUSED);
+    }
     let groups = [
         (true, ALWAYS),
         (true, OLDER),
         (needs.opens(), FILES),
+        (needs.opens(), if cuts { OPENS } else { STEPS }),
         (needs.writes, WRITES),
+        (needs.writes && cuts, CUTS),
         (needs.attributes, ATTRIBUTES),
         (needs.links, LINKS),
         (needs.xattrs, XATTRS),
@@ -228,6 +239,34 @@ const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[];
 /// What signals others, where Landlock does not hold signals.
 const SIGNALS: &[c_long] =
     &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo];
+/// What opens files, with the argument that has the flags.
+#[cfg(target_arch = "x86_64")]
+const OPENS_BY_NAME: &[(c_long, u8)] = &[(libc::SYS_openat, 2), (libc::SYS_open, 1)];
+#[cfg(not(target_arch = "x86_64"))]
+const OPENS_BY_NAME: &[(c_long, u8)] = &[(libc::SYS_openat, 2)];
+/// Typing at a terminal in place of whoever sits there: TIOCSTI, and TIOCLINUX, which can paste.
+const TYPING: [u32; 2] = [0x5412, 0x541C];
+/// Signals for another process when a descriptor is ready: FIOSETOWN and SIOCSPGRP.
+const OWNERS: [u32; 2] = [0x8901, 0x8902];
+/// Likewise, by `fcntl`.
+const F_SETOWN_EX: c_int = 15;
+/// The requests of `ioctl` that Landlock lets everybody make of a device that was opened, and those that look at a pipe or ask whether
+/// something is a terminal: FIOCLEX, FIONCLEX, FIONBIO, FIOASYNC, FIONREAD, FIGETBSZ, FS_IOC_FIEMAP, FICLONE, FICLONERANGE,
+/// FIDEDUPERANGE, TCGETS, TIOCGWINSZ.
+const OF_FILES: [u32; 12] = [
+    0x5451,
+    0x5450,
+    0x5421,
+    0x5452,
+    0x541B,
+    0x0002,
+    0xC020_660B,
+    0x4004_9409,
+    0x4020_940D,
+    0xC018_9436,
+    0x5401,
+    0x5413,
+];
 /// What makes a process without flags that could be looked at.
 #[cfg(target_arch = "x86_64")]
 const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
@@ -236,14 +275,16 @@ const FORKS: &[c_long] = &[];
 /// The newest system call that was thought of. What comes after it is unknown, and refused.
 const NEWEST: c_long = libc::SYS_mseal;
 
-/// The filter for a program that a script starts: all system calls that are known, less those that it must not make.
-pub(super) fn of_program(processes: bool, signals_held: bool) -> BpfProgram {
+/// The filter for a program that a script starts: all system calls that are known, less those that it must not make, and those
+/// whose effect this version of Landlock does not hold.
+pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
     let mut filter = Filter::new();
     filter.above(NEWEST, REFUSED);
     let forks = if processes { &[] } else { FORKS };
-    let signals = if signals_held { &[] } else { SIGNALS };
+    let signals = if version.holds_signals() { &[] } else { SIGNALS };
     let refused = [NEVER, NOT_BY_PROGRAMS, NOT_BY_PROGRAMS_OLDER, forks, signals].concat();
     filter.among(&refused, REFUSED);
+    // Those of which the C library knows an older one.
     filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
     let (mask, value) = if processes { (spaces(), 0) } else { (thread() | spaces(), thread()) };
     filter.when(libc::SYS_clone, &[&[Test::Masked(0, mask, value)]], REFUSED);
@@ -251,11 +292,34 @@ pub(super) fn of_program(processes: bool, signals_held: bool) -> BpfProgram {
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         filter.when(call, &[&[equals(0, 0)]], REFUSED);
     }
-    // Terminals, but not typing at one in place of whoever sits there: TIOCSTI, and TIOCLINUX, which can paste.
-    const TIOCSTI: u32 = 0x5412;
-    const TIOCLINUX: u32 = 0x541C;
-    filter.when(libc::SYS_ioctl, &[&[Test::Not(1, TIOCSTI), Test::Not(1, TIOCLINUX)]], REFUSED);
+    if !version.holds_cuts() {
+        cut_by_whoever_writes(&mut filter);
+    }
+    if !version.holds_signals() {
+        let owners = [libc::F_SETOWN, F_SETOWN_EX].map(|command| Test::Not(1, bits(command)));
+        filter.when(libc::SYS_fcntl, &[&owners], REFUSED);
+    }
+    if version.holds_devices() {
+        let owners = if version.holds_signals() { &[][..] } else { &OWNERS };
+        let requests = TYPING.iter().chain(owners).map(|request| Test::Not(1, *request)).collect::<Vec<_>>();
+        filter.when(libc::SYS_ioctl, &[&requests], REFUSED);
+    } else {
+        let requests = OF_FILES.map(|request| [Test::Masked(1, u32::MAX, request)]);
+        filter.when(libc::SYS_ioctl, &requests.each_ref().map(|list| &list[..]), REFUSED);
+    }
     filter.finish(Action::Allow)
+}
+
+/// Has files cut by descriptors that are open for writing alone, since Landlock holds which files are opened so. Otherwise a
+/// file could be cut that is open for reading, or (with an access mode of 3) for nothing.
+fn cut_by_whoever_writes(filter: &mut Filter) {
+    filter.among(&[libc::SYS_truncate], REFUSED);
+    filter.among(&[libc::SYS_openat2], Action::Refuse(libc::ENOSYS));
+    for &(call, flags) in OPENS_BY_NAME {
+        let mode = |mode| [Test::Masked(flags, bits(libc::O_ACCMODE), bits(mode))];
+        let keeps = [Test::Masked(flags, bits(libc::O_TRUNC), 0)];
+        filter.when(call, &[&keeps, &mode(libc::O_WRONLY), &mode(libc::O_RDWR)], REFUSED);
+    }
 }
 
 /// The flags of `clone` that make a thread.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -16,16 +16,16 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Reach};
 
 use super::super::resolve;
+use super::version::Version;
 use crate::links::Last;
-
-/// The newest interface that was tried with this code. What an older kernel lacks of it is found out by trying.
-const NEWEST: ABI = ABI::V7;
-/// The oldest that holds what is asked of it: before, files could be truncated by whoever could not write them.
-const OLDEST: ABI = ABI::V3;
 
 /// What is held.
 pub(super) struct Held {
     rules: BTreeMap<String, BitFlags<AccessFs>>,
+    /// The rights that were asked for.
+    pub(super) version: Version,
+    /// The version of the kernel, which may have more.
+    pub(super) number: u32,
 }
 
 impl Held {
@@ -39,25 +39,34 @@ impl Held {
 }
 
 /// Restricts this thread to the files of a reach; `Err` says what the kernel lacks.
-pub(super) fn restrict(reach: &Reach) -> Result<Held, String> {
-    Rulebook::new(reach)?.restrict()
+pub(super) fn restrict(reach: &Reach, version: Version) -> Result<Held, String> {
+    Rulebook::new(rules(reach), version)?.restrict()
 }
 
 /// Rules that the kernel knows, and that nobody is held to yet.
 pub(super) struct Rulebook {
     rules: BTreeMap<String, BitFlags<AccessFs>>,
     kernel: RulesetCreated,
+    version: Version,
 }
 
 impl Rulebook {
-    fn new(reach: &Reach) -> Result<Self, String> {
-        let rules = rules(reach);
-        Ok(Self { kernel: tell(&rules).map_err(failed)?, rules })
+    fn new(rules: BTreeMap<String, BitFlags<AccessFs>>, version: Version) -> Result<Self, String> {
+        Ok(Self { kernel: tell(&rules, version).map_err(failed)?, rules, version })
     }
 
     /// The rules of a program that a script starts: the reach, and the program itself with its libraries.
-    pub(super) fn of_program(reach: &Reach, program: &OwnedFd) -> Result<Self, String> {
-        let Self { rules, mut kernel } = Self::new(reach)?;
+    ///
+    /// Where the kernel does not hold which files are cut, whoever can write a file can cut it. So what may be added to and
+    /// not be cut is not opened for writing at all.
+    pub(super) fn of_program(reach: &Reach, program: &OwnedFd, version: Version) -> Result<Self, String> {
+        let mut rules = rules(reach);
+        if !version.holds_cuts() {
+            for access in rules.values_mut().filter(|access| !access.contains(AccessFs::Truncate)) {
+                access.remove(AccessFs::WriteFile);
+            }
+        }
+        let Self { rules, mut kernel, .. } = Self::new(rules, version)?;
         let run = AccessFs::Execute | AccessFs::ReadFile;
         kernel = kernel.add_rule(PathBeneath::new(program, run)).map_err(failed)?;
         let shared = LOADERS
@@ -69,11 +78,11 @@ impl Rulebook {
             // Fixed names of the system's own, of which each host has some; most are links.
             if let Ok(place) = nix::fcntl::open(*path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
                 let directory = super::super::open::is_directory(&place);
-                let access = if directory { access } else { access & AccessFs::from_file(NEWEST) };
+                let access = if directory { access } else { access & of_a_file() };
                 kernel = kernel.add_rule(PathBeneath::new(place, access)).map_err(failed)?;
             }
         }
-        Ok(Self { rules, kernel })
+        Ok(Self { rules, kernel, version })
     }
 
     /// Restricts this thread, and all that it starts.
@@ -81,7 +90,7 @@ impl Rulebook {
         let status = self.kernel.restrict_self().map_err(failed)?;
         let status =
             if status.ruleset == RulesetStatus::NotEnforced { LandlockStatus::NotImplemented } else { status.landlock };
-        found(&status).map(|()| Held { rules: self.rules })
+        found(&status).map(|number| Held { rules: self.rules, version: self.version, number })
     }
 }
 
@@ -122,7 +131,7 @@ pub(in crate::host) fn in_words(reach: &Reach) -> String {
         if names.is_empty() { "no file".to_owned() } else { names.join(", ") }
     };
     let reads = AccessFs::ReadFile | AccessFs::ReadDir;
-    let (read, changed) = (list(reads), list(AccessFs::from_all(NEWEST) & !(reads | AccessFs::Execute)));
+    let (read, changed) = (list(reads), list(Version::NEWEST.files() & !(reads | AccessFs::Execute)));
     format!(
         "the program was confined to what the policy permits: besides itself and the libraries of the system, it could read {read} and change {changed}"
     )
@@ -132,36 +141,37 @@ fn failed(error: RulesetError) -> String {
     format!("Landlock: {error}")
 }
 
-fn found(status: &LandlockStatus) -> Result<(), String> {
+/// The version of the kernel.
+fn found(status: &LandlockStatus) -> Result<u32, String> {
     match status {
-        LandlockStatus::Available { effective_abi, .. } if *effective_abi >= OLDEST => Ok(()),
-        LandlockStatus::Available { effective_abi, .. } => {
-            Err(format!("Landlock is of version {}, {} is needed: Linux 6.2", *effective_abi as i32, OLDEST as i32))
+        LandlockStatus::Available { effective_abi, kernel_abi } => {
+            Ok(u32::try_from(kernel_abi.unwrap_or(*effective_abi as i32)).unwrap_or(0))
         }
         LandlockStatus::NotEnabled => {
             Err("Landlock is not enabled: add it to the kernel's `lsm=` parameter".to_owned())
         }
-        _ => Err("the kernel has no Landlock: Linux 6.2 with CONFIG_SECURITY_LANDLOCK".to_owned()),
+        _ => Err("the kernel has no Landlock: Linux 5.13 with CONFIG_SECURITY_LANDLOCK".to_owned()),
     }
 }
 
-/// Whether the kernel keeps whoever is restricted from signalling others.
-pub(super) fn holds_signals() -> bool {
-    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement).scope(Scope::Signal);
-    ruleset.and_then(Ruleset::create).is_ok()
+/// The rights that there are to something that is no directory.
+fn of_a_file() -> BitFlags<AccessFs> {
+    AccessFs::from_file(ABI::V6)
 }
 
-fn tell(rules: &BTreeMap<String, BitFlags<AccessFs>>) -> Result<RulesetCreated, RulesetError> {
-    let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?
-        .create()?;
+fn tell(rules: &BTreeMap<String, BitFlags<AccessFs>>, version: Version) -> Result<RulesetCreated, RulesetError> {
+    let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(version.files())?;
+    if !version.network().is_empty() {
+        ruleset = ruleset.handle_access(version.network())?;
+    }
+    if !version.scopes().is_empty() {
+        ruleset = ruleset.scope(version.scopes())?;
+    }
+    let mut ruleset = ruleset.create()?;
     for (path, access) in rules {
         // What is not there, or is reached through a link, has no rule: the name behind a link has its own.
         if let Some((place, directory)) = open(path) {
-            let access = if directory { *access } else { *access & AccessFs::from_file(NEWEST) };
+            let access = if directory { *access } else { *access & of_a_file() } & version.files();
             if !access.is_empty() {
                 ruleset = ruleset.add_rule(PathBeneath::new(place, access))?;
             }

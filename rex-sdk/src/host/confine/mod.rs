@@ -10,6 +10,7 @@ mod filter;
 mod process;
 mod program;
 mod verify;
+mod version;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ use rex_core::{Action, ActionSpec, Reach};
 pub(super) use files::in_words;
 pub use process::Bounds;
 pub use program::{Program, Running, User};
+pub(super) use version::{Version, own};
 
 /// How much of the confinement a run may go without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,7 +50,7 @@ impl Mode {
 /// One thing that the kernel holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
-    /// Which files can be opened and changed: Landlock.
+    /// Which files can be opened and changed: Landlock, and before Linux 6.2 seccomp and the supervisor for which are cut.
     Files,
     /// That no program can be started and no process be made: seccomp.
     Programs,
@@ -120,7 +122,7 @@ impl Part {
     pub fn needs(self) -> &'static str {
         match self {
             Self::Files => {
-                "Linux 6.2 or later, built with CONFIG_SECURITY_LANDLOCK and started with `landlock` among its `lsm=`; \
+                "Linux 5.13 or later, built with CONFIG_SECURITY_LANDLOCK and started with `landlock` among its `lsm=`; \
                  in a container, a seccomp profile that lets `landlock_create_ruleset`, `landlock_add_rule` and \
                  `landlock_restrict_self` through"
             }
@@ -161,9 +163,23 @@ impl State {
 pub struct Confinement {
     /// Each part with its state, in the order of [`Part::ALL`].
     pub parts: Vec<(Part, State)>,
+    /// The version of the kernel's Landlock; `None` where it has none, or was not asked.
+    pub landlock: Option<u32>,
 }
 
 impl Confinement {
+    /// Returns what holds a part on this kernel, each with what it holds if that is not all of the part.
+    #[must_use]
+    pub fn holders(&self, part: Part) -> Vec<String> {
+        let texts: &[&str] = match part {
+            Part::Files => return self.landlock.map(of_files).unwrap_or_default(),
+            Part::Programs | Part::Network | Part::Signals | Part::Calls => &["seccomp"],
+            Part::Privileges => &["capabilities", "no_new_privs", "not dumpable"],
+            Part::Resources => &["resource limits"],
+        };
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
     /// The parts that do not hold, with the reason.
     pub fn missing(&self) -> impl Iterator<Item = (Part, &str)> {
         self.parts.iter().filter_map(|(part, state)| match state {
@@ -171,6 +187,21 @@ impl Confinement {
             _ => None,
         })
     }
+}
+
+/// What holds files where the kernel has this version of Landlock.
+fn of_files(landlock: u32) -> Vec<String> {
+    let mut holders = vec![format!("Landlock, version {landlock}")];
+    if landlock < 3 {
+        holders.push(
+            "seccomp: no call of the worker cuts a file, which this version of Landlock does not hold".to_owned(),
+        );
+        holders.push("the supervisor: changes the length of a file, where the policy permits it".to_owned());
+    }
+    if landlock < 2 {
+        holders.push("the kernel: no file moves to another directory, and none is linked there".to_owned());
+    }
+    holders
 }
 
 /// The parts that do not hold, where all were required.
@@ -225,6 +256,8 @@ impl Needs {
 /// No socket can be made any more, so whoever is asked about services is asked by somebody else; see
 /// [`HostOs::with_broker`](super::HostOs::with_broker).
 ///
+/// Before Linux 6.2 it cuts no file any more either: that broker changes the length of a file.
+///
 /// Threads that run already are not confined: call it while there is no other.
 ///
 /// # Errors
@@ -235,16 +268,20 @@ pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement
     }
     let needs = Needs::new(reach);
     let supervisor = getppid();
+    let version = Version::of_kernel();
+    version.into_iter().for_each(version::remember);
     // In this order: each takes away what the one before it needs.
     let given = process::give_up(&needs, bounds);
-    let files = files::restrict(reach);
+    let files = files::restrict(reach, version.unwrap_or(Version::NEWEST));
     let privileges = given.as_ref().map_err(Clone::clone).and_then(verify::privileges);
     let resources = given.as_ref().map_err(Clone::clone).and_then(verify::resources);
-    let calls = calls::restrict(&needs);
+    let calls = calls::restrict(&needs, version.is_none_or(Version::holds_cuts));
     let tried = |found: &dyn Fn() -> State| calls.as_ref().map_or_else(|why| State::Missing(why.clone()), |()| found());
     let parts = Part::ALL.map(|part| {
         let state = match part {
-            Part::Files => files.as_ref().map_or_else(|why| State::Missing(why.clone()), verify::files),
+            Part::Files => files
+                .as_ref()
+                .map_or_else(|why| State::Missing(why.clone()), |held| verify::files(held, verify::Who::Worker)),
             Part::Programs => tried(&verify::programs),
             Part::Network => tried(&verify::network),
             Part::Signals => tried(&|| verify::signals(supervisor)),
@@ -254,7 +291,7 @@ pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement
         };
         (part, state)
     });
-    let confinement = Confinement { parts: parts.into() };
+    let confinement = Confinement { parts: parts.into(), landlock: files.ok().map(|held| held.number) };
     if mode == Mode::Require && confinement.missing().next().is_some() {
         return Err(Unconfined(confinement));
     }
@@ -263,4 +300,57 @@ pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement
 
 fn state(result: &Result<(), String>) -> State {
     result.as_ref().map_or_else(|why| State::Missing(why.clone()), |()| State::Verified)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// What a thread meets that is held by the rights of an older Landlock, with its filter or without. The process itself keeps what
+    /// it has.
+    fn held(version: i32, filtered: bool) -> State {
+        let reach = Reach::default();
+        thread::spawn(move || {
+            let held = files::restrict(&reach, Version::numbered(version)).unwrap();
+            if filtered {
+                // What gives up privileges for good belongs to the process.
+                rustix::thread::set_no_new_privs(true).unwrap();
+                let needs = Needs { reads: true, writes: true, ..Needs::new(&reach) };
+                calls::restrict(&needs, held.version.holds_cuts()).unwrap();
+            }
+            verify::files(&held, verify::Who::Worker)
+        })
+        .join()
+        .unwrap()
+    }
+
+    #[test]
+    fn an_older_landlock_holds_with_its_filter_and_is_found_out_without() {
+        let newest = Version::of_kernel().unwrap();
+        for version in [1, 2] {
+            assert!(Version::numbered(version) <= newest && !Version::numbered(version).holds_cuts());
+            assert_eq!(held(version, true), State::Verified, "{version}");
+            assert!(matches!(held(version, false), State::Missing(why) if why.contains("cut")), "{version}");
+        }
+        assert_eq!(held(3, true), State::Verified);
+    }
+
+    #[test]
+    fn what_holds_a_part_is_told() {
+        let holders = |landlock| {
+            let confinement = Confinement { landlock, ..Confinement::default() };
+            confinement
+                .holders(Part::Files)
+                .iter()
+                .map(|text| text.split(':').next().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(holders(Some(7)), ["Landlock, version 7"]);
+        assert_eq!(holders(Some(2)), ["Landlock, version 2", "seccomp", "the supervisor"]);
+        assert_eq!(holders(Some(1)), ["Landlock, version 1", "seccomp", "the supervisor", "the kernel"]);
+        assert_eq!(holders(None), Vec::<String>::new());
+        assert!(Part::ALL.iter().skip(1).all(|part| !Confinement::default().holders(*part).is_empty()));
+    }
 }

@@ -23,6 +23,7 @@ use rustix::thread::CapabilitySet;
 
 use super::super::worker::descriptors_or_threads;
 use super::process::Bounds;
+use super::version::Version;
 use super::{State, calls, files, process, verify};
 
 /// A program that is about to be started, with nothing of this process but what it is given: no environment, no
@@ -30,7 +31,9 @@ use super::{State, calls, files, process, verify};
 ///
 /// It opens and changes the files of the reach, as far as its user may, and reads itself and the libraries of the
 /// system; nothing else can be executed. It makes no socket, leaves neither its process group nor its session, and, on
-/// kernels that hold that (Linux 6.12) signals nobody outside; on others it signals nobody.
+/// kernels that hold that (Linux 6.12) signals nobody outside; on others it signals nobody. Before Linux 6.2 it cuts files by
+/// descriptors that are open for writing alone, and does not write what the reach has it only add to; before Linux 6.10 it
+/// makes no `ioctl` but those of ordinary files.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// The program itself, opened: what was looked at is what is started.
@@ -85,8 +88,9 @@ impl Program<'_> {
         let file = self.file.try_clone()?;
         let inherited = descriptors_or_threads("/proc/self/fd")?;
         // What the child does must not allocate: another thread may hold the allocator's lock for good.
-        let mut rulebook = Some(files::Rulebook::of_program(reach, self.file).map_err(broken)?);
-        let filter = calls::of_program(self.processes, files::holds_signals());
+        let version = Version::of_kernel().unwrap_or(Version::NEWEST);
+        let mut rulebook = Some(files::Rulebook::of_program(reach, self.file, version).map_err(broken)?);
+        let filter = calls::of_program(self.processes, version);
         let resources = process::resources(bounds);
         let (mut reader, mut writer) = io::pipe()?;
         let (keep, why, parent) = (file.as_raw_fd(), writer.as_raw_fd(), getpid());
@@ -116,7 +120,7 @@ impl Program<'_> {
                 .and_then(|given| verify::privileges(&given).and_then(|()| verify::resources(&given)))
                 .and_then(|()| rulebook.restrict())
                 .and_then(|held| calls::apply(&filter).map(|()| held))
-                .and_then(|held| match (verify::files(&held), verify::network()) {
+                .and_then(|held| match (verify::files(&held, verify::Who::Program), verify::network()) {
                     (State::Missing(why), _) | (_, State::Missing(why)) => Err(why),
                     _ => Ok(()),
                 });

@@ -2,12 +2,12 @@
 
 use landlock::AccessFs;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat, openat2};
 use nix::sys::resource::getrlimit;
 use nix::sys::signal::kill;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, execv};
+use nix::unistd::{Pid, execv, ftruncate, truncate};
 use rustix::process::{DumpableBehavior, dumpable_behavior, getpriority_process};
 use rustix::thread::{capabilities, no_new_privs};
 
@@ -23,13 +23,55 @@ const THERE: [(&str, AccessFs); 4] = [
     ("/etc/passwd", AccessFs::ReadFile),
 ];
 
-/// Opens something that lies outside.
-pub(super) fn files(held: &Held) -> State {
+/// Opens something that lies outside, and cuts what is nothing, where the kernel's Landlock does not hold that.
+pub(super) fn files(held: &Held, who: Who) -> State {
+    let outside = outside(held);
+    match if held.version.holds_cuts() { Ok(()) } else { cuts(who) } {
+        Err(why) if !matches!(outside, State::Missing(_)) => State::Missing(why),
+        _ => outside,
+    }
+}
+
+/// Who tries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// A worker, which cuts no file.
+    Worker,
+    /// A program, which cuts those that it can write.
+    Program,
+}
+
+/// Tries each way to cut a file that Landlock does not hold. The name is empty and the descriptor is none, which a kernel would say
+/// that lets the call through, so that nothing is cut here even then.
+fn cuts(who: Who) -> Result<(), String> {
+    // An access mode of 3 is one, for those who open a device only to control it.
+    let modes = [(OFlag::O_RDONLY, "reading"), (OFlag::O_ACCMODE, "nothing")];
+    for (mode, what) in modes {
+        let opened = openat(AT_FDCWD, "", mode | OFlag::O_TRUNC | OFlag::O_CLOEXEC, Mode::empty());
+        is_refused(opened.err(), || format!("a file that is opened for {what} could be cut"))?;
+    }
+    let opened = openat2(AT_FDCWD, "", OpenHow::new().flags(OFlag::O_TRUNC | OFlag::O_CLOEXEC));
+    if opened.as_ref().err() != Some(&Errno::ENOSYS) {
+        is_refused(opened.err(), || "a file could be cut by `openat2`".to_owned())?;
+    }
+    is_refused(truncate("", 0).err(), || "a file could be cut by its name".to_owned())?;
+    if who == Who::Worker {
+        is_refused(ftruncate(AT_FDCWD, 0).err(), || "a file could be cut by a descriptor".to_owned())?;
+    }
+    Ok(())
+}
+
+fn is_refused(error: Option<Errno>, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if error == Some(Errno::EPERM) { Ok(()) } else { Err(otherwise()) }
+}
+
+fn outside(held: &Held) -> State {
     let Some((path, _)) = THERE.into_iter().find(|(path, access)| !held.lets(path, *access)) else {
         return State::Unbounded;
     };
-    match open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
-        // Landlock says the one, a kernel without the system call (seccomp) the other.
+    // By the call that the filter of a worker lists, whatever the C library makes of `open`.
+    match openat(AT_FDCWD, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+        // Landlock says the one, the filter of a worker that opens nothing the other.
         Err(Errno::EACCES | Errno::EPERM) => State::Verified,
         Err(error) => State::Missing(format!("opening `{path}` failed for another reason: {error}")),
         Ok(_) => State::Missing(format!("`{path}` could be opened")),
