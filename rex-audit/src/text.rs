@@ -2,12 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Whether a character would move what is shown, turn its order around, or not be seen.
-#[must_use]
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
+pub use rex_core::text::is_invisible as is_hidden;
 
 /// A text that stays in its line, and shows all that is in it.
 #[must_use]

@@ -122,7 +122,7 @@ pub(crate) fn line(text: &str) -> String {
 
 /// A script as it may stand on a terminal: every byte stays at its place, so that what is underlined does too.
 fn visible_in_place(script: &str) -> String {
-    let stand_in = |c: char| if c.len_utf8() == 3 { "\u{fffd}" } else { "??".get(..c.len_utf8()).unwrap_or("?") };
+    let stand_in = |c: char| if c.len_utf8() == 3 { "\u{fffd}" } else { "????".get(..c.len_utf8()).unwrap_or("?") };
     script.chars().fold(String::with_capacity(script.len()), |mut out, c| {
         if is_hidden(c) {
             out.push_str(stand_in(c));

@@ -50,6 +50,7 @@ pub mod reach;
 pub mod resource;
 pub mod run;
 pub mod spelling;
+pub mod text;
 pub mod time;
 pub mod uid;
 pub mod units;

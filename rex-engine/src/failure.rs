@@ -94,7 +94,13 @@ pub(crate) fn explained(
             let (message, help) = info.missing(name, line, column, args);
             Error::new(Code::Script, message).with_help(help)
         }
-        ("ErrorFunctionNotFound", Some(signature), _) => Error { help: advice(signature, &active.names), ..error },
+        ("ErrorFunctionNotFound", Some(signature), _) => {
+            let error = Error { message: not_taken(signature), help: advice(signature, &active.names), ..error };
+            match (active.script(), line, column) {
+                (Some((info, _)), Some(line), Some(column)) => info.as_written(error, info.original((line, column))),
+                _ => error,
+            }
+        }
         ("ErrorDataRace", ..) => {
             let help = "a closure uses the variable that the method is called on: take the first part out of it, as in `let keys = m.keys(); keys.map(|key| m[key])`";
             error.with_help(help)
@@ -109,11 +115,38 @@ pub(crate) fn explained(
     }
 }
 
+/// What a function does not take, by its name and the kinds of its arguments as Rhai tells them: `sort (i64)`.
+fn not_taken(signature: &str) -> String {
+    let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
+    let kinds = kinds.strip_suffix(')').unwrap_or(kinds);
+    let named = |kind: &str| match kind {
+        "()" => "nothing (`()`)".to_owned(),
+        "i64" => "an int".to_owned(),
+        "f64" => "a float".to_owned(),
+        "char" => "a text".to_owned(),
+        "array" | "lines" => "a list".to_owned(),
+        "blob" => "bytes".to_owned(),
+        "Fn" => "a function".to_owned(),
+        text if text.contains("ImmutableString") => "a text".to_owned(),
+        other => format!("a {other}"),
+    };
+    let all: Vec<_> = kinds.split(", ").filter(|kind| !kind.is_empty()).map(named).collect();
+    match all.split_last() {
+        None => format!("there is no function `{name}` without arguments"),
+        Some((last, [])) => format!("`{name}` does not take {last}"),
+        Some((last, before)) => format!("`{name}` does not take {} and {last}", before.join(", ")),
+    }
+}
+
 /// What was meant by a function that is not there, or how the one is called whose arguments are not of its kinds.
 fn advice(signature: &str, names: &Names) -> Option<String> {
     let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
     if kinds.trim_end_matches(')').split(", ").any(|kind| kind == "lines") {
         let help = "`fs::lines(path)` is read line by line: `fs::read(path)` is the whole text, `fs::lines(path).to_array()` a list of all lines";
+        return Some(help.to_owned());
+    }
+    if kinds.trim_end_matches(')').split(", ").any(|kind| kind == "()") && names.plain(name).is_some() {
+        let help = "`()` is nothing, such as a value that is not there: test for it with `x == ()`, or take a default with `x ?? 0`";
         return Some(help.to_owned());
     }
     match name.rsplit_once("::") {

@@ -209,6 +209,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_question_is_held_to_its_record() {
+        let subject = Subject::new(Principal::agent("test"));
+        let parameter = |value: &str| {
+            let ask = json!({"set_parameter": {"action": [value], "resource": "net.ipv4.ip_forward"}});
+            Ask::deserialize(&ask).unwrap()
+        };
+        let recorded = |ask: &Ask, operation: &str| {
+            let Event::Decision { action, resource, attributes, context, .. } = ask.event(&subject) else { panic!() };
+            let json = |facts: Vec<(&'static str, Value)>| {
+                serde_json::to_value(facts.into_iter().collect::<BTreeMap<_, _>>()).unwrap()
+            };
+            Permitted {
+                operation: operation.to_owned(),
+                action: action.to_string(),
+                resource,
+                attributes: json(attributes),
+                context: json(context),
+            }
+        };
+        let line = recorded(&parameter("0"), "sys::set_parameter");
+        assert!(parameter("0").is_recorded_as(&subject, &line));
+        assert!(!parameter("1").is_recorded_as(&subject, &line));
+        let mask = |masked: bool| {
+            Ask::deserialize(&json!({"mask": {"action": null, "resource": "nginx.service", "masked": masked}})).unwrap()
+        };
+        let line = recorded(&mask(true), "service::mask");
+        assert!(mask(true).is_recorded_as(&subject, &line) && !mask(false).is_recorded_as(&subject, &line));
+    }
+
+    #[test]
     fn whoever_acts_for_a_plan_does_nothing() {
         let text = "@id(\"all\") permit (principal, action, resource);".to_owned();
         let source = Source { name: "test.cedar".to_owned(), text };

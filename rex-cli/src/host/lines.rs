@@ -141,8 +141,8 @@ impl Lines {
     /// Whether what is permitted is the next step of the plan, which it takes, or no step at all.
     fn is_next_step(&mut self, permitted: &Permitted) -> bool {
         let Some(steps) = &mut self.steps else { return true };
-        let has_effect = |spec: &&ActionSpec| spec.has_effect() && spec.to_string() == permitted.action;
-        !ACTIONS.iter().any(|spec| has_effect(spec))
+        let has_effect = |spec: &&&ActionSpec| spec.has_effect() && spec.to_string() == permitted.action;
+        ACTIONS.iter().find(has_effect).is_none()
             || steps
                 .pop_front_if(|step| step.is_recorded_as(&permitted.action, &permitted.resource, &permitted.context))
                 .is_some()

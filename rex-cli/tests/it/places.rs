@@ -156,3 +156,34 @@ fn a_move_that_the_confinement_refuses_says_so() {
     let told: Vec<String> = serde_json::from_value(report["value"].clone()).unwrap();
     assert!(told.len() == 2 && told.iter().all(|message| message.contains("confinement")), "{report}");
 }
+
+#[test]
+fn a_program_that_could_change_the_journal_is_not_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(base.join("out")).unwrap();
+    let policy = format!(
+        r#"@id("tool") permit (principal, action == process::Action::"run", resource == process::Program::"/usr/bin/truncate");
+           @id("out") permit (principal, action, resource in fs::Path::"{}/out");"#,
+        base.display()
+    );
+    std::fs::write(base.join("policy.cedar"), policy).unwrap();
+    let run = |journal: &str| {
+        let script =
+            format!("process::run(\"/usr/bin/truncate\", [\"-s\", \"0\", \"{}\"])", base.join("out/f").display());
+        let output = Command::new(env!("CARGO_BIN_EXE_rex"))
+            .args(["run", "--format=json", "--principal=Agent::\"x\"", "-e", &script])
+            .arg(format!("--policy={}", base.join("policy.cedar").display()))
+            .arg(format!("--journal={}", base.join(journal).display()))
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["error"]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(run("journal"), "");
+    assert!(base.join("out/f").exists());
+    for journal in ["out/journal", "out/deep/journal"] {
+        std::fs::create_dir_all(base.join("out/deep")).unwrap();
+        assert!(run(journal).contains("could change the journal"), "{}", run(journal));
+    }
+}

@@ -145,16 +145,16 @@ fn a_script_changes_no_file_of_its_journal() {
 #[test]
 fn a_directory_with_the_name_of_the_next_file_is_moved_away() {
     let world = World::new();
+    world.run("1", &[]);
     let next = world.journal().with_file_name(".journal.next");
-    for turn in 0..3 {
+    for _ in 0..3 {
         std::fs::create_dir(&next).unwrap();
         std::fs::write(next.join("kept"), "x").unwrap();
         world.run("1", &["--journal-rotate", "size=1"]);
-        assert_eq!((world.verify().0, next.exists(), world.files().len()), (Some(0), turn == 0, turn.max(0) + 1));
-        let _ = std::fs::remove_dir_all(&next);
+        assert_eq!((world.verify().0, next.exists()), (Some(0), false));
     }
-    let names = std::fs::read_dir(next.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
-    assert_eq!(names.filter(|path| path.join("kept").exists()).count(), 2);
+    let entries = std::fs::read_dir(next.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(entries.filter(|path| path.join("kept").exists()).count(), 3);
 }
 
 #[test]

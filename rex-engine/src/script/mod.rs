@@ -14,6 +14,7 @@ mod scan;
 
 use std::collections::{BTreeMap, HashMap};
 
+use rex_core::Error;
 use rex_core::nearest::did_you_mean;
 use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
@@ -110,17 +111,25 @@ impl Info {
         match (failure.line, failure.column) {
             (Some(line), Some(column)) => {
                 let place = self.edits.original((line, column));
-                let mut failure = Failure { column: Some(place.1), ..failure };
-                // The method as it was written, and not the one that is called for it.
-                if let Some((written, copy)) = self.edits.at(place).and_then(look::in_place) {
-                    let put_back = |text: &str| text.replace(&format!("`{copy}"), &format!("`{written}"));
-                    failure.error.message = put_back(&failure.error.message);
-                    failure.error.help = failure.error.help.as_deref().map(put_back);
-                }
-                failure
+                Failure { column: Some(place.1), error: self.as_written(failure.error, place), ..failure }
             }
             _ => failure,
         }
+    }
+
+    /// An error at a place of the original: it names the method that was written there, and not the one that is called for it.
+    pub(crate) fn as_written(&self, mut error: Error, place: Place) -> Error {
+        if let Some((written, copy)) = self.edits.at(place).and_then(look::in_place) {
+            let (from, to) = (format!("`{copy}"), format!("`{written}"));
+            error.message = error.message.replace(&from, &to);
+            error.help = error.help.map(|help| help.replace(&from, &to));
+        }
+        error
+    }
+
+    /// Returns the place in the script as it was written.
+    pub(crate) fn original(&self, place: Place) -> Place {
+        self.edits.original(place)
     }
 
     /// Explains that a map lacks a field: what was asked, and advice. `args` are the names of the script's arguments.

@@ -153,7 +153,8 @@ impl Scanner<'_> {
                 continue;
             }
             self.next();
-            if !char.is_whitespace() && !(char == '/' && matches!(self.chars.peek(), Some('/' | '*'))) {
+            let is_comment = char == '/' && matches!(self.chars.peek(), Some('/' | '*'));
+            if !(is_comment || char.is_whitespace()) {
                 self.case(char);
             }
             match char {

@@ -322,7 +322,10 @@ fn an_error_of_the_script_has_the_fields_of_every_error() {
         ("[1][5]", "array index"),
         ("#{}.x", "no field `x`"),
         ("1 > `a`", "compares"),
-        ("() + 1", "function not found"),
+        ("() + 1", "`+` does not take nothing (`()`) and an int"),
+        ("`abc`.order()", "`order` does not take a text"),
+        ("let t = `abc`; let u = t.sort(); u", "`sort` does not take a text"),
+        ("`a` - 1", "`-` does not take a text and an int"),
         ("`a`.foo", "foo"),
     ] {
         let script = format!(

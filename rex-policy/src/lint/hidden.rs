@@ -1,5 +1,6 @@
 //! Characters that do not read as what they are: invisible ones, and letters that look like others.
 
+use rex_core::text::is_invisible;
 use unicode_security::MixedScript;
 
 use crate::finding::{Finding, Severity, Text, visible};
@@ -109,7 +110,7 @@ fn split(text: &str) -> Vec<Part> {
 /// The first thing in a text that does not read as it is: where, how long, and what it is.
 fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
     let hidden = text.char_indices().find_map(|(at, c)| {
-        let what = if is_invisible(c) {
+        let what = if is_invisible(c) && !matches!(c, '\n' | '\t' | '\r') {
             "an invisible character"
         } else if c != ' ' && c.is_whitespace() && !matches!(c, '\n' | '\t' | '\r') {
             "a blank that is another than it looks"
@@ -157,16 +158,6 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_ascii())
         .map(move |word| (word.as_ptr().addr() - start, word))
-}
-
-/// Whether a character takes no place, or changes the direction of the text.
-fn is_invisible(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t' | '\r'))
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The ASCII character that another one is drawn as, where nobody would write that other one in a name.

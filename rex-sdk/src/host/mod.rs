@@ -75,7 +75,8 @@ impl HostOs {
     #[must_use]
     pub fn new(options: HostOptions) -> Self {
         let network = network::Own::new(options.authorities.clone());
-        Self { options, broker: None, processes: processes::Own::default(), network }
+        let processes = processes::Own { reach: None, journal: options.journal.clone() };
+        Self { options, broker: None, processes, network }
     }
 
     /// The same, with somebody else asked for what a confined process cannot do: it reaches no bus, and no other process.

@@ -27,7 +27,7 @@ use rex_core::process::Process;
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 use rustix::process::{Pid, PidfdFlags, getpriority_process, pidfd_open, pidfd_send_signal, setpriority_process};
 
-use super::{accounts, hidden, run};
+use super::{JournalFiles, accounts, confine, hidden, run};
 use crate::os::{DELETED, Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
 use crate::pid::{self, Known, Machine, Stat};
 
@@ -41,6 +41,8 @@ const FILE_BYTES: u64 = rex_core::bounds::PROCESS_TEXT_BYTES as u64;
 pub(super) struct Own {
     /// What programs are held to.
     pub(super) reach: Option<Reach>,
+    /// The journal of the run, which no program is to change.
+    pub(super) journal: Option<JournalFiles>,
 }
 
 impl Processes for Own {
@@ -97,6 +99,15 @@ impl Processes for Own {
         wait(&grant, Duration::from_millis(timeout_ms), budget)
     }
     fn run(&self, grant: Grant<process::Run>, start: Start, budget: &Budget) -> Result<Finished, OsError> {
+        // A program is held by the kernel alone, which knows nothing of a journal.
+        let changes = |journal: &JournalFiles| {
+            self.reach.as_ref().is_some_and(|reach| confine::may_change(reach, journal.path()))
+        };
+        if self.journal.as_ref().is_some_and(changes) {
+            return Err(OsError::Refused(
+                "it could change the journal of this run, since the policy lets files in that directory be changed: keep the journal in a directory of its own, as with `--journal /var/log/rex/journal.jsonl`",
+            ));
+        }
         run::run(&grant, &start, self.reach.as_ref(), budget)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use landlock::{
     ABI, AccessFs, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, Ruleset, RulesetAttr,
@@ -116,6 +117,12 @@ const LIBRARIES: &[&str] = &[
     "/dev/zero",
     "/dev/urandom",
 ];
+
+/// Whether a program that is held to a reach can change a file, or put another one in its place.
+pub(in crate::host) fn may_change(reach: &Reach, file: &Path) -> bool {
+    let changes = !(AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute);
+    rules(reach).iter().any(|(path, access)| access.intersects(changes) && file.starts_with(path))
+}
 
 /// What a program that is held to a reach can open, for whoever wonders why it failed.
 pub(in crate::host) fn in_words(reach: &Reach) -> String {

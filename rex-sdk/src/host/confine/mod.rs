@@ -18,7 +18,7 @@ use nix::unistd::getppid;
 use rex_core::action::fs;
 use rex_core::{Action, ActionSpec, Reach};
 
-pub(super) use files::in_words;
+pub(super) use files::{in_words, may_change};
 pub use process::Bounds;
 pub use program::{Program, Running, User};
 pub(super) use version::{Version, own};
