@@ -79,17 +79,19 @@ int main(int argc, char **argv) {
     }
     signal(SIGTERM, pass);
     close(sockets[1]);
-    /* Ends when nobody is left that could ask. */
-    struct pollfd asked = {.fd = take(sockets[0]), .events = POLLIN};
-    while (poll(&asked, 1, -1) >= 0 || errno == EINTR) {
-        if (asked.revents & POLLIN) {
+    /* Until the program ends. */
+    struct pollfd ready[] = {
+        {.fd = take(sockets[0]), .events = POLLIN},
+        {.fd = syscall(SYS_pidfd_open, child, 0), .events = POLLIN},
+    };
+    while ((poll(ready, 2, -1) >= 0 || errno == EINTR) && !(ready[1].revents & POLLIN)) {
+        if (ready[0].revents & POLLIN) {
             struct seccomp_notif question = {0};
-            if (ioctl(asked.fd, SECCOMP_IOCTL_NOTIF_RECV, &question)) continue;
+            if (ioctl(ready[0].fd, SECCOMP_IOCTL_NOTIF_RECV, &question)) continue;
             struct seccomp_notif_resp answer = {.id = question.id, .val = atoi(argv[1])};
-            ioctl(asked.fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-        } else if (asked.revents) {
-            break;
+            ioctl(ready[0].fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
         }
+        ready[1].revents = 0;
     }
     if (waitpid(child, &status, 0) != child) fail("waitpid");
     if (WIFSIGNALED(status)) {
