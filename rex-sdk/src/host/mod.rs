@@ -19,6 +19,7 @@ mod logs;
 mod metadata;
 mod network;
 mod open;
+mod pin;
 mod processes;
 mod rename;
 mod resolve;
