@@ -296,8 +296,8 @@ impl<O: Os + 'static> Places for Overlay<O> {
         open_directory(fs::List) -> Opened;
     }
 
-    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
-        self.resize(grant)
+    fn set_length(&self, grant: Grant<fs::Write>, room: u64, _: &Budget) -> Result<u64, OsError> {
+        self.resize(grant, room)
     }
 }
 
