@@ -98,8 +98,9 @@ pub trait Files: Send + Sync {
     /// Takes hold of a regular file that is to get another name. Nothing has changed yet.
     fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError>;
 
-    /// Makes a regular file that is there as long as the grant says, in place: it is cut, or filled up with zeros.
-    fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError>;
+    /// Makes a regular file that is there as long as the grant says, in place: it is cut, or filled up with zeros. Returns by how many
+    /// bytes it grows; where these are more than `room`, nothing is done.
+    fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError>;
 
     /// Sets when something was changed and read last. Creates an empty file if nothing is there and `create` is set.
     fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError>;
@@ -378,6 +379,10 @@ pub fn io_error(error: io::Error, id: &str) -> Error {
             Error::new(Code::Unsupported, format!("`{id}` is not a directory, or lies in something that is none"))
         }
         ErrorKind::IsADirectory => Error::new(Code::Unsupported, format!("`{id}` is a directory")),
+        ErrorKind::FileTooLarge => {
+            Error::new(Code::LimitExceeded, format!("`{id}` would be larger than a file may be"))
+                .with_help("the limit `written_bytes` of the run bounds each file, as the file system does")
+        }
         ErrorKind::DirectoryNotEmpty => Error::new(Code::Io, format!("`{id}` is not empty")),
         ErrorKind::PermissionDenied => {
             Error::new(Code::Io, format!("{NOT_LET} `{id}`"))

@@ -304,6 +304,23 @@ static long controls_device(void) {
     return fd < 0 ? -1 : ioctl(fd, BLKGETSIZE, &size);
 }
 
+/* Changes what is kept about a file that may only be read. */
+static long asks_of_readable(unsigned long request) {
+    long nothing[16] = {0};
+    int fd = open(at("open/app.log"), O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -1 : ioctl(fd, request, nothing);
+}
+
+static long controls_readable(int command, long value) {
+    int fd = open(at("open"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -1 : fcntl(fd, command, value);
+}
+
+static long asks_of_pipe(unsigned long request) {
+    int ends[2], count;
+    return pipe2(ends, O_CLOEXEC) ? -1 : ioctl(ends[0], request, &count);
+}
+
 struct attack {
     const char *name, *worker, *program;
     long (*run)(void);
@@ -385,6 +402,14 @@ struct attack {
     X(change_owner_at, "EPERM", "EPERM", fchownat(AT_FDCWD, at("secret/key"), 1, 1, 0)) \
     X(change_times, "EPERM", "EPERM", utimensat(AT_FDCWD, at("secret/key"), NULL, 0)) \
     X(change_attribute, "EPERM", "EPERM", sets_attribute("secret/key")) \
+    X(change_flags, "EPERM", "EPERM", asks_of_readable(FS_IOC_SETFLAGS)) \
+    X(change_version, "EPERM", "EPERM", asks_of_readable(_IOW('v', 2, long))) \
+    X(change_project, "EPERM", "EPERM", asks_of_readable(FS_IOC_FSSETXATTR)) \
+    X(enable_verity, "EPERM", "EPERM", asks_of_readable(0x40806685)) \
+    X(change_label, "EPERM", "EPERM", asks_of_readable(FS_IOC_SETFSLABEL)) \
+    X(watch_by_descriptor, "EPERM", "EPERM", controls_readable(F_NOTIFY, DN_CREATE)) \
+    X(lease, "EPERM", "EPERM", controls_readable(F_SETLEASE, F_RDLCK)) \
+    X(count_pipe, "EPERM", "OK", asks_of_pipe(FIONREAD)) \
     X(watch_secret, "EPERM", "EPERM", syscall(SYS_inotify_init1, 0)) \
     X(watch_everything, "EPERM", "EPERM", syscall(SYS_fanotify_init, 0, 0)) \
     X(large_file, "EFBIG", "EFBIG", large_file()) \
@@ -438,6 +463,16 @@ struct attack {
     X(shared_memory, "EPERM", "EPERM", shmget(IPC_PRIVATE, 4096, 0600)) \
     X(message_queue, "EPERM", "EPERM", syscall(SYS_msgget, 1, 0600 | IPC_CREAT)) \
     X(semaphore, "EPERM", "EPERM", syscall(SYS_semget, 1, 1, 0600 | IPC_CREAT)) \
+    X(memory_by_number, "EPERM", "EPERM", syscall(SYS_shmctl, 0, IPC_RMID, NULL)) \
+    X(memory_let_go, "EPERM", "EPERM", syscall(SYS_shmdt, 0)) \
+    X(message_received, "EPERM", "EPERM", syscall(SYS_msgrcv, 0, buffers[0], 8, 0, IPC_NOWAIT)) \
+    X(message_sent, "EPERM", "EPERM", syscall(SYS_msgsnd, 0, "\1\0\0\0\0\0\0\0x", 1, IPC_NOWAIT)) \
+    X(queue_removed, "EPERM", "EPERM", syscall(SYS_msgctl, 0, IPC_RMID, NULL)) \
+    X(semaphore_taken, "EPERM", "EPERM", syscall(SYS_semop, 0, buffers[0], 1)) \
+    X(semaphore_taken_in_time, "EPERM", "EPERM", syscall(SYS_semtimedop, 0, buffers[0], 1, NULL)) \
+    X(semaphore_removed, "EPERM", "EPERM", syscall(SYS_semctl, 0, 0, IPC_RMID, 0)) \
+    X(posix_message_sent, "EPERM", "EPERM", syscall(SYS_mq_timedsend, 0, "x", 1, 0, NULL)) \
+    X(posix_message_received, "EPERM", "EPERM", syscall(SYS_mq_timedreceive, 0, buffers[0], 1, NULL, NULL)) \
     X(posix_queue, "EPERM", "EPERM", syscall(SYS_mq_open, "x", O_CREAT | O_RDWR, 0600, NULL)) \
     X(type_at_terminal, "EPERM", "EPERM", types()) \
     /* The kernel, and the confinement itself. */ \
@@ -461,6 +496,11 @@ struct attack {
     X(another_filter, "KILLED", "EPERM", syscall(SYS_seccomp, 1, 0, NULL)) \
     X(another_ruleset, "EPERM", "OK", relaxes()) \
     X(dumpable, "EPERM", "OK", prctl(PR_SET_DUMPABLE, 1)) \
+    X(outlive_parent, "EPERM", "EPERM", prctl(PR_SET_PDEATHSIG, 0)) \
+    X(be_traced, "EPERM", "EPERM", prctl(0x59616d61, -1L)) \
+    X(adopt, "EPERM", "EPERM", prctl(PR_SET_CHILD_SUBREAPER, 1)) \
+    X(filter_by_option, "EPERM", "EPERM", prctl(PR_SET_SECCOMP, 1, 0, 0, 0)) \
+    X(own_name, "OK", "OK", prctl(PR_SET_NAME, "x")) \
     X(ambient, "EPERM", "EPERM", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, 1, 0, 0)) \
     X(become_root, "EPERM", "OK|EPERM", setuid(0)) \
     X(become_other, "EPERM", "EPERM|EINVAL", setuid(12345)) \

@@ -86,3 +86,28 @@ fn a_walk_stays_on_one_file_system() {
     let expected = "[1, 2, 2, 5001, 3, 3, \"UNSUPPORTED_EXCEPTION\"]";
     assert_eq!(told.lines().next(), Some(expected), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// The kernel bounds each file besides, and a signal would tell of it.
+#[test]
+fn a_file_that_would_be_too_large_is_an_error_of_the_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(dir.path()).unwrap();
+    let (policy, base) = (root.join("policy.cedar"), root.to_str().unwrap());
+    let permit =
+        format!(r#"@id("w") permit (principal, action == fs::Action::"write", resource == fs::Path::"{base}/x");"#);
+    fs::write(&policy, permit).unwrap();
+    fs::write(root.join("x"), vec![b'x'; 900_000]).unwrap();
+    let run = |script: &str| {
+        let args = ["run", "-e", script, "--policy", policy.to_str().unwrap(), "--base", base];
+        rex(&[&args[..], &["--limit", "written_bytes=1000000"]].concat())
+    };
+    // More than a file may be, and less than the run may write.
+    let output = run(r#"try { fs::truncate("x", #{size: 1500000}); } catch (e) { print(e.code) }"#);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.starts_with("LIMIT_EXCEEDED_EXCEPTION"), "{out}{err}");
+    // More than the run may write, which ends it.
+    let output = run(r#"fs::truncate("x"); try { fs::truncate("x", #{size: 5000000}); } catch (e) { print(e.code) }"#);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("written_bytes") && !err.contains("SIGXFSZ"), "{err}");
+    assert_eq!(fs::metadata(root.join("x")).unwrap().len(), 0);
+}

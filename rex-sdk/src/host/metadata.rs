@@ -20,12 +20,16 @@ use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError};
 
-/// Makes a regular file as long as was granted.
-pub(super) fn resize(grant: &Grant<fs::Write>, options: &HostOptions) -> Result<(), OsError> {
+/// Makes a regular file as long as was granted, if it grows by no more than `room`; says by how much.
+pub(super) fn resize(grant: &Grant<fs::Write>, room: u64, options: &HostOptions) -> Result<u64, OsError> {
     let (file, status) = regular(grant.resource(), OFlag::O_WRONLY, options)?;
     demand_changeable(&status, options)?;
     let bytes = u64::try_from(grant.action().bytes).map_err(|_| OsError::Refused("no file is shorter than empty"))?;
-    Ok(file.set_len(bytes)?)
+    let growth = bytes.saturating_sub(u64::try_from(status.st_size).unwrap_or(0));
+    if growth <= room {
+        file.set_len(bytes)?;
+    }
+    Ok(growth)
 }
 
 /// Refuses a length that the resource limits of this process do not allow, though another process sets it.

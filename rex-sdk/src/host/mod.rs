@@ -19,6 +19,7 @@ mod logs;
 mod metadata;
 mod network;
 mod open;
+mod pin;
 mod processes;
 mod rename;
 mod resolve;
@@ -182,8 +183,8 @@ impl Places for HostOptions {
         change::remove_dir(grant.resource())
     }
 
-    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
-        metadata::resize(&grant, self)
+    fn set_length(&self, grant: Grant<fs::Write>, room: u64, _: &Budget) -> Result<u64, OsError> {
+        metadata::resize(&grant, room, self)
     }
 }
 
@@ -252,15 +253,15 @@ impl Files for HostOs {
         Ok(Box::new(rename::take(grant.resource(), &self.options)?))
     }
 
-    fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError> {
+    fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
         // A worker that the kernel does not hold in this way cuts no file itself.
         let held = confine::own().is_none_or(confine::Version::holds_cuts);
         match self.broker.as_ref().filter(|_| !held) {
             Some(broker) => {
                 metadata::demand_room(grant.action().bytes)?;
-                broker.set_length(grant, &patience())
+                broker.set_length(grant, room, &patience())
             }
-            None => metadata::resize(&grant, &self.options),
+            None => metadata::resize(&grant, room, &self.options),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -17,8 +17,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::fstat;
 use rex_core::action::process;
 use rex_core::process::Program;
-use rex_core::{AbsPath, Budget, Code, Error, Grant, Reach};
-use sha2::{Digest, Sha256};
+use rex_core::{AbsPath, Budget, Grant, Reach};
 
 use super::accounts::user;
 use super::confine::{self, Bounds, Running};
@@ -46,7 +45,7 @@ pub(super) fn run(
     if process::Run::new(arguments, environment, &directory, &action.user, start.stdin.is_some()) != *action {
         return Err(OsError::Changed);
     }
-    let file = open(grant, reach)?;
+    let file = open(grant, reach, budget)?;
     let user = (!action.user.is_empty()).then(|| user(&action.user)).transpose()?;
     let path = grant.resource().path.as_str();
     let words: Vec<&OsStr> =
@@ -76,8 +75,8 @@ pub(super) fn run(
     Ok(Finished { help, ..finished })
 }
 
-/// The program of the grant, if it is one that may be started.
-fn open(grant: &Grant<process::Run>, reach: &Reach) -> Result<OwnedFd, OsError> {
+/// The program of the grant, if it is one that may be started; of one that is pinned, a copy that nobody changes any more.
+fn open(grant: &Grant<process::Run>, reach: &Reach, budget: &Budget) -> Result<OwnedFd, OsError> {
     let Program { path, sha256 } = grant.resource();
     // Without waiting: a pipe would.
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -95,25 +94,10 @@ fn open(grant: &Grant<process::Run>, reach: &Reach) -> Result<OwnedFd, OsError> 
         return Err(OsError::Refused("it is a script: start its interpreter, and name the script as an argument"));
     }
     permitted(grant, Some(reach))?;
-    if !sha256.is_empty() {
-        file.rewind()?;
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; 1 << 20];
-        loop {
-            let count = file.read(&mut piece)?;
-            if count == 0 {
-                break;
-            }
-            hash.update(piece.get(..count).unwrap_or_default());
-        }
-        let found = format!("{:x}", hash.finalize());
-        if found != *sha256 {
-            let message =
-                format!("`{}` has the SHA-256 {found}, and another one is pinned", path.as_str().escape_debug());
-            return Err(Error::new(Code::Io, message).into());
-        }
+    if sha256.is_empty() {
+        return Ok(file.into());
     }
-    Ok(file.into())
+    super::pin::copy(file, path, sha256, budget)
 }
 
 /// The environment of the grant.

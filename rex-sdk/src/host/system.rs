@@ -13,9 +13,10 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::kill;
 use nix::sys::statvfs::statvfs;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, fchdir};
 use rex_core::action::sys;
 use rex_core::machine::Parameter;
 use rex_core::{AbsPath, Budget, Code, Error, Grant};
@@ -206,12 +207,31 @@ impl System for Own {
         Ok(std::env::var_os(grant.resource().name()).map(|value| value.to_string_lossy().into_owned()))
     }
     fn unmount(&self, grant: Grant<sys::Unmount>, _: &Budget) -> Result<(), OsError> {
-        let path = grant.resource();
-        drop(resolve::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Last::Cross)?);
-        rustix::mount::unmount(path.as_str(), rustix::mount::UnmountFlags::NOFOLLOW)
-            .map_err(|error| io::Error::from_raw_os_error(error.raw_os_error()))?;
-        Ok(())
+        unmount(grant.resource(), || {})
     }
+}
+
+/// Unmounts what is mounted there: under the last part of the name, in the directory that is opened here without crossing a link. Whatever
+/// becomes of the other parts then, which `then` has happen in tests, it is that one.
+fn unmount(path: &AbsPath, then: impl FnOnce()) -> Result<(), OsError> {
+    // Says whether there is something, and where it lies if the last part is a link.
+    drop(resolve::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Last::Cross)?);
+    let Some((parent, name)) = resolve::open_parent(path, Last::Cross)? else {
+        return Err(OsError::Refused("the root of all files stays mounted"));
+    };
+    then();
+    // The kernel unmounts by names alone, and a name begins where a thread is, which is its own only after `unshare`.
+    let unmount = || {
+        unshare(CloneFlags::CLONE_FS)?;
+        fchdir(&parent)?;
+        rustix::mount::unmount(name, rustix::mount::UnmountFlags::NOFOLLOW)
+            .map_err(|error| Errno::from_raw(error.raw_os_error()))
+    };
+    let done = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("rex-unmount".to_owned()).spawn_scoped(scope, unmount)?;
+        thread.join().map_err(|_| io::Error::other("the thread that unmounts broke off"))
+    })?;
+    done.map_err(resolve::system)
 }
 
 /// Where the kernel has its parameters.
@@ -283,6 +303,51 @@ fn space(target: String, kind: String, source: String) -> Option<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Another directory takes the place of the one that was decided on, between the look at the name and the act.
+    #[test]
+    fn what_is_unmounted_is_what_was_decided_on() {
+        use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+        use nix::mount::{MsFlags, mount};
+
+        let world = tempfile::tempdir().unwrap();
+        let at = |name: &str| std::fs::canonicalize(world.path()).unwrap().join(name);
+        for name in ["u/dir/m", "other/m"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(at("other"), at("u/link")).unwrap();
+        let (dir, link) = (at("u/dir"), at("u/link"));
+        let swap = || renameat2(AT_FDCWD, &dir, AT_FDCWD, &link, RenameFlags::RENAME_EXCHANGE).unwrap();
+        let mounts = || std::fs::read_to_string("/proc/thread-self/mounts").unwrap();
+        let tried = std::thread::scope(|scope| {
+            let within = || {
+                if unshare(CloneFlags::CLONE_NEWNS).is_err() {
+                    return false;
+                }
+                let none = None::<&str>;
+                mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+                let put = |name: &str, what: &str| {
+                    mount(Some(what), &at(name), Some("tmpfs"), MsFlags::empty(), none).unwrap();
+                };
+                let path = AbsPath::parse(at("u/dir/m").to_str().unwrap()).unwrap();
+                put("other/m", "rex-protected");
+                // Nothing is mounted where it was decided on: so nothing is unmounted.
+                assert!(unmount(&path, swap).is_err());
+                assert!(mounts().contains("rex-protected"));
+                swap();
+                put("u/dir/m", "rex-permitted");
+                unmount(&path, swap).unwrap();
+                assert!(mounts().contains("rex-protected") && !mounts().contains("rex-permitted"));
+                // The thread that did it left this one where it was.
+                assert_eq!(std::fs::read_link("/proc/thread-self/cwd").unwrap(), std::env::current_dir().unwrap());
+                true
+            };
+            scope.spawn(within).join().unwrap()
+        });
+        if !tried {
+            println!("left out: only root unmounts");
+        }
+    }
 
     #[test]
     fn a_line_of_the_mount_table() {

@@ -1,5 +1,8 @@
 //! A second process that does the work, so that the first one outlives whatever becomes of it.
-#![expect(unsafe_code, reason = "`fork` is unsafe where there are other threads; there are none here")]
+#![expect(
+    unsafe_code,
+    reason = "`fork` is unsafe where there are other threads, and so are handlers of signals; there are none of either here"
+)]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, close, dup2_stderr, dup2_stdin, dup2_stdout, fork, getppid, setpgid};
@@ -144,6 +147,9 @@ fn settle(supervisor: Pid, stream: &UnixStream) -> io::Result<()> {
     if getppid() != supervisor {
         return Err(io::Error::other("the supervisor has ended"));
     }
+    // A file that would be too large is an error of the call that would make it so, and no end of the process.
+    // SAFETY: no handler is set.
+    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
     // Keys that end the supervisor's group are for the supervisor alone, which passes them on.
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;

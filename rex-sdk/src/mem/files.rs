@@ -28,8 +28,8 @@ impl Places for MemOs {
         self.remove_dir(grant)
     }
 
-    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
-        self.resize(grant)
+    fn set_length(&self, grant: Grant<fs::Write>, room: u64, _: &Budget) -> Result<u64, OsError> {
+        self.resize(grant, room)
     }
 }
 
@@ -186,13 +186,16 @@ impl Files for MemOs {
         }
     }
 
-    fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError> {
+    fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
         let bytes = usize::try_from(grant.action().bytes);
         let bytes = bytes.map_err(|_| OsError::Refused("no file is shorter than empty"))?;
         self.change(grant.resource(), Last::Cross, |node| match &mut node.body {
             Body::File(contents) => {
-                contents.resize(bytes);
-                Ok(())
+                let growth = (bytes as u64).saturating_sub(contents.size());
+                if growth <= room {
+                    contents.resize(bytes);
+                }
+                Ok(growth)
             }
             body => Err(OsError::WrongKind(kind(body))),
         })

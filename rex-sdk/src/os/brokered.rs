@@ -118,8 +118,8 @@ macro_rules! brokered {
                 /// Removes an empty directory.
                 remove_directory(fs::Remove) -> ();
                 /// Makes a regular file as long as was granted, for whoever is let to cut no file at all, because its kernel cannot
-                /// hold it to some.
-                set_length(fs::Write) -> ();
+                /// hold it to some. Returns by how many bytes it grows; where these are more than `room`, nothing is done.
+                set_length(fs::Write, room: u64) -> u64;
             }
             /// The machine.
             ///

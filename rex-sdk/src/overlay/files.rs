@@ -207,9 +207,9 @@ impl<O: Os + 'static> Files for Overlay<O> {
         Ok(Box::new(OverlayTaken { shared: self.shared.clone(), taken, from, sequence }))
     }
 
-    fn resize(&self, grant: Grant<fs::Write>) -> Result<(), OsError> {
+    fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
         let about = |action: &fs::Write| format!("cut or filled up to {} bytes", action.bytes);
-        self.shared.change(grant, Part::Contents, about, MemOs::resize)
+        self.shared.change(grant, Part::Contents, about, |os, grant| os.resize(grant, room))
     }
 
     fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError> {

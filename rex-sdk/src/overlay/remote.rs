@@ -300,8 +300,8 @@ impl<O: Os + 'static> Places for Overlay<O> {
         Err(OsError::Refused("a plan does nothing"))
     }
 
-    fn set_length(&self, grant: Grant<fs::Write>, _: &Budget) -> Result<(), OsError> {
-        self.resize(grant)
+    fn set_length(&self, grant: Grant<fs::Write>, room: u64, _: &Budget) -> Result<u64, OsError> {
+        self.resize(grant, room)
     }
 }
 

@@ -440,6 +440,10 @@ fn a_pin_holds() {
     let pinned = |pin: &str| Value::map([("sha256", pin.into())]);
     assert_eq!(world.output("/usr/bin/true", &[], pinned(&right)), "");
     assert_eq!(world.output("/usr/bin/true", &[], pinned(&right.to_uppercase())), "");
+    // It is what was looked at, and knows its arguments.
+    let echo = Command::new("/usr/bin/sha256sum").arg("/usr/bin/echo").output().unwrap().stdout;
+    let echo = String::from_utf8(echo).unwrap().split(' ').next().unwrap().to_owned();
+    assert_eq!(world.output("/usr/bin/echo", &["a", "b"], pinned(&echo)), "a b\n");
     assert!(world.refused("/usr/bin/false", &[], pinned(&right)).contains("another one is pinned"));
     assert!(world.refused("/usr/bin/true", &[], pinned("00")).contains("no SHA-256"));
 }

@@ -5,6 +5,7 @@ use seccompiler::{BpfProgram, apply_filter};
 
 use super::Needs;
 use super::filter::{Action, Filter, Test};
+use super::requests::{OF_OTHERS, OPTIONS, OWNERS, REQUESTS};
 use super::version::Version;
 
 /// What every run needs: memory, threads, time, the descriptors that it has.
@@ -206,14 +207,30 @@ const NOT_BY_PROGRAMS: &[c_long] = &[
     // What happens to files, whichever they are.
     libc::SYS_inotify_init1,
     libc::SYS_fanotify_init,
-    // Memory, queues and semaphores that others share.
+    // Memory, queues and semaphores that others share. A number is enough to use one, so what makes one is not all there is to
+    // refuse.
     libc::SYS_shmget,
     libc::SYS_shmat,
+    libc::SYS_shmdt,
+    libc::SYS_shmctl,
     libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
     libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
     libc::SYS_mq_open,
     libc::SYS_mq_unlink,
+    libc::SYS_mq_timedsend,
+    libc::SYS_mq_timedreceive,
+    libc::SYS_mq_notify,
+    libc::SYS_mq_getsetattr,
     // Other processes.
+    libc::SYS_process_mrelease,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
     libc::SYS_pidfd_send_signal,
     libc::SYS_process_madvise,
     libc::SYS_kcmp,
@@ -244,29 +261,6 @@ const SIGNALS: &[c_long] =
 const OPENS_BY_NAME: &[(c_long, u8)] = &[(libc::SYS_openat, 2), (libc::SYS_open, 1)];
 #[cfg(not(target_arch = "x86_64"))]
 const OPENS_BY_NAME: &[(c_long, u8)] = &[(libc::SYS_openat, 2)];
-/// Typing at a terminal in place of whoever sits there: TIOCSTI, and TIOCLINUX, which can paste.
-const TYPING: [u32; 2] = [0x5412, 0x541C];
-/// Signals for another process when a descriptor is ready: FIOSETOWN and SIOCSPGRP.
-const OWNERS: [u32; 2] = [0x8901, 0x8902];
-/// Likewise, by `fcntl`.
-const F_SETOWN_EX: c_int = 15;
-/// The requests of `ioctl` that Landlock lets everybody make of a device that was opened, and those that look at a pipe or ask whether
-/// something is a terminal: FIOCLEX, FIONCLEX, FIONBIO, FIOASYNC, FIONREAD, FIGETBSZ, FS_IOC_FIEMAP, FICLONE, FICLONERANGE,
-/// FIDEDUPERANGE, TCGETS, TIOCGWINSZ.
-const OF_FILES: [u32; 12] = [
-    0x5451,
-    0x5450,
-    0x5421,
-    0x5452,
-    0x541B,
-    0x0002,
-    0xC020_660B,
-    0x4004_9409,
-    0x4020_940D,
-    0xC018_9436,
-    0x5401,
-    0x5413,
-];
 /// What makes a process without flags that could be looked at.
 #[cfg(target_arch = "x86_64")]
 const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
@@ -295,18 +289,11 @@ pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
     if !version.holds_cuts() {
         cut_by_whoever_writes(&mut filter);
     }
-    if !version.holds_signals() {
-        let owners = [libc::F_SETOWN, F_SETOWN_EX].map(|command| Test::Not(1, bits(command)));
-        filter.when(libc::SYS_fcntl, &[&owners], REFUSED);
-    }
-    if version.holds_devices() {
-        let owners = if version.holds_signals() { &[][..] } else { &OWNERS };
-        let requests = TYPING.iter().chain(owners).map(|request| Test::Not(1, *request)).collect::<Vec<_>>();
-        filter.when(libc::SYS_ioctl, &[&requests], REFUSED);
-    } else {
-        let requests = OF_FILES.map(|request| [Test::Masked(1, u32::MAX, request)]);
-        filter.when(libc::SYS_ioctl, &requests.each_ref().map(|list| &list[..]), REFUSED);
-    }
+    let owners = if version.holds_signals() { &[][..] } else { &OWNERS };
+    let commands = OF_OTHERS.iter().chain(owners).map(|command| Test::Not(1, bits(*command))).collect::<Vec<_>>();
+    filter.when(libc::SYS_fcntl, &[&commands], REFUSED);
+    filter.only(libc::SYS_ioctl, 1, &REQUESTS, REFUSED);
+    filter.only(libc::SYS_prctl, 0, OPTIONS, REFUSED);
     filter.finish(Action::Allow)
 }
 

@@ -69,7 +69,10 @@ impl Rulebook {
         }
         let Self { rules, mut kernel, .. } = Self::new(rules, version)?;
         let run = AccessFs::Execute | AccessFs::ReadFile;
-        kernel = kernel.add_rule(PathBeneath::new(program, run)).map_err(failed)?;
+        // Landlock has no rules about what is in memory alone, and lets it be; of that, a program makes none itself.
+        if !is_sealed(program) {
+            kernel = kernel.add_rule(PathBeneath::new(program, run)).map_err(failed)?;
+        }
         let shared = LOADERS
             .iter()
             .map(|path| (path, run))
@@ -93,6 +96,12 @@ impl Rulebook {
             if status.ruleset == RulesetStatus::NotEnforced { LandlockStatus::NotImplemented } else { status.landlock };
         found(&status).map(|number| Held { rules: self.rules, version: self.version, number })
     }
+}
+
+/// Whether this is a copy in memory that nobody changes any more.
+fn is_sealed(file: &OwnedFd) -> bool {
+    let seals = nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_GET_SEALS);
+    seals.is_ok_and(|seals| seals & nix::libc::F_SEAL_WRITE != 0)
 }
 
 /// Programs that the kernel starts to start others: the dynamic loaders of the GNU and musl C libraries.

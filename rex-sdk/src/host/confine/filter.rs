@@ -117,6 +117,19 @@ impl Filter {
         self.instructions.append(&mut body.instructions);
     }
 
+    /// This call: allowed if the low half of this argument is one of the values, otherwise as it says.
+    pub(super) fn only(&mut self, call: c_long, argument: u8, values: &[u32], otherwise: Action) {
+        // INVARIANT: a table of some tens of values, so that jumps reach over all of it.
+        let (length, over) = (u8::try_from(values.len()).unwrap_or(u8::MAX), 3);
+        self.push(IF_EQUAL, 0, length.saturating_add(over), number(call));
+        self.push(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument));
+        for (left, value) in (1..=length).rev().zip(values) {
+            self.push(IF_EQUAL, left, 0, *value);
+        }
+        self.push(RETURN, 0, 0, otherwise.code());
+        self.push(RETURN, 0, 0, Action::Allow.code());
+    }
+
     /// All other calls.
     pub(super) fn finish(mut self, action: Action) -> Vec<sock_filter> {
         self.push(RETURN, 0, 0, action.code());
@@ -213,11 +226,13 @@ mod tests {
             killed in prop::collection::btree_set(0..500_i64, 0..20),
             lists in prop::collection::vec(prop::collection::vec(test(), 1..4), 0..4),
             (tested, call) in (0..20_u32, 0..600_u32),
+            (chosen, argument, values) in (0..20_u32, 0..6_u8, prop::collection::vec(0..4_u32, 0..70)),
             arguments in prop::array::uniform6(prop_oneof![0..4_u64, Just(1 << 32), Just(1 << 34 | 2)]),
         ) {
             let mut filter = Filter::new();
             let lists: Vec<&[Test]> = lists.iter().map(Vec::as_slice).collect();
             filter.when(tested.into(), &lists, Action::Refuse(1));
+            filter.only(chosen.into(), argument, &values, Action::Refuse(4));
             filter.among(&killed.iter().copied().collect::<Vec<_>>(), Action::Kill);
             filter.above(550, Action::Refuse(3));
             filter.among(&allowed.iter().copied().collect::<Vec<_>>(), Action::Allow);
@@ -225,6 +240,9 @@ mod tests {
             let expected = if call == tested {
                 let held = lists.iter().any(|tests| tests.iter().all(|test| holds(test, arguments)));
                 if held { Action::Allow } else { Action::Refuse(1) }
+            } else if call == chosen {
+                let held = values.contains(&(arguments[usize::from(argument)] as u32));
+                if held { Action::Allow } else { Action::Refuse(4) }
             } else if killed.contains(&call.into()) {
                 Action::Kill
             } else if call > 550 {

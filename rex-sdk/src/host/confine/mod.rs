@@ -9,6 +9,7 @@ mod files;
 mod filter;
 mod process;
 mod program;
+mod requests;
 mod verify;
 mod version;
 

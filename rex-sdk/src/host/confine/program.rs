@@ -32,8 +32,9 @@ use super::{State, calls, files, process, verify};
 /// It opens and changes the files of the reach, as far as its user may, and reads itself and the libraries of the
 /// system; nothing else can be executed. It makes no socket, leaves neither its process group nor its session, and, on
 /// kernels that hold that (Linux 6.12) signals nobody outside; on others it signals nobody. Before Linux 6.2 it cuts files by
-/// descriptors that are open for writing alone, and does not write what the reach has it only add to; before Linux 6.10 it
-/// makes no `ioctl` but those of ordinary files.
+/// descriptors that are open for writing alone, and does not write what the reach has it only add to. It
+/// makes no `ioctl` but those that ask something or are about its own descriptors, sets of itself by `prctl` what gives nothing back, and
+/// uses no queue, semaphore or memory of others (System V).
 #[derive(Debug)]
 pub struct Program<'a> {
     /// The program itself, opened: what was looked at is what is started.

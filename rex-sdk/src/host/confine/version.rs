@@ -6,7 +6,7 @@
 //! | 2 | 5.19 | which files are moved or linked to another directory | the kernel refuses every such move |
 //! | 3 | 6.2 | which files are cut | seccomp; for a worker, the supervisor changes lengths |
 //! | 4 | 6.7 | TCP | seccomp: nobody makes a socket |
-//! | 5 | 6.10 | which devices are controlled | seccomp: a worker has no `ioctl`, a program those of ordinary files |
+//! | 5 | 6.10 | which devices are controlled | seccomp: a worker has no `ioctl`, a program those that ask |
 //! | 6 | 6.12 | signals, abstract sockets | seccomp: nobody signals or makes a socket |
 
 use std::sync::OnceLock;
@@ -65,11 +65,6 @@ impl Version {
     /// Whether it holds which files are cut.
     pub(in super::super) fn holds_cuts(self) -> bool {
         self.0 >= ABI::V3
-    }
-
-    /// Whether it holds which devices are controlled.
-    pub(super) fn holds_devices(self) -> bool {
-        self.0 >= ABI::V5
     }
 
     /// Whether it keeps whoever is restricted from signalling others.

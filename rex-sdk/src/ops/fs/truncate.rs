@@ -17,7 +17,7 @@ pub static OP: Op = Op {
             Param::option("size", Kind::Size, Literal::Int(0), "Its new size."),
         ],
         returns: Returns { kind: "nothing", doc: "." },
-        doc: "Cuts a file, or fills it up with zeros, to a size.\nThe file itself is changed and not replaced, so that a program that has it open goes on writing to it: this is for logs.",
+        doc: "Cuts a file, or fills it up with zeros, to a size.\nWhat it is filled up with counts as written. The file itself is changed and not replaced, so that a program that has it open goes on writing to it: this is for logs.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::LimitExceeded],
         example: Example { args: r#"["/srv/app/logs/app.log"]"#, returns: r#"null"# },
     },
@@ -31,6 +31,32 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(exceeded("file_bytes", limit, "bytes of one file"));
     }
     let bytes = i64::try_from(size).unwrap_or(i64::MAX);
-    session.act(fs::Write { bytes }, path, |grant| session.os.resize(grant))?;
+    let budget = session.run.budget();
+    session.act(fs::Write { bytes }, path, |grant| {
+        let room = session.limits().written_bytes.saturating_sub(budget.bytes_written());
+        let growth = session.os.resize(grant, room)?;
+        Ok(budget.count_written(growth)?)
+    })?;
     Ok(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::{Code, Limits};
+
+    use super::super::testing::World;
+    use crate::MemOs;
+
+    #[test]
+    fn what_a_file_is_filled_up_with_counts_as_written() {
+        let limits = Limits { written_bytes: 100, ..Limits::default() };
+        let world = World::limited(MemOs::example(), |_, _| true, limits);
+        let size = world.os.contents("/srv/app/version.txt").unwrap().len();
+        let to = |size: usize| format!(r#"["version.txt", {{"size": {size}}}]"#);
+        assert_eq!(world.returns("fs::truncate", &to(size + 90)), "null");
+        assert_eq!(world.returns("fs::truncate", &to(size)), "null");
+        assert_eq!(world.run.budget().bytes_written(), 90);
+        assert_eq!(world.fails("fs::truncate", &to(size + 11)), Code::LimitExceeded);
+        assert_eq!(world.os.contents("/srv/app/version.txt").unwrap().len(), size, "nothing was done");
+    }
 }

@@ -166,15 +166,19 @@ fn each_redirect_is_asked_for_and_credentials_stay_behind() {
         ("cookie", "a=b".into()),
         ("x-a", "b".into()),
         ("X-Api-Key", "c".into()),
+        ("Private-Token", "d".into()),
+        ("X-Auth-Token", "e".into()),
         ("accept", "text/plain".into()),
+        ("range", "bytes=0-".into()),
+        ("if-none-match", "\"f\"".into()),
     ]);
     let told = world.get(&chain, &[("headers", headers.clone())]).unwrap();
     let body = text(&told, "body");
     assert_eq!(text(&told, "url"), other.url("/echo"));
-    for kept in ["accept: text/plain", "user-agent: rex/"] {
+    for kept in ["accept: text/plain", "user-agent: rex/", "range: bytes=0-", "if-none-match: \"f\""] {
         assert!(body.contains(kept), "{kept} in {body}");
     }
-    for secret in ["Basic", "a=b", "x-a", "x-api-key"] {
+    for secret in ["Basic", "a=b", "x-a", "x-api-key", "private-token", "x-auth-token"] {
         assert!(!body.contains(secret), "{secret} in {body}");
     }
     let second = server.url(&format!("/to?{}", other.url("/echo")));

@@ -1,0 +1,128 @@
+//! Programs that are pinned: what is started is a copy in memory that was sealed before it was hashed. A file can be written to by its
+//! owner at any time, also by whoever has it open already.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+use nix::unistd::{Gid, Uid, fchown, geteuid};
+use rex_core::{AbsPath, Budget, Code, Error};
+use rustix::fs::{MemfdFlags, memfd_create};
+use sha2::{Digest, Sha256};
+
+use super::resolve;
+use crate::os::OsError;
+
+/// How much is read at a time, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// A copy of the program, if it has this SHA-256.
+pub(super) fn copy(mut file: File, path: &AbsPath, sha256: &str, budget: &Budget) -> Result<OwnedFd, OsError> {
+    copy_then(&mut file, path, sha256, budget, || {})
+}
+
+/// The same; `then` happens after the first look at the file, in tests.
+fn copy_then(
+    file: &mut File,
+    path: &AbsPath,
+    sha256: &str,
+    budget: &Budget,
+    then: impl FnOnce(),
+) -> Result<OwnedFd, OsError> {
+    // As it is first, so that no more memory is taken than what is pinned needs.
+    let bytes = demand(file, path, sha256, budget)?;
+    then();
+    let status = fstat(&*file).map_err(resolve::system)?;
+    let mut copy = File::from(memory(&status)?);
+    file.rewind()?;
+    let mut rest = file.take(bytes);
+    while io::copy(&mut (&mut rest).take(PIECE as u64), &mut copy)? > 0 {
+        budget.check()?;
+    }
+    let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)).map_err(resolve::system)?;
+    demand(&mut copy, path, sha256, budget)?;
+    Ok(copy.into())
+}
+
+/// Hashes all of a file; says how long it is if it is the one that is pinned.
+fn demand(file: &mut File, path: &AbsPath, sha256: &str, budget: &Budget) -> Result<u64, OsError> {
+    file.rewind()?;
+    let (mut hash, mut length, mut piece) = (Sha256::new(), 0_u64, vec![0; PIECE]);
+    loop {
+        budget.check()?;
+        let count = file.read(&mut piece)?;
+        if count == 0 {
+            break;
+        }
+        hash.update(piece.get(..count).unwrap_or_default());
+        length = length.saturating_add(count as u64);
+    }
+    let found = format!("{:x}", hash.finalize());
+    if found == *sha256 {
+        return Ok(length);
+    }
+    let message = format!("`{}` has the SHA-256 {found}, and another one is pinned", path.as_str().escape_debug());
+    Err(Error::new(Code::Io, message).into())
+}
+
+/// A file in memory that can be executed by whoever may execute the other one.
+fn memory(like: &FileStat) -> Result<OwnedFd, OsError> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let made = match memfd_create("rex-program", flags | MemfdFlags::EXEC) {
+        // Before Linux 6.3 there was no such flag, and all could be executed.
+        Err(rustix::io::Errno::INVAL) => memfd_create("rex-program", flags),
+        made => made,
+    };
+    let made = made.map_err(|error| match error {
+        rustix::io::Errno::ACCESS => {
+            OsError::Refused("a pinned program is started from memory, which this machine forbids (`vm.memfd_noexec`)")
+        }
+        error => OsError::Io(error.into()),
+    })?;
+    if geteuid().is_root() {
+        fchown(&made, Some(Uid::from_raw(like.st_uid)), Some(Gid::from_raw(like.st_gid))).map_err(resolve::system)?;
+    }
+    fchmod(&made, Mode::from_bits_truncate(like.st_mode & 0o777)).map_err(resolve::system)?;
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use rex_core::Limits;
+
+    use super::*;
+
+    /// Its owner writes to it in place, while it is looked at or afterwards.
+    #[test]
+    fn what_is_started_is_what_was_hashed() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().join("tool");
+        std::fs::write(&name, "GOOD-TOOL").unwrap();
+        let mut open = File::open(&name).unwrap();
+        let pin = format!("{:x}", Sha256::digest("GOOD-TOOL"));
+        let (path, budget) = (AbsPath::parse("/tool").unwrap(), Budget::new(Limits::default(), Arc::default()));
+        let write = |text: &str| {
+            let mut writer = std::fs::OpenOptions::new().write(true).open(&name).unwrap();
+            writer.write_all(text.as_bytes()).unwrap();
+        };
+        for text in ["EVIL-TOOL", "GOOD-TOOL and more"] {
+            let copied = copy_then(&mut open, &path, &pin, &budget, || write(text));
+            // What was added is left behind, what was changed is found out.
+            assert_eq!(copied.is_ok(), text.starts_with("GOOD"), "{text}");
+            std::fs::write(&name, "GOOD-TOOL").unwrap();
+        }
+        let mut copied = File::from(copy_then(&mut open, &path, &pin, &budget, || {}).unwrap());
+        write("EVIL-TOOL");
+        let mut text = String::new();
+        copied.rewind().unwrap();
+        copied.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "GOOD-TOOL");
+        assert!(copied.write_all(b"x").is_err() && copied.set_len(0).is_err() && copied.set_len(20).is_err());
+    }
+}
