@@ -248,10 +248,24 @@ impl From<Literal> for Value {
 /// What an operation returns.
 #[derive(Debug, Clone, Copy)]
 pub struct Returns {
-    /// The kind of value, in the words of [`Value::kind`].
+    /// The kind of value, in the words of [`Value::kind`]; `map of names` is a map whose keys come from the host.
     pub kind: &'static str,
     /// What it means: of a map, each entry with its unit.
     pub doc: &'static str,
+}
+
+impl Returns {
+    /// Returns the kind of value, in the words of [`Value::kind`].
+    #[must_use]
+    pub fn value_kind(&self) -> &'static str {
+        if self.has_any_keys() { "map" } else { self.kind }
+    }
+
+    /// Whether it is a map whose keys come from the host, so that no list of fields has all of them.
+    #[must_use]
+    pub fn has_any_keys(&self) -> bool {
+        self.kind == "map of names"
+    }
 }
 
 /// A call that documentation shows and tests run.

@@ -71,7 +71,7 @@ impl Root {
                 let quoted = format!("`{name}`");
                 docs.any(|doc| doc.contains(&quoted))
             };
-            let is_open = spec.returns.kind == "map of names" || matches!(steps.last(), Some(Step::Field(_)));
+            let is_open = spec.returns.has_any_keys() || matches!(steps.last(), Some(Step::Field(_)));
             let elsewhere = || {
                 let mut examples = OPS.iter().map(|operation| operation.spec().example.returns);
                 let key = format!("\"{name}\":");

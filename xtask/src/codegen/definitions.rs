@@ -46,7 +46,7 @@ fn function(spec: &OpSpec, name: &str, params: &[String]) -> String {
     lines.push(format!("- returns {}", spec.returns.doc.replace('\n', " ")));
     lines.extend([String::new(), "```rhai".to_owned(), call(spec), "```".to_owned()]);
     let doc: String = lines.iter().map(|line| format!("/// {line}").trim_end().to_owned() + "\n").collect();
-    format!("\n{doc}fn {name}({}) -> {};\n", params.join(", "), returned(spec.returns.kind))
+    format!("\n{doc}fn {name}({}) -> {};\n", params.join(", "), returned(spec.returns.value_kind()))
 }
 
 fn kind(kind: Kind) -> &'static str {
