@@ -12,6 +12,7 @@ use rex_core::{AbsPath, Code, Error, Grant, Reach, Resource, Timestamp, Value, p
 use crate::OpSpec;
 
 mod access;
+mod attribute;
 mod brokered;
 mod failure;
 mod network;
@@ -20,6 +21,7 @@ mod services;
 mod system;
 
 pub use access::Access;
+pub(crate) use attribute::{ANY_MODE, demand_permission, is_permission};
 pub use brokered::{Broker, Network, Places, Processes, Services, System};
 pub use failure::Failure;
 pub(crate) use failure::words;
@@ -123,8 +125,14 @@ pub trait Files: Send + Sync {
     /// The extended attribute of the grant; one that is not there is [`io::ErrorKind::NotFound`].
     fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError>;
 
-    /// Sets the extended attribute of the grant, or removes it if there is no value.
-    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError>;
+    /// Sets the extended attribute of the grant, or removes it if there is no value. One outside of `user.` says who may do what with
+    /// the file: without the second grant, of the same file and of any mode (07777), it is [`OsError::Refused`].
+    fn set_xattr(
+        &self,
+        grant: Grant<fs::SetXattr>,
+        permissions: Option<Grant<fs::Chmod>>,
+        value: Option<&[u8]>,
+    ) -> Result<(), OsError>;
 }
 
 /// Something that was opened. As data it lacks the descriptor, which whoever sends it hands over in another way.

@@ -284,7 +284,13 @@ impl Files for HostOs {
         metadata::xattr(&grant, &self.options)
     }
 
-    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError> {
+    fn set_xattr(
+        &self,
+        grant: Grant<fs::SetXattr>,
+        permissions: Option<Grant<fs::Chmod>>,
+        value: Option<&[u8]>,
+    ) -> Result<(), OsError> {
+        demand_permission(&grant, permissions.as_ref())?;
         metadata::set_xattr(&grant, value, &self.options)
     }
 }
