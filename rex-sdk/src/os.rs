@@ -318,6 +318,15 @@ pub(crate) const NOT_LET: &str = "the operating system does not let Rex act on";
 /// How the error ends of what has changed since it was looked at.
 pub(crate) const CHANGED: &str = "something else took its place meanwhile";
 
+fn names(units: &[Unit]) -> String {
+    units.iter().map(Unit::name).collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses an act that reaches more units than these.
+pub(crate) fn demand_also(reached: Vec<Unit>, also: &[Unit]) -> Result<(), OsError> {
+    if reached.iter().all(|unit| also.contains(unit)) { Ok(()) } else { Err(OsError::Besides(reached)) }
+}
+
 /// Why the system did not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -325,6 +334,9 @@ pub enum OsError {
     /// The name crosses a symbolic link; this is the canonical name behind it. Nothing was opened or changed.
     #[error("the name crosses a symbolic link to `{}`", .0.as_str().escape_debug())]
     Crossed(AbsPath),
+    /// The act reaches these units, too, which are to be permitted. Nothing was done.
+    #[error("it reaches other units: {}", names(.0))]
+    Besides(Vec<Unit>),
     /// The unit has another name of its own. Nothing was done.
     #[error("the unit's own name is `{}`", .0.name())]
     Alias(Unit),

@@ -8,7 +8,8 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use rex_core::action::{fs, net, process, service, sys};
+use rex_core::action::{AnyAction, fs, net, process, service, sys};
+use rex_core::resource::Unit;
 use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Budget, Call, Effect, Grant, Limits, MemoryJournal, Request, Resource, Run,
     Subject, Value,
@@ -52,6 +53,7 @@ macro_rules! declare {
             fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Failure> {
                 match self {
                     $($(Self::$method { action, resource, $($arg),* } => {
+                        $(besides(run, authorize, &action, &$arg)?;)*
                         let grant = permit(run, authorize, action, resource)?;
                         told($part::$method(os, grant, $($arg,)* run.budget()))
                     })*)*
@@ -147,6 +149,19 @@ fn permit<A: Action>(
         return Err(denied());
     }
     run.gate(Call::default()).permit(action, resource).map_err(|_| denied())
+}
+
+/// Asks for the other units that an argument names: what is done to one may reach them.
+fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argument: &dyn Any) -> Result<(), Failure> {
+    let Some(units) = argument.downcast_ref::<Vec<Unit>>() else { return Ok(()) };
+    let permitted = |unit: &Unit| {
+        let request = Request { subject: run.subject(), action, resource: unit, now: run.now() };
+        authorize.decide(&request).effect == Effect::Allow
+    };
+    if units.iter().all(permitted) {
+        return Ok(());
+    }
+    Err(Failure::Unavailable("the supervisor finds that the policy does not permit all that it reaches".to_owned()))
 }
 
 /// What came of it, and the descriptor that goes with it: a connection or an open file is nothing without.

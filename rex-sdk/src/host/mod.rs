@@ -28,6 +28,7 @@ mod services;
 mod steps;
 mod system;
 mod tool;
+mod unit_files;
 pub mod worker;
 mod write;
 
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use rex_core::action::{fs, net, process, service, sys};
+use rex_core::resource::Unit;
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp, Value};
 
 pub use journal::JournalFiles;
