@@ -188,6 +188,36 @@ mod tests {
 
     use super::*;
 
+    /// A worker that was taken over names units as permitted that are not.
+    #[test]
+    fn what_an_act_reaches_is_decided_again() {
+        let text = "@id(\"a\") permit (principal, action == service::Action::\"enable\", resource == service::Unit::\"a.service\");";
+        let asked = Asked {
+            run_id: "test".to_owned(),
+            subject: Subject::new(Principal::agent("test")),
+            policies: Arc::new(Policies {
+                sources: vec![Source { name: "test.cedar".to_owned(), text: text.to_owned() }],
+                entities: None,
+            }),
+            ready: OnceLock::new(),
+            cancel: Arc::default(),
+            limits: Limits::default(),
+            // Nobody is there to do it, so that this is met where the policy lets it.
+            host: HostOptions {
+                bus: rex_sdk::host::Bus::Address("unix:path=/nowhere".to_owned()),
+                ..HostOptions::default()
+            },
+            only_reads: false,
+        };
+        let unit = |name: &str| Unit::parse(name).unwrap();
+        let why = |also: Vec<Unit>| {
+            let ask = Ask::enable { action: service::Enable {}, resource: unit("a"), also };
+            format!("{:?}", asked.act(ask).unwrap_err())
+        };
+        assert!(why(vec![unit("a"), unit("secret")]).contains("does not permit all that it reaches"));
+        assert!(why(vec![unit("a")]).contains("/nowhere"));
+    }
+
     #[test]
     fn whoever_acts_for_a_plan_does_nothing() {
         let text = "@id(\"all\") permit (principal, action, resource);".to_owned();
