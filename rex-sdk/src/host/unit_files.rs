@@ -1,7 +1,6 @@
 //! Files of units: which other units the manager enables and disables along with one (`Also=`, see `systemd.unit(5)`).
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "the manager reads these files under the names that it tells, links included"
 )]
 
