@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::action::{ActionSpec, AnyAction};
+use crate::bounds::REQUEST_BYTES;
 use crate::resource::{AnyResource, Fact};
 use crate::run::Subject;
 use crate::{Action, Code, DeniedCall, Error, Grant, Resource, Timestamp, uid};
@@ -26,6 +27,16 @@ impl Request<'_> {
     #[must_use]
     pub fn resource_uid(&self) -> String {
         format!("{}::{}", self.resource.spec(), uid::quoted(self.resource.id()))
+    }
+
+    /// Decides, and says whether the request is longer than [`REQUEST_BYTES`], which no engine is asked about.
+    pub(crate) fn decided_by(&self, authorize: &dyn Authorize) -> (Decision, bool) {
+        let bytes = self.bytes();
+        if bytes <= REQUEST_BYTES {
+            return (authorize.decide(self), false);
+        }
+        let why = format!("what it asks for is {bytes} bytes long, and may be {REQUEST_BYTES} (`request_bytes`)");
+        (Decision::deny(Some(&why)), true)
     }
 
     /// The length of the id and of all facts that the id does not say, in bytes.

@@ -35,11 +35,10 @@
 //! fn once(gate: &Gate<'_>) { read(gate.permit(fs::Read {}, AbsPath::root()).unwrap()); }
 //! ```
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::bounds::REQUEST_BYTES;
 use crate::journal::{Call, Event, Record, beginning};
 use crate::run::Run;
 use crate::{Action, Code, Decision, Denial, Effect, Error, Need, Request, Resource, Timestamp};
@@ -106,14 +105,7 @@ impl<'r> Gate<'r> {
         via: Option<&str>,
     ) -> Result<Grant<A>, Denial> {
         let request = Request { subject: &self.run.subject, action: &action, resource: &resource, now: self.run.now() };
-        let bytes = request.bytes();
-        let is_long = bytes > REQUEST_BYTES;
-        let decision = if is_long {
-            let why = format!("what it asks for is {bytes} bytes long, and may be {REQUEST_BYTES} (`request_bytes`)");
-            Decision::deny(Some(&why))
-        } else {
-            self.run.authorize.decide(&request)
-        };
+        let (decision, is_long) = request.decided_by(&*self.run.authorize);
         self.run.decisions.fetch_add(1, Relaxed);
         let recorded = self.record(request.now, Event::decision(&request, &decision));
         let denial = |decision: Decision, help, unrecorded| Denial {
@@ -129,10 +121,7 @@ impl<'r> Gate<'r> {
             Err(error) => Err(denial(Decision::deny(Some(&error)), None, true)),
             Ok(_) if decision.effect == Effect::Deny => {
                 self.run.denied.fetch_add(1, Relaxed);
-                if is_long {
-                    return Err(denial(decision, None, false));
-                }
-                let help = self.run.authorize.remedy(&request, &decision);
+                let help = (!is_long).then(|| self.run.authorize.remedy(&request, &decision)).flatten();
                 let denial = denial(decision, help, false);
                 self.run.note_denial(|| Need::new(action, resource).with_via(via));
                 Err(denial)
@@ -158,15 +147,13 @@ impl<'r> Gate<'r> {
         self.call
     }
 
-    // INVARIANT: after one record is lost no other is attempted, so nothing runs unaudited and no gap goes unseen. Records are written in
-    // the order of their numbers, also where several threads share the run.
+    // INVARIANT: after one record is lost no other is attempted, so nothing runs unaudited and no gap goes unseen.
     pub(crate) fn record(&self, time: Timestamp, event: Event) -> Result<u64, String> {
         if self.run.closed.load(Relaxed) {
             return Err("an earlier record was lost".to_owned());
         }
-        let mut last = self.run.sequence.lock().unwrap_or_else(PoisonError::into_inner);
-        let sequence = *last + 1;
-        *last = sequence;
+        let number = self.run.next_number();
+        let sequence = *number;
         let record = Record {
             time,
             run: self.run.id().clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::grant::Gate;
@@ -139,7 +139,7 @@ pub struct Run {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) closed: AtomicBool,
     /// The number of the last record.
-    pub(crate) sequence: Mutex<u64>,
+    sequence: Mutex<u64>,
     pub(crate) decisions: AtomicU64,
     pub(crate) denied: AtomicU64,
     denials: Mutex<Vec<Need>>,
@@ -171,6 +171,13 @@ impl Run {
             id: Arc::from(id),
             budget: Budget::new(limits, Arc::default()),
         }
+    }
+
+    /// The number of the next record. Nobody else gets one while this is held, so that records are written in their order.
+    pub(crate) fn next_number(&self) -> MutexGuard<'_, u64> {
+        let mut number = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
+        *number += 1;
+        number
     }
 
     /// Returns what the run is held to besides its policy.

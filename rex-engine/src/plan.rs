@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blake3::Hasher;
+use rex_core::action::fs;
 use rex_core::journal::Event;
 use rex_core::{
-    Authorize, Bond, Code, Decision, DeniedCall, Effect, Error, Record, Request, Subject, Timestamp, Value,
+    Action, Authorize, Bond, Code, Decision, DeniedCall, Effect, Error, Record, Request, Subject, Timestamp, Value,
 };
 use rex_sdk::overlay::{self, Seen};
 use serde::{Deserialize, Serialize};
@@ -379,9 +380,9 @@ impl Bond for Held {
     }
 
     fn writes(&self, path: &str, digest: &str) -> Result<(), String> {
+        let writes = fs::Write::SPEC.to_string();
         let says = |step: &Step| step.done.as_ref().is_some_and(|done| done.about.ends_with(digest));
-        if lock(&self.state).taken.iter().any(|step| step.action == "fs::write" && step.resource == path && says(step))
-        {
+        if lock(&self.state).taken.iter().any(|step| step.action == writes && step.resource == path && says(step)) {
             return Ok(());
         }
         Err(format!("the plan writes something else to `{}`", path.escape_debug()))

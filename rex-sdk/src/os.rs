@@ -12,6 +12,7 @@ use rex_core::{AbsPath, Code, Error, Grant, Reach, Resource, Timestamp, Value, p
 use crate::OpSpec;
 
 mod access;
+mod attribute;
 mod brokered;
 mod failure;
 mod network;
@@ -20,6 +21,7 @@ mod services;
 mod system;
 
 pub use access::Access;
+pub(crate) use attribute::{ANY_MODE, demand_permission, is_permission};
 pub use brokered::{Broker, Network, Places, Processes, Services, System};
 pub use failure::Failure;
 pub(crate) use failure::words;
@@ -123,8 +125,14 @@ pub trait Files: Send + Sync {
     /// The extended attribute of the grant; one that is not there is [`io::ErrorKind::NotFound`].
     fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError>;
 
-    /// Sets the extended attribute of the grant, or removes it if there is no value.
-    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError>;
+    /// Sets the extended attribute of the grant, or removes it if there is no value. One outside of `user.` says who may do what with
+    /// the file: without the second grant, of the same file and of any mode (07777), it is [`OsError::Refused`].
+    fn set_xattr(
+        &self,
+        grant: Grant<fs::SetXattr>,
+        permissions: Option<Grant<fs::Chmod>>,
+        value: Option<&[u8]>,
+    ) -> Result<(), OsError>;
 }
 
 /// Something that was opened. As data it lacks the descriptor, which whoever sends it hands over in another way.
@@ -310,6 +318,15 @@ pub(crate) const NOT_LET: &str = "the operating system does not let Rex act on";
 /// How the error ends of what has changed since it was looked at.
 pub(crate) const CHANGED: &str = "something else took its place meanwhile";
 
+fn names(units: &[Unit]) -> String {
+    units.iter().map(Unit::name).collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses an act that reaches more units than these.
+pub(crate) fn demand_also(reached: Vec<Unit>, also: &[Unit]) -> Result<(), OsError> {
+    if reached.iter().all(|unit| also.contains(unit)) { Ok(()) } else { Err(OsError::Besides(reached)) }
+}
+
 /// Why the system did not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -317,6 +334,9 @@ pub enum OsError {
     /// The name crosses a symbolic link; this is the canonical name behind it. Nothing was opened or changed.
     #[error("the name crosses a symbolic link to `{}`", .0.as_str().escape_debug())]
     Crossed(AbsPath),
+    /// The act reaches these units, too, which are to be permitted. Nothing was done.
+    #[error("it reaches other units: {}", names(.0))]
+    Besides(Vec<Unit>),
     /// The unit has another name of its own. Nothing was done.
     #[error("the unit's own name is `{}`", .0.name())]
     Alias(Unit),

@@ -8,8 +8,9 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use rex_core::action::{fs, net, process, service, sys};
+use rex_core::action::{AnyAction, fs, net, process, service, sys};
 use rex_core::journal::Event;
+use rex_core::resource::Unit;
 use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Budget, Call, Decision, Effect, Grant, Limits, MemoryJournal, Request, Run,
     Subject, Timestamp, Value,
@@ -64,6 +65,7 @@ macro_rules! declare {
             fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Failure> {
                 match self {
                     $($(Self::$method { action, resource, $($arg),* } => {
+                        $(besides(run, authorize, &action, &$arg)?;)*
                         let grant = permit(run, authorize, action, resource)?;
                         told($part::$method(os, grant, $($arg,)* run.budget()))
                     })*)*
@@ -100,15 +102,15 @@ impl Ask {
         };
         // What no fact says, the name of the operation does.
         let operation = match self {
-            Self::mask { masked, .. } => Some(if *masked { "service::mask" } else { "service::unmask" }),
-            Self::try_restart { .. } => Some("service::try_restart"),
-            _ => None,
+            Self::mask { masked, .. } => line.operation.ends_with("::unmask") != *masked,
+            Self::try_restart { .. } => line.operation.ends_with("::try_restart"),
+            _ => true,
         };
         line.action == action.to_string()
             && line.resource == resource
             && line.attributes == json(attributes)
             && line.context == json(context)
-            && operation.is_none_or(|operation| operation == line.operation)
+            && operation
     }
 }
 
@@ -184,6 +186,19 @@ fn permit<A: Action>(
     run.gate(Call::default()).permit(action, resource).map_err(|_| denied())
 }
 
+/// Asks for the other units that an argument names: what is done to one may reach them.
+fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argument: &dyn Any) -> Result<(), Failure> {
+    let Some(units) = argument.downcast_ref::<Vec<Unit>>() else { return Ok(()) };
+    let permitted = |unit: &Unit| {
+        let request = Request { subject: run.subject(), action, resource: unit, now: run.now() };
+        authorize.decide(&request).effect == Effect::Allow
+    };
+    if units.iter().all(permitted) {
+        return Ok(());
+    }
+    Err(Failure::Unavailable("the supervisor finds that the policy does not permit all that it reaches".to_owned()))
+}
+
 /// What came of it, and the descriptor that goes with it: a connection or an open file is nothing without.
 type Told = (serde_json::Value, Option<OwnedFd>);
 
@@ -208,6 +223,36 @@ mod tests {
 
     use super::*;
 
+    /// A worker that was taken over names units as permitted that are not.
+    #[test]
+    fn what_an_act_reaches_is_decided_again() {
+        let text = "@id(\"a\") permit (principal, action == service::Action::\"enable\", resource == service::Unit::\"a.service\");";
+        let asked = Asked {
+            run_id: "test".to_owned(),
+            subject: Subject::new(Principal::agent("test")),
+            policies: Arc::new(Policies {
+                sources: vec![Source { name: "test.cedar".to_owned(), text: text.to_owned() }],
+                entities: None,
+            }),
+            ready: OnceLock::new(),
+            cancel: Arc::default(),
+            limits: Limits::default(),
+            // Nobody is there to do it, so that this is met where the policy lets it.
+            host: HostOptions {
+                bus: rex_sdk::host::Bus::Address("unix:path=/nowhere".to_owned()),
+                ..HostOptions::default()
+            },
+            only_reads: false,
+        };
+        let unit = |name: &str| Unit::parse(name).unwrap();
+        let why = |also: Vec<Unit>| {
+            let ask = Ask::enable { action: service::Enable {}, resource: unit("a"), also };
+            format!("{:?}", asked.act(ask).unwrap_err())
+        };
+        assert!(why(vec![unit("a"), unit("secret")]).contains("does not permit all that it reaches"));
+        assert!(why(vec![unit("a")]).contains("/nowhere"));
+    }
+
     #[test]
     fn a_question_is_held_to_its_record() {
         let subject = Subject::new(Principal::agent("test"));
@@ -228,13 +273,13 @@ mod tests {
                 context: json(context),
             }
         };
-        let line = recorded(&parameter("0"), "sys::set_parameter");
+        let line = recorded(&parameter("0"), "");
         assert!(parameter("0").is_recorded_as(&subject, &line));
         assert!(!parameter("1").is_recorded_as(&subject, &line));
         let mask = |masked: bool| {
             Ask::deserialize(&json!({"mask": {"action": null, "resource": "nginx.service", "masked": masked}})).unwrap()
         };
-        let line = recorded(&mask(true), "service::mask");
+        let line = recorded(&mask(true), "");
         assert!(mask(true).is_recorded_as(&subject, &line) && !mask(false).is_recorded_as(&subject, &line));
     }
 

@@ -123,6 +123,7 @@ fn calls() -> Vec<String> {
         r#"fs::chmod("/srv/app", "0750", #{recursive: true})"#,
         r#"fs::chown("/srv/app", #{owner: "33", group: "33", recursive: true})"#,
         r#"fs::chown("/srv/app/config.yaml", #{owner: "root"})"#,
+        r#"fs::set_xattr("/srv/app/config.yaml", "system.posix_acl_access", #{value: "x"})"#,
         r#"fs::remove_all("/srv")"#,
         r#"fs::copy("/srv/app/config.yaml", "/tmp/config.yaml", #{preserve: true})"#,
         r#"fs::tar_extract("/srv/app/backup.tar", "/tmp/out", #{preserve: true, strip: 1})"#,

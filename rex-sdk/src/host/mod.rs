@@ -28,6 +28,7 @@ mod services;
 mod steps;
 mod system;
 mod tool;
+mod unit_files;
 pub mod worker;
 mod write;
 
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use rex_core::action::{fs, net, process, service, sys};
+use rex_core::resource::Unit;
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp, Value};
 
 pub use journal::JournalFiles;
@@ -293,7 +295,13 @@ impl Files for HostOs {
         metadata::xattr(&grant, &self.options)
     }
 
-    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError> {
+    fn set_xattr(
+        &self,
+        grant: Grant<fs::SetXattr>,
+        permissions: Option<Grant<fs::Chmod>>,
+        value: Option<&[u8]>,
+    ) -> Result<(), OsError> {
+        demand_permission(&grant, permissions.as_ref())?;
         metadata::set_xattr(&grant, value, &self.options)
     }
 }

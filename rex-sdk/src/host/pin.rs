@@ -90,6 +90,7 @@ fn memory(like: &FileStat) -> Result<OwnedFd, OsError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests change files behind Rex's back")]
 mod tests {
     use std::io::Write;
     use std::sync::Arc;

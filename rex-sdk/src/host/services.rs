@@ -1,6 +1,6 @@
 //! Units of systemd, over its D-Bus interface (`org.freedesktop.systemd1(5)`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
@@ -12,13 +12,16 @@ use serde::Serialize;
 use zbus::blocking::{Connection, Proxy, connection};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus, words};
+use super::unit_files;
+use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus, demand_also, words};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 /// How often whoever waits for the bus looks whether the run may go on.
 const POLL: Duration = Duration::from_millis(50);
+/// How many units one may be enabled along with.
+const MOST_UNITS: usize = 1_000;
 /// How long one call may take at the most.
 const CALL: Duration = Duration::from_secs(120);
 
@@ -55,13 +58,33 @@ impl Services for Bus {
     fn try_restart(&self, grant: Grant<service::Restart>, budget: &Budget) -> Result<UnitStatus, OsError> {
         self.job("TryRestartUnit", grant.resource(), budget)
     }
-    fn enable(&self, grant: Grant<service::Enable>, budget: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+    fn also(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<Vec<Unit>, OsError> {
         let unit = grant.resource().clone();
-        self.talk(budget, move |manager| manager.enable(&unit))
+        self.talk(budget, move |manager| manager.also(&unit))
     }
-    fn disable(&self, grant: Grant<service::Disable>, budget: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+    fn enable(
+        &self,
+        grant: Grant<service::Enable>,
+        also: Vec<Unit>,
+        budget: &Budget,
+    ) -> Result<Vec<UnitFileChange>, OsError> {
         let unit = grant.resource().clone();
-        self.talk(budget, move |manager| manager.files("DisableUnitFiles", &unit, &(&[unit.name()][..], false)))
+        self.talk(budget, move |manager| {
+            demand_also(manager.also(&unit)?, &also)?;
+            manager.enable(&unit)
+        })
+    }
+    fn disable(
+        &self,
+        grant: Grant<service::Disable>,
+        also: Vec<Unit>,
+        budget: &Budget,
+    ) -> Result<Vec<UnitFileChange>, OsError> {
+        let unit = grant.resource().clone();
+        self.talk(budget, move |manager| {
+            demand_also(manager.also(&unit)?, &also)?;
+            manager.files("DisableUnitFiles", &unit, &(&[unit.name()][..], false))
+        })
     }
     fn mask(&self, grant: Grant<service::Mask>, masked: bool, budget: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
         let unit = grant.resource().clone();
@@ -269,6 +292,46 @@ impl Manager {
         Err(OsError::Unavailable("the service manager went away before the job ended".to_owned()))
     }
 
+    /// The units that are enabled and disabled along with one, and those whose names it takes, in the order of their names.
+    fn also(&self, unit: &Unit) -> Result<Vec<Unit>, OsError> {
+        self.find(unit)?;
+        let directories: Vec<String> = self.proxy.get_property("UnitPath").map_err(failed)?;
+        let (mut all, mut open) = (BTreeSet::from([unit.name().to_owned()]), vec![unit.name().to_owned()]);
+        while let Some(name) = open.pop() {
+            let loaded = self.load(&name)?;
+            let mut found = unit_files::Install::default();
+            for own in loaded.names(&name) {
+                found.extend(unit_files::install(&own, &directories, &loaded.files())?);
+            }
+            let mut named = BTreeSet::new();
+            for also in found.also {
+                named.insert(self.load(&also)?.own(&also));
+            }
+            // A name that is nobody's, or its own already, is taken from nobody.
+            for alias in found.aliases {
+                let loaded = self.load(&alias)?;
+                named.extend((loaded.text("LoadState") != "not-found").then(|| loaded.own(&alias)));
+            }
+            open.extend(named.difference(&all).cloned());
+            all.extend(named);
+            if all.len() > MOST_UNITS {
+                return Err(OsError::Refused("its files name very many other units"));
+            }
+        }
+        all.remove(unit.name());
+        let refused = OsError::Refused("its files name what is not the name of a unit");
+        all.iter().map(|name| Unit::parse(name)).collect::<Result<_, _>>().map_err(|_| refused)
+    }
+
+    /// What the manager says of a unit; nothing of one that it does not load, as a template.
+    fn load(&self, name: &str) -> Result<Properties, OsError> {
+        match self.proxy.call::<_, _, OwnedObjectPath>("LoadUnit", &(name,)) {
+            Ok(path) => self.properties(&path, UNIT),
+            Err(zbus::Error::MethodError(..)) => Ok(Properties(HashMap::new())),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// Enables a unit, which may have nothing to say of when it is to be started.
     fn enable(&self, unit: &Unit) -> Result<Vec<UnitFileChange>, OsError> {
         self.find(unit)?;
@@ -362,6 +425,30 @@ fn value(of: &zbus::zvariant::Value<'_>) -> rex_core::Value {
 struct Properties(HashMap<String, OwnedValue>);
 
 impl Properties {
+    /// The name of its own of a unit of this name.
+    fn own(&self, name: &str) -> String {
+        Some(self.text("Id")).filter(|id| !id.is_empty()).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// All names of a unit of this name.
+    fn names(&self, name: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::from([name.to_owned()]);
+        names.extend(self.texts("Names"));
+        names
+    }
+
+    /// The files that it was read from.
+    fn files(&self) -> Vec<String> {
+        let mut files = self.texts("DropInPaths");
+        files.extend(Some(self.text("FragmentPath")).filter(|path| !path.is_empty()));
+        files
+    }
+
+    fn texts(&self, name: &str) -> Vec<String> {
+        let value = self.0.get(name).and_then(|value| value.try_clone().ok());
+        value.and_then(|value| Vec::<String>::try_from(value).ok()).unwrap_or_default()
+    }
+
     fn text(&self, name: &str) -> String {
         self.0.get(name).and_then(|value| value.downcast_ref::<String>().ok()).unwrap_or_default()
     }

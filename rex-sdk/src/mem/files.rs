@@ -11,7 +11,8 @@ use super::handles::{MemDirectory, MemSource, MemTaken};
 use super::tree::{Body, Contents, Entries, Node, Tree, Xattrs};
 use crate::links::Last;
 use crate::os::{
-    Access, DirEntry, Directory, EntryKind, Files, Held, Metadata, Opened, OsError, Places, Source, Taken, WriteOptions,
+    Access, DirEntry, Directory, EntryKind, Files, Held, Metadata, Opened, OsError, Places, Source, Taken,
+    WriteOptions, demand_permission,
 };
 
 /// Nobody is confined here.
@@ -279,7 +280,13 @@ impl Files for MemOs {
         self.attributes(grant.resource(), |xattrs| value(xattrs).ok_or_else(|| failed(io::ErrorKind::NotFound)))
     }
 
-    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError> {
+    fn set_xattr(
+        &self,
+        grant: Grant<fs::SetXattr>,
+        permissions: Option<Grant<fs::Chmod>>,
+        value: Option<&[u8]>,
+    ) -> Result<(), OsError> {
+        demand_permission(&grant, permissions.as_ref())?;
         let name = grant.action().name.clone();
         self.attributes(grant.resource(), |xattrs| match value {
             Some(value) => {

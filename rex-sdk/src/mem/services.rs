@@ -9,7 +9,7 @@ use rex_core::resource::Unit;
 use rex_core::{Budget, Grant, Timestamp, Value};
 
 use super::{EPOCH, MemOs};
-use crate::os::{ALL_UNITS, LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus};
+use crate::os::{ALL_UNITS, LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitStatus, demand_also};
 
 /// The units of a world in memory.
 #[derive(Debug, Default)]
@@ -17,6 +17,14 @@ pub(crate) struct Units {
     units: BTreeMap<String, UnitStatus>,
     aliases: BTreeMap<String, String>,
     enabled: BTreeSet<String>,
+    also: BTreeMap<String, Vec<Unit>>,
+}
+
+impl Units {
+    /// What is enabled and disabled along with a unit.
+    fn reached(&self, name: &str) -> Vec<Unit> {
+        self.also.get(name).cloned().unwrap_or_default()
+    }
 }
 
 impl MemOs {
@@ -53,6 +61,13 @@ impl MemOs {
                 }
             }
         });
+        self
+    }
+
+    /// The same world where a unit is enabled and disabled along with another one.
+    #[must_use]
+    pub fn unit_also(self, name: &str, also: Unit) -> Self {
+        self.with_units(|units| units.also.entry(name.to_owned()).or_default().push(also));
         self
     }
 
@@ -144,12 +159,28 @@ impl Services for MemOs {
     fn try_restart(&self, grant: Grant<service::Restart>, _: &Budget) -> Result<UnitStatus, OsError> {
         self.on(grant.resource(), |unit| if unit.active == "active" { start(unit) } else { Ok(unit.clone()) })
     }
-    fn enable(&self, grant: Grant<service::Enable>, _: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+    fn also(&self, grant: Grant<service::Status>, _: &Budget) -> Result<Vec<Unit>, OsError> {
+        self.on(grant.resource(), |_| Ok(()))?;
+        Ok(self.with_units(|units| units.reached(grant.resource().name())))
+    }
+    fn enable(
+        &self,
+        grant: Grant<service::Enable>,
+        also: Vec<Unit>,
+        _: &Budget,
+    ) -> Result<Vec<UnitFileChange>, OsError> {
+        demand_also(self.with_units(|units| units.reached(grant.resource().name())), &also)?;
         let name = self.on(grant.resource(), |unit| Ok(unit.name.clone()))?;
         let new = self.with_units(|units| units.enabled.insert(name.clone()));
         Ok(change("symlink", &name, &format!("/lib/systemd/system/{name}"), new))
     }
-    fn disable(&self, grant: Grant<service::Disable>, _: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
+    fn disable(
+        &self,
+        grant: Grant<service::Disable>,
+        also: Vec<Unit>,
+        _: &Budget,
+    ) -> Result<Vec<UnitFileChange>, OsError> {
+        demand_also(self.with_units(|units| units.reached(grant.resource().name())), &also)?;
         let name = self.on(grant.resource(), |unit| Ok(unit.name.clone()))?;
         let was = self.with_units(|units| units.enabled.remove(&name));
         Ok(change("unlink", &name, "", was))

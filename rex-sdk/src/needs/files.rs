@@ -5,6 +5,7 @@ use rex_core::resource::Host;
 use rex_core::{AbsPath, Error, Need, Width};
 
 use super::Needs;
+use crate::os::{ANY_MODE, is_permission};
 
 impl Needs<'_> {
     /// Operations that make one file of another.
@@ -86,7 +87,13 @@ impl Needs<'_> {
             }
             ("fs", "xattr") => self.path(fs::GetXattr { name: args.text("name")?.to_owned() }, "path", This)?,
             ("fs", "xattrs") => self.path(fs::GetXattr { name: String::new() }, "path", This)?,
-            ("fs", "set_xattr") => self.path(fs::SetXattr { name: args.text("name")?.to_owned() }, "path", This)?,
+            ("fs", "set_xattr") => {
+                let name = args.text("name")?.to_owned();
+                if is_permission(&name) {
+                    self.path(fs::Chmod { mode: ANY_MODE }, "path", This)?;
+                }
+                self.path(fs::SetXattr { name }, "path", This)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)

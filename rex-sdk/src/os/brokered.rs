@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rex_core::action::{fs, net, process, service, sys};
+use rex_core::resource::Unit;
 use rex_core::{AbsPath, Budget, Grant, Value};
 
 use super::{
@@ -41,10 +42,15 @@ macro_rules! brokered {
                 reload(service::Reload) -> UnitStatus;
                 /// Restarts a unit if it runs, and returns its state after that.
                 try_restart(service::Restart) -> UnitStatus;
-                /// Has a unit started with the machine, and returns what was changed on disk.
-                enable(service::Enable) -> Vec<UnitFileChange>;
-                /// No longer has a unit started with the machine, and returns what was changed on disk.
-                disable(service::Disable) -> Vec<UnitFileChange>;
+                /// The other units that are enabled and disabled along with a unit, as its files say (`Also=`), and theirs; and those
+                /// whose names it takes.
+                also(service::Status) -> Vec<Unit>;
+                /// Has a unit started with the machine, and returns what was changed on disk. What it is enabled along with is permitted,
+                /// too, and among `also`, or nothing is done ([`OsError::Besides`]).
+                enable(service::Enable, also: Vec<Unit>) -> Vec<UnitFileChange>;
+                /// No longer has a unit started with the machine, and returns what was changed on disk. For `also`, see
+                /// [`Services::enable`].
+                disable(service::Disable, also: Vec<Unit>) -> Vec<UnitFileChange>;
                 /// Makes it impossible to start a unit, or possible again, and returns what was changed on disk.
                 mask(service::Mask, masked: bool) -> Vec<UnitFileChange>;
                 /// Forgets that a unit has failed, and returns its state after that.

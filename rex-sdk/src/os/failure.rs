@@ -15,6 +15,8 @@ pub enum Failure {
     Crossed(AbsPath),
     /// [`OsError::Alias`]
     Alias(Unit),
+    /// [`OsError::Besides`]
+    Besides(Vec<Unit>),
     /// [`OsError::WrongKind`], by its word.
     WrongKind(String),
     /// [`OsError::HardLinks`]
@@ -93,6 +95,7 @@ impl From<OsError> for Failure {
         match error {
             OsError::Crossed(path) => Self::Crossed(path),
             OsError::Alias(unit) => Self::Alias(unit),
+            OsError::Besides(units) => Self::Besides(units),
             OsError::WrongKind(kind) => Self::WrongKind(kind.as_str().to_owned()),
             OsError::HardLinks(count) => Self::HardLinks(count),
             OsError::TooMany(max) => Self::TooMany(max),
@@ -135,6 +138,7 @@ impl From<Failure> for OsError {
         match failure {
             Failure::Crossed(path) => Self::Crossed(path),
             Failure::Alias(unit) => Self::Alias(unit),
+            Failure::Besides(units) => Self::Besides(units),
             Failure::WrongKind(word) => {
                 let known = ENTRIES.into_iter().find(|kind| kind.as_str() == word);
                 Self::WrongKind(known.unwrap_or(EntryKind::Unknown))

@@ -257,12 +257,17 @@ impl<O: Os + 'static> Files for Overlay<O> {
         Ok(value)
     }
 
-    fn set_xattr(&self, grant: Grant<fs::SetXattr>, value: Option<&[u8]>) -> Result<(), OsError> {
+    fn set_xattr(
+        &self,
+        grant: Grant<fs::SetXattr>,
+        permissions: Option<Grant<fs::Chmod>>,
+        value: Option<&[u8]>,
+    ) -> Result<(), OsError> {
         let about = |action: &fs::SetXattr| match value {
             Some(value) => format!("{}, {}", action.name, hash(value)),
             None => format!("{} removed", action.name),
         };
-        self.shared.change(grant, Part::Attributes, about, |os, grant| os.set_xattr(grant, value))
+        self.shared.change(grant, Part::Attributes, about, |os, grant| os.set_xattr(grant, permissions, value))
     }
 }
 

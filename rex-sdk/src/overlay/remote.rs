@@ -111,6 +111,12 @@ impl<O: Os> Shared<O> {
         Ok(after)
     }
 
+    /// Refuses an act on a unit that reaches others than these. Where nobody tells, the run finds out.
+    fn reaches(&self, unit: &Unit, also: &[Unit], budget: &Budget) -> Result<(), OsError> {
+        let look = self.look(service::Status {}, unit.clone())?;
+        demand_also(self.below.also(look, budget).unwrap_or_default(), also)
+    }
+
     /// Looks at a program before its start is assumed: a run would not start what is not there, or is no program.
     fn program(&self, path: &AbsPath) -> Result<(), OsError> {
         if self.know(path).is_err() {
@@ -163,9 +169,31 @@ impl<O: Os + 'static> Services for Overlay<O> {
         reset_failed(service::ResetFailed) -> None;
     }
 
+    fn also(&self, grant: Grant<service::Status>, budget: &Budget) -> Result<Vec<Unit>, OsError> {
+        self.shared.below.also(grant, budget)
+    }
+
+    fn enable(
+        &self,
+        grant: Grant<service::Enable>,
+        also: Vec<Unit>,
+        budget: &Budget,
+    ) -> Result<Vec<UnitFileChange>, OsError> {
+        self.shared.reaches(grant.resource(), &also, budget)?;
+        self.shared.unit(&grant, None, budget).map(|_| Vec::new())
+    }
+
+    fn disable(
+        &self,
+        grant: Grant<service::Disable>,
+        also: Vec<Unit>,
+        budget: &Budget,
+    ) -> Result<Vec<UnitFileChange>, OsError> {
+        self.shared.reaches(grant.resource(), &also, budget)?;
+        self.shared.unit(&grant, None, budget).map(|_| Vec::new())
+    }
+
     unit_files! {
-        enable(service::Enable);
-        disable(service::Disable);
         mask(service::Mask, masked: bool);
     }
 

@@ -229,6 +229,7 @@ fn files_of_units_are_changed() {
     let Value::List(changes) = world.call("disable", &["enabled"]).unwrap() else { panic!("no list") };
     assert_eq!(text(&changes[0], "kind"), "unlink");
     assert!(std::fs::symlink_metadata(&link).is_err());
+    units_that_are_enabled_along_are_asked_for();
     // Its files say nothing of when it is to be started.
     let error = world.call("enable", &["nginx"]).unwrap_err();
     assert_eq!(error.code, Code::Unsupported, "{error:?}");
@@ -246,6 +247,31 @@ fn files_of_units_are_changed() {
     for operation in ["enable", "disable", "mask", "reset_failed", "try_restart", "properties", "logs"] {
         let error = world.call(operation, &["no-such-unit"]).unwrap_err();
         assert_eq!(error.code, Code::NotFound, "{operation}: {error:?}");
+    }
+}
+
+fn units_that_are_enabled_along_are_asked_for() {
+    let units = "/run/rex/units";
+    let put = |name: &str, text: &str| {
+        let text = format!("[Service]\nExecStart=/bin/sleep 600\n[Install]\n{text}\n");
+        std::fs::write(format!("{units}/{name}.service"), text).unwrap();
+    };
+    put("along-a", "WantedBy=default.target\nAlso=along-b.service");
+    put("along-b", "WantedBy=default.target\nAlso=along-c.service along-a.service\nAlias=along-d.service");
+    put("along-c", "WantedBy=default.target");
+    put("along-d", "WantedBy=default.target");
+    let one = World::new(&env::var("REX_BUS").unwrap(), Some("along-a.service"), 60_000);
+    for verb in ["enable", "disable"] {
+        assert_eq!(one.call(verb, &["along-a"]).unwrap_err().code, Code::AccessDenied);
+        assert_eq!(one.asked(), [format!("{verb} along-a.service"), format!("!{verb} along-b.service")]);
+    }
+    put("along-b", "WantedBy=default.target\nAlso=along-c.service along-a.service");
+    let world = World::open();
+    for verb in ["enable", "disable"] {
+        let Value::List(changes) = world.call(verb, &["along-a"]).unwrap() else { panic!("no list") };
+        assert_eq!(changes.len(), 3, "{changes:?}");
+        let asked = ["along-a", "along-b", "along-c", "along-a"].map(|unit| format!("{verb} {unit}.service"));
+        assert_eq!(world.asked(), asked);
     }
 }
 

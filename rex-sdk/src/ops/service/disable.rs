@@ -3,7 +3,7 @@
 use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
-use super::changed;
+use super::{changed, reaching};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
 /// No longer has a unit started with the machine.
@@ -17,7 +17,7 @@ pub static OP: Op = Op {
             kind: "list",
             doc: "Of maps, one for each change on disk: `kind` (`symlink`, `unlink`), `path`, `target` (where a link leads). Empty, if it was so already.",
         },
-        doc: "No longer has a unit started when the machine is. It is not stopped now.",
+        doc: "No longer has a unit started when the machine is. It is not stopped now.\nUnits that its files disable along with it (`Also=`) are asked for, too, before anything is done.",
         errors: &[Code::NotFound, Code::Unsupported, Code::Io, Code::ServiceFailed],
         example: Example { args: r#"["nginx"]"#, returns: r#"[]"# },
     },
@@ -26,5 +26,6 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let unit = args.unit("unit")?;
-    session.act(service::Disable {}, unit, |grant| session.os.disable(grant, session.run.budget())).map(changed)
+    reaching(session, &service::Disable {}, &unit, |grant, also| session.os.disable(grant, also, session.run.budget()))
+        .map(changed)
 }

@@ -19,9 +19,11 @@ pub mod try_restart;
 pub mod unmask;
 pub mod wait_until;
 
-use rex_core::Value;
+use rex_core::resource::Unit;
+use rex_core::{Action, Code, Error, Grant, Value};
 
-use crate::os::{UnitFileChange, UnitStatus};
+use crate::Session;
+use crate::os::{OsError, UnitFileChange, UnitStatus};
 
 /// What [`describe`] returns, in words.
 const STATUS: &str = "`unit` (its own name), `description`, `load` (`loaded`, `masked`, ...), `active` (`active`, `inactive`, `failed`, ...), \
@@ -40,6 +42,40 @@ fn describe(status: &UnitStatus) -> Value {
         ("since", status.since.map(|since| since.to_string()).into()),
         ("since_epoch", status.since.map(super::epoch).unwrap_or_default()),
     ])
+}
+
+/// How often what an act reaches may change before it is given up.
+const MAX_ROUNDS: usize = 8;
+
+/// Does something to a unit, and asks for each other one that it reaches before anything is done.
+fn reaching<A: Action<Resource = Unit>, T>(
+    session: &Session<'_>,
+    action: &A,
+    unit: &Unit,
+    act: impl Fn(Grant<A>, Vec<Unit>) -> Result<T, OsError>,
+) -> Result<T, Error> {
+    let mut also = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let mut reached = Vec::new();
+        let done = session.act(action.clone(), unit.clone(), |grant| match act(grant, also.clone()) {
+            Err(OsError::Besides(units)) => {
+                reached = units;
+                Ok(None)
+            }
+            done => done.map(Some),
+        })?;
+        if let Some(done) = done {
+            return Ok(done);
+        }
+        for unit in reached {
+            if !also.contains(&unit) {
+                // It is done with the grant for the first unit; this is whether it may be.
+                drop(session.permit(action.clone(), unit.clone())?);
+                also.push(unit);
+            }
+        }
+    }
+    Err(Error::new(Code::Io, format!("`{}` keeps changing which units it reaches", unit.name())))
 }
 
 /// What was changed on disk, as a script sees it.

@@ -144,6 +144,27 @@ fn attributes_are_decided_by_name() {
     assert_eq!(code(on(&disk, "xattr", ["f", ""], &[])), Code::Validation);
 }
 
+/// An access control list gives what a mode would.
+#[test]
+fn an_attribute_that_is_a_permission_is_asked_for_as_one() {
+    let disk = Disk::ruled(|action, _| action != "chmod");
+    disk.put("f", "");
+    let before = disk.mode("f");
+    let list = "\u{2}\0\0\0\u{1}\0\u{6}\0\0\0\0\0\u{4}\0\u{6}\0\0\0\0\0\u{20}\0\u{6}\0\0\0\0\0";
+    for name in ["system.posix_acl_access", "system.posix_acl_default", "security.capability", "trusted.x"] {
+        disk.asked();
+        let set = on(&disk, "set_xattr", ["f", name], &[("value", list.into())]);
+        assert_eq!((code(set), disk.asked().len()), (Code::AccessDenied, 2), "{name}");
+        assert_eq!(code(on(&disk, "set_xattr", ["f", name], &[])), Code::AccessDenied, "{name}");
+    }
+    assert_eq!(disk.mode("f"), before);
+    // Who reaches the system with one grant alone gets no further.
+    let name = "system.posix_acl_access".to_owned();
+    let grant = disk.grant(act::SetXattr { name }, "f");
+    assert!(matches!(disk.os.set_xattr(grant, None, Some(list.as_bytes())), Err(OsError::Refused(_))));
+    assert_eq!(disk.mode("f"), before);
+}
+
 #[test]
 fn what_lies_below_is_counted_once() {
     let disk = Disk::ruled(|_, path| !path.starts_with("d/closed"));
