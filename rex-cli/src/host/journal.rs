@@ -2,12 +2,16 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::libc::PIPE_BUF;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_audit::{Addition, SigningKey, Tail, Writer, redact};
 use rex_core::journal::Event;
 use rex_core::{Effect, Journal, JournalError, Record, Timestamp};
@@ -22,6 +26,8 @@ use crate::rotation::Rotation;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same where the run was told to stop.
 const LAST: Duration = Duration::from_millis(100);
+/// How long a reader of a pipe may take to make room.
+const READING: Duration = Duration::from_secs(2);
 /// With `--durability batch`, lines are on the disk at most so long after they were written.
 const BATCH: Duration = Duration::from_secs(1);
 
@@ -222,12 +228,37 @@ impl Open {
         }
         // What is left of a line that could not be written whole is looked for the next time.
         self.tail = None;
-        (&self.file).write_all(&addition.bytes)?;
+        self.write_all(&addition.bytes)?;
         self.tail = Some(addition.tail);
         if !addition.bytes.is_empty() {
             self.own = Some(Own::last_of(&addition));
         }
         self.unsynced.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    /// Writes to a file, or to a pipe whose reader does not keep it waiting.
+    fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        if self.id.is_some() {
+            return (&self.file).write_all(bytes);
+        }
+        while !bytes.is_empty() {
+            let mut room = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+            let wait = PollTimeout::try_from(patience().min(READING)).unwrap_or(PollTimeout::ZERO);
+            match poll(&mut room, wait) {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::TimedOut, "its reader does not read it")),
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            // So much fits into a pipe that has room.
+            let piece = bytes.get(..bytes.len().min(PIPE_BUF)).unwrap_or_default();
+            match (&self.file).write(piece) {
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 
@@ -314,10 +345,13 @@ pub(crate) fn stop_waiting_at(stopped: &Arc<AtomicBool>) {
     let _ = STOPPED.set(stopped.clone());
 }
 
+/// How long others may keep this one waiting.
+fn patience() -> Duration {
+    if STOPPED.get().is_some_and(|stopped| stopped.load(Ordering::Relaxed)) { LAST } else { PATIENCE }
+}
+
 impl Lock {
     pub(crate) fn new(file: &File) -> io::Result<Self> {
-        let patience =
-            || if STOPPED.get().is_some_and(|stopped| stopped.load(Ordering::Relaxed)) { LAST } else { PATIENCE };
         let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
         loop {
             match file.try_lock() {
@@ -452,6 +486,20 @@ mod tests {
             assert!(journal.finish().is_err());
             assert!(!events(&path).contains(&"checkpoint".to_owned()));
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_reader_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("j");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut reader = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(&path).unwrap();
+        let journal = open(&path);
+        let line = format!("{{\"event\":\"{}\"}}\n", "x".repeat(1 << 20));
+        let error = journal.append(line.as_bytes(), false).unwrap_err();
+        assert_eq!(error.to_string(), "its reader does not read it");
+        let mut read = vec![0; 1 << 16];
+        assert!(reader.read(&mut read).unwrap() > 0);
     }
 
     #[test]
