@@ -172,8 +172,11 @@ impl Look {
         let (mut read, mut named, mut merged) = (Vec::new(), BTreeSet::new(), false);
         ast.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
-                Some(ASTNode::Expr(Expr::Property(names, position))) => {
-                    read.push((place(*position), names.2.to_string()))
+                // In `try`, the script is ready for the error.
+                Some(ASTNode::Expr(Expr::Property(names, position)))
+                    if !path.iter().any(|node| matches!(node, ASTNode::Stmt(Stmt::TryCatch(..)))) =>
+                {
+                    read.push((place(*position), names.2.to_string()));
                 }
                 Some(ASTNode::Expr(Expr::StringConstant(text, _))) => drop(named.insert(text.to_string())),
                 Some(ASTNode::Stmt(Stmt::Assignment(parts))) => named.extend(assigned(&parts.1.lhs)),

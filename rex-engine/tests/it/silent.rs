@@ -104,6 +104,7 @@ fn a_field_that_may_be_there_is_read() {
         "let o = sys::os_release(); if false { o.variant_id } 1",
         "let r = net::get(`http://app.example.com/`); if false { r.headers.etag } 1",
         "let s = fs::stat(`/etc/hosts`); s?.mine ?? 1",
+        "let n = 0; try { fs::stat(`/etc/hosts`).mine } catch (e) { if e.message.contains(`mine`) { n = 1; } } n",
     ] {
         returns(script, 1);
     }
