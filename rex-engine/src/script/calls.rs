@@ -47,6 +47,11 @@ impl Calls<'_> {
     /// Checks the name and the number of arguments of a method.
     pub(crate) fn method(&self, call: &FnCallExpr) -> Option<Error> {
         let (name, count) = (call.name.as_str(), call.args.len());
+        let of_language = self.names.plain(name).is_some_and(|counts| counts.contains(&(count + 1)));
+        if of_language && self.own.get(name).is_some_and(|counts| counts.contains(&count)) {
+            let message = format!("`{name}` is a method of the language, and a function of this script");
+            return Some(Error::new(Code::Script, message).with_help("give the function another name"));
+        }
         if self.own.get(name).is_some_and(|counts| counts.contains(&count) || counts.contains(&(count + 1)))
             || self.held.contains(name)
         {

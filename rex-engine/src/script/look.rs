@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
@@ -44,6 +45,9 @@ const NOTHING: &[&str] = &[
 
 /// The function that gives a caught error its fields. No script can spell it by chance.
 pub(crate) const CAUGHT: &str = "rex_caught_error";
+
+/// The function that yields a field, an entry or nothing.
+pub(crate) const ASKED: &str = "rex_asked_field";
 
 /// The function that asks whether a value has the kind of the cases of its `switch`.
 pub(crate) const SWITCHED: &str = "rex_switched_value";
@@ -90,6 +94,13 @@ impl Look {
                 place,
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
             );
+        }
+        for &(place, operator) in &scan.defaults {
+            let message = format!("`??` comes after `{operator}`: the default is all that follows `??`");
+            let help = format!(
+                "put what has a default in brackets, as in `(x ?? 0) {operator} 1`; or the default, as in `x ?? (0 {operator} 1)`"
+            );
+            look.mistake(place, Error::new(Code::Script, message).with_help(help));
         }
         for &place in &scan.escapes {
             let error = Error::new(Code::Script, "`\\n` in backticks is a backslash and an `n`, not the end of a line");
@@ -190,7 +201,10 @@ impl Look {
         for (place, name) in read {
             let lack = match self.roots.get(&place) {
                 Some(_) if merged || named.contains(&name) || self.edits.at(place).is_some() => None,
-                Some(Root::Args) => args.and_then(|args| Root::Args.lacks(&name, args)),
+                // Another one may be read where it is not given, in a branch that is not taken.
+                Some(Root::Args) => args
+                    .filter(|args| did_you_mean(&name, args.iter().map(String::as_str)).is_some())
+                    .and_then(|args| Root::Args.lacks(&name, args)),
                 Some(root) => root.surely_lacks(&name, &[]),
                 None => None,
             };
@@ -257,7 +271,7 @@ impl Look {
                 let spelled = matches!(parts.rhs, Expr::StringConstant(..));
                 let start = place(*position);
                 if let Some(&end) = scan.closing.get(&start).filter(|_| fields || !spelled) {
-                    self.edits.replace(start, 1, ".get(");
+                    self.edits.replace(start, 1, format!(".{ASKED}("));
                     self.edits.replace(end, 1, ")");
                 }
             }
@@ -268,7 +282,7 @@ impl Look {
     fn lenient_property(&mut self, property: &Expr) {
         if let Expr::Property(names, position) = property {
             let name = names.2.as_str();
-            self.edits.replace(place(*position), name.chars().count(), format!("get(\"{name}\")"));
+            self.edits.replace(place(*position), name.chars().count(), format!("{ASKED}(\"{name}\")"));
         }
     }
 
@@ -276,9 +290,10 @@ impl Look {
     fn lost_value(&mut self, statements: &[Stmt]) {
         match statements.last() {
             Some(Stmt::Expr(value)) if is_plain(value) => {
-                let error = Error::new(Code::Script, "the value of a `catch` block is lost");
-                let help = "declare a variable before `try`, and set it in both blocks: `let result = (); try { result = ..; } catch (e) { result = ..; } result`; in a function, `return` it";
-                self.mistake(place(value.start_position()), error.with_help(help));
+                self.mistake(place(value.start_position()), lost());
+            }
+            Some(Stmt::Switch(parts, position)) if parts.1.expressions.iter().any(|case| ends_plain(&case.rhs)) => {
+                self.mistake(place(*position), lost());
             }
             Some(Stmt::If(parts, _)) => {
                 self.lost_value(parts.body.statements());
@@ -286,6 +301,19 @@ impl Look {
             }
             _ => {}
         }
+    }
+}
+
+fn lost() -> Error {
+    let help = "declare a variable before `try`, and set it in both blocks: `let result = (); try { result = ..; } catch (e) { result = ..; } result`; in a function, `return` it";
+    Error::new(Code::Script, "the value of a `catch` block is lost").with_help(help)
+}
+
+/// Whether a case of a `switch` ends with a value, and does nothing with it.
+fn ends_plain(case: &Expr) -> bool {
+    match case {
+        Expr::Stmt(block) => matches!(block.statements().last(), Some(Stmt::Expr(value)) if is_plain(value)),
+        value => is_plain(value),
     }
 }
 

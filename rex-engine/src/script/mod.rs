@@ -20,7 +20,7 @@ use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
 
 pub(crate) use fields::Root;
-pub(crate) use look::{CAUGHT, SWITCHED};
+pub(crate) use look::{ASKED, CAUGHT, SWITCHED};
 pub(crate) use names::Names;
 use scan::Place;
 

@@ -22,6 +22,8 @@ pub(crate) struct Scan {
     pub(crate) divisions: Vec<Place>,
     /// Each `switch` whose cases are told.
     pub(crate) switches: Vec<Switch>,
+    /// Each operator after `??` and a value that is spelled out: `x ?? 0 + 1`.
+    pub(crate) defaults: Vec<(Place, char)>,
 }
 
 /// A `switch`, and the kinds of value that its cases spell out.
@@ -103,6 +105,18 @@ enum Open {
     Interpolation,
 }
 
+/// What was read of a default and what follows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Default {
+    None,
+    /// `?`
+    Half,
+    /// `??`
+    Asked,
+    /// `?? 0`
+    Given,
+}
+
 /// Scans a script. What does not parse is scanned as far as it goes: Rhai's parser says what is wrong with it.
 pub(crate) fn scan(text: &str) -> Scan {
     let mut scanner = Scanner {
@@ -112,6 +126,7 @@ pub(crate) fn scan(text: &str) -> Scan {
         last: None,
         before: None,
         kind: None,
+        default: Default::None,
         asked: Vec::new(),
         found: Scan::default(),
     };
@@ -129,6 +144,8 @@ struct Scanner<'t> {
     before: Option<char>,
     /// The kind of the last thing, if that is a value that is spelled out.
     kind: Option<&'static str>,
+    /// What was read of `?? 0 +`.
+    default: Default,
     /// The number of open brackets at each `switch` whose cases are still to come, and the end of that word.
     asked: Vec<(usize, Place)>,
     found: Scan,
@@ -156,6 +173,7 @@ impl Scanner<'_> {
             let is_comment = char == '/' && matches!(self.chars.peek(), Some('/' | '*'));
             if !(is_comment || char.is_whitespace()) {
                 self.case(char);
+                self.default_value(char, place);
             }
             match char {
                 _ if char.is_whitespace() => continue,
@@ -218,8 +236,30 @@ impl Scanner<'_> {
         self.kind = match char {
             '"' | '`' => Some("text"),
             '\'' => Some("char"),
-            '0'..='9' => Some("number"),
+            '0'..='9' if self.is_float() => Some("float"),
+            '0'..='9' => Some("int"),
             _ => None,
+        };
+    }
+
+    /// Whether the number that has begun has a point and digits after it.
+    fn is_float(&self) -> bool {
+        let mut rest = self.chars.clone().skip_while(|char| char.is_ascii_digit() || *char == '_');
+        rest.next() == Some('.') && rest.next().is_some_and(|char| char.is_ascii_digit())
+    }
+
+    /// Keeps an operator that comes after `??` and a value that is spelled out.
+    fn default_value(&mut self, char: char, place: Place) {
+        self.default = match (self.default, char) {
+            (Default::Half, '?') => Default::Asked,
+            (_, '?') => Default::Half,
+            (Default::Asked, '-') => Default::Asked,
+            (Default::Asked, '0'..='9' | '"' | '`') => Default::Given,
+            (Default::Given, '+' | '-' | '*' | '/' | '%' | '<' | '>') => {
+                self.found.defaults.push((place, char));
+                Default::None
+            }
+            _ => Default::None,
         };
     }
 
@@ -249,6 +289,7 @@ impl Scanner<'_> {
         let last = self.last.map(|(char, _)| char);
         let after = last == Some('.') && self.before != Some('.') || (self.before, last) == (Some(':'), Some(':'));
         let name = WORDS.contains(&word.as_str()) && (after || self.is_key());
+        self.default = Default::None;
         if word == "if" {
             self.cased(false);
         }
@@ -430,7 +471,7 @@ mod tests {
         let kinds = |text: &str| -> Vec<Vec<_>> {
             scan(text).switches.iter().map(|switch| switch.kinds.iter().copied().collect()).collect()
         };
-        assert_eq!(kinds("switch x { 1 | 2 => f(\"a\"), 5..=9 => { \"b\" } _ => () }"), [["number"]]);
+        assert_eq!(kinds("switch x { 1 | 2 => f(\"a\"), 5..=9 => { \"b\" } _ => () }"), [["int"]]);
         assert_eq!(kinds("switch x { \"a\" /* 1 */ if y > 1 => 1, 'c' => 2, () => 3 }"), [["char", "text"]]);
         assert_eq!(
             kinds("switch f(#{a: 1}) { true => switch y { \"a\" => 1 }, _ => 3 }"),
@@ -438,11 +479,30 @@ mod tests {
         );
         assert_eq!(
             kinds("switch x { 1 => a | \"b\", 2 => if y == \"c\" { 3 } else if z { \"d\" } 'e' => 1 | true }"),
-            [["char", "number"]]
+            [["char", "int"]]
         );
         assert_eq!(kinds("m.switch; #{switch: 1}; if x { 1 }; |x| x").len(), 0);
+        assert_eq!(kinds("switch x { 1.5 | 2.0 => 1, 3 => 2, 4..5 => 3 }"), [["float", "int"]]);
         assert_eq!(scan("let é = switch x { 1 => 2 };").switches[0].start, (1, 15));
         assert_eq!(scan("let é = switch x { 1 => 2 };").switches[0].open, (1, 18));
+    }
+
+    #[test]
+    fn an_operator_after_a_default_is_told() {
+        let found = |text: &str| scan(text).defaults;
+        assert_eq!(found("m[k] = m[k] ?? 0 + 1"), [((1, 18), '+')]);
+        assert_eq!(found("x ?? -1 > 5; y ?? \"a\" + b"), [((1, 9), '>'), ((1, 23), '+')]);
+        for text in [
+            "(x ?? 0) + 1",
+            "x ?? (0 + 1)",
+            "x ?? 0; -1",
+            "f(x ?? 0, -1)",
+            "x ?? y + 1",
+            "x ?? 0 // - 1",
+            "\"?? 0 + 1\"",
+        ] {
+            assert!(found(text).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -56,7 +56,20 @@ fn is_number(text: &str) -> bool {
 fn switched(context: NativeCallContext<'_>, value: Dynamic, kinds: &str) -> Fallible<Dynamic> {
     let cases: Vec<_> = kinds.split(' ').collect();
     let has = |kind| cases.contains(&kind);
-    if value.is_unit() || matches!(kind(&value), "int" | "float") && has("number") || value.is_bool() && has("bool") {
+    let has_number = has("int") || has("float");
+    // A number is what it is, with a point or without one.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "only what stays the same is taken"
+    )]
+    if has_number && let Some(number) = value.as_float().ok().filter(|_| !has("float")) {
+        let whole = number as INT;
+        return Ok(if whole as FLOAT == number { whole.into() } else { value });
+    } else if has_number && let Some(number) = value.as_int().ok().filter(|_| !has("int")) {
+        return Ok((number as FLOAT).into());
+    }
+    if value.is_unit() || matches!(kind(&value), "int" | "float") && has_number || value.is_bool() && has("bool") {
         return Ok(value);
     }
     if let (Ok(char), true) = (value.as_char(), has("char") || has("text")) {
@@ -77,7 +90,7 @@ fn switched(context: NativeCallContext<'_>, value: Dynamic, kinds: &str) -> Fall
     let message =
         format!("the cases of this `switch` are of the kind {}, its value is {}", words.join(" or "), named(&value));
     let help = match kind(&value) {
-        "text" if has("number") => {
+        "text" if has_number => {
             "`parse_int(text)` makes a number of a text; an argument that is a number is given as `--arg name:=80`"
         }
         "int" | "float" if has("text") => "`x.to_string()` makes a text of a number; a case without quotes is a number",

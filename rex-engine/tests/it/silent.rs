@@ -52,9 +52,15 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("for d in sys::disk() { print(d.used_pct); }", "no field `used_pct`", "`used_percent`"),
         ("if service::status(`nginx`).actve == `active` { 1 }", "no field `actve`", "`active`"),
         ("process::list()[0].mem", "no field `mem`", ""),
-        ("args.hots", "there is no argument `hots`", "args.get"),
+        ("fn split(s) { [] } `a,b`.split(`,`);", "`split` is a method of the language", "another name"),
+        (
+            "fn f() { try { 1 } catch (e) { switch e.code { `a` => 1, _ => 2 } } } f();",
+            "value of a `catch` block is lost",
+            "",
+        ),
         ("let a = []; let b = a.push(1);", "`push` changes a value in place and returns nothing", ""),
         ("let x = 7 // 2", "`//` begins a comment", "`/`"),
+        ("let m = #{}; m[`a`] = m[`a`] ?? 0 + 1;", "the default is all that follows `??`", "(x ?? 0) + 1"),
         ("for (k, v) in [[1, 2]] { print(k); }", "`v` would be the index", "index"),
         ("try { 1 } catch (e) { e }", "value of a `catch` block is lost", "before `try`"),
         ("fn f(p) { try { fs::stat(p).size } catch (e) { -1 } } f(`/a`);", "value of a `catch` block is lost", ""),
@@ -88,7 +94,9 @@ fn a_field_that_is_not_there_is_an_error() {
     }
     let mut input = input(|_| true);
     input.args.insert("host".into(), "x".into());
-    let failure = crate::worlds::engine(Limits::default()).run("args.hots", input).outcome.unwrap_err();
+    let report = crate::worlds::engine(Limits::default()).run("fs::exists(`/etc`); args.hots", input);
+    assert_eq!(report.stats.operations, 0);
+    let failure = report.outcome.unwrap_err();
     let help = failure.error.help.unwrap();
     assert!(help.contains("did you mean `host`?") && help.contains("in args"), "{help}");
 }
@@ -104,6 +112,8 @@ fn a_field_that_may_be_there_is_read() {
         "let o = sys::os_release(); if false { o.variant_id } 1",
         "let r = net::get(`http://app.example.com/`); if false { r.headers.etag } 1",
         "let s = fs::stat(`/etc/hosts`); s?.mine ?? 1",
+        "if false { args.only } else { 1 }",
+        "fn get(m) { 2 } let m = #{}; m.zzz ?? 1",
         "let n = 0; try { fs::stat(`/etc/hosts`).mine } catch (e) { if e.message.contains(`mine`) { n = 1; } } n",
     ] {
         returns(script, 1);
@@ -195,7 +205,7 @@ fn a_function_that_is_asked_answers_true_or_false() {
 #[test]
 fn a_switch_has_cases_of_the_kind_of_its_value() {
     for (script, message, help) in [
-        ("switch \"80\" { 80 => 1, _ => 2 }", "of the kind number, its value is the text `80`", "parse_int"),
+        ("switch \"80\" { 80 => 1, _ => 2 }", "of the kind int, its value is the text `80`", "parse_int"),
         ("switch 200 { \"200\" | \"201\" => 1, _ => 2 }", "of the kind text, its value is the int `200`", "to_string"),
         ("switch #{state: \"active\"} { \"active\" => 1, _ => 2 }", "its value is a map", "a field of the map"),
         ("switch \"true\" { true => 1, _ => 2 }", "of the kind bool, its value is the text `true`", ""),
@@ -210,6 +220,10 @@ fn a_switch_has_cases_of_the_kind_of_its_value() {
         ("switch \"a\" { 'a' => 1, _ => 2 }", 1),
         ("switch () { \"a\" => 1, _ => 2 }", 2),
         ("switch 3 { () => 1, _ => 2 }", 2),
+        ("switch 3.0 { 3 => 1, _ => 2 }", 1),
+        ("switch 3.7 { 3 => 1, _ => 2 }", 2),
+        ("switch 3 { 3.0 => 1, _ => 2 }", 1),
+        ("switch 3.0 { 3.0 => 1, 4 => 2, _ => 3 }", 1),
         ("switch read(\"/srv/app/a\") { \"text\" => 1, _ => 2 }", 2),
         ("let m = #{switch: 3}; switch(m.switch) { 1 => 1, 2 | 3 => { switch true { true => 4, false => 5 } } }", 4),
     ] {
