@@ -107,7 +107,7 @@ impl<'r> Gate<'r> {
         let request = Request { subject: &self.run.subject, action: &action, resource: &resource, now: self.run.now() };
         let (decision, is_long) = request.decided_by(&*self.run.authorize);
         self.run.decisions.fetch_add(1, Relaxed);
-        let recorded = self.record(request.now, Event::decision(&request, &decision));
+        let recorded = self.record(request.now, Event::decided(&request, &decision, is_long));
         let denial = |decision: Decision, help, unrecorded| Denial {
             action: A::SPEC,
             resource: beginning(Resource::id(&resource), is_long),

@@ -72,8 +72,12 @@ impl Event {
     /// Tells of a decision on a request.
     #[must_use]
     pub fn decision(request: &Request<'_>, decision: &Decision) -> Self {
+        Self::decided(request, decision, request.bytes() > bounds::REQUEST_BYTES)
+    }
+
+    /// The same, where it is known whether the request is too long for a record.
+    pub(crate) fn decided(request: &Request<'_>, decision: &Decision, long: bool) -> Self {
         let (mut context, mut attributes) = (Vec::new(), Vec::new());
-        let long = request.bytes() > bounds::REQUEST_BYTES;
         let short = |text: &str| beginning(text, long);
         let value = |fact: Fact<'_>| match fact {
             Fact::String(text) => Value::Text(short(text)),

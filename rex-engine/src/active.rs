@@ -283,6 +283,10 @@ pub(crate) fn caught(value: Dynamic) -> Dynamic {
     let (line, column) = (number("line"), number("position"));
     shielded(|| {
         let error = failure::explained(&kind, subject.as_deref(), &message, (line, column), &active);
+        let error = match (active.script(), line.zip(column)) {
+            (Some((info, _)), Some(place)) => info.as_written(error, place),
+            _ => error,
+        };
         let map = to_map(&error, line);
         active.remember(error, line);
         map.into()

@@ -95,11 +95,7 @@ pub(crate) fn explained(
             Error::new(Code::Script, message).with_help(help)
         }
         ("ErrorFunctionNotFound", Some(signature), _) => {
-            let error = Error { message: not_taken(signature), help: advice(signature, &active.names), ..error };
-            match (active.script(), line, column) {
-                (Some((info, _)), Some(line), Some(column)) => info.as_written(error, info.original((line, column))),
-                _ => error,
-            }
+            Error { message: not_taken(signature), help: advice(signature, &active.names), ..error }
         }
         ("ErrorDataRace", ..) => {
             let help = "a closure uses the variable that the method is called on: take the first part out of it, as in `let keys = m.keys(); keys.map(|key| m[key])`";

@@ -34,7 +34,7 @@ mod worker;
 pub use builder::{BuildError, Builder};
 pub use engine::{Engine, Input, script_sha256};
 pub use memory::CountingAllocator;
-pub use plan::{Held, Noting, Plan};
+pub use plan::{Calls, Held, Plan};
 pub use random::{Random, random_id};
 pub use report::{Denied, Failure, Report, Stats};
 

@@ -102,7 +102,7 @@ pub struct Refused {
 }
 
 impl Plan {
-    /// What a run on an overlay found out: its report, the overlay's effects, what it read, and the calls that [`Noting`] noted.
+    /// What a run on an overlay found out: its report, the overlay's effects, what it read, and its [`Calls`].
     ///
     /// `given` is what else the plan rests on, by the names in [`PARTS`]: the arguments, for instance.
     ///
@@ -263,34 +263,21 @@ fn hash<T: AsRef<[u8]>>(all: impl IntoIterator<Item = T>) -> String {
     hasher.finalize().to_string()
 }
 
-/// A policy that also notes the calls of a run, for its [`Plan`].
-pub struct Noting {
-    policy: Arc<dyn Authorize>,
-    calls: Mutex<Vec<Called>>,
-}
+/// The calls of a run, for its [`Plan`]: the [`Bond`] of a policy under which a script is planned.
+#[derive(Debug, Default)]
+pub struct Calls(Mutex<Vec<Called>>);
 
-impl Noting {
-    /// This policy, and no calls yet.
-    pub fn new(policy: Arc<dyn Authorize>) -> Self {
-        Self { policy, calls: Mutex::default() }
-    }
-
+impl Calls {
     /// Returns the calls by now, in their order.
     #[must_use]
-    pub fn calls(&self) -> Vec<Called> {
-        lock(&self.calls).clone()
+    pub fn all(&self) -> Vec<Called> {
+        lock(&self.0).clone()
     }
 }
 
-impl fmt::Debug for Noting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Noting").field("calls", &self.calls).finish_non_exhaustive()
-    }
-}
-
-impl Bond for Noting {
+impl Bond for Calls {
     fn called(&self, operation: &'static str, digest: &str) {
-        lock(&self.calls).push(Called { operation: operation.to_owned(), arguments: digest.to_owned() });
+        lock(&self.0).push(Called { operation: operation.to_owned(), arguments: digest.to_owned() });
     }
 }
 
@@ -409,28 +396,6 @@ impl Authorize for Held {
             Ok(()) => decision,
             Err(why) => Decision::deny(Some(&why)),
         }
-    }
-
-    fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
-        self.policy.remedy(request, decision)
-    }
-
-    fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
-        self.policy.remedies(subject, now, calls)
-    }
-
-    fn digest(&self) -> Option<Arc<str>> {
-        self.policy.digest()
-    }
-
-    fn bond(&self) -> Option<&dyn Bond> {
-        Some(self)
-    }
-}
-
-impl Authorize for Noting {
-    fn decide(&self, request: &Request<'_>) -> Decision {
-        self.policy.decide(request)
     }
 
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {

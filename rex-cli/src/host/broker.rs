@@ -196,7 +196,7 @@ fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argumen
     if units.iter().all(permitted) {
         return Ok(());
     }
-    Err(Failure::Unavailable("the supervisor finds that the policy does not permit all that it reaches".to_owned()))
+    Err(Failure::Unavailable("the actor finds that the policy does not permit all that it reaches".to_owned()))
 }
 
 /// What came of it, and the descriptor that goes with it: a connection or an open file is nothing without.

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::action::fs;
 use rex_core::{
-    AbsPath, Action, ActionSpec, Authorize, Decision, DeniedCall, Effect, Extent, Journal, Reach, Request, Subject,
-    Timestamp,
+    AbsPath, Action, ActionSpec, Authorize, Bond, Decision, DeniedCall, Effect, Extent, Journal, Reach, Request,
+    Subject, Timestamp,
 };
 use rex_engine::plan::Step;
-use rex_engine::{Builder, Noting, Plan};
+use rex_engine::{Builder, Calls, Plan};
 use rex_policy::Rejected;
 use rex_sdk::{HostOs, Overlay};
 use serde::{Deserialize, Serialize};
@@ -133,9 +133,8 @@ pub(crate) fn told(
 ) -> Result<Told, Stop> {
     let os = Overlay::new(os, job.limits).with_programs(reach);
     let os = Arc::new(if keep_going { os.going_on() } else { os });
-    let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default() });
-    let noting = Arc::new(Noting::new(noted.clone()));
-    let report = execute(job, noting.clone(), os.clone(), journal, more)?;
+    let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default(), calls: Calls::default() });
+    let report = execute(job, noted.clone(), os.clone(), journal, more)?;
     let told = Told::new(&report)?;
     let subject = &job.subject;
     let json = |value: serde_json::Result<String>| value.map_err(|error| Stop::internal(error.to_string()));
@@ -145,7 +144,7 @@ pub(crate) fn told(
         ("subject", format!("{} {}", json(serde_json::to_string(&subject.tags))?, subject.principal)),
         ("policy", policy.digest().map_or_else(String::new, |digest| digest.to_string())),
     ];
-    let plan = match Plan::new(&report, &os.effects(), os.reads(), &noting.calls(), &given) {
+    let plan = match Plan::new(&report, &os.effects(), os.reads(), &noted.calls.all(), &given) {
         Ok(plan) => plan,
         Err(error) => {
             let failed = Told::failed(&job.run_id, error.code, error.message, told.stats);
@@ -183,10 +182,11 @@ pub(crate) fn reach(reach: &Reach) -> Reach {
     Reach::new(extents)
 }
 
-/// A policy, with what it denied.
+/// A policy, with what it denied, and the calls that asked it.
 struct Noted {
     policy: Arc<dyn Authorize>,
     denials: Mutex<Denials>,
+    calls: Calls,
 }
 
 #[derive(Default)]
@@ -224,6 +224,10 @@ impl Authorize for Noted {
 
     fn digest(&self) -> Option<Arc<str>> {
         self.policy.digest()
+    }
+
+    fn bond(&self) -> Option<&dyn Bond> {
+        Some(&self.calls)
     }
 }
 

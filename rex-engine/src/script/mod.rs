@@ -110,26 +110,22 @@ impl Info {
     pub(crate) fn placed(&self, failure: Failure) -> Failure {
         match (failure.line, failure.column) {
             (Some(line), Some(column)) => {
-                let place = self.edits.original((line, column));
-                Failure { column: Some(place.1), error: self.as_written(failure.error, place), ..failure }
+                let place = (line, column);
+                let column = self.edits.original(place).1;
+                Failure { column: Some(column), error: self.as_written(failure.error, place), ..failure }
             }
             _ => failure,
         }
     }
 
-    /// An error at a place of the original: it names the method that was written there, and not the one that is called for it.
+    /// Names the method that was written where an error came up, and not the one that is called for it.
     pub(crate) fn as_written(&self, mut error: Error, place: Place) -> Error {
-        if let Some((written, copy)) = self.edits.at(place).and_then(look::in_place) {
+        if let Some((written, copy)) = self.edits.at(self.edits.original(place)).and_then(look::in_place) {
             let (from, to) = (format!("`{copy}"), format!("`{written}"));
             error.message = error.message.replace(&from, &to);
             error.help = error.help.map(|help| help.replace(&from, &to));
         }
         error
-    }
-
-    /// Returns the place in the script as it was written.
-    pub(crate) fn original(&self, place: Place) -> Place {
-        self.edits.original(place)
     }
 
     /// Explains that a map lacks a field: what was asked, and advice. `args` are the names of the script's arguments.

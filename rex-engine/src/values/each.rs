@@ -26,7 +26,8 @@ impl<'a> Each<'a> {
     pub(super) fn call(&mut self, value: &mut Dynamic) -> Fallible<Dynamic> {
         let number = self.number;
         self.number += 1;
-        for takes in self.takes.map_or(vec![1, 2, 0], |takes| vec![takes]) {
+        let known = self.takes.map(|takes| [takes]);
+        for &takes in known.as_ref().map_or(&[1, 2, 0][..], |known| known) {
             let mut args: Array = [value.clone(), number.into()].into_iter().take(takes).collect();
             match self.function.call_raw(self.context, Some(&mut *value), &mut args) {
                 Err(error) if self.takes.is_none() && takes != 0 && self.is_other(&error) => {}
@@ -130,7 +131,16 @@ pub(super) fn register(module: &mut Module) {
         )+};
     }
     methods! { pure: true;
-        "filter": |context, list: Array, function: FnPtr| parted(&context, list, &function).map(|(kept, _)| kept);
+        "filter": |context, list: Array, function: FnPtr| {
+            let mut each = Each::new(&function, &context);
+            let mut kept = Array::new();
+            for value in list {
+                if each.holds(value)? {
+                    kept.push(value.clone());
+                }
+            }
+            Ok::<_, Box<EvalAltResult>>(kept)
+        };
         "some": |context, list: Array, function: FnPtr| position(&context, list, &function, 0).map(|index| index.is_some());
         "all": |context, list: Array, function: FnPtr| {
             let mut each = Each::new(&function, &context);

@@ -163,23 +163,23 @@ fn lacking(module: &mut Module) {
         "join": |context: NativeCallContext<'_>, list: &mut Array, between: &str| joined(&context, list, between);
         "join": |context: NativeCallContext<'_>, list: &mut Array| joined(&context, list, "");
         "lines": |text: &str| text.lines().map(|line| line.to_owned().into()).collect::<Array>();
-        "get": |map: &mut Map, key: &str| map.get(key).cloned().unwrap_or(Dynamic::UNIT);
-        "get": |list: &mut Array, index: INT| place_of(list.len(), index).and_then(|index| list.get(index).cloned()).unwrap_or(Dynamic::UNIT);
         "get": |map: &mut Map, key: &str, default: Dynamic| map.get(key).cloned().unwrap_or(default);
         "exit": |context: NativeCallContext<'_>, value: Dynamic| exit(&context, value);
     }
-    for_asked(module);
+    asked(module);
     FuncRegistration::new(script::CAUGHT).with_volatility(true).set_into_module(module, active::caught);
 }
 
-/// What the language calls for a field or an entry that may be missing, under a name that no script has a function of.
-fn for_asked(module: &mut Module) {
+/// A field or an entry that may be missing. The second name is the one that the script is edited to, which no script has a function of.
+fn asked(module: &mut Module) {
     let of_map = |map: &mut Map, key: &str| map.get(key).cloned().unwrap_or(Dynamic::UNIT);
     let of_list = |list: &mut Array, index: INT| {
         place_of(list.len(), index).and_then(|index| list.get(index).cloned()).unwrap_or(Dynamic::UNIT)
     };
-    FuncRegistration::new(script::ASKED).with_volatility(true).with_purity(true).set_into_module(module, of_map);
-    FuncRegistration::new(script::ASKED).with_volatility(true).with_purity(true).set_into_module(module, of_list);
+    for name in ["get", script::ASKED] {
+        FuncRegistration::new(name).with_volatility(true).with_purity(true).set_into_module(module, of_map);
+        FuncRegistration::new(name).with_volatility(true).with_purity(true).set_into_module(module, of_list);
+    }
 }
 
 /// The place of an index, which counts from the end if it is negative.

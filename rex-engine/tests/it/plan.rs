@@ -2,19 +2,33 @@
 
 use std::sync::Arc;
 
-use rex_core::{Code, Limits, Principal};
-use rex_engine::{Engine, Held, Input, Noting, Plan, Report};
+use rex_core::{Authorize, Bond, Code, Decision, Limits, Principal, Request};
+use rex_engine::{Calls, Engine, Held, Input, Plan, Report};
 use rex_sdk::{MemOs, Overlay};
 
 use crate::worlds::{Permit, input};
 
+/// Permits everything, and notes the calls.
+#[derive(Default)]
+struct Noting(Calls);
+
+impl Authorize for Noting {
+    fn decide(&self, _: &Request<'_>) -> Decision {
+        Decision::allow(&["test"])
+    }
+
+    fn bond(&self) -> Option<&dyn Bond> {
+        Some(&self.0)
+    }
+}
+
 fn plan(below: MemOs, script: &str) -> (Plan, Report) {
     let os = Arc::new(Overlay::new(below, Limits::default()));
-    let noting = Arc::new(Noting::new(Arc::new(Permit(|_| true))));
+    let noting = Arc::new(Noting::default());
     let engine = Engine::builder(os.clone()).build().unwrap();
     let report = engine.run(script, Input::new(Principal::agent("test"), noting.clone()));
     let given = [("script", script.to_owned())];
-    let plan = Plan::new(&report, &os.effects(), os.reads(), &noting.calls(), &given).unwrap();
+    let plan = Plan::new(&report, &os.effects(), os.reads(), &noting.0.all(), &given).unwrap();
     (plan, report)
 }
 

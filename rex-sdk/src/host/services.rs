@@ -68,11 +68,7 @@ impl Services for Bus {
         also: Vec<Unit>,
         budget: &Budget,
     ) -> Result<Vec<UnitFileChange>, OsError> {
-        let unit = grant.resource().clone();
-        self.talk(budget, move |manager| {
-            demand_also(manager.also(&unit)?, &also)?;
-            manager.enable(&unit)
-        })
+        self.reaching(grant.resource(), also, budget, |manager, unit| manager.enable(unit))
     }
     fn disable(
         &self,
@@ -80,10 +76,8 @@ impl Services for Bus {
         also: Vec<Unit>,
         budget: &Budget,
     ) -> Result<Vec<UnitFileChange>, OsError> {
-        let unit = grant.resource().clone();
-        self.talk(budget, move |manager| {
-            demand_also(manager.also(&unit)?, &also)?;
-            manager.files("DisableUnitFiles", &unit, &(&[unit.name()][..], false))
+        self.reaching(grant.resource(), also, budget, |manager, unit| {
+            manager.files("DisableUnitFiles", unit, &(&[unit.name()][..], false))
         })
     }
     fn mask(&self, grant: Grant<service::Mask>, masked: bool, budget: &Budget) -> Result<Vec<UnitFileChange>, OsError> {
@@ -153,6 +147,21 @@ impl Bus {
     fn job(&self, method: &'static str, unit: &Unit, budget: &Budget) -> Result<UnitStatus, OsError> {
         let unit = unit.clone();
         self.talk(budget, move |manager| manager.job(method, &unit))
+    }
+
+    /// Acts on the files of a unit, if it reaches no other unit than these.
+    fn reaching<T: Send + 'static>(
+        &self,
+        unit: &Unit,
+        also: Vec<Unit>,
+        budget: &Budget,
+        act: impl FnOnce(&Manager, &Unit) -> Result<T, OsError> + Send + 'static,
+    ) -> Result<T, OsError> {
+        let unit = unit.clone();
+        self.talk(budget, move |manager| {
+            demand_also(manager.also(&unit)?, &also)?;
+            act(manager, &unit)
+        })
     }
 
     /// Talks to the service manager in a thread of its own, so that a bus that hangs does not hang the run. If the run
