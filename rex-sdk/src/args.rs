@@ -7,7 +7,8 @@ use rex_core::nearest::did_you_mean;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Error, Timestamp, Value, units};
 
-use crate::{Kind, OpSpec, Param};
+use crate::spec::MANY_SECONDS;
+use crate::{Form, Kind, OpSpec, Param};
 
 /// The arguments of one call: every parameter is there, of its kind; options that were not given have their default.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,16 +56,33 @@ impl Args {
         Ok(Self { values, base: base.clone() })
     }
 
-    /// Checks one argument, as far as its kind goes.
+    /// Checks one argument, as far as its declaration goes.
     ///
     /// # Errors
     /// If the parameter does not take such a value.
     pub fn check(spec: &OpSpec, param: &Param, value: &Value) -> Result<(), Error> {
         let defaulted = param.default.is_some_and(|default| Value::from(default) == *value);
-        if defaulted || param.kind.takes(value) {
+        if defaulted {
             return Ok(());
         }
-        Err(mismatch(spec, param.name, param.kind, value))
+        if !param.kind.takes(value) {
+            return Err(mismatch(spec, param.name, param.kind, value));
+        }
+        match (param.form, value) {
+            _ if param.kind == Kind::Unit => match value {
+                Value::Text(name) => Unit::parse(name).map(drop).map_err(|error| Error::validation(error.to_string())),
+                _ => Ok(()),
+            },
+            (Form::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => {
+                let taken = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+                let message =
+                    format!("`{}` of `{}` takes {taken}, `{}` came", param.name, spec.name, text.escape_debug());
+                let error = Error::validation(message);
+                Err(Error { help: did_you_mean(text, words.iter().copied()), ..error })
+            }
+            (Form::Read(read), Value::Text(text)) => read(text),
+            _ => Ok(()),
+        }
     }
 
     /// The value of a parameter; `Null` for an option without a value. A name that the declaration lacks is a defect.
@@ -104,6 +122,14 @@ impl Args {
     /// If it is none; see [`Unit::parse`].
     pub fn unit(&self, name: &str) -> Result<Unit, Error> {
         Unit::parse(self.text(name)?).map_err(|error| Error::validation(error.to_string()))
+    }
+
+    /// A unit, if it was given.
+    ///
+    /// # Errors
+    /// As [`Args::unit`].
+    pub fn unit_option(&self, name: &str) -> Result<Option<Unit>, Error> {
+        if *self.value(name) == Value::Null { Ok(None) } else { self.unit(name).map(Some) }
     }
 
     /// Text.
@@ -248,6 +274,24 @@ fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
             let why = units::moment(text, Timestamp::from_micros(0)).err();
             (why, Some(("seconds since the epoch", units::MOMENTS)))
         }
+        (Kind::Moment, Value::Int(1..MANY_SECONDS)) => {
+            let help = "seconds before now are below 0: `-3600` or `\"-1h\"` is an hour ago";
+            return Error::validation(format!(
+                "`{name}` of `{}` takes a time, {} came, which is in 1970 or soon after",
+                spec.name,
+                shown(value)
+            ))
+            .with_help(help);
+        }
+        (Kind::Duration, Value::Int(MANY_SECONDS..)) => {
+            let help = "a time is made a duration by `time::now() - then`; so long ago is also `\"7d\"`";
+            return Error::validation(format!(
+                "`{name}` of `{}` takes a duration, {} came, which is more than 30 years: it looks like a time",
+                spec.name,
+                shown(value)
+            ))
+            .with_help(help);
+        }
         (Kind::Moment, _) => (None, Some(("seconds since the epoch", units::MOMENTS))),
         (Kind::Duration, _) => (None, Some(("seconds", units::DURATIONS))),
         (Kind::Size, _) => (None, Some(("bytes", units::SIZES))),
@@ -260,7 +304,7 @@ fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
         return Error::validation(message).with_help(format!("write a number of {unit}, or text such as {forms}"));
     }
     let came = match value {
-        Value::Int(value) => format!("the integer {value}"),
+        Value::Int(_) => shown(value),
         other if other.kind() == kind.split(' ').next().unwrap_or_default() => format!("another {}", other.kind()),
         other => other.kind().to_owned(),
     };
@@ -269,6 +313,10 @@ fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
         None => format!("it is called as `{spec}`"),
     };
     Error::validation(format!("`{name}` of `{}` takes a {kind}, {came} came", spec.name)).with_help(help)
+}
+
+fn shown(value: &Value) -> String {
+    format!("the integer {value}")
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ const HARMLESS: [HeaderName; 9] = [
     USER_AGENT,
 ];
 
-pub(crate) const URL: Param = Param::required("url", Kind::Text, "The URL: `http` or `https`.");
+pub(crate) const URL: Param = Param::required("url", Kind::Text, "The URL: `http` or `https`.")
+    .of(crate::Form::Read(|text| crate::url::url(text).map(drop)));
 pub(crate) const HEADERS: Param = Param::option(
     "headers",
     Kind::TextMap,

@@ -50,6 +50,7 @@ pub mod testing;
 mod tls;
 mod tree;
 mod url;
+mod words;
 
 pub use args::Args;
 #[cfg(all(feature = "host", target_os = "linux"))]
@@ -60,4 +61,4 @@ pub use ops::OPS;
 pub use os::{Files, Os, OsError, Processes, Services, System};
 pub use overlay::Overlay;
 pub use session::Session;
-pub use spec::{Answer, Example, Kind, Literal, Op, OpSpec, Operation, Param, Returns};
+pub use spec::{Answer, Example, Form, Kind, Literal, Op, OpSpec, Operation, Param, Returns};

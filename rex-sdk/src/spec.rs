@@ -122,6 +122,8 @@ pub struct Param {
     pub kind: Kind,
     /// What an option is when it is not given; `None` for a parameter that must be given.
     pub default: Option<Literal>,
+    /// Which texts it takes.
+    pub form: Form,
     /// What it means, and its unit.
     pub doc: &'static str,
 }
@@ -130,14 +132,33 @@ impl Param {
     /// A parameter that must be given.
     #[must_use]
     pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, default: None, doc }
+        Self { name, kind, default: None, form: Form::Any, doc }
     }
 
     /// A parameter that is given by name, or not.
     #[must_use]
     pub const fn option(name: &'static str, kind: Kind, default: Literal, doc: &'static str) -> Self {
-        Self { name, kind, default: Some(default), doc }
+        Self { name, kind, default: Some(default), form: Form::Any, doc }
     }
+
+    /// The same for texts of this form alone.
+    #[must_use]
+    pub const fn of(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+}
+
+/// Which texts a parameter takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// All.
+    Any,
+    /// These words.
+    OneOf(&'static [&'static str]),
+    /// Those that a function takes, which says what is wrong with the others.
+    Read(fn(&str) -> Result<(), Error>),
+    /// Regular expressions, where an option of this name has this value; else all.
+    Pattern(&'static str, bool),
 }
 
 /// What a parameter takes.
@@ -169,6 +190,10 @@ pub enum Kind {
     TextMap,
 }
 
+/// More seconds than a script waits or looks back, and fewer than have passed since the epoch: that many had passed in 2001.
+pub(crate) const MANY_SECONDS: i64 = 1_000_000_000;
+const MANY_YEARS: Duration = Duration::from_secs(MANY_SECONDS.unsigned_abs());
+
 impl Kind {
     /// The word for it in documentation and messages.
     #[must_use]
@@ -199,8 +224,8 @@ impl Kind {
             Self::Int => matches!(value, Value::Int(_)),
             Self::Count => matches!(value, Value::Int(0..)),
             Self::Duration => match value {
-                Value::Int(seconds) => *seconds >= 0,
-                Value::Float(seconds) => Duration::try_from_secs_f64(*seconds).is_ok(),
+                Value::Int(seconds) => (0..MANY_SECONDS).contains(seconds),
+                Value::Float(seconds) => Duration::try_from_secs_f64(*seconds).is_ok_and(|time| time < MANY_YEARS),
                 Value::Text(text) => units::duration(text).is_ok(),
                 _ => false,
             },
@@ -210,7 +235,8 @@ impl Kind {
                 _ => false,
             },
             Self::Moment => match value {
-                Value::Int(_) => true,
+                // What is neither a time of this century nor before now is a duration, or in milliseconds.
+                Value::Int(seconds) => *seconds <= 0 || (MANY_SECONDS..100 * MANY_SECONDS).contains(seconds),
                 Value::Text(text) => units::moment(text, Timestamp::from_micros(0)).is_ok(),
                 _ => false,
             },

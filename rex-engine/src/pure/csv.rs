@@ -2,6 +2,7 @@
 
 use rhai::{Array, Dynamic, Map};
 
+use super::rows::known;
 use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, quote, unmarked};
 
 functions! { "csv";
@@ -9,7 +10,7 @@ functions! { "csv";
     parse(text: &str) -> "list of maps" = |text: &str| parse(text, ",");
     /// The same with another separator, one character of ASCII.
     parse(text: &str, separator: &str) -> "list of maps" = parse;
-    /// A list of maps as a text whose first record names the columns, which are given in their order.
+    /// A list of maps as a text whose first record names the columns, which are given in their order; some map has each.
     encode(rows: &mut Array, columns: Array) -> "text" = |rows: &mut Array, columns: Array| encode(rows, &columns);
 }
 
@@ -52,6 +53,7 @@ fn encode(rows: &Array, columns: &Array) -> Fallible<String> {
         writer.write_record(&cells).map_err(|error| fail(error.to_string()))
     };
     let names = columns.iter().map(text).collect::<Fallible<Vec<_>>>()?;
+    names.iter().try_for_each(|name| known(rows, name))?;
     write(names.clone())?;
     for row in rows {
         let row =

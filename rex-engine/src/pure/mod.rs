@@ -80,6 +80,15 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
     ]
 }
 
+/// What is wrong with a text that a script spells out as a pattern or a format, by the name of the parameter.
+pub(crate) fn wrong(module: &str, parameter: &str, text: &str) -> Option<Error> {
+    match (module, parameter) {
+        ("regex", "pattern") => regex::wrong(text),
+        ("time", "format") => time::wrong(text),
+        _ => None,
+    }
+}
+
 /// Signature and meaning of every pure function.
 pub const DOCS: &[(&str, &str)] = &flatten::<{ count(GROUPS) }>(GROUPS);
 

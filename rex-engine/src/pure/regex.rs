@@ -23,6 +23,11 @@ functions! { "regex";
     escape(text: &str) -> "text" = escape;
 }
 
+/// What is wrong with a pattern.
+pub(crate) fn wrong(text: &str) -> Option<rex_core::Error> {
+    Pattern::new(text).err()
+}
+
 fn is_match(text: &str, pattern: &str) -> Fallible<bool> {
     let pattern = Pattern::new(pattern)?;
     Ok(Matches::new(&pattern, text).next()?.is_some())

@@ -1,16 +1,19 @@
 //! Lists of maps, such as operations, `csv` and `table` give them: sorted, grouped, counted together; and lists of numbers.
 //!
-//! A key is compared as what it is: numbers by their size, text by its characters. Text that looks like a number is text.
+//! A key is compared as what it is: numbers by their size, text by its characters. Texts that are all numbers, and have another order as
+//! texts, are refused where they are put in order.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
-use rex_core::Error;
+use rex_core::{Code, Error};
 use rhai::{Array, Dynamic, ImmutableString, Map};
 
 use super::json::{ENTRY_BYTES, ITEM_BYTES, LIST_BYTES, MAP_BYTES};
 use super::table::{not_a_map, text_of};
 use super::{Budget, DEPTH, Fallible, VALUE_BYTES, fail, fail_with, quote};
+use crate::values::{compare, named};
 
 functions! { "rows";
     /// The maps of a list in the order of what they have under a key: truth values, numbers, text. Equal ones keep their order, maps without it come last.
@@ -119,6 +122,14 @@ impl PartialEq for Number {
 impl Eq for Number {}
 
 impl Key {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "a bool",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+        }
+    }
+
     /// What a value is compared as; `()` as nothing. Text counts as if it were copied, so that comparing takes no longer
     /// than that, however often one text occurs.
     fn of(value: &Dynamic, budget: &Budget) -> Fallible<Option<Self>> {
@@ -159,7 +170,7 @@ fn missing(key: &str) -> Error {
 }
 
 /// That a key is one of the rows: a list in which no row has it was meant otherwise.
-fn known(rows: &Array, key: &str) -> Fallible<()> {
+pub(super) fn known(rows: &Array, key: &str) -> Fallible<()> {
     let has = |row: &Dynamic| row.as_map_ref().map_or(true, |row| row.contains_key(key));
     if rows.is_empty() || rows.iter().any(has) {
         return Ok(());
@@ -202,6 +213,17 @@ fn weigh(value: &Dynamic, budget: &Budget, depth: usize) -> Fallible<()> {
     }
 }
 
+/// That texts which are put in order are no numbers of another order, as those of `csv::parse` and `table::parse` are.
+fn no_numbers_as_texts<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Fallible<()> {
+    let texts: Option<Vec<_>> =
+        keys.into_iter().map(|key| if let Key::Text(text) = key { Some(text) } else { None }).collect();
+    let fix = "make numbers of them first: `for row in rows { row.n = parse_float(row.n); }`, or `list.map(|x| parse_float(x))`";
+    match compare::numbers_in_order(texts.unwrap_or_default().into_iter().map(|text| text.as_str()), fix) {
+        Some(error) => Err(Error { code: Code::Validation, ..error }),
+        None => Ok(()),
+    }
+}
+
 fn sort_by(rows: &Array, key: &str, descends: bool) -> Fallible<Array> {
     let budget = Budget::new(VALUE_BYTES);
     known(rows, key)?;
@@ -211,6 +233,7 @@ fn sort_by(rows: &Array, key: &str, descends: bool) -> Fallible<Array> {
         false => keyed.sort_by(|(a, _), (b, _)| a.is_none().cmp(&b.is_none()).then_with(|| a.cmp(b))),
         true => keyed.sort_by(|(a, _), (b, _)| b.cmp(a)),
     }
+    no_numbers_as_texts(keyed.iter().filter_map(|(key, _)| key.as_ref()))?;
     keyed.into_iter().map(|(_, row)| copy(row, &budget)).collect()
 }
 
@@ -268,6 +291,16 @@ fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
     }
     let mut joined = Array::new();
     for row in left {
+        // Keys are in the order of their kinds.
+        if let (Some(one), Some((first, _)), Some((other, _))) =
+            (key_of(row, key, &budget)?, partners.first_key_value(), partners.last_key_value())
+            && mem::discriminant(first) == mem::discriminant(other)
+            && mem::discriminant(&one) != mem::discriminant(other)
+        {
+            let message =
+                format!("the {} of one list is {}, that of the other is {}", quote(key), one.kind(), other.kind());
+            return Err(fail_with(message, "make both the same: `parse_int(text)`, `x.to_string()`"));
+        }
         let partners = key_of(row, key, &budget)?.and_then(|key| partners.get(&key));
         for partner in partners.into_iter().flatten() {
             let (Some(mut map), Some(more)) =
@@ -339,14 +372,11 @@ fn mean(values: &Array, key: Option<&str>) -> Fallible<Dynamic> {
 fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> Fallible<Dynamic> {
     key.map_or(Ok(()), |key| known(values, key))?;
     let budget = Budget::new(VALUE_BYTES);
-    let mut best: Option<(Key, Dynamic)> = None;
+    let mut keyed = Vec::new();
     for value in values {
         let mut look = |value: Option<&Dynamic>| {
             let Some(value) = value else { return Ok(()) };
-            let Some(key) = Key::of(value, &budget)? else { return Ok(()) };
-            if best.as_ref().is_none_or(|(known, _)| key.cmp(known) == wanted) {
-                best = Some((key, value.clone()));
-            }
+            keyed.extend(Key::of(value, &budget)?.map(|key| (key, value.clone())));
             Ok(())
         };
         match key {
@@ -354,6 +384,16 @@ fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> Fallible<Dyna
             None => look(Some(value))?,
         }
     }
+    keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    if let ([(first, one), ..], Some((last, other))) = (keyed.as_slice(), keyed.last())
+        && mem::discriminant(first) != mem::discriminant(last)
+    {
+        let message = format!("{} and {} have no order", named(one), named(other));
+        return Err(fail_with(message, "`parse_int` and `parse_float` make numbers of text"));
+    }
+    no_numbers_as_texts(keyed.iter().map(|(key, _)| key))?;
+    // Of equal ones, the first.
+    let best = keyed.into_iter().reduce(|best, next| if next.0.cmp(&best.0) == wanted { next } else { best });
     Ok(best.map_or(Dynamic::UNIT, |(_, value)| value))
 }
 

@@ -74,6 +74,11 @@ fn write_as(epoch: i64, format: &str) -> Fallible<String> {
         .map_err(|error| fail_with(format!("{} is not a format", quote(format)), error.to_string()))
 }
 
+/// What is wrong with a format.
+pub(super) fn wrong(format: &str) -> Option<rex_core::Error> {
+    write_as(0, format).err()
+}
+
 fn instant(epoch: i64) -> Fallible<Timestamp> {
     Timestamp::from_second(epoch).map_err(|_| {
         let help = "an epoch is in seconds, and its year between -9999 and 9999";

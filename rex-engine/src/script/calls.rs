@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
-use rex_sdk::{Args, OpSpec};
+use rex_sdk::{Args, Form, Literal, OpSpec};
 use rhai::{Expr, FnCallExpr, FnPtr, Position};
 
 use super::names::{Names, list, quoted};
 use crate::convert::to_value;
+use crate::pure;
 use crate::values::comparer_error;
 
 /// The functions that a script can call.
@@ -103,7 +104,15 @@ impl Calls<'_> {
             return arguments(spec, &call.args);
         }
         if counts.contains(&count) {
-            return Ok(());
+            let texts = call.args.iter().zip(self.names.parameters(&full, count));
+            let wrong = texts.filter_map(|(arg, parameter)| match arg {
+                Expr::StringConstant(text, position) => {
+                    pure::wrong(namespace, parameter, text).map(|error| (*position, error))
+                }
+                _ => None,
+            });
+            let wrong: Vec<_> = wrong.collect();
+            return if wrong.is_empty() { Ok(()) } else { Err(wrong) };
         }
         let error = wrong_count(&full, counts, count, "");
         Err(vec![(Position::NONE, Error { help: self.names.calls(namespace, name), ..error })])
@@ -152,6 +161,11 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), Mistakes> {
     let mut mistakes = Vec::new();
     for (param, arg) in required.iter().zip(args) {
         check(spec, param, arg, &mut mistakes);
+        if let (Form::Pattern(option, when), Expr::StringConstant(text, position)) = (param.form, arg)
+            && flag(spec, options, option) == Some(when)
+        {
+            mistakes.extend(pure::wrong("regex", "pattern", text).map(|error| (*position, error)));
+        }
     }
     if let Some(Expr::Map(entries, _)) = options {
         for (key, value) in &entries.0 {
@@ -162,6 +176,20 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), Mistakes> {
         }
     }
     if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+}
+
+/// The value of an option that is true or false, if it is known.
+fn flag(spec: &OpSpec, options: Option<&Expr>, name: &str) -> Option<bool> {
+    let given = match options {
+        None => None,
+        Some(Expr::Map(entries, _)) => entries.0.iter().find(|(key, _)| key.name == name).map(|(_, value)| value),
+        Some(_) => return None,
+    };
+    match given {
+        Some(Expr::BoolConstant(value, _)) => Some(*value),
+        Some(_) => None,
+        None => spec.options().find(|param| param.name == name).map(|param| param.default == Some(Literal::Bool(true))),
+    }
 }
 
 fn is_map(arg: &Expr) -> bool {

@@ -1,13 +1,14 @@
 //! Where the fields that a script reads come from, so that an error about one can say which there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use rex_core::nearest::did_you_mean;
 use rex_sdk::{OPS, OpSpec};
-use rhai::{AST, ASTFlags, ASTNode, Expr, Stmt};
+use rhai::{ASTFlags, ASTNode, Expr, FnPtr, Stmt};
 use serde_json::Value as Json;
 
 use super::names::{Names, list, quoted};
+use super::parts::{Part, is_closure};
 
 /// The origin of a map that a field is read from.
 #[derive(Debug, Clone)]
@@ -116,77 +117,160 @@ pub(crate) fn all_fields(operations: &BTreeMap<&'static str, &'static OpSpec>) -
 
 /// What the variables of a script hold, as far as its text says it.
 pub(crate) struct Roots {
-    variables: BTreeMap<String, Option<Root>>,
+    /// By the part of the script and the name.
+    variables: HashMap<(usize, String), Option<Root>>,
     /// The operations that the script calls.
     pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
 
+/// A closure, where it is written: the part of the script that it is in, how many variables it takes along, the entry of a list
+/// that it is called with, and which of its parameters that is.
+struct Written {
+    within: usize,
+    taken: usize,
+    item: Option<Root>,
+    of: fn(usize) -> bool,
+}
+
 impl Roots {
-    pub(crate) fn new(ast: &AST, names: &Names) -> Self {
-        let mut roots = Self { variables: BTreeMap::new(), operations: BTreeMap::new() };
-        for function in ast.iter_fn_def() {
-            roots.variables.extend(function.params.iter().map(|name| (name.to_string(), None)));
+    pub(crate) fn new(parts: &[Part], names: &Names) -> Self {
+        let mut roots = Self { variables: HashMap::new(), operations: BTreeMap::new() };
+        let numbers: HashMap<_, _> =
+            parts.iter().enumerate().map(|(number, part)| (part.name.as_str(), number)).collect();
+        let mut left: VecDeque<_> = parts.iter().enumerate().filter(|(_, part)| !part.is_closure()).collect();
+        let mut closures = HashSet::new();
+        // A closure is read after the part that it is in, whose variables it may take along.
+        while let Some((number, part)) = left.pop_front() {
+            for (name, written) in roots.read(number, part, names) {
+                if let Some((&inner, closure)) =
+                    numbers.get(name.as_str()).and_then(|number| Some((number, parts.get(*number)?)))
+                    && closures.insert(inner)
+                {
+                    roots.enter(inner, closure, written);
+                    left.push_back((inner, closure));
+                }
+            }
         }
-        ast.walk(&mut |path: &[ASTNode<'_>]| {
+        roots
+    }
+
+    /// Declares the parameters of a closure.
+    fn enter(&mut self, number: usize, closure: &Part, written: Written) {
+        for (at, name) in closure.params.iter().enumerate() {
+            let root = match at.checked_sub(written.taken) {
+                None => self.variables.get(&(written.within, name.clone())).cloned().flatten(),
+                Some(own) => written.item.clone().filter(|_| (written.of)(own)),
+            };
+            self.declare(number, name, root);
+        }
+    }
+
+    /// Reads one part; returns the closures in it.
+    fn read(&mut self, number: usize, part: &Part, names: &Names) -> Vec<(String, Written)> {
+        if !part.is_closure() {
+            part.params.iter().for_each(|name| self.declare(number, name, None));
+        }
+        let mut closures = Vec::new();
+        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
                 Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
                     if let Some(spec) = called(call, names) {
-                        roots.operations.insert(spec.name, spec);
+                        self.operations.insert(spec.name, spec);
+                    }
+                    let written = curried(call);
+                    closures.extend(
+                        written
+                            .map(|(name, taken)| (name, Written { within: number, taken, item: None, of: |_| false })),
+                    );
+                }
+                Some(ASTNode::Expr(Expr::MethodCall(call, _))) => {
+                    let of: Option<fn(usize) -> bool> = match call.name.as_str() {
+                        "filter" | "map" | "for_each" | "some" | "all" | "find" | "index_of" | "retain" | "drain" => {
+                            Some(|own| own == 0)
+                        }
+                        "sort" | "sort_by" | "order" | "order_by" => Some(|_| true),
+                        "reduce" | "reduce_rev" => Some(|own| own == 1),
+                        _ => None,
+                    };
+                    if let (Some(of), Some((name, taken))) = (of, call.args.first().and_then(closure)) {
+                        let item = self.of(number, path).and_then(|root| root.step(Step::Item));
+                        closures.push((name, Written { within: number, taken, item, of }));
                     }
                 }
+                Some(ASTNode::Expr(expr)) => {
+                    let written = closure(expr);
+                    closures.extend(
+                        written
+                            .map(|(name, taken)| (name, Written { within: number, taken, item: None, of: |_| false })),
+                    );
+                }
                 Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => {
-                    let root = roots.root(&parts.1, names);
-                    roots.declare(&parts.0.name, root);
+                    let root = self.root(number, &parts.1, names);
+                    self.declare(number, &parts.0.name, root);
                 }
                 Some(ASTNode::Stmt(Stmt::For(parts, _))) => {
-                    let root = roots.root(&parts.2.expr, names).and_then(|root| root.step(Step::Item));
-                    roots.declare(&parts.0.name, root);
+                    let root = self.root(number, &parts.2.expr, names).and_then(|root| root.step(Step::Item));
+                    self.declare(number, &parts.0.name, root);
                 }
                 Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
                     if let Expr::Variable(variable, ..) = &parts.1.lhs {
-                        roots.variables.insert(variable.1.to_string(), None);
+                        self.variables.insert((number, variable.1.to_string()), None);
                     }
                 }
                 _ => {}
             }
             true
         });
-        roots
+        closures
     }
 
     /// A name that is declared twice may hold either.
-    fn declare(&mut self, name: &str, root: Option<Root>) {
-        let known = self.variables.contains_key(name);
-        self.variables.insert(name.to_owned(), root.filter(|_| !known));
+    fn declare(&mut self, part: usize, name: &str, root: Option<Root>) {
+        let key = (part, name.to_owned());
+        let known = self.variables.contains_key(&key);
+        self.variables.insert(key, root.filter(|_| !known));
     }
 
-    /// The origin of the map that the field at the end of a path is read from.
-    pub(crate) fn of(&self, path: &[ASTNode<'_>]) -> Option<Root> {
+    /// The origin of what the field or the method at the end of a path is asked of.
+    pub(crate) fn of(&self, part: usize, path: &[ASTNode<'_>]) -> Option<Root> {
         let mut nodes = path.iter().rev();
-        let ASTNode::Expr(property) = nodes.next()? else { return None };
-        let mut chain = *property;
+        let ASTNode::Expr(end) = nodes.next()? else { return None };
+        let mut chain = *end;
         for node in nodes {
             match node {
                 ASTNode::Expr(outer @ (Expr::Dot(..) | Expr::Index(..))) => chain = outer,
                 _ => break,
             }
         }
-        self.follow(chain, Some(property), None)
+        self.follow(part, chain, Some(end), None)
     }
 
-    fn root(&self, value: &Expr, names: &Names) -> Option<Root> {
-        self.follow(value, None, Some(names))
+    /// The words that a field can have, if an expression reads one whose words are known.
+    pub(crate) fn words(&self, part: usize, value: &Expr) -> Option<(String, &'static [&'static str])> {
+        match self.follow(part, value, None, None)? {
+            Root::Result(spec, steps) => match steps.last()? {
+                Step::Field(name) => Some((format!("`{name}` of `{}`", spec.name), spec.words(name)?)),
+                Step::Item => None,
+            },
+            Root::Args => None,
+        }
+    }
+
+    fn root(&self, part: usize, value: &Expr, names: &Names) -> Option<Root> {
+        self.follow(part, value, None, Some(names))
     }
 
     /// Follows a chain from its start, up to a part of it if one is named.
-    fn follow(&self, chain: &Expr, end: Option<&Expr>, names: Option<&Names>) -> Option<Root> {
+    fn follow(&self, part: usize, chain: &Expr, end: Option<&Expr>, names: Option<&Names>) -> Option<Root> {
         let mut parts = Vec::new();
         flatten(chain, false, &mut parts);
         let mut parts = parts.into_iter();
         let mut root = match parts.next()? {
-            Part::Value(Expr::Variable(variable, ..)) if variable.1 == "args" => Root::Args,
-            Part::Value(Expr::Variable(variable, ..)) => self.variables.get(variable.1.as_str())?.clone()?,
-            Part::Value(Expr::FnCall(call, _)) => {
+            Link::Value(Expr::Variable(variable, ..)) if variable.1 == "args" => Root::Args,
+            Link::Value(Expr::Variable(variable, ..)) => {
+                self.variables.get(&(part, variable.1.to_string()))?.clone()?
+            }
+            Link::Value(Expr::FnCall(call, _)) => {
                 let spec = match names {
                     Some(names) => called(call, names)?,
                     None => *self.operations.get(format!("{}::{}", call.namespace, call.name).as_str())?,
@@ -197,24 +281,47 @@ impl Roots {
         };
         for part in parts {
             root = match part {
-                Part::Value(value) if end.is_some_and(|end| std::ptr::eq(value, end)) => return Some(root),
-                Part::Value(Expr::Property(names, _)) => root.step(Step::Field(names.2.to_string()))?,
+                Link::Value(value) if end.is_some_and(|end| std::ptr::eq(value, end)) => return Some(root),
+                Link::Value(Expr::Property(names, _)) => root.step(Step::Field(names.2.to_string()))?,
                 // These keep the entries of a list as they are.
-                Part::Value(Expr::MethodCall(call, _))
+                Link::Value(Expr::MethodCall(call, _))
                     if matches!(call.name.as_str(), "filter" | "order" | "order_by" | "reversed") =>
                 {
                     root
                 }
-                Part::Value(Expr::MethodCall(call, _)) if matches!(call.name.as_str(), "pop" | "shift" | "find") => {
+                Link::Value(Expr::MethodCall(call, _)) if matches!(call.name.as_str(), "pop" | "shift" | "find") => {
                     root.step(Step::Item)?
                 }
-                Part::Value(_) => return None,
-                Part::Index(Expr::StringConstant(name, _)) => root.step(Step::Field(name.to_string()))?,
-                Part::Index(_) => root.step(Step::Item)?,
+                Link::Value(_) => return None,
+                Link::Index(Expr::StringConstant(name, _)) => root.step(Step::Field(name.to_string()))?,
+                Link::Index(_) => root.step(Step::Item)?,
             };
         }
         end.is_none().then_some(root)
     }
+}
+
+/// The name of the closure that an expression is, and how many variables it takes along.
+fn closure(value: &Expr) -> Option<(String, usize)> {
+    match value {
+        // Variables that it takes along are shared first.
+        Expr::Stmt(block) => match block.statements().last()? {
+            Stmt::Expr(value) => closure(value),
+            Stmt::FnCall(call, _) => curried(call),
+            _ => None,
+        },
+        Expr::FnCall(call, _) => curried(call),
+        Expr::DynamicConstant(value, _) => {
+            let function = value.read_lock::<FnPtr>()?;
+            is_closure(function.fn_name()).then(|| (function.fn_name().to_owned(), 0))
+        }
+        _ => None,
+    }
+}
+
+fn curried(call: &rhai::FnCallExpr) -> Option<(String, usize)> {
+    let (function, taken) = call.args.split_first().filter(|_| call.name == "curry")?;
+    Some((closure(function)?.0, taken.len()))
 }
 
 fn called(call: &rhai::FnCallExpr, names: &Names) -> Option<&'static OpSpec> {
@@ -225,14 +332,14 @@ fn called(call: &rhai::FnCallExpr, names: &Names) -> Option<&'static OpSpec> {
     }
 }
 
-enum Part<'a> {
+enum Link<'a> {
     Value(&'a Expr),
     Index(&'a Expr),
 }
 
 /// The parts of a chain in their order: of `a.b[c].d`, the variable `a`, the property `b`, the index `c`, the property `d`.
-fn flatten<'a>(chain: &'a Expr, index: bool, parts: &mut Vec<Part<'a>>) {
-    let part = |expr| if index { Part::Index(expr) } else { Part::Value(expr) };
+fn flatten<'a>(chain: &'a Expr, index: bool, parts: &mut Vec<Link<'a>>) {
+    let part = |expr| if index { Link::Index(expr) } else { Link::Value(expr) };
     match chain {
         Expr::Dot(inner, ..) => {
             match &inner.lhs {
@@ -247,7 +354,7 @@ fn flatten<'a>(chain: &'a Expr, index: bool, parts: &mut Vec<Part<'a>>) {
                 lhs => parts.push(part(lhs)),
             }
             if flags.intersects(ASTFlags::BREAK) {
-                parts.push(Part::Index(&inner.rhs));
+                parts.push(Link::Index(&inner.rhs));
             } else {
                 flatten(&inner.rhs, true, parts);
             }

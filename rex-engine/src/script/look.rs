@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
+use rex_sdk::OpSpec;
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::calls::Calls;
 use super::edits::Edits;
 use super::fields::{Root, Roots};
 use super::names::Names;
+use super::parts::Part;
 use super::scan::{Place, Scan};
+use super::{lost, meant};
 use crate::report::Failure;
 
 /// Methods that change their receiver in place, each with the one that returns a changed copy.
@@ -59,11 +62,23 @@ pub(crate) struct Look {
     pub(crate) mistakes: BTreeMap<Place, Failure>,
     pub(crate) warnings: BTreeMap<Place, Failure>,
     pub(crate) roots: HashMap<Place, Root>,
+    /// The operations that the script calls.
+    pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
 
 /// The pair of a method that changes in place and the one that returns a changed copy, by the name of the latter.
 pub(crate) fn in_place(copy: &str) -> Option<(&'static str, &'static str)> {
     IN_PLACE.iter().find(|(_, name)| *name == copy).copied()
+}
+
+/// Whether a method changes its receiver and returns it, too.
+pub(super) fn returns_a_copy(name: &str) -> bool {
+    IN_PLACE.iter().any(|(in_place, _)| *in_place == name)
+}
+
+/// Whether a method changes its receiver and returns nothing.
+pub(super) fn returns_nothing(name: &str) -> bool {
+    NOTHING.contains(&name)
 }
 
 /// A place of Rhai's as ours.
@@ -81,12 +96,26 @@ impl Look {
     pub(crate) fn new(ast: &AST, scan: &Scan, names: &Names, args: Option<&[String]>) -> Self {
         let mut look = Self::default();
         let (own, held) = (own_functions(ast), held(ast));
-        let roots = Roots::new(ast, names);
-        ast.walk(&mut |path: &[ASTNode<'_>]| {
-            let calls = Calls { names, own: &own, held: &held };
-            look.node(path, scan, &calls, &roots);
-            true
-        });
+        let parts = Part::all(ast);
+        let roots = Roots::new(&parts, names);
+        let calls = Calls { names, own: &own, held: &held };
+        for (number, part) in parts.iter().enumerate() {
+            part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+                look.node(path, scan, &calls, (&roots, number));
+                true
+            });
+        }
+        lost::find(&parts, &calls, &mut |position, error| look.mistake(place(position), error));
+        meant::find(&parts, &roots, &mut |position, error| look.mistake(place(position), error));
+        for (position, error) in meant::warnings(ast) {
+            look.warnings.insert(place(position), failure(place(position), error));
+        }
+        look.operations = roots.operations;
+        for function in ast.iter_fn_def().filter(|function| function.name == "contains" && function.params.len() == 2) {
+            let message = "`x in y` would call this `contains`, and not that of the language";
+            let error = Error::new(Code::Script, message).with_help("give the function another name");
+            look.mistake(place(function.body.start_position()), error);
+        }
         look.fields(ast, args);
         for &place in &scan.divisions {
             let error = Error::new(Code::Script, "`//` begins a comment, so the line ends before it");
@@ -130,7 +159,7 @@ impl Look {
         self.mistakes.entry(place).or_insert_with(|| failure(place, error));
     }
 
-    fn node(&mut self, path: &[ASTNode<'_>], scan: &Scan, calls: &Calls<'_>, roots: &Roots) {
+    fn node(&mut self, path: &[ASTNode<'_>], scan: &Scan, calls: &Calls<'_>, (roots, part): (&Roots, usize)) {
         match path.last() {
             Some(ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position))) => {
                 self.call(call, *position, calls);
@@ -143,7 +172,7 @@ impl Look {
                 self.in_place(path, call, *position, calls);
             }
             Some(ASTNode::Expr(Expr::Property(_, position))) => {
-                self.roots.extend(roots.of(path).map(|root| (place(*position), root)));
+                self.roots.extend(roots.of(part, path).map(|root| (place(*position), root)));
             }
             Some(ASTNode::Expr(Expr::Coalesce(parts, _))) => {
                 let last = parts.len().saturating_sub(1);
@@ -318,7 +347,7 @@ fn ends_plain(case: &Expr) -> bool {
 }
 
 /// Whether an expression is a value and does nothing.
-fn is_plain(value: &Expr) -> bool {
+pub(super) fn is_plain(value: &Expr) -> bool {
     match value {
         Expr::FnCall(call, _) => call.is_operator_call() && call.args.iter().all(is_plain),
         Expr::Dot(parts, ..) => is_plain(&parts.lhs) && is_plain(&parts.rhs),

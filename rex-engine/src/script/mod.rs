@@ -9,7 +9,10 @@ mod calls;
 mod edits;
 mod fields;
 mod look;
+mod lost;
+mod meant;
 mod names;
+mod parts;
 mod scan;
 
 use std::collections::{BTreeMap, HashMap};
@@ -87,8 +90,7 @@ impl Script {
             let words = scan::scan(&text).names;
             compile(engine, &text, scope, words).map_err(Refused::Parse)?
         };
-        let operations = fields::Roots::new(&ast, names).operations;
-        let info = Info { edits: look.edits, roots: look.roots, operations };
+        let info = Info { edits: look.edits, roots: look.roots, operations: look.operations };
         Ok(Self { ast, warnings: look.warnings.into_values().collect(), info })
     }
 }

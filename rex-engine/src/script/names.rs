@@ -129,6 +129,20 @@ impl Names {
         did_you_mean(name, self.aliases.keys().map(|name| &**name).chain(own.iter().copied()).chain(self.identifiers()))
     }
 
+    /// Whether a namespace has pure functions alone, whose results are all that they are called for.
+    pub(crate) fn is_pure(&self, namespace: &str) -> bool {
+        self.modules.contains_key(namespace) && !self.operations.values().any(|spec| spec.namespace() == namespace)
+    }
+
+    /// The names of the parameters of a pure function that takes so many.
+    pub(crate) fn parameters(&self, full: &str, count: usize) -> Vec<&'static str> {
+        let parameters = DOCS.iter().filter_map(|(signature, _)| {
+            let names = signature.strip_prefix(full)?.strip_prefix('(')?.split_once(')')?.0;
+            Some(names.split(", ").filter(|name| !name.is_empty()).collect::<Vec<_>>())
+        });
+        parameters.into_iter().find(|names| names.len() == count).unwrap_or_default()
+    }
+
     /// How a function is called, for a message.
     pub(crate) fn calls(&self, namespace: &str, name: &str) -> Option<String> {
         let full = format!("{namespace}::{name}");

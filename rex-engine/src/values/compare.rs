@@ -41,6 +41,9 @@ fn compare(
     match (operator, ordering) {
         ("==", Ok(_)) => Ok(equal),
         ("!=", Ok(_)) => Ok(!equal),
+        (_, Ok(Some(_))) if let Some(error) = read_as_numbers(operator, &one, &other) => {
+            active::native(context.call_position(), || Err(error))
+        }
         (_, Ok(Some(ordering))) => Ok(match operator {
             "<" => ordering.is_lt(),
             "<=" => ordering.is_le(),
@@ -115,6 +118,54 @@ fn text(value: &Dynamic) -> Option<rhai::ImmutableString> {
         .ok()
         .map(|text| text.clone())
         .or_else(|| value.as_char().ok().map(|char| char.to_string().into()))
+}
+
+/// The error of two texts that are numbers and have another order as texts, as `100` and `90` have.
+fn read_as_numbers(operator: &str, one: &Dynamic, other: &Dynamic) -> Option<Error> {
+    let (one, other) = (text(one)?, text(other)?);
+    is_misordered(&one, &other).then(|| {
+        let message = format!(
+            "`{operator}` compares the texts `{}` and `{}` letter by letter, and they are numbers",
+            one.trim(),
+            other.trim()
+        );
+        Error::new(Code::Script, message)
+            .with_help(format!("make numbers of them: `parse_float(a) {operator} parse_float(b)`"))
+    })
+}
+
+/// Whether two texts are numbers whose order by size is not that of the texts.
+pub(crate) fn is_misordered(one: &str, other: &str) -> bool {
+    match (as_number(one), as_number(other)) {
+        (Some(one_number), Some(other_number)) => one_number.partial_cmp(&other_number) != Some(one.cmp(other)),
+        _ => false,
+    }
+}
+
+/// The error of a list of texts that is put in order, if all are numbers and their order by size is another one. `fix` says what to do.
+pub(crate) fn numbers_in_order<'t>(texts: impl IntoIterator<Item = &'t str>, fix: &str) -> Option<Error> {
+    let (mut last, mut wrong) = (None::<&str>, None);
+    for text in texts {
+        as_number(text)?;
+        if let Some(before) = last.replace(text).filter(|before| is_misordered(before, text)) {
+            wrong.get_or_insert((before, text));
+        }
+    }
+    wrong.map(|(one, other)| {
+        let message = format!(
+            "these texts are all numbers: as texts, `{}` and `{}` have another order",
+            one.trim(),
+            other.trim()
+        );
+        Error::new(Code::Script, message).with_help(fix)
+    })
+}
+
+/// The number that a text is in decimal.
+fn as_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
+    if is_decimal { text.parse().ok() } else { None }
 }
 
 fn mismatch(operator: &str, one: &Dynamic, other: &Dynamic) -> Error {

@@ -11,7 +11,7 @@ use rhai::{
 };
 
 use super::lines::{self, ScriptLines, collected};
-use super::{each, kind, lists_of, named};
+use super::{compare, each, kind, lists_of, named};
 use crate::{active, script};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -263,9 +263,16 @@ fn in_order(context: &NativeCallContext<'_>, list: &mut Array, descending: bool)
         return Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()));
     }
     list.sort_by(|one, other| {
-        let order = super::compare::natural(one, other);
+        let order = compare::natural(one, other);
         if descending { order.reverse() } else { order }
     });
+    if first == "text" {
+        let texts: Vec<_> = list.iter().filter_map(|value| value.as_immutable_string_ref().ok()).collect();
+        let fix = "make numbers of them first: `list.map(|x| parse_float(x)).sort()`";
+        if let Some(error) = compare::numbers_in_order(texts.iter().map(|text| text.as_str()), fix) {
+            return Err(active::failed(error, context.call_position()));
+        }
+    }
     Ok(list.clone())
 }
 

@@ -1,7 +1,7 @@
 //! The values of scripts, where Rhai's own functions answer wrongly in silence or are easily mistaken: comparisons, lists that
 //! come with what was left out, methods that change in place, the lines of a file.
 
-mod compare;
+pub(crate) mod compare;
 mod each;
 pub(crate) mod lines;
 mod lists;

@@ -67,6 +67,23 @@ fn all_mistakes_are_found_before_the_first_operation() {
         ("let f = |p| try { fs::read(p) } catch { `missing` };", "value of a `catch` block is lost", ""),
         ("try { 1 } catch (e) { if true { 1 } else { 2 } }", "value of a `catch` block is lost", ""),
         ("let a = []; print(`${a.push(1)}`);", "`push` changes a value in place and returns nothing", ""),
+        ("fn contains(a, b) { true } 1 in [2];", "`x in y` would call this `contains`", "another name"),
+        ("process::run(`df`, []);", "`df` is no path", "/usr/bin/df"),
+        ("process::list(#{exe: `nginx`});", "`nginx` is no path", ""),
+        ("fs::chmod(`/srv/app/version.txt`, `rw-r--r--`);", "is not a mode", "octal"),
+        ("process::signal(4242, `SIGFOO`);", "`SIGFOO` is not the name of a signal", "TERM"),
+        ("net::get(`ftp://app.example.com/`);", "its scheme is neither", ""),
+        ("fs::grep(`/srv/app/logs/app.log`, `(`);", "`(` is not a pattern", ""),
+        ("fs::replace(`/srv/app/version.txt`, `(`, ``, #{regex: true});", "`(` is not a pattern", ""),
+        ("let t = args.get(`t`, ``); regex::is_match(t, `[`);", "`[` is not a pattern", ""),
+        ("let t = 5; time::format(t, `YYYY`);", "`YYYY` is not a format", "%Y"),
+        ("fs::find(`/srv`, #{name: `[`});", "`[` is not a glob", ""),
+        ("fs::find(`/srv`, #{kind: `dir`});", "`kind` of `fs::find` takes `file`, `directory`", ""),
+        ("fs::find(`/srv`, #{kind: `directroy`});", "takes `file`", "`directory`"),
+        ("fs::checksum(`/srv/app/version.txt`, #{algorithm: `md5`});", "takes `sha256`, `blake3`, `md5` came", ""),
+        ("service::list(#{active: `running`});", "`active` of `service::list` takes `active`", ""),
+        ("service::status(`nginx@/x`);", "", ""),
+        ("service::wait_until(`nginx`, `running`);", "takes `active`", ""),
     ] {
         refused_before(script, message, help);
     }
@@ -77,13 +94,147 @@ fn all_mistakes_are_found_before_the_first_operation() {
 }
 
 #[test]
+fn a_word_that_is_never_there_is_not_compared_with() {
+    for (script, message, help) in [
+        ("fs::stat(`/etc/hosts`).kind == `dir`", "`kind` of `fs::stat` is never `dir`", "`directory`"),
+        (
+            "let dirs = fs::list(`/etc`).filter(|e| e.kind == `folder`); dirs.len()",
+            "is never `folder`",
+            "one of `file`",
+        ),
+        ("for e in fs::find(`/srv`).entries { if e.kind != `regular` { 1 } }", "is never `regular`", ""),
+        ("let k = fs::stat(`/etc/hosts`).kind; `link` == k", "is never `link`", "`symlink`"),
+        ("service::status(`nginx`).active == `running`", "is never `running`", "`active`"),
+        ("process::list().filter(|p| p.state in [`R`, `running`]).len()", "is never `R`", ""),
+        ("process::list().filter(|p| [`S`].contains(p.state)).len()", "is never `S`", ""),
+        ("let up = |u| service::status(u).active == `Active`; up.call(`nginx`)", "is never `Active`", "`active`"),
+        (
+            "let f = |u| { let s = service::status(u); [1].map(|x| s.active == `up`) }; f.call(`nginx`)",
+            "is never `up`",
+            "",
+        ),
+        (
+            "try { fs::read(`/x`) } catch (e) { if e.code == `NOT_FOUND` { print(1) } }",
+            "no error has the code `NOT_FOUND`",
+            "it is `NOT_FOUND_EXCEPTION`",
+        ),
+        (
+            "try { fs::read(`/x`) } catch (e) { if e.code in [`ENOENT`] { print(1) } }",
+            "no error has the code `ENOENT`",
+            "`NOT_FOUND_EXCEPTION`",
+        ),
+        ("type_of(5) == `int`", "`type_of` never returns `int`", "it is `i64`"),
+        ("let m = #{}; m.type_of() != `object`", "`type_of` never returns `object`", "it is `map`"),
+    ] {
+        refused_before(script, message, help);
+    }
+    for script in [
+        "if fs::stat(`/etc/hosts`).kind == `file` { 1 }",
+        "let n = 0; try { throw #{code: `MINE`, message: ``} } catch (e) { if e.code == `MINE` { n = 1 } } n",
+        "let n = 0; try { fs::read(`/x`) } catch (e) { if e.code == `NOT_FOUND_EXCEPTION` { n = 1 } } n",
+        "if type_of(5) == `i64` && type_of([]) == `array` && type_of(|| 1) == `Fn` && type_of(()) == `()` { 1 }",
+        "if type_of(1.5) == `f64` && type_of(`a`) == `string` && type_of('a') == `char` && type_of(#{}) == `map` { 1 }",
+        "if type_of(0..1) == `range` && type_of(0..=1) == `range=` && type_of(true) == `bool` { 1 }",
+        "if type_of(fs::lines(`/etc/hosts`)) == `lines` && type_of(fs::read_bytes(`/etc/hosts`)) == `blob` { 1 }",
+        "let n = #{kind: `dir`}; if n.kind == `dir` { 1 }",
+    ] {
+        returns(script, 1);
+    }
+}
+
+#[test]
+fn a_value_that_is_lost_is_an_error() {
+    for (script, message, help) in [
+        ("let s = `a`; s.to_upper(); s", "the result of `to_upper` is lost", "x = x.to_upper"),
+        ("let l = [1]; l.filter(|x| x > 1); l", "the result of `filter` is lost", ""),
+        ("let l = [1]; l.sort().reverse(); l", "`reverse` changes what the method before it returned", "x.reverse"),
+        ("let m = #{a: []}; m.get(`a`).push(1); m", "`push` changes what the method before it returned", ""),
+        ("let s = `a,b`; split(s, `,`); s", "the result of `split` is lost", ""),
+        ("let r = [#{n: 1}]; rows::sort_by(r, `n`); r", "the result of `sort_by` is lost", ""),
+        ("for x in [1] { x; } 1", "the value of this statement is lost", ""),
+        ("let x = 5; x == 6; x", "the value of this statement is lost", "`x = ..;`"),
+        ("let x = 5; if x > 4 { `big` } else { `small` } x", "the value of this statement is lost", ""),
+        (
+            "let found = false; for x in [1] { if x == 1 { let found = true; } } found",
+            "`let` makes another `found`",
+            "`found = ..;`",
+        ),
+        ("let n = 0; for x in [1, 2] { let n = n + 1; print(n); } n", "`let` makes another `n`", ""),
+        ("fn f(l) { let max = 0; for x in l { if x > max { let max = x; } } max } f([1])", "another `max`", ""),
+        (
+            "let f = |l| { let t = 0; l.for_each(|x| { x.to_string(); t += x; }); t }; f.call([1])",
+            "`to_string` is lost",
+            "",
+        ),
+    ] {
+        refused_before(script, message, help);
+    }
+    for script in [
+        "let l = [3, 1]; l.sort(); l[0]",
+        "let l = [1]; l.map(|x| print(x)); 1",
+        "let n = 0; try { parse_int(`x`); n = 2; } catch (e) { n = 1; } n",
+        "let base = `/a`; for x in [1] { let base = base + x; print(base); } 1",
+        "let x = 1; if true { let x = x + 1; print(x); } x",
+        "fn f(s) { let s = s.trimmed(); if s == `a` { 1 } } f(` a `)",
+        "let m = #{l: [[1]]}; m.l[0].push(1); m.l.len()",
+        "let f = |s| { s.to_upper(); }; if f.call(`a`) == `A` { 1 }",
+        "let f = |s| s.len(); f.call(`a`)",
+        "let r = if true { `a`.len() } else { 0 }; r",
+        "let s = switch 1 { 1 => { `a`.len() } _ => 0 }; s",
+        "if true { `a`.len() } else { 2 }",
+    ] {
+        returns(script, 1);
+    }
+}
+
+#[test]
+fn texts_that_are_numbers_are_not_put_in_the_order_of_texts() {
+    for (script, message) in [
+        ("`100` > `90`", "`>` compares the texts `100` and `90` letter by letter"),
+        ("`5` < `10`", "`<` compares the texts `5` and `10`"),
+        ("`-1` >= `-2`", "letter by letter"),
+        ("[`10`, `9`, `8`].sort()", "these texts are all numbers"),
+        ("let l = [`10`, `9`]; let m = l.order_desc(); m", "these texts are all numbers"),
+        ("rows::max([`10`, `9`])", "these texts are all numbers"),
+        ("rows::sort_by(csv::parse(\"n,k\\na,10\\nb,9\\n\"), `k`)", "these texts are all numbers"),
+        ("rows::min(csv::parse(\"k\\n10\\n9\\n\"), `k`)", "these texts are all numbers"),
+        ("rows::max([5, `7`])", "have no order"),
+        ("rows::join([#{id: 1}], [#{id: `1`}], `id`)", "the `id` of one list is a number, that of the other is a text"),
+        ("table::format([#{a: 1}], [`a`, `b`])", "no row has `b`"),
+        ("csv::encode([#{a: 1}], [`b`])", "no row has `b`"),
+        ("fs::grep(`/srv/app/logs/app.log`, `ERROR`, #{count: true}).matches.len()", ""),
+        ("fs::find(`/srv/app`, #{newer_than: time::parse(`2026-03-01T00:00:00Z`)})", "more than 30 years"),
+        ("service::logs(`nginx`, #{since: 3600})", "1970"),
+    ] {
+        refused(script, message, "");
+    }
+    for script in [
+        "if `b` > `a` && `10` > `09` && `1.9` > `1.10` && `2026` > `2025` { 1 }",
+        "if [`10`, `9`, `x`].sort()[0] == `10` { 1 }",
+        "if rows::max([`a10`, `a9`]) == `a9` { 1 }",
+        "if rows::max([3, 10.5, 2]) == 10.5 { 1 }",
+    ] {
+        returns(script, 1);
+    }
+}
+
+#[test]
+fn a_division_before_a_multiplication_warns() {
+    let warned = |script: &str| run(script).warnings.len();
+    assert_eq!(warned("let used = 5; let total = 10; used / total * 100"), 1);
+    assert_eq!(warned("let used = 5; let total = 10; 100 * used / total"), 0);
+    assert_eq!(warned("let used = 5; let total = 10; used / total * 100.0"), 0);
+    assert_eq!(warned("let used = 5; let total = 10; used.to_float() / total * 100"), 0);
+}
+
+#[test]
 fn a_field_that_is_not_there_is_an_error() {
     for (script, message, help) in [
         ("fs::stat(`/etc/hosts`).siez", "the result of `fs::stat` has no field `siez`", "`size`"),
         ("let s = fs::stat(`/etc/hosts`); s.siez > 5", "no field `siez`", "`size`"),
         ("let s = fs::stat(`/etc/hosts`); s[`siez`]", "no field `siez`", ""),
         ("service::status(`nginx`).actve", "no field `actve`", "`active`"),
-        ("for d in sys::disk() { d.used_pct }", "no field `used_pct`", ""),
+        ("for d in sys::disk() { print(d.used_pct) }", "no field `used_pct`", ""),
         ("sys::disk()[0].targt", "no field `targt`", "`target`"),
         ("fs::list(`/etc`).map(|e| e.nmae)", "no field `nmae`", "`name`"),
         ("args.hots", "there is no argument `hots`", ""),
@@ -109,8 +260,8 @@ fn a_field_that_may_be_there_is_read() {
         "let s = fs::stat(`/etc/hosts`); s.mine = 1; s.mine",
         "let s = fs::stat(`/etc/hosts`); s.mixin(#{mine: 1}); s.mine",
         "let e = fs::list(`/etc`, #{stat: true})[0]; if e.size >= 0 { 1 }",
-        "let o = sys::os_release(); if false { o.variant_id } 1",
-        "let r = net::get(`http://app.example.com/`); if false { r.headers.etag } 1",
+        "let o = sys::os_release(); if false { print(o.variant_id) } 1",
+        "let r = net::get(`http://app.example.com/`); if false { print(r.headers.etag) } 1",
         "let s = fs::stat(`/etc/hosts`); s?.mine ?? 1",
         "if false { args.only } else { 1 }",
         "fn get(m) { 2 } let m = #{}; m.zzz ?? 1",

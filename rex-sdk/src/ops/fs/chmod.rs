@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::EntryKind;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
 /// Sets the permission bits of a file or directory.
 pub static OP: Op = Op {
@@ -14,7 +14,8 @@ pub static OP: Op = Op {
         needs: &[fs::Chmod::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The file or directory."),
-            Param::required("mode", Kind::Text, "The bits in octal: `0640`."),
+            Param::required("mode", Kind::Text, "The bits in octal: `0640`.")
+                .of(Form::Read(|text| mode(text).map(drop))),
             Param::option(
                 "recursive",
                 Kind::Bool,
@@ -30,13 +31,16 @@ pub static OP: Op = Op {
     call,
 };
 
-fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let (path, text) = (args.path("path")?, args.text("mode")?);
+fn mode(text: &str) -> Result<i64, Error> {
     let mode = i64::from_str_radix(text, 8).ok().filter(|mode| (0..=0o7777).contains(mode) && !text.starts_with('+'));
-    let mode = mode.ok_or_else(|| {
+    mode.ok_or_else(|| {
         Error::validation(format!("`{}` is not a mode", text.escape_debug()))
             .with_help("it is up to four octal digits: `0644`")
-    })?;
+    })
+}
+
+fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
+    let (path, mode) = (args.path("path")?, mode(args.text("mode")?)?);
     if !args.flag("recursive")? {
         session.act(fs::Chmod { mode }, path, |grant| session.os.chmod(grant))?;
         return Ok(Value::Int(1));

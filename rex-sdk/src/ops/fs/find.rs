@@ -14,7 +14,7 @@ use crate::cursor::{AFTER, Cursor};
 use crate::os::{DirEntry, EntryKind, Metadata};
 use crate::skipped::Skipped;
 use crate::tree::{ONE_FILE_SYSTEM, file_system, nearly_used_up, wide};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Finds files below a directory.
 pub static OP: Op = Op {
@@ -29,13 +29,15 @@ pub static OP: Op = Op {
                 Kind::Text,
                 Literal::Null,
                 "A glob that the name matches: `*.log`, `{a,b}?`, `[0-9]*`.",
-            ),
+            )
+            .of(Form::Read(|text| glob(text).map(drop))),
             Param::option(
                 "kind",
                 Kind::Text,
                 Literal::Null,
                 "`file`, `directory`, `symlink`, `fifo`, `socket` or `device`.",
-            ),
+            )
+            .of(Form::OneOf(&["file", "directory", "symlink", "fifo", "socket", "device"])),
             Param::option("min_size", Kind::Size, Literal::Null, "Smallest size; asks for `fs::stat`."),
             Param::option("max_size", Kind::Size, Literal::Null, "Largest size; asks for `fs::stat`."),
             Param::option(
@@ -97,7 +99,7 @@ impl Filter {
         };
         Ok(Self {
             name: args.text_option("name")?.map(glob).transpose()?,
-            kind: args.text_option("kind")?.map(kind).transpose()?,
+            kind: args.text_option("kind")?.and_then(kind),
             size: (min.unwrap_or(0), max.unwrap_or(u64::MAX)),
             modified: (
                 newer.map_or(Timestamp::from_micros(i64::MIN), ago),
@@ -137,12 +139,9 @@ fn glob(text: &str) -> Result<GlobSet, Error> {
     })
 }
 
-fn kind(text: &str) -> Result<EntryKind, Error> {
+fn kind(text: &str) -> Option<EntryKind> {
     use EntryKind::{Device, Directory, Fifo, File, Socket, Symlink};
-    [File, Directory, Symlink, Fifo, Socket, Device].into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-        Error::validation(format!("`{}` is not a kind", text.escape_debug()))
-            .with_help("the kinds are: file, directory, symlink, fifo, socket, device")
-    })
+    [File, Directory, Symlink, Fifo, Socket, Device].into_iter().find(|kind| kind.as_str() == text)
 }
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {

@@ -15,7 +15,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::Entry;
 use super::lines::content;
 use crate::readable::{Readable, Seen};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Length of a pattern, in bytes. Taking one apart needs many times its size.
 const PATTERN_BYTES: usize = rex_core::bounds::PATTERN_BYTES;
@@ -38,11 +38,12 @@ pub static OP: Op = Op {
         needs: &[fs::Read::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The file."),
-            Param::required("pattern", Kind::Text, "A regular expression in the syntax of Rust's `regex` crate."),
+            Param::required("pattern", Kind::Text, "A regular expression in the syntax of Rust's `regex` crate.")
+                .of(Form::Pattern("fixed", false)),
             Param::option("fixed", Kind::Bool, Literal::Bool(false), "Take the pattern as plain text."),
             Param::option("ignore_case", Kind::Bool, Literal::Bool(false), "Take upper and lower case as the same."),
             Param::option("invert", Kind::Bool, Literal::Bool(false), "Find the lines that do not match."),
-            Param::option("count", Kind::Bool, Literal::Bool(false), "Count only: `matches` stays empty."),
+            Param::option("count", Kind::Bool, Literal::Bool(false), "Count only: `matches` is `()`."),
             Param::option("before", Kind::Count, Literal::Int(0), "How many lines to show before each match."),
             Param::option("after", Kind::Count, Literal::Int(0), "How many lines to show after each match."),
             Param::option("max", Kind::Count, Literal::Null, "Stop after so many matches, without reading on."),
@@ -134,7 +135,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 /// What is wrong with a pattern: the last line of several, of which those before it show the pattern.
 pub(super) fn why(error: &dyn std::fmt::Display) -> String {
     let error = error.to_string();
-    error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
+    why.replacen("Compiled regex exceeds", "compiled, it exceeds the", 1)
 }
 
 /// As much of a pattern as a message shows.
@@ -219,7 +221,13 @@ impl Hits {
         };
         Value::map([
             ("count", Value::count(self.count)),
-            ("matches", Value::List(self.matches.into_iter().map(Value::Map).collect())),
+            (
+                "matches",
+                match self.count_only {
+                    true => Value::Null,
+                    false => Value::List(self.matches.into_iter().map(Value::Map).collect()),
+                },
+            ),
             ("complete", why.is_none().into()),
             ("why", why.into()),
             ("cut", Value::List(seen.cut.into_iter().map(Value::count).collect())),
@@ -299,14 +307,14 @@ mod tests {
 
     #[test]
     fn inverted_counted_and_in_any_case() {
-        check(r#"{"count": true}"#, r#"{"binary":false,"complete":true,"count":2,"cut":[],"matches":[],"why":null}"#);
+        check(r#"{"count": true}"#, r#"{"binary":false,"complete":true,"count":2,"cut":[],"matches":null,"why":null}"#);
         check(
             r#"{"ignore_case": true, "count": true}"#,
-            r#"{"binary":false,"complete":true,"count":3,"cut":[],"matches":[],"why":null}"#,
+            r#"{"binary":false,"complete":true,"count":3,"cut":[],"matches":null,"why":null}"#,
         );
         check(
             r#"{"invert": true, "count": true}"#,
-            r#"{"binary":false,"complete":true,"count":5,"cut":[],"matches":[],"why":null}"#,
+            r#"{"binary":false,"complete":true,"count":5,"cut":[],"matches":null,"why":null}"#,
         );
         check(
             r#"{"max": 0}"#,

@@ -10,7 +10,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::diff::unified;
 use super::grep::{shown, why};
 use crate::os::WriteOptions;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// The longest pattern, and what it may take when it is compiled, in bytes.
 const PATTERN_BYTES: usize = rex_core::bounds::REPLACE_PATTERN_BYTES;
@@ -26,7 +26,7 @@ pub static OP: Op = Op {
         needs: &[fs::Read::SPEC, fs::Write::SPEC],
         params: &[
             Param::required("path", Kind::Path, "The file; of a symbolic link, the file that it leads to."),
-            Param::required("pattern", Kind::Text, "What is replaced."),
+            Param::required("pattern", Kind::Text, "What is replaced.").of(Form::Pattern("regex", true)),
             Param::required(
                 "replacement",
                 Kind::Text,

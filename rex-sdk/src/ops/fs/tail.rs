@@ -12,7 +12,7 @@ use rex_core::{AbsPath, Action, Code, Error, Value};
 use super::lines::{content, from_end, last};
 use super::replace::compile;
 use crate::session::Metered;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// How often whoever waits looks for more, and whether the run may go on.
 const POLL: Duration = Duration::from_millis(50);
@@ -49,7 +49,8 @@ pub static OP: Op = Op {
                 Kind::Text,
                 Literal::Null,
                 "Wait no longer than for an added line that matches this regular expression; needs `timeout`.",
-            ),
+            )
+            .of(Form::Read(|text| compile("fs::tail", text, text).map(drop))),
         ],
         returns: Returns {
             kind: "map",
@@ -466,7 +467,7 @@ mod tests {
             (r#"{"until": "x"}"#, Code::Validation),
             (r#"{"until": "(", "timeout": 1}"#, Code::Validation),
             (r#"{"timeout": 31}"#, Code::LimitExceeded),
-            (r#"{"timeout": 9223372036854775807}"#, Code::LimitExceeded),
+            (r#"{"timeout": 9223372036854775807}"#, Code::Validation),
             (r#"{"timeout": "31s"}"#, Code::LimitExceeded),
             (r#"{"timeout": "31"}"#, Code::Validation),
             (r#"{"lines": 100001}"#, Code::LimitExceeded),

@@ -8,7 +8,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::HOST;
 use crate::connection::addresses;
 use crate::dns::{self, DnsRecord};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Looks up what a name stands for.
 pub static OP: Op = Op {
@@ -23,7 +23,8 @@ pub static OP: Op = Op {
                 Kind::Text,
                 Literal::Null,
                 "Ask name servers for records of this type: `A`, `AAAA`, `CAA`, `CNAME`, `MX`, `NS`, `PTR`, `SRV`, `TXT`. An address is asked for its name by `PTR`.",
-            ),
+            )
+            .of(Form::Read(|text| record_type(text).map(drop))),
             Param::option(
                 "server",
                 Kind::Text,
@@ -44,6 +45,15 @@ pub static OP: Op = Op {
     call,
 };
 
+fn record_type(text: &str) -> Result<String, Error> {
+    let record = text.to_ascii_uppercase();
+    if dns::TYPES.contains(&&*record) {
+        return Ok(record);
+    }
+    let message = format!("`{}` is no type of records that Rex asks for", text.escape_debug());
+    Err(Error::validation(message).with_help(format!("there are: {}", dns::TYPES.join(", "))))
+}
+
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let host = super::host(args)?;
     let server = args.text_option("server")?.map(server).transpose()?;
@@ -54,11 +64,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         let found = addresses(session, &host)?;
         return Ok(Value::List(found.into_iter().map(|address| address.to_string().into()).collect()));
     };
-    let record = record.to_ascii_uppercase();
-    if !dns::TYPES.contains(&&*record) {
-        let message = format!("`{}` is no type of records that Rex asks for", record.escape_debug());
-        return Err(Error::validation(message).with_help(format!("there are: {}", dns::TYPES.join(", "))));
-    }
+    let record = record_type(record)?;
     let server = server.map_or_else(String::new, |server| server.to_string());
     let grant = session.permit(net::Resolve { record: record.clone(), server }, host.clone())?;
     let answer = session.os.records(grant, session.run.budget()).map_err(|error| error.about(&host))?;

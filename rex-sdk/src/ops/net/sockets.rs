@@ -10,7 +10,8 @@ use crate::ops::process;
 use crate::os::NetworkTable as Table;
 use crate::proc::{self, Socket, UnixSocket};
 use crate::skipped::Skipped;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::words::SOCKET_STATES;
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Lists the sockets of this machine.
 pub static OP: Op = Op {
@@ -24,7 +25,8 @@ pub static OP: Op = Op {
                 Kind::Text,
                 Literal::Null,
                 "Only these: `tcp`, `udp`, `raw` or `unix`; by default `tcp` and `udp`.",
-            ),
+            )
+            .of(Form::OneOf(&["tcp", "udp", "raw", "unix"])),
             Param::option(
                 "listening",
                 Kind::Bool,
@@ -57,30 +59,10 @@ pub static OP: Op = Op {
     call,
 };
 
-/// The states of a socket; `linux/net/tcp_states.h`.
-const STATES: [&str; 12] = [
-    "unknown",
-    "established",
-    "syn_sent",
-    "syn_recv",
-    "fin_wait1",
-    "fin_wait2",
-    "time_wait",
-    "close",
-    "close_wait",
-    "last_ack",
-    "listen",
-    "closing",
-];
 const LISTEN: u8 = 10;
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let protocol = args.text_option("protocol")?;
-    let known = ["tcp", "udp", "raw", "unix"];
-    if let Some(protocol) = protocol.filter(|protocol| !known.contains(protocol)) {
-        let message = format!("`{}` is not a kind of sockets", protocol.escape_debug());
-        return Err(Error::validation(message).with_help(format!("there are: {}", known.join(", "))));
-    }
     let (listening, port) = (args.flag("listening")?, args.count_option("port")?);
     let all = [
         ("tcp", Table::Tcp),
@@ -158,7 +140,8 @@ fn tell_holders(
 fn told(protocol: &str, socket: &Socket) -> BTreeMap<String, Value> {
     let port = |port: u16| super::unless_zero(port.into());
     let remote = |address: IpAddr| if address.is_unspecified() { Value::Null } else { address.to_string().into() };
-    let state = STATES.get(usize::from(socket.state)).copied().unwrap_or("unknown");
+    let known = usize::from(socket.state);
+    let state = SOCKET_STATES.get(known).copied().filter(|state| *state != "unconnected").unwrap_or("unknown");
     let entries: [(&str, Value); 10] = [
         ("protocol", protocol.into()),
         ("state", state.into()),

@@ -20,11 +20,11 @@ use std::collections::BTreeMap;
 
 use rex_core::action::process;
 use rex_core::process::{Identity, Process};
-use rex_core::resource::Host;
+use rex_core::resource::{Host, Unit};
 use rex_core::{Action, Code, Error, Grant, Value};
 
 use crate::os::{ProcessList, ProcessStatus};
-use crate::{Args, Kind, Literal, OsError, Param, Session};
+use crate::{Args, Form, Kind, Literal, OsError, Param, Session};
 
 /// The number of a process.
 const PID: Param = Param::required("pid", Kind::Count, "The number of the process.");
@@ -42,9 +42,10 @@ const FILTERS: [Param; 4] = [
         Kind::Text,
         Literal::Null,
         "Only those that run the program of this path. Where Rex may not look at the program of a process, its name decides whether it can be meant.",
-    ),
-    Param::option("user", Kind::Text, Literal::Null, "Only those of this user."),
-    Param::option("unit", Kind::Text, Literal::Null, "Only those of this unit, `nginx.service`."),
+    )
+    .of(Form::Read(run::program_path)),
+    Param::option("user", Kind::Text, Literal::Null, "Only those of this user, by name or number."),
+    Param::option("unit", Kind::Unit, Literal::Null, "Only those of this unit; `nginx` is `nginx.service`."),
 ];
 
 /// Takes what is known where not all can be.
@@ -142,7 +143,9 @@ fn hidden(list: &ProcessList) -> Option<String> {
 /// Those that a call means, by its options.
 fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
     let (name, exe) = (args.text_option("name")?, args.text_option("exe")?);
-    let (user, unit) = (args.text_option("user")?, args.text_option("unit")?);
+    let (user, unit) = (args.text_option("user")?, args.unit_option("unit")?);
+    let unit = unit.as_ref().map(Unit::name);
+    let by_number = user.and_then(|user| user.parse::<u32>().ok());
     let mut others = hidden(&all);
     let mut found = Vec::new();
     for status in all.processes {
@@ -150,7 +153,7 @@ fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
         let fits = [
             ("name", name.map_or(Some(true), |name| is_called(identity, name))),
             ("exe", runs(identity, exe)),
-            ("user", fits(user, identity.user.as_deref())),
+            ("user", by_number.map_or_else(|| fits(user, identity.user.as_deref()), |uid| Some(status.uid == uid))),
             ("unit", fits(unit, identity.unit.as_deref())),
         ];
         if fits.iter().any(|(_, fits)| *fits == Some(false)) {

@@ -7,7 +7,7 @@ use rex_core::process::{Program, Words, is_word};
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::{Finished, Start};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Starts a program and waits for its end.
 pub static OP: Op = Op {
@@ -16,7 +16,8 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::Run::SPEC],
         params: &[
-            Param::required("program", Kind::Path, "The program by its path: nothing is searched for."),
+            Param::required("program", Kind::Path, "The program by its path: nothing is searched for.")
+                .of(Form::Read(program_path)),
             Param::required("arguments", Kind::Texts, "What follows the name, word by word; no shell looks at them."),
             Param::option(
                 "environment",
@@ -37,7 +38,8 @@ pub static OP: Op = Op {
                 Kind::Text,
                 Literal::Text(""),
                 "The SHA-256 that the program must have, in hexadecimal.",
-            ),
+            )
+            .of(Form::Read(pin)),
             Param::option(
                 "timeout",
                 Kind::Duration,
@@ -66,12 +68,25 @@ pub static OP: Op = Op {
     call,
 };
 
+fn pin(text: &str) -> Result<(), Error> {
+    if text.is_empty() || text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err(Error::validation(format!("`{}` is no SHA-256 in hexadecimal", text.escape_debug())))
+}
+
+/// A path, where a name alone is meant for one that a shell would search for.
+pub(super) fn program_path(text: &str) -> Result<(), Error> {
+    if text.contains('/') {
+        return Ok(());
+    }
+    let message = format!("`{}` is no path, and no directory is searched for programs", text.escape_debug());
+    Err(Error::validation(message).with_help("a program is named by its path, as in `/usr/bin/df`"))
+}
+
 /// The start that a call asks for, and the program.
 pub(crate) fn request(args: &Args) -> Result<(process::Run, Program), Error> {
     let pin = args.text("sha256")?.to_ascii_lowercase();
-    if !pin.is_empty() && (pin.len() != 64 || !pin.chars().all(|c| c.is_ascii_hexdigit())) {
-        return Err(Error::validation(format!("`{}` is no SHA-256 in hexadecimal", pin.escape_debug())));
-    }
     let arguments = args.texts("arguments")?;
     let mut environment = Vec::new();
     for (name, value) in args.text_map("environment")? {

@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::{FILTERS, all, brief, meant, signal_name};
 use crate::os::ProcessStatus;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Sends a signal to all processes of some kind.
 pub static OP: Op = Op {
@@ -14,7 +14,8 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::List::SPEC, process::Signal::SPEC],
         params: &[
-            Param::required("signal", Kind::Text, "Its name: `TERM`, `HUP`, `KILL`, ..."),
+            Param::required("signal", Kind::Text, "Its name: `TERM`, `HUP`, `KILL`, ...")
+                .of(Form::Read(|text| signal_name(text).map(drop))),
             FILTERS[0],
             FILTERS[1],
             FILTERS[2],

@@ -8,7 +8,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::{Meant, PARTIAL, all, describe, hidden};
 use crate::ops::{INTERVAL_MS, interval};
 use crate::os::ProcessStatus;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Finds the processes that use most.
 pub static OP: Op = Op {
@@ -17,7 +17,8 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[process::List::SPEC],
         params: &[
-            Param::option("by", Kind::Text, Literal::Text("cpu"), "What counts: `cpu` or `memory`."),
+            Param::option("by", Kind::Text, Literal::Text("cpu"), "What counts: `cpu` or `memory`.")
+                .of(Form::OneOf(&["cpu", "memory"])),
             Param::option("max", Kind::Count, Literal::Null, "How many are told; all, if not given."),
             Param::option(
                 "interval",
@@ -44,10 +45,6 @@ pub static OP: Op = Op {
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (by, max) = (args.text("by")?, args.count_option("max")?.unwrap_or(u64::MAX));
-    if !["cpu", "memory"].contains(&by) {
-        let message = format!("`by` of `process::top` takes `cpu` or `memory`, `{}` came", by.escape_debug());
-        return Err(Error::validation(message));
-    }
     let interval = interval(args)?.unwrap_or(Duration::from_secs(1));
     session.demand_time(interval)?;
     let found = all(session, Some(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)))?;

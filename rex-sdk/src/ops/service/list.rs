@@ -5,7 +5,8 @@ use rex_core::limits::exceeded;
 use rex_core::resource::Manager;
 use rex_core::{Action, Code, Error, Value};
 
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::words::UNIT_STATES;
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Lists the units.
 pub static OP: Op = Op {
@@ -14,8 +15,10 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[service::List::SPEC],
         params: &[
-            Param::option("kind", Kind::Text, Literal::Text("service"), "The type of unit, or `all`."),
-            Param::option("active", Kind::Text, Literal::Null, "Only units in this state: `active`, `failed`, ..."),
+            Param::option("kind", Kind::Text, Literal::Text("service"), "The type of unit, or `all`.")
+                .of(Form::OneOf(KINDS)),
+            Param::option("active", Kind::Text, Literal::Null, "Only units in this state: `active`, `failed`, ...")
+                .of(Form::OneOf(UNIT_STATES)),
         ],
         returns: Returns {
             kind: "list",
@@ -30,6 +33,10 @@ pub static OP: Op = Op {
     },
     call,
 };
+
+/// See `systemd.unit(5)`.
+const KINDS: &[&str] =
+    &["all", "service", "socket", "target", "device", "mount", "automount", "swap", "timer", "path", "slice", "scope"];
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (kind, active) = (args.text("kind")?, args.text_option("active")?);

@@ -9,7 +9,8 @@ use rex_core::{Action, Code, Error, Timestamp, Value};
 
 use super::super::epoch;
 use crate::os::{ALL_UNITS, LogQuery};
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::words::PRIORITIES;
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Reads what a unit has logged.
 pub static OP: Op = Op {
@@ -36,7 +37,8 @@ pub static OP: Op = Op {
                 Kind::Text,
                 Literal::Null,
                 "Records at least as urgent: `emerg`, `alert`, `crit`, `err`, `warning`, `notice`, `info` or `debug`.",
-            ),
+            )
+            .of(Form::OneOf(PRIORITIES)),
             Param::option(
                 "pattern",
                 Kind::Text,
@@ -65,8 +67,6 @@ pub static OP: Op = Op {
     call,
 };
 
-const PRIORITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (unit, max, limit) = (unit(args)?, args.count_option("max")?, session.limits().entries);
     let all = unit.name() == ALL_UNITS;
@@ -76,7 +76,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let query = LogQuery {
         since: args.moment_option("since", session.run.now())?,
         until: args.moment_option("until", session.run.now())?,
-        priority: args.text_option("priority")?.map(urgency).transpose()?,
+        priority: args.text_option("priority")?.and_then(urgency),
         pattern: args.text_option("pattern")?.map(str::to_owned),
         // One more tells whether there are too many.
         max: max.unwrap_or(limit.saturating_add(1)),
@@ -146,12 +146,8 @@ fn too_many(limit: u64) -> Error {
     error.with_help(format!("say with `max`, `since`, `priority` or `pattern` which are meant; {help}"))
 }
 
-fn urgency(name: &str) -> Result<u8, Error> {
-    let place = PRIORITIES.iter().position(|known| *known == name);
-    place.and_then(|place| u8::try_from(place).ok()).ok_or_else(|| {
-        let message = format!("`{}` is not a priority", name.escape_debug());
-        Error::validation(message).with_help(format!("there are: {}", PRIORITIES.join(", ")))
-    })
+fn urgency(name: &str) -> Option<u8> {
+    PRIORITIES.iter().position(|known| *known == name).and_then(|place| u8::try_from(place).ok())
 }
 
 /// A record; see `systemd.journal-fields(7)`.
@@ -227,7 +223,7 @@ mod tests {
         let twice =
             Record::parse(r#"{"MESSAGE":["one","two"],"UNIT":"a.service","_SYSTEMD_UNIT":"b.service"}"#).unwrap();
         assert_eq!((twice.text("MESSAGE").as_deref(), twice.unit().as_deref()), (Some("one"), Some("a.service")));
-        assert_eq!((urgency("err").unwrap(), urgency("error").unwrap_err().code), (3, Code::Validation));
+        assert_eq!((urgency("err"), urgency("error")), (Some(3), None));
     }
 
     /// Permits all but what has this name.

@@ -4,7 +4,7 @@ use rex_core::action::service;
 use rex_core::{Action, Code, Error, Value};
 
 use super::describe;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
 /// Waits until a unit is in a state.
 pub static OP: Op = Op {
@@ -18,7 +18,8 @@ pub static OP: Op = Op {
                 "state",
                 Kind::Text,
                 "`active`, `inactive`, `failed`, `activating`, `deactivating` or `reloading`.",
-            ),
+            )
+            .of(Form::OneOf(&["active", "inactive", "failed", "activating", "deactivating", "reloading"])),
             Param::option("timeout", Kind::Duration, Literal::Text("10s"), "How long it waits at most."),
         ],
         returns: Returns {
@@ -36,12 +37,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    const STATES: [&str; 6] = ["active", "inactive", "failed", "activating", "deactivating", "reloading"];
     let (unit, state) = (args.unit("unit")?, args.text("state")?);
-    if !STATES.contains(&state) {
-        let message = format!("`{}` is not the state of a unit", state.escape_debug());
-        return Err(Error::validation(message).with_help(format!("there are: {}", STATES.join(", "))));
-    }
     let timeout = args.millis("timeout")?;
     let status = session.act(service::Status {}, unit, |grant| {
         session.os.wait_until(grant, state.to_owned(), timeout, session.run.budget())

@@ -39,8 +39,11 @@ fn a_log_is_cut_under_whoever_writes_it() {
 fn touch_sets_times_or_creates() {
     let disk = Disk::new();
     disk.put("f", "x");
-    on(&disk, "touch", ["f"], &[("time", Value::Int(1_000_000))]).unwrap();
-    assert_eq!(fs::metadata(disk.at("f")).unwrap().modified().unwrap(), UNIX_EPOCH + Duration::from_secs(1_000_000));
+    on(&disk, "touch", ["f"], &[("time", Value::Int(1_600_000_000))]).unwrap();
+    assert_eq!(
+        fs::metadata(disk.at("f")).unwrap().modified().unwrap(),
+        UNIX_EPOCH + Duration::from_secs(1_600_000_000)
+    );
     on(&disk, "touch", ["new"], &[]).unwrap();
     assert_eq!(disk.on_disk("new"), "");
     assert_eq!(code(on(&disk, "touch", ["none"], &[("create", Value::Bool(false))])), Code::NotFound);
@@ -49,7 +52,7 @@ fn touch_sets_times_or_creates() {
     disk.asked();
     on(&disk, "touch", ["dangling"], &[]).unwrap();
     assert_eq!(disk.asked(), ["touch dangling", "touch behind"]);
-    on(&disk, "touch", ["."], &[("time", Value::Int(5))]).unwrap();
+    on(&disk, "touch", ["."], &[("time", Value::Int(1_600_000_000))]).unwrap();
 }
 
 #[test]

@@ -1,0 +1,215 @@
+//! Comparisons that never hold, with a word that what is compared never is; and numbers that are not what was meant.
+
+use std::collections::BTreeSet;
+
+use rex_core::nearest::did_you_mean;
+use rex_core::{Code, Error};
+use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Position, Stmt};
+
+use super::fields::Roots;
+use super::names::{list, quoted};
+use super::parts::Part;
+
+/// What `type_of` returns.
+pub(super) const TYPES: &[&str] = &[
+    "()",
+    "Fn",
+    "array",
+    "blob",
+    "bool",
+    "char",
+    "f64",
+    "i64",
+    "lines",
+    "map",
+    "range",
+    "range=",
+    "string",
+    "timestamp",
+];
+
+/// Words of other languages for them.
+const OTHER_TYPES: &[(&str, &str)] = &[
+    ("boolean", "bool"),
+    ("dict", "map"),
+    ("double", "f64"),
+    ("float", "f64"),
+    ("function", "Fn"),
+    ("int", "i64"),
+    ("integer", "i64"),
+    ("list", "array"),
+    ("none", "()"),
+    ("null", "()"),
+    ("number", "i64` or `f64"),
+    ("object", "map"),
+    ("str", "string"),
+    ("text", "string"),
+    ("undefined", "()"),
+    ("unit", "()"),
+    ("vec", "array"),
+];
+
+/// Reports comparisons that never hold.
+pub(super) fn find(parts: &[Part], roots: &Roots, report: &mut dyn FnMut(Position, Error)) {
+    let (caught, sets_code) = caught(parts);
+    for (number, part) in parts.iter().enumerate() {
+        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            let compared = match path.last() {
+                Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => compared(call),
+                Some(ASTNode::Expr(Expr::Dot(parts, ..))) => match &parts.rhs {
+                    Expr::MethodCall(call, _) if call.name == "contains" => {
+                        call.args.first().map_or_else(Vec::new, |value| listed(&parts.lhs, value))
+                    }
+                    _ => Vec::new(),
+                },
+                _ => Vec::new(),
+            };
+            for (value, word, position) in compared {
+                let wrong = if is_type(value) {
+                    no_type(&word)
+                } else if !sets_code && is_code(value, &caught) {
+                    no_code(&word)
+                } else {
+                    roots.words(number, value).and_then(|(what, words)| no_word(&what, words, &word))
+                };
+                wrong.into_iter().for_each(|error| report(position, error));
+            }
+            true
+        });
+    }
+}
+
+/// The comparisons with a word that a call makes: with `==`, `!=` and `in`.
+fn compared(call: &FnCallExpr) -> Vec<(&Expr, ImmutableString, Position)> {
+    match (call.name.as_str(), call.args.as_slice()) {
+        (
+            "==" | "!=",
+            [value, Expr::StringConstant(word, position)] | [Expr::StringConstant(word, position), value],
+        ) => {
+            vec![(value, word.clone(), *position)]
+        }
+        ("contains", [words, value]) => listed(words, value),
+        _ => Vec::new(),
+    }
+}
+
+/// The comparisons of a value with each of a list of words.
+fn listed<'a>(words: &Expr, value: &'a Expr) -> Vec<(&'a Expr, ImmutableString, Position)> {
+    let position = words.start_position();
+    let words = words.get_literal_value(None).and_then(Dynamic::try_cast::<Array>).unwrap_or_default();
+    words.into_iter().filter_map(|word| Some((value, word.try_cast()?, position))).collect()
+}
+
+/// The names of caught errors, and whether the script makes errors with codes of its own.
+fn caught(parts: &[Part]) -> (BTreeSet<String>, bool) {
+    let (mut names, mut sets_code) = (BTreeSet::new(), false);
+    for part in parts {
+        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            match path.last() {
+                Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => {
+                    if let Expr::Variable(variable, ..) = &parts.expr {
+                        names.insert(variable.1.to_string());
+                    }
+                }
+                Some(ASTNode::Expr(Expr::Map(parts, _))) => {
+                    sets_code |= parts.0.iter().any(|(key, _)| key.name == "code")
+                }
+                Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => drop(names.remove(parts.0.name.as_str())),
+                _ => {}
+            }
+            true
+        });
+    }
+    (names, sets_code)
+}
+
+/// The last link of a chain such as `a.b.c()`, if it is one.
+fn last(value: &Expr) -> Option<&Expr> {
+    let Expr::Dot(parts, ..) = value else { return None };
+    let mut rest = &parts.rhs;
+    while let Expr::Dot(parts, ..) = rest {
+        rest = &parts.rhs;
+    }
+    Some(rest)
+}
+
+fn is_type(value: &Expr) -> bool {
+    match value {
+        Expr::FnCall(call, _) => call.name == "type_of",
+        value => matches!(last(value), Some(Expr::MethodCall(call, _)) if call.name == "type_of"),
+    }
+}
+
+fn is_code(value: &Expr, caught: &BTreeSet<String>) -> bool {
+    matches!(value, Expr::Dot(parts, ..) if matches!((&parts.lhs, &parts.rhs), (Expr::Variable(variable, ..), Expr::Property(names, _))
+        if caught.contains(variable.1.as_str()) && names.2 == "code"))
+}
+
+fn no_type(word: &str) -> Option<Error> {
+    if TYPES.contains(&word) {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    let known = OTHER_TYPES.iter().find(|(other, _)| *other == lower).map(|(_, own)| format!("it is `{own}`"));
+    let help = known.unwrap_or_else(|| format!("there are {}", list(TYPES.iter().copied())));
+    Some(Error::new(Code::Script, format!("`type_of` never returns {}", quoted(word))).with_help(help))
+}
+
+fn no_code(word: &str) -> Option<Error> {
+    let codes = || Code::ALL.iter().map(|code| code.as_str());
+    if codes().any(|code| code == word) {
+        return None;
+    }
+    let upper = word.to_uppercase();
+    let starts =
+        codes().find(|code| code.strip_suffix("_EXCEPTION") == Some(&upper)).map(|code| format!("it is `{code}`"));
+    let help =
+        starts.or_else(|| did_you_mean(&upper, codes())).unwrap_or_else(|| format!("there are {}", list(codes())));
+    Some(Error::new(Code::Script, format!("no error has the code {}", quoted(word))).with_help(help))
+}
+
+fn no_word(what: &str, words: &[&'static str], word: &str) -> Option<Error> {
+    if words.contains(&word) {
+        return None;
+    }
+    let help = match words.iter().find(|known| known.starts_with(word) && !word.is_empty()) {
+        Some(known) => format!("it is `{known}`"),
+        None => did_you_mean(word, words.iter().copied())
+            .unwrap_or_else(|| format!("it is one of {}", list(words.iter().copied()))),
+    };
+    Some(Error::new(Code::Script, format!("{what} is never {}", quoted(word))).with_help(help))
+}
+
+/// Divisions whose result is multiplied, as in `used / total * 100`: of two integers, that drops the rest first.
+pub(super) fn warnings(ast: &AST) -> Vec<(Position, Error)> {
+    let mut found = Vec::new();
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
+            && let ("*", [Expr::FnCall(division, position), factor]) = (call.name.as_str(), call.args.as_slice())
+            && division.name == "/"
+            && ![factor].into_iter().chain(division.args.iter()).any(has_point)
+        {
+            let error = Error::new(
+                Code::Script,
+                "of two integers, `a / b * c` divides first and drops the rest, so that `5 / 10 * 100` is 0",
+            );
+            found.push((*position, error.with_help("multiply first: `100 * a / b`; or with a point: `100.0 * a / b`")));
+        }
+        true
+    });
+    found
+}
+
+/// Whether a number with a point is part of an expression, or may be.
+fn has_point(value: &Expr) -> bool {
+    let mut found = false;
+    value.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| {
+        found |= match path.last() {
+            Some(ASTNode::Expr(Expr::FloatConstant(..))) => true,
+            Some(ASTNode::Expr(Expr::MethodCall(call, _) | Expr::FnCall(call, _))) => call.name.contains("float"),
+            _ => false,
+        };
+        !found
+    });
+    found
+}
