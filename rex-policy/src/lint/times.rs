@@ -3,8 +3,9 @@
 use cedar_policy::pst::{BinaryOp, Expr, UnaryOp};
 
 use super::about::{Term, parts};
-use super::always::{needle, told};
-use super::constraint::{Constant, Constraints};
+use super::constant::Constant;
+use super::constraint::Constraints;
+use super::told::{needle, told};
 
 /// The milliseconds of a day.
 pub(super) const DAY: i128 = 86_400_000;
