@@ -40,7 +40,7 @@ use crate::vocabulary::{GROUP, Vocabulary};
 use about::{About, visit};
 pub(crate) use hidden::{file as hidden, in_text as hidden_in};
 pub(crate) use times::expired;
-pub(crate) use wild::in_entities as wild_in;
+pub(crate) use wild::{in_entities as wild_in, quoted, quoted_pattern};
 
 /// What policies are checked against.
 pub(crate) struct Lint<'a> {
