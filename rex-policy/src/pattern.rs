@@ -85,6 +85,7 @@ pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
         pattern
     };
     match (spec.namespace, spec.name) {
+        _ if !spec.nested => Some(vec![exactly(id)]),
         ("fs", "Path") | ("process", "Program") if id == "/" => Some(vec![around("/*", &[])]),
         ("fs", "Path") | ("process", "Program") => Some(vec![exactly(id), inside("", "/*")]),
         ("net", "Host") => Some(vec![exactly(id), inside("*.", "")]),

@@ -199,6 +199,9 @@ pub(super) fn parts<'e>(expr: &'e Expr, holds: bool, all: bool, out: &mut Vec<(&
     if let Expr::UnaryOp { op: UnaryOp::Not, expr } = expr {
         return parts(expr, !holds, all, out);
     }
+    if let Some((expr, is)) = compared_with_truth(expr) {
+        return parts(expr, holds == is, all, out);
+    }
     match joined(expr) {
         Some(joined) if (joined.all == holds) == all => {
             joined.parts.iter().for_each(|(part, is)| parts(part, *is == holds, all, out));
@@ -209,7 +212,20 @@ pub(super) fn parts<'e>(expr: &'e Expr, holds: bool, all: bool, out: &mut Vec<(&
 
 /// Whether a part is joined of others once more.
 pub(super) fn is_joined(expr: &Expr) -> bool {
-    joined(expr).is_some() || matches!(expr, Expr::UnaryOp { op: UnaryOp::Not, .. })
+    joined(expr).is_some()
+        || matches!(expr, Expr::UnaryOp { op: UnaryOp::Not, .. })
+        || compared_with_truth(expr).is_some()
+}
+
+/// What is compared with `true` or `false`, and whether it is to be true: `(a == b) == true` is another way to write `a == b`.
+fn compared_with_truth(expr: &Expr) -> Option<(&Expr, bool)> {
+    let Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } = expr else { return None };
+    let (of, value) = match (&**left, &**right) {
+        (Expr::Literal(Literal::Bool(_)), Expr::Literal(_)) => return None,
+        (Expr::Literal(Literal::Bool(value)), of) | (of, Expr::Literal(Literal::Bool(value))) => (of, *value),
+        _ => return None,
+    };
+    Some((of, value == (*op == BinaryOp::Eq)))
 }
 
 type Visitor<'v> = dyn FnMut(&About, &Expr, Option<bool>) + 'v;

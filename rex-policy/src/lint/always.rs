@@ -3,16 +3,19 @@
 use std::cell::Cell;
 
 use cedar_policy::Policy;
-use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::Values;
+use rex_core::values::{DIRECTORY, PATH, URL_PATH};
 
 use super::about::{About, Term, is_joined, parts};
 use super::constant::Constant;
-use super::constraint::Constraints;
+use super::constraint::{Constraints, Possible};
 use super::known::Head;
+use super::likes::{letters, meet};
 use super::told::{needle, told};
 use super::{Look, derived, times};
 use crate::finding::Severity;
+use crate::rule::{Uid, literal};
 
 /// How many parts of a policy are held against what stands around them.
 const HELD: usize = 256;
@@ -172,7 +175,7 @@ impl Always {
             Expr::BinaryOp { op, left, right } => {
                 if left == right && !matches!(**left, Expr::Literal(_)) && Constant::of(left).is_none() {
                     return match op {
-                        BinaryOp::Eq | BinaryOp::LessEq | BinaryOp::GreaterEq => Some(true),
+                        BinaryOp::Eq | BinaryOp::LessEq | BinaryOp::GreaterEq | BinaryOp::In => Some(true),
                         BinaryOp::NotEq | BinaryOp::Less | BinaryOp::Greater => Some(false),
                         _ => None,
                     };
@@ -180,11 +183,25 @@ impl Always {
                 if let (Some(left), Some(right)) = (Constant::of(left), Constant::of(right)) {
                     return compare(*op, &left, &right);
                 }
+                if *op == BinaryOp::In && is_root(about, left, right) {
+                    return Some(true);
+                }
+                if let (BinaryOp::Contains, Expr::Set(members), Some(value)) = (op, &**left, Constant::of(right)) {
+                    let members: Vec<_> = members.iter().map(|member| Constant::of(member)).collect::<Option<_>>()?;
+                    return Some(members.contains(&value));
+                }
             }
+            Expr::Like { expr, pattern } => match (&**expr, &pattern[..]) {
+                (Expr::Literal(Literal::String(text)), pattern) => return Some(meet(&letters(text), pattern)),
+                (term, [PatternElem::Char('/'), PatternElem::Wildcard]) if starts_with_slash(about, term) => {
+                    return Some(true);
+                }
+                _ => {}
+            },
             _ => {}
         }
         // By what the fact can be at all.
-        let void = |holds| Constraints::default().add(expr, holds, &|term| range(about, term));
+        let void = |holds| Constraints::default().add(expr, holds, &|term| possible(about, term));
         match (void(true), void(false)) {
             (true, false) => Some(false),
             (false, true) => Some(true),
@@ -198,7 +215,7 @@ impl Always {
             self.left.set(self.left.get().checked_sub(1)?);
         }
         let mut constraints = if besides { self.head.constraints() } else { Constraints::default() };
-        let numbers = |term: &Expr| range(&around.about, term);
+        let numbers = |term: &Expr| possible(&around.about, term);
         let outer = around.asked.iter().filter(|_| besides);
         for (part, holds) in outer {
             constraints.add(part, *holds, &numbers);
@@ -220,6 +237,21 @@ impl Always {
     }
 }
 
+/// Whether something is asked to be in the root, which holds all that the policy is about.
+fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
+    let root = |uid: Uid| &*uid.id == "/" && ["fs::Path", "process::Program"].contains(&&*uid.kind);
+    let (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) = (left, right) else { return false };
+    let uid = literal(uid);
+    !about.actions.is_empty() && about.actions.iter().all(|spec| spec.resource.to_string() == *uid.kind) && root(uid)
+}
+
+/// Whether each value of something starts with a slash.
+fn starts_with_slash(about: &About, term: &Expr) -> bool {
+    let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
+    let absolute = [Values::Form(&PATH), Values::Form(&DIRECTORY), Values::Form(&URL_PATH)];
+    !values.is_empty() && values.iter().all(|values| absolute.contains(values))
+}
+
 /// Whether a part is made of others, so that it is no comparison.
 fn is_made_of_others(expr: &Expr) -> bool {
     is_joined(expr) || matches!(expr, Expr::IfThenElse { .. })
@@ -227,14 +259,26 @@ fn is_made_of_others(expr: &Expr) -> bool {
 
 /// Tells of a comparison that comes out the same for each request.
 fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
-    // Whoever asks for what is like a wildcard says that it may be anything.
-    if value && holds && matches!(expr, Expr::Like { .. }) {
+    // Whoever asks for what is like a wildcard, or in the root, says that it may be anything.
+    if value && holds && matches!(expr, Expr::Like { .. } | Expr::BinaryOp { op: BinaryOp::In, .. }) {
         return;
     }
     let word = if value { "always" } else { "never" };
     let message = format!("{} is {word} true", told(expr));
     let severity = if value != holds { look.severity(true, Some(true)) } else { Severity::Warning };
     look.add(Some("REX014"), severity, &needle(expr), message, "leave it out, or ask for what was meant");
+}
+
+/// What something can be at all.
+fn possible(about: &About, term: &Expr) -> Possible {
+    let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
+    let words = values.iter().map(|values| match values {
+        Values::Words(words) => Some(*words),
+        _ => None,
+    });
+    let words: Option<Vec<_>> = words.collect();
+    let words = words.filter(|words| !words.is_empty()).map(|words| words.concat());
+    Possible { range: range(about, term), words }
 }
 
 /// The numbers that something can be.

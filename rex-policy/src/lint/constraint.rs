@@ -8,6 +8,16 @@ use super::holds::Holds;
 use super::likes::{covers, letters, meet};
 use super::relation::Relation;
 use crate::rule::{Uid, literal};
+use crate::vocabulary::PRINCIPALS;
+
+/// What something can be at all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Possible {
+    /// Numbers from the first to the second.
+    pub(super) range: Option<(i128, i128)>,
+    /// These words and nothing else.
+    pub(super) words: Option<Vec<&'static str>>,
+}
 
 /// What is asked of one thing.
 #[derive(Debug, Clone)]
@@ -27,14 +37,16 @@ pub(super) struct Constraint<'e> {
     /// Of these, it is in none.
     outside: Vec<Uid>,
     holds: Holds,
+    /// The words that it is one of, if they are declared.
+    words: Option<Vec<&'static str>>,
     addresses: Addresses,
     /// Whether nothing can be all of it.
     pub(super) void: bool,
 }
 
 impl<'e> Constraint<'e> {
-    fn new(term: &'e Expr, range: Option<(i128, i128)>) -> Self {
-        let (low, high) = range.unwrap_or((i128::MIN, i128::MAX));
+    fn new(term: &'e Expr, possible: Possible) -> Self {
+        let (low, high) = possible.range.unwrap_or((i128::MIN, i128::MAX));
         Self {
             term,
             only: None,
@@ -48,6 +60,7 @@ impl<'e> Constraint<'e> {
             inside: Vec::new(),
             outside: Vec::new(),
             holds: Holds::default(),
+            words: possible.words,
             addresses: Addresses::all(),
             void: false,
         }
@@ -85,7 +98,12 @@ impl<'e> Constraint<'e> {
 
     /// The highest number that it may be.
     pub(super) fn high(&self) -> i128 {
-        self.high
+        let number = |value: &Constant| match value {
+            Constant::Number(number) => *number,
+            _ => i128::MAX,
+        };
+        let listed = self.only.as_ref().and_then(|only| only.iter().map(number).max());
+        listed.map_or(self.high, |listed| listed.min(self.high))
     }
 
     /// Whether it may have a value.
@@ -131,12 +149,20 @@ impl<'e> Constraint<'e> {
                 fits && !self.never.contains(value)
             });
         }
+        // That a word is none of those that there are is told elsewhere; that each of them is left out, here.
+        let words = self.only.is_none() && self.likes.is_empty() && !(self.never.is_empty() && self.unlikes.is_empty());
+        let words = words
+            && self
+                .words
+                .as_ref()
+                .is_some_and(|words| !words.iter().any(|word| self.fits(&Constant::Text((*word).to_owned()))));
         // What is in something is in none of what it is not in, by whatever way.
         let inside = self.inside.iter().any(|uids| uids.iter().all(|uid| self.outside.contains(uid)));
         self.void |= self.only.as_ref().is_some_and(Vec::is_empty)
             || self.low > self.high
             || self.addresses.is_empty()
             || self.holds.void()
+            || words
             || inside;
     }
 
@@ -167,6 +193,10 @@ impl<'e> Constraint<'e> {
             (Asked::Kind(kind), false) => {
                 self.void |= self.kind.as_ref() == Some(&kind);
                 self.others.push(kind);
+            }
+            // Nothing is in a principal but itself.
+            (Asked::In(uids), holds) if uids.iter().all(|uid| PRINCIPALS.contains(&&*uid.kind)) => {
+                self.add(Asked::Among(uids.into_iter().map(Constant::Entity).collect()), holds);
             }
             (Asked::In(uids), true) => self.inside.push(uids),
             (Asked::In(uids), false) => self.outside.extend(uids),
@@ -307,23 +337,23 @@ pub(super) struct Constraints<'e> {
     besides: Vec<(Relation<'e>, bool)>,
 }
 
-/// The numbers that something can be.
-type Ranges<'r> = dyn Fn(&Expr) -> Option<(i128, i128)> + 'r;
+/// What each thing can be at all.
+type Ranges<'r> = dyn Fn(&Expr) -> Possible + 'r;
 
 impl<'e> Constraints<'e> {
     /// Adds what is known of something without being asked.
     pub(super) fn known(&mut self, term: &'e Expr, values: &[Constant]) {
-        self.of(term, &|_| None).among(values);
+        self.of(term, &|_| Possible::default()).among(values);
     }
 
     /// Adds what something is known to be in.
     pub(super) fn known_in(&mut self, term: &'e Expr, uid: Uid) {
-        self.of(term, &|_| None).add(Asked::In(vec![uid]), true);
+        self.of(term, &|_| Possible::default()).add(Asked::In(vec![uid]), true);
     }
 
     /// Adds the type that something is known to have.
     pub(super) fn known_kind(&mut self, term: &'e Expr, kind: &str) {
-        self.of(term, &|_| None).add(Asked::Kind(kind.to_owned()), true);
+        self.of(term, &|_| Possible::default()).add(Asked::Kind(kind.to_owned()), true);
     }
 
     /// What is asked of each thing.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cedar_policy::pst::{Expr, Var};
+use cedar_policy::pst::{Expr, PatternElem, Var};
 use rex_core::net::{NETWORKS, Network, RemoteHost};
 use rex_core::process::{Process, Program, Words};
 use rex_core::{ActionSpec, Fact, Resource};
@@ -13,6 +13,7 @@ use super::addresses::Addresses;
 use super::constant::Constant;
 use super::constraint::{Constraint, Constraints};
 use super::placed;
+use crate::finding::visible;
 
 /// How many comparisons are held against each other.
 pub(super) const COMPARED: usize = 16;
@@ -85,22 +86,8 @@ fn of_context<'e>(asked: &[&Constraint<'e>]) -> Option<(&'e Expr, String)> {
             return Some((network.term, why));
         }
     }
-    if let Some(arguments) = fact("arguments") {
-        let words: Option<Vec<Words>> = texts(arguments)?.iter().map(|text| Words::parse(text)).collect();
-        let says = |words: &Words, name: &str| -> Option<Constant> {
-            if name == "count" {
-                return Some(Constant::Number(words.as_slice().len().try_into().ok()?));
-            }
-            let place: usize = name.strip_prefix("arg")?.parse().ok()?;
-            Some(Constant::Text(words.as_slice().get(place.checked_sub(1)?).cloned().unwrap_or_default()))
-        };
-        for other in asked {
-            let Some(Term::Context(name)) = Term::of(other.term) else { continue };
-            let misses = |words: &Words| says(words, name).is_some_and(|value| !other.fits(&value));
-            if words.as_ref().is_some_and(|words| !words.is_empty() && words.iter().all(misses)) {
-                return Some((other.term, "`arguments` are all of them, in their order".to_owned()));
-            }
-        }
+    if let Some(found) = fact("arguments").and_then(|arguments| of_arguments(asked, arguments)) {
+        return Some(found);
     }
     let count = fact("count")?;
     asked.iter().find_map(|other| {
@@ -109,6 +96,59 @@ fn of_context<'e>(asked: &[&Constraint<'e>]) -> Option<(&'e Expr, String)> {
         (count.high() < place && !other.fits(&Constant::Text(String::new())))
             .then(|| (other.term, format!("with fewer than {place} arguments, `{name}` is empty")))
     })
+}
+
+/// What all arguments of a program say of each, and of their number.
+fn of_arguments<'e>(asked: &[&Constraint<'e>], arguments: &Constraint<'e>) -> Option<(&'e Expr, String)> {
+    let others = || {
+        asked.iter().filter_map(|other| match Term::of(other.term) {
+            Some(Term::Context(name)) => Some((name, *other)),
+            _ => None,
+        })
+    };
+    if let Some(texts) = texts(arguments) {
+        let words: Option<Vec<Words>> = texts.iter().map(|text| Words::parse(text)).collect();
+        let words = words.filter(|words| !words.is_empty())?;
+        let says = |words: &Words, name: &str| -> Option<Constant> {
+            if name == "count" {
+                return Some(Constant::Number(words.as_slice().len().try_into().ok()?));
+            }
+            let place: usize = name.strip_prefix("arg")?.parse().ok()?;
+            Some(Constant::Text(words.as_slice().get(place.checked_sub(1)?).cloned().unwrap_or_default()))
+        };
+        let missed = |(name, other): &(&str, &Constraint<'e>)| {
+            words.iter().all(|words| says(words, name).is_some_and(|value| !other.fits(&value)))
+        };
+        let (_, other) = others().find(missed)?;
+        return Some((other.term, "`arguments` are all of them, in their order".to_owned()));
+    }
+    let first: Vec<Vec<String>> = arguments.likes().iter().filter_map(|pattern| first_words(pattern)).collect();
+    let some = !arguments.fits(&Constant::Text(String::new()));
+    let least = first.iter().map(|words| words.len() + 1).max().unwrap_or(usize::from(some));
+    others().find_map(|(name, other)| {
+        if name == "count" {
+            let few = other.high() < i128::try_from(least).ok()?;
+            return few.then(|| (other.term, format!("there are at least {least} of such `arguments`")));
+        }
+        let place: usize = name.strip_prefix("arg")?.parse().ok()?;
+        let word = first.iter().find_map(|words| words.get(place.checked_sub(1)?))?;
+        let is = Constant::Text(word.clone());
+        (!other.fits(&is)).then(|| (other.term, format!("`{name}` of such `arguments` is `{}`", visible(word))))
+    })
+}
+
+/// The arguments that a pattern starts with, and after which there is at least one more; `None` if one could be quoted.
+fn first_words(pattern: &[PatternElem]) -> Option<Vec<String>> {
+    let letter = |element: &PatternElem| match element {
+        PatternElem::Char(c) => Some(*c),
+        PatternElem::Wildcard => None,
+    };
+    let start: String = pattern.iter().map_while(letter).collect();
+    if start.is_empty() || start.contains(['\'', '\\']) {
+        return None;
+    }
+    let (complete, _) = start.rsplit_once(' ').unwrap_or_default();
+    Some(complete.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }
 
 /// What networks addresses are part of, if it is none of those that are asked for.

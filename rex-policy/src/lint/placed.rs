@@ -1,6 +1,7 @@
 //! What the id of a resource, what it is in, and what is asked of its attributes say of each other.
 
-use cedar_policy::pst::Expr;
+use cedar_policy::pst::{Expr, PatternElem};
+use rex_core::net::Url;
 use rex_core::process::Program;
 use rex_core::{AbsPath, ActionSpec, Resource};
 
@@ -134,7 +135,30 @@ fn of_patterns<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found
             }
         }
     }
-    excluded(spec, asked, &said)
+    port(spec, asked).or_else(|| excluded(spec, asked, &said))
+}
+
+/// The port of URLs whose server a pattern says.
+fn port<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
+    let (url, port) = (named(asked, Term::Resource("url"))?, named(asked, Term::Resource("port"))?);
+    if spec.resource != Url::SPEC {
+        return None;
+    }
+    url.likes().iter().find_map(|pattern| {
+        let start: String = pattern.iter().map_while(letter).collect();
+        let (scheme, rest) = start.split_once("://")?;
+        let (server, _) = rest.split_once('/')?;
+        let server = Url::parse(&format!("{scheme}://{server}/")).ok()?;
+        let number = Constant::Number(server.port().into());
+        (!port.fits(&number)).then(|| (port.term, because("port", Resource::id(&server), &number)))
+    })
+}
+
+fn letter(element: &PatternElem) -> Option<char> {
+    match element {
+        PatternElem::Char(c) => Some(*c),
+        PatternElem::Wildcard => None,
+    }
 }
 
 fn nothing(before: &Said<'_, '_>, one: &Said<'_, '_>) -> String {

@@ -638,3 +638,61 @@ mod universe {
         }
     }
 }
+
+/// Other ways to say what is never true, or always.
+#[test]
+fn truth_values_words_and_arguments_are_held_against_each_other() {
+    for (action, condition) in [
+        (READ, "(resource.name == \"a\") == true && resource.name == \"b\""),
+        (READ, "(resource.name like \"a*\") != true && resource.name == \"ab\""),
+        (READ, "context.tags.contains(\"a=1\") == false && context.tags.contains(\"a=1\")"),
+        (GET, "resource.scheme != \"http\" && resource.scheme != \"https\""),
+        (GET, "!(resource.scheme like \"http*\")"),
+        (GET, "![\"http\", \"https\"].contains(resource.scheme)"),
+        (GET, "!(resource.path like \"/*\")"),
+        (GET, "resource.url like \"https://a.example:8443/*\" && resource.port == 443"),
+        (GET, "resource.url like \"https://a.example/*\" && resource.port == 8443"),
+        (READ, "!(resource.path like \"/*\")"),
+        (READ, "!(resource in fs::Path::\"/\")"),
+        (READ, "[\"a\"].contains(\"b\")"),
+        (READ, "\"a\" like \"b*\""),
+        (READ, "!(resource in resource)"),
+        (READ, "principal in Agent::\"b\" && principal == Agent::\"a\""),
+        (STOP, "resource in service::Unit::\"a.service\" && resource.kind == \"timer\""),
+        (RUN, "context.stdin != true && context.stdin != false"),
+        (RUN, "context.arguments like \"-u *\" && context.arg1 == \"-g\""),
+        (RUN, "context.arguments like \"-u*\" && context.count == 0"),
+        (RUN, "context.arguments like \"-u -g *\" && context.count < 3"),
+        (RUN, "context.arguments != \"\" && context.count == 0"),
+        (RUN, "context.arg2 == \"x\" && context.count == 1"),
+    ] {
+        impossible(action, condition, "", "");
+        let unless = format!("forbid (principal, action == {action}, resource) unless {{ {condition} }};");
+        assert!(
+            found(&unless).1.iter().any(|one| one.code == Some("REX014"))
+                || condition.contains("&&")
+                || condition.starts_with('!'),
+            "{unless}"
+        );
+    }
+    for (action, condition) in [
+        (READ, "(resource.name == \"a\") == true"),
+        (READ, "(resource.name == \"a\") == (resource.extension == \"log\")"),
+        (READ, "context.tags.contains(\"a=1\") == false && context.tags.contains(\"b=1\")"),
+        (GET, "resource.scheme != \"http\""),
+        (GET, "resource.path like \"/*\" && resource.scheme like \"http*\""),
+        (GET, "resource.url like \"https://a.example:8443/*\" && resource.port == 8443"),
+        (GET, "resource.url like \"https://a.example*\" && resource.port == 8443"),
+        (READ, "resource in fs::Path::\"/\""),
+        (READ, "principal in Agent::\"b\" || principal == Agent::\"a\""),
+        (RUN, "context.stdin == true || context.stdin == false && context.count == 1"),
+        (RUN, "context.arguments like \"-u *\" && context.arg1 == \"-u\" && context.count == 2"),
+        (RUN, "context.arguments like \"'a b' *\" && context.arg1 == \"a b\""),
+        (RUN, "context.arguments like \"-u*\" && context.arg1 == \"-ug\" && context.count == 1"),
+        (RUN, "context.arguments like \"*\" && context.count == 0"),
+    ] {
+        let text = format!("permit (principal, action == {action}, resource) when {{ {condition} }};");
+        let told: Vec<_> = found(&text).1.into_iter().filter(|one| one.code == Some("REX014")).collect();
+        assert!(told.is_empty(), "{text}\n{told:#?}");
+    }
+}
