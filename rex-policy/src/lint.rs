@@ -5,13 +5,21 @@
 mod about;
 mod addresses;
 mod always;
+mod constant;
 mod constraint;
 mod derived;
 mod exact;
 mod hidden;
+mod holds;
+mod known;
+mod likes;
 mod misplaced;
+mod networks;
 mod numbers;
+mod placed;
+mod relation;
 mod times;
+mod told;
 mod values;
 mod wild;
 
@@ -32,7 +40,7 @@ use crate::vocabulary::{GROUP, Vocabulary};
 use about::{About, visit};
 pub(crate) use hidden::{file as hidden, in_text as hidden_in};
 pub(crate) use times::expired;
-pub(crate) use wild::in_entities as wild_in;
+pub(crate) use wild::{in_entities as wild_in, quoted, quoted_pattern};
 
 /// What policies are checked against.
 pub(crate) struct Lint<'a> {
@@ -112,18 +120,10 @@ impl<'a> Lint<'a> {
                 values::check(&mut look, about, expr, holds);
                 exact::check(&mut look, about, expr, holds);
                 self.misplaced(&mut look, expr, holds);
+                asked_to_be_known(&mut look, expr, holds);
             });
             always::check(&mut look, &about, policy, syntax);
             walk(syntax, &mut |expr| {
-                if let Some(name) = asked_to_be_known(expr) {
-                    let message = format!(
-                        "`has {name}` is false where `{name}` could not be found out, so this would not apply then"
-                    );
-                    let help = format!(
-                        "leave it out: a request of which `{name}` is unknown is denied; of several types, ask `resource is process::Process`"
-                    );
-                    look.add(None, Severity::Error, &format!("has {name}"), message, &help);
-                }
                 if let Some(uid) = self.unplaced(expr) {
                     look.add(
                         None,
@@ -252,12 +252,23 @@ fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
     known
 }
 
-/// The attribute of a process that a condition asks to be there. Each process has it, but it cannot always be found out.
-fn asked_to_be_known(expr: &Expr) -> Option<&str> {
+/// Looks for an attribute of a process that a condition asks to be there. Each process has it, but it cannot always be found out. A permit
+/// that asks for it leaves a process of which it is unknown to others; whatever else asks for it takes what is unknown for what is not there.
+fn asked_to_be_known(look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
     const UNSURE: [&str; 3] = ["exe", "user", "unit"];
-    let Expr::HasAttr { expr: of, attrs } = expr else { return None };
-    let name = attrs.iter().next().map(|name| &**name)?;
-    (**of == Expr::Var(Var::Resource) && UNSURE.contains(&name)).then_some(name)
+    let Expr::HasAttr { expr: of, attrs } = expr else { return };
+    let Some(name) = attrs.iter().next().filter(|name| UNSURE.contains(&name.as_str())) else { return };
+    if **of != Expr::Var(Var::Resource) || (look.permit && holds == Some(true)) {
+        return;
+    }
+    let message = match look.permit {
+        true => format!("`has {name}` is false where `{name}` could not be found out, so this would be permitted then"),
+        false => format!("`has {name}` is false where `{name}` could not be found out, so this would not apply then"),
+    };
+    let help = format!(
+        "leave it out: a request of which `{name}` is unknown is denied; of several types, ask `resource is process::Process`"
+    );
+    look.add(None, Severity::Error, &format!("has {name}"), message, &help);
 }
 
 /// Looks at the words of `@allow`.

@@ -149,6 +149,7 @@ impl Policy {
                 }));
             }
         }
+        told_once(&mut findings);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         findings
     }
@@ -167,6 +168,21 @@ impl Policy {
         };
         self.warnings().iter().filter_map(of).collect()
     }
+}
+
+/// Leaves out what a policy asks for in vain where it is told that the policy never matches, and says why there.
+fn told_once(findings: &mut Vec<Finding>) {
+    let of = |findings: &[Finding], code| -> Vec<Finding> {
+        findings.iter().filter(|finding| finding.code == Some(code)).cloned().collect()
+    };
+    let vain = of(findings, loaded::ALWAYS.code);
+    for never in findings.iter_mut().filter(|finding| finding.code == Some(dead::NEVER.code)) {
+        if let Some(why) = vain.iter().find(|why| why.policy.is_some() && why.policy == never.policy) {
+            never.help = Some(format!("{}: {}", why.message, why.help.as_deref().unwrap_or_default()));
+        }
+    }
+    let never: HashSet<_> = of(findings, dead::NEVER.code).into_iter().map(|finding| finding.policy).collect();
+    findings.retain(|finding| finding.code != Some(loaded::ALWAYS.code) || !never.contains(&finding.policy));
 }
 
 /// All that lints look at.

@@ -85,9 +85,16 @@ pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
         pattern
     };
     match (spec.namespace, spec.name) {
+        _ if !spec.nested => Some(vec![exactly(id)]),
         ("fs", "Path") | ("process", "Program") if id == "/" => Some(vec![around("/*", &[])]),
         ("fs", "Path") | ("process", "Program") => Some(vec![exactly(id), inside("", "/*")]),
         ("net", "Host") => Some(vec![exactly(id), inside("*.", "")]),
+        ("net", "Url") if id.ends_with('/') && !id.contains('?') => Some(vec![inside("", "*")]),
+        ("net", "Url") if id.contains('?') => Some(vec![exactly(id)]),
+        ("net", "Url") => {
+            let asked = exactly(id).into_iter().chain([Letter::Char('?'), Letter::Any]);
+            Some(vec![exactly(id), asked.collect()])
+        }
         _ => None,
     }
 }
@@ -194,6 +201,72 @@ pub(crate) fn meet(patterns: &[&[Letter]], paths: bool) -> Meeting {
     Meeting::Nothing
 }
 
+/// Whether no text is like both patterns. Most are told apart, or not, without looking for one.
+pub(crate) fn apart(one: &[Letter], other: &[Letter], paths: bool) -> bool {
+    if differ(one.iter(), other.iter()) || differ(one.iter().rev(), other.iter().rev()) {
+        return true;
+    }
+    let both = |text: &str| is_like(text, one) && is_like(text, other) && (!paths || is_path(text));
+    let joined = |first: &[Letter], second: &[Letter]| {
+        ["", "x", "x/x"].iter().any(|between| both(&format!("{}{between}{}", bare(first), bare(second))))
+    };
+    !joined(one, other) && !joined(other, one) && meet(&[one, other], paths) == Meeting::Nothing
+}
+
+/// Whether texts that start like these are others, whatever follows.
+fn differ<'l>(mut one: impl Iterator<Item = &'l Letter>, mut other: impl Iterator<Item = &'l Letter>) -> bool {
+    loop {
+        match (one.next(), other.next()) {
+            (Some(Letter::Char(c)), Some(Letter::Char(d))) if c == d => {}
+            (Some(Letter::Char(_)), Some(Letter::Char(_)) | None) | (None, Some(Letter::Char(_))) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// The characters of a pattern alone.
+fn bare(pattern: &[Letter]) -> String {
+    let char = |letter: &Letter| match letter {
+        Letter::Char(c) => Some(*c),
+        Letter::Any | Letter::Part => None,
+    };
+    pattern.iter().filter_map(char).collect()
+}
+
+/// Whether a text is like a pattern, if the pattern is not too long to be told.
+fn is_like(text: &str, pattern: &[Letter]) -> bool {
+    pattern.len() <= LONGEST
+        && text.chars().fold(open(pattern, 1), |places, c| step(pattern, places, c)) & (1 << pattern.len()) != 0
+}
+
+fn is_path(text: &str) -> bool {
+    text.chars().try_fold(Shape::Start, Shape::step).is_some_and(Shape::ends)
+}
+
+/// Whether a text is like a pattern, and a normalized path if that is asked for.
+pub(crate) fn exists(pattern: &[Letter], paths: bool) -> bool {
+    !paths || is_path(&bare(pattern)) || meet(&[pattern], paths) != Meeting::Nothing
+}
+
+/// Whether each text that is like the second pattern is like the first. Where that takes more than a look, it says no.
+pub(crate) fn covers(wide: &[Letter], narrow: &[Letter]) -> bool {
+    if wide.len() > LONGEST {
+        return false;
+    }
+    let step = |places: u128, letter: &Letter| {
+        let next = wide.iter().enumerate().filter(|(at, _)| places & (1 << at) != 0).fold(0, |next, (at, known)| {
+            next | match (known, letter) {
+                (Letter::Any, _) | (Letter::Part, Letter::Part) => 1 << at,
+                (Letter::Part, Letter::Char(c)) if *c != '/' => 1 << at,
+                (Letter::Char(c), Letter::Char(same)) if c == same => 1 << (at + 1),
+                _ => 0,
+            }
+        });
+        open(wide, next)
+    };
+    narrow.iter().fold(open(wide, 1), step) & (1 << wide.len()) != 0
+}
+
 /// The characters that make a difference: those that a pattern waits for, and another one.
 fn following(patterns: &[&[Letter]], places: &[u128], paths: bool) -> Vec<char> {
     let mut found = if paths { vec!['x', '/'] } else { vec!['x'] };
@@ -243,6 +316,37 @@ mod tests {
         }
         let long = pattern(&"a".repeat(200));
         assert_eq!(meet(&[&long, &long], false), Meeting::Unknown);
+    }
+
+    #[test]
+    fn patterns_are_apart_where_they_do_not_meet() {
+        let patterns = ["*", "/*", "/a/*", "/a/b", "*/b", "*/a/?", "*.key", "/a/?.key", "?://a/*", "*x", "/ab*", "a"];
+        for paths in [false, true] {
+            for (one, other) in patterns.iter().flat_map(|one| patterns.iter().map(move |other| (one, other))) {
+                let (one, other) = (pattern(one), pattern(other));
+                let met = meet(&[&one, &other], paths);
+                assert_eq!(apart(&one, &other, paths), met == Meeting::Nothing, "{one:?} {other:?} {met:?}");
+                // What covers another leaves nothing of it.
+                if covers(&one, &other) {
+                    let left = meet(&[&other], paths);
+                    assert!(met == left, "{one:?} {other:?} {met:?} {left:?}");
+                }
+            }
+            assert!(
+                patterns
+                    .iter()
+                    .all(|one| exists(&pattern(one), paths) == (meet(&[&pattern(one)], paths) != Meeting::Nothing))
+            );
+        }
+        for (wide, narrow, expected) in [
+            ("/a/*", "/a/b", true),
+            ("/a/?", "/a/b/c", false),
+            ("*/?", "/a/?", true),
+            ("/a/?", "/a/*", false),
+            ("*", "?", true),
+        ] {
+            assert_eq!(covers(&pattern(wide), &pattern(narrow)), expected, "{wide} {narrow}");
+        }
     }
 
     /// What is said of an attribute is true of the ids that have it.

@@ -55,11 +55,14 @@ impl Known {
         matches!(self, Self::Text(text) if super::misleading(text))
     }
 
-    fn text(&self) -> String {
+    /// As a policy writes it that compares this with it.
+    fn text(&self, with: Term) -> String {
         match self {
             Self::Long(value) => value.to_string(),
             Self::Bool(value) => value.to_string(),
-            Self::Text(text) => quoted(text),
+            // Texts that may hold anything are not taken for patterns.
+            Self::Text(text) if with.is_free() => quoted(text),
+            Self::Text(text) => crate::lint::quoted(text),
             Self::Ip(address) => format!("ip(\"{address}\")"),
         }
     }
@@ -77,8 +80,13 @@ impl Term {
         match known {
             Known::Bool(true) => self.text(),
             Known::Bool(false) => format!("!{}", self.text()),
-            other => format!("{} == {}", self.text(), other.text()),
+            other => format!("{} == {}", self.text(), other.text(self)),
         }
+    }
+
+    /// Whether a text of it is that of a program or of the kernel, with signs of their own.
+    fn is_free(self) -> bool {
+        matches!(self, Self::Context("arguments" | "environment" | "target" | "value"))
     }
 }
 
@@ -160,7 +168,7 @@ fn one_of(term: Term, values: &BTreeSet<&Known>) -> String {
     match (all.next(), all.next()) {
         (Some(only), None) => term.is(only),
         _ => {
-            let list: Vec<_> = values.iter().map(|known| known.text()).collect();
+            let list: Vec<_> = values.iter().map(|known| known.text(term)).collect();
             format!("[{}].contains({})", list.join(", "), term.text())
         }
     }

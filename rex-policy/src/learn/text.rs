@@ -45,15 +45,16 @@ pub(super) fn write(
         for condition in conditions(&shape.demands) {
             let id = names.free(id(shape, draft));
             let (permit, policy) = permit(id, shape, draft, condition, breadth);
-            text += &format!("\n{}", formatted(&policy));
+            // In the one layout, comments stand right above a policy.
+            text += &format!("{}{}", if permits.is_empty() { "" } else { "\n" }, formatted(&policy));
             permits.push(permit);
         }
     }
     if !kept.is_empty() {
-        text += "\n// What was forbidden stays so.\n";
+        text += &format!("{}// What was forbidden stays so.\n", if permits.is_empty() { "" } else { "\n" });
     }
-    for (_, policy) in kept {
-        text += &format!("\n{}", formatted(&policy.to_string()));
+    for (number, (_, policy)) in kept.iter().enumerate() {
+        text += &format!("{}{}", if number == 0 { "" } else { "\n" }, formatted(&policy.to_string()));
     }
     (text, permits)
 }
@@ -139,7 +140,7 @@ fn action(specs: &[&ActionSpec]) -> String {
 
 /// What the head of a permit says of the resource, what has to hold of it, and what must not.
 fn resource(kind: &str, pattern: &Pattern) -> (String, Vec<String>, Option<String>) {
-    let uid = |id: &str| format!("{kind}::{}", quoted(id));
+    let uid = |id: &str| format!("{kind}::{}", crate::lint::quoted(id));
     let anything = "resource".to_owned();
     let directly = |directory: &str| format!("resource.path like {}", like([&*format!("{directory}/"), "/", ""]));
     match pattern {
@@ -152,7 +153,7 @@ fn resource(kind: &str, pattern: &Pattern) -> (String, Vec<String>, Option<Strin
             (format!("resource in {}", uid(directory)), vec![when], Some(directly(directory)))
         }
         Pattern::Extension { directory, extension } => {
-            let when = format!("resource.extension == {}", quoted(extension));
+            let when = format!("resource.extension == {}", crate::lint::quoted(extension));
             (format!("resource in {}", uid(directory)), vec![when], Some(directly(directory)))
         }
         Pattern::Named { directory, name } => {
@@ -238,7 +239,6 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// A pattern of Cedar: these parts with wildcards between.
 fn like(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
-    let parts: Vec<_> =
-        parts.into_iter().map(|part| part.as_ref().escape_debug().to_string().replace('*', "\\*")).collect();
-    format!("\"{}\"", parts.join("*"))
+    let parts: Vec<_> = parts.into_iter().collect();
+    crate::lint::quoted_pattern(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }

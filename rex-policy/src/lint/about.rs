@@ -56,6 +56,54 @@ fn is_on(spec: &ActionSpec, kind: &str) -> bool {
     named(resource.name) || resource.class.is_some_and(named)
 }
 
+/// What a part of a condition asks of the action or of the type of the resource.
+struct Meant {
+    /// The actions, if it names some.
+    actions: Option<Vec<Uid>>,
+    /// The types, if it names some.
+    kinds: Option<Vec<Box<str>>>,
+    /// Whether it asks for nothing else.
+    whole: bool,
+}
+
+impl Meant {
+    fn takes(&self, spec: &ActionSpec) -> bool {
+        self.actions.as_ref().is_none_or(|uids| uids.iter().any(|uid| names(uid, spec)))
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| is_on(spec, kind)))
+    }
+}
+
+/// Takes apart what is asked of the action or of the type of the resource.
+fn meant(part: &Expr) -> Option<Meant> {
+    let uids = |expr: &Expr| -> Option<Vec<Uid>> {
+        let one = |expr: &Expr| match expr {
+            Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
+            _ => None,
+        };
+        match expr {
+            Expr::Set(members) => members.iter().map(|member| one(member)).collect(),
+            _ => one(expr).map(|uid| vec![uid]),
+        }
+    };
+    let kinds = |uids: Vec<Uid>| uids.into_iter().map(|uid| uid.kind).collect();
+    let (var, named) = match part {
+        Expr::Is { expr, entity_type, in_expr } if **expr == Expr::Var(Var::Resource) => {
+            let kinds = Some(vec![entity_type.0.to_string().into()]);
+            return Some(Meant { actions: None, kinds, whole: in_expr.is_none() });
+        }
+        Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::In, left, right } => (left, uids(right)?),
+        Expr::BinaryOp { op: BinaryOp::Contains, left, right } if matches!(**left, Expr::Set(_)) => {
+            (right, uids(left)?)
+        }
+        _ => return None,
+    };
+    match &**var {
+        Expr::Var(Var::Action) => Some(Meant { actions: Some(named), kinds: None, whole: true }),
+        Expr::Var(Var::Resource) => Some(Meant { actions: None, kinds: Some(kinds(named)), whole: false }),
+        _ => None,
+    }
+}
+
 impl About {
     pub(super) fn new(lint: &Lint<'_>, policy: &Policy) -> Self {
         let scope = resource_scope(policy.resource_constraint());
@@ -70,25 +118,16 @@ impl About {
 
     /// The same where something else is asked first, and holds.
     pub(super) fn narrowed(&self, conjunct: &Expr) -> Option<Self> {
-        let only = |meant: &dyn Fn(&ActionSpec) -> bool| {
-            Some(Self { actions: self.actions.iter().filter(|spec| meant(spec)).copied().collect() })
-        };
-        match conjunct {
-            Expr::Is { expr, entity_type, .. } if **expr == Expr::Var(Var::Resource) => {
-                let kind = entity_type.0.to_string();
-                only(&|spec| is_on(spec, &kind))
-            }
-            Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::In, left, right } => match (&**left, &**right) {
-                (Expr::Var(Var::Action), Expr::Literal(Literal::EntityUID(uid))) => {
-                    let uid = literal(uid);
-                    only(&|spec| names(&uid, spec))
-                }
-                (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) => {
-                    let uid = literal(uid);
-                    only(&|spec| is_on(spec, &uid.kind))
-                }
-                _ => None,
-            },
+        let meant = meant(conjunct)?;
+        Some(Self { actions: self.actions.iter().filter(|spec| meant.takes(spec)).copied().collect() })
+    }
+
+    /// Whether something that is asked of the action, or of the type of the resource, is the same for each request.
+    pub(super) fn settles(&self, part: &Expr) -> Option<bool> {
+        let meant = meant(part).filter(|_| !self.actions.is_empty())?;
+        match self.actions.iter().filter(|spec| meant.takes(spec)).count() {
+            0 => Some(false),
+            all if all == self.actions.len() && meant.whole => Some(true),
             _ => None,
         }
     }
@@ -125,17 +164,47 @@ impl About {
     }
 }
 
+/// Two parts that are joined.
+struct Joined<'e> {
+    /// By `&&`, and not by `||`.
+    all: bool,
+    parts: [(&'e Expr, bool); 2],
+}
+
+/// Takes apart what is joined by `&&` or `||`, also where that is written with `if` and a constant.
+fn joined(expr: &Expr) -> Option<Joined<'_>> {
+    let constant = |expr: &Expr| match expr {
+        Expr::Literal(Literal::Bool(value)) => Some(*value),
+        _ => None,
+    };
+    match expr {
+        Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), left, right } => {
+            Some(Joined { all: *op == BinaryOp::And, parts: [(left, true), (right, true)] })
+        }
+        Expr::IfThenElse { cond, then_expr, else_expr } if constant(cond).is_none() => {
+            match (constant(then_expr), constant(else_expr)) {
+                (None, Some(otherwise)) => {
+                    Some(Joined { all: !otherwise, parts: [(cond, !otherwise), (then_expr, true)] })
+                }
+                (Some(then), None) => Some(Joined { all: !then, parts: [(cond, then), (else_expr, true)] }),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 /// The parts that are joined by `&&`, if `all`, or by `||`; each with what it has to be.
 pub(super) fn parts<'e>(expr: &'e Expr, holds: bool, all: bool, out: &mut Vec<(&'e Expr, bool)>) {
-    match expr {
-        Expr::UnaryOp { op: UnaryOp::Not, expr } => parts(expr, !holds, all, out),
-        Expr::BinaryOp { op: BinaryOp::And, left, right } if holds == all => {
-            parts(left, holds, all, out);
-            parts(right, holds, all, out);
-        }
-        Expr::BinaryOp { op: BinaryOp::Or, left, right } if holds != all => {
-            parts(left, holds, all, out);
-            parts(right, holds, all, out);
+    if let Expr::UnaryOp { op: UnaryOp::Not, expr } = expr {
+        return parts(expr, !holds, all, out);
+    }
+    if let Some((expr, is)) = compared_with_truth(expr) {
+        return parts(expr, holds == is, all, out);
+    }
+    match joined(expr) {
+        Some(joined) if (joined.all == holds) == all => {
+            joined.parts.iter().for_each(|(part, is)| parts(part, *is == holds, all, out));
         }
         _ => out.push((expr, holds)),
     }
@@ -143,7 +212,20 @@ pub(super) fn parts<'e>(expr: &'e Expr, holds: bool, all: bool, out: &mut Vec<(&
 
 /// Whether a part is joined of others once more.
 pub(super) fn is_joined(expr: &Expr) -> bool {
-    matches!(expr, Expr::BinaryOp { op: BinaryOp::And | BinaryOp::Or, .. } | Expr::UnaryOp { op: UnaryOp::Not, .. })
+    joined(expr).is_some()
+        || matches!(expr, Expr::UnaryOp { op: UnaryOp::Not, .. })
+        || compared_with_truth(expr).is_some()
+}
+
+/// What is compared with `true` or `false`, and whether it is to be true: `(a == b) == true` is another way to write `a == b`.
+fn compared_with_truth(expr: &Expr) -> Option<(&Expr, bool)> {
+    let Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } = expr else { return None };
+    let (of, value) = match (&**left, &**right) {
+        (Expr::Literal(Literal::Bool(_)), Expr::Literal(_)) => return None,
+        (Expr::Literal(Literal::Bool(value)), of) | (of, Expr::Literal(Literal::Bool(value))) => (of, *value),
+        _ => return None,
+    };
+    Some((of, value == (*op == BinaryOp::Eq)))
 }
 
 type Visitor<'v> = dyn FnMut(&About, &Expr, Option<bool>) + 'v;

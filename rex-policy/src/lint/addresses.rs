@@ -71,6 +71,11 @@ impl Addresses {
         Self(vec![(0, u128::MAX)])
     }
 
+    /// From one to another.
+    pub(super) fn between(first: u128, last: u128) -> Self {
+        Self(vec![(first, last)])
+    }
+
     /// One address.
     pub(super) fn one(address: IpAddr) -> Self {
         Self(vec![(number(address), number(address))])

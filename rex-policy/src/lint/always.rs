@@ -1,107 +1,181 @@
-//! Conditions that are true of every request, or of none.
+//! Conditions that are true of every request, or of none, and parts of conditions that are so wherever they are looked at.
 
-use std::sync::Arc;
+use std::cell::Cell;
 
 use cedar_policy::Policy;
-use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::Values;
+use rex_core::values::{DIRECTORY, PATH, URL_PATH};
 
 use super::about::{About, Term, is_joined, parts};
-use super::constraint::{Constant, Constraints};
-use super::{Look, derived, times, wild};
+use super::constant::Constant;
+use super::constraint::{Constraints, Possible};
+use super::known::Head;
+use super::likes::{letters, meet};
+use super::told::{needle, told};
+use super::{Look, derived, times};
 use crate::finding::Severity;
-use crate::rule::{Uid, principal_scope, resource_scope};
+use crate::rule::{Uid, literal};
 
-/// Something that the head of a policy says: what it is, and its value.
-type Known = (Expr, Constant);
+/// How many parts of a policy are held against what stands around them.
+const HELD: usize = 256;
+/// How much of what stands around a part it is held against.
+const AROUND: usize = 16;
 
 /// Looks at the condition of a policy.
 pub(super) fn check(look: &mut Look<'_>, about: &About, policy: &Policy, syntax: &Expr) {
-    let head = head(about, policy);
-    let always = Always { about, head: &head };
-    always.group(look, syntax, true, true);
+    let always = Always { head: Head::new(about, policy), left: Cell::new(HELD) };
+    always.all(look, syntax, true, &Around { about: about.clone(), asked: Vec::new(), whole: true, known: true });
 }
 
-/// What the head says of principal and resource.
-fn head(about: &About, policy: &Policy) -> Vec<Known> {
-    let mut known = Vec::new();
-    let principal = principal_scope(policy.principal_constraint());
-    if let Some(uid) = principal.entity.filter(|_| principal.exact) {
-        known.push((Expr::Var(Var::Principal), Constant::Entity(uid)));
-    }
-    let resource = resource_scope(policy.resource_constraint());
-    if let Some(uid) = resource.entity.filter(|_| resource.exact) {
-        known.extend(attributes(about, &uid));
-        known.push((Expr::Var(Var::Resource), Constant::Entity(uid)));
-    }
-    known
+struct Always {
+    head: Head,
+    /// How many parts may still be held against what stands around them.
+    left: Cell<usize>,
 }
 
-/// What the id of a resource says of its attributes.
-fn attributes(about: &About, uid: &Uid) -> Vec<Known> {
-    let spec = about.actions.iter().find(|spec| spec.resource.to_string() == *uid.kind);
-    let said = spec.map(|spec| derived::of_id(spec, &uid.id)).unwrap_or_default();
-    let attribute = |name: &str| Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Resource)), attr: name.into() };
-    said.into_iter().map(|(name, value)| (attribute(name), value)).collect()
+/// A part of a condition, and what it has to be.
+type Part<'e> = (&'e Expr, bool);
+
+/// What stands around a part of a condition.
+#[derive(Clone)]
+struct Around<'e> {
+    /// The requests that the part can be about.
+    about: About,
+    /// What holds wherever the part is looked at.
+    asked: Vec<Part<'e>>,
+    /// Whether the policy applies to nothing if the part never holds.
+    whole: bool,
+    /// Whether what is said around the part goes together.
+    known: bool,
 }
 
-struct Always<'a> {
-    about: &'a About,
-    head: &'a [Known],
-}
-
-impl Always<'_> {
-    /// Looks at what is joined by `&&` and by `||`, and at the parts of it.
-    fn group(&self, look: &mut Look<'_>, expr: &Expr, holds: bool, top: bool) {
-        for all in [true, false] {
-            let mut found = Vec::new();
-            parts(expr, holds, all, &mut found);
-            if found.len() < 2 {
-                continue;
+impl<'e> Around<'e> {
+    /// What stands around something that is joined with these.
+    fn with(&self, parts: &[Part<'e>]) -> Self {
+        let mut around = self.clone();
+        for (part, holds) in parts {
+            if *holds && let Some(about) = around.about.narrowed(part) {
+                around.about = about;
             }
-            let simple: Vec<_> = found.iter().copied().filter(|(part, _)| self.constant(part).is_none()).collect();
-            // All of an alternative are false at once, or never.
-            let asked: Vec<_> = simple.iter().map(|(part, holds)| (*part, *holds == all)).collect();
-            self.contradiction(look, &asked, all, top && all);
-            found.into_iter().for_each(|(part, holds)| self.group(look, part, holds, false));
-            return;
         }
-        match expr {
-            Expr::UnaryOp { op: UnaryOp::Not, expr } => self.group(look, expr, !holds, top),
-            Expr::IfThenElse { cond, then_expr, else_expr } => {
-                self.part(look, cond, true, false);
-                for part in [then_expr, else_expr] {
-                    self.group(look, part, holds, false);
+        around.asked.extend(parts.iter().take(AROUND.saturating_sub(self.asked.len())));
+        around
+    }
+
+    /// The same for one of several, of which others may hold.
+    fn one(&self) -> Self {
+        Self { whole: false, ..self.clone() }
+    }
+
+    /// The same for something that is only looked at by itself.
+    fn alone(&self) -> Self {
+        Self { asked: Vec::new(), whole: false, known: false, ..self.clone() }
+    }
+}
+
+impl Always {
+    /// Looks at what is joined by `&&`; says whether it never holds.
+    fn all<'e>(&'e self, look: &mut Look<'_>, expr: &'e Expr, holds: bool, around: &Around<'e>) -> bool {
+        let mut found = Vec::new();
+        parts(expr, holds, true, &mut found);
+        let (joined, simple): (Vec<Part<'e>>, Vec<Part<'e>>) =
+            found.into_iter().partition(|(part, _)| is_made_of_others(part));
+        let mut asked = Vec::new();
+        let mut never = false;
+        for (part, holds) in simple {
+            match self.constant(&around.about, part) {
+                Some(value) => {
+                    same(look, part, value, holds);
+                    never |= value != holds;
                 }
+                None => asked.push((part, holds)),
             }
-            _ => self.part(look, expr, holds, top),
         }
+        let clash = self.clash(around, &asked, around.whole);
+        if let Some(clash) = &clash {
+            // What has to be false, all of it, is written with `||`.
+            clash.tell(look, &asked, asked.len() == 1 || asked.iter().any(|(_, holds)| *holds), true);
+        }
+        let besides = clash.is_none() && around.known;
+        never |= clash.is_some();
+        if besides
+            && !around.whole
+            && let Some(clash) = self.clash(around, &asked, true)
+        {
+            clash.tell_part(look);
+            never = true;
+        }
+        if besides && !never {
+            self.left_out(look, &asked, around);
+        }
+        let inner = if never { around.alone() } else { around.with(&asked) };
+        for (part, holds) in joined {
+            never |= self.joined(look, part, holds, &inner);
+        }
+        never
     }
 
-    /// Looks at one comparison.
-    fn part(&self, look: &mut Look<'_>, expr: &Expr, holds: bool, top: bool) {
-        if let Some(value) = self.constant(expr) {
-            let text = told(expr);
-            let word = if value { "always" } else { "never" };
-            let message = format!("{text} is {word} true");
-            let never = value != holds;
-            let severity = if never { look.severity(true, Some(true)) } else { Severity::Warning };
-            look.add(Some("REX014"), severity, &needle(expr), message, "leave it out, or ask for what was meant");
-        } else if is_joined(expr) {
-            self.group(look, expr, holds, false);
-        } else if top {
-            self.contradiction(look, &[(expr, holds)], true, true);
+    /// Looks at what is joined by `||`, or by `if`; says whether it never holds.
+    fn joined<'e>(&'e self, look: &mut Look<'_>, expr: &'e Expr, holds: bool, around: &Around<'e>) -> bool {
+        if let (Expr::IfThenElse { cond, then_expr, else_expr }, false) = (expr, is_joined(expr)) {
+            self.all(look, cond, true, &around.alone());
+            let branch = |look: &mut Look<'_>, branch: &'e Expr, came_out: bool| {
+                // A literal is how `if` is written for `&&` and `||`.
+                if let Expr::Literal(Literal::Bool(value)) = branch {
+                    return *value != holds;
+                }
+                let mut asked = Vec::new();
+                parts(cond, came_out, true, &mut asked);
+                asked.retain(|(part, _)| !is_made_of_others(part));
+                self.all(look, branch, holds, &around.one().with(&asked))
+            };
+            let then = branch(look, then_expr, true);
+            return branch(look, else_expr, false) && then;
+        }
+        let mut found = Vec::new();
+        parts(expr, holds, false, &mut found);
+        let simple = |(part, _): &Part<'e>| !is_made_of_others(part) && self.constant(&around.about, part).is_none();
+        // All of them are false at once, or never.
+        let asked: Vec<Part<'e>> = found.iter().copied().filter(simple).map(|(part, holds)| (part, !holds)).collect();
+        if let Some(clash) = self.clash(around, &asked, false) {
+            clash.tell(look, &asked, !holds, false);
+        } else if !holds && around.known {
+            self.clash(around, &asked, true).inspect(|clash| clash.tell_left_out(look));
+        }
+        let one = around.one();
+        let mut never = true;
+        for (part, holds) in found {
+            // Of what is asked of a type first, so that its attributes can be asked for, the opposite says nothing.
+            let guard = !holds && around.about.settles(part) == Some(true);
+            never &= guard || self.all(look, part, holds, &one);
+        }
+        if never && around.whole {
+            let message = "none of these alternatives is ever true with what else the policy says".to_owned();
+            let severity = look.severity(true, Some(true));
+            let place = asked.first().map_or_else(String::new, |(part, _)| needle(part));
+            look.add(Some("REX014"), severity, &place, message, "so this never applies: ask for what was meant");
+        }
+        never
+    }
+
+    /// Looks for something that is left out of the policy, and that could not be there.
+    fn left_out<'e>(&'e self, look: &mut Look<'_>, asked: &[Part<'e>], around: &Around<'e>) {
+        let rest: Vec<Part<'e>> = asked.iter().copied().filter(|(_, holds)| *holds).collect();
+        let around = around.with(&rest);
+        for (part, _) in asked.iter().filter(|(_, holds)| !*holds) {
+            self.clash(&around, &[(part, true)], true).inspect(|clash| clash.tell_left_out(look));
         }
     }
 
     /// Whether a comparison comes out the same for each request.
-    fn constant(&self, expr: &Expr) -> Option<bool> {
+    fn constant(&self, about: &About, expr: &Expr) -> Option<bool> {
         match expr {
             Expr::Literal(Literal::Bool(value)) => return Some(*value),
             Expr::BinaryOp { op, left, right } => {
                 if left == right && !matches!(**left, Expr::Literal(_)) && Constant::of(left).is_none() {
                     return match op {
-                        BinaryOp::Eq | BinaryOp::LessEq | BinaryOp::GreaterEq => Some(true),
+                        BinaryOp::Eq | BinaryOp::LessEq | BinaryOp::GreaterEq | BinaryOp::In => Some(true),
                         BinaryOp::NotEq | BinaryOp::Less | BinaryOp::Greater => Some(false),
                         _ => None,
                     };
@@ -109,11 +183,25 @@ impl Always<'_> {
                 if let (Some(left), Some(right)) = (Constant::of(left), Constant::of(right)) {
                     return compare(*op, &left, &right);
                 }
+                if *op == BinaryOp::In && is_root(about, left, right) {
+                    return Some(true);
+                }
+                if let (BinaryOp::Contains, Expr::Set(members), Some(value)) = (op, &**left, Constant::of(right)) {
+                    let members: Vec<_> = members.iter().map(|member| Constant::of(member)).collect::<Option<_>>()?;
+                    return Some(members.contains(&value));
+                }
             }
+            Expr::Like { expr, pattern } => match (&**expr, &pattern[..]) {
+                (Expr::Literal(Literal::String(text)), pattern) => return Some(meet(&letters(text), pattern)),
+                (term, [PatternElem::Char('/'), PatternElem::Wildcard]) if starts_with_slash(about, term) => {
+                    return Some(true);
+                }
+                _ => {}
+            },
             _ => {}
         }
         // By what the fact can be at all.
-        let void = |holds| Constraints::default().add(expr, holds, &|term| self.range(term));
+        let void = |holds| Constraints::default().add(expr, holds, &|term| possible(about, term));
         match (void(true), void(false)) {
             (true, false) => Some(false),
             (false, true) => Some(true),
@@ -121,75 +209,151 @@ impl Always<'_> {
         }
     }
 
-    /// The numbers that something can be.
-    fn range(&self, term: &Expr) -> Option<times::Range> {
-        times::range(term, &|term| {
-            let term = Term::of(term)?;
-            if term == Term::Context("now") {
-                return Some((0, i64::MAX.into()));
+    /// Looks for comparisons that do not go together: among themselves, or, `besides`, with what stands around them.
+    fn clash<'e>(&'e self, around: &Around<'e>, asked: &[Part<'e>], besides: bool) -> Option<Clash<'e>> {
+        if besides {
+            self.left.set(self.left.get().checked_sub(1)?);
+        }
+        let mut constraints = if besides { self.head.constraints() } else { Constraints::default() };
+        let numbers = |term: &Expr| possible(&around.about, term);
+        let outer = around.asked.iter().filter(|_| besides);
+        for (part, holds) in outer {
+            constraints.add(part, *holds, &numbers);
+        }
+        let mut about = around.about.clone();
+        for (part, holds) in asked {
+            if constraints.add(part, *holds, &numbers) || (besides && about.settles(part) == Some(!holds)) {
+                return Some(Clash { part, holds: *holds, why: None });
             }
-            let values = self.about.values(term);
-            let ranges = values.iter().map(|values| match values {
-                Values::Range(low, high) => Some((i128::from(*low), i128::from(*high))),
-                _ => None,
-            });
-            let ranges: Vec<_> = ranges.collect::<Option<_>>()?;
-            Some((ranges.iter().map(|range| range.0).min()?, ranges.iter().map(|range| range.1).max()?))
-        })
+            if *holds {
+                about = about.narrowed(part).unwrap_or(about);
+            }
+        }
+        let (term, why) = derived::contradiction(&about, &constraints)?;
+        let of_term = asked.iter().rfind(|(part, _)| super::constraint::term(part) == Some(term));
+        // What goes against the rest may stand in the rest.
+        let (part, holds) = of_term.or_else(|| asked.last().filter(|_| besides))?;
+        Some(Clash { part, holds: *holds, why: Some(why) })
     }
+}
 
-    /// Looks for comparisons that do not go together. Of an alternative, `asked` is that none of it holds.
-    fn contradiction(&self, look: &mut Look<'_>, asked: &[(&Expr, bool)], all: bool, with_head: bool) {
-        let mut constraints = Constraints::default();
-        for (term, value) in self.head.iter().filter(|_| with_head) {
-            constraints.known(term, value.clone());
-        }
-        for (expr, holds) in asked {
-            if constraints.add(expr, *holds, &|term| self.range(term)) {
-                self.contradicts(look, (expr, None), asked, all);
-                return;
-            }
-        }
-        let mut about = self.about.clone();
-        for (expr, _) in asked.iter().filter(|(_, holds)| *holds) {
-            about = about.narrowed(expr).unwrap_or(about);
-        }
-        if let Some((term, why)) = derived::contradiction(&about, &constraints) {
-            let expr = asked.iter().map(|(expr, _)| *expr).rfind(|expr| super::constraint::term(expr) == Some(term));
-            if let Some(expr) = expr {
-                self.contradicts(look, (expr, Some(why)), asked, all);
-            }
-        }
+/// Whether something is asked to be in the root, which holds all that the policy is about.
+fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
+    let root = |uid: Uid| &*uid.id == "/" && ["fs::Path", "process::Program"].contains(&&*uid.kind);
+    let (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) = (left, right) else { return false };
+    let uid = literal(uid);
+    !about.actions.is_empty() && about.actions.iter().all(|spec| spec.resource.to_string() == *uid.kind) && root(uid)
+}
+
+/// Whether each value of something starts with a slash.
+fn starts_with_slash(about: &About, term: &Expr) -> bool {
+    let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
+    let absolute = [Values::Form(&PATH), Values::Form(&DIRECTORY), Values::Form(&URL_PATH)];
+    !values.is_empty() && values.iter().all(|values| absolute.contains(values))
+}
+
+/// Whether a part is made of others, so that it is no comparison.
+fn is_made_of_others(expr: &Expr) -> bool {
+    is_joined(expr) || matches!(expr, Expr::IfThenElse { .. })
+}
+
+/// Tells of a comparison that comes out the same for each request.
+fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
+    // Whoever asks for what is like a wildcard, or in the root, says that it may be anything.
+    if value && holds && matches!(expr, Expr::Like { .. } | Expr::BinaryOp { op: BinaryOp::In, .. }) {
+        return;
     }
+    let word = if value { "always" } else { "never" };
+    let message = format!("{} is {word} true", told(expr));
+    let severity = if value != holds { look.severity(true, Some(true)) } else { Severity::Warning };
+    look.add(Some("REX014"), severity, &needle(expr), message, "leave it out, or ask for what was meant");
+}
 
-    /// Tells of a comparison that does not go together with others; `why` is what these say of it, if that is of something else.
-    fn contradicts(
-        &self,
-        look: &mut Look<'_>,
-        (expr, why): (&Expr, Option<String>),
-        asked: &[(&Expr, bool)],
-        all: bool,
-    ) {
-        let (word, severity) = if all {
-            ("nothing is all of this at once", look.severity(true, Some(true)))
-        } else {
-            ("everything is one of these", look.severity(false, Some(true)))
-        };
-        let message = match (all, asked.len() == 1) {
-            (true, true) => format!("{} is never true with what the head says", told(expr)),
-            _ if why.is_some() => format!("{word}: {} goes against the rest", told(expr)),
-            _ => format!("{word}: {} goes against what stands before it", told(expr)),
+/// What something can be at all.
+fn possible(about: &About, term: &Expr) -> Possible {
+    let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
+    let words = values.iter().map(|values| match values {
+        Values::Words(words) => Some(*words),
+        _ => None,
+    });
+    let words: Option<Vec<_>> = words.collect();
+    let words = words.filter(|words| !words.is_empty()).map(|words| words.concat());
+    Possible { range: range(about, term), words }
+}
+
+/// The numbers that something can be.
+fn range(about: &About, term: &Expr) -> Option<times::Range> {
+    times::range(term, &|term| {
+        let term = Term::of(term)?;
+        if term == Term::Context("now") {
+            return Some((0, i64::MAX.into()));
+        }
+        let values = about.values(term);
+        let ranges = values.iter().map(|values| match values {
+            Values::Range(low, high) => Some((i128::from(*low), i128::from(*high))),
+            _ => None,
+        });
+        let ranges: Vec<_> = ranges.collect::<Option<_>>()?;
+        Some((ranges.iter().map(|range| range.0).min()?, ranges.iter().map(|range| range.1).max()?))
+    })
+}
+
+/// A comparison that does not go together with others; `why` is what these say of it, if that is of something else.
+struct Clash<'e> {
+    part: &'e Expr,
+    /// Whether it is to hold.
+    holds: bool,
+    why: Option<String>,
+}
+
+impl Clash<'_> {
+    /// Tells of comparisons that contradict each other: `all` of them are written with `&&`, or of several with `||`, each is the opposite of
+    /// what is written. `never` says that the policy then does not apply.
+    fn tell(&self, look: &mut Look<'_>, asked: &[Part<'_>], all: bool, never: bool) {
+        let severity = look.severity(never, Some(true));
+        let word = if all { "nothing is all of this at once" } else { "everything is one of these" };
+        let message = match asked.len() {
+            1 if never => format!("{} is {} true with what the head says", told(self.part), self.word()),
+            _ if self.why.is_some() => format!("{word}: {} goes against the rest", told(self.part)),
+            _ => format!("{word}: {} goes against what stands before it", told(self.part)),
         };
         let time = asked.iter().any(|(expr, _)| is_time(expr));
         let help = match (all, time) {
-            (true, true) if why.is_none() => {
+            (true, true) if self.why.is_none() => {
                 "the time cannot be after the later and before the earlier; over midnight, write `||`"
             }
             (true, _) => "so this is never true: where one of several is meant, write `||`, or `[..].contains(..)`",
             (false, _) => "so this is always true: where none of several is meant, write `&&`",
         };
-        let help = why.map_or_else(|| help.to_owned(), |why| format!("{why}: {help}"));
-        look.add(Some("REX014"), severity, &needle(expr), message, &help);
+        self.add(look, severity, message, help);
+    }
+
+    /// Tells of a part that never holds, beside others that may.
+    fn tell_part(&self, look: &mut Look<'_>) {
+        // What is asked for once more within what is left out takes nothing away.
+        if !self.holds {
+            return;
+        }
+        let message = format!("{} is never true with what else the policy says", told(self.part));
+        let help = "so this alternative never applies: leave it out, or ask for what was meant";
+        self.add(look, Severity::Warning, message, help);
+    }
+
+    /// Tells of a part that is left out of the policy, and that nothing is.
+    fn tell_left_out(&self, look: &mut Look<'_>) {
+        let message =
+            format!("{} is never true with what else the policy says, so it leaves out nothing", told(self.part));
+        self.add(look, Severity::Warning, message, "leave it out, or ask for what was meant");
+    }
+
+    /// How often it is true.
+    fn word(&self) -> &'static str {
+        if self.holds { "never" } else { "always" }
+    }
+
+    fn add(&self, look: &mut Look<'_>, severity: Severity, message: String, help: &str) {
+        let help = self.why.as_ref().map_or_else(|| help.to_owned(), |why| format!("{why}: {help}"));
+        look.add(Some("REX014"), severity, &needle(self.part), message, &help);
     }
 }
 
@@ -211,94 +375,5 @@ fn compare(op: BinaryOp, left: &Constant, right: &Constant) -> Option<bool> {
         BinaryOp::Greater => order.map(std::cmp::Ordering::is_gt),
         BinaryOp::GreaterEq => order.map(std::cmp::Ordering::is_ge),
         _ => None,
-    }
-}
-
-/// A comparison in few words.
-pub(super) fn told(expr: &Expr) -> String {
-    let side = |expr: &Expr| match expr {
-        Expr::Literal(Literal::String(text)) => format!("\"{}\"", text.escape_debug()),
-        Expr::Literal(Literal::Bool(value)) => value.to_string(),
-        Expr::Literal(Literal::Long(number)) => number.to_string(),
-        Expr::Literal(Literal::EntityUID(uid)) => crate::rule::literal(uid).to_string(),
-        Expr::Var(var) => format!("{var:?}").to_lowercase(),
-        Expr::UnaryOp { op: op @ (UnaryOp::Datetime | UnaryOp::Duration | UnaryOp::Ip), expr } => match &**expr {
-            Expr::Literal(Literal::String(text)) => {
-                format!("{}(\"{}\")", format!("{op:?}").to_lowercase(), text.escape_debug())
-            }
-            _ => "..".to_owned(),
-        },
-        Expr::UnaryOp { op: UnaryOp::ToTime, expr } if Term::of(expr).is_some() => "context.now.toTime()".to_owned(),
-        _ => Term::of(expr).map_or_else(|| "..".to_owned(), Term::text),
-    };
-    let text = match expr {
-        Expr::BinaryOp { op: BinaryOp::Contains, right, .. } => format!("[..].contains({})", side(right)),
-        Expr::BinaryOp { op: BinaryOp::IsInRange, left, right } => {
-            format!("{}.isInRange({})", side(left), side(right))
-        }
-        Expr::UnaryOp { op, expr } if method(*op).is_some() => {
-            format!("{}.{}()", side(expr), method(*op).unwrap_or_default())
-        }
-        Expr::BinaryOp { op, left, right } => format!("{} {} {}", side(left), sign(*op), side(right)),
-        Expr::Like { expr, pattern } => {
-            let chars: Vec<_> = pattern.iter().map(letter).collect();
-            format!("{} like \"{}\"", side(expr), wild::shown(&chars).escape_debug())
-        }
-        Expr::Is { expr, entity_type, .. } => format!("{} is {}", side(expr), entity_type.0),
-        _ => side(expr),
-    };
-    format!("`{text}`")
-}
-
-/// The name of a method that addresses have.
-fn method(op: UnaryOp) -> Option<&'static str> {
-    match op {
-        UnaryOp::IsIPv4 => Some("isIpv4"),
-        UnaryOp::IsIPV6 => Some("isIpv6"),
-        UnaryOp::IsLoopback => Some("isLoopback"),
-        UnaryOp::IsMulticast => Some("isMulticast"),
-        _ => None,
-    }
-}
-
-fn letter(element: &cedar_policy::pst::PatternElem) -> Option<char> {
-    match element {
-        cedar_policy::pst::PatternElem::Char(c) => Some(*c),
-        cedar_policy::pst::PatternElem::Wildcard => None,
-    }
-}
-
-fn sign(op: BinaryOp) -> &'static str {
-    match op {
-        BinaryOp::Eq => "==",
-        BinaryOp::NotEq => "!=",
-        BinaryOp::Less => "<",
-        BinaryOp::LessEq => "<=",
-        BinaryOp::Greater => ">",
-        BinaryOp::GreaterEq => ">=",
-        BinaryOp::In => "in",
-        _ => "..",
-    }
-}
-
-/// What stands in the policy for a comparison: its constant.
-pub(super) fn needle(expr: &Expr) -> String {
-    match expr {
-        Expr::Literal(Literal::Bool(value)) => value.to_string(),
-        Expr::Literal(Literal::String(text)) => format!("\"{text}\""),
-        Expr::Literal(Literal::Long(number)) => number.to_string(),
-        Expr::Literal(Literal::EntityUID(uid)) => crate::rule::literal(uid).to_string(),
-        Expr::UnaryOp { op, .. } if method(*op).is_some() => {
-            method(*op).map(|name| format!("{name}()")).unwrap_or_default()
-        }
-        Expr::UnaryOp { expr, .. } => needle(expr),
-        Expr::BinaryOp { left, right, .. } => match (Constant::of(left), Constant::of(right)) {
-            (Some(_), None) => needle(left),
-            _ => needle(right),
-        },
-        Expr::Like { pattern, .. } => wild::raw(&pattern.iter().map(letter).collect::<Vec<_>>()),
-        Expr::GetAttr { .. } => Term::of(expr).map_or_else(String::new, Term::text),
-        Expr::Set(members) => members.first().map_or_else(String::new, |member| needle(member)),
-        _ => String::new(),
     }
 }

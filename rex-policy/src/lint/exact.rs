@@ -6,7 +6,7 @@ use rex_core::FactKind;
 use super::Look;
 use super::about::{About, Term};
 use super::addresses::Written;
-use super::constraint::Constant;
+use super::constant::Constant;
 use super::times::DAY;
 
 /// Looks at one comparison.

@@ -3,8 +3,9 @@
 use cedar_policy::pst::{BinaryOp, Expr, UnaryOp};
 
 use super::about::{Term, parts};
-use super::always::{needle, told};
-use super::constraint::{Constant, Constraints};
+use super::constant::Constant;
+use super::constraint::{Constraints, Possible};
+use super::told::{needle, told};
 
 /// The milliseconds of a day.
 pub(super) const DAY: i128 = 86_400_000;
@@ -50,6 +51,11 @@ fn from(start: i128) -> impl Fn(&Expr) -> Option<Range> {
     }
 }
 
+/// The same as what constraints take.
+fn of(time: &dyn Fn(&Expr) -> Option<Range>) -> impl Fn(&Expr) -> Possible {
+    |expr| Possible { range: time(expr), words: None }
+}
+
 /// Whether a condition may hold, by when a request can be made.
 fn may_hold(expr: &Expr, holds: bool, time: &dyn Fn(&Expr) -> Option<Range>) -> bool {
     for all in [true, false] {
@@ -63,11 +69,11 @@ fn may_hold(expr: &Expr, holds: bool, time: &dyn Fn(&Expr) -> Option<Range>) -> 
             return found.iter().any(each);
         }
         let mut constraints = Constraints::default();
-        return found.iter().all(each) && !found.iter().any(|(part, holds)| constraints.add(part, *holds, time));
+        return found.iter().all(each) && !found.iter().any(|(part, holds)| constraints.add(part, *holds, &of(time)));
     }
     match expr {
         Expr::UnaryOp { op: UnaryOp::Not, expr } => may_hold(expr, !holds, time),
-        _ => !Constraints::default().add(expr, holds, time),
+        _ => !Constraints::default().add(expr, holds, &of(time)),
     }
 }
 

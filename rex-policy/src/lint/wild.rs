@@ -37,6 +37,33 @@ fn may_hold(text: &str) -> bool {
     text.contains(['*', '?', '[', '{', '$', '~', '^', '\\', '+'])
 }
 
+/// A text as policies write it, in quotes: what looks like a wildcard or a variable, and is a letter, with escapes.
+pub(crate) fn quoted(text: &str) -> String {
+    let odd = may_hold(text) && sign(&letters(text), Taken::All).is_some();
+    if odd { format!("\"{}\"", escaped(text)) } else { rex_core::uid::quoted(text).to_string() }
+}
+
+/// The same for a pattern: these texts with wildcards between.
+pub(crate) fn quoted_pattern(parts: &[&str]) -> String {
+    let shown = parts.iter().map(|part| letters(part)).collect::<Vec<_>>().join(&None);
+    // A star has an escape of its own in a pattern.
+    let odd = parts.iter().any(|part| may_hold(part)) && sign(&shown, Taken::All).is_some();
+    let part = |part: &&str| {
+        let letters = |text: &str| if odd { escaped(text) } else { text.escape_debug().to_string() };
+        part.split('*').map(letters).collect::<Vec<_>>().join("\\*")
+    };
+    format!("\"{}\"", parts.iter().map(part).collect::<Vec<_>>().join("*"))
+}
+
+/// A text with escapes for what looks like a wildcard or a variable, without quotes.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |text, c| match c {
+        '*' | '?' | '[' | '{' | '$' | '~' | '^' | '+' => format!("{text}{}", c.escape_unicode()),
+        '\'' => text + "'",
+        c => format!("{text}{}", c.escape_debug()),
+    })
+}
+
 /// The part of a text that makes it look like something else than a text. A wildcard of `like` is `None`.
 fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
     let text: String = pattern.iter().map(|c| c.unwrap_or('\0')).collect();

@@ -37,9 +37,10 @@ pub(super) const ALWAYS: Lint = Lint {
     name: "a condition is always true, or never",
     severity: Severity::Warning,
     explanation: "Comparisons that are joined contradict each other, or leave nothing out: `name == \"a\" && name == \"b\"` is never true, `name != \"a\" || \
-                  name != \"b\"` always. So do attributes of one thing: the `extension` of `a.log` is `log`, and a URL has one `host`. A `forbid` that never applies is an error, \
-                  and so is a `permit` that leaves out nothing of what it says. A time after \
-                  22:00 and before 6:00 needs `||`.",
+                  name != \"b\"` always. So do attributes of one thing: the `extension` of `a.log` is `log`, a URL has one `host`, an address in 10.0.0.0/8 is not `public`; and what \
+                  the head says: in `https://a.example/x/`, no `port` is 80. A `forbid` that never applies is an error, and so is one of which an alternative contradicts \
+                  itself, and a `permit` that leaves out nothing of what it says. An alternative, or something that is left out, that only the rest of the policy rules \
+                  out is a warning: what else the policy says still applies. A time after 22:00 and before 6:00 needs `||`.",
     example: include_str!("examples/rex014.cedar"),
     better: include_str!("examples/rex014-better.cedar"),
     find: LOADED,

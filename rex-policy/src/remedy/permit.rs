@@ -42,7 +42,7 @@ impl<'a> Wanted<'a> {
     }
 
     fn head(&self) -> Head {
-        let uid = |id: &str| format!("{}::{}", self.request.resource.spec(), quoted(id));
+        let uid = |id: &str| format!("{}::{}", self.request.resource.spec(), crate::lint::quoted(id));
         let id = self.request.resource.id();
         match &self.width {
             _ if self.is_process() => Head::Any,

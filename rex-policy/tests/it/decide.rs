@@ -119,6 +119,26 @@ fn what_is_not_known_of_a_process_denies() {
     assert_eq!(ask(&policy, &triage(), &process::Environ {}, &unknown).effect, Effect::Deny);
 }
 
+/// A permit that asks first whether the user is known leaves a process without one to other permits.
+#[test]
+fn a_permit_may_ask_whether_something_is_known() {
+    let policy = |condition: &str| {
+        compile(&format!(
+            "permit (principal, action == process::Action::\"signal\", resource) when {{ {condition} }};
+             permit (principal, action == process::Action::\"signal\", resource) when {{ resource.name == \"worker\" }};"
+        ))
+    };
+    let signal = process::Signal { signal: "TERM".to_owned() };
+    let decide = |policy: &rex_policy::Policy, name: &str, user: Option<&str>| {
+        let identity = Identity { name: name.to_owned(), user: user.map(str::to_owned), ..Identity::default() };
+        ask(policy, &triage(), &signal, &Process::new(7, identity)).effect
+    };
+    let (sure, unsure) = (policy("resource has user && resource.user == \"web\""), policy("resource.user == \"web\""));
+    assert_eq!((decide(&sure, "x", Some("web")), decide(&sure, "x", Some("root"))), (Effect::Allow, Effect::Deny));
+    assert_eq!((decide(&sure, "x", None), decide(&sure, "worker", None)), (Effect::Deny, Effect::Allow));
+    assert_eq!(decide(&unsure, "worker", None), Effect::Deny, "what is not known is an error");
+}
+
 /// The index may not skip a policy that would be an error, whatever its later conjuncts say.
 #[test]
 fn an_error_before_a_prefix_is_not_skipped() {

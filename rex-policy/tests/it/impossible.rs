@@ -447,15 +447,34 @@ fn ids_of_the_entities_file_are_no_patterns() {
     assert!(!file("/var/log/*.log") && !file("/home/$USER") && !file("/var/l\u{200b}og"));
 }
 
-/// A process whose user has no name has no `user`, so a `forbid` that asked for it would let its signal pass.
+/// A process whose user has no name has no `user`, so a `forbid` that asked for it would let its signal pass, and so would what a permit leaves
+/// out. A permit that asks for it leaves such a process to others.
 #[test]
 fn what_may_be_unknown_is_not_asked_to_be_there() {
-    for condition in ["resource has user && resource.user == \"root\"", "!(resource has exe)", "resource has unit"] {
-        for effect in ["forbid", "permit"] {
-            let text = format!("{effect} (principal, action == {DOES}, resource) when {{ {condition} }};");
-            let (refused, findings) = found(&text);
-            let told = findings.iter().any(|one| one.message.contains("could not be found out"));
-            assert!(refused && told, "{text}");
-        }
+    let of = |policy: &str| {
+        let text = policy.replace('@', &format!("(principal, action == {DOES}, resource)"));
+        let (refused, findings) = found(&text);
+        let told = findings.iter().any(|one| one.message.contains("could not be found out"));
+        assert_eq!(refused, told, "{text}: {findings:?}");
+        told
+    };
+    for policy in [
+        "forbid @ when { resource has user && resource.user == \"root\" };",
+        "forbid @ when { resource has unit };",
+        "forbid @ when { !(resource has exe) };",
+        "forbid @ unless { resource has user && resource.user == \"root\" };",
+        "permit @ when { !(resource has exe) };",
+        "permit @ unless { resource has user && resource.user == \"root\" };",
+        "permit @ when { if resource has user then resource.user == \"a\" else true };",
+    ] {
+        assert!(of(policy), "{policy}");
+    }
+    for policy in [
+        "permit @ when { resource has user && resource.user == \"root\" };",
+        "permit @ when { resource.unit == \"a.service\" || (resource has user && resource.user == \"root\") };",
+        "permit @ unless { !(resource has unit) };",
+        "permit @ when { if resource has user then resource.user == \"root\" else false };",
+    ] {
+        assert!(!of(policy), "{policy}");
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rex_core::asked::Written;
 use rex_core::resource::FactKind;
 use rex_core::{ACTIONS, ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Request, Subject, Value};
-use rex_policy::{Breadth, Learned, Learner, Policy};
+use rex_policy::{Breadth, Learned, Learner, Levels, Policy, Source, formatted};
 
 use crate::support::{NOON, compile, compile_any};
 
@@ -193,7 +193,6 @@ fn siblings_of_one_name_and_of_one_extension() {
         &learn(Breadth::Siblings, None, &files("fs::read", &LOGS[..2])),
         &expect![[r#"
         // Learned from 2 requests; resources stand for their siblings. Read it before it decides.
-
         // From journal:1, journal:2.
         // Besides what was seen: other `web-*.log` directly in `/srv/logs`.
         @id("t-fs-read-srv-logs")
@@ -211,7 +210,6 @@ fn siblings_of_one_name_and_of_one_extension() {
         &learn(Breadth::Siblings, None, &files("fs::read", &LOGS)),
         &expect![[r#"
         // Learned from 4 requests; resources stand for their siblings. Read it before it decides.
-
         // From journal:1, journal:2, journal:3.
         // Besides what was seen: other `.log` directly in `/srv/logs`.
         @id("t-fs-read-srv-logs")
@@ -242,7 +240,6 @@ fn directories_are_deep_enough() {
         &learn(Breadth::Directory, None, &files("fs::read", &LOGS)),
         &expect![[r#"
             // Learned from 4 requests; resources stand for their directories. Read it before it decides.
-
             // From journal:1, journal:2, journal:3.
             // Besides what was seen: all else below `/srv/logs`, at any depth, but for keys.
             @id("t-fs-read-srv-logs")
@@ -280,7 +277,6 @@ fn directories_are_deep_enough() {
         &learned,
         &expect![[r#"
         // Learned from 6 requests; resources stand for their directories. Read it before it decides.
-
         // From journal:5, journal:6.
         // Besides what was seen: other `.conf` directly in `/etc`.
         @id("t-fs-read-etc")
@@ -330,7 +326,6 @@ fn actions_that_are_alike_are_one_permit_and_facts_are_asked_for() {
         &learn(Breadth::Exact, None, &seen),
         &expect![[r#"
         // Learned from 9 requests; each resource stands for itself. Read it before it decides.
-
         // From journal:5.
         @id("t-fs-chmod-srv-a")
         @reason("learned from 1 request")
@@ -391,7 +386,6 @@ fn processes_are_told_by_what_they_are() {
         &learn(Breadth::Siblings, None, &seen),
         &expect![[r#"
         // Learned from 3 requests; resources stand for their siblings. Read it before it decides.
-
         // From journal:1, journal:2, journal:3.
         // Besides what was seen: other processes of the same program, user and unit.
         @id("t-process-signal")
@@ -446,7 +440,6 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
         &learned,
         &expect![[r#"
             // Learned from 5 requests; resources stand for their directories. Read it before it decides.
-
             // From journal:3, journal:4.
             // Besides what was seen: all else below `/srv/www`, at any depth, but for keys.
             @id("t-fs-read-srv-www-2")
@@ -497,7 +490,6 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
             };
 
             // What was forbidden stays so.
-
             @id("no-keys")
             @reason("keys stay where they are")
             forbid (
@@ -602,7 +594,6 @@ fn principals_that_do_the_same_are_one_permit() {
         &learned,
         &expect![[r#"
         // Learned from 7 requests; resources stand for their siblings. Read it before it decides.
-
         // From journal:3.
         @id("a-fs-read-srv-own")
         @reason("learned from 1 request")
@@ -663,4 +654,49 @@ fn what_there_is_no_room_for_is_left_out_and_told() {
     let learned = learner.learn();
     assert_eq!(learned.left_out, 3);
     assert!(learned.text.contains("// A part of what was seen: there was no room for 3 requests more"));
+}
+
+/// A name with a star is that name, and no lint takes it for a pattern.
+#[test]
+fn names_that_look_like_patterns_are_written_with_escapes() {
+    for breadth in [Breadth::Exact, Breadth::Siblings, Breadth::Directory] {
+        for paths in [
+            &["/srv/app/*.log"][..],
+            &["/srv/app/[id].tsx", "/srv/app/[name].tsx"],
+            &["/srv/a/web-?-1.log", "/srv/a/web-?-2.log"],
+            &["/srv/a/*1*.log", "/srv/a/*2*.log"],
+            &["/srv/${USER}/a", "/srv/${USER}/b", "/srv/~/c"],
+            &["/srv/{a,b}", "/srv/a.{x,y}/1", "/srv/a.{x,y}/2"],
+            &["/srv/a.+b", "/srv/c'd*", "/srv/e\"f*", "/srv/g\\\\x41*"],
+        ] {
+            let asked = files("fs::read", paths);
+            let learned = learn(breadth, None, &asked);
+            let policy = compile(&learned.text);
+            let found = policy.lints(&Levels::default());
+            assert!(found.iter().all(|one| one.code != Some("REX012")), "{}\n{found:#?}", learned.text);
+            for asked in &asked {
+                assert!(allows(&policy, &asked.request()), "{}\n{asked:?}", learned.text);
+            }
+        }
+    }
+}
+
+/// `rex policy fmt --check` passes on what was learned as it is.
+#[test]
+fn what_is_learned_is_laid_out() {
+    let kept = compile(
+        "@id(\"keys\") forbid (principal,action,resource is fs::Path) when { resource.extension == \"key\" };\n// About keys.\n",
+    );
+    let mut asked = files("fs::read", &["/srv/a.log", "/srv/b.log", "/srv/c/*", "/etc/hosts"]);
+    asked.extend(files("fs::stat", &["/srv/a.log"]));
+    asked.push(started());
+    for keep in [None, Some(&kept)] {
+        for breadth in [Breadth::Exact, Breadth::Siblings, Breadth::Directory] {
+            for asked in [&asked[..], &asked[..1], &[]] {
+                let text = learn(breadth, keep, asked).text;
+                let source = Source::new("learned.cedar", text.clone());
+                assert_eq!(formatted(&source).unwrap(), text);
+            }
+        }
+    }
 }

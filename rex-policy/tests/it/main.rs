@@ -5,6 +5,7 @@ mod agree;
 #[cfg(test)]
 mod annotations;
 #[cfg(test)]
+mod contradictions;
 mod coverage;
 #[cfg(test)]
 mod decide;

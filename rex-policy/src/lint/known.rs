@@ -1,0 +1,82 @@
+//! What the head of a policy says of each request that it is about.
+
+use std::sync::Arc;
+
+use cedar_policy::pst::{Expr, Var};
+use cedar_policy::{ActionConstraint, Policy};
+use rex_core::Resource;
+use rex_core::net::Url;
+
+use super::about::About;
+use super::constant::Constant;
+use super::constraint::Constraints;
+use super::derived;
+use crate::rule::{Scope, Uid, principal_scope, resource_scope};
+
+/// What one thing is.
+enum Said {
+    /// One of these.
+    Among(Vec<Constant>),
+    /// In this.
+    In(Uid),
+    /// Of this type.
+    Kind(Box<str>),
+}
+
+/// Things that the head of a policy says something of, each with what.
+pub(super) struct Head(Vec<(Expr, Said)>);
+
+impl Head {
+    pub(super) fn new(about: &About, policy: &Policy) -> Self {
+        let mut head = Self(Vec::new());
+        head.scope(Var::Principal, principal_scope(policy.principal_constraint()));
+        let resource = resource_scope(policy.resource_constraint());
+        if let Some(uid) = &resource.entity {
+            head.0.extend(attributes(about, uid, resource.exact));
+        }
+        head.scope(Var::Resource, resource);
+        if !matches!(policy.action_constraint(), ActionConstraint::Any) {
+            let action = |spec: &&rex_core::ActionSpec| {
+                Constant::Entity(Uid::new(&format!("{}::Action", spec.namespace), spec.name))
+            };
+            head.0.push((Expr::Var(Var::Action), Said::Among(about.actions.iter().map(action).collect())));
+        }
+        head
+    }
+
+    fn scope(&mut self, var: Var, scope: Scope) {
+        let var = Expr::Var(var);
+        if let Some(kind) = scope.kind {
+            self.0.push((var.clone(), Said::Kind(kind)));
+        }
+        if let Some(uid) = scope.entity {
+            let said = if scope.exact { Said::Among(vec![Constant::Entity(uid)]) } else { Said::In(uid) };
+            self.0.push((var, said));
+        }
+    }
+
+    /// The same as something that is asked.
+    pub(super) fn constraints(&self) -> Constraints<'_> {
+        let mut constraints = Constraints::default();
+        for (term, said) in &self.0 {
+            match said {
+                Said::Among(values) => constraints.known(term, values),
+                Said::In(uid) => constraints.known_in(term, uid.clone()),
+                Said::Kind(kind) => constraints.known_kind(term, kind),
+            }
+        }
+        constraints
+    }
+}
+
+/// What the id of a resource says of its attributes, or of those of what is in it.
+fn attributes(about: &About, uid: &Uid, exact: bool) -> Vec<(Expr, Said)> {
+    let spec = about.actions.iter().find(|spec| spec.resource.to_string() == *uid.kind);
+    let said = spec.map(|spec| derived::of_id(spec, &uid.id)).unwrap_or_default();
+    // What is in a URL is at the same server.
+    let shared =
+        |name: &str| exact || (*uid.kind == *Url::SPEC.to_string() && ["scheme", "host", "port"].contains(&name));
+    let attribute = |name: &str| Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Resource)), attr: name.into() };
+    let said = said.into_iter().filter(|(name, _)| shared(name));
+    said.map(|(name, value)| (attribute(name), Said::Among(vec![value]))).collect()
+}

@@ -1,0 +1,38 @@
+//! What is true or false of a request and is no comparison with a constant: the same as another, or its opposite.
+
+use cedar_policy::pst::{BinaryOp, Expr};
+
+/// Something that holds or not. Of `a != b`, `b == a` is the opposite; of `a < b`, `a >= b` and `b <= a`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Relation<'e> {
+    Equal(&'e Expr, &'e Expr),
+    Less(&'e Expr, &'e Expr),
+    Other(&'e Expr),
+}
+
+impl<'e> Relation<'e> {
+    /// What an expression says, and whether it says the opposite.
+    pub(super) fn of(expr: &'e Expr) -> (Self, bool) {
+        let Expr::BinaryOp { op, left, right } = expr else { return (Self::Other(expr), false) };
+        match op {
+            BinaryOp::Eq => (Self::Equal(left, right), false),
+            BinaryOp::NotEq => (Self::Equal(left, right), true),
+            BinaryOp::Less => (Self::Less(left, right), false),
+            BinaryOp::GreaterEq => (Self::Less(left, right), true),
+            BinaryOp::Greater => (Self::Less(right, left), false),
+            BinaryOp::LessEq => (Self::Less(right, left), true),
+            _ => (Self::Other(expr), false),
+        }
+    }
+}
+
+impl PartialEq for Relation<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Equal(a, b), Self::Equal(c, d)) => (a == c && b == d) || (a == d && b == c),
+            (Self::Less(a, b), Self::Less(c, d)) => a == c && b == d,
+            (Self::Other(one), Self::Other(other)) => one == other,
+            _ => false,
+        }
+    }
+}
