@@ -14,7 +14,7 @@ use crate::limits::{PolicyLimits, Statement, statements};
 use crate::lint::{Lint, hidden};
 use crate::members::Members;
 use crate::rule::{Rule, annotation, syntax};
-use crate::validate::Schema;
+use crate::validate::validate;
 use crate::vocabulary::Vocabulary;
 
 /// What a policy is compiled to.
@@ -79,9 +79,7 @@ pub(crate) fn compile(
     let files: Vec<File> = sources.iter().filter_map(|source| parse(source, limits, &mut findings)).collect();
     let mut ids = HashMap::new();
     let files: Vec<File> = files.into_iter().map(|file| name(file, &mut ids, &mut findings)).collect();
-    let schema = Schema::new(vocabulary);
-    let validate = |schema: Schema<'_>| files.iter().try_for_each(|file| schema.validate(file, &mut findings));
-    schema.and_then(validate).map_err(|error| {
+    validate(vocabulary, &files, &mut findings).map_err(|error| {
         let message = format!("the table of actions makes no schema: {error}");
         vec![Finding::new(Severity::Error, &Text::name_only("schema"), None, message)]
     })?;

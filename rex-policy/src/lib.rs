@@ -12,6 +12,7 @@ mod diff;
 mod evaluate;
 mod explain;
 mod finding;
+mod head;
 mod hints;
 mod index;
 mod layout;

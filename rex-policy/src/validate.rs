@@ -11,7 +11,8 @@ use std::sync::Arc;
 use cedar_policy::{
     Policy, PolicyId, PolicySet, ValidationError, ValidationMode, ValidationResult, ValidationWarning, Validator,
 };
-use cedar_policy_core::ast::{Eid, EntityType, EntityUID, Id, InternalName, Name};
+use cedar_policy_core::FromNormalizedStr;
+use cedar_policy_core::ast::{Eid, EntityType, EntityUID, Id, InternalName, Name, UnreservedId};
 use cedar_policy_core::validator::types::{Attributes, OpenTag, Type};
 use cedar_policy_core::validator::{ValidatorActionId, ValidatorEntityType, ValidatorSchema};
 use rex_core::{ActionSpec, Attribute, FactKind};
@@ -19,12 +20,31 @@ use rex_core::{ActionSpec, Attribute, FactKind};
 use crate::compile::{File, from_cedar};
 use crate::explain;
 use crate::finding::{Finding, Severity};
+use crate::head::Heads;
 use crate::rule::{Actions, actions};
 use crate::schema::{AMBIENT, AmbientKind, Namespace, namespaces, parents};
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
+/// Validates the policies of files; `Err` says what is wrong with the table.
+pub(crate) fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut Vec<Finding>) -> Result<(), String> {
+    let heads = Heads::new(vocabulary);
+    let mut schema = if heads.are_named { None } else { Some(Schema::new(vocabulary)?) };
+    for file in files {
+        let policies: Vec<_> = file.set.policies().filter(|policy| !heads.suffice(policy)).collect();
+        if policies.is_empty() {
+            continue;
+        }
+        let schema = match &mut schema {
+            Some(schema) => schema,
+            none => none.insert(Schema::new(vocabulary)?),
+        };
+        schema.validate(file, &policies, findings)?;
+    }
+    Ok(())
+}
+
 /// The schema of a vocabulary as Cedar's validator takes it, made from the table without a text between.
-pub(crate) struct Schema<'v> {
+struct Schema<'v> {
     vocabulary: &'v Vocabulary,
     spaces: BTreeMap<&'static str, Namespace>,
     names: HashMap<(&'static str, &'static str), EntityType>,
@@ -33,7 +53,7 @@ pub(crate) struct Schema<'v> {
 
 impl<'v> Schema<'v> {
     /// `Err` says what is wrong with the table.
-    pub(crate) fn new(vocabulary: &'v Vocabulary) -> Result<Self, String> {
+    fn new(vocabulary: &'v Vocabulary) -> Result<Self, String> {
         let spaces = namespaces(vocabulary.actions());
         let mut schema = Self { vocabulary, names: HashMap::new(), types: Vec::new(), spaces: BTreeMap::new() };
         for kind in PRINCIPALS {
@@ -116,10 +136,10 @@ impl<'v> Schema<'v> {
         Ok(Validator::new(ValidatorSchema::new(self.types.iter().cloned(), declared).into()))
     }
 
-    /// Validates the policies of a file.
-    pub(crate) fn validate(&self, file: &File, findings: &mut Vec<Finding>) -> Result<(), String> {
+    /// Validates some of the policies of a file.
+    fn validate(&self, file: &File, policies: &[&Policy], findings: &mut Vec<Finding>) -> Result<(), String> {
         let mut by_scope = HashMap::<_, Vec<Policy>>::new();
-        for policy in file.set.policies() {
+        for policy in policies.iter().copied() {
             by_scope.entry(actions(policy)).or_default().push(policy.clone());
         }
         let mut doubtful = by_scope.remove(&None).unwrap_or_default();
@@ -185,7 +205,8 @@ impl<'v> Schema<'v> {
 }
 
 fn entity_type(space: &str, kind: &str) -> Result<EntityType, String> {
-    let id = |text: &str| text.parse::<Id>().map_err(|error| format!("`{text}` is not a name: {error}"));
+    // A name that is parsed takes a parser, and what that needs to start, each.
+    let id = |text: &str| Id::from_normalized_str(text).map_err(|error| format!("`{text}` is not a name: {error}"));
     let above = space.split("::").filter(|part| !part.is_empty()).map(id).collect::<Result<Vec<_>, _>>()?;
     let name = Name::try_from(InternalName::new(id(kind)?, above, None)).map_err(|error| error.to_string())?;
     Ok(EntityType::from(name))
@@ -204,7 +225,8 @@ fn facts<T: From<&'static str>>(attributes: &[Attribute]) -> Result<Vec<(T, Arc<
 }
 
 fn extension(name: &str) -> Result<Type, String> {
-    Name::parse_unqualified_name(name).map(|name| Type::ExtensionType { name }).map_err(|error| error.to_string())
+    let id = UnreservedId::from_normalized_str(name).map_err(|error| error.to_string())?;
+    Ok(Type::ExtensionType { name: Name::unqualified_name(id) })
 }
 
 fn ambient(kind: AmbientKind) -> Result<Type, String> {

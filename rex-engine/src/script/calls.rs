@@ -92,17 +92,17 @@ impl Calls<'_> {
 
     fn qualified(&self, call: &FnCallExpr, namespace: &str) -> Result<(), Mistakes> {
         let (name, count) = (call.name.as_str(), call.args.len());
+        let full = format!("{namespace}::{name}");
+        if let Some(spec) = self.names.operation(&full) {
+            return arguments(spec, &call.args);
+        }
         let Some(functions) = self.names.module(namespace) else {
             return Err(vec![(Position::NONE, self.names.no_namespace(namespace))]);
         };
-        let full = format!("{namespace}::{name}");
         let Some(counts) = functions.get(name) else {
             let error = Error::new(Code::Script, format!("there is no function {}", quoted(&full)));
             return Err(vec![(Position::NONE, Error { help: self.names.within(namespace, name), ..error })]);
         };
-        if let Some(spec) = self.names.operation(&full) {
-            return arguments(spec, &call.args);
-        }
         if counts.contains(&count) {
             let texts = call.args.iter().zip(self.names.parameters(&full, count));
             let wrong = texts.filter_map(|(arg, parameter)| match arg {

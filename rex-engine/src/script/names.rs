@@ -1,11 +1,13 @@
 //! The functions that a script can call: the language's own, the pure ones, the operations.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{LazyLock, OnceLock};
 
 use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
 use rex_sdk::{OpSpec, Operation};
 
+use crate::memory::shielded;
 use crate::pure::DOCS;
 
 /// The functions without a namespace, a name on each line with the numbers of arguments that it takes, a receiver included. A test
@@ -18,62 +20,57 @@ const KEYWORDS: &[&str] =
 
 type Counts = BTreeSet<usize>;
 
-/// The names of functions, each with the numbers of arguments that it takes.
+/// The lines of the list, each as a name and its numbers, in the order of the names.
+static PLAIN: LazyLock<Vec<(&str, &str)>> =
+    LazyLock::new(|| shielded(|| NATIVES.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))).collect()));
+
+/// The names of functions, each with the numbers of arguments that it takes. What of it no script asks for is never made: it would take
+/// longer than a short script does.
 pub(crate) struct Names {
-    plain: BTreeMap<&'static str, Counts>,
-    modules: BTreeMap<&'static str, BTreeMap<&'static str, Counts>>,
-    operations: BTreeMap<&'static str, &'static OpSpec>,
-    aliases: BTreeMap<&'static str, &'static OpSpec>,
+    specs: Vec<&'static OpSpec>,
+    modules: OnceLock<Modules>,
+    operations: OnceLock<Operations>,
+    aliases: OnceLock<Operations>,
 }
+
+type Modules = BTreeMap<&'static str, BTreeMap<&'static str, Counts>>;
+type Operations = BTreeMap<&'static str, &'static OpSpec>;
 
 impl Names {
     pub(crate) fn new(operations: &[&'static dyn Operation]) -> Self {
-        let mut names = Self {
-            plain: BTreeMap::new(),
-            modules: BTreeMap::new(),
-            operations: BTreeMap::new(),
-            aliases: BTreeMap::new(),
-        };
-        for line in NATIVES.lines() {
-            let mut words = line.split(' ');
-            let name = words.next().unwrap_or_default();
-            names.plain.insert(name, words.filter_map(|count| count.parse().ok()).collect());
+        Self {
+            specs: operations.iter().map(|operation| operation.spec()).collect(),
+            modules: OnceLock::new(),
+            operations: OnceLock::new(),
+            aliases: OnceLock::new(),
         }
-        for (signature, _) in DOCS {
-            let Some((name, parameters)) = signature.split_once(" -> ").and_then(|(call, _)| call.split_once('('))
-            else {
-                continue;
-            };
-            let count = if parameters.starts_with(')') { 0 } else { parameters.split(',').count() };
-            let Some((module, name)) = name.split_once("::") else { continue };
-            names.modules.entry(module).or_default().entry(name).or_default().insert(count);
-        }
-        for operation in operations {
-            let spec = operation.spec();
-            let counts = names.modules.entry(spec.namespace()).or_default().entry(spec.verb()).or_default();
-            counts.insert(spec.required().count());
-            if spec.options().next().is_some() {
-                counts.insert(spec.required().count() + 1);
-            }
-            names.operations.insert(spec.name, spec);
-            names.aliases.extend(spec.aliases.iter().map(|alias| (*alias, spec)));
-        }
-        names
+    }
+
+    fn modules(&self) -> &Modules {
+        // Shielded: runs share it, so that none may be stopped while it makes it.
+        self.modules.get_or_init(|| shielded(|| modules(&self.specs)))
     }
 
     /// The operation that a plain name stands for.
     pub(crate) fn alias(&self, name: &str) -> Option<&'static OpSpec> {
-        self.aliases.get(name).copied()
+        self.aliases().get(name).copied()
+    }
+
+    fn aliases(&self) -> &Operations {
+        let of = |spec: &&'static OpSpec| spec.aliases.iter().map(|alias| (*alias, *spec)).collect::<Vec<_>>();
+        self.aliases.get_or_init(|| shielded(|| self.specs.iter().flat_map(of).collect()))
     }
 
     /// The operation of a full name.
     pub(crate) fn operation(&self, name: &str) -> Option<&'static OpSpec> {
-        self.operations.get(name).copied()
+        let operations =
+            self.operations.get_or_init(|| shielded(|| self.specs.iter().map(|spec| (spec.name, *spec)).collect()));
+        operations.get(name).copied()
     }
 
     /// The functions of a namespace.
     pub(crate) fn module(&self, namespace: &str) -> Option<&BTreeMap<&'static str, Counts>> {
-        self.modules.get(namespace)
+        self.modules().get(namespace)
     }
 
     /// The numbers of arguments that a function without a namespace takes; empty for what takes any.
@@ -81,7 +78,8 @@ impl Names {
         if KEYWORDS.contains(&name) {
             return Some(Counts::new());
         }
-        self.plain.get(name).cloned()
+        let at = PLAIN.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        PLAIN.get(at).map(|(_, counts)| counts.split(' ').filter_map(|count| count.parse().ok()).collect())
     }
 
     /// The error of a namespace that is not there.
@@ -92,7 +90,7 @@ impl Names {
     }
 
     fn namespaces(&self) -> impl Iterator<Item = &'static str> {
-        self.modules.keys().copied()
+        self.modules().keys().copied()
     }
 
     /// Advice for a name that is not in a namespace: the nearest that is, or all of them.
@@ -104,21 +102,14 @@ impl Names {
     }
 
     /// Advice for a method that is not there.
-    pub(crate) fn method<'a>(&'a self, name: &str, own: &[&'a str]) -> Option<String> {
-        did_you_mean(name, own.iter().copied().chain(self.identifiers()))
-    }
-
-    fn identifiers(&self) -> impl Iterator<Item = &str> {
-        self.plain
-            .keys()
-            .map(|name| &**name)
-            .filter(|name| name.starts_with(|char: char| char.is_ascii_alphabetic()) && !name.contains('$'))
+    pub(crate) fn method(&self, name: &str, own: &[&str]) -> Option<String> {
+        did_you_mean(name, own.iter().copied().chain(identifiers()))
     }
 
     /// Advice for a name without a namespace that is not there: a function of that name in a namespace, or the nearest one.
-    pub(crate) fn meant<'a>(&'a self, name: &str, own: &[&'a str]) -> Option<String> {
+    pub(crate) fn meant(&self, name: &str, own: &[&str]) -> Option<String> {
         let found: Vec<_> = self
-            .modules
+            .modules()
             .iter()
             .filter(|(_, functions)| functions.contains_key(name))
             .map(|(namespace, _)| format!("`{namespace}::{name}`"))
@@ -126,7 +117,7 @@ impl Names {
         if !found.is_empty() {
             return Some(format!("did you mean {}?", found.join(" or ")));
         }
-        did_you_mean(name, self.aliases.keys().map(|name| &**name).chain(own.iter().copied()).chain(self.identifiers()))
+        did_you_mean(name, self.aliases().keys().map(|name| &**name).chain(own.iter().copied()).chain(identifiers()))
     }
 
     /// Whether a namespace has pure functions alone, whose results are all that they are called for.
@@ -155,6 +146,32 @@ impl Names {
         let calls: Vec<_> = docs.map(|(signature, _)| format!("`{signature}`")).collect();
         (!calls.is_empty()).then(|| format!("it is called as {}", calls.join(", ")))
     }
+}
+
+fn modules(specs: &[&'static OpSpec]) -> Modules {
+    let mut modules = Modules::new();
+    for (signature, _) in DOCS {
+        let Some((name, parameters)) = signature.split_once(" -> ").and_then(|(call, _)| call.split_once('(')) else {
+            continue;
+        };
+        let count = if parameters.starts_with(')') { 0 } else { parameters.split(',').count() };
+        let Some((module, name)) = name.split_once("::") else { continue };
+        modules.entry(module).or_default().entry(name).or_default().insert(count);
+    }
+    for spec in specs {
+        let counts = modules.entry(spec.namespace()).or_default().entry(spec.verb()).or_default();
+        counts.insert(spec.required().count());
+        if spec.options().next().is_some() {
+            counts.insert(spec.required().count() + 1);
+        }
+    }
+    modules
+}
+
+/// The names without a namespace that are words.
+fn identifiers<'a>() -> impl Iterator<Item = &'a str> {
+    let is_word = |name: &&str| name.starts_with(|char: char| char.is_ascii_alphabetic()) && !name.contains('$');
+    PLAIN.iter().map(|(name, _)| *name).filter(is_word)
 }
 
 /// A name in backticks, cut where it is longer than names are.
@@ -203,5 +220,18 @@ mod tests {
             text.push('\n');
         }
         expect_file!["natives.txt"].assert_eq(&text);
+    }
+
+    #[test]
+    fn what_no_script_asks_for_is_not_made() {
+        let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();
+        let names = Names::new(OPS);
+        let made = |text: &str| {
+            assert!(crate::script::Script::new(&engine, &names, text, &rhai::Scope::new(), None).is_ok(), "{text}");
+            (names.operations.get().is_some(), names.modules.get().is_some())
+        };
+        assert_eq!(made("let x = 1; x + 2"), (false, false));
+        assert_eq!(made("fs::read(\"/f\")"), (true, false));
+        assert_eq!(made("json::parse(\"1\")"), (true, true));
     }
 }
