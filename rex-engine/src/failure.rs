@@ -5,7 +5,7 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use crate::active::{self, Active};
 use crate::report::Failure;
-use crate::script::{Names, Refused};
+use crate::script::{Names, Refused, habits};
 
 /// A failure at a place of the script.
 pub(crate) fn at(error: Error, position: Position) -> Failure {
@@ -94,6 +94,21 @@ pub(crate) fn explained(
             let (message, help) = info.missing(name, line, column, args);
             Error::new(Code::Script, message).with_help(help)
         }
+        ("ErrorDotExpr", ..) if message.contains("getter is not registered") => {
+            let name = message.split('\'').nth(1).unwrap_or_default();
+            let help = match habits::advice(name) {
+                Some(advice) => advice.to_owned(),
+                None if message.ends_with("'array'") => {
+                    format!("each of its entries may have one: `list[0].{name}`, `list.map(|x| x.{name})`")
+                }
+                None => "maps have fields: `type_of(x)` tells what a value is".to_owned(),
+            };
+            Error::new(Code::Script, format!("{} has no field `{name}`", a_value(message))).with_help(help)
+        }
+        ("ErrorIndexingType", ..) => {
+            let help = "a list is indexed by a number: `list[0]`, `list[-1]`; parts of it are `list.extract(start, length)`, those of a text `text.sub_string(start, length)`";
+            Error::new(Code::Script, "this value has no such index").with_help(help)
+        }
         ("ErrorFunctionNotFound", Some(signature), _) => {
             Error { message: not_taken(signature), help: advice(signature, &active.names), ..error }
         }
@@ -108,6 +123,20 @@ pub(crate) fn explained(
                 .with_help("a loop needs no depth; the limit is raised with `--limit call_depth=N`")
         }
         _ => error,
+    }
+}
+
+/// The value whose type ends a message of Rhai.
+fn a_value(message: &str) -> &'static str {
+    match message.trim_end_matches('\'').rsplit('\'').next().unwrap_or_default() {
+        "array" | "lines" => "a list",
+        "string" => "a text",
+        "i64" => "an int",
+        "f64" => "a float",
+        "bool" => "a bool",
+        "()" => "nothing (`()`)",
+        "blob" => "bytes",
+        _ => "this value",
     }
 }
 
@@ -147,7 +176,7 @@ fn advice(signature: &str, names: &Names) -> Option<String> {
     }
     match name.rsplit_once("::") {
         Some((namespace, function)) => names.calls(namespace, function).or_else(|| names.within(namespace, function)),
-        None if names.plain(name).is_some() => None,
+        None if names.plain(name).is_some() => habits::advice(name).map(str::to_owned),
         None => names.meant(name, &[]),
     }
 }

@@ -284,7 +284,7 @@ fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
             .with_help(help);
         }
         (Kind::Duration, Value::Int(MANY_SECONDS..)) => {
-            let help = "a time is made a duration by `time::now() - then`; so long ago is also `\"7d\"`";
+            let help = "a time is made a duration by `sys::time().epoch - then`; so long ago is also `\"7d\"`";
             return Error::validation(format!(
                 "`{name}` of `{}` takes a duration, {} came, which is more than 30 years: it looks like a time",
                 spec.name,

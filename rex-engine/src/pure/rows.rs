@@ -217,7 +217,7 @@ fn weigh(value: &Dynamic, budget: &Budget, depth: usize) -> Fallible<()> {
 fn no_numbers_as_texts<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Fallible<()> {
     let texts: Option<Vec<_>> =
         keys.into_iter().map(|key| if let Key::Text(text) = key { Some(text) } else { None }).collect();
-    let fix = "make numbers of them first: `for row in rows { row.n = parse_float(row.n); }`, or `list.map(|x| parse_float(x))`";
+    let fix = "make numbers of them first: `rows.map(|row| { row.n = parse_float(row.n); row })`, or `list.map(|x| parse_float(x))`";
     match compare::numbers_in_order(texts.unwrap_or_default().into_iter().map(|text| text.as_str()), fix) {
         Some(error) => Err(Error { code: Code::Validation, ..error }),
         None => Ok(()),

@@ -7,6 +7,7 @@ use rex_core::{Code, Error};
 use rex_sdk::{Args, Form, Literal, OpSpec};
 use rhai::{Expr, FnCallExpr, FnPtr, Position};
 
+use super::habits;
 use super::names::{Names, list, quoted};
 use crate::convert::to_value;
 use crate::pure;
@@ -142,7 +143,9 @@ impl Calls<'_> {
 fn wrong_count(name: &str, counts: &BTreeSet<usize>, count: usize, place: &str) -> Error {
     let taken: Vec<_> = counts.iter().map(usize::to_string).collect();
     let plural = if counts.iter().eq([&1]) { "argument" } else { "arguments" };
-    Error::new(Code::Script, format!("{} takes {} {plural}{place}, got {count}", quoted(name), taken.join(" or ")))
+    let message = format!("{} takes {} {plural}{place}, got {count}", quoted(name), taken.join(" or "));
+    let error = Error::new(Code::Script, message);
+    Error { help: habits::advice(name).map(str::to_owned), ..error }
 }
 
 /// Checks the arguments of an operation as far as they are spelled out.
@@ -150,9 +153,12 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), Mistakes> {
     let required: Vec<_> = spec.required().collect();
     let has_options = spec.options().next().is_some();
     let options = args.get(required.len());
-    if args.len() < required.len()
-        || args.len() > required.len() + usize::from(has_options || options.is_some_and(is_map))
-    {
+    let is_other = |arg: &Expr| arg.get_literal_value(None).is_some_and(|value| !value.is_map());
+    let mut most = required.len() + usize::from(has_options || options.is_some_and(is_map));
+    if args.len() == most && options.is_some_and(is_other) {
+        most = required.len();
+    }
+    if args.len() < required.len() || args.len() > most {
         let plural = if required.len() == 1 { "argument" } else { "arguments" };
         let message = format!("`{}` takes {} {plural}, got {}", spec.name, required.len(), args.len());
         let error = Error::validation(message).with_help(format!("it is called as `{spec}`"));

@@ -302,7 +302,7 @@ impl Roots {
 }
 
 /// The name of the closure that an expression is, and how many variables it takes along.
-fn closure(value: &Expr) -> Option<(String, usize)> {
+pub(super) fn closure(value: &Expr) -> Option<(String, usize)> {
     match value {
         // Variables that it takes along are shared first.
         Expr::Stmt(block) => match block.statements().last()? {

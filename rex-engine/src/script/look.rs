@@ -107,7 +107,7 @@ impl Look {
         }
         lost::find(&parts, &calls, &mut |position, error| look.mistake(place(position), error));
         meant::find(&parts, &roots, &mut |position, error| look.mistake(place(position), error));
-        for (position, error) in meant::warnings(ast) {
+        for (position, error) in meant::warnings(ast, &parts) {
             look.warnings.insert(place(position), failure(place(position), error));
         }
         look.operations = roots.operations;

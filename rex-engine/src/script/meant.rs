@@ -180,9 +180,64 @@ fn no_word(what: &str, words: &[&'static str], word: &str) -> Option<Error> {
     Some(Error::new(Code::Script, format!("{what} is never {}", quoted(word))).with_help(help))
 }
 
-/// Divisions whose result is multiplied, as in `used / total * 100`: of two integers, that drops the rest first.
-pub(super) fn warnings(ast: &AST) -> Vec<(Position, Error)> {
+/// Text such as `"{name}"` and `"$name"`, where a variable has that name.
+fn unreplaced(parts: &[Part], variables: &BTreeSet<String>, found: &mut Vec<(Position, Error)>) {
+    for part in parts {
+        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            if let Some(ASTNode::Expr(Expr::StringConstant(text, position))) = path.last()
+                && let Some((form, name)) = named(text, variables)
+            {
+                let message = format!("`{form}` is text here, and is not replaced by the variable");
+                found.push((
+                    *position,
+                    Error::new(Code::Script, message)
+                        .with_help(format!("text in backticks is: `` `..${{{name}}}..` ``")),
+                ));
+            }
+            true
+        });
+    }
+}
+
+/// The first variable that a text seems to name.
+fn named<'v>(text: &str, variables: &'v BTreeSet<String>) -> Option<(String, &'v str)> {
+    let starts = text.match_indices(['{', '$']);
+    starts
+        .filter_map(|(at, sign)| {
+            // Interpolation is told elsewhere.
+            let before = text.get(..at).filter(|before| !before.ends_with('$'))?;
+            let rest = text.get(before.len() + 1..)?;
+            let end = rest.find(|char: char| !(char == '_' || char.is_alphanumeric())).unwrap_or(rest.len());
+            let name = variables.get(rest.get(..end)?)?;
+            match (sign, rest.get(end..)?.starts_with('}')) {
+                ("{", true) => Some((format!("{{{name}}}"), name.as_str())),
+                ("$", _) => Some((format!("${name}"), name.as_str())),
+                _ => None,
+            }
+        })
+        .next()
+}
+
+/// The names of the variables of a script.
+fn variables(parts: &[Part]) -> BTreeSet<String> {
+    let mut names: BTreeSet<_> = parts.iter().flat_map(|part| part.params.iter().cloned()).collect();
+    for part in parts {
+        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            match path.last() {
+                Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => drop(names.insert(parts.0.name.to_string())),
+                Some(ASTNode::Stmt(Stmt::For(parts, _))) => drop(names.insert(parts.0.name.to_string())),
+                _ => {}
+            }
+            true
+        });
+    }
+    names
+}
+
+/// Divisions whose result is multiplied, as in `used / total * 100`: of two integers, that drops the rest first. And texts that name a variable.
+pub(super) fn warnings(ast: &AST, parts: &[Part]) -> Vec<(Position, Error)> {
     let mut found = Vec::new();
+    unreplaced(parts, &variables(parts), &mut found);
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
             && let ("*", [Expr::FnCall(division, position), factor]) = (call.name.as_str(), call.args.as_slice())

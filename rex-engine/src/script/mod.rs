@@ -8,6 +8,7 @@
 mod calls;
 mod edits;
 mod fields;
+pub(crate) mod habits;
 mod look;
 mod lost;
 mod meant;

@@ -7,6 +7,7 @@ use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
 use rex_sdk::{OpSpec, Operation};
 
+use super::habits;
 use crate::memory::shielded;
 use crate::pure::DOCS;
 
@@ -96,6 +97,9 @@ impl Names {
     /// Advice for a name that is not in a namespace: the nearest that is, or all of them.
     pub(crate) fn within(&self, namespace: &str, name: &str) -> Option<String> {
         let functions = self.module(namespace)?;
+        if let Some(advice) = habits::advice(name) {
+            return Some(advice.to_owned());
+        }
         let full: Vec<_> = functions.keys().map(|function| format!("{namespace}::{function}")).collect();
         did_you_mean(&format!("{namespace}::{name}"), full.iter().map(String::as_str))
             .or_else(|| Some(format!("`{namespace}` has {}", list(functions.keys().copied()))))
@@ -103,11 +107,15 @@ impl Names {
 
     /// Advice for a method that is not there.
     pub(crate) fn method(&self, name: &str, own: &[&str]) -> Option<String> {
-        did_you_mean(name, own.iter().copied().chain(identifiers()))
+        let habit = habits::advice(name).map(str::to_owned);
+        habit.or_else(|| did_you_mean(name, own.iter().copied().chain(identifiers())))
     }
 
     /// Advice for a name without a namespace that is not there: a function of that name in a namespace, or the nearest one.
     pub(crate) fn meant(&self, name: &str, own: &[&str]) -> Option<String> {
+        if let Some(advice) = habits::advice(name) {
+            return Some(advice.to_owned());
+        }
         let found: Vec<_> = self
             .modules()
             .iter()
@@ -122,7 +130,7 @@ impl Names {
 
     /// Whether a namespace has pure functions alone, whose results are all that they are called for.
     pub(crate) fn is_pure(&self, namespace: &str) -> bool {
-        self.modules.contains_key(namespace) && !self.operations.values().any(|spec| spec.namespace() == namespace)
+        self.modules().contains_key(namespace) && !self.specs.iter().any(|spec| spec.namespace() == namespace)
     }
 
     /// The names of the parameters of a pure function that takes so many.

@@ -159,6 +159,21 @@ fn a_value_that_is_lost_is_an_error() {
             "`let` makes another `found`",
             "`found = ..;`",
         ),
+        (
+            "let rows = [#{n: `1`}]; for r in rows { r.n = parse_int(r.n); } rows",
+            "`for` gives a copy of each entry",
+            "list.map(|r|",
+        ),
+        ("let l = [[1]]; for x in l { x.push(2); } l", "`for` gives a copy", ""),
+        ("let l = [#{}]; for x in l { for k in [`a`] { x[k] = 1; } } l", "`for` gives a copy", ""),
+        (
+            "fn add(l) { l.push(1); } let l = []; add(l); l",
+            "a function gets a copy of `l`",
+            "end the function with `l`",
+        ),
+        ("let l = [#{n: 1}]; l.for_each(|x| { x.n = 2; }); l", "a function gets a copy of `x`", ""),
+        ("let c = #{s: [#{p: 1}]}; let s = c.s[0]; s.p = 2; c", "`s` is a copy", "back in its place"),
+        ("let l = [1]; let m = l; m.push(2); l", "`m` is a copy", ""),
         ("let n = 0; for x in [1, 2] { let n = n + 1; print(n); } n", "`let` makes another `n`", ""),
         ("fn f(l) { let max = 0; for x in l { if x > max { let max = x; } } max } f([1])", "another `max`", ""),
         (
@@ -171,6 +186,14 @@ fn a_value_that_is_lost_is_an_error() {
     }
     for script in [
         "let l = [3, 1]; l.sort(); l[0]",
+        "let out = []; for r in [#{}] { r.n = 1; out.push(r); } out[0].n",
+        "let n = 0; for r in [#{n: 0}] { while r.n < 5 { r.n += 1; } n = r.n; } n - 4",
+        "fn add(l) { l.push(1); l } add([]).len()",
+        "let l = [3, 1].map(|x| { let y = [x, 0]; y.sort() }); l[1][1]",
+        "let f = |l| l.sort(); f.call([2, 1])[0]",
+        "let all = []; [1].for_each(|x| { all.push(x); }); all.len()",
+        "let m = [2, 1]; let s = m; s.sort(); s[0]",
+        "let c = #{n: 0}; let up = || { c.n = 1; }; up.call(); c.n",
         "let l = [1]; l.map(|x| print(x)); 1",
         "let n = 0; try { parse_int(`x`); n = 2; } catch (e) { n = 1; } n",
         "let base = `/a`; for x in [1] { let base = base + x; print(base); } 1",
@@ -215,6 +238,19 @@ fn texts_that_are_numbers_are_not_put_in_the_order_of_texts() {
         "if rows::max([3, 10.5, 2]) == 10.5 { 1 }",
     ] {
         returns(script, 1);
+    }
+}
+
+#[test]
+fn text_that_names_a_variable_warns() {
+    let warned = |script: &str| run(script).warnings.len();
+    assert_eq!(warned("let n = 3; print(\"n is {n}\")"), 1);
+    assert_eq!(warned("let n = 3; print(\"n is $n\")"), 1);
+    assert_eq!(warned("for host in [`a`] { print(`{host} up ${host}`) }"), 1);
+    for script in
+        ["let n = 3; print(`n is ${n}`)", "let n = 3; print(\"{m} {n }\")", "let a = 1; print(\"{\\\"a\\\": 1}\")"]
+    {
+        assert_eq!(warned(script), 0, "{script}");
     }
 }
 

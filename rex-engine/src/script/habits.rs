@@ -1,0 +1,123 @@
+//! What scripts call in other languages, and what there is for it here.
+
+/// Names of functions and methods, each with advice.
+const HABITS: &[(&str, &str)] = &[
+    ("add", "`list.push(value)` adds one value, `list.append(other)` all of another list"),
+    ("any", "`list.some(|x| ..)` asks whether it holds for one"),
+    ("avg", "`rows::mean(list)`, or of maps `rows::mean(list, \"key\")`"),
+    ("collect", "`filter` and `map` return lists; the lines of a file become one by `to_array()`"),
+    ("concat", "`a + b` joins two lists or texts"),
+    ("count", "`list.len()`, or `list.filter(|x| ..).len()`; of each value, `table::count_by(list)`"),
+    ("endsWith", "`text.ends_with(part)`"),
+    ("entries", "`map.keys()` and `map.values()`: `for key in map.keys() { let value = map[key]; .. }`"),
+    ("enumerate", "`for (value, index) in list { .. }`"),
+    ("every", "`list.all(|x| ..)` asks whether it holds for all"),
+    ("first", "`list[0]`; `list.get(0)` is `()` where there is none"),
+    ("flat_map", "`let all = []; for x in list { all += ..; }`"),
+    ("float", "`parse_float(text)`; of an int, `x.to_float()`"),
+    ("forEach", "`for x in list { .. }`, or `list.for_each(|x| ..)`"),
+    (
+        "format",
+        "`` `text with ${values}` ``; numbers with units by `human::bytes(n)`, times by `time::format(epoch, \"%Y-%m-%d\")`",
+    ),
+    ("has", "`\"key\" in map`, `value in list`"),
+    ("has_key", "`\"key\" in map`"),
+    ("head", "`list.extract(0, n)`; of a file, `fs::lines(path, #{first: n})`"),
+    ("includes", "`x.contains(value)`, or `value in x`"),
+    ("indexOf", "`x.index_of(value)`, -1 where there is none"),
+    ("int", "`parse_int(text)`; of a float, `x.to_int()`"),
+    ("isEmpty", "`x.is_empty()`"),
+    ("items", "`map.keys()` and `map.values()`: `for key in map.keys() { let value = map[key]; .. }`"),
+    ("iter", "a list is iterated as it is: `for x in list { .. }`"),
+    ("last", "`list[-1]`; `list.get(-1)` is `()` where there is none"),
+    ("length", "`x.len()`"),
+    ("lower", "`text.to_lower()`"),
+    ("lstrip", "`text.trim()` takes blanks from both ends"),
+    ("max", "`rows::max(list)`, or of maps `rows::max(list, \"key\")`; `max(a, b)` is the larger of two"),
+    ("mean", "`rows::mean(list)`, or of maps `rows::mean(list, \"key\")`"),
+    ("min", "`rows::min(list)`, or of maps `rows::min(list, \"key\")`; `min(a, b)` is the smaller of two"),
+    ("now", "`sys::time().epoch` is the time in seconds"),
+    ("parseFloat", "`parse_float(text)`"),
+    ("parseInt", "`parse_int(text)`"),
+    ("print", "it takes one value: `` print(`${a} ${b}`) ``"),
+    ("printf", "`` print(`text with ${values}`) ``"),
+    ("println", "`print(value)`"),
+    ("push_str", "`text += part`"),
+    ("round", "`x.round()` is whole; with decimals, `(x * 100.0).round() / 100.0`"),
+    ("rstrip", "`text.trim()` takes blanks from both ends"),
+    ("size", "`x.len()`"),
+    ("skip", "`list.extract(n)` is the list without its first n"),
+    ("slice", "`list.extract(start, length)`, `text.sub_string(start, length)`"),
+    ("sorted", "`list.order()`, `rows::sort_by(list, \"key\")`"),
+    ("splitlines", "`text.lines()`"),
+    ("startsWith", "`text.starts_with(part)`"),
+    ("str", "`x.to_string()`, or `` `${x}` ``"),
+    ("string", "`x.to_string()`, or `` `${x}` ``"),
+    ("strip", "`text.trim()`"),
+    ("substr", "`text.sub_string(start, length)`"),
+    ("sum", "`rows::sum(list)`, or of maps `rows::sum(list, \"key\")`"),
+    ("take", "`list.extract(0, n)` is the first n of a list; of a file, `fs::lines(path, #{first: n})`"),
+    ("to_float", "`parse_float(text)` makes a number of a text"),
+    ("to_int", "`parse_int(text)` makes a number of a text"),
+    ("toFixed", "`(x * 100.0).round() / 100.0`"),
+    ("toLowerCase", "`text.to_lower()`"),
+    ("toString", "`x.to_string()`"),
+    ("toUpperCase", "`text.to_upper()`"),
+    ("unique", "`rows::unique_by(list, \"key\")` of maps; of values, `table::count_by(list).keys()`"),
+    ("unwrap", "errors are caught with `try { .. } catch (e) { .. }`; `x ?? default` stands for nothing"),
+    ("unwrap_or", "`x ?? default`"),
+    ("upper", "`text.to_upper()`"),
+    ("uptime", "`sys::boot_time()` tells when the machine was started"),
+];
+
+/// Advice for a name that scripts bring along from other languages.
+pub(crate) fn advice(name: &str) -> Option<&'static str> {
+    let name = name.rsplit("::").next().unwrap_or(name);
+    HABITS.iter().find(|(habit, _)| *habit == name).map(|(_, advice)| *advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Limits;
+    use rex_sdk::OPS;
+
+    use super::*;
+
+    /// What is advised is there: each part in backticks that is a call of something by name.
+    #[test]
+    fn what_is_advised_is_there() {
+        let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();
+        let prelude = "let x = (); let a = (); let b = (); let n = (); let list = (); let text = (); let map = (); let other = (); let value = ();
+            let values = (); let part = (); let start = (); let length = (); let path = (); let epoch = (); let key = (); let all = ();";
+        for (name, advice) in HABITS {
+            let code = advice.replace("``", "¦");
+            let mut code: Vec<_> = code.split('¦').skip(1).step_by(2).map(str::to_owned).collect();
+            if code.is_empty() {
+                code = advice.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            }
+            for call in code.iter().filter(|call| call.contains('(') || call.contains(' ')) {
+                let call = call
+                    .replace("|x| ..", "|x| x")
+                    .replace("{ .. }", "{ }")
+                    .replace("= ..", "= x")
+                    .replace("..; }", "}")
+                    .replace("x ?? default", "x ?? 1")
+                    .replace(" .. }", " }");
+                let call = call.replace(" in x", " in list");
+                assert!(
+                    engine.compile(format!("{prelude} {call}")).is_ok(),
+                    "{name}: {call}: {:?}",
+                    engine.compile(&call)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn they_are_in_order() {
+        assert!(
+            HABITS.is_sorted_by_key(|(name, _)| name.to_lowercase()),
+            "keep the table in the order of the alphabet"
+        );
+    }
+}
