@@ -58,6 +58,20 @@ macro_rules! names {
     };
 }
 
+/// A text in double quotes, as JSON has it.
+macro_rules! quoted {
+    () => {
+        r"\x22(?:[^\x22\\]|\\.)*\x22"
+    };
+}
+
+/// What a shell takes for one word.
+macro_rules! word {
+    () => {
+        r"(?:'[^']*'|\\.|[^\s'\\])+"
+    };
+}
+
 /// Patterns of secrets, with what is before each as `keep`.
 const PATTERNS: &[&str] = &[
     // A block, to its end or to the end of the text.
@@ -66,14 +80,20 @@ const PATTERNS: &[&str] = &[
     r"(?P<keep>\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\x22]+(?P<after>@)",
     r"(?i)(?P<keep>\bauthorization['\x22]?\s*[:=]\s*['\x22]?(?:(?:basic|bearer|digest|token)\s+)?)[^\s'\x22,;]+",
     r"(?i)(?P<keep>\bbearer\s+)[a-z0-9._~+/=-]{8,}",
-    // `password=x`, `"db_password": "x"`, `?access_token=x`, `PGPASSWORD=x`.
-    concat!(r"(?i)(?P<keep>", names!(), r"[a-z0-9_-]*['\x22]?\s*[:=]\s*)(?:'[^']*'|\x22[^\x22]*\x22|[^\s'\x22&;,]+)"),
-    // `--password x`.
+    // A part of a word that is quoted as a whole: `'--password=a b'`.
+    concat!(r"(?i)(?P<keep>'(?:[^']|'\\'')*?", names!(), r"[a-z0-9_-]*\s*[:=])(?:[^']|'\\'')*(?P<after>')"),
+    // `password=x`, `"db_password": "x"`, `?access_token=x`, `PGPASSWORD='it'\''s x'`.
     concat!(
-        r"(?i)(?P<keep>(?:^|\s)--?(?:[a-z0-9]+-)*(?:pass|",
+        r"(?i)(?P<keep>",
         names!(),
-        r")\s+)(?:'[^']*'|\x22[^\x22]*\x22|[^\s'\x22]+)"
+        r"[a-z0-9_-]*['\x22]?\s*[:=]\s*)(?:",
+        quoted!(),
+        r"|(?:'[^']*'|\\.|[^\s'\x22&;,\\])+)"
     ),
+    // A variable, or an option, that is a word of its own: what a shell takes for one word, `DB_PASSWORD=a,b`.
+    concat!(r"(?i)(?P<keep>(?:^|\s)[a-z0-9_-]*", names!(), r"[a-z0-9_-]*=)", word!()),
+    // `--password x`.
+    concat!(r"(?i)(?P<keep>(?:^|\s)--?(?:[a-z0-9]+-)*(?:pass|", names!(), r")\s+)(?:", quoted!(), "|", word!(), ")"),
     // What is known by how it begins.
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,})",
@@ -84,10 +104,14 @@ const PATTERNS: &[&str] = &[
 /// An argument after which a secret comes as the next one.
 const FLAG: &str = concat!(r"(?i)\A--?(?:[a-z0-9]+-)*(?:pass|", names!(), r")\z");
 
+/// An argument that is an option with its secret, or a variable with one: all after `=` is that.
+const OPTION: &str = concat!(r"(?i)\A[a-z0-9_-]*", names!(), r"[a-z0-9_-]*=");
+
 struct Patterns {
     signs: AhoCorasick,
     secrets: LazyLock<Vec<Regex>>,
     flag: LazyLock<Option<Regex>>,
+    option: LazyLock<Option<Regex>>,
 }
 
 // INVARIANT: all of them are patterns: a test compiles them. One that were none would be passed over.
@@ -97,6 +121,7 @@ static PATTERNS_READY: LazyLock<Option<Patterns>> = LazyLock::new(|| {
         // Most runs never need these.
         secrets: LazyLock::new(|| PATTERNS.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()),
         flag: LazyLock::new(|| Regex::new(FLAG).ok()),
+        option: LazyLock::new(|| Regex::new(OPTION).ok()),
     })
 });
 
@@ -126,19 +151,24 @@ pub fn line(line: &[u8]) -> Cow<'_, [u8]> {
     if !has_signs(line) {
         return line.into();
     }
-    let (mut out, mut rest, mut after_flag) = (Vec::with_capacity(line.len()), line, None);
+    let (mut out, mut rest, mut after_flag, mut after_key) = (Vec::with_capacity(line.len()), line, None, false);
     while let Some((before, quoted, after)) = next_text(rest) {
         out.extend_from_slice(before);
         match serde_json::from_slice::<String>(quoted) {
             Ok(found) => {
                 // After `"arg1": "--password"` comes `"arg2"`, and then what it is.
                 let secret = after_flag == Some(1);
+                let is_word = std::mem::replace(&mut after_key, is_argument(&found));
                 after_flag = match after_flag {
                     _ if is_flag(&found) => Some(0),
                     Some(0) if is_argument(&found) => Some(1),
                     _ => None,
                 };
-                let clean = if secret { REDACTED.into() } else { text(&found) };
+                let clean = match option(&found).filter(|_| is_word) {
+                    _ if secret => REDACTED.into(),
+                    Some(kept) => format!("{kept}{REDACTED}").into(),
+                    None => text(&found),
+                };
                 if clean == found {
                     out.extend_from_slice(quoted);
                 } else {
@@ -157,6 +187,12 @@ pub fn line(line: &[u8]) -> Cow<'_, [u8]> {
 fn is_flag(text: &str) -> bool {
     let flag = PATTERNS_READY.as_ref().and_then(|patterns| patterns.flag.as_ref());
     flag.is_some_and(|flag| flag.is_match(text))
+}
+
+/// What comes before the secret in a word of a program, if it holds one.
+fn option(word: &str) -> Option<&str> {
+    let option = PATTERNS_READY.as_ref().and_then(|patterns| patterns.option.as_ref())?;
+    option.find(word).map(|found| found.as_str())
 }
 
 /// Whether a key is of one of the arguments of a program.
@@ -208,6 +244,14 @@ mod tests {
         check("AWS_SECRET_ACCESS_KEY=abc/def+g", "AWS_SECRET_ACCESS_KEY=[redacted]");
         check("mysql --password hunter2 -h db", "mysql --password [redacted] -h db");
         check("mysql --db-password 'hunter 2' -h db", "mysql --db-password [redacted] -h db");
+        check(r"mysql --password 'it'\''s x' -h db", "mysql --password [redacted] -h db");
+        check("mysql '--password=correct horse' -h db", "mysql '--password=[redacted]' -h db");
+        check(r"'--password=it'\''s x' y", "'--password=[redacted]' y");
+        check(r"PGPASSWORD='it'\''s x' A=1", "PGPASSWORD=[redacted] A=1");
+        check("DB_PASSWORD=a,b;c A=1", "DB_PASSWORD=[redacted] A=1");
+        check(r"DB_PASSWORD=a\ b A=1", "DB_PASSWORD=[redacted] A=1");
+        check(r#"{"password": "a\"b c", "x": 1}"#, r#"{"password": [redacted], "x": 1}"#);
+        check("'a' password='b' 'c'", "'a' password=[redacted] 'c'");
         check("https://user:pa:ss@host/p", "https://[redacted]@host/p");
         check("https://tok@en@host/p", "https://[redacted]@host/p");
         check("x postgres://u:p@h/d y", "x postgres://[redacted]@h/d y");
@@ -246,6 +290,11 @@ mod tests {
         assert_eq!(
             String::from_utf8_lossy(&clean),
             r#"{"n":1,"resource":"/a\"b","context":{"arg1":"--token","arg2":"[redacted]","arg3":"x","environment":"A=1 \"MY_TOKEN\"=[redacted]"}}"#
+        );
+        let given = br#"{"arg1":"--password=correct horse","arg2":"MY_TOKEN=a,b c","arg3":"a b=c d"}"#;
+        assert_eq!(
+            String::from_utf8_lossy(&line(given)),
+            r#"{"arg1":"--password=[redacted]","arg2":"MY_TOKEN=[redacted]","arg3":"a b=c d"}"#
         );
         for same in ["{}", "", "{\"a\":\"token", "{\"token\":\"a\\", "\"token\\\""] {
             assert_eq!(line(same.as_bytes()), same.as_bytes());

@@ -58,7 +58,7 @@ pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
     for part in parts {
         part.tree.walk(&mut |path: &[ASTNode<'_>]| {
             if let Some(ASTNode::Expr(expr)) = path.last() {
-                for (name, count) in closure(expr) {
+                if let Some((name, count)) = closure(expr) {
                     let most = taken.entry(name).or_insert(count);
                     *most = count.max(*most);
                 }
