@@ -1,5 +1,6 @@
 //! `rex policy ask`
 
+mod needs;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ fn one(args: &AskArgs, at: Timestamp, (policies, policy): (&Policies, &Policy), 
     print(&match (args.patch, args.format) {
         (true, _) => patch.map_or_else(String::new, |patch| patch.diff),
         (_, Format::Json) => json(policy, &request, &trace, patch.as_ref())?,
-        (_, Format::Human) => human(&request, &trace, patch.as_ref()),
+        (_, Format::Human) => human(&request, &trace, patch.as_ref()) + &needs::human(&request),
     })?;
     if args.format == Format::Human {
         policy.warnings().iter().for_each(|warning| draw::finding(color, warning));
@@ -248,6 +249,15 @@ struct Answer<'a> {
     policy_sha256: Option<String>,
 }
 
+/// The answer to one request.
+#[derive(Serialize)]
+struct One<'a> {
+    #[serde(flatten)]
+    answer: Answer<'a>,
+    /// The operations that need this action and others, where none needs this one alone.
+    also_needed: Vec<needs::Needing>,
+}
+
 #[derive(Serialize)]
 struct Shown<'a> {
     id: &'a str,
@@ -323,6 +333,7 @@ fn json(policy: &Policy, request: &Request<'_>, trace: &Trace, patch: Option<&Pa
         patch: patch.map(ShownPatch::new),
         ..Answer::new(request, trace, refused.as_ref())
     };
+    let answer = One { answer, also_needed: needs::Needing::of(request.action.spec()) };
     serde_json::to_string(&answer).map_err(|error| Stop::internal(error.to_string()))
 }
 

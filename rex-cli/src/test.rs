@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rex_core::journal::Event;
 use rex_core::{Authorize, Code, Decision, DeniedCall, Effect, Request, Subject, Timestamp};
-use rex_engine::{Engine, Failure, Input};
+use rex_engine::{Engine, Failure, Input, Report};
 use rex_policy::{Case, Coverage, Policy, Question, Script, Vocabulary};
 
 use crate::args::{Color, Format, PolicyArgs};
@@ -210,11 +211,41 @@ fn ran(
     let mut input = Input::new(script.principal.clone(), authority);
     input.tags.clone_from(&script.tags);
     input.args.clone_from(&script.args);
-    Ok(match engine.run(&script.text, input).outcome {
+    let report = engine.run(&script.text, input);
+    Ok(match &report.outcome {
+        Ok(_) if report.stats.denied > 0 => went_on(case, &report),
         Ok(_) => (case.expected.differences(&Decision::allow(&[])), None),
-        Err(failure) => failed(case, &failure),
+        Err(failure) => failed(case, failure),
     })
 }
+
+/// A script that came to its end though something that it asked for was denied: it caught the denial, or an operation left something out.
+fn went_on(case: &Case, report: &Report) -> (Vec<String>, Option<String>) {
+    let mut decision = Decision::deny(None);
+    let denied = report.journal.iter().find_map(|record| match &record.event {
+        Event::Decision { effect: Effect::Deny, action, resource, policies, reason, .. } => {
+            decision.policies = policies.clone();
+            decision.reason = reason.clone();
+            let line = record.call.line.map_or(String::new(), |line| format!(" in line {line} of the script"));
+            Some(format!("`{action}` on `{}`{line}", resource.escape_debug()))
+        }
+        _ => None,
+    });
+    let mut differences = case.expected.differences(&decision);
+    if let Some(first) = differences.first_mut() {
+        let others = match report.stats.denied {
+            0 | 1 => String::new(),
+            2 => " and 1 other request".to_owned(),
+            all => format!(" and {} other requests", all - 1),
+        };
+        *first +=
+            &format!(": {}{others} denied, and the script went on", denied.unwrap_or_else(|| "a request".to_owned()));
+    }
+    let help = (case.expected.effect == Effect::Allow && !differences.is_empty()).then(|| WENT_ON.to_owned());
+    (differences, help)
+}
+
+const WENT_ON: &str = "a script is allowed if all that it asks for is; where a denial is meant, `deny` is expected, also of a script that catches it";
 
 fn failed(case: &Case, failure: &Failure) -> (Vec<String>, Option<String>) {
     let error = &failure.error;

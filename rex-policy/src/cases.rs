@@ -60,7 +60,7 @@ pub struct Script {
 /// What is to come of a case. What is not said is not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// Whether it is allowed: of a script, whether it comes to its end.
+    /// Whether it is allowed: of a script, whether it comes to its end and nothing that it asked for was denied.
     pub effect: Effect,
     /// The ids of the deciding policies, in any order; of a script that is denied, those of the denial.
     pub policies: Option<Vec<String>>,

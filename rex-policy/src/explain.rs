@@ -121,6 +121,9 @@ fn attribute(name: &str, message: &str, vocabulary: &Vocabulary) -> Option<Strin
         let separator = if facts.is_empty() { "" } else { ", " };
         let names = spec.context.iter().map(|fact| fact.name).chain(AMBIENT.iter().map(|(name, ..)| *name));
         let near = did_you_mean(name, names).map_or_else(String::new, |near| format!("{near} "));
+        if ["time", "hour", "date", "timestamp", "clock", "weekday"].contains(&name) {
+            return Some(hints::CLOCK.to_owned());
+        }
         return Some(format!("{near}the context of `{spec}` holds {facts}{separator}{ambient}"));
     }
     let resources = vocabulary.resources();

@@ -197,6 +197,10 @@ fn special(spot: &Spot<'_>) -> Option<String> {
     if said.contains("is not a valid method") || said.contains("is not a valid function") {
         let like = ["match", "regex", "glob", "start", "end", "prefix", "suffix", "contain", "has", "test", "find"];
         let name = spot.named().to_lowercase();
+        if ["time", "now", "hour", "minute", "clock", "weekday", "today", "date"].iter().any(|word| name.contains(word))
+        {
+            return text(CLOCK);
+        }
         return if like.iter().any(|word| name.contains(word)) {
             text(LIKE)
         } else {
@@ -264,13 +268,41 @@ pub(crate) fn named_like<'v>(vocabulary: &'v Vocabulary, name: &str) -> impl Ite
     named.map(|spec| format!("{}::Action::\"{}\"", spec.namespace, spec.name))
 }
 
+/// How the time of day is asked for.
+pub(crate) const CLOCK: &str = "of the time of day, in UTC, ask `context.now.toTime() >= duration(\"9h\") && context.now.toTime() < duration(\"17h30m\")`";
+const MOMENT: &str = "a time is compared with a time, `context.now < datetime(\"2026-12-31\")`, and the time of day, in UTC, with a length of time, `context.now.toTime() >= duration(\"9h\")`";
+const WRITTEN: &str = "a time is written `datetime(\"2026-01-01T00:00:00Z\")`, a day asked for by `context.now.toDate() == datetime(\"2026-01-01\")`";
+const LENGTH: &str = "a length of time is written with its units, `duration(\"9h30m\")`: `d`, `h`, `m`, `s`, `ms`; the time of day, in UTC, is `context.now.toTime()`";
+
 /// Errors of types, by what the message says: both parts are in it, and the advice.
 const TYPES: &[(&str, &str, &str)] = &[
     ("not compatible", "ipaddr", "an address is written `ip(\"10.0.0.1\")`"),
     ("expected ipaddr", "String", "a range of addresses is written `ip(\"10.0.0.0/8\")`"),
     ("saw ipaddr", "expected String", "of addresses, ask `context.address.isInRange(ip(\"10.0.0.0/8\"))`"),
-    ("expected datetime but saw String", "", "a time is written `datetime(\"2026-01-01T00:00:00Z\")`"),
-    ("saw datetime", "expected Long", "a time is compared with a time: `datetime(\"2026-01-01T00:00:00Z\")`"),
+    ("expected datetime but saw String", "", WRITTEN),
+    ("not compatible", "String and datetime", WRITTEN),
+    ("not compatible", "datetime and String", WRITTEN),
+    ("expected String but saw datetime", "", WRITTEN),
+    ("expected datetime but saw duration", "", MOMENT),
+    ("expected duration but saw datetime", "", MOMENT),
+    ("not compatible", "datetime and duration", MOMENT),
+    ("not compatible", "duration and datetime", MOMENT),
+    ("expected duration but saw", "", LENGTH),
+    ("expected Long but saw duration", "", LENGTH),
+    ("not compatible", "duration", LENGTH),
+    ("failed to parse as a duration value", "", LENGTH),
+    (
+        "failed to parse as a datetime value",
+        "",
+        "a time is a date, `datetime(\"2026-12-31\")`, or a date with a time, `datetime(\"2026-12-31T22:00:00Z\")`; the time of day, in UTC, is `context.now.toTime() >= duration(\"9h\")`",
+    ),
+    ("Set<duration>", "expected an entity", CLOCK),
+    ("OpenRecord", "saw datetime", CLOCK),
+    (
+        "saw datetime",
+        "expected Long",
+        "a time is compared with a time: `datetime(\"2026-01-01T00:00:00Z\")`; for `+` and `-` there are `context.now.offset(duration(\"1d\"))` and `context.now.durationSince(..)`",
+    ),
     ("expected datetime, or duration, or Long but saw String", "", "texts have no order: compare by `==` or `like`"),
     (
         "not compatible",

@@ -79,6 +79,48 @@ fn mutants_that_no_case_notices_are_told() {
     assert!(out.contains("\"mutants\":null"), "{out}");
 }
 
+/// A script that catches a denial, or whose operation leaves out what is denied, was denied all the same.
+#[test]
+fn a_script_that_goes_on_after_a_denial_was_denied() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write(
+        "p.cedar",
+        "@id(\"p\") permit (principal == Agent::\"a\", action in [fs::Action::\"read\", fs::Action::\"list\", fs::Action::\"stat\"], resource in fs::Path::\"/srv\");\n\
+         @id(\"keys\") @reason(\"keys stay\") forbid (principal, action, resource in fs::Path::\"/srv/keys\");\n",
+    );
+    let run = |script: &str, expect: &str| {
+        write(
+            "p.test.yaml",
+            &format!(
+                "- name: goes on\n  principal: Agent::\"a\"\n  run: |\n    {}\n  files: {{ /srv/a: \"\", /srv/keys/k: \"\" }}\n{expect}",
+                script.replace('\n', "\n    ")
+            ),
+        );
+        let output = rex(&["policy", "test", dir.path().to_str().unwrap()]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let caught = "let x = 1;\ntry { read(\"/srv/keys/k\") } catch { }\nread(\"/srv/a\")";
+    let named = "try { read(\"/srv/keys/k\") } catch (error) { print(error.code) }\ntry { read(\"/etc/x\") } catch { }";
+    let walked = "fs::walk(\"/srv\")";
+    let (allow, deny) = ("  expect: allow\n", "  expect: deny\n  policies: [keys]\n  reason: keys stay\n");
+    let (code, out) = run(caught, allow);
+    assert_eq!(code, Some(1), "{out}");
+    let told =
+        "expected ALLOW, got DENY: `fs::read` on `/srv/keys/k` in line 2 of the script denied, and the script went on";
+    assert!(out.contains(told) && out.contains("`deny` is expected"), "{out}");
+    let (code, out) = run(named, allow);
+    assert!(code == Some(1) && out.contains("line 1 of the script and 1 other request denied"), "{out}");
+    assert_eq!(run(walked, allow).0, Some(1));
+    for script in [caught, named, walked] {
+        let (code, out) = run(script, deny);
+        assert_eq!(code, Some(0), "{script}: {out}");
+        let (code, out) = run(script, "  expect: deny\n  policies: [p]\n");
+        assert_eq!(code, Some(1), "{script}: {out}");
+    }
+    assert_eq!(run("read(\"/srv/a\")", allow).0, Some(0));
+}
+
 #[test]
 fn a_change_is_tested() {
     let dir = folder();

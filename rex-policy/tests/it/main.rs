@@ -17,6 +17,7 @@ mod entities;
 mod example;
 #[cfg(test)]
 mod hints;
+mod hours;
 #[cfg(test)]
 mod impossible;
 #[cfg(test)]

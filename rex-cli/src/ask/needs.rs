@@ -1,0 +1,65 @@
+//! What operations need besides one action.
+
+use rex_core::{ActionSpec, Request};
+use rex_sdk::{Kind, OPS, OpSpec};
+use serde::Serialize;
+
+use crate::draw::line;
+
+/// How many operations are named.
+const NAMED: usize = 3;
+
+/// An operation that needs an action and others.
+#[derive(Serialize)]
+pub(super) struct Needing {
+    operation: &'static str,
+    actions: Vec<String>,
+    #[serde(skip)]
+    spec: &'static OpSpec,
+}
+
+impl Needing {
+    /// The operations that need an action and others; none if there is one that needs nothing else.
+    pub(super) fn of(action: &ActionSpec) -> Vec<Self> {
+        let needing = OPS.iter().map(|operation| operation.spec()).filter(|spec| spec.needs.contains(&action));
+        let all: Vec<Self> = needing
+            .map(|spec| {
+                let others = spec.needs.iter().filter(|need| **need != action);
+                Self { operation: spec.name, actions: others.map(ToString::to_string).collect(), spec }
+            })
+            .collect();
+        if all.iter().any(|needing| needing.actions.is_empty()) { Vec::new() } else { all }
+    }
+
+    /// A call of the operation on a resource, as far as that tells it.
+    fn call(&self, request: &Request<'_>) -> String {
+        let required: Vec<_> = self.spec.params.iter().filter(|param| param.default.is_none()).collect();
+        match &required[..] {
+            // The action that is needed first is about what the call names.
+            [one]
+                if matches!(one.kind, Kind::Text | Kind::Path)
+                    && self.spec.needs.first() == Some(&request.action.spec()) =>
+            {
+                format!("{}({:?})", self.operation, request.resource.id())
+            }
+            _ => format!("{}(..)", self.operation),
+        }
+    }
+}
+
+/// The same for people; empty if the action is enough for an operation.
+pub(super) fn human(request: &Request<'_>) -> String {
+    let spec = request.action.spec();
+    let needing = Needing::of(spec);
+    let Some(first) = needing.first() else { return String::new() };
+    let mut out = format!("\n`{spec}` alone is enough for no operation:\n");
+    for one in needing.iter().take(NAMED) {
+        out += &format!("  `{}` needs `{}` too\n", one.operation, one.actions.join("` and `"));
+    }
+    if needing.len() > NAMED {
+        let left = needing.len() - NAMED;
+        out +=
+            &format!("  and {left} other {} more too\n", if left == 1 { "operation needs" } else { "operations need" });
+    }
+    out + &format!("`--operation '{}'` asks for all that a call needs\n", line(&first.call(request)))
+}
