@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 
@@ -31,6 +31,7 @@ pub(super) fn read(path: &AbsPath, options: &HostOptions) -> Result<HostSource, 
 pub(super) fn given(descriptor: OwnedFd, options: &HostOptions) -> Result<HostSource, OsError> {
     let status = fstat(&descriptor).map_err(resolve::system)?;
     demand_regular(&status, options)?;
+    demand_name(&descriptor, None, &status, options)?;
     Ok(HostSource { file: File::from(descriptor), size: u64::try_from(status.st_size).unwrap_or(0) })
 }
 
@@ -45,7 +46,22 @@ pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Re
     let file = resolve::open(path, flags | WARY, Last::Cross).map_err(|error| explain(error, path))?;
     let status = fstat(&file).map_err(resolve::system)?;
     demand_regular(&status, options)?;
+    demand_name(&file, Some(&path.name_bytes()), &status, options)?;
     Ok((File::from(file), status))
+}
+
+/// Refuses a file that was opened under a name which it has no more, where files with several names are refused: what counts as its one
+/// name then is another one. The kernel tells of an open file whether its name was removed since, also where it was made again.
+fn demand_name(file: impl AsFd, name: Option<&[u8]>, status: &FileStat, options: &HostOptions) -> Result<(), OsError> {
+    const REMOVED: &[u8] = b" (deleted)";
+    if !options.deny_hard_links {
+        return Ok(());
+    }
+    let place = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    let place = readlinkat(AT_FDCWD, place.as_str()).map_err(resolve::system)?.into_vec();
+    let found = place.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let is_there = name.map_or_else(|| !found.ends_with(REMOVED), |name| found == name);
+    if is_there { Ok(()) } else { Err(OsError::HardLinks(status.st_nlink.saturating_add(1))) }
 }
 
 /// Refuses what is no regular file, or has more names than the operator wants.

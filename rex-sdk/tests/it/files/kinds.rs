@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -160,6 +162,28 @@ fn hard_links_are_refused_where_the_operator_says_so() {
     assert_eq!(disk.stat("open/f").unwrap().links, 2);
     disk.remove("open/f").unwrap();
     assert_eq!(disk.on_disk("closed/f"), "secret");
+}
+
+/// The owner of a name takes it away after it was opened, so that the file has one name again: that of the secret.
+#[test]
+fn a_name_that_comes_and_goes_hides_no_hard_link() {
+    let disk = Disk::optioned(|_, _| true, HostOptions { deny_hard_links: true, ..HostOptions::default() });
+    disk.put("closed/f", "secret").put("open/single", "public");
+    let (secret, name) = (disk.at("closed/f"), disk.at("open/f"));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                fs::hard_link(&secret, &name).unwrap();
+                fs::remove_file(&name).unwrap();
+            }
+        });
+        let read = (0..20_000).filter(|_| disk.read("open/f").is_ok()).count();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(read, 0);
+    });
+    disk.put("open/a (deleted)", "public");
+    assert_eq!(disk.text("open/a (deleted)").unwrap(), "public");
 }
 
 #[test]
