@@ -187,3 +187,32 @@ fn a_program_that_could_change_the_journal_is_not_started() {
         assert!(run(journal).contains("could change the journal"), "{}", run(journal));
     }
 }
+
+#[test]
+fn a_program_starts_where_the_policy_lets_the_script_look_and_follows_no_link_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().canonicalize().unwrap();
+    for name in ["secret/there", "open/real"] {
+        std::fs::create_dir_all(base.join(name)).unwrap();
+    }
+    std::fs::write(base.join("secret/file"), "").unwrap();
+    std::os::unix::fs::symlink("/etc", base.join("open/link")).unwrap();
+    let report = run_with(
+        dir.path(),
+        r#"@id("pwd") permit (principal, action == process::Action::"run", resource == process::Program::"/usr/bin/pwd");
+           @id("look") permit (principal, action == fs::Action::"list", resource in fs::Path::"{0}/open");"#,
+        r#"
+            let start = |directory| {
+                let told = ();
+                try { told = process::run("/usr/bin/pwd", ["-P"], #{directory: directory}).stdout; } catch (e) { told = e.code; }
+                told
+            };
+            ["/", "open/real", "open/none", "open/link", "secret/there", "secret/file", "secret/none"].map(start)
+        "#,
+    );
+    let real = format!("{}\n", base.join("open/real").display());
+    let denied = "ACCESS_DENIED_EXCEPTION";
+    let expected =
+        serde_json::json!(["/\n", real, "UNSUPPORTED_EXCEPTION", "UNSUPPORTED_EXCEPTION", denied, denied, denied]);
+    assert_eq!(report["value"], expected, "{report}");
+}

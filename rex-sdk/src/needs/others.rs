@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rex_core::action::{net, process, sys};
+use rex_core::action::{fs, net, process, sys};
 use rex_core::net::RemoteHost;
 use rex_core::process::{Identity, Process};
 use rex_core::resource::Host;
@@ -51,6 +51,9 @@ impl Needs<'_> {
                 self.all.push(need.with_width(Width::Any).with_unknown(&unknown));
             }
             ("process", "run") => {
+                if let Some(directory) = ops::process::run::start_directory(args)? {
+                    self.add(Need::new(fs::List {}, directory));
+                }
                 let (action, program) = ops::process::run::request(args)?;
                 self.add(Need::new(action, program));
             }

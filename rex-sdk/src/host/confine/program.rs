@@ -4,7 +4,7 @@
     reason = "what happens between `fork` and `exec` is up to the caller of `pre_exec` to get right"
 )]
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +18,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, kill, killpg};
 use nix::unistd::{Gid, Pid, Uid, close, execveat, getpid, getppid, setgid, setgroups, setuid};
 use rex_core::Reach;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
 use rustix::thread::CapabilitySet;
 
@@ -102,9 +104,10 @@ impl Program<'_> {
         let pairs = self.environment.iter().map(|(name, value)| text(&[name, OsStr::new("="), value]));
         let environment = pairs.collect::<io::Result<Vec<_>>>()?;
         let user = self.user.cloned();
+        let directory = text(&[self.directory.as_os_str()])?;
         // What starts the program is the closure below, by its descriptor and not by a name; this one is never started.
         let mut command = Command::new("/");
-        command.current_dir(self.directory).stdin(self.stdin).stdout(self.stdout).stderr(self.stderr).process_group(0);
+        command.stdin(self.stdin).stdout(self.stdout).stderr(self.stderr).process_group(0);
         let confine = move || {
             // A change of the user would undo what comes after it.
             user.as_ref().map_or(Ok(()), User::take_over)?;
@@ -120,6 +123,7 @@ impl Program<'_> {
             let confined = process::give_up_to(CapabilitySet::empty(), &resources)
                 .and_then(|given| verify::privileges(&given).and_then(|()| verify::resources(&given)))
                 .and_then(|()| rulebook.restrict())
+                .and_then(|held| start_in(&directory).map(|()| held))
                 .and_then(|held| calls::apply(&filter).map(|()| held))
                 .and_then(|held| match (verify::files(&held, verify::Who::Program), verify::network()) {
                     (State::Missing(why), _) | (_, State::Missing(why)) => Err(why),
@@ -152,6 +156,30 @@ impl Program<'_> {
             }
         }
     }
+}
+
+/// Makes a directory that is open to what this process may still do its own, by its very name.
+fn start_in(directory: &CStr) -> Result<(), String> {
+    if directory == c"/" {
+        return rustix::process::chdir(directory).map_err(|error| error.to_string());
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat2(
+        CWD,
+        directory,
+        flags,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    );
+    opened.and_then(rustix::process::fchdir).map_err(|error| {
+        match error {
+            Errno::NOENT => "there is no directory to start in of that name",
+            Errno::NOTDIR => "what it is to start in is no directory",
+            Errno::LOOP => "a link leads to the directory that it is to start in: name what it leads to",
+            _ => "it may not open the directory that it is to start in",
+        }
+        .to_owned()
+    })
 }
 
 /// A word for the kernel, made of these parts.

@@ -1,10 +1,10 @@
 //! `process::run`
 
-use rex_core::action::process;
+use rex_core::action::{fs, process};
 use rex_core::bounds::{self, PROGRAM_WORDS_BYTES};
 use rex_core::limits::exceeded;
 use rex_core::process::{Program, Words, is_word};
-use rex_core::{Action, Code, Error, Value};
+use rex_core::{AbsPath, Action, Code, Error, Value};
 
 use crate::os::{Finished, Start};
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
@@ -25,7 +25,12 @@ pub static OP: Op = Op {
                 Literal::Null,
                 "All of its environment. A permit lets each variable go by name: `@allow(\"env:TZ\")`.",
             ),
-            Param::option("directory", Kind::Path, Literal::Text("/"), "Where it starts."),
+            Param::option(
+                "directory",
+                Kind::Path,
+                Literal::Text("/"),
+                "Where it starts; asks for `fs::list` on it, unless it is `/`. No link is followed to it.",
+            ),
             Param::option(
                 "user",
                 Kind::Text,
@@ -114,6 +119,11 @@ pub(crate) fn request(args: &Args) -> Result<(process::Run, Program), Error> {
     Ok((action, Program { path: args.path("program")?, sha256: pin }))
 }
 
+/// The directory where the program starts, if that is more than the root.
+pub(crate) fn start_directory(args: &Args) -> Result<Option<AbsPath>, Error> {
+    args.path("directory").map(|directory| Some(directory).filter(|directory| directory.as_str() != "/"))
+}
+
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (action, program) = request(args)?;
     let stdin = args.text_option("stdin")?.map(str::to_owned);
@@ -126,6 +136,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         output_bytes: wanted.map_or(limit, |wanted| wanted.min(limit)),
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
     };
+    // Whether a program starts there tells whether it is a directory.
+    if let Some(directory) = start_directory(args)? {
+        drop(session.permit(fs::List {}, directory)?);
+    }
     let finished = session.act(action, program, |grant| session.os.run(grant, start.clone(), budget))?;
     budget.count_read((finished.stdout.len() + finished.stderr.len()) as u64)?;
     let discarded = finished.stdout_discarded > 0 || finished.stderr_discarded > 0;
