@@ -14,6 +14,7 @@ mod fuzz;
 mod kernels;
 mod policy;
 mod shell;
+mod startup;
 mod test;
 mod tidy;
 
@@ -60,6 +61,8 @@ enum Chore {
         /// The name of the bench; see `benches/README.md`
         name: String,
     },
+    /// Write which functions each start of `rex` calls, for the linker; needs Valgrind
+    Startup(startup::Args),
     /// Run every test: units, integration, documentation, examples
     Test,
     /// Run what continuous integration runs, or only the named steps
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Chore::Escapes { long } => test::escapes(long),
         Chore::Kernels => kernels::run(false),
         Chore::Bench { name } => shell::run(&mut shell::cargo(&["bench", "-p", "rex-benches", "--bench", &name])),
+        Chore::Startup(args) => startup::run(&args),
         Chore::Test => test::run(),
         Chore::Ci { steps } => ci::run(&steps),
     };

@@ -286,10 +286,11 @@ pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<
     start.end();
     match &ran {
         Ran::Rejected(rejected) => Ok(start.rejected(rejected)),
-        // Processes that are not needed any more are waited for after this.
-        Ran::Told(told, _processes) => {
+        Ran::Told(told, processes) => {
             let shown = start.show(told);
             job.export(told, start.exit(told));
+            // They are waited for after this. Each takes a while to be gone, and so they go at the same time.
+            processes.iter().for_each(Worker::kill);
             shown
         }
     }
