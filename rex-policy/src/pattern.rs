@@ -206,11 +206,23 @@ pub(crate) fn apart(one: &[Letter], other: &[Letter], paths: bool) -> bool {
     if differ(one.iter(), other.iter()) || differ(one.iter().rev(), other.iter().rev()) {
         return true;
     }
+    // A text alone is like the other, or not.
+    for (text, pattern) in [(one, other), (other, one)] {
+        if pattern.len() <= LONGEST && text.iter().all(|letter| matches!(letter, Letter::Char(_))) {
+            let text = filled(text);
+            return !(is_like(&text, pattern) && (!paths || is_path(&text)));
+        }
+    }
     let both = |text: &str| is_like(text, one) && is_like(text, other) && (!paths || is_path(text));
     let joined = |first: &[Letter], second: &[Letter]| {
-        ["", "x", "x/x"].iter().any(|between| both(&format!("{}{between}{}", bare(first), bare(second))))
+        let wild = |letter: Option<&Letter>| letter.is_some_and(|letter| !matches!(letter, Letter::Char(_)));
+        let first = if wild(first.last()) { first.split_last().map_or(first, |(_, rest)| rest) } else { first };
+        let second = if wild(second.first()) { second.split_first().map_or(second, |(_, rest)| rest) } else { second };
+        let (start, end) = (filled(first), filled(second));
+        ["", "x", "x/x"].iter().any(|between| both(&format!("{start}{between}{end}")))
     };
-    !joined(one, other) && !joined(other, one) && meet(&[one, other], paths) == Meeting::Nothing
+    let found = both(&filled(one)) || both(&filled(other)) || joined(one, other) || joined(other, one);
+    !found && meet(&[one, other], paths) == Meeting::Nothing
 }
 
 /// Whether texts that start like these are others, whatever follows.
@@ -224,13 +236,13 @@ fn differ<'l>(mut one: impl Iterator<Item = &'l Letter>, mut other: impl Iterato
     }
 }
 
-/// The characters of a pattern alone.
-fn bare(pattern: &[Letter]) -> String {
+/// A text that is like a pattern: its wildcards stand for an `x`.
+fn filled(pattern: &[Letter]) -> String {
     let char = |letter: &Letter| match letter {
-        Letter::Char(c) => Some(*c),
-        Letter::Any | Letter::Part => None,
+        Letter::Char(c) => *c,
+        Letter::Any | Letter::Part => 'x',
     };
-    pattern.iter().filter_map(char).collect()
+    pattern.iter().map(char).collect()
 }
 
 /// Whether a text is like a pattern, if the pattern is not too long to be told.
@@ -245,7 +257,10 @@ fn is_path(text: &str) -> bool {
 
 /// Whether a text is like a pattern, and a normalized path if that is asked for.
 pub(crate) fn exists(pattern: &[Letter], paths: bool) -> bool {
-    !paths || is_path(&bare(pattern)) || meet(&[pattern], paths) != Meeting::Nothing
+    !paths
+        || is_path(&filled(pattern))
+        || is_path(&format!("/{}", filled(pattern))) && matches!(pattern.first(), Some(Letter::Any))
+        || meet(&[pattern], paths) != Meeting::Nothing
 }
 
 /// Whether each text that is like the second pattern is like the first. Where that takes more than a look, it says no.

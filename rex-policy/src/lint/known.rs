@@ -71,6 +71,10 @@ impl Head {
 
 /// What the id of a resource says of its attributes, or of those of what is in it.
 fn attributes(about: &About, uid: &Uid, exact: bool) -> Vec<(Expr, Said)> {
+    let url = *uid.kind == *Url::SPEC.to_string();
+    if !exact && !url {
+        return Vec::new();
+    }
     let spec = about.actions.iter().find(|spec| spec.resource.to_string() == *uid.kind);
     let said = spec.map(|spec| derived::of_id(spec, &uid.id)).unwrap_or_default();
     // What is in a URL is at the same server.
