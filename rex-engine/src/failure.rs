@@ -141,7 +141,7 @@ fn a_value(message: &str) -> &'static str {
 }
 
 /// What a function does not take, by its name and the kinds of its arguments as Rhai tells them: `sort (i64)`.
-fn not_taken(signature: &str) -> String {
+pub(crate) fn not_taken(signature: &str) -> String {
     let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
     let kinds = kinds.strip_suffix(')').unwrap_or(kinds);
     let named = |kind: &str| match kind {

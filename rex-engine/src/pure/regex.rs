@@ -1,12 +1,14 @@
 //! Regular expressions: the syntax of the crate `regex`, in time that does not explode.
 
-use regex_automata::Match;
+use std::cell::RefCell;
+
 use regex_automata::util::captures::Captures;
 use regex_automata::util::interpolate;
+use regex_automata::{Match, PatternID};
 use rhai::{Array, Dynamic, Map};
 
 use super::search::{Matches, Pattern};
-use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, int};
+use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, fail_with, int, quote};
 
 functions! { "regex";
     /// Whether the pattern occurs in the text.
@@ -106,6 +108,7 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
     let mut matches = Matches::new(&pattern, text);
     let mut groups = pattern.engine.create_captures();
     let has_groups = replacement.contains('$');
+    known_groups(&pattern, replacement)?;
     let (budget, mut output, mut copied) = (Budget::new(TEXT_BYTES), String::new(), 0);
     while let Some(found) = matches.next()? {
         if has_groups {
@@ -129,6 +132,39 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
     budget.take(rest.len())?;
     output.push_str(rest);
     Ok(output)
+}
+
+/// That each group which a replacement names is one of the pattern: `$1x` is the group `1x`.
+fn known_groups(pattern: &Pattern, replacement: &str) -> Fallible<()> {
+    let unknown = RefCell::new(None);
+    let info = pattern.engine.create_captures().group_info().clone();
+    let append = |index: usize, _: &mut String| {
+        if index >= info.group_len(PatternID::ZERO) {
+            unknown.borrow_mut().get_or_insert_with(|| index.to_string());
+        }
+    };
+    let index = |name: &str| {
+        let index = info.to_index(PatternID::ZERO, name);
+        if index.is_none() {
+            unknown.borrow_mut().get_or_insert_with(|| name.to_owned());
+        }
+        index
+    };
+    interpolate::string(replacement, append, index, &mut String::new());
+    match unknown.into_inner() {
+        None => Ok(()),
+        Some(name) => {
+            let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
+            let help = match digits.is_empty() || digits == name {
+                true => "a dollar sign is written as `$$`".to_owned(),
+                false => format!(
+                    "`${{{digits}}}{}` is group {digits} and what follows it",
+                    name.trim_start_matches(|c: char| c.is_ascii_digit())
+                ),
+            };
+            Err(fail_with(format!("the pattern has no group {}", quote(&name)), help))
+        }
+    }
 }
 
 fn split(text: &str, pattern: &str) -> Fallible<Array> {
@@ -188,7 +224,7 @@ mod tests {
 
     #[test]
     fn replaces_splits_and_escapes() {
-        check(r#"regex::replace_all("a=1, b=2", `(?<k>\w)=(\d)`, "$2=${k}$$$9")"#, "1=a$, 2=b$");
+        check(r#"regex::replace_all("a=1, b=2", `(?<k>\w)=(\d)`, "$2=${k}$$")"#, "1=a$, 2=b$");
         check(r#"regex::replace_all("aé", "", "-")"#, "-a-é-");
         check(r#"regex::replace_all("aaa", "a", "b")"#, "bbb");
         check(r#"regex::split("a, b,c", `,\s*`)"#, r#"["a", "b", "c"]"#);

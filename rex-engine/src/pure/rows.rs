@@ -401,6 +401,12 @@ fn percentile(values: &Array, key: Option<&str>, percent: &Dynamic) -> Fallible<
     let refuse = || fail(format!("{} is not a percentage from 0 to 100", quote(&percent.to_string())));
     let share =
         Number::of(percent).map(Number::float).filter(|share| (0.0..=100.0).contains(share)).ok_or_else(refuse)?;
+    if share > 0.0 && share < 1.0 {
+        return Err(fail_with(
+            format!("{share} is less than one percent"),
+            format!("a percentage goes up to 100: {}", share * 100.0),
+        ));
+    }
     let mut numbers = numbers(values, key)?;
     numbers.sort_unstable();
     let Some(last) = numbers.len().checked_sub(1) else { return Ok(Dynamic::UNIT) };

@@ -50,6 +50,7 @@ fn read(text: &str) -> Fallible<Timestamp> {
 }
 
 fn read_as(text: &str, format: &str) -> Fallible<Timestamp> {
+    no_mixed_signs(format)?;
     let mismatch = |error: jiff::Error| {
         fail_with(format!("{} is not a time in the format {}", quote(text), quote(format)), error.to_string())
     };
@@ -65,7 +66,22 @@ fn read_as(text: &str, format: &str) -> Fallible<Timestamp> {
     parsed.to_timestamp().map_err(mismatch)
 }
 
+/// That a format has no month among the hours, and no minute among the days.
+fn no_mixed_signs(format: &str) -> Fallible<()> {
+    const MIXED: [(&str, &str); 5] =
+        [("%H:%m", "%H:%M"), ("%H%m", "%H%M"), ("%Y-%M", "%Y-%m"), ("%M-%d", "%m-%d"), ("%m-%D", "%m-%d")];
+    match MIXED.iter().find(|(mixed, _)| format.contains(mixed)) {
+        Some((mixed, meant)) => {
+            let help =
+                format!("`{meant}` is meant: `%m` is the month, `%M` the minute, `%d` the day, `%D` the whole date");
+            Err(fail_with(format!("{} is not a format: it has `{mixed}`", quote(format)), help))
+        }
+        None => Ok(()),
+    }
+}
+
 fn write_as(epoch: i64, format: &str) -> Fallible<String> {
+    no_mixed_signs(format)?;
     if !bounded(format)?.contains('%') {
         let help = "a format has signs such as `%Y-%m-%d %H:%M:%S`, as strftime takes them";
         return Err(fail_with(format!("{} is not a format", quote(format)), help));

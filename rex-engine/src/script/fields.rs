@@ -256,6 +256,17 @@ impl Roots {
         }
     }
 
+    /// The field of a result that an expression reads.
+    pub(crate) fn field(&self, part: usize, value: &Expr) -> Option<String> {
+        match self.follow(part, value, None, None)? {
+            Root::Result(_, steps) => match steps.last()? {
+                Step::Field(name) => Some(name.clone()),
+                Step::Item => None,
+            },
+            Root::Args => None,
+        }
+    }
+
     fn root(&self, part: usize, value: &Expr, names: &Names) -> Option<Root> {
         self.follow(part, value, None, Some(names))
     }

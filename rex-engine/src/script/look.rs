@@ -62,6 +62,8 @@ pub(crate) struct Look {
     pub(crate) mistakes: BTreeMap<Place, Failure>,
     pub(crate) warnings: BTreeMap<Place, Failure>,
     pub(crate) roots: HashMap<Place, Root>,
+    /// Fields that are asked for by `get`.
+    asked: Vec<(Place, String, Root)>,
     /// The operations that the script calls.
     pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
@@ -106,7 +108,7 @@ impl Look {
             });
         }
         lost::find(&parts, &calls, &mut |position, error| look.mistake(place(position), error));
-        meant::find(&parts, &roots, &mut |position, error| look.mistake(place(position), error));
+        meant::find(&parts, &roots, scan, &mut |position, error| look.mistake(place(position), error));
         for (position, error) in meant::warnings(ast, &parts) {
             look.warnings.insert(place(position), failure(place(position), error));
         }
@@ -115,6 +117,11 @@ impl Look {
             let message = "`x in y` would call this `contains`, and not that of the language";
             let error = Error::new(Code::Script, message).with_help("give the function another name");
             look.mistake(place(function.body.start_position()), error);
+        }
+        let only = ast.statements().is_empty().then(|| ast.iter_fn_def().next()).flatten();
+        if let Some(function) = only {
+            let error = Error::new(Code::Script, "the script only defines functions, and calls none");
+            look.mistake((1, 1), error.with_help(format!("call one at the end: `{}(..);`", function.name)));
         }
         look.fields(ast, args);
         for &place in &scan.divisions {
@@ -170,6 +177,11 @@ impl Look {
                     self.mistake(place(*position), error);
                 }
                 self.in_place(path, call, *position, calls);
+                if let ("get", Some(Expr::StringConstant(name, at))) = (call.name.as_str(), call.args.first())
+                    && let Some(root @ Root::Result(..)) = roots.of(part, path)
+                {
+                    self.asked.push((place(*at), name.to_string(), root));
+                }
             }
             Some(ASTNode::Expr(Expr::Property(_, position))) => {
                 self.roots.extend(roots.of(part, path).map(|root| (place(*position), root)));
@@ -195,9 +207,15 @@ impl Look {
             }
             Some(ASTNode::Stmt(Stmt::For(parts, position))) => {
                 if let Some(counter) = &parts.1
-                    && !is_counter(&counter.name)
+                    && (!is_counter(&counter.name) || is_index(&parts.0.name))
                 {
-                    let message = format!("`{}` would be the index: the second variable of `for` counts", counter.name);
+                    let message = match is_index(&parts.0.name) {
+                        true => format!(
+                            "`{}` would be the entry: the first variable of `for` is the entry, the second counts",
+                            parts.0.name
+                        ),
+                        false => format!("`{}` would be the index: the second variable of `for` counts", counter.name),
+                    };
                     let help = "name it `index` if that is meant; of a map, `for key in m.keys() { let value = m[key]; .. }`; of pairs, `for pair in list { pair[0], pair[1] }`";
                     let at = if counter.pos.is_none() { *position } else { counter.pos };
                     self.mistake(place(at), Error::new(Code::Script, message).with_help(help));
@@ -209,7 +227,7 @@ impl Look {
 
     /// Fields that are read of a map that has none of that name, unless the script asks for them, or sets them.
     fn fields(&mut self, ast: &AST, args: Option<&[String]>) {
-        let (mut read, mut named, mut merged) = (Vec::new(), BTreeSet::new(), false);
+        let (mut read, mut named, mut merged) = (Vec::new(), BTreeMap::<_, usize>::new(), false);
         ast.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
                 // In `try`, the script is ready for the error.
@@ -218,8 +236,10 @@ impl Look {
                 {
                     read.push((place(*position), names.2.to_string()));
                 }
-                Some(ASTNode::Expr(Expr::StringConstant(text, _))) => drop(named.insert(text.to_string())),
-                Some(ASTNode::Stmt(Stmt::Assignment(parts))) => named.extend(assigned(&parts.1.lhs)),
+                Some(ASTNode::Expr(Expr::StringConstant(text, _))) => *named.entry(text.to_string()).or_default() += 1,
+                Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
+                    named.extend(assigned(&parts.1.lhs).map(|name| (name, 2)));
+                }
                 Some(ASTNode::Expr(Expr::MethodCall(call, _))) => {
                     merged |= matches!(call.name.as_str(), "fill_with" | "mixin");
                 }
@@ -227,9 +247,17 @@ impl Look {
             }
             true
         });
+        // Asked for with a default, a field that there never is has it always.
+        for (place, name, root) in std::mem::take(&mut self.asked) {
+            let only = !merged && named.get(&name) == Some(&1);
+            if let Some((message, help)) = root.surely_lacks(&name, &[]).filter(|_| only) {
+                self.mistake(place, Error::new(Code::Script, message).with_help(help));
+            }
+        }
         for (place, name) in read {
             let lack = match self.roots.get(&place) {
-                Some(_) if merged || named.contains(&name) || self.edits.at(place).is_some() => None,
+                Some(Root::Args) if self.edits.at(place).is_some() => None,
+                Some(_) if merged || named.contains_key(&name) => None,
                 // Another one may be read where it is not given, in a branch that is not taken.
                 Some(Root::Args) => args
                     .filter(|args| did_you_mean(&name, args.iter().map(String::as_str)).is_some())
@@ -383,10 +411,18 @@ fn is_used(path: &[ASTNode<'_>]) -> bool {
     false
 }
 
+/// Whether a name is that of an index, and nothing else.
+fn is_index(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["i", "idx", "index"].contains(&name.as_str()) || ["_idx", "_index", "_i"].iter().any(|end| name.ends_with(end))
+}
+
 /// Whether a name tells that its owner knows it to be an index.
 fn is_counter(name: &str) -> bool {
-    const NAMES: &[&str] =
-        &["c", "count", "counter", "i", "j", "k2", "line", "lineno", "n", "nr", "num", "pos", "position", "row"];
+    const NAMES: &[&str] = &[
+        "at", "c", "count", "counter", "i", "j", "k2", "line", "lineno", "n", "nr", "num", "offset", "pos", "position",
+        "row",
+    ];
     let name = name.to_lowercase();
     NAMES.contains(&name.as_str())
         || name.starts_with('_')

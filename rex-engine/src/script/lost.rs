@@ -8,7 +8,7 @@ use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 use super::calls::Calls;
 use super::fields::closure;
 use super::look::{is_plain, returns_a_copy, returns_nothing};
-use super::names::quoted;
+use super::names::{Names, quoted};
 use super::parts::Part;
 
 /// Methods that return a value and do nothing else. Those that a script may call to see whether they fail are left out.
@@ -30,6 +30,8 @@ const PURE: &[&str] = &[
     "keys",
     "len",
     "lines",
+    "max",
+    "min",
     "order",
     "order_by",
     "order_desc",
@@ -66,10 +68,22 @@ pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
             true
         });
     }
+    let returns_changed: BTreeSet<_> =
+        parts.iter().filter(|part| !part.is_closure() && returns_changed(part)).map(|part| part.name.clone()).collect();
+    let idle: BTreeSet<_> =
+        parts.iter().filter(|part| part.is_closure() && is_idle(part)).map(|part| part.name.clone()).collect();
     for part in parts {
         let mut names = BTreeSet::new();
         names.extend(part.params.iter().cloned());
-        let mut lost = Lost { calls, report, names: vec![names], loops: 0 };
+        let mut lost = Lost {
+            calls,
+            report,
+            returns_changed: &returns_changed,
+            idle: &idle,
+            names: vec![names],
+            loops: 0,
+            before_loop: 0,
+        };
         let (mut count, mut number) = (0_usize, 0_usize);
         let taken = taken.get(&part.name).copied().unwrap_or(if part.is_closure() { usize::MAX } else { 0 });
         let mut copies: Vec<_> = part.params.iter().skip(taken).map(|name| (Uses::of(name), Copy::Parameter)).collect();
@@ -87,7 +101,7 @@ pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
                     if let Stmt::Var(parts, ..) = statement
                         && is_part(&parts.1)
                     {
-                        copies.push((Uses::of(&parts.0.name), Copy::Variable));
+                        copies.push((Uses { whole: false, ..Uses::of(&parts.0.name) }, Copy::Variable));
                     }
                     lost.statement(statement, number == count, (&[], true));
                 }
@@ -102,6 +116,48 @@ pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
     }
 }
 
+/// Whether a function changes one of its parameters, and ends with it.
+fn returns_changed(part: &Part) -> bool {
+    let (mut last, mut changed) = (None, BTreeSet::new());
+    let mut uses: Vec<_> = part.params.iter().map(|name| Uses::of(name)).collect();
+    part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        if let [ASTNode::Stmt(statement)] = path {
+            for uses in &mut uses {
+                uses.statement(statement);
+                if uses.last_change.is_some() {
+                    changed.insert(uses.name.clone());
+                }
+            }
+            last = match statement {
+                Stmt::Expr(value) => match &**value {
+                    Expr::Variable(variable, ..) => Some(variable.1.to_string()),
+                    _ => None,
+                },
+                _ => None,
+            };
+        }
+        true
+    });
+    last.is_some_and(|last| changed.contains(&last))
+}
+
+/// Whether a closure does nothing but return a value: it sets nothing, and calls nothing but operators and methods without an effect.
+fn is_idle(part: &Part) -> bool {
+    let mut idle = true;
+    part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        idle &= match path.last() {
+            Some(ASTNode::Stmt(Stmt::Assignment(_) | Stmt::Return(..) | Stmt::BreakLoop(..))) => false,
+            Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) => {
+                call.is_operator_call()
+            }
+            Some(ASTNode::Expr(Expr::MethodCall(call, _))) => PURE.contains(&call.name.as_str()),
+            _ => true,
+        };
+        idle
+    });
+    idle
+}
+
 /// Why a variable is a copy of something else.
 #[derive(Clone, Copy)]
 enum Copy {
@@ -113,9 +169,15 @@ enum Copy {
 struct Lost<'a> {
     calls: &'a Calls<'a>,
     report: Report<'a>,
+    /// Functions that change a parameter and end with it.
+    returns_changed: &'a BTreeSet<String>,
+    /// Closures that do nothing but return a value.
+    idle: &'a BTreeSet<String>,
     /// The names of the variables of each block that is open.
     names: Vec<BTreeSet<String>>,
     loops: usize,
+    /// How many blocks were open before the innermost loop.
+    before_loop: usize,
 }
 
 impl Lost<'_> {
@@ -136,11 +198,11 @@ impl Lost<'_> {
                 self.block(parts.body.statements(), used);
                 self.block(parts.branch.statements(), used);
             }
-            Stmt::While(parts, _) | Stmt::Do(parts, ..) => self.repeated(parts.body.statements()),
+            Stmt::While(parts, _) | Stmt::Do(parts, ..) => self.repeated(parts.body.statements(), false),
             Stmt::For(parts, _) => {
                 self.names.push([parts.0.name.to_string()].into());
                 self.changed(&parts.0.name, (parts.2.body.statements(), false), Copy::Entry);
-                self.repeated(parts.2.body.statements());
+                self.repeated(parts.2.body.statements(), true);
                 self.names.pop();
             }
             Stmt::TryCatch(parts, _) => {
@@ -165,9 +227,12 @@ impl Lost<'_> {
         }
     }
 
-    fn repeated(&mut self, statements: &[Stmt]) {
+    fn repeated(&mut self, statements: &[Stmt], is_for: bool) {
         self.loops += 1;
+        // The variable of a `for` is new in each round.
+        let before = std::mem::replace(&mut self.before_loop, self.names.len() - usize::from(is_for));
         self.block(statements, false);
+        self.before_loop = before;
         self.loops -= 1;
     }
 
@@ -177,8 +242,10 @@ impl Lost<'_> {
         if name.starts_with('_') || !outer.iter().any(|names| names.contains(name)) {
             return;
         }
-        let counts = self.loops > 0
-            && matches!(value, Expr::FnCall(call, _) if call.is_operator_call() && matches!(call.args.as_slice(),
+        let is_outside = outer.get(..self.before_loop).unwrap_or_default().iter().any(|names| names.contains(name));
+        let counts = is_outside
+            && self.loops > 0
+            && matches!(value, Expr::FnCall(call, _) if ["+", "-"].contains(&call.name.as_str()) && matches!(call.args.as_slice(),
                 [Expr::Variable(variable, ..), Expr::IntegerConstant(..)] if variable.1 == name));
         if counts || !rest.iter().any(|statement| mentions(statement, name)) {
             let message =
@@ -190,7 +257,7 @@ impl Lost<'_> {
 
     /// A copy that is changed in some statements, and that nothing reads after that.
     fn changed(&mut self, name: &str, (statements, used): (&[Stmt], bool), copy: Copy) {
-        let mut uses = Uses::of(name);
+        let mut uses = Uses { whole: matches!(copy, Copy::Entry), ..Uses::of(name) };
         match statements.split_last().filter(|_| used) {
             Some((value, before)) => {
                 uses.block(before);
@@ -203,9 +270,7 @@ impl Lost<'_> {
 
     fn expression(&mut self, expr: &Expr) {
         if !matches!(expr, Expr::Unit(_)) && is_plain(expr) {
-            let help = "`x = ..;` sets a variable, `return x` ends with a value, `print(x)` shows it";
-            let error = Error::new(Code::Script, "the value of this statement is lost: it does nothing");
-            return (self.report)(expr.start_position(), error.with_help(help));
+            return (self.report)(expr.start_position(), does_nothing());
         }
         if let Expr::FnCall(call, position) = expr {
             return self.call(call, *position);
@@ -220,7 +285,10 @@ impl Lost<'_> {
         }
         let Expr::MethodCall(call, position) = rest else { return };
         let name = call.name.as_str();
-        if self.is_pure(call) {
+        let maps = name == "map"
+            && !self.is_own(name)
+            && call.args.first().and_then(closure).is_some_and(|(function, _)| self.idle.contains(&function));
+        if maps || self.is_pure(call) {
             (self.report)(*position, lost(name));
         } else if copies && (returns_a_copy(name) || returns_nothing(name) && name != "for_each") && !self.is_own(name)
         {
@@ -232,15 +300,20 @@ impl Lost<'_> {
 
     fn call(&mut self, call: &FnCallExpr, position: Position) {
         if call.is_operator_call() {
-            return;
+            return (self.report)(position, does_nothing());
         }
         let name = call.name.as_str();
+        if self.returns_changed.contains(name) {
+            let message = format!("the result of `{name}` is lost: it changes a copy, and returns it");
+            let help = format!("put it in place, as in `x = {name}(x);`");
+            return (self.report)(position, Error::new(Code::Script, message).with_help(help));
+        }
         let is_lost = if call.namespace.is_empty() {
             self.is_pure(call) && !call.args.is_empty()
         } else {
             let namespace = call.namespace.to_string();
             let tries = ["parse", "decode", "from"].iter().any(|word| name.contains(word));
-            self.calls.names.is_pure(&namespace) && !tries
+            Names::is_pure(&namespace) && !tries
         };
         if is_lost {
             (self.report)(position, lost(name));
@@ -256,6 +329,11 @@ impl Lost<'_> {
     }
 }
 
+fn does_nothing() -> Error {
+    let help = "`x = ..;` sets a variable, `return x` ends with a value, `print(x)` shows it";
+    Error::new(Code::Script, "the value of this statement is lost: it does nothing").with_help(help)
+}
+
 fn lost(name: &str) -> Error {
     let help = format!(
         "it changes nothing: keep the result, as in `let y = x.{name}(..);`, or put it in place, as in `x = x.{name}(..);`"
@@ -267,8 +345,18 @@ fn lost(name: &str) -> Error {
 fn is_part(value: &Expr) -> bool {
     match value {
         Expr::Variable(..) => true,
-        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_part(&parts.lhs) && is_path(&parts.rhs),
+        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_part(&parts.lhs) && is_found(&parts.rhs),
+        Expr::Coalesce(parts, _) => parts.first().is_some_and(is_part),
         _ => false,
+    }
+}
+
+/// Whether what follows a value leads to a part of it: by fields and indexes, or by a method that finds one.
+fn is_found(rest: &Expr) -> bool {
+    match rest {
+        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_found(&parts.lhs) && is_found(&parts.rhs),
+        Expr::MethodCall(call, _) => ["filter", "find", "get"].contains(&call.name.as_str()),
+        rest => is_path(rest),
     }
 }
 
@@ -287,11 +375,13 @@ struct Uses {
     last_change: Option<Position>,
     read: bool,
     ever_read: bool,
+    /// Whether setting the variable itself is a change, too.
+    whole: bool,
 }
 
 impl Uses {
     fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), last_change: None, read: false, ever_read: false }
+        Self { name: name.to_owned(), last_change: None, read: false, ever_read: false, whole: true }
     }
 
     /// Looks at the last statement of a block, which is its value.
@@ -335,7 +425,9 @@ impl Uses {
             Stmt::Block(block) => self.block(block.statements()),
             Stmt::While(parts, _) | Stmt::Do(parts, ..) => self.repeated(&parts.expr, parts.body.statements()),
             Stmt::For(parts, _) => self.repeated(&parts.2.expr, parts.2.body.statements()),
-            Stmt::Assignment(parts) if self.is_target(&parts.1.lhs) => self.changed(parts.1.lhs.start_position()),
+            Stmt::Assignment(parts) if self.is_target(&parts.1.lhs) => {
+                self.changed(parts.1.lhs.start_position());
+            }
             Stmt::Expr(expr) if self.is_changed(expr, &changes) => self.changed(expr.start_position()),
             other => self.used(mentions(other, &self.name)),
         }
@@ -344,7 +436,7 @@ impl Uses {
     /// What is read in a loop may be read after a change in it.
     fn repeated(&mut self, head: &Expr, body: &[Stmt]) {
         self.expression(head);
-        let mut inner = Self::of(&self.name);
+        let mut inner = Self { whole: self.whole, ..Self::of(&self.name) };
         inner.block(body);
         match (inner.ever_read, inner.last_change) {
             (false, Some(position)) => self.changed(position),
@@ -376,7 +468,9 @@ impl Uses {
 
     /// Whether an assignment changes a part of the variable; the variable itself is another matter.
     fn is_target(&self, target: &Expr) -> bool {
-        matches!(target, Expr::Dot(parts, ..) | Expr::Index(parts, ..) if self.is_variable(&parts.lhs) && is_path(&parts.rhs))
+        let whole = self.whole && matches!(target, Expr::Variable(variable, ..) if variable.1 == self.name.as_str());
+        whole
+            || matches!(target, Expr::Dot(parts, ..) | Expr::Index(parts, ..) if self.is_variable(&parts.lhs) && is_path(&parts.rhs))
     }
 
     fn is_variable(&self, value: &Expr) -> bool {

@@ -7,8 +7,10 @@ use rex_core::{Code, Error};
 use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Position, Stmt};
 
 use super::fields::Roots;
+use super::look::place;
 use super::names::{list, quoted};
 use super::parts::Part;
+use super::scan::{Place, Scan};
 
 /// What `type_of` returns.
 pub(super) const TYPES: &[&str] = &[
@@ -49,11 +51,35 @@ const OTHER_TYPES: &[(&str, &str)] = &[
     ("vec", "array"),
 ];
 
+/// The length of the word `switch`.
+const SWITCH: u32 = 6;
+
+fn position_of((line, column): Place) -> Position {
+    let number = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+    Position::new(number(line), number(column))
+}
+
 /// Reports comparisons that never hold.
-pub(super) fn find(parts: &[Part], roots: &Roots, report: &mut dyn FnMut(Position, Error)) {
+pub(super) fn find(parts: &[Part], roots: &Roots, scan: &Scan, report: &mut dyn FnMut(Position, Error)) {
     let (caught, sets_code) = caught(parts);
     for (number, part) in parts.iter().enumerate() {
+        let never = |value: &Expr, word: &str| {
+            if is_type(value) {
+                no_type(word)
+            } else if !sets_code && is_code(value, &caught) {
+                no_code(word)
+            } else {
+                roots.words(number, value).and_then(|(what, words)| no_word(&what, words, word))
+            }
+        };
         part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            if let Some(ASTNode::Stmt(Stmt::Switch(parts, position))) = path.last() {
+                let (line, column) = place(*position);
+                let cases = scan.switches.iter().filter(|switch| switch.start == (line, column + SWITCH));
+                for (at, word) in cases.flat_map(|switch| &switch.texts) {
+                    never(&parts.0, word).into_iter().for_each(|error| report(position_of(*at), error));
+                }
+            }
             let compared = match path.last() {
                 Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => compared(call),
                 Some(ASTNode::Expr(Expr::Dot(parts, ..))) => match &parts.rhs {
@@ -64,15 +90,12 @@ pub(super) fn find(parts: &[Part], roots: &Roots, report: &mut dyn FnMut(Positio
                 },
                 _ => Vec::new(),
             };
+            if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last() {
+                numbers(call, scan, &|value| roots.field(number, value), report);
+                swapped(call, report);
+            }
             for (value, word, position) in compared {
-                let wrong = if is_type(value) {
-                    no_type(&word)
-                } else if !sets_code && is_code(value, &caught) {
-                    no_code(&word)
-                } else {
-                    roots.words(number, value).and_then(|(what, words)| no_word(&what, words, &word))
-                };
-                wrong.into_iter().for_each(|error| report(position, error));
+                never(value, &word).into_iter().for_each(|error| report(position, error));
             }
             true
         });
@@ -98,6 +121,92 @@ fn listed<'a>(words: &Expr, value: &'a Expr) -> Vec<(&'a Expr, ImmutableString, 
     let position = words.start_position();
     let words = words.get_literal_value(None).and_then(Dynamic::try_cast::<Array>).unwrap_or_default();
     words.into_iter().filter_map(|word| Some((value, word.try_cast()?, position))).collect()
+}
+
+/// Comparisons of a field with a number that is written in another way than the field's.
+fn numbers(
+    call: &FnCallExpr,
+    scan: &Scan,
+    field: &dyn Fn(&Expr) -> Option<String>,
+    report: &mut dyn FnMut(Position, Error),
+) {
+    let [one, other] = call.args.as_slice() else { return };
+    if !["==", "!=", "<", "<=", ">", ">="].contains(&call.name.as_str()) {
+        return;
+    }
+    for (value, literal) in [(one, other), (other, one)] {
+        let wrong = match (field(value).as_deref(), literal) {
+            (Some("mode"), Expr::IntegerConstant(mode, at))
+                if !scan.prefixed.contains(&place(*at))
+                    && (100..=7777).contains(mode)
+                    && mode.to_string().bytes().all(|digit| digit < b'8') =>
+            {
+                Some((
+                    format!("`mode` is compared with the decimal number {mode}"),
+                    format!("octal numbers begin with `0o`: `0o{mode}`; as text it is `mode_text == \"0{mode:03}\"`"),
+                ))
+            }
+            (Some("mode_text"), Expr::StringConstant(mode, _))
+                if mode.len() != 4 || !mode.bytes().all(|digit| (b'0'..b'8').contains(&digit)) =>
+            {
+                Some((
+                    format!("`mode_text` is never {}", quoted(mode)),
+                    "it has four octal digits, as in `\"0644\"`".to_owned(),
+                ))
+            }
+            (Some(name), Expr::FloatConstant(share, _))
+                if name.ends_with("_percent") && (0.0..=1.0).contains(&**share) && **share > 0.0 =>
+            {
+                Some((
+                    format!("`{name}` is compared with {}, and goes up to 100", **share),
+                    format!("as a percentage that is {}", **share * 100.0),
+                ))
+            }
+            _ => None,
+        };
+        if let Some((message, help)) = wrong {
+            report(literal.start_position(), Error::new(Code::Script, message).with_help(help));
+        }
+    }
+}
+
+/// Functions whose arguments are in the order of another language, or are a name of a file in place of its text.
+fn swapped(call: &FnCallExpr, report: &mut dyn FnMut(Position, Error)) {
+    let (namespace, name) = (call.namespace.to_string(), call.name.as_str());
+    let literal = |at: usize| match call.args.get(at) {
+        Some(Expr::StringConstant(text, position)) => Some((text.as_str(), *position)),
+        _ => None,
+    };
+    let Some((text, position)) = literal(0) else { return };
+    let is_pattern = |text: &str| text.contains(['[', '\\', '^', '$', '*', '+', '(', '|']);
+    if namespace == "regex"
+        && name != "escape"
+        && is_pattern(text)
+        && literal(1).is_none_or(|(other, _)| !is_pattern(other))
+        && call.args.len() > 1
+    {
+        let message = format!("the text comes first, and then the pattern: {} looks like a pattern", quoted(text));
+        let help =
+            format!("as in `regex::{name}(text, pattern{})`", if name == "replace_all" { ", replacement" } else { "" });
+        report(position, Error::new(Code::Script, message).with_help(help));
+    } else if matches!(namespace.as_str(), "csv" | "hash" | "json" | "regex" | "table" | "toml" | "yaml")
+        && !["encode", "escape"].contains(&name)
+        && is_file_name(text)
+    {
+        let message = format!("{} is the name of a file, and `{namespace}::{name}` takes its text", quoted(text));
+        report(
+            position,
+            Error::new(Code::Script, message)
+                .with_help(format!("`{namespace}::{name}(fs::read({text:?}), ..)` reads the file")),
+        );
+    }
+}
+
+/// Whether a text is a name of a file, and hardly anything else.
+fn is_file_name(text: &str) -> bool {
+    const ENDS: &[&str] = &["cfg", "conf", "csv", "ini", "json", "log", "md", "toml", "txt", "xml", "yaml", "yml"];
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/~".contains(&byte));
+    plain && text.rsplit_once('.').is_some_and(|(stem, end)| !stem.is_empty() && ENDS.contains(&end))
 }
 
 /// The names of caught errors, and whether the script makes errors with codes of its own.

@@ -9,6 +9,7 @@ mod calls;
 mod edits;
 mod fields;
 pub(crate) mod habits;
+mod literal;
 mod look;
 mod lost;
 mod meant;
@@ -81,6 +82,10 @@ impl Script {
         let scan = scan::scan(text);
         let ast = compile(engine, text, scope, scan.names.clone()).map_err(Refused::Parse)?;
         let look = look::Look::new(&ast, &scan, names, args);
+        let mut look = look;
+        for (place, error) in literal::failures(engine, names, &ast) {
+            look.mistake(place, error);
+        }
         if !look.mistakes.is_empty() {
             return Err(Refused::Mistakes(look.mistakes.into_values().collect()));
         }

@@ -129,8 +129,8 @@ impl Names {
     }
 
     /// Whether a namespace has pure functions alone, whose results are all that they are called for.
-    pub(crate) fn is_pure(&self, namespace: &str) -> bool {
-        self.modules().contains_key(namespace) && !self.specs.iter().any(|spec| spec.namespace() == namespace)
+    pub(crate) fn is_pure(namespace: &str) -> bool {
+        DOCS.iter().any(|(signature, _)| signature.strip_prefix(namespace).is_some_and(|rest| rest.starts_with("::")))
     }
 
     /// The names of the parameters of a pure function that takes so many.

@@ -1,6 +1,6 @@
 //! Reads the text of a script as far as its tree does not keep it: words as keys, brackets, comments, `${..}` in plain text.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -22,6 +22,8 @@ pub(crate) struct Scan {
     pub(crate) divisions: Vec<Place>,
     /// Each `switch` whose cases are told.
     pub(crate) switches: Vec<Switch>,
+    /// Each number with a prefix: `0o644`, `0xff`.
+    pub(crate) prefixed: HashSet<Place>,
     /// Each operator after `??` and a value that is spelled out: `x ?? 0 + 1`.
     pub(crate) defaults: Vec<(Place, char)>,
 }
@@ -34,6 +36,8 @@ pub(crate) struct Switch {
     /// The bracket that opens the cases.
     pub(crate) open: Place,
     pub(crate) kinds: BTreeSet<&'static str>,
+    /// The texts among the cases.
+    pub(crate) texts: Vec<(Place, String)>,
 }
 
 /// Words of the language that can also be names: Rhai reserves them, or gives them a meaning where no name can be.
@@ -126,6 +130,7 @@ pub(crate) fn scan(text: &str) -> Scan {
         last: None,
         before: None,
         kind: None,
+        text: None,
         default: Default::None,
         asked: Vec::new(),
         found: Scan::default(),
@@ -144,6 +149,8 @@ struct Scanner<'t> {
     before: Option<char>,
     /// The kind of the last thing, if that is a value that is spelled out.
     kind: Option<&'static str>,
+    /// The last text, if that is all before here.
+    text: Option<(Place, String)>,
     /// What was read of `?? 0 +`.
     default: Default,
     /// The number of open brackets at each `switch` whose cases are still to come, and the end of that word.
@@ -177,8 +184,13 @@ impl Scanner<'_> {
             }
             match char {
                 _ if char.is_whitespace() => continue,
-                _ if char.is_ascii_digit() => self.number(),
-                '"' => self.quoted(),
+                _ if char.is_ascii_digit() => {
+                    if char == '0' && self.chars.peek().is_some_and(char::is_ascii_alphabetic) {
+                        self.found.prefixed.insert(place);
+                    }
+                    self.number();
+                }
+                '"' => self.quoted(place),
                 '`' => self.text(),
                 '\'' => self.character(),
                 '/' if self.eat('/') => {
@@ -219,7 +231,7 @@ impl Scanner<'_> {
         let depth = self.open.len();
         self.open.push(match self.asked.pop_if(|(at, _)| *at == depth) {
             Some((_, start)) => {
-                self.found.switches.push(Switch { start, open: place, kinds: BTreeSet::new() });
+                self.found.switches.push(Switch { start, open: place, ..Switch::default() });
                 Open::Cases(self.found.switches.len() - 1, true)
             }
             None => Open::Block,
@@ -233,6 +245,7 @@ impl Scanner<'_> {
             '=' if self.chars.peek() == Some(&'>') => self.cased(false),
             _ => {}
         }
+        self.text = None;
         self.kind = match char {
             '"' | '`' => Some("text"),
             '\'' => Some("char"),
@@ -268,6 +281,7 @@ impl Scanner<'_> {
         let Some(Open::Cases(number, naming)) = self.open.last_mut() else { return };
         if let (true, Some(kind), Some(switch)) = (*naming, self.kind, self.found.switches.get_mut(*number)) {
             switch.kinds.insert(kind);
+            switch.texts.extend(self.text.take().filter(|_| kind == "text"));
         }
         *naming &= more;
     }
@@ -321,14 +335,25 @@ impl Scanner<'_> {
         }
     }
 
-    fn quoted(&mut self) {
+    fn quoted(&mut self, start: Place) {
+        let mut text = String::new();
         loop {
             let place = self.place;
             match self.next() {
-                None | Some('"') => return,
-                Some('\\') => drop(self.next()),
-                Some('$') if self.chars.peek() == Some(&'{') => self.found.dollars.push(place),
-                Some(_) => {}
+                None => return,
+                Some('"') => {
+                    self.text = Some((start, text));
+                    return;
+                }
+                Some('\\') => text.extend(self.next()),
+                // With a number in it, it is a group of a pattern.
+                Some('$')
+                    if self.chars.peek() == Some(&'{')
+                        && !self.chars.clone().nth(1).is_some_and(|char| char.is_ascii_digit()) =>
+                {
+                    self.found.dollars.push(place);
+                }
+                Some(char) => text.push(char),
             }
         }
     }

@@ -123,6 +123,16 @@ fn text(value: &Dynamic) -> Option<rhai::ImmutableString> {
 /// The error of two texts that are numbers and have another order as texts, as `100` and `90` have.
 fn read_as_numbers(operator: &str, one: &Dynamic, other: &Dynamic) -> Option<Error> {
     let (one, other) = (text(one)?, text(other)?);
+    let are_numbers = as_number(&one).is_some() && as_number(&other).is_some();
+    if !are_numbers && is_misordered_by_parts(&one, &other) {
+        let message = format!(
+            "`{operator}` compares the texts `{}` and `{}` letter by letter, and their numbers have another order",
+            one.trim(),
+            other.trim()
+        );
+        let help = "take the numbers out first: `human::parse_duration(\"10ms\")`, `human::parse_bytes(\"10M\")`, or part by part with `split` and `parse_int`";
+        return Some(Error::new(Code::Script, message).with_help(help));
+    }
     is_misordered(&one, &other).then(|| {
         let message = format!(
             "`{operator}` compares the texts `{}` and `{}` letter by letter, and they are numbers",
@@ -159,6 +169,30 @@ pub(crate) fn numbers_in_order<'t>(texts: impl IntoIterator<Item = &'t str>, fix
         );
         Error::new(Code::Script, message).with_help(fix)
     })
+}
+
+/// Whether two texts begin with a number and go on in the same way, such as `10ms` and `9ms` or `1.10.0` and `1.9.0`, and have another order
+/// by these numbers.
+fn is_misordered_by_parts(one: &str, other: &str) -> bool {
+    let (Some(one_parts), Some(other_parts)) = (parts(one), parts(other)) else { return false };
+    let alike = one_parts.iter().map(|(_, rest)| rest).eq(other_parts.iter().map(|(_, rest)| rest));
+    let numbers = |parts: &[(u64, &str)]| parts.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+    alike && numbers(&one_parts).cmp(&numbers(&other_parts)) != one.cmp(other)
+}
+
+/// The numbers of a text that begins with one, each with what follows it.
+fn parts(text: &str) -> Option<Vec<(u64, &str)>> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let digits = rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at_checked(digits)?;
+        let end = after.find(|char: char| char.is_ascii_digit()).unwrap_or(after.len());
+        let (between, after) = after.split_at_checked(end)?;
+        parts.push((number.parse().ok()?, between));
+        rest = after;
+    }
+    (!parts.is_empty()).then_some(parts)
 }
 
 /// The number that a text is in decimal.

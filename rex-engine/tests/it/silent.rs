@@ -242,6 +242,72 @@ fn texts_that_are_numbers_are_not_put_in_the_order_of_texts() {
 }
 
 #[test]
+fn a_default_hides_no_field_that_never_is() {
+    for script in [
+        "fs::stat(`/etc/hosts`).siz ?? 0",
+        "let s = fs::stat(`/etc/hosts`); s?.siz",
+        "let s = fs::stat(`/etc/hosts`); s.get(`siz`, 0)",
+        "fs::list(`/etc`).map(|e| e.siz ?? 0)",
+    ] {
+        refused_before(script, "has no field `siz`", "");
+    }
+    returns("let s = fs::list(`/etc`)[0]; s.get(`size`, 1)", 1);
+    returns("let s = fs::list(`/etc`)[0]; s.size ?? 1", 1);
+}
+
+#[test]
+fn habits_of_other_languages_do_not_mean_something_else() {
+    for (script, message) in [
+        ("regex::find_all(`[0-9]+`, `abc 45`)", "the text comes first"),
+        ("let t = `a1`; regex::replace_all(`[0-9]`, `#`, t)", "the text comes first"),
+        ("csv::parse(`sales.csv`)", "`sales.csv` is the name of a file"),
+        ("hash::sha256(`/srv/app.log`)", "is the name of a file"),
+        ("fs::stat(`/etc/hosts`).mode == 644", "the decimal number 644"),
+        ("fs::stat(`/etc/hosts`).mode_text == `644`", "`mode_text` is never `644`"),
+        ("sys::memory().used_percent > 0.9", "goes up to 100"),
+        ("rows::percentile([1, 2], 0.95)", "less than one percent"),
+        ("fs::find(`/srv`, #{name: `logs/*.log`})", "a name holds no `/`"),
+        ("fs::find(`/srv`, #{name: `\\\\.log$`})", "looks like a regular expression"),
+        ("switch fs::stat(`/etc/hosts`).kind { \"dir\" => 1, _ => 2 }", "is never `dir`"),
+        (
+            "try { fs::read(`/x`) } catch (e) { switch e.code { \"NOT_FOUND\" => print(1), _ => print(2) } }",
+            "no error has the code `NOT_FOUND`",
+        ),
+        ("switch type_of(5) { \"int\" => 1, _ => 2 }", "never returns `int`"),
+        ("for (i, line) in [`a`] { print(line); }", "`i` would be the entry"),
+        ("let t = 0; for x in [1] { t + parse_int(`2`); } t", "the value of this statement is lost"),
+        ("let l = [1]; l.map(|x| x * 2); l", "the result of `map` is lost"),
+        ("let l = [1]; for x in l { x *= 2; } l", "`for` gives a copy"),
+        ("fn d(x) { x *= 2; } let n = 1; d(n); n", "a function gets a copy of `x`"),
+        ("fn add(l) { l.push(1); l } let v = []; add(v); v", "the result of `add` is lost"),
+        ("let c = [#{h: `a`, n: 1}]; let s = c.find(|s| s.h == `a`); s.n = 2; c", "`s` is a copy"),
+        ("let g = #{}; for w in [`a`] { let l = g[w] ?? []; l.push(1); } g", "`l` is a copy"),
+        ("time::parse(`2026-01-01`)", "is not an RFC 3339 time"),
+        ("human::parse_bytes(`10X`)", ""),
+        ("json::parse(`{a:1}`)", ""),
+        ("ip::contains(`10.0.0.0/33`, `10.0.0.1`)", ""),
+        ("let t = 0; time::format(t, `%Y-%M-%d`)", "it has `%Y-%M`"),
+    ] {
+        refused_before(script, message, "");
+    }
+    refused("fn main() { fs::write(`/srv/app/x`, ``); }", "only defines functions", "main");
+    refused("`10ms` > `9ms`", "their numbers have another order", "");
+    refused("`1.10.0` < `1.9.0`", "their numbers have another order", "");
+    refused("regex::replace_all(`a1`, `[0-9]`, `$1x`)", "the pattern has no group `1x`", "`${1}x`");
+    for script in [
+        "if `2026-03-02` < `2026-03-10` && `10:00` > `09:59` && `v9` > `v10` { 1 }",
+        "let n = 0; for (x, at) in [5] { n += at; } n + 1",
+        "let l = []; [1].map(|x| l.push(x)); l.len()",
+        "let n = 0; for i in 0..2 { let i = i * 2; n += i; } n - 1",
+        "let n = 0; try { json::parse(`{a:1}`) } catch { n = 1; } n",
+        "if regex::replace_all(`a1`, `([0-9])`, \"${1}x\") == `a1x` { 1 }",
+        "if fs::stat(`/etc/hosts`).mode == 0o644 || true { 1 }",
+    ] {
+        returns(script, 1);
+    }
+}
+
+#[test]
 fn text_that_names_a_variable_warns() {
     let warned = |script: &str| run(script).warnings.len();
     assert_eq!(warned("let n = 3; print(\"n is {n}\")"), 1);
@@ -298,7 +364,6 @@ fn a_field_that_may_be_there_is_read() {
         "let e = fs::list(`/etc`, #{stat: true})[0]; if e.size >= 0 { 1 }",
         "let o = sys::os_release(); if false { print(o.variant_id) } 1",
         "let r = net::get(`http://app.example.com/`); if false { print(r.headers.etag) } 1",
-        "let s = fs::stat(`/etc/hosts`); s?.mine ?? 1",
         "if false { args.only } else { 1 }",
         "fn get(m) { 2 } let m = #{}; m.zzz ?? 1",
         "let n = 0; try { fs::stat(`/etc/hosts`).mine } catch (e) { if e.message.contains(`mine`) { n = 1; } } n",

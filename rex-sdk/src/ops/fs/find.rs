@@ -128,6 +128,21 @@ fn glob(text: &str) -> Result<GlobSet, Error> {
             "match less, and look at the names in the script",
         ));
     }
+    let no = |why: &str, help: &str| {
+        Err(Error::validation(format!("`{}` is not a glob of names: {why}", text.escape_debug())).with_help(help))
+    };
+    if text.contains('/') {
+        return no(
+            "a name holds no `/`",
+            "start from the directory, and give the name alone: `fs::find(\"/srv/logs\", #{name: \"*.log\"})`",
+        );
+    }
+    if text.starts_with('^') || text.ends_with('$') || text.contains("\\.") || text.starts_with(".*.") {
+        return no(
+            "it looks like a regular expression",
+            "`*.log` is all that ends with `.log`, `{a,b}*` what begins with one of two",
+        );
+    }
     // As a set, because a glob alone panics where its pattern does not compile.
     GlobBuilder::new(text).build().and_then(|glob| GlobSet::new([glob])).map_err(|error| {
         let why = match error.kind() {
