@@ -146,24 +146,36 @@ impl Shape {
     }
 }
 
+/// Calls `visit` with each place of a set, from the first.
+fn each(mut places: u128, mut visit: impl FnMut(usize)) {
+    while places != 0 {
+        visit(places.trailing_zeros() as usize);
+        places &= places - 1;
+    }
+}
+
 /// The places that are reached without reading: a wildcard may stand for nothing.
 fn open(pattern: &[Letter], mut places: u128) -> u128 {
-    for (at, letter) in pattern.iter().enumerate() {
-        if places & (1 << at) != 0 && !matches!(letter, Letter::Char(_)) {
-            places |= 1 << (at + 1);
+    let mut left = places;
+    while left != 0 {
+        let at = left.trailing_zeros() as usize;
+        left &= left - 1;
+        if pattern.get(at).is_some_and(|letter| !matches!(letter, Letter::Char(_))) {
+            let next = 1 << (at + 1);
+            left |= next & !places;
+            places |= next;
         }
     }
     places
 }
 
 fn step(pattern: &[Letter], places: u128, c: char) -> u128 {
-    let next = pattern.iter().enumerate().filter(|(at, _)| places & (1 << at) != 0).fold(0, |next, (at, letter)| {
-        next | match letter {
-            Letter::Char(same) if *same == c => 1 << (at + 1),
-            Letter::Any => 1 << at,
-            Letter::Part if c != '/' => 1 << at,
-            _ => 0,
-        }
+    let mut next = 0;
+    each(places, |at| match pattern.get(at) {
+        Some(Letter::Char(same)) if *same == c => next |= 1 << (at + 1),
+        Some(Letter::Any) => next |= 1 << at,
+        Some(Letter::Part) if c != '/' => next |= 1 << at,
+        _ => {}
     });
     open(pattern, next)
 }
@@ -269,13 +281,12 @@ pub(crate) fn covers(wide: &[Letter], narrow: &[Letter]) -> bool {
         return false;
     }
     let step = |places: u128, letter: &Letter| {
-        let next = wide.iter().enumerate().filter(|(at, _)| places & (1 << at) != 0).fold(0, |next, (at, known)| {
-            next | match (known, letter) {
-                (Letter::Any, _) | (Letter::Part, Letter::Part) => 1 << at,
-                (Letter::Part, Letter::Char(c)) if *c != '/' => 1 << at,
-                (Letter::Char(c), Letter::Char(same)) if c == same => 1 << (at + 1),
-                _ => 0,
-            }
+        let mut next = 0;
+        each(places, |at| match (wide.get(at), letter) {
+            (Some(Letter::Any), _) | (Some(Letter::Part), Letter::Part) => next |= 1 << at,
+            (Some(Letter::Part), Letter::Char(c)) if *c != '/' => next |= 1 << at,
+            (Some(Letter::Char(c)), Letter::Char(same)) if c == same => next |= 1 << (at + 1),
+            _ => {}
         });
         open(wide, next)
     };
