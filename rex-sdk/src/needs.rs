@@ -131,7 +131,7 @@ impl Needs<'_> {
     }
 
     fn given(&self, name: &str) -> bool {
-        self.args.count_option(name).is_ok_and(|value| value.is_some())
+        *self.args.value(name) != Value::Null
     }
 
     /// Adds what an operation needs that is no plain one; says whether this is such an operation.
