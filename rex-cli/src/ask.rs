@@ -1,5 +1,6 @@
 //! `rex policy ask`
 
+mod later;
 mod needs;
 mod whole;
 
