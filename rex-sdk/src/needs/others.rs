@@ -1,14 +1,13 @@
 //! Needs of operations on processes, the network and the machine.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use rex_core::action::{fs, net, process, sys};
+use rex_core::machine::Parameter;
 use rex_core::net::{RemoteHost, Url};
 use rex_core::process::{Identity, Process};
 use rex_core::resource::Host;
-use rex_core::{Action, Code, Error, Need, Width};
+use rex_core::{Action, Error, Need, Width};
 
 use super::Needs;
 use crate::ops;
@@ -125,9 +124,12 @@ impl Needs<'_> {
             ("sys", "parameters") => {
                 self.all.push(Need::new(sys::Inspect {}, Host));
                 let prefix = args.text("prefix")?;
-                let all = (sys::GetParameter::SPEC.recall)(prefix.trim_end_matches('.'), &BTreeMap::new());
-                let missing = |why| Error::new(Code::Validation, why);
-                let need = Need::shared(Arc::new(sys::GetParameter {}), Arc::from(all.map_err(missing)?));
+                // An example: the prefix itself, unless something has to come after it.
+                let named = [prefix.to_owned(), format!("{prefix}any")]
+                    .into_iter()
+                    .find_map(|name| Parameter::parse(&name).ok());
+                let example = named.ok_or_else(|| Error::validation("no parameter has such a name"))?;
+                let need = Need::new(sys::GetParameter {}, example);
                 self.all.push(need.with_width(Width::Prefix(prefix.to_owned())));
             }
             _ => return Ok(false),
