@@ -2,6 +2,7 @@
 
 mod later;
 mod needs;
+mod part;
 mod whole;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ use rex_sdk::{MemOs, Overlay};
 use serde::Serialize;
 
 use super::later::{self, Later};
+use super::part::{self, Part};
 use super::{
     Answer, AskArgs, ShownPatch, change, denial, impossible, is_allowed, object, refused, subject, traces, verified,
 };
@@ -42,12 +43,22 @@ impl Authorize for Listener {
 }
 
 /// One request of a call.
-struct Needed {
+pub(super) struct Needed {
     operation: &'static str,
-    asked: Asked,
-    below: bool,
+    pub(super) asked: Asked,
+    pub(super) below: bool,
+    /// How the ids of all that it is about begin, if that is how they are told.
+    pub(super) prefix: Option<String>,
     /// What is not known before the call is made, and what it is taken for.
     assumed: Vec<String>,
+}
+
+/// How one request was decided.
+struct Traced<'a> {
+    needed: &'a Needed,
+    trace: Trace,
+    /// What takes some of a tree out again.
+    part: Vec<Part>,
 }
 
 /// Decides all that a call needs, and says how that came about.
@@ -60,14 +71,16 @@ pub(super) fn ask(
     let subject = subject(args)?;
     let calls = calls(call, &subject)?;
     let needed = needed(args, &calls, &subject, at)?;
-    let traced: Vec<(&Needed, Trace)> = needed
+    let exceptions = policy.exceptions(Some(&subject.principal));
+    let traced: Vec<Traced<'_>> = needed
         .iter()
         .map(|needed| {
             let top = policy.trace(&needed.asked.request());
             let below = beneath(needed).map(|asked| policy.trace(&asked.request()));
+            let part = part::of(&exceptions, needed, below.as_ref().unwrap_or(&top));
             // Of a tree, what lies below decides where the top is allowed.
             let trace = below.filter(|below| is_allowed(&top) && !is_allowed(below)).unwrap_or(top);
-            (needed, trace)
+            Traced { needed, trace, part }
         })
         .collect();
     let later = later::of(&calls, policy, &subject.principal);
@@ -180,7 +193,8 @@ fn request(
     let written = Written { action: &action, resource: &id, attributes: known, context: facts };
     let asked = if context.is_empty() && attributes.is_empty() { Asked::new } else { Asked::consistent };
     let asked = asked(ACTIONS, &written, subject.clone(), at).map_err(impossible)?;
-    Ok(Needed { operation, asked, below: *need.width() == Width::Below, assumed })
+    let prefix = if let Width::Prefix(prefix) = need.width() { Some(prefix.clone()) } else { None };
+    Ok(Needed { operation, asked, below: *need.width() == Width::Below, prefix, assumed })
 }
 
 /// The same request of something that lies below, of a need that is about a tree.
@@ -211,6 +225,9 @@ struct OfWhole<'a> {
     action: String,
     resource: String,
     below: bool,
+    prefix: Option<&'a str>,
+    /// What takes some of a tree out again.
+    part: &'a [Part],
     assumed: &'a [String],
     #[serde(flatten)]
     answer: Answer<'a>,
@@ -220,18 +237,18 @@ struct OfWhole<'a> {
 struct Answered<'a> {
     policy: &'a Policy,
     call: &'a str,
-    traced: &'a [(&'a Needed, Trace)],
+    traced: &'a [Traced<'a>],
     later: &'a [Later],
 }
 
 impl Answered<'_> {
     fn is_allowed(&self) -> bool {
-        self.traced.iter().all(|(_, trace)| is_allowed(trace)) && !self.later.iter().any(Later::is_denied)
+        self.traced.iter().all(|traced| is_allowed(&traced.trace)) && !self.later.iter().any(Later::is_denied)
     }
 
     fn human(&self, patch: Option<&Patch>) -> String {
         let Self { call, traced, later, .. } = *self;
-        let denied = traced.iter().filter(|(_, trace)| !is_allowed(trace)).count();
+        let denied = traced.iter().filter(|traced| !is_allowed(&traced.trace)).count();
         let all = traced.len();
         let (decision, plural) =
             (if self.is_allowed() { "ALLOW" } else { "DENY" }, if all == 1 { "permission" } else { "permissions" });
@@ -245,13 +262,17 @@ impl Answered<'_> {
                 0 if all == 1 => ", which is given".to_owned(),
                 0 => ", all of which are given".to_owned(),
                 denied => format!(", {denied} of which {} denied", if denied == 1 { "is" } else { "are" }),
-            }
+            } + part::summary(traced.iter().flat_map(|traced| &traced.part))
         );
-        for (needed, trace) in traced {
+        for Traced { needed, trace, part } in traced {
             let request = needed.asked.request();
             let below = if needed.below { " and all below" } else { "" };
             let effect = if is_allowed(trace) { "ALLOW" } else { "DENY" };
-            let _ = write!(out, "\n{effect}: `{}` on `{}`{below}", request.action.spec(), line(request.resource.id()));
+            let on = match &needed.prefix {
+                Some(prefix) => format!("all that starts with `{}`", line(prefix)),
+                None => format!("`{}`{below}", line(request.resource.id())),
+            };
+            let _ = write!(out, "\n{effect}: `{}` on {on}", request.action.spec());
             let _ = match (denial(&request, trace), refused(&request, trace)) {
                 (Some(denial), _) if !denial.policies.is_empty() || denial.reason.is_some() => {
                     writeln!(out, ": {}", line(&denial.to_string()))
@@ -262,6 +283,7 @@ impl Answered<'_> {
             if !needed.assumed.is_empty() {
                 let _ = writeln!(out, "  taken for it, as nobody knows before: {}", line(&needed.assumed.join(", ")));
             }
+            part.iter().for_each(|part| out += &part.human());
             traces(&mut out, trace);
         }
         out += &later::human(later);
@@ -273,14 +295,17 @@ impl Answered<'_> {
 
     fn json(&self, patch: Option<&Patch>) -> Result<String, Stop> {
         let Self { policy, call, traced, later } = *self;
-        let refused: Vec<_> = traced.iter().map(|(needed, trace)| refused(&needed.asked.request(), trace)).collect();
-        let requests = traced.iter().zip(&refused).map(|((needed, trace), refused)| {
+        let refused: Vec<_> =
+            traced.iter().map(|traced| refused(&traced.needed.asked.request(), &traced.trace)).collect();
+        let requests = traced.iter().zip(&refused).map(|(Traced { needed, trace, part }, refused)| {
             let request = needed.asked.request();
             OfWhole {
                 operation: needed.operation,
                 action: request.action.spec().to_string(),
                 resource: request.resource.id().to_owned(),
                 below: needed.below,
+                prefix: needed.prefix.as_deref(),
+                part,
                 assumed: &needed.assumed,
                 answer: Answer::new(&request, trace, refused.as_ref()),
             }

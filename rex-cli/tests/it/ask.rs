@@ -14,7 +14,7 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
         let place = Self { _dir: dir, base };
-        std::fs::write(place.path("policy.cedar"), place.filled(policy)).unwrap();
+        std::fs::write(place.path("policy.cedar"), place.filled(policy) + "\n").unwrap();
         place
     }
 
@@ -69,7 +69,7 @@ fn a_site_and_an_address_are_asked_for_too() {
     place.patch(call);
     place.says(call, 0, &["ALLOW"]);
     let (_, run) = place.rex(&["run", "--policy=policy.cedar", "--principal=Agent::\"x\"", "-e", call]);
-    assert!(run.contains("refused") && !run.contains("denied"), "{run}");
+    assert!(run.contains("refused") && run.contains(" 0 denied"), "{run}");
 }
 
 #[test]
@@ -117,4 +117,54 @@ fn links_of_an_archive_other_units_and_redirects_are_told() {
     }
     let (_, text) = place.ask_with(r#"net::get("http://a.example/", #{redirects: 0})"#, &[]);
     assert!(!text.contains("known to a run alone"), "{text}");
+}
+
+#[test]
+fn parameters_of_one_start_have_a_patch() {
+    let place = Place::new(READ);
+    let call = r#"sys::parameters("kernel.")"#;
+    place.says(
+        call,
+        4,
+        &["DENY: `sys::get_parameter` on all that starts with `kernel.`", "resource.name like \"kernel.*\""],
+    );
+    place.patch(call);
+    place.says(call, 0, &["ALLOW: `sys::parameters(\"kernel.\")` needs 2 permissions, all of which are given\n"]);
+    place.says(r#"sys::parameters("kern")"#, 4, &["on all that starts with `kern`", "resource.name like \"kern*\""]);
+    place.says(r#"sys::parameters("")"#, 4, &["on all that starts with ``"]);
+}
+
+#[test]
+fn what_is_forbidden_below_is_told() {
+    let tree = r#"fs::tar_create("{0}/tree", "{0}/all.tar")"#;
+    let world = |more: &str| {
+        Place::new(&format!(
+            r#"@id("all") permit (principal, action in [fs::Action::"ReadOnly", fs::Action::"Mutating"], resource in fs::Path::"{{0}}");
+               {more}"#
+        ))
+    };
+    world("").says(tree, 0, &["all of which are given\n"]);
+    let key = r#"@id("key") @reason("ours alone") forbid (principal, action == fs::Action::"read", resource in fs::Path::"{0}/tree/secret");"#;
+    world(key).says(
+        tree,
+        0,
+        &[
+            "all of which are given, but some of it is forbidden\n",
+            "`{0}/tree/secret` is forbidden by `key` (ours alone)",
+        ],
+    );
+    world(&key.replace("tree/secret", "other")).says(tree, 0, &["all of which are given\n"]);
+    let like = r#"@id("keys") forbid (principal, action, resource is fs::Path) when { resource.extension == "key" };"#;
+    world(like).says(tree, 0, &["but some of it may be denied\n", "some of it may be forbidden by `keys`"]);
+    world(like).says(r#"fs::remove_all("{0}/tree")"#, 0, &["some of it may be forbidden by `keys`"]);
+    let place = Place::new(
+        r#"@id("texts") permit (principal, action in [fs::Action::"list", fs::Action::"stat"], resource in fs::Path::"{0}") unless { resource.extension == "key" };"#,
+    );
+    place.says(r#"fs::du("{0}/tree")"#, 0, &["some of it may be out of what it permits: `texts`"]);
+    let named = r#"@id("domain") forbid (principal, action, resource == sys::Parameter::"kernel.domainname");
+                   @id("any") permit (principal, action, resource);"#;
+    Place::new(named).says(r#"sys::parameters("kernel.")"#, 0, &["`kernel.domainname` is forbidden by `domain`"]);
+    let (_, json) = Place::new(named).ask_with(r#"sys::parameters("kernel.")"#, &["--format=json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["requests"][1]["part"][0]["places"], serde_json::json!(["kernel.domainname"]));
 }
