@@ -1,6 +1,8 @@
 //! `rex policy ask`
 
+mod later;
 mod needs;
+mod part;
 mod whole;
 
 use std::collections::BTreeMap;

@@ -64,7 +64,7 @@ pub use error::{Code, Error};
 pub use grant::{Gate, Grant};
 pub use journal::{Call, Journal, JournalError, JsonLines, MemoryJournal, Record};
 pub use limits::{Budget, Limits};
-pub use need::{DeniedCall, Need, Width};
+pub use need::{DeniedCall, Later, Need, Width};
 pub use path::{AbsPath, PathError};
 pub use reach::{Extent, Place, Reach};
 pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};

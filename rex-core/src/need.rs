@@ -28,6 +28,17 @@ pub enum Width {
     Prefix(String),
     /// Every resource of the type that has the known attributes of the resource.
     Any,
+    /// Resources that only the call itself finds out: a file lists them, a server names them. The resource stands for nothing.
+    Later(Later),
+}
+
+/// Which resources a call finds out itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Later {
+    /// In words: `each parameter that the file lists`.
+    pub each: &'static str,
+    /// Whether the call is about nothing else, so that nobody is helped by it who may not do this at all.
+    pub certain: bool,
 }
 
 /// A request that an operation makes, or would make next.
@@ -138,6 +149,8 @@ impl Need {
             }),
             Width::Prefix(prefix) => id.starts_with(prefix.as_str()),
             Width::Any => true,
+            // What was asked for is known, so it is told by itself.
+            Width::Later(_) => false,
         }
     }
 }

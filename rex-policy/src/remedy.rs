@@ -174,7 +174,7 @@ impl Policy {
         let mut gathered = Gathered::default();
         for call in calls {
             let wanted = |need: &'a Need| Wanted::of_need(need, subject, now, call.operation);
-            for need in &call.needs {
+            for need in call.needs.iter().filter(|need| !matches!(need.width(), Width::Later(_))) {
                 let hits: Vec<_> = call.denied.iter().filter(|denied| need.covers(denied)).collect();
                 match &hits[..] {
                     [] if self.meets(need, subject, now) => {}

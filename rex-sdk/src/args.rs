@@ -86,7 +86,7 @@ impl Args {
     }
 
     /// The value of a parameter; `Null` for an option without a value. A name that the declaration lacks is a defect.
-    fn value(&self, name: &str) -> &Value {
+    pub(crate) fn value(&self, name: &str) -> &Value {
         const NULL: &Value = &Value::Null;
         self.values.iter().find(|(known, _)| *known == name).map_or(NULL, |(_, value)| value)
     }

@@ -118,7 +118,7 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     if max > limit {
         return Err(exceeded("file_bytes", limit, "bytes of one file in memory"));
     }
-    let mut headers = headers(args)?;
+    let (mut headers, site) = headers_and_site(args)?;
     let form = match method {
         Method::HEAD => Form::None,
         _ if args.flag("json")? => Form::Json,
@@ -131,14 +131,6 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     if body.is_some() {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     }
-    let site = headers.remove(HOST).and_then(|site| site.to_str().ok().map(str::to_owned));
-    let site = match (args.text_option("host")?, site) {
-        (Some(_), Some(_)) => {
-            let error = Error::validation("both the option `host` and the header `Host` name a site");
-            return Err(error.with_help("one of them is enough"));
-        }
-        (given, header) => given.map(str::to_owned).or(header),
-    };
     let asked = Asked {
         method,
         url: url(args)?,
@@ -153,6 +145,45 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     asked.named()?;
     let (url, answer, body) = asked.make(session)?;
     tell(&url, &answer, body, form, max)
+}
+
+/// What a call asks for first: its URLs, the host that it connects to, and the port.
+pub(crate) fn aims(args: &Args) -> Result<(Vec<Url>, RemoteHost, u16), Error> {
+    let (url, (_, site)) = (url(args)?, headers_and_site(args)?);
+    let at = args.text_option("address")?.map(address).transpose()?;
+    let (at, port) = (at.unwrap_or_else(|| url.host().clone()), url.port());
+    Ok((both(url, site.as_deref())?, at, port))
+}
+
+/// A URL, and the same by the name of the site that is asked for, if that is another. One server has many sites: the policy speaks of
+/// both, of the server and of the site.
+fn both(url: Url, site: Option<&str>) -> Result<Vec<Url>, Error> {
+    let named = named(&url, site)?.filter(|named| *named != url);
+    Ok([Some(url), named].into_iter().flatten().collect())
+}
+
+/// The URL by the name of the site that is asked for, if one is.
+fn named(url: &Url, site: Option<&str>) -> Result<Option<Url>, Error> {
+    let Some(site) = site else { return Ok(None) };
+    let wrong = || Error::validation(format!("`{}` is no site for the header `Host`", site.escape_debug()));
+    if site.is_empty() || site.contains(['/', '?', '#', '@', '\\']) {
+        return Err(wrong());
+    }
+    let named = format!("{}://{site}{}", url.scheme(), url.target());
+    crate::url::url(&named).map(Some).map_err(|_| wrong())
+}
+
+/// The headers of a call but `Host`, and the site that is asked for, which that header or the option names.
+fn headers_and_site(args: &Args) -> Result<(HeaderMap, Option<String>), Error> {
+    let mut headers = headers(args)?;
+    let site = headers.remove(HOST).and_then(|site| site.to_str().ok().map(str::to_owned));
+    match (args.text_option("host")?, site) {
+        (Some(_), Some(_)) => {
+            let error = Error::validation("both the option `host` and the header `Host` name a site");
+            Err(error.with_help("one of them is enough"))
+        }
+        (given, header) => Ok((headers, given.map(str::to_owned).or(header))),
+    }
 }
 
 fn address(text: &str) -> Result<RemoteHost, Error> {
@@ -228,22 +259,13 @@ impl Asked {
         }
     }
 
-    /// The URL by the name of the site that is asked for, if that is another.
     fn named(&self) -> Result<Option<Url>, Error> {
-        let Some(site) = &self.site else { return Ok(None) };
-        let wrong = || Error::validation(format!("`{}` is no site for the header `Host`", site.escape_debug()));
-        if site.is_empty() || site.contains(['/', '?', '#', '@', '\\']) {
-            return Err(wrong());
-        }
-        let named = format!("{}://{site}{}", self.url.scheme(), self.url.target());
-        crate::url::url(&named).map(Some).map_err(|_| wrong())
+        named(&self.url, self.site.as_deref())
     }
 
     fn permit(&self, session: &Session<'_>) -> Result<(), Error> {
         let bytes = i64::try_from(self.body.len()).unwrap_or(i64::MAX);
-        // One server has many sites: the policy speaks of both, of the server and of the site.
-        let named = self.named()?.filter(|named| *named != self.url);
-        for url in [Some(self.url.clone()), named].into_iter().flatten() {
+        for url in both(self.url.clone(), self.site.as_deref())? {
             match self.method {
                 Method::HEAD => session.permit(net::Head {}, url).map(drop)?,
                 Method::POST => session.permit(net::Post { bytes }, url).map(drop)?,

@@ -2,6 +2,7 @@
 //! something learns no more than what was given.
 
 mod files;
+mod later;
 mod others;
 
 use std::collections::BTreeMap;
@@ -30,10 +31,12 @@ const UNKNOWN: i64 = i64::MAX;
 pub(crate) fn of(spec: &OpSpec, args: &Args) -> Vec<Need> {
     let mut needs = Needs { args, all: Vec::new() };
     match needs.special(spec.name) {
-        Ok(true) => needs.all,
+        Ok(true) => {}
         Ok(false) => needs.plain(spec),
-        Err(_) => Vec::new(),
+        Err(_) => return Vec::new(),
     }
+    needs.later(spec.name);
+    needs.all
 }
 
 /// The same need under the pattern of its name, if the name is one that a run with this id made up.
@@ -81,7 +84,7 @@ impl AnyAction for Plain {
 
 impl Needs<'_> {
     /// What an operation needs whose actions have no facts: each on the one argument, or on the one thing, that it can be about.
-    fn plain(mut self, spec: &OpSpec) -> Vec<Need> {
+    fn plain(&mut self, spec: &OpSpec) {
         for action in spec.needs.iter().filter(|action| action.context.is_empty()) {
             let mut of_kind = spec.required().filter(|param| match param.kind {
                 Kind::Path => action.resource == AbsPath::SPEC,
@@ -102,7 +105,6 @@ impl Needs<'_> {
         }
         let aliases: Vec<_> = self.all.iter().flat_map(aliases).collect();
         self.all.extend(aliases);
-        self.all
     }
 
     fn add(&mut self, need: Need) {
@@ -131,7 +133,7 @@ impl Needs<'_> {
     }
 
     fn given(&self, name: &str) -> bool {
-        self.args.count_option(name).is_ok_and(|value| value.is_some())
+        *self.args.value(name) != Value::Null
     }
 
     /// Adds what an operation needs that is no plain one; says whether this is such an operation.

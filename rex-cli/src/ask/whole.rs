@@ -14,6 +14,8 @@ use rex_policy::{Patch, Policy, Trace};
 use rex_sdk::{MemOs, Overlay};
 use serde::Serialize;
 
+use super::later::{self, Later};
+use super::part::{self, Part};
 use super::{
     Answer, AskArgs, ShownPatch, change, denial, impossible, is_allowed, object, refused, subject, traces, verified,
 };
@@ -41,12 +43,22 @@ impl Authorize for Listener {
 }
 
 /// One request of a call.
-struct Needed {
+pub(super) struct Needed {
     operation: &'static str,
-    asked: Asked,
-    below: bool,
+    pub(super) asked: Asked,
+    pub(super) below: bool,
+    /// How the ids of all that it is about begin, if that is how they are told.
+    pub(super) prefix: Option<String>,
     /// What is not known before the call is made, and what it is taken for.
     assumed: Vec<String>,
+}
+
+/// How one request was decided.
+struct Traced<'a> {
+    needed: &'a Needed,
+    trace: Trace,
+    /// What takes some of a tree out again.
+    part: Vec<Part>,
 }
 
 /// Decides all that a call needs, and says how that came about.
@@ -59,24 +71,28 @@ pub(super) fn ask(
     let subject = subject(args)?;
     let calls = calls(call, &subject)?;
     let needed = needed(args, &calls, &subject, at)?;
-    let traced: Vec<(&Needed, Trace)> = needed
+    let exceptions = policy.exceptions(Some(&subject.principal));
+    let traced: Vec<Traced<'_>> = needed
         .iter()
         .map(|needed| {
             let top = policy.trace(&needed.asked.request());
             let below = beneath(needed).map(|asked| policy.trace(&asked.request()));
+            let part = part::of(&exceptions, needed, below.as_ref().unwrap_or(&top));
             // Of a tree, what lies below decides where the top is allowed.
             let trace = below.filter(|below| is_allowed(&top) && !is_allowed(below)).unwrap_or(top);
-            (needed, trace)
+            Traced { needed, trace, part }
         })
         .collect();
-    let allowed = traced.iter().all(|(_, trace)| is_allowed(trace));
+    let later = later::of(&calls, policy, &subject.principal);
+    let answered = Answered { policy, call, traced: &traced, later: &later };
+    let allowed = answered.is_allowed();
     let requests: Vec<_> = needed.iter().map(|needed| needed.asked.request()).collect();
     let patch = if allowed { None } else { policy.patch_calls(&subject, at, &calls) };
     let patch = patch.filter(|patch| verified(policies, patch, &requests));
     print(&match (args.patch, args.format) {
         (true, _) => patch.map_or_else(String::new, |patch| patch.diff),
-        (_, Format::Json) => json(policy, call, &traced, patch.as_ref())?,
-        (_, Format::Human) => human(call, &traced, patch.as_ref()),
+        (_, Format::Json) => answered.json(patch.as_ref())?,
+        (_, Format::Human) => answered.human(patch.as_ref()),
     })?;
     Ok(if allowed { Exit::Success } else { Exit::Denied })
 }
@@ -120,7 +136,7 @@ fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp
     let mut all: Vec<Needed> = Vec::new();
     let (mut unused, mut unhad) = (context.clone(), attributes.clone());
     for call in calls {
-        for need in &call.needs {
+        for need in call.needs.iter().filter(|need| !matches!(need.width(), Width::Later(_))) {
             need.spec().context.iter().for_each(|fact| drop(unused.remove(fact.name)));
             need.spec().resource.attributes.iter().for_each(|attribute| drop(unhad.remove(attribute.name)));
             all.push(request(call.operation, need, (&context, &attributes), subject, at)?);
@@ -177,7 +193,8 @@ fn request(
     let written = Written { action: &action, resource: &id, attributes: known, context: facts };
     let asked = if context.is_empty() && attributes.is_empty() { Asked::new } else { Asked::consistent };
     let asked = asked(ACTIONS, &written, subject.clone(), at).map_err(impossible)?;
-    Ok(Needed { operation, asked, below: *need.width() == Width::Below, assumed })
+    let prefix = if let Width::Prefix(prefix) = need.width() { Some(prefix.clone()) } else { None };
+    Ok(Needed { operation, asked, below: *need.width() == Width::Below, prefix, assumed })
 }
 
 /// The same request of something that lies below, of a need that is about a tree.
@@ -191,50 +208,13 @@ fn beneath(needed: &Needed) -> Option<Asked> {
     needed.below.then(|| Asked::new(ACTIONS, &written, request.subject.clone(), request.now).ok()).flatten()
 }
 
-fn human(call: &str, traced: &[(&Needed, Trace)], patch: Option<&Patch>) -> String {
-    let denied = traced.iter().filter(|(_, trace)| !is_allowed(trace)).count();
-    let all = traced.len();
-    let (decision, plural) =
-        (if denied == 0 { "ALLOW" } else { "DENY" }, if all == 1 { "permission" } else { "permissions" });
-    let mut out = format!("{decision}: `{}` needs {all} {plural}", line(call));
-    // Writing to a string does not fail.
-    let _ = writeln!(
-        out,
-        "{}",
-        match denied {
-            0 if all == 1 => ", which is given".to_owned(),
-            0 => ", all of which are given".to_owned(),
-            denied => format!(", {denied} of which {} denied", if denied == 1 { "is" } else { "are" }),
-        }
-    );
-    for (needed, trace) in traced {
-        let request = needed.asked.request();
-        let below = if needed.below { " and all below" } else { "" };
-        let effect = if is_allowed(trace) { "ALLOW" } else { "DENY" };
-        let _ = write!(out, "\n{effect}: `{}` on `{}`{below}", request.action.spec(), line(request.resource.id()));
-        let _ = match (denial(&request, trace), refused(&request, trace)) {
-            (Some(denial), _) if !denial.policies.is_empty() || denial.reason.is_some() => {
-                writeln!(out, ": {}", line(&denial.to_string()))
-            }
-            (_, Some((message, _))) => writeln!(out, ": {}", line(&message)),
-            _ => writeln!(out),
-        };
-        if !needed.assumed.is_empty() {
-            let _ = writeln!(out, "  taken for it, as nobody knows before: {}", line(&needed.assumed.join(", ")));
-        }
-        traces(&mut out, trace);
-    }
-    if let Some(patch) = patch {
-        out += &change(patch);
-    }
-    out
-}
-
 #[derive(Serialize)]
 struct Whole<'a> {
     decision: &'static str,
     operation: &'a str,
     requests: Vec<OfWhole<'a>>,
+    /// What only the call itself finds out.
+    later: &'a [Later],
     patch: Option<ShownPatch<'a>>,
     policy_sha256: Option<String>,
 }
@@ -245,31 +225,99 @@ struct OfWhole<'a> {
     action: String,
     resource: String,
     below: bool,
+    prefix: Option<&'a str>,
+    /// What takes some of a tree out again.
+    part: &'a [Part],
     assumed: &'a [String],
     #[serde(flatten)]
     answer: Answer<'a>,
 }
 
-fn json(policy: &Policy, call: &str, traced: &[(&Needed, Trace)], patch: Option<&Patch>) -> Result<String, Stop> {
-    let refused: Vec<_> = traced.iter().map(|(needed, trace)| refused(&needed.asked.request(), trace)).collect();
-    let requests = traced.iter().zip(&refused).map(|((needed, trace), refused)| {
-        let request = needed.asked.request();
-        OfWhole {
-            operation: needed.operation,
-            action: request.action.spec().to_string(),
-            resource: request.resource.id().to_owned(),
-            below: needed.below,
-            assumed: &needed.assumed,
-            answer: Answer::new(&request, trace, refused.as_ref()),
+/// The answer, before it is told.
+struct Answered<'a> {
+    policy: &'a Policy,
+    call: &'a str,
+    traced: &'a [Traced<'a>],
+    later: &'a [Later],
+}
+
+impl Answered<'_> {
+    fn is_allowed(&self) -> bool {
+        self.traced.iter().all(|traced| is_allowed(&traced.trace)) && !self.later.iter().any(Later::is_denied)
+    }
+
+    fn human(&self, patch: Option<&Patch>) -> String {
+        let Self { call, traced, later, .. } = *self;
+        let denied = traced.iter().filter(|traced| !is_allowed(&traced.trace)).count();
+        let all = traced.len();
+        let (decision, plural) =
+            (if self.is_allowed() { "ALLOW" } else { "DENY" }, if all == 1 { "permission" } else { "permissions" });
+        let known = if self.is_allowed() && later.iter().any(Later::is_certain) { ", as far as is known" } else { "" };
+        let mut out = format!("{decision}{known}: `{}` needs {all} {plural}", line(call));
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "{}",
+            match denied {
+                0 if all == 1 => ", which is given".to_owned(),
+                0 => ", all of which are given".to_owned(),
+                denied => format!(", {denied} of which {} denied", if denied == 1 { "is" } else { "are" }),
+            } + part::summary(traced.iter().flat_map(|traced| &traced.part))
+        );
+        for Traced { needed, trace, part } in traced {
+            let request = needed.asked.request();
+            let below = if needed.below { " and all below" } else { "" };
+            let effect = if is_allowed(trace) { "ALLOW" } else { "DENY" };
+            let on = match &needed.prefix {
+                Some(prefix) => format!("all that starts with `{}`", line(prefix)),
+                None => format!("`{}`{below}", line(request.resource.id())),
+            };
+            let _ = write!(out, "\n{effect}: `{}` on {on}", request.action.spec());
+            let _ = match (denial(&request, trace), refused(&request, trace)) {
+                (Some(denial), _) if !denial.policies.is_empty() || denial.reason.is_some() => {
+                    writeln!(out, ": {}", line(&denial.to_string()))
+                }
+                (_, Some((message, _))) => writeln!(out, ": {}", line(&message)),
+                _ => writeln!(out),
+            };
+            if !needed.assumed.is_empty() {
+                let _ = writeln!(out, "  taken for it, as nobody knows before: {}", line(&needed.assumed.join(", ")));
+            }
+            part.iter().for_each(|part| out += &part.human());
+            traces(&mut out, trace);
         }
-    });
-    let allowed = traced.iter().all(|(_, trace)| is_allowed(trace));
-    let whole = Whole {
-        decision: if allowed { "ALLOW" } else { "DENY" },
-        operation: call,
-        requests: requests.collect(),
-        patch: patch.map(ShownPatch::new),
-        policy_sha256: Authorize::digest(policy).map(|digest| digest.to_string()),
-    };
-    serde_json::to_string(&whole).map_err(|error| Stop::internal(error.to_string()))
+        out += &later::human(later);
+        if let Some(patch) = patch {
+            out += &change(patch);
+        }
+        out
+    }
+
+    fn json(&self, patch: Option<&Patch>) -> Result<String, Stop> {
+        let Self { policy, call, traced, later } = *self;
+        let refused: Vec<_> =
+            traced.iter().map(|traced| refused(&traced.needed.asked.request(), &traced.trace)).collect();
+        let requests = traced.iter().zip(&refused).map(|(Traced { needed, trace, part }, refused)| {
+            let request = needed.asked.request();
+            OfWhole {
+                operation: needed.operation,
+                action: request.action.spec().to_string(),
+                resource: request.resource.id().to_owned(),
+                below: needed.below,
+                prefix: needed.prefix.as_deref(),
+                part,
+                assumed: &needed.assumed,
+                answer: Answer::new(&request, trace, refused.as_ref()),
+            }
+        });
+        let whole = Whole {
+            decision: if self.is_allowed() { "ALLOW" } else { "DENY" },
+            operation: call,
+            requests: requests.collect(),
+            later,
+            patch: patch.map(ShownPatch::new),
+            policy_sha256: Authorize::digest(policy).map(|digest| digest.to_string()),
+        };
+        serde_json::to_string(&whole).map_err(|error| Stop::internal(error.to_string()))
+    }
 }

@@ -3,6 +3,9 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests start processes and prepare files")]
 
 #[cfg(test)]
+mod ask;
+
+#[cfg(test)]
 mod codes;
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl<'a> Wanted<'a> {
             Width::This => Head::Exactly(BTreeSet::from([uid(id)])),
             Width::Below => Head::Within(uid(id)),
             Width::Named { directory, .. } => Head::Within(uid(directory)),
-            Width::Prefix(_) | Width::Any => Head::Any,
+            Width::Prefix(_) | Width::Any | Width::Later(_) => Head::Any,
         }
     }
 

@@ -140,7 +140,8 @@ impl Needs<'_> {
             }
             ("fs", "find") => {
                 self.path(fs::List {}, "path", Below)?;
-                if ["min_size", "max_size", "newer_than", "older_than"].iter().any(|option| self.given(option)) {
+                let by_stat = ["min_size", "max_size", "newer_than", "older_than"];
+                if self.flag("one_file_system") || by_stat.iter().any(|option| self.given(option)) {
                     self.path(fs::Stat {}, "path", Below)?;
                 }
             }
@@ -150,6 +151,9 @@ impl Needs<'_> {
             }
             ("fs", "remove_all") => {
                 self.path(fs::List {}, "path", Below)?;
+                if self.flag("one_file_system") {
+                    self.path(fs::Stat {}, "path", Below)?;
+                }
                 self.path(fs::Remove {}, "path", Below)?;
             }
             ("fs", "tar_create") => {

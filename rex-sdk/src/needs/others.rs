@@ -1,14 +1,13 @@
 //! Needs of operations on processes, the network and the machine.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use rex_core::action::{fs, net, process, sys};
-use rex_core::net::RemoteHost;
+use rex_core::machine::Parameter;
+use rex_core::net::{RemoteHost, Url};
 use rex_core::process::{Identity, Process};
 use rex_core::resource::Host;
-use rex_core::{Action, Code, Error, Need, Width};
+use rex_core::{Action, Error, Need, Width};
 
 use super::Needs;
 use crate::ops;
@@ -85,13 +84,12 @@ impl Needs<'_> {
     pub(super) fn others(&mut self, name: &str) -> Result<bool, Error> {
         let args = self.args;
         let body = || args.data("body").map(|body| i64::try_from(body.len()).unwrap_or(i64::MAX));
-        let url = || crate::url::url(args.text("url")?);
         match name.split_once("::").unwrap_or_default() {
-            ("net", "get") => self.fetch(Need::new(net::Get {}, url()?))?,
-            ("net", "head") => self.fetch(Need::new(net::Head {}, url()?))?,
-            ("net", "delete") => self.fetch(Need::new(net::Delete {}, url()?))?,
-            ("net", "post") => self.fetch(Need::new(net::Post { bytes: body()? }, url()?))?,
-            ("net", "put") => self.fetch(Need::new(net::Put { bytes: body()? }, url()?))?,
+            ("net", "get") => self.fetch(&net::Get {})?,
+            ("net", "head") => self.fetch(&net::Head {})?,
+            ("net", "delete") => self.fetch(&net::Delete {})?,
+            ("net", "post") => self.fetch(&net::Post { bytes: body()? })?,
+            ("net", "put") => self.fetch(&net::Put { bytes: body()? })?,
             ("net", "tcp_check") | ("net", "tls_certificate") => {
                 let port = u16::try_from(args.count("port")?).map_err(|_| Error::validation("this is not a port"))?;
                 self.connect(&crate::url::host(args.text("host")?)?, port);
@@ -126,9 +124,12 @@ impl Needs<'_> {
             ("sys", "parameters") => {
                 self.all.push(Need::new(sys::Inspect {}, Host));
                 let prefix = args.text("prefix")?;
-                let all = (sys::GetParameter::SPEC.recall)(prefix.trim_end_matches('.'), &BTreeMap::new());
-                let missing = |why| Error::new(Code::Validation, why);
-                let need = Need::shared(Arc::new(sys::GetParameter {}), Arc::from(all.map_err(missing)?));
+                // An example: the prefix itself, unless something has to come after it.
+                let named = [prefix.to_owned(), format!("{prefix}any")]
+                    .into_iter()
+                    .find_map(|name| Parameter::parse(&name).ok());
+                let example = named.ok_or_else(|| Error::validation("no parameter has such a name"))?;
+                let need = Need::new(sys::GetParameter {}, example);
                 self.all.push(need.with_width(Width::Prefix(prefix.to_owned())));
             }
             _ => return Ok(false),
@@ -136,10 +137,10 @@ impl Needs<'_> {
         Ok(true)
     }
 
-    fn fetch(&mut self, need: Need) -> Result<(), Error> {
-        let url = crate::url::url(self.args.text("url")?)?;
-        self.all.push(need);
-        self.connect(url.host(), url.port());
+    fn fetch<A: Action<Resource = Url> + Clone + 'static>(&mut self, action: &A) -> Result<(), Error> {
+        let (urls, host, port) = crate::http::aims(self.args)?;
+        self.all.extend(urls.into_iter().map(|url| Need::new(action.clone(), url)));
+        self.connect(&host, port);
         Ok(())
     }
 

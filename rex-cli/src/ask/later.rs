@@ -1,0 +1,56 @@
+//! What a call needs that only the call itself finds out.
+
+use rex_core::{DeniedCall, Principal, Width};
+use rex_policy::Policy;
+use serde::Serialize;
+
+/// An action that a call asks for on what it finds out.
+#[derive(Serialize)]
+pub(super) struct Later {
+    operation: &'static str,
+    action: String,
+    /// On what, in words.
+    each: &'static str,
+    /// Whether the policy permits the action on anything.
+    possible: bool,
+    /// Whether the call is about nothing else.
+    #[serde(skip)]
+    certain: bool,
+}
+
+impl Later {
+    /// Whether the call cannot do what it is for.
+    pub(super) fn is_denied(&self) -> bool {
+        self.certain && !self.possible
+    }
+
+    pub(super) fn is_certain(&self) -> bool {
+        self.certain
+    }
+}
+
+/// What these calls find out.
+pub(super) fn of(calls: &[DeniedCall], policy: &Policy, principal: &Principal) -> Vec<Later> {
+    let reach = policy.reach(Some(principal));
+    let needs = calls.iter().flat_map(|call| call.needs.iter().map(|need| (call.operation, need)));
+    let later = needs.filter_map(|(operation, need)| {
+        let Width::Later(later) = need.width() else { return None };
+        let possible = reach.extent(need.spec()).is_some_and(|extent| !extent.is_empty());
+        let (action, each, certain) = (need.spec().to_string(), later.each, later.certain);
+        Some(Later { operation, action, each, possible, certain })
+    });
+    later.collect()
+}
+
+/// The same for people.
+pub(super) fn human(later: &[Later]) -> String {
+    let told = later.iter().map(|later| {
+        let Later { action, each, .. } = later;
+        match (later.certain, later.possible) {
+            (true, false) => format!("\nDENY: `{action}` on {each}: no permit is about it\n"),
+            (_, true) => format!("\nknown to a run alone: `{action}` on {each}\n"),
+            (false, false) => format!("\nknown to a run alone: `{action}` on {each}; no permit is about it\n"),
+        }
+    });
+    told.collect()
+}

@@ -1,0 +1,139 @@
+//! What is taken out of a tree again of which the rest is allowed.
+
+use rex_core::{Effect, Extent, Place};
+use rex_policy::{Exception, Trace};
+use serde::Serialize;
+
+use super::whole::Needed;
+use crate::draw::line;
+
+/// A policy by which some of a tree is denied, or may be.
+#[derive(Serialize)]
+pub(super) struct Part {
+    policy: String,
+    /// What its `@reason` says.
+    reason: Option<String>,
+    /// Whether it is a permit whose condition is about each thing of the tree, not a forbid.
+    permit: bool,
+    /// Whether it is known that it forbids something there, if that exists.
+    certain: bool,
+    /// Where, if that is a place.
+    places: Vec<String>,
+}
+
+impl Part {
+    pub(super) fn human(&self) -> String {
+        let verb = match (self.permit, self.certain) {
+            (true, _) => "may be out of what it permits:",
+            (false, true) => "is forbidden by",
+            (false, false) => "may be forbidden by",
+        };
+        let of = if self.places.is_empty() {
+            "some of it".to_owned()
+        } else {
+            format!("`{}`", line(&self.places.join("`, `")))
+        };
+        let reason = self.reason.as_ref().map(|reason| format!(" ({})", line(reason))).unwrap_or_default();
+        format!("  {of} {verb} `{}`{reason}\n", line(&self.policy))
+    }
+}
+
+/// By what something of a tree is denied whose root is allowed.
+pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Vec<Part> {
+    let request = needed.asked.request();
+    let tree = match (&needed.prefix, needed.below) {
+        (Some(prefix), _) => Tree::Prefix(prefix),
+        (None, true) => Tree::Below(request.resource.id()),
+        (None, false) => return Vec::new(),
+    };
+    if trace.decision.effect == Effect::Deny {
+        return Vec::new();
+    }
+    let forbids = exceptions.iter().filter_map(|exception| {
+        let mut extents = exception.extents.iter().filter(|(spec, _)| *spec == request.action.spec());
+        let places = tree.places(&extents.next()?.1)?;
+        let part = Part {
+            policy: exception.policy.to_string(),
+            reason: exception.reason.as_deref().map(str::to_owned),
+            permit: false,
+            certain: !exception.conditional && !places.is_empty(),
+            places,
+        };
+        Some(part)
+    });
+    // One permit that does not look at what each thing is gives all.
+    let each = |conjunct: &rex_policy::Part| conjunct.text.contains("resource") && !tree.is_within(&conjunct.text);
+    let looks = |permit: &&rex_policy::Traced| permit.conjuncts.iter().any(each);
+    let permits: Vec<_> = trace.deciding.iter().filter(|traced| traced.permit).collect();
+    let bound = permits.iter().all(looks).then_some(permits).unwrap_or_default();
+    let permits = bound.into_iter().map(|traced| Part {
+        policy: traced.id.to_string(),
+        reason: traced.reason.as_deref().map(str::to_owned),
+        permit: true,
+        certain: false,
+        places: Vec::new(),
+    });
+    forbids.chain(permits).collect()
+}
+
+/// What the first line of an answer says of it.
+pub(super) fn summary<'a>(parts: impl Iterator<Item = &'a Part>) -> &'static str {
+    match parts.map(|part| part.certain).max() {
+        None => "",
+        Some(true) => ", but some of it is forbidden",
+        Some(false) => ", but some of it may be denied",
+    }
+}
+
+/// Several resources.
+enum Tree<'a> {
+    Below(&'a str),
+    Prefix(&'a str),
+}
+
+impl Tree<'_> {
+    fn holds(&self, id: &str) -> bool {
+        match self {
+            Self::Prefix(prefix) => id.starts_with(prefix),
+            Self::Below(root) => {
+                let rest = id.strip_prefix(root.trim_end_matches('/'));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        }
+    }
+
+    /// Whether a condition is that ids begin as all of these do.
+    fn is_within(&self, condition: &str) -> bool {
+        let (Self::Below(root) | Self::Prefix(root)) = self;
+        let pattern =
+            ["path", "name"].iter().find_map(|name| condition.strip_prefix(&format!("resource.{name} like ")));
+        let start = pattern.and_then(|pattern| pattern.strip_prefix('"')?.strip_suffix("*\""));
+        start.is_some_and(|start| !start.is_empty() && !start.contains(['*', '\\']) && root.starts_with(start))
+    }
+
+    /// The places of an extent that are in this, none of them if it holds all of this; `None` if the two have nothing in common.
+    fn places(&self, extent: &Extent) -> Option<Vec<String>> {
+        let Extent::Within(places) = extent else { return Some(Vec::new()) };
+        let (mut inside, mut around) = (Vec::new(), false);
+        for place in places {
+            let (Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) = place;
+            if self.holds(id) {
+                inside.push(id.clone());
+                continue;
+            }
+            let (Self::Below(root) | Self::Prefix(root)) = self;
+            around |= match place {
+                Place::Exactly(_) => false,
+                Place::Below(id) => Tree::Below(id).holds(root),
+                Place::Prefix(text) => root.starts_with(&**text) || text.starts_with(root),
+            };
+        }
+        // What is held by conditions that are about all of it is told without places.
+        let root = |id: &String| matches!(self, Self::Below(root) | Self::Prefix(root) if id == root);
+        match (inside.is_empty(), around) {
+            (true, false) => None,
+            _ if around || inside.iter().any(root) => Some(Vec::new()),
+            _ => Some(inside),
+        }
+    }
+}

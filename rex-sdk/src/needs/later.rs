@@ -1,0 +1,69 @@
+//! Needs that only the call itself finds out: of what a file lists, what a server answers, what systemd says.
+
+use rex_core::action::{fs, net, service, sys};
+use rex_core::machine::Parameter;
+use rex_core::resource::{Host, Unit};
+use rex_core::{Action, Later, Need, Resource, Width};
+
+use super::Needs;
+use crate::os::ALL_UNITS;
+
+impl Needs<'_> {
+    pub(super) fn later(&mut self, name: &str) {
+        match name.split_once("::").unwrap_or_default() {
+            ("sys", "reload_parameters") => {
+                let set = sys::SetParameter { value: String::new() };
+                let later = Later { each: "each parameter that the file lists", certain: true };
+                self.found(set, Parameter::parse("kernel.any"), later);
+            }
+            ("fs", "tar_extract") if !self.flag("skip_links") => {
+                let (file, below) = (self.args.path("to"), |each| Later { each, certain: false });
+                let hard = below("the file below `to` that each hard link of the archive is a name of");
+                self.found(fs::HardLink {}, file.clone(), hard);
+                let symbolic = below("each symbolic link that the archive holds");
+                self.found(fs::Symlink { target: String::new() }, file, symbolic);
+            }
+            ("service", "enable") => self.reached(service::Enable {}),
+            ("service", "disable") => self.reached(service::Disable {}),
+            ("service", "logs") if self.args.text("unit").is_ok_and(|unit| ["*", ALL_UNITS].contains(&unit)) => {
+                let of = |each| Later { each, certain: false };
+                self.found(service::Logs {}, Unit::parse(ALL_UNITS), of("each unit that the journal has records of"));
+                let kernel: Result<_, ()> = Ok(Host);
+                self.found(sys::KernelLog {}, kernel, of("this machine, if the journal has records of the kernel"));
+            }
+            ("net", "get") => self.redirected(net::Get {}),
+            ("net", "head") => self.redirected(net::Head {}),
+            ("net", "delete") => self.redirected(net::Delete {}),
+            ("net", "put") => self.redirected(net::Put { bytes: 0 }),
+            ("net", "post") => {
+                self.redirected(net::Post { bytes: 0 });
+                self.redirected(net::Get {});
+            }
+            _ => {}
+        }
+    }
+
+    /// A need of something that stands for what is found out later.
+    fn found<A: Action, E>(&mut self, action: A, resource: Result<A::Resource, E>, later: Later)
+    where
+        A: 'static,
+        A::Resource: Resource + 'static,
+    {
+        let need = resource.ok().map(|resource| Need::new(action, resource).with_width(Width::Later(later)));
+        self.all.extend(need);
+    }
+
+    fn reached(&mut self, action: impl Action<Resource = Unit> + 'static) {
+        let later = Later { each: "each other unit that it changes", certain: false };
+        self.found(action, self.args.unit("unit"), later);
+    }
+
+    /// Each redirect is asked for as the call itself was.
+    fn redirected(&mut self, action: impl Action<Resource = rex_core::net::Url> + 'static) {
+        if self.args.count("redirects").is_ok_and(|count| count > 0) {
+            let url = self.args.text("url").map_err(|_| ()).and_then(|text| crate::url::url(text).map_err(|_| ()));
+            let later = Later { each: "each URL that an answer redirects to, and its host", certain: false };
+            self.found(action, url, later);
+        }
+    }
+}
