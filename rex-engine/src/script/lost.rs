@@ -59,11 +59,11 @@ pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
     let mut taken = BTreeMap::new();
     for part in parts {
         part.tree.walk(&mut |path: &[ASTNode<'_>]| {
-            if let Some(ASTNode::Expr(expr)) = path.last() {
-                if let Some((name, count)) = closure(expr) {
-                    let most = taken.entry(name).or_insert(count);
-                    *most = count.max(*most);
-                }
+            if let Some(ASTNode::Expr(expr)) = path.last()
+                && let Some((name, count)) = closure(expr)
+            {
+                let most = taken.entry(name).or_insert(count);
+                *most = count.max(*most);
             }
             true
         });
