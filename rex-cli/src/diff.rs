@@ -22,7 +22,7 @@ what is like none of those that were found, until there is no other. Then this i
 
 Exit codes:
   0    no difference was found
-  1    there is one, or a solver could not decide whether there is; with --fail-on-new, one that allows something
+  1    there is one, or it is not known whether there is: a solver could not decide, or no request could be made of a policy; with --fail-on-new, one that allows something
   2    usage, or an input that cannot be read
   3    a policy is rejected";
 
@@ -76,7 +76,8 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
     let fails = |change: Change| !args.fail_on_new || change == Change::Allowed;
     let told = diff.differences.iter().any(|it| fails(it.change));
     let may_be = diff.examined.iter().any(|it| it.undecided.iter().any(|(change, _)| fails(*change)));
-    Ok(if told || may_be { Exit::Found } else { Exit::Success })
+    let unknown = diff.examined.is_empty() && diff.untried > 0;
+    Ok(if told || may_be || unknown { Exit::Found } else { Exit::Success })
 }
 
 /// All that a newer policy decides otherwise, with proofs; `None` if there is no solver.
@@ -145,9 +146,14 @@ fn found(diff: &Diff, patience: Patience) -> String {
     if diff.examined.is_empty() {
         let requests = crate::replay::requests(diff.requests as u64);
         let what = if none { "no difference" } else { "this" };
-        return format!(
-            "{what} was found by {requests} made from both policies; without the prover, that is no proof that there is nothing else\n"
-        );
+        let found = match (diff.requests, diff.untried) {
+            (0, 0) => return "no policy is in one of the two alone\n".to_owned(),
+            (0, _) => String::new(),
+            _ => format!(
+                "{what} was found by {requests} made from both policies; without the prover, that is no proof that there is nothing else\n"
+            ),
+        };
+        return found + &untried(diff.untried);
     }
     if diff.proved && none {
         return "proved: the same is allowed\n".to_owned();
@@ -169,6 +175,16 @@ fn found(diff: &Diff, patience: Patience) -> String {
         let _ = writeln!(out, "{}", patience.advice());
     }
     out
+}
+
+/// What is said of policies that nothing is known of; empty if there are none.
+fn untried(count: usize) -> String {
+    let (policies, is) = if count == 1 { ("policy", "is") } else { ("policies", "are") };
+    match count {
+        0 => String::new(),
+        _ => format!("nothing is known of {count} {policies} that {is} in one of the two alone: no request meets what it asks for\n")
+            .replace("it asks", if count == 1 { "it asks" } else { "they ask" }),
+    }
 }
 
 /// Actions, each with the types of principal that it is about.
@@ -223,6 +239,8 @@ fn word(change: Change) -> &'static str {
 struct Shown<'a> {
     proved: bool,
     requests: usize,
+    /// For how many policies that are in one of the two alone no request was made.
+    untried: usize,
     differences: Vec<ShownDifference<'a>>,
     /// Each action by each type of principal; empty without a solver.
     examined: Vec<ShownExamined<'a>>,
@@ -288,6 +306,7 @@ impl<'a> Shown<'a> {
         Self {
             proved: diff.proved,
             requests: diff.requests,
+            untried: diff.untried,
             differences: differences.collect(),
             examined: diff.examined.iter().map(ShownExamined::new).collect(),
             undecided: &diff.undecided,

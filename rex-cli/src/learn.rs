@@ -5,7 +5,7 @@ mod proof;
 use std::path::{Path, PathBuf};
 
 use rex_audit::{Change, Place, Recorded, Replay};
-use rex_core::{ACTIONS, Effect};
+use rex_core::{ACTIONS, Authorize, Decision, Effect, Request};
 use rex_policy::{Breadth, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary};
 use serde::Serialize;
 
@@ -207,11 +207,23 @@ fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
     recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
         let effect = if args.takes(&recorded) { Effect::Allow } else { Effect::Deny };
         if !recorded.redacted {
-            replay.add(&Recorded { effect, ..recorded }, policy);
+            replay.add(&Recorded { effect, ..recorded }, &AsRun(policy));
         }
         Ok(())
     })?;
     Ok(replay)
+}
+
+/// Decides as a run meets it: a program that is not started is denied.
+struct AsRun<'p>(&'p Policy);
+
+impl Authorize for AsRun<'_> {
+    fn decide(&self, request: &Request<'_>) -> Decision {
+        let decision = self.0.decide(request);
+        let outcome = self.0.outcome(request);
+        // No policy forbids it, the permit is too little.
+        if outcome.effect == decision.effect { decision } else { Decision::deny(outcome.reason.as_deref()) }
+    }
 }
 
 /// What is told of a policy that was learned.
@@ -234,6 +246,7 @@ impl Told<'_> {
             missing => format!("all that was seen is allowed but {}\n", requests(missing)),
         };
         out += &self.not_learned();
+        out += &self.fleeting();
         out += &denied(replay);
         out += &besides(learned);
         out += &newly_allowed(replay);
@@ -245,6 +258,17 @@ impl Told<'_> {
             out += &format!("left out, as no policy may hold such characters: {}\n", draw::line(resource));
         }
         out + &self.unreadable.human()
+    }
+
+    /// What is another in the next run, and so is denied then.
+    fn fleeting(&self) -> String {
+        let paths = &self.learned.fleeting;
+        let Some(first) = paths.first() else { return String::new() };
+        let others = if paths.len() == 1 { String::new() } else { format!(" and {} more", paths.len() - 1) };
+        format!(
+            "denied in the next run: {}{others}, which names a process by its number; `/proc/self` leads there, and `resource.path like \"/proc/*/..\"` would permit it of every process\n",
+            draw::line(first)
+        )
     }
 
     /// What was not learned, and so is not allowed.
@@ -278,6 +302,7 @@ impl Told<'_> {
             forbids: learned.forbids.iter().map(|id| &**id).collect(),
             held: learned.held.iter().map(|(place, forbid)| ShownHeld { place, forbid }).collect(),
             unnamed: &learned.unnamed,
+            fleeting: &learned.fleeting,
             proof: self.proof,
             unread: ShownUnreadable::new(self.unreadable),
         };
@@ -289,7 +314,7 @@ fn denied(replay: &Replay) -> String {
     let mut out = String::new();
     for (difference, concerned) in replay.of(Change::Denied) {
         let by = match &difference.after[..] {
-            [] => "no permit matches".to_owned(),
+            [] => difference.reason.clone().unwrap_or_else(|| "no permit matches".to_owned()),
             ids => format!("`{}` forbids it", ids.join("`, `")),
         };
         let (action, place) = (draw::line(&difference.action), draw::line(&concerned.first.to_string()));
@@ -339,6 +364,8 @@ struct Shown<'a> {
     forbids: Vec<&'a str>,
     held: Vec<ShownHeld<'a>>,
     unnamed: &'a [String],
+    /// Paths that name a process by its number: in another run, they are others.
+    fleeting: &'a [String],
     /// `null` without a solver.
     proof: Option<&'a Proof>,
     unread: ShownUnreadable<'a>,

@@ -67,6 +67,8 @@ pub struct Diff {
     pub undecided: Vec<String>,
     /// How many requests were decided by both.
     pub requests: usize,
+    /// For how many policies that are in one of the two alone no request was made: of them, nothing is known.
+    pub untried: usize,
 }
 
 impl Policy {
@@ -74,9 +76,16 @@ impl Policy {
     /// finds is so; what it does not find may be so all the same.
     #[must_use]
     pub fn diff(&self, newer: &Self) -> Diff {
-        let mut diff =
-            Diff { proved: false, differences: Vec::new(), examined: Vec::new(), undecided: Vec::new(), requests: 0 };
-        for operation in Requests::new([self, newer]).operations() {
+        let (operations, untried) = Requests::new([self, newer]).operations();
+        let mut diff = Diff {
+            proved: false,
+            differences: Vec::new(),
+            examined: Vec::new(),
+            undecided: Vec::new(),
+            requests: 0,
+            untried,
+        };
+        for operation in operations {
             diff.requests += 1;
             if let Some(new) = Difference::of(self, newer, operation)
                 && !diff.differences.iter().any(|known| known.is_like(&new))

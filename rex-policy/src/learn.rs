@@ -23,7 +23,8 @@
 //! Principals of one type that did the same are listed by one permit.
 //!
 //! Facts about the act are asked for as they were seen, together; programs are started with the very arguments, in the same environment, as the same
-//! user. How many bytes are moved, and which address a name has today, is not asked for.
+//! user; what such a start needs of `@allow` is let go, unless the policy that is kept permits the start and lets go less. A path that names a
+//! process by its number is told, as it is another in the next run. How many bytes are moved, and which address a name has today, is not asked for.
 //!
 //! A policy may not hold characters that change the direction of text, so a request that only they can tell is left out, and told.
 
@@ -40,6 +41,7 @@ use rex_core::{ActionSpec, Authorize, Effect, Place, Principal, Request};
 
 use crate::policy::Policy;
 use crate::reach::Forbidden;
+use crate::remedy::needed_words;
 use facts::Demands;
 use wide::{Kind, Pattern};
 
@@ -118,6 +120,8 @@ pub struct Learned {
     pub held: Vec<(String, Arc<str>)>,
     /// Resources that were left out, because what was done to them is told by characters that no policy may hold.
     pub unnamed: Vec<String>,
+    /// Paths below `/proc` that name a process by its number: in another run, they are others.
+    pub fleeting: Vec<String>,
     /// From how many requests.
     pub requests: u64,
     /// How many requests were left out, as there was no room for them: what they did is not permitted.
@@ -179,7 +183,11 @@ impl<'p> Learner<'p> {
         let spec = request.action.spec();
         let principal = &request.subject.principal;
         let allows = self.keep.map(|policy| policy.decide(request));
-        let allows = allows.filter(|decision| decision.effect == Effect::Allow).and_then(|decision| decision.allows);
+        let allows = match allows.filter(|decision| decision.effect == Effect::Allow) {
+            Some(decision) => decision.allows,
+            // Nobody knows any more what let it go: without that, it would be refused.
+            None => Some(needed_words(request).join(" ")).filter(|words| !words.is_empty()).map(Arc::from),
+        };
         let id = if Kind::of(spec) == Kind::Process { "" } else { request.resource.id() };
         let demand = facts::demand(request, self.breadth);
         if misleading(id) || misleading(principal.id()) || demand.iter().any(|(_, known)| known.is_misleading()) {
@@ -219,6 +227,8 @@ impl<'p> Learner<'p> {
     #[must_use]
     pub fn learn(self) -> Learned {
         let mut held = BTreeSet::new();
+        let paths = self.acts.values().filter(|act| Kind::of(act.spec) == Kind::Path).flat_map(|act| act.seen.keys());
+        let fleeting: BTreeSet<_> = paths.filter(|(_, path)| is_fleeting(path)).map(|(_, path)| path.clone()).collect();
         let mut drafts: BTreeMap<Shape, Draft> = BTreeMap::new();
         let mut forbidden: BTreeMap<&str, Forbidden<'_>> = BTreeMap::new();
         for ((principal, ..), act) in &self.acts {
@@ -249,6 +259,7 @@ impl<'p> Learner<'p> {
             forbids: kept.into_iter().map(|(id, _)| id.clone()).collect(),
             held: held.into_iter().collect(),
             unnamed: self.unnamed.into_iter().collect(),
+            fleeting: fleeting.into_iter().collect(),
             requests: self.requests,
             left_out: self.left_out,
         }
@@ -281,6 +292,12 @@ fn together(drafts: BTreeMap<Shape, Draft>) -> BTreeMap<Shape, Draft> {
 /// Whether a text holds characters that Cedar's validator takes for an attempt to mislead its reader, which refuses the policy.
 fn misleading(text: &str) -> bool {
     text.contains(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+}
+
+/// Whether a path names a process by its number.
+fn is_fleeting(path: &str) -> bool {
+    let number = path.strip_prefix("/proc/").and_then(|rest| rest.split('/').next());
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl Act {

@@ -116,18 +116,9 @@ impl Policy {
 
     /// All that has to be let go for the start of a program.
     fn withholdable(&self, request: &Request<'_>) -> Vec<Withheld> {
-        let spec = request.action.spec();
-        if spec.name != "run" || !same_type(spec.resource, <Program as rex_core::Resource>::SPEC) {
-            return Vec::new();
-        }
-        let Ok(path) = AbsPath::parse(request.resource.id()) else { return Vec::new() };
-        let mut environment = Words::default();
-        request.action.facts(&mut |name, fact| {
-            if let ("environment", Fact::String(text)) = (name, fact) {
-                environment = Words::parse(text).unwrap_or_default();
-            }
-        });
-        withheld(&path, &environment, Some(&self.reach(Some(&request.subject.principal))))
+        starts(request).map_or_else(Vec::new, |(path, environment)| {
+            withheld(&path, &environment, Some(&self.reach(Some(&request.subject.principal))))
+        })
     }
 
     /// What a script is told that is denied: the smallest permit that would allow the request, ready to paste, with what came near; or
@@ -248,4 +239,28 @@ impl Policy {
             }
         }
     }
+}
+
+/// The words of `@allow` that a request needs whatever else is permitted; empty if none are.
+pub(crate) fn needed_words(request: &Request<'_>) -> Vec<String> {
+    let withheld = starts(request).map(|(path, environment)| withheld(&path, &environment, None));
+    let mut words: Vec<_> = withheld.into_iter().flatten().map(|withheld| withheld.word).collect();
+    words.dedup();
+    words
+}
+
+/// The program that a request starts, and in which environment; `None` if it starts none.
+fn starts(request: &Request<'_>) -> Option<(AbsPath, Words)> {
+    let spec = request.action.spec();
+    if spec.name != "run" || !same_type(spec.resource, <Program as rex_core::Resource>::SPEC) {
+        return None;
+    }
+    let path = AbsPath::parse(request.resource.id()).ok()?;
+    let mut environment = Words::default();
+    request.action.facts(&mut |name, fact| {
+        if let ("environment", Fact::String(text)) = (name, fact) {
+            environment = Words::parse(text).unwrap_or_default();
+        }
+    });
+    Some((path, environment))
 }

@@ -5,19 +5,23 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::asked::Written;
-use rex_core::{ActionSpec, Asked, Principal, ResourceSpec, Subject, Timestamp, Value};
+use rex_core::net::Url;
+use rex_core::{AbsPath, ActionSpec, Asked, Principal, Resource, ResourceSpec, Subject, Timestamp, Value};
 
 use crate::compared::Compared;
 use crate::index::action_meets;
 use crate::operation::{ANYONE, Operation, any_value};
 use crate::policy::Policy;
 use crate::rule::{self, Rule, Uid, walk};
-use crate::vocabulary::{GROUP, PRINCIPALS};
+use crate::vocabulary::{GROUP, PRINCIPALS, same_type};
 
 /// How many requests are made at most.
 const REQUESTS: usize = 20_000;
 /// How many for one policy and one action.
 const FOR_ONE: usize = 300;
+/// How many URLs for one policy, and how many of those that policies name they are made of.
+const URLS: usize = 120;
+const BASES: usize = 8;
 /// Ids for the types of Rex, where no policy names any.
 const IDS: [&str; 8] =
     ["/srv/example", "example.service", "example.com", "https://example.com/", "EXAMPLE", "4242", "local", "default"];
@@ -53,17 +57,20 @@ impl<'p> Requests<'p> {
         Self { policies, texts, all }
     }
 
-    pub(super) fn operations(&self) -> Vec<Operation> {
-        let mut made = Vec::new();
+    /// The requests, and for how many policies that are in one of the two alone there are none.
+    pub(super) fn operations(&self) -> (Vec<Operation>, usize) {
+        let (mut made, mut untried) = (Vec::new(), 0);
         for (policy, number, rule) in rules(self.policies).filter(|(policy, number, _)| self.is_new(policy, *number)) {
             let mut words = Words::default();
             words.read(policy, number, rule);
+            let before = made.len();
             for spec in policy.actions().iter().filter(|spec| action_meets(rule.actions.as_ref(), spec)) {
                 let left = FOR_ONE.min(REQUESTS.saturating_sub(made.len()));
                 made.extend(self.about(policy, spec, &words).take(left));
             }
+            untried += usize::from(made.len() == before);
         }
-        made
+        (made, untried)
     }
 
     /// Whether a policy is in one of the two only.
@@ -104,9 +111,12 @@ impl<'p> Requests<'p> {
         for class in &classes {
             ids.extend(below.get(class).into_iter().flatten().map(|id| (*id).to_owned()));
         }
-        if ids.is_empty() {
-            ids.extend(IDS.map(str::to_owned));
+        if same_type(spec, Url::SPEC) {
+            return self.urls(words, ids).into_iter().map(|url| (url, None)).collect();
         }
+        // What a pattern without a start is like is the end of an id.
+        let whole: Vec<_> = ids.iter().map(|end| format!("/srv/{}", end.trim_start_matches('/'))).collect();
+        ids.extend(whole.into_iter().filter(|_| same_type(spec, AbsPath::SPEC)));
         let parts = self.all.parts();
         let near = |id: &String| {
             let slash = if id.ends_with('/') { "" } else { "/" };
@@ -116,11 +126,69 @@ impl<'p> Requests<'p> {
             near
         };
         let mut resources: Vec<_> = ids.iter().flat_map(near).map(|id| (id, None)).collect();
+        // Texts that are asked for may be no ids.
+        resources.extend(IDS.map(|id| (id.to_owned(), None)));
+        if ids.is_empty() {
+            resources.extend(IDS.map(str::to_owned).iter().flat_map(near).map(|id| (id, None)));
+        }
         if policy.members().declared.is_empty() {
             let of_class = |class: &Uid| IDS.map(|id| (id.to_owned(), Some(class.clone())));
             resources.extend(classes.iter().flat_map(of_class));
         }
         resources
+    }
+
+    /// URLs of which each part is one that a policy asks for, and else that of one that is named.
+    fn urls(&self, words: &Words, ids: Vec<String>) -> Vec<String> {
+        let all = ids.iter().cloned().chain(self.all.ids(Url::SPEC)).chain(["https://example.com/".to_owned()]);
+        let mut bases: Vec<Url> = all.filter_map(|id| Url::parse(&id).ok()).take(BASES).collect();
+        // What a pattern without a start is like is the end of a URL.
+        let ends = ids.iter().filter(|end| Url::parse(end).is_err()).map(|end| end.trim_start_matches('/'));
+        let above = |base: &Url| base.as_str().rsplit_once('/').map_or(String::new(), |(above, _)| above.to_owned());
+        let ended = ends.flat_map(|end| bases.iter().map(move |base| format!("{}/{end}", above(base))));
+        let ended: Vec<Url> = ended.filter_map(|url| Url::parse(&url).ok()).collect();
+        bases.splice(0..0, ended);
+        let [schemes, hosts, ports, paths, queries] = ["scheme", "host", "port", "path", "query"].map(|part| {
+            let asked = words.compared.attributes.get(part).into_iter().flatten().map(plain);
+            let all: Vec<_> = asked.map(Some).collect();
+            // What is asked for to be something else is anything else.
+            let other = Some("example=1".to_owned()).filter(|_| part == "query" && !all.is_empty());
+            all.into_iter().chain(other.map(Some)).chain([None]).collect::<Vec<_>>()
+        });
+        let mut made = Vec::new();
+        for (scheme, host) in schemes.iter().flat_map(|scheme| hosts.iter().map(move |host| (scheme, host))) {
+            for (port, path) in ports.iter().flat_map(|port| paths.iter().map(move |path| (port, path))) {
+                for (query, base) in queries.iter().flat_map(|query| bases.iter().map(move |base| (query, base))) {
+                    let or = |given: &Option<String>, own: &str| given.clone().unwrap_or_else(|| own.to_owned());
+                    let (scheme, host) = (or(scheme, base.scheme()), or(host, base.host().name()));
+                    // The port that belongs to a scheme is not written.
+                    let port = match (port, base.port()) {
+                        (Some(port), _) => format!(":{port}"),
+                        (None, 80 | 443) => String::new(),
+                        (None, port) => format!(":{port}"),
+                    };
+                    let (path, query) = (or(path, base.path()), or(query, base.query()));
+                    let query = if query.is_empty() { query } else { format!("?{query}") };
+                    let host = if host.contains(':') { format!("[{host}]") } else { host };
+                    // At the root of the site, and where the URL that is named is.
+                    let end = path.trim_start_matches('/');
+                    let above = base.path().rsplit_once('/').map_or("", |(above, _)| above);
+                    for path in [format!("{above}/{end}"), format!("/{end}")] {
+                        made.push((scheme.clone(), host.clone(), port.clone(), path, query.clone()));
+                    }
+                }
+            }
+        }
+        let default = |scheme: &str| if scheme == "http" { ":80" } else { ":443" };
+        let mut urls = Vec::new();
+        for (scheme, host, port, path, query) in made {
+            let port = if port == default(&scheme) { String::new() } else { port };
+            let url = format!("{scheme}://{host}{port}{path}{query}");
+            if urls.len() < URLS && !urls.contains(&url) && Url::parse(&url).is_ok() {
+                urls.push(url);
+            }
+        }
+        urls
     }
 }
 
@@ -259,6 +327,11 @@ impl Words {
         }
         choices
     }
+}
+
+/// A text as it is, anything else as it is written.
+fn plain(value: &Value) -> String {
+    text(value).unwrap_or_else(|| value.to_string())
 }
 
 fn text(value: &Value) -> Option<String> {

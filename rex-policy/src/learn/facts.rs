@@ -76,6 +76,15 @@ impl Term {
         }
     }
 
+    /// What must hold before it is looked at: of a process, what could not be found out is not there, and to ask for it is an error that
+    /// denies what other permits allow.
+    fn guarded(self, condition: String) -> String {
+        match self {
+            Self::Resource(name @ ("exe" | "user" | "unit")) => format!("resource has {name} && {condition}"),
+            _ => condition,
+        }
+    }
+
     fn is(self, known: &Known) -> String {
         match known {
             Known::Bool(true) => self.text(),
@@ -95,7 +104,7 @@ pub(super) fn demand(request: &Request<'_>, breadth: Breadth) -> Demand {
     let spec = request.action.spec();
     let mut attributes = Vec::new();
     request.resource.attributes(&mut |name, fact| attributes.push((name, Known::new(fact))));
-    let unknown = |name: &str| attributes.iter().any(|(known, value)| *known == name && value.is_empty());
+    let unknown = |name: &str| attributes.iter().all(|(known, value)| *known != name || value.is_empty());
     let process = Kind::of(spec) == Kind::Process;
     let asked = |name: &str, value: &Known| match name {
         "name" => process && (breadth == Breadth::Exact || unknown("exe")),
@@ -155,7 +164,8 @@ fn together(seen: &[(Term, BTreeSet<&Known>)], demands: &[&Demand]) -> String {
         .iter()
         .map(|demand| {
             let varies = |term: &Term| others.iter().any(|(other, _)| other == term);
-            let terms = demand.iter().filter(|(term, _)| varies(term)).map(|(term, known)| term.is(known));
+            let terms =
+                demand.iter().filter(|(term, _)| varies(term)).map(|(term, known)| term.guarded(term.is(known)));
             format!("({})", terms.collect::<Vec<_>>().join(" && "))
         })
         .collect();
@@ -166,10 +176,10 @@ fn together(seen: &[(Term, BTreeSet<&Known>)], demands: &[&Demand]) -> String {
 fn one_of(term: Term, values: &BTreeSet<&Known>) -> String {
     let mut all = values.iter();
     match (all.next(), all.next()) {
-        (Some(only), None) => term.is(only),
+        (Some(only), None) => term.guarded(term.is(only)),
         _ => {
             let list: Vec<_> = values.iter().map(|known| known.text(term)).collect();
-            format!("[{}].contains({})", list.join(", "), term.text())
+            term.guarded(format!("[{}].contains({})", list.join(", "), term.text()))
         }
     }
 }

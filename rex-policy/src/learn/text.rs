@@ -7,7 +7,7 @@ use rex_core::{AbsPath, ActionSpec, Principal, Resource};
 
 use super::facts::conditions;
 use super::wide::{Kind, Pattern};
-use super::{Breadth, Draft, LearnedPermit, Shape, protected};
+use super::{Breadth, Draft, LearnedPermit, Shape, is_fleeting, protected};
 use crate::annotation::id_of;
 use crate::layout::pretty;
 
@@ -91,6 +91,15 @@ fn permit(
     {
         text +=
             "// Never generalised, as keys, passwords or rights may be there: nothing but what was seen is allowed.\n";
+    }
+    if let Pattern::Among(ids) = &shape.pattern
+        && draft.kind() == Kind::Path
+        && ids.iter().any(|id| is_fleeting(id))
+    {
+        text += "// A process is named by its number, which is another in the next run: that is denied then.\n";
+    }
+    if shape.allows.is_some() {
+        text += "// Without `@allow`, the program is not started.\n";
     }
     if let Some(beyond) = &beyond {
         text += &format!("// Besides what was seen: {}.\n", beyond.escape_debug());

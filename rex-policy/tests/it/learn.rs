@@ -385,24 +385,27 @@ fn processes_are_told_by_what_they_are() {
     check(
         &learn(Breadth::Siblings, None, &seen),
         &expect![[r#"
-        // Learned from 3 requests; resources stand for their siblings. Read it before it decides.
-        // From journal:1, journal:2, journal:3.
-        // Besides what was seen: other processes of the same program, user and unit.
-        @id("t-process-signal")
-        @reason("learned from 3 requests")
-        permit (
-          principal == Agent::"t",
-          action == process::Action::"signal",
-          resource
-        )
-        when
-        {
-          resource.exe == "/usr/bin/shop" &&
-          resource.user == "shop" &&
-          resource.unit == "shop.service" &&
-          context.signal == "TERM"
-        };
-    "#]],
+            // Learned from 3 requests; resources stand for their siblings. Read it before it decides.
+            // From journal:1, journal:2, journal:3.
+            // Besides what was seen: other processes of the same program, user and unit.
+            @id("t-process-signal")
+            @reason("learned from 3 requests")
+            permit (
+              principal == Agent::"t",
+              action == process::Action::"signal",
+              resource
+            )
+            when
+            {
+              resource has exe &&
+              resource.exe == "/usr/bin/shop" &&
+              resource has user &&
+              resource.user == "shop" &&
+              resource has unit &&
+              resource.unit == "shop.service" &&
+              context.signal == "TERM"
+            };
+        "#]],
     );
 }
 
@@ -699,4 +702,54 @@ fn what_is_learned_is_laid_out() {
             }
         }
     }
+}
+
+#[test]
+fn what_a_program_needs_to_be_started_is_let_go() {
+    for breadth in BREADTHS {
+        let learned = learn(breadth, None, &[started()]);
+        let policy = compile(&learned.text);
+        assert_eq!(policy.outcome(&started().request()).effect, Effect::Allow, "{}", learned.text);
+    }
+    // What the policy that is kept permits without is refused today, too.
+    let old = compile(r#"permit (principal, action == process::Action::"run", resource);"#);
+    let learned = learn(Breadth::Exact, Some(&old), &[started()]);
+    assert_eq!(compile(&learned.text).outcome(&started().request()).effect, Effect::Deny, "{}", learned.text);
+}
+
+#[test]
+fn a_path_that_names_a_process_is_told() {
+    for breadth in BREADTHS {
+        let seen = files("fs::read", &["/proc/self/status", "/proc/4242/status", "/proc/meminfo"]);
+        let learned = learn(breadth, None, &seen);
+        assert_eq!(learned.fleeting, ["/proc/4242/status"]);
+        assert!(learned.text.contains("// A process is named by its number"), "{}", learned.text);
+    }
+    assert!(learn(Breadth::Exact, None, &files("fs::read", &["/proc/meminfo", "/proc/sys/1"])).fleeting.is_empty());
+}
+
+/// A process whose program is not known, as one of another user.
+fn obscure(name: &str, exe: &str, unit: &str) -> Asked {
+    let known = [("name", name), ("exe", exe), ("user", "shop"), ("unit", unit)];
+    let known = known.into_iter().filter(|(_, value)| *value != "unknown");
+    let attributes = known.map(|(name, value)| (name.to_owned(), value.into())).collect();
+    asked("Agent::\"t\"", "process::inspect", "7", attributes, Values::new())
+}
+
+#[test]
+fn a_wider_breadth_permits_no_less_of_processes() {
+    let seen = [
+        obscure("a", "unknown", "s.service"),
+        obscure("d", "", "s.service"),
+        obscure("b", "/usr/bin/b", "s.service"),
+        obscure("c", "/usr/bin/c", ""),
+    ];
+    let policies = BREADTHS.map(|breadth| compile(&learn(breadth, None, &seen).text));
+    let others =
+        [obscure("other", "", "s.service"), obscure("a", "/usr/bin/a", "s.service"), obscure("b", "", "s.service")];
+    for process in seen.iter().chain(&others) {
+        let allowed = policies.each_ref().map(|policy| allows(policy, &process.request()));
+        assert!(allowed.is_sorted(), "{:?} {allowed:?}", process.request());
+    }
+    assert!(seen.iter().all(|process| policies.iter().all(|policy| allows(policy, &process.request()))));
 }

@@ -12,6 +12,8 @@ mod decide;
 #[cfg(test)]
 mod decided;
 #[cfg(test)]
+mod differs;
+#[cfg(test)]
 mod entities;
 #[cfg(test)]
 mod example;
