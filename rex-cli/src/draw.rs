@@ -3,7 +3,10 @@
 use std::fmt;
 use std::io::IsTerminal;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity,
+    SourceCode, SourceSpan, SpanContents,
+};
 use rex_audit::text;
 use rex_policy::{Finding, Source};
 
@@ -71,9 +74,7 @@ fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
 /// Draws something about a policy.
 pub(crate) fn finding(color: Color, finding: &Finding) {
     let label = finding.labels().and_then(|mut labels| labels.next());
-    let source = label
-        .is_some()
-        .then(|| NamedSource::new(visible(finding.source_name()), visible_in_place(finding.source_text())));
+    let (source, label) = Excerpt::of(label, finding.source_name(), finding.source_text());
     diagnostic(
         color,
         &Drawn {
@@ -153,6 +154,7 @@ fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &Source)
         LabeledSpan::new(Some(visible(failure.operation.as_deref().unwrap_or("here"))), offset, length)
     });
     let is_error = severity == Severity::Error;
+    let (source, label) = Excerpt::of(label, &script.name, &script.text);
     diagnostic(
         color,
         &Drawn {
@@ -160,7 +162,7 @@ fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &Source)
             message: visible(&failure.message),
             help: failure.help.as_deref().map(visible),
             code: is_error.then(|| visible(&failure.code)),
-            source: label.is_some().then(|| NamedSource::new(visible(&script.name), visible_in_place(&script.text))),
+            source,
             label,
         },
     );
@@ -187,8 +189,77 @@ struct Drawn {
     message: String,
     help: Option<String>,
     code: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<Excerpt>,
     label: Option<LabeledSpan>,
+}
+
+/// A source of which long lines are cut, so that they can be drawn: what is pointed at stays, with what is around it.
+#[derive(Debug)]
+struct Excerpt {
+    name: String,
+    text: String,
+    /// How many characters were cut before what is pointed at.
+    cut: usize,
+}
+
+impl Excerpt {
+    /// How many characters of a line are shown before and after the place that is pointed at.
+    const AROUND: usize = 120;
+
+    /// The source of a label, and the label in it.
+    fn of(label: Option<LabeledSpan>, name: &str, text: &str) -> (Option<Self>, Option<LabeledSpan>) {
+        let Some(label) = label else { return (None, None) };
+        let text = visible_in_place(text);
+        let (from, to) = (label.offset().min(text.len()), (label.offset() + label.len()).min(text.len()));
+        let mut excerpt = Self { name: visible(name), text: String::new(), cut: 0 };
+        let (mut start, mut at) = (0, (from, to));
+        for line in text.split_inclusive('\n') {
+            let range = start..start + line.len();
+            let is_pointed_at = range.contains(&from) || from == text.len() && range.end == text.len();
+            let shown = excerpt.text.len();
+            if line.chars().count() <= 4 * Self::AROUND {
+                excerpt.text.push_str(line);
+                if is_pointed_at {
+                    at = (shown + from - start, shown + to.min(range.end).max(from) - start);
+                }
+            } else if is_pointed_at {
+                let before = line.get(..from - start).unwrap_or_default();
+                let kept = before.char_indices().rev().nth(Self::AROUND).map_or(0, |(kept, _)| kept);
+                excerpt.cut = before.get(..kept).unwrap_or_default().chars().count();
+                let mark = if kept > 0 { "…" } else { "" };
+                let end = line.get(from - start..).unwrap_or_default().char_indices().nth(2 * Self::AROUND);
+                let end = end.map_or(line.len(), |(end, _)| from - start + end);
+                let part = line.get(kept..end).unwrap_or_default().trim_end_matches('\n');
+                excerpt.text.push_str(&format!("{mark}{part}{}\n", if end < line.len() { "…" } else { "" }));
+                let place = shown + mark.len() + from - start - kept;
+                at = (place, place + (to.min(start + end).max(from) - from));
+                excerpt.cut = excerpt.cut.saturating_sub(mark.chars().count());
+            } else {
+                excerpt.text.extend(line.chars().take(4 * Self::AROUND));
+                excerpt.text.push_str("…\n");
+            }
+            start = range.end;
+        }
+        let label = LabeledSpan::new(label.label().map(str::to_owned), at.0, at.1 - at.0);
+        (Some(excerpt), Some(label))
+    }
+}
+
+impl SourceCode for Excerpt {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.text.read_span(span, before, after)?;
+        // Without lines around it, it is the place that is told.
+        let cut = if before == 0 && after == 0 { self.cut } else { 0 };
+        let (line, column, count) = (found.line(), found.column() + cut, found.line_count());
+        let contents =
+            MietteSpanContents::new_named(self.name.clone(), found.data(), *found.span(), line, column, count);
+        Ok(Box::new(contents))
+    }
 }
 
 impl fmt::Display for Drawn {
@@ -214,5 +285,39 @@ impl Diagnostic for Drawn {
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         self.label.clone().map(|label| Box::new(std::iter::once(label)) as Box<dyn Iterator<Item = LabeledSpan>>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(text: &str, offset: usize, length: usize) -> String {
+        let label = LabeledSpan::new(Some("here".to_owned()), offset, length);
+        let (source, label) = Excerpt::of(Some(label), "s", text);
+        let message = "wrong".to_owned();
+        let drawn = Drawn { severity: Severity::Error, message, help: None, code: None, source, label };
+        let mut out = String::new();
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_wrap_lines(false);
+        handler.render_report(&mut out, &drawn).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_place_in_a_long_line_is_drawn_with_what_is_around_it() {
+        let long = format!("let x = \"{}\"; foo(x); {}", "é".repeat(70_000), "y".repeat(70_000));
+        let at = long.find("foo").unwrap();
+        for text in [long.clone(), format!("first\n{long}\nlast"), format!("{}\n{long}", "z".repeat(70_000))] {
+            let line = text.lines().position(|line| line.contains("foo")).unwrap() + 1;
+            let at = at + text.find("let x").unwrap();
+            let out = drawn(&text, at, 3);
+            assert!(out.contains(&format!("[s:{line}:")) && out.contains("foo(x);") && out.contains("─┬─"), "{out}");
+            assert!(out.lines().all(|line| line.chars().count() < 600), "{out}");
+        }
+        let short = "one\n  two three\nfour";
+        assert!(drawn(short, 6, 3).contains("[s:2:3]"));
+        for (offset, length) in [(0, long.len()), (long.len(), 0), (long.len() - 1, 1), (0, 0)] {
+            assert!(drawn(&long, offset, length).contains("here"));
+        }
     }
 }
