@@ -198,7 +198,7 @@ struct Drawn {
 struct Excerpt {
     name: String,
     text: String,
-    /// How many characters were cut before what is pointed at.
+    /// How many bytes were cut before what is pointed at, which are counted in its column.
     cut: usize,
 }
 
@@ -225,7 +225,6 @@ impl Excerpt {
             } else if is_pointed_at {
                 let before = line.get(..from - start).unwrap_or_default();
                 let kept = before.char_indices().rev().nth(Self::AROUND).map_or(0, |(kept, _)| kept);
-                excerpt.cut = before.get(..kept).unwrap_or_default().chars().count();
                 let mark = if kept > 0 { "…" } else { "" };
                 let end = line.get(from - start..).unwrap_or_default().char_indices().nth(2 * Self::AROUND);
                 let end = end.map_or(line.len(), |(end, _)| from - start + end);
@@ -233,7 +232,7 @@ impl Excerpt {
                 excerpt.text.push_str(&format!("{mark}{part}{}\n", if end < line.len() { "…" } else { "" }));
                 let place = shown + mark.len() + from - start - kept;
                 at = (place, place + (to.min(start + end).max(from) - from));
-                excerpt.cut = excerpt.cut.saturating_sub(mark.chars().count());
+                excerpt.cut = kept.saturating_sub(mark.len());
             } else {
                 excerpt.text.extend(line.chars().take(4 * Self::AROUND));
                 excerpt.text.push_str("…\n");
@@ -311,7 +310,11 @@ mod tests {
             let line = text.lines().position(|line| line.contains("foo")).unwrap() + 1;
             let at = at + text.find("let x").unwrap();
             let out = drawn(&text, at, 3);
-            assert!(out.contains(&format!("[s:{line}:")) && out.contains("foo(x);") && out.contains("─┬─"), "{out}");
+            let column = long.find("foo").unwrap() + 1;
+            assert!(
+                out.contains(&format!("[s:{line}:{column}]")) && out.contains("foo(x);") && out.contains("─┬─"),
+                "{out}"
+            );
             assert!(out.lines().all(|line| line.chars().count() < 600), "{out}");
         }
         let short = "one\n  two three\nfour";
