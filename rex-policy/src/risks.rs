@@ -7,9 +7,10 @@ mod variants;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rex_core::action::process;
+use rex_core::action::{net, process};
 use rex_core::asked::Written;
-use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Reach, Subject};
+use rex_core::net::RemoteHost;
+use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Fact, Place, Principal, Reach, Subject};
 
 use crate::index::{Lineage, action_meets, principal_meets};
 use crate::operation::ANYONE;
@@ -226,7 +227,7 @@ impl<'p> Search<'p> {
         let action = spec.to_string();
         let (attributes, context) = (variant.attributes.clone(), variant.context.clone());
         let written = Written { action: &action, resource: id, attributes, context };
-        Asked::new(self.policy.actions(), &written, subject, variant.now).ok()
+        Asked::new(self.policy.actions(), &written, subject, variant.now).ok().filter(leads_there)
     }
 
     /// What is asked for: what everybody knows, what is like a pattern of the policy too, and what the policy reaches that is alike.
@@ -253,6 +254,16 @@ impl<'p> Search<'p> {
         let meeting = self.patterns.ids(self.policy, (spec, self.reach.extent(spec)), act.like);
         known.chain(named.take(RESOURCES)).chain(meeting.into_iter().take(RESOURCES)).collect()
     }
+}
+
+/// Whether a connection is to an address that the host can have: one that is an address has no other.
+fn leads_there(asked: &Asked) -> bool {
+    let request = asked.request();
+    let host = RemoteHost::parse(request.resource.id()).ok().filter(|_| *request.action.spec() == *net::Connect::SPEC);
+    let Some(address) = host.and_then(|host| host.address()) else { return true };
+    let mut same = true;
+    request.action.facts(&mut |name, fact| same &= name != "address" || fact == Fact::Ip(address));
+    same
 }
 
 /// Ways for the same request as one, with all whom it is allowed to; what strangers may, anyone may.

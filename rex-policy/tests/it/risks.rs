@@ -222,3 +222,15 @@ fn patterns_are_held_against_those_of_the_outcomes() {
         forbid (principal, action, resource is fs::Path) when { resource.name == \"shadow\" };";
     assert_eq!(names(both), [""; 0]);
 }
+
+#[test]
+fn a_host_that_is_an_address_leads_to_no_other() {
+    let to = |host: &str| {
+        format!(r#"permit (principal, action == net::Action::"connect", resource == net::Host::"{host}");"#)
+    };
+    for host in ["93.184.216.34", "2001:db8::1", "10.1.2.3"] {
+        assert_eq!(names(&to(host)), [""; 0], "{host}");
+    }
+    assert!(names(&to("www.example.net")).contains(&"leads-inside"));
+    assert!(names(&to("169.254.169.254")).contains(&"reaches-metadata"));
+}
