@@ -7,7 +7,7 @@ mod variants;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rex_core::action::{net, process};
+use rex_core::action::{fs, net, process};
 use rex_core::asked::Written;
 use rex_core::net::RemoteHost;
 use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Fact, Place, Principal, Reach, Subject};
@@ -165,10 +165,36 @@ impl<'p> Search<'p> {
             if !found.iter().any(covered) {
                 let about = self.about(spec, crowd);
                 let way = ids.iter().find_map(|id| self.way(act, spec, id, (crowd, &about)));
+                let way = if *spec == *fs::Rename::SPEC { way.and_then(|way| self.moved(way, crowd)) } else { way };
                 found.extend(way.map(|way| (crowd, way)));
             }
         }
         told(found)
+    }
+
+    /// A renamed file is read under its new name: where it may be written, and read.
+    fn moved(&self, mut way: Way, crowd: &Crowd) -> Option<Way> {
+        let places = match self.reach.extent(fs::Write::SPEC)? {
+            Extent::Anything => vec!["/tmp/x".to_owned()],
+            Extent::Within(places) => {
+                let name = |place: &Place| match place {
+                    Place::Exactly(id) => id.clone(),
+                    Place::Below(id) => format!("{}/x", id.trim_end_matches('/')),
+                    Place::Prefix(start) => format!("{start}x"),
+                };
+                places.iter().take(RESOURCES).map(name).collect()
+            }
+        };
+        let may = |spec: &'static ActionSpec, id: &str| {
+            let about = self.about(spec, crowd);
+            self.way(&corpus::ANY, spec, id, (crowd, &about))
+        };
+        let both = |id: &String| Some([may(fs::Write::SPEC, id)?, may(fs::Read::SPEC, id)?]);
+        for other in places.iter().find_map(both)? {
+            let new = other.policies.into_iter().filter(|id| !way.policies.contains(id)).collect::<BTreeSet<_>>();
+            way.policies.extend(new);
+        }
+        Some(way)
     }
 
     /// The policies whose heads are about an action of a crowd.
