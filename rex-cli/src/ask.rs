@@ -1,6 +1,7 @@
 //! `rex policy ask`
 
 mod later;
+mod links;
 mod needs;
 mod part;
 mod whole;

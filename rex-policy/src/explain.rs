@@ -42,6 +42,9 @@ pub(crate) fn error(mut finding: Finding, error: &ValidationError, vocabulary: &
     if advice.is_some() {
         finding.help = advice;
     }
+    if let Some(message) = hints::mixed(&finding.message) {
+        finding.message = message;
+    }
     finding
 }
 

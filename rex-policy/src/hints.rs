@@ -118,6 +118,14 @@ const LIST: &str = "the head takes one: write a condition, `when { [..].contains
 /// Adds advice to what does not parse.
 pub(crate) fn syntax(mut finding: Finding, vocabulary: &Vocabulary) -> Finding {
     finding.message = plain(&finding.message);
+    if let Some(name) = finding.message.strip_prefix("duplicate annotation: @") {
+        finding.help = Some(match name {
+            "allow" => "join the words of both, with a blank between: `@allow(\"interpreter processes\")`".to_owned(),
+            name => format!("keep one `@{name}`"),
+        });
+        finding.message = format!("a policy has `@{name}` twice");
+        return finding;
+    }
     let spot = Spot { said: &finding.message, text: finding.source_text(), offset: finding.offset };
     let form = function_form(&spot);
     let advice = form.or_else(|| row(&spot)).or_else(|| special(&spot)).or_else(|| entity(&spot, vocabulary));
@@ -345,7 +353,18 @@ const TYPES: &[(&str, &str, &str)] = &[
 pub(crate) fn types(said: &str) -> Option<String> {
     let row = TYPES.iter().find(|(one, other, _)| said.contains(one) && said.contains(other));
     row.map(|(.., help)| (*help).to_owned()).or_else(|| {
-        let mixed = said.contains("::Action and ") && said.contains("not compatible");
-        mixed.then(|| "a list holds actions of one namespace: write one policy for each".to_owned())
+        is_mixed(said).then(|| "a list holds actions of one namespace: write one policy for each namespace".to_owned())
     })
+}
+
+/// Whether an error is about actions of several namespaces in one list.
+fn is_mixed(said: &str) -> bool {
+    said.contains("::Action and ") && said.contains("not compatible")
+}
+
+/// The same error in words of policies.
+pub(crate) fn mixed(said: &str) -> Option<String> {
+    let mut spaces = said.split_whitespace().filter_map(|word| word.strip_suffix("::Action"));
+    let (one, other) = (spaces.next()?, spaces.next()?);
+    is_mixed(said).then(|| format!("actions of `{one}` and of `{other}` are in one list"))
 }

@@ -273,12 +273,20 @@ fn asked_to_be_known(look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
 
 /// Looks at the words of `@allow`.
 fn allowed_words(look: &mut Look<'_>, policy: &Policy) {
-    for word in annotation(policy, "allow").unwrap_or_default().split_ascii_whitespace() {
+    let words = annotation(policy, "allow").unwrap_or_default();
+    for word in words.split_ascii_whitespace() {
         let known = |(known, _): &(&str, &str)| word == *known || (known.ends_with(':') && word.starts_with(known));
         if !process::ALLOWED.iter().any(known) {
             let known: Vec<_> = process::ALLOWED.iter().map(|(known, _)| format!("`{known}`")).collect();
             let message = format!("nothing is let go by `{}`", word.escape_debug());
-            let help = format!("`@allow` takes words, with blanks between: {}", known.join(", "));
+            let parts: Vec<_> = words.split([',', ';', ' ']).filter(|part| !part.is_empty()).collect();
+            let help = match word.contains([',', ';']) {
+                true => format!(
+                    "words have a blank between, and nothing else: `@allow(\"{}\")`",
+                    parts.join(" ").escape_debug()
+                ),
+                false => format!("`@allow` takes words, with blanks between: {}", known.join(", ")),
+            };
             look.add(None, Severity::Warning, word, message, &help);
         }
     }

@@ -7,9 +7,10 @@ mod variants;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rex_core::action::process;
+use rex_core::action::{fs, net, process};
 use rex_core::asked::Written;
-use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Place, Principal, Reach, Subject};
+use rex_core::net::RemoteHost;
+use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Fact, Place, Principal, Reach, Subject};
 
 use crate::index::{Lineage, action_meets, principal_meets};
 use crate::operation::ANYONE;
@@ -164,10 +165,36 @@ impl<'p> Search<'p> {
             if !found.iter().any(covered) {
                 let about = self.about(spec, crowd);
                 let way = ids.iter().find_map(|id| self.way(act, spec, id, (crowd, &about)));
+                let way = if *spec == *fs::Rename::SPEC { way.and_then(|way| self.moved(way, crowd)) } else { way };
                 found.extend(way.map(|way| (crowd, way)));
             }
         }
         told(found)
+    }
+
+    /// A renamed file is read under its new name: where it may be written, and read.
+    fn moved(&self, mut way: Way, crowd: &Crowd) -> Option<Way> {
+        let places = match self.reach.extent(fs::Write::SPEC)? {
+            Extent::Anything => vec!["/tmp/x".to_owned()],
+            Extent::Within(places) => {
+                let name = |place: &Place| match place {
+                    Place::Exactly(id) => id.clone(),
+                    Place::Below(id) => format!("{}/x", id.trim_end_matches('/')),
+                    Place::Prefix(start) => format!("{start}x"),
+                };
+                places.iter().take(RESOURCES).map(name).collect()
+            }
+        };
+        let may = |spec: &'static ActionSpec, id: &str| {
+            let about = self.about(spec, crowd);
+            self.way(&corpus::ANY, spec, id, (crowd, &about))
+        };
+        let both = |id: &String| Some([may(fs::Write::SPEC, id)?, may(fs::Read::SPEC, id)?]);
+        for other in places.iter().find_map(both)? {
+            let new = other.policies.into_iter().filter(|id| !way.policies.contains(id)).collect::<BTreeSet<_>>();
+            way.policies.extend(new);
+        }
+        Some(way)
     }
 
     /// The policies whose heads are about an action of a crowd.
@@ -226,7 +253,7 @@ impl<'p> Search<'p> {
         let action = spec.to_string();
         let (attributes, context) = (variant.attributes.clone(), variant.context.clone());
         let written = Written { action: &action, resource: id, attributes, context };
-        Asked::new(self.policy.actions(), &written, subject, variant.now).ok()
+        Asked::new(self.policy.actions(), &written, subject, variant.now).ok().filter(leads_there)
     }
 
     /// What is asked for: what everybody knows, what is like a pattern of the policy too, and what the policy reaches that is alike.
@@ -253,6 +280,16 @@ impl<'p> Search<'p> {
         let meeting = self.patterns.ids(self.policy, (spec, self.reach.extent(spec)), act.like);
         known.chain(named.take(RESOURCES)).chain(meeting.into_iter().take(RESOURCES)).collect()
     }
+}
+
+/// Whether a connection is to an address that the host can have: one that is an address has no other.
+fn leads_there(asked: &Asked) -> bool {
+    let request = asked.request();
+    let host = RemoteHost::parse(request.resource.id()).ok().filter(|_| *request.action.spec() == *net::Connect::SPEC);
+    let Some(address) = host.and_then(|host| host.address()) else { return true };
+    let mut same = true;
+    request.action.facts(&mut |name, fact| same &= name != "address" || fact == Fact::Ip(address));
+    same
 }
 
 /// Ways for the same request as one, with all whom it is allowed to; what strangers may, anyone may.

@@ -15,6 +15,7 @@ use rex_sdk::{MemOs, Overlay};
 use serde::Serialize;
 
 use super::later::{self, Later};
+use super::links;
 use super::part::{self, Part};
 use super::{
     Answer, AskArgs, ShownPatch, change, denial, impossible, is_allowed, object, refused, subject, traces, verified,
@@ -49,6 +50,8 @@ pub(super) struct Needed {
     pub(super) below: bool,
     /// How the ids of all that it is about begin, if that is how they are told.
     pub(super) prefix: Option<String>,
+    /// The name that leads to the resource on this host.
+    via: Option<String>,
     /// What is not known before the call is made, and what it is taken for.
     assumed: Vec<String>,
 }
@@ -113,7 +116,8 @@ fn calls(text: &str, subject: &Subject) -> Result<Vec<DeniedCall>, Stop> {
         return Err(stop.with_help(failure.error.help.unwrap_or_else(|| help.to_owned())));
     }
     let calls = std::mem::take(&mut *listener.calls.lock().unwrap_or_else(PoisonError::into_inner));
-    let calls: Vec<_> = calls.into_iter().map(whole).collect();
+    let mut calls: Vec<_> = calls.into_iter().map(whole).collect();
+    calls.iter_mut().for_each(|call| links::add(call, text));
     if calls.is_empty() {
         return Err(Stop::usage(format!("`{}` calls no operation", text.escape_debug())).with_help(help));
     }
@@ -194,7 +198,8 @@ fn request(
     let asked = if context.is_empty() && attributes.is_empty() { Asked::new } else { Asked::consistent };
     let asked = asked(ACTIONS, &written, subject.clone(), at).map_err(impossible)?;
     let prefix = if let Width::Prefix(prefix) = need.width() { Some(prefix.clone()) } else { None };
-    Ok(Needed { operation, asked, below: *need.width() == Width::Below, prefix, assumed })
+    let via = need.via().map(str::to_owned);
+    Ok(Needed { operation, asked, below: *need.width() == Width::Below, prefix, via, assumed })
 }
 
 /// The same request of something that lies below, of a need that is about a tree.
@@ -226,6 +231,8 @@ struct OfWhole<'a> {
     resource: String,
     below: bool,
     prefix: Option<&'a str>,
+    /// The name that leads to the resource on this host.
+    via: Option<&'a str>,
     /// What takes some of a tree out again.
     part: &'a [Part],
     assumed: &'a [String],
@@ -283,6 +290,9 @@ impl Answered<'_> {
             if !needed.assumed.is_empty() {
                 let _ = writeln!(out, "  taken for it, as nobody knows before: {}", line(&needed.assumed.join(", ")));
             }
+            if let Some(via) = &needed.via {
+                let _ = writeln!(out, "  `{}` leads there by a link of this host", line(via));
+            }
             part.iter().for_each(|part| out += &part.human());
             traces(&mut out, trace);
         }
@@ -305,6 +315,7 @@ impl Answered<'_> {
                 resource: request.resource.id().to_owned(),
                 below: needed.below,
                 prefix: needed.prefix.as_deref(),
+                via: needed.via.as_deref(),
                 part,
                 assumed: &needed.assumed,
                 answer: Answer::new(&request, trace, refused.as_ref()),

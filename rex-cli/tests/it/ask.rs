@@ -168,3 +168,31 @@ fn what_is_forbidden_below_is_told() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["requests"][1]["part"][0]["places"], serde_json::json!(["kernel.domainname"]));
 }
+
+#[test]
+fn what_links_of_this_host_lead_to_is_asked_for_too() {
+    let policy = r#"@id("open") permit (principal, action in [fs::Action::"ReadOnly", fs::Action::"Mutating"], resource in fs::Path::"{0}/open");"#;
+    let place = Place::new(policy);
+    for directory in ["open", "closed"] {
+        std::fs::create_dir(place.path(directory)).unwrap();
+    }
+    std::fs::write(place.path("closed/f"), "x").unwrap();
+    std::os::unix::fs::symlink("../closed/f", place.path("open/l")).unwrap();
+    std::os::unix::fs::symlink("../closed", place.path("open/d")).unwrap();
+    for call in [r#"fs::read("{0}/open/l")"#, r#"fs::stat("{0}/open/l")"#, r#"fs::read("{0}/open/d/f")"#] {
+        place.says(call, 4, &["DENY: `fs::", "on `{0}/closed/f`", "leads there by a link of this host"]);
+    }
+    place.says(r#"fs::write("{0}/open/d/new", "x")"#, 4, &["DENY: `fs::write` on `{0}/closed/new`"]);
+    place.says(r#"fs::remove("{0}/open/d/f")"#, 4, &["DENY: `fs::remove` on `{0}/closed/f`"]);
+    for call in
+        [r#"fs::remove("{0}/open/l")"#, r#"fs::stat("{0}/open/l", #{follow: false})"#, r#"fs::read("{0}/open/none")"#]
+    {
+        place.says(call, 0, &["ALLOW: "]);
+    }
+    let call = r#"fs::read("{0}/open/l")"#;
+    place.patch(call);
+    place.says(call, 0, &["ALLOW: "]);
+    let args = ["run", "--policy=policy.cedar", "--principal=Agent::\"x\"", "-e"];
+    let (code, run) = place.rex(&[&args[..], &[&place.filled(call)]].concat());
+    assert_eq!(code, Some(0), "{run}");
+}

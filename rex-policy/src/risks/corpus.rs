@@ -43,14 +43,14 @@ pub(super) enum Is {
 
 use Is::{Number, Text};
 
-const ANY: Act = Act { actions: &[], ids: &[], like: &[], below: &[], facts: &[] };
+pub(super) const ANY: Act = Act { actions: &[], ids: &[], like: &[], below: &[], facts: &[] };
 /// Ways to put something into a file, or a link in its place.
 const WRITE: &[&ActionSpec] = &[fs::Write::SPEC, fs::Append::SPEC, fs::Symlink::SPEC];
 /// The same, and ways to give a file away.
 const CHANGE: &[&ActionSpec] =
     &[fs::Write::SPEC, fs::Append::SPEC, fs::Symlink::SPEC, fs::Chmod::SPEC, fs::Chown::SPEC];
-/// Ways to what is in a file: a second name for it is one.
-const READ: &[&ActionSpec] = &[fs::Read::SPEC, fs::HardLink::SPEC];
+/// Ways to what is in a file: a second name for it is one, and another name where it may be read.
+const READ: &[&ActionSpec] = &[fs::Read::SPEC, fs::HardLink::SPEC, fs::Rename::SPEC];
 /// Rights for everybody.
 const OPEN: (&str, &[Is]) = ("mode", &[Number(0o666), Number(0o777), Number(0o644)]);
 const RUN: &[&ActionSpec] = &[process::Run::SPEC];

@@ -150,3 +150,23 @@ fn each_mistake_is_told_with_what_to_write() {
     }
     assert_eq!(missing, "");
 }
+
+#[test]
+fn words_that_are_let_go_are_joined_by_blanks() {
+    let run = r#"permit (principal, action == process::Action::"run", resource);"#;
+    let twice = try_compile(&format!(r#"@id("a") @allow("interpreter") @allow("processes") {run}"#), None).unwrap_err();
+    let twice = &twice.findings[0];
+    assert!(twice.to_string().contains("a policy has `@allow` twice"), "{twice}");
+    assert!(twice.help.as_deref().unwrap_or_default().contains(r#"`@allow("interpreter processes")`"#), "{twice:?}");
+    let policy = try_compile(&format!(r#"@id("a") @allow("interpreter, processes") {run}"#), None).unwrap();
+    let comma = policy.warnings().iter().find(|warning| warning.to_string().contains("nothing is let go by")).unwrap();
+    assert!(comma.help.as_deref().unwrap_or_default().contains(r#"`@allow("interpreter processes")`"#), "{comma:?}");
+}
+
+#[test]
+fn actions_of_two_namespaces_are_told_as_such() {
+    let mixed = r#"permit (principal, action in [net::Action::"get", process::Action::"list"], resource);"#;
+    let told = try_compile(mixed, None).unwrap_err();
+    assert!(told.findings[0].to_string().contains("actions of `net` and of `process` are in one list"), "{told}");
+    assert!(told.findings[0].help.as_deref().unwrap_or_default().contains("one policy for each namespace"), "{told}");
+}

@@ -475,6 +475,7 @@ fn what_a_forbid_holds_is_listed_and_the_forbid_is_kept() {
             };
 
             // From journal:5.
+            // Without `@allow`, the program is not started.
             @id("t-process-run-bin-sh")
             @reason("learned from 1 request")
             @allow("interpreter")

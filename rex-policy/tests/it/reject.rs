@@ -254,8 +254,8 @@ fn a_finding_without_a_place_of_its_own_is_about_its_policy() {
         r#"@id("b") permit (principal, action in [fs::Action::"read", sys::Action::"disk"], resource);"#,
         expect![[r#"
             Error test.cedar:1:1 `@id("b") permit (principal, action in [fs::Action::"read", sys::Action::"disk"], resource);`
-              the types fs::Action and sys::Action are not compatible
-              help: a list holds actions of one namespace: write one policy for each
+              actions of `fs` and of `sys` are in one list
+              help: a list holds actions of one namespace: write one policy for each namespace
         "#]],
     );
 }

@@ -222,3 +222,29 @@ fn patterns_are_held_against_those_of_the_outcomes() {
         forbid (principal, action, resource is fs::Path) when { resource.name == \"shadow\" };";
     assert_eq!(names(both), [""; 0]);
 }
+
+#[test]
+fn a_host_that_is_an_address_leads_to_no_other() {
+    let to = |host: &str| {
+        format!(r#"permit (principal, action == net::Action::"connect", resource == net::Host::"{host}");"#)
+    };
+    for host in ["93.184.216.34", "2001:db8::1", "10.1.2.3"] {
+        assert_eq!(names(&to(host)), [""; 0], "{host}");
+    }
+    assert!(names(&to("www.example.net")).contains(&"leads-inside"));
+    assert!(names(&to("169.254.169.254")).contains(&"reaches-metadata"));
+}
+
+#[test]
+fn what_is_renamed_is_read_under_its_new_name() {
+    let rename = r#"@id("rename") permit (principal, action == fs::Action::"rename", resource in fs::Path::"/etc");"#;
+    let with = |more: &str| format!("{rename} {more}");
+    let both = r#"@id("srv") permit (principal, action in [fs::Action::"read", fs::Action::"write"], resource in fs::Path::"/srv");"#;
+    assert!(found(&with(both)).contains(r#"reads-shadow: anyone: fs::rename /etc/shadow {} ["rename", "srv"]"#));
+    assert!(!names(rename).contains(&"reads-shadow"), "it has no new name");
+    let apart = r#"permit (principal, action == fs::Action::"read", resource in fs::Path::"/srv");
+                   permit (principal, action == fs::Action::"write", resource in fs::Path::"/var");"#;
+    assert!(!names(&with(apart)).contains(&"reads-shadow"), "its new name is not read");
+    let others = r#"permit (principal is User, action in [fs::Action::"read", fs::Action::"write"], resource in fs::Path::"/srv");"#;
+    assert!(found(&with(others)).contains("reads-shadow: any user: fs::rename /etc/shadow"));
+}
