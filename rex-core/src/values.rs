@@ -354,6 +354,7 @@ mod tests {
             (Values::Form(&VARIABLE), "$PATH", "PATH"),
             (Values::Form(&PARAMETER), "net/ipv4/ip_forward", "net.ipv4.ip_forward"),
         ];
+        assert!(["pool_workqueue_release", "rcu_tasks_kthread"].iter().all(|name| Values::Form(&COMMAND).has(name)));
         for (values, written, meant) in rows {
             assert_eq!(values.meant(written).as_deref(), Some(*meant), "{written}");
             assert!(values.has(meant) && !values.has(written), "{written}");

@@ -203,7 +203,11 @@ const KEPT: usize = 15;
 /// one, and may be longer.
 pub static COMMAND: Form = Form {
     doc: "the name of a process, of which the kernel keeps 15 bytes",
-    has: |text| text.len() <= KEPT || text.bytes().take(KEPT).any(|byte| byte == b'/'),
+    // Threads of the kernel may have longer ones.
+    has: |text| {
+        let kernel = ["pool_workqueue_", "rcu_"].iter().any(|start| text.starts_with(start));
+        text.len() <= KEPT || kernel || text.bytes().take(KEPT).any(|byte| byte == b'/')
+    },
     meant: |text| (0..=KEPT).rev().find_map(|length| text.get(..length)).map(str::to_owned),
     machine: Machine {
         step: |state, byte| {

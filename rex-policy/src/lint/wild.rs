@@ -2,7 +2,7 @@
 
 use cedar_policy::pst::Expr;
 use rex_core::Values;
-use rex_core::values::{COMMAND_LINE, QUERY, TAG, URL, URL_PATH, XATTR, XATTR_OR_ALL};
+use rex_core::values::{COMMAND_LINE, QUERY, SERVER, TAG, URL, URL_PATH, XATTR, XATTR_OR_ALL};
 
 use super::Look;
 use crate::finding::Severity;
@@ -200,7 +200,7 @@ pub(super) fn text(
     }
     let taken = |values: &Values| match values {
         Values::Form(form) if [&COMMAND_LINE, &QUERY].contains(form) => None,
-        Values::Form(form) if [&URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => Some(Taken::Stars),
+        Values::Form(form) if [&SERVER, &URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => Some(Taken::Stars),
         Values::Form(_) | Values::Words(_) => Some(Taken::All),
         Values::Any | Values::Range(..) => None,
     };

@@ -478,3 +478,15 @@ fn what_may_be_unknown_is_not_asked_to_be_there() {
         assert!(!of(policy), "{policy}");
     }
 }
+
+#[test]
+fn an_address_in_brackets_and_a_long_name_of_the_kernel_are_no_mistakes() {
+    for (action, condition) in [
+        ("net::Action::\"resolve\"", "context.server == \"[::1]:53\""),
+        ("process::Action::\"inspect\"", "resource.name == \"pool_workqueue_release\""),
+    ] {
+        let text = format!("forbid (principal, action == {action}, resource) when {{ {condition} }};");
+        assert!(try_compile(&text, None).is_ok(), "{text}");
+    }
+    impossible("process::Action::\"inspect\"", "resource.name == \"averyverylongname\"", "never", "averyverylongna");
+}
