@@ -65,7 +65,7 @@ pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Ve
     let each = |conjunct: &rex_policy::Part| conjunct.text.contains("resource") && !tree.is_within(&conjunct.text);
     let looks = |permit: &&rex_policy::Traced| permit.conjuncts.iter().any(each);
     let permits: Vec<_> = trace.deciding.iter().filter(|traced| traced.permit).collect();
-    let bound = permits.iter().all(looks).then_some(permits).unwrap_or_default();
+    let bound = if permits.iter().all(looks) { permits } else { Vec::new() };
     let permits = bound.into_iter().map(|traced| Part {
         policy: traced.id.to_string(),
         reason: traced.reason.as_deref().map(str::to_owned),

@@ -44,9 +44,9 @@ impl Needs<'_> {
     }
 
     /// A need of something that stands for what is found out later.
-    fn found<A: Action, E>(&mut self, action: A, resource: Result<A::Resource, E>, later: Later)
+    fn found<A, E>(&mut self, action: A, resource: Result<A::Resource, E>, later: Later)
     where
-        A: 'static,
+        A: Action + 'static,
         A::Resource: Resource + 'static,
     {
         let need = resource.ok().map(|resource| Need::new(action, resource).with_width(Width::Later(later)));
