@@ -34,15 +34,16 @@ pub(super) fn add(call: &mut DeniedCall, text: &str) {
 /// Where a need's name leads.
 fn targets(operation: &str, need: &Need, text: &str) -> Vec<String> {
     let (spec, path) = (need.spec(), Path::new(need.resource().id()));
+    let operation = operation.split_once("::").unwrap_or_default();
     let is_path = spec.resource == AbsPath::SPEC;
     let is_tree = *need.width() == Width::Below;
-    let follows_none = (operation == "process::run" && is_path) || (is_tree && TO_TREES.contains(&spec.name));
+    let follows_none = (operation == ("process", "run") && is_path) || (is_tree && TO_TREES.contains(&spec.name));
     if follows_none || !(is_path || spec.resource == Program::SPEC) || !(is_tree || *need.width() == Width::This) {
         return Vec::new();
     }
     let named = is_path && !is_tree && TO_NAMES.contains(&spec.name);
     let written: String = text.split_whitespace().collect();
-    let follows = operation == "fs::stat" && !written.contains("follow:false");
+    let follows = operation == ("fs", "stat") && !written.contains("follow:false");
     let above = || path.parent().and_then(led).zip(path.file_name()).map(|(above, name)| above.join(name));
     let all = [named.then(above).flatten(), (!named || follows).then(|| led(path)).flatten()];
     let other = |target: PathBuf| target.to_str().filter(|target| Path::new(target) != path).map(str::to_owned);
