@@ -245,7 +245,7 @@ fn one_change_hides_no_other() {
     let reports =
         r#"permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/srv/reports");"#;
     let odd = format!(
-        r#"permit (principal == Agent::"a", action == fs::Action::"read", resource is fs::Path) when {{ {ODD} && context.tags.contains("x") == false }};"#
+        r#"permit (principal == Agent::"a", action == fs::Action::"read", resource is fs::Path) when {{ {ODD} && context.tags.contains("x=1") == false }};"#
     );
     tells(READS, &format!("{READS}\n{reports}\n{odd}"), &["fs::read(\"/srv/reports", "/etc/"]);
     // In one permit.

@@ -200,7 +200,9 @@ pub(super) fn text(
     }
     let taken = |values: &Values| match values {
         Values::Form(form) if [&COMMAND_LINE, &QUERY].contains(form) => None,
-        Values::Form(form) if [&SERVER, &URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => Some(Taken::Stars),
+        Values::Form(form) if [&SERVER, &URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => {
+            Some(Taken::Stars)
+        }
         Values::Form(_) | Values::Words(_) => Some(Taken::All),
         Values::Any | Values::Range(..) => None,
     };

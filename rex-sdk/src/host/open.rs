@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, readlinkat};
@@ -46,8 +48,25 @@ pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Re
     let file = resolve::open(path, flags | WARY, Last::Cross).map_err(|error| explain(error, path))?;
     let status = fstat(&file).map_err(resolve::system)?;
     demand_regular(&status, options)?;
+    if options.deny_hard_links {
+        settled(path)?;
+    }
     demand_name(&file, Some(&path.name_bytes()), &status, options)?;
     Ok((File::from(file), status))
+}
+
+/// Waits until a name that is being removed is gone. The kernel counts one name less before that; it removes names under a lock of their
+/// directory, which looking for a name that nobody has looked for takes, too.
+fn settled(path: &AbsPath) -> Result<(), OsError> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let Some(directory) = resolve::open_parent_of(path, Last::Cross)? else { return Ok(()) };
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    let name = format!(".rex-{}-{number}-{now}", std::process::id());
+    match fstatat(&directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(resolve::system(error)),
+    }
 }
 
 /// Refuses a file that was opened under a name which it has no more, where files with several names are refused: what counts as its one
