@@ -6,6 +6,7 @@ use rex_core::{Code, Error};
 use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::calls::Calls;
+use super::copies::{Copy, Uses, is_part, mentions};
 use super::fields::closure;
 use super::look::{is_plain, returns_a_copy, returns_nothing};
 use super::names::{Names, quoted};
@@ -52,7 +53,7 @@ const PURE: &[&str] = &[
     "values",
 ];
 
-type Report<'a> = &'a mut dyn FnMut(Position, Error);
+pub(super) type Report<'a> = &'a mut dyn FnMut(Position, Error);
 
 /// Reports what is lost in a script.
 pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
@@ -101,7 +102,7 @@ pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
                     if let Stmt::Var(parts, ..) = statement
                         && is_part(&parts.1)
                     {
-                        copies.push((Uses { whole: false, ..Uses::of(&parts.0.name) }, Copy::Variable));
+                        copies.push((Uses::of_parts(&parts.0.name), Copy::Variable));
                     }
                     lost.statement(statement, number == count, (&[], true));
                 }
@@ -156,14 +157,6 @@ fn is_idle(part: &Part) -> bool {
         idle
     });
     idle
-}
-
-/// Why a variable is a copy of something else.
-#[derive(Clone, Copy)]
-enum Copy {
-    Parameter,
-    Variable,
-    Entry,
 }
 
 struct Lost<'a> {
@@ -257,7 +250,7 @@ impl Lost<'_> {
 
     /// A copy that is changed in some statements, and that nothing reads after that.
     fn changed(&mut self, name: &str, (statements, used): (&[Stmt], bool), copy: Copy) {
-        let mut uses = Uses { whole: matches!(copy, Copy::Entry), ..Uses::of(name) };
+        let mut uses = if matches!(copy, Copy::Entry) { Uses::of(name) } else { Uses::of_parts(name) };
         match statements.split_last().filter(|_| used) {
             Some((value, before)) => {
                 uses.block(before);
@@ -339,177 +332,4 @@ fn lost(name: &str) -> Error {
         "it changes nothing: keep the result, as in `let y = x.{name}(..);`, or put it in place, as in `x = x.{name}(..);`"
     );
     Error::new(Code::Script, format!("the result of `{name}` is lost")).with_help(help)
-}
-
-/// Whether an expression is a variable, or a part of one.
-fn is_part(value: &Expr) -> bool {
-    match value {
-        Expr::Variable(..) => true,
-        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_part(&parts.lhs) && is_found(&parts.rhs),
-        Expr::Coalesce(parts, _) => parts.first().is_some_and(is_part),
-        _ => false,
-    }
-}
-
-/// Whether what follows a value leads to a part of it: by fields and indexes, or by a method that finds one.
-fn is_found(rest: &Expr) -> bool {
-    match rest {
-        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_found(&parts.lhs) && is_found(&parts.rhs),
-        Expr::MethodCall(call, _) => ["filter", "find", "get"].contains(&call.name.as_str()),
-        rest => is_path(rest),
-    }
-}
-
-/// Whether what follows a value leads to a part of it, without a call.
-fn is_path(rest: &Expr) -> bool {
-    match rest {
-        Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_path(&parts.lhs) && is_path(&parts.rhs),
-        Expr::MethodCall(..) | Expr::FnCall(..) => false,
-        _ => true,
-    }
-}
-
-/// The uses of a variable in some statements: where it is changed last, and whether it is read after that.
-struct Uses {
-    name: String,
-    last_change: Option<Position>,
-    read: bool,
-    ever_read: bool,
-    /// Whether setting the variable itself is a change, too.
-    whole: bool,
-}
-
-impl Uses {
-    fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), last_change: None, read: false, ever_read: false, whole: true }
-    }
-
-    /// Looks at the last statement of a block, which is its value.
-    fn value(&mut self, statement: &Stmt) {
-        match statement {
-            // As a value, the method returns a changed copy.
-            Stmt::Expr(expr) if self.is_changed(expr, &returns_a_copy) => self.used(true),
-            other => self.statement(other),
-        }
-    }
-
-    fn report(&self, copy: Copy, report: Report<'_>) {
-        let Some(position) = self.last_change.filter(|_| !self.read) else { return };
-        let name = &self.name;
-        let quoted = quoted(name);
-        let (what, help) = match copy {
-            Copy::Parameter => (
-                format!("a function gets a copy of {quoted}"),
-                format!("end the function with `{name}`, and use what it returns"),
-            ),
-            Copy::Variable => {
-                (format!("{quoted} is a copy"), format!("change the value itself, or put `{name}` back in its place"))
-            }
-            Copy::Entry => (
-                "`for` gives a copy of each entry".to_owned(),
-                format!(
-                    "`list.map(|{name}| {{ ..; {name} }})` makes a list of changed entries; by number, `for i in 0..list.len() {{ list[i] = ..; }}`"
-                ),
-            ),
-        };
-        report(position, Error::new(Code::Script, format!("this change is lost: {what}")).with_help(help));
-    }
-
-    fn statement(&mut self, statement: &Stmt) {
-        match statement {
-            Stmt::If(parts, _) => {
-                self.expression(&parts.expr);
-                self.block(parts.body.statements());
-                self.block(parts.branch.statements());
-            }
-            Stmt::Block(block) => self.block(block.statements()),
-            Stmt::While(parts, _) | Stmt::Do(parts, ..) => self.repeated(&parts.expr, parts.body.statements()),
-            Stmt::For(parts, _) => self.repeated(&parts.2.expr, parts.2.body.statements()),
-            Stmt::Assignment(parts) if self.is_target(&parts.1.lhs) => {
-                self.changed(parts.1.lhs.start_position());
-            }
-            Stmt::Expr(expr) if self.is_changed(expr, &changes) => self.changed(expr.start_position()),
-            other => self.used(mentions(other, &self.name)),
-        }
-    }
-
-    /// What is read in a loop may be read after a change in it.
-    fn repeated(&mut self, head: &Expr, body: &[Stmt]) {
-        self.expression(head);
-        let mut inner = Self { whole: self.whole, ..Self::of(&self.name) };
-        inner.block(body);
-        match (inner.ever_read, inner.last_change) {
-            (false, Some(position)) => self.changed(position),
-            (read, _) => self.used(read),
-        }
-    }
-
-    fn used(&mut self, used: bool) {
-        self.read |= used;
-        self.ever_read |= used;
-    }
-
-    fn block(&mut self, statements: &[Stmt]) {
-        statements.iter().for_each(|statement| self.statement(statement));
-    }
-
-    fn expression(&mut self, expr: &Expr) {
-        let mut found = false;
-        expr.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| {
-            found |= names(path, &self.name);
-            !found
-        });
-        self.used(found);
-    }
-
-    fn changed(&mut self, position: Position) {
-        (self.last_change, self.read) = (Some(position), false);
-    }
-
-    /// Whether an assignment changes a part of the variable; the variable itself is another matter.
-    fn is_target(&self, target: &Expr) -> bool {
-        let whole = self.whole && matches!(target, Expr::Variable(variable, ..) if variable.1 == self.name.as_str());
-        whole
-            || matches!(target, Expr::Dot(parts, ..) | Expr::Index(parts, ..) if self.is_variable(&parts.lhs) && is_path(&parts.rhs))
-    }
-
-    fn is_variable(&self, value: &Expr) -> bool {
-        match value {
-            Expr::Variable(variable, ..) => variable.1 == self.name.as_str(),
-            Expr::Dot(parts, ..) | Expr::Index(parts, ..) => self.is_variable(&parts.lhs),
-            _ => false,
-        }
-    }
-
-    /// Whether a statement is a method that changes the variable or a part of it.
-    fn is_changed(&self, expr: &Expr, by: &dyn Fn(&str) -> bool) -> bool {
-        let Expr::Dot(parts, ..) = expr else { return false };
-        let mut rest = &parts.rhs;
-        while let Expr::Dot(inner, ..) | Expr::Index(inner, ..) = rest {
-            if matches!(inner.lhs, Expr::MethodCall(..)) {
-                return false;
-            }
-            rest = &inner.rhs;
-        }
-        self.is_variable(&parts.lhs) && matches!(rest, Expr::MethodCall(call, _) if by(&call.name))
-    }
-}
-
-/// Whether a method changes its receiver.
-fn changes(name: &str) -> bool {
-    returns_a_copy(name) || returns_nothing(name) && name != "for_each"
-}
-
-fn names(path: &[ASTNode<'_>], name: &str) -> bool {
-    matches!(path.last(), Some(ASTNode::Expr(Expr::Variable(variable, ..))) if variable.1 == name)
-}
-
-/// Whether a statement names a variable.
-fn mentions(statement: &Stmt, name: &str) -> bool {
-    let mut found = false;
-    statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| {
-        found |= names(path, name);
-        !found
-    });
-    found
 }

@@ -6,6 +6,7 @@
 //! by small edits of its text, after which it is compiled again; places in errors are those of the original.
 
 mod calls;
+mod copies;
 mod edits;
 mod fields;
 pub(crate) mod habits;

@@ -9,6 +9,7 @@ mod examples;
 mod failures;
 #[cfg(test)]
 mod limits;
+mod meant;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
