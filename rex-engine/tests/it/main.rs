@@ -9,6 +9,7 @@ mod examples;
 mod failures;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod meant;
 #[cfg(test)]
 mod plan;
