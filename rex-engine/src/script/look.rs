@@ -131,6 +131,13 @@ impl Look {
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
             );
         }
+        for &(place, sign) in &scan.reversed {
+            let message = format!("`={sign}` is an assignment and a sign");
+            let help = format!(
+                "`{sign}=` changes a variable by a number; a number with a sign has a blank before it, as in `x = {sign}1`"
+            );
+            look.mistake(place, Error::new(Code::Script, message).with_help(help));
+        }
         for &(place, operator) in &scan.defaults {
             let message = format!("`??` comes after `{operator}`: the default is all that follows `??`");
             let help = format!(

@@ -22,6 +22,8 @@ pub(crate) struct Scan {
     pub(crate) divisions: Vec<Place>,
     /// Each `switch` whose cases are told.
     pub(crate) switches: Vec<Switch>,
+    /// Each `=+`, and `=-` with a blank after it: `+=` and `-=` were meant.
+    pub(crate) reversed: Vec<(Place, char)>,
     /// Each number with a prefix: `0o644`, `0xff`.
     pub(crate) prefixed: HashSet<Place>,
     /// Each operator after `??` and a value that is spelled out: `x ?? 0 + 1`.
@@ -95,6 +97,9 @@ const WORDS: &[&str] = &[
     "with",
     "yield",
 ];
+
+/// Functions of the language that are names where they are not called.
+const CALLED: &[&str] = &["call", "curry", "debug", "eval", "is_shared", "print", "type_of"];
 
 /// A bracket that is open.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -205,6 +210,7 @@ impl Scanner<'_> {
                     self.next();
                     self.open.push(Open::Map);
                 }
+                '=' => self.reversed(place),
                 '#' => self.raw(),
                 '{' => self.block(place),
                 '(' => self.open.push(Open::Round),
@@ -223,6 +229,17 @@ impl Scanner<'_> {
                 *naming = true;
             }
             self.ends_with(char, place);
+        }
+    }
+
+    /// Keeps an assignment with its sign on the wrong side.
+    fn reversed(&mut self, place: Place) {
+        let is_operator = self.last.is_some_and(|(char, _)| "=!<>+-*/%&|^".contains(char));
+        let mut rest = self.chars.clone();
+        match (rest.next(), rest.next()) {
+            (Some('+'), _) if !is_operator => self.found.reversed.push((place, '+')),
+            (Some('-'), Some(' ')) if !is_operator => self.found.reversed.push((place, '-')),
+            _ => {}
         }
     }
 
@@ -302,7 +319,9 @@ impl Scanner<'_> {
         }
         let last = self.last.map(|(char, _)| char);
         let after = last == Some('.') && self.before != Some('.') || (self.before, last) == (Some(':'), Some(':'));
-        let name = WORDS.contains(&word.as_str()) && (after || self.is_key());
+        let is_called = || self.chars.clone().find(|char| !char.is_whitespace()) == Some('(');
+        let is_word = WORDS.contains(&word.as_str()) || CALLED.contains(&word.as_str()) && !is_called();
+        let name = is_word && (after || self.is_key());
         self.default = Default::None;
         if word == "if" {
             self.cased(false);

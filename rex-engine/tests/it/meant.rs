@@ -193,6 +193,8 @@ fn habits_of_other_languages_do_not_mean_something_else() {
         ("fn add(l) { l.push(1); l } let v = []; add(v); v", "the result of `add` is lost"),
         ("let c = [#{h: `a`, n: 1}]; let s = c.find(|s| s.h == `a`); s.n = 2; c", "`s` is a copy"),
         ("let g = #{}; for w in [`a`] { let l = g[w] ?? []; l.push(1); } g", "`l` is a copy"),
+        ("let t = 0; for x in [1] { t =+ x; } t", "`=+` is an assignment and a sign"),
+        ("let t = 0; for x in [1] { t =- x; } t", "`=-` is an assignment and a sign"),
         ("time::parse(`2026-01-01`)", "is not an RFC 3339 time"),
         ("human::parse_bytes(`10X`)", ""),
         ("json::parse(`{a:1}`)", ""),
@@ -207,6 +209,9 @@ fn habits_of_other_languages_do_not_mean_something_else() {
     refused("regex::replace_all(`a1`, `[0-9]`, `$1x`)", "the pattern has no group `1x`", "`${1}x`");
     for script in [
         "if `2026-03-02` < `2026-03-10` && `10:00` > `09:59` && `v9` > `v10` { 1 }",
+        "let a =-1; let b = -1; if a <= -1 && a == -1 && a >=-1 { 1 }",
+        "let m = #{debug: 0, print: 1, call: 2}; m.eval = 3; m.debug + m.print",
+        "let f = |x| x; let m = #{f: f}; print(f.call(1)); m.f.call(1)",
         "let n = 0; for (x, at) in [5] { n += at; } n + 1",
         "let l = []; [1].map(|x| l.push(x)); l.len()",
         "let n = 0; for i in 0..2 { let i = i * 2; n += i; } n - 1",
