@@ -124,9 +124,15 @@ impl Look {
             look.mistake((1, 1), error.with_help(format!("call one at the end: `{}(..);`", function.name)));
         }
         look.fields(ast, args);
+        look.text(scan);
+        look
+    }
+
+    /// What the text shows and the tree does not.
+    fn text(&mut self, scan: &Scan) {
         for &place in &scan.divisions {
             let error = Error::new(Code::Script, "`//` begins a comment, so the line ends before it");
-            look.mistake(
+            self.mistake(
                 place,
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
             );
@@ -136,18 +142,18 @@ impl Look {
             let help = format!(
                 "`{sign}=` changes a variable by a number; a number with a sign has a blank before it, as in `x = {sign}1`"
             );
-            look.mistake(place, Error::new(Code::Script, message).with_help(help));
+            self.mistake(place, Error::new(Code::Script, message).with_help(help));
         }
         for &(place, operator) in &scan.defaults {
             let message = format!("`??` comes after `{operator}`: the default is all that follows `??`");
             let help = format!(
                 "put what has a default in brackets, as in `(x ?? 0) {operator} 1`; or the default, as in `x ?? (0 {operator} 1)`"
             );
-            look.mistake(place, Error::new(Code::Script, message).with_help(help));
+            self.mistake(place, Error::new(Code::Script, message).with_help(help));
         }
         for &place in &scan.escapes {
             let error = Error::new(Code::Script, "`\\n` in backticks is a backslash and an `n`, not the end of a line");
-            look.warnings.insert(
+            self.warnings.insert(
                 place,
                 failure(
                     place,
@@ -159,14 +165,13 @@ impl Look {
         }
         for switch in scan.switches.iter().filter(|switch| !switch.kinds.is_empty()) {
             let kinds: Vec<_> = switch.kinds.iter().copied().collect();
-            look.edits.replace(switch.start, 0, format!(" {SWITCHED}(("));
-            look.edits.replace(switch.open, 0, format!("), \"{}\") ", kinds.join(" ")));
+            self.edits.replace(switch.start, 0, format!(" {SWITCHED}(("));
+            self.edits.replace(switch.open, 0, format!("), \"{}\") ", kinds.join(" ")));
         }
         for &place in &scan.dollars {
             let error = Error::new(Code::Script, "`${..}` in double quotes is text, and is not replaced");
-            look.warnings.insert(place, failure(place, error.with_help("text in backticks is: `` `total: ${x}` ``")));
+            self.warnings.insert(place, failure(place, error.with_help("text in backticks is: `` `total: ${x}` ``")));
         }
-        look
     }
 
     pub(crate) fn mistake(&mut self, place: Place, error: Error) {
