@@ -30,8 +30,8 @@ const ROUND_TRIPS: &[&str] = &[
          let columns = v[0].keys();
          let w = csv::encode(v, columns);
          if csv::parse(w) != v { throw w }
-         rows::sort_by(v, columns[0]);
-         rows::group_by(v, columns[0]);
+         read(|| rows::sort_by(v, columns[0]));
+         read(|| rows::group_by(v, columns[0]));
      }",
     "let v = read(|| url::parse(args.text));
      if v != () {
@@ -45,7 +45,7 @@ const ROUND_TRIPS: &[&str] = &[
      read(|| base64::decode(args.text));",
     "for separator in [(), `,`, `|`] {
          let v = read(|| if separator == () { table::parse(args.text) } else { table::parse(args.text, separator) });
-         if v != () { table::format(v); }
+         if v != () { read(|| table::format(v)); }
      }",
     "let v = read(|| time::parse(args.text));
      if v != () && time::parse(time::format(v)) != v { throw v }
