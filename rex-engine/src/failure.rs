@@ -95,15 +95,17 @@ pub(crate) fn explained(
             Error::new(Code::Script, message).with_help(help)
         }
         ("ErrorDotExpr", ..) if message.contains("getter is not registered") => {
-            let name = message.split('\'').nth(1).unwrap_or_default();
+            // Unknown property 'name' - a getter is not registered for type 'array'
+            let quoted: Vec<_> = message.split('\'').skip(1).step_by(2).collect();
+            let (name, kind) = (quoted.first().copied().unwrap_or(""), quoted.last().copied().unwrap_or(""));
             let help = match habits::advice(name) {
                 Some(advice) => advice.to_owned(),
-                None if message.ends_with("'array'") => {
+                None if kind == "array" => {
                     format!("each of its entries may have one: `list[0].{name}`, `list.map(|x| x.{name})`")
                 }
                 None => "maps have fields: `type_of(x)` tells what a value is".to_owned(),
             };
-            Error::new(Code::Script, format!("{} has no field `{name}`", a_value(message))).with_help(help)
+            Error::new(Code::Script, format!("{} has no field `{name}`", a_value(kind))).with_help(help)
         }
         ("ErrorIndexingType", ..) => {
             let help = "a list is indexed by a number: `list[0]`, `list[-1]`; parts of it are `list.extract(start, length)`, those of a text `text.sub_string(start, length)`";
@@ -126,17 +128,18 @@ pub(crate) fn explained(
     }
 }
 
-/// The value whose type ends a message of Rhai.
-fn a_value(message: &str) -> &'static str {
-    match message.trim_end_matches('\'').rsplit('\'').next().unwrap_or_default() {
-        "array" | "lines" => "a list",
-        "string" => "a text",
-        "i64" => "an int",
-        "f64" => "a float",
-        "bool" => "a bool",
-        "()" => "nothing (`()`)",
-        "blob" => "bytes",
-        _ => "this value",
+/// A value of a kind as Rhai names it.
+fn a_value(kind: &str) -> String {
+    match kind {
+        "()" => "nothing (`()`)".to_owned(),
+        "i64" => "an int".to_owned(),
+        "f64" => "a float".to_owned(),
+        "char" | "string" => "a text".to_owned(),
+        "array" | "lines" => "a list".to_owned(),
+        "blob" => "bytes".to_owned(),
+        "Fn" => "a function".to_owned(),
+        text if text.contains("ImmutableString") => "a text".to_owned(),
+        other => format!("a {other}"),
     }
 }
 
@@ -144,18 +147,7 @@ fn a_value(message: &str) -> &'static str {
 pub(crate) fn not_taken(signature: &str) -> String {
     let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
     let kinds = kinds.strip_suffix(')').unwrap_or(kinds);
-    let named = |kind: &str| match kind {
-        "()" => "nothing (`()`)".to_owned(),
-        "i64" => "an int".to_owned(),
-        "f64" => "a float".to_owned(),
-        "char" => "a text".to_owned(),
-        "array" | "lines" => "a list".to_owned(),
-        "blob" => "bytes".to_owned(),
-        "Fn" => "a function".to_owned(),
-        text if text.contains("ImmutableString") => "a text".to_owned(),
-        other => format!("a {other}"),
-    };
-    let all: Vec<_> = kinds.split(", ").filter(|kind| !kind.is_empty()).map(named).collect();
+    let all: Vec<_> = kinds.split(", ").filter(|kind| !kind.is_empty()).map(a_value).collect();
     match all.split_last() {
         None => format!("there is no function `{name}` without arguments"),
         Some((last, [])) => format!("`{name}` does not take {last}"),

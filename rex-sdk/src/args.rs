@@ -267,6 +267,10 @@ impl Args {
 }
 
 fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
+    let unlikely = |kind: &str, why: &str, help: &str| {
+        let message = format!("`{name}` of `{}` takes a {kind}, {} came, which {why}", spec.name, shown(value));
+        Error::validation(message).with_help(help)
+    };
     let (why, help) = match (kind, value) {
         (Kind::Duration, Value::Text(text)) => (units::duration(text).err(), Some(("seconds", units::DURATIONS))),
         (Kind::Size, Value::Text(text)) => (units::size(text).err(), Some(("bytes", units::SIZES))),
@@ -276,21 +280,11 @@ fn mismatch(spec: &OpSpec, name: &str, kind: Kind, value: &Value) -> Error {
         }
         (Kind::Moment, Value::Int(1..MANY_SECONDS)) => {
             let help = "seconds before now are below 0: `-3600` or `\"-1h\"` is an hour ago";
-            return Error::validation(format!(
-                "`{name}` of `{}` takes a time, {} came, which is in 1970 or soon after",
-                spec.name,
-                shown(value)
-            ))
-            .with_help(help);
+            return unlikely("time", "is in 1970 or soon after", help);
         }
         (Kind::Duration, Value::Int(MANY_SECONDS..)) => {
             let help = "a time is made a duration by `sys::time().epoch - then`; so long ago is also `\"7d\"`";
-            return Error::validation(format!(
-                "`{name}` of `{}` takes a duration, {} came, which is more than 30 years: it looks like a time",
-                spec.name,
-                shown(value)
-            ))
-            .with_help(help);
+            return unlikely("duration", "is more than 30 years: it looks like a time", help);
         }
         (Kind::Moment, _) => (None, Some(("seconds since the epoch", units::MOMENTS))),
         (Kind::Duration, _) => (None, Some(("seconds", units::DURATIONS))),

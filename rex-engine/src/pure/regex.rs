@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use regex_automata::util::captures::Captures;
+use regex_automata::util::captures::{Captures, GroupInfo};
 use regex_automata::util::interpolate;
 use regex_automata::{Match, PatternID};
 use rhai::{Array, Dynamic, Map};
@@ -108,7 +108,9 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
     let mut matches = Matches::new(&pattern, text);
     let mut groups = pattern.engine.create_captures();
     let has_groups = replacement.contains('$');
-    known_groups(&pattern, replacement)?;
+    if has_groups {
+        known_groups(groups.group_info(), replacement)?;
+    }
     let (budget, mut output, mut copied) = (Budget::new(TEXT_BYTES), String::new(), 0);
     while let Some(found) = matches.next()? {
         if has_groups {
@@ -135,9 +137,8 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
 }
 
 /// That each group which a replacement names is one of the pattern: `$1x` is the group `1x`.
-fn known_groups(pattern: &Pattern, replacement: &str) -> Fallible<()> {
+fn known_groups(info: &GroupInfo, replacement: &str) -> Fallible<()> {
     let unknown = RefCell::new(None);
-    let info = pattern.engine.create_captures().group_info().clone();
     let append = |index: usize, _: &mut String| {
         if index >= info.group_len(PatternID::ZERO) {
             unknown.borrow_mut().get_or_insert_with(|| index.to_string());

@@ -5,7 +5,6 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
 
 use rex_core::{Code, Error};
 use rhai::{Array, Dynamic, ImmutableString, Map};
@@ -289,19 +288,21 @@ fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
             partners.entry(key).or_default().push(row);
         }
     }
+    // Keys are in the order of their kinds.
+    let only = match (partners.first_key_value(), partners.last_key_value()) {
+        (Some((first, _)), Some((last, _))) if first.kind() == last.kind() => Some(first.kind()),
+        _ => None,
+    };
     let mut joined = Array::new();
     for row in left {
-        // Keys are in the order of their kinds.
-        if let (Some(one), Some((first, _)), Some((other, _))) =
-            (key_of(row, key, &budget)?, partners.first_key_value(), partners.last_key_value())
-            && mem::discriminant(first) == mem::discriminant(other)
-            && mem::discriminant(&one) != mem::discriminant(other)
+        let found = key_of(row, key, &budget)?;
+        if let (Some(one), Some(other)) = (found.as_ref().map(Key::kind), only)
+            && one != other
         {
-            let message =
-                format!("the {} of one list is {}, that of the other is {}", quote(key), one.kind(), other.kind());
+            let message = format!("the {} of one list is {one}, that of the other is {other}", quote(key));
             return Err(fail_with(message, "make both the same: `parse_int(text)`, `x.to_string()`"));
         }
-        let partners = key_of(row, key, &budget)?.and_then(|key| partners.get(&key));
+        let partners = found.and_then(|key| partners.get(&key));
         for partner in partners.into_iter().flatten() {
             let (Some(mut map), Some(more)) =
                 (copy(row, &budget)?.try_cast::<Map>(), copy(partner, &budget)?.try_cast::<Map>())
@@ -386,7 +387,7 @@ fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> Fallible<Dyna
     }
     keyed.sort_by(|(one, _), (other, _)| one.cmp(other));
     if let ([(first, one), ..], Some((last, other))) = (keyed.as_slice(), keyed.last())
-        && mem::discriminant(first) != mem::discriminant(last)
+        && first.kind() != last.kind()
     {
         let message = format!("{} and {} have no order", named(one), named(other));
         return Err(fail_with(message, "`parse_int` and `parse_float` make numbers of text"));

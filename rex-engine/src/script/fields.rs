@@ -1,6 +1,6 @@
 //! Where the fields that a script reads come from, so that an error about one can say which there are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use rex_core::nearest::did_you_mean;
 use rex_sdk::{OPS, OpSpec};
@@ -119,6 +119,8 @@ pub(crate) fn all_fields(operations: &BTreeMap<&'static str, &'static OpSpec>) -
 pub(crate) struct Roots {
     /// By the part of the script and the name.
     variables: HashMap<(usize, String), Option<Root>>,
+    /// How many variables each closure takes along, by its part of the script.
+    taken: HashMap<usize, usize>,
     /// The operations that the script calls.
     pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
@@ -134,17 +136,16 @@ struct Written {
 
 impl Roots {
     pub(crate) fn new(parts: &[Part], names: &Names) -> Self {
-        let mut roots = Self { variables: HashMap::new(), operations: BTreeMap::new() };
+        let mut roots = Self { variables: HashMap::new(), taken: HashMap::new(), operations: BTreeMap::new() };
         let numbers: HashMap<_, _> =
             parts.iter().enumerate().map(|(number, part)| (part.name.as_str(), number)).collect();
         let mut left: VecDeque<_> = parts.iter().enumerate().filter(|(_, part)| !part.is_closure()).collect();
-        let mut closures = HashSet::new();
         // A closure is read after the part that it is in, whose variables it may take along.
         while let Some((number, part)) = left.pop_front() {
             for (name, written) in roots.read(number, part, names) {
                 if let Some((&inner, closure)) =
                     numbers.get(name.as_str()).and_then(|number| Some((number, parts.get(*number)?)))
-                    && closures.insert(inner)
+                    && !roots.taken.contains_key(&inner)
                 {
                     roots.enter(inner, closure, written);
                     left.push_back((inner, closure));
@@ -156,6 +157,7 @@ impl Roots {
 
     /// Declares the parameters of a closure.
     fn enter(&mut self, number: usize, closure: &Part, written: Written) {
+        self.taken.insert(number, written.taken);
         for (at, name) in closure.params.iter().enumerate() {
             let root = match at.checked_sub(written.taken) {
                 None => self.variables.get(&(written.within, name.clone())).cloned().flatten(),
@@ -163,6 +165,12 @@ impl Roots {
             };
             self.declare(number, name, root);
         }
+    }
+
+    /// The parameters of a function or a closure that are called with a value; none where that is not known.
+    pub(crate) fn own_params<'p>(&self, number: usize, part: &'p Part) -> &'p [String] {
+        let taken = if part.is_closure() { self.taken.get(&number).copied() } else { Some(0) };
+        taken.and_then(|taken| part.params.get(taken..)).unwrap_or_default()
     }
 
     /// Reads one part; returns the closures in it.

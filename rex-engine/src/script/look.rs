@@ -107,7 +107,7 @@ impl Look {
                 true
             });
         }
-        lost::find(&parts, &calls, &mut |position, error| look.mistake(place(position), error));
+        lost::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
         meant::find(&parts, &roots, scan, &mut |position, error| look.mistake(place(position), error));
         for (position, error) in meant::warnings(ast, &parts) {
             look.warnings.insert(place(position), failure(place(position), error));

@@ -1,13 +1,13 @@
 //! Values that a script computes and loses: the result of a method that changes nothing, a `let` that was meant to change a variable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rex_core::{Code, Error};
 use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::calls::Calls;
 use super::copies::{Copy, Uses, is_part, mentions};
-use super::fields::closure;
+use super::fields::{Roots, closure};
 use super::look::{is_plain, returns_a_copy, returns_nothing};
 use super::names::{Names, quoted};
 use super::parts::Part;
@@ -56,26 +56,13 @@ const PURE: &[&str] = &[
 pub(super) type Report<'a> = &'a mut dyn FnMut(Position, Error);
 
 /// Reports what is lost in a script.
-pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
-    let mut taken = BTreeMap::new();
-    for part in parts {
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
-            if let Some(ASTNode::Expr(expr)) = path.last()
-                && let Some((name, count)) = closure(expr)
-            {
-                let most = taken.entry(name).or_insert(count);
-                *most = count.max(*most);
-            }
-            true
-        });
-    }
+pub(super) fn find(parts: &[Part], roots: &Roots, calls: &Calls<'_>, report: Report<'_>) {
     let returns_changed: BTreeSet<_> =
         parts.iter().filter(|part| !part.is_closure() && returns_changed(part)).map(|part| part.name.clone()).collect();
     let idle: BTreeSet<_> =
         parts.iter().filter(|part| part.is_closure() && is_idle(part)).map(|part| part.name.clone()).collect();
-    for part in parts {
-        let mut names = BTreeSet::new();
-        names.extend(part.params.iter().cloned());
+    for (at, part) in parts.iter().enumerate() {
+        let names = part.params.iter().cloned().collect();
         let mut lost = Lost {
             calls,
             report,
@@ -86,8 +73,8 @@ pub(super) fn find(parts: &[Part], calls: &Calls<'_>, report: Report<'_>) {
             before_loop: 0,
         };
         let (mut count, mut number) = (0_usize, 0_usize);
-        let taken = taken.get(&part.name).copied().unwrap_or(if part.is_closure() { usize::MAX } else { 0 });
-        let mut copies: Vec<_> = part.params.iter().skip(taken).map(|name| (Uses::of(name), Copy::Parameter)).collect();
+        let own = roots.own_params(at, part);
+        let mut copies: Vec<_> = own.iter().map(|name| (Uses::of(name), Copy::Parameter)).collect();
         part.tree.walk(&mut |path: &[ASTNode<'_>]| {
             count += usize::from(path.len() == 1);
             true

@@ -120,36 +120,27 @@ fn text(value: &Dynamic) -> Option<rhai::ImmutableString> {
         .or_else(|| value.as_char().ok().map(|char| char.to_string().into()))
 }
 
-/// The error of two texts that are numbers and have another order as texts, as `100` and `90` have.
+/// The error of two texts whose numbers have another order than the texts, as `100` and `90` have, or `10ms` and `9ms`.
 fn read_as_numbers(operator: &str, one: &Dynamic, other: &Dynamic) -> Option<Error> {
     let (one, other) = (text(one)?, text(other)?);
-    let are_numbers = as_number(&one).is_some() && as_number(&other).is_some();
-    if !are_numbers && is_misordered_by_parts(&one, &other) {
-        let message = format!(
-            "`{operator}` compares the texts `{}` and `{}` letter by letter, and their numbers have another order",
-            one.trim(),
-            other.trim()
-        );
-        let help = "take the numbers out first: `human::parse_duration(\"10ms\")`, `human::parse_bytes(\"10M\")`, or part by part with `split` and `parse_int`";
-        return Some(Error::new(Code::Script, message).with_help(help));
-    }
-    is_misordered(&one, &other).then(|| {
-        let message = format!(
-            "`{operator}` compares the texts `{}` and `{}` letter by letter, and they are numbers",
-            one.trim(),
-            other.trim()
-        );
-        Error::new(Code::Script, message)
-            .with_help(format!("make numbers of them: `parse_float(a) {operator} parse_float(b)`"))
-    })
+    let (why, help) = match by_size(&one, &other) {
+        Some(by_size) if by_size != Some(one.cmp(&other)) => {
+            ("they are numbers", format!("make numbers of them: `parse_float(a) {operator} parse_float(b)`"))
+        }
+        None if is_misordered_by_parts(&one, &other) => (
+            "their numbers have another order",
+            "take the numbers out first: `human::parse_duration(\"10ms\")`, `human::parse_bytes(\"10M\")`, or part by part with `split` and `parse_int`".to_owned(),
+        ),
+        _ => return None,
+    };
+    let (one, other) = (one.trim(), other.trim());
+    let message = format!("`{operator}` compares the texts `{one}` and `{other}` letter by letter, and {why}");
+    Some(Error::new(Code::Script, message).with_help(help))
 }
 
-/// Whether two texts are numbers whose order by size is not that of the texts.
-pub(crate) fn is_misordered(one: &str, other: &str) -> bool {
-    match (as_number(one), as_number(other)) {
-        (Some(one_number), Some(other_number)) => one_number.partial_cmp(&other_number) != Some(one.cmp(other)),
-        _ => false,
-    }
+/// The order by size of two texts, if both are numbers.
+fn by_size(one: &str, other: &str) -> Option<Option<Ordering>> {
+    Some(as_number(one)?.partial_cmp(&as_number(other)?))
 }
 
 /// The error of a list of texts that is put in order, if all are numbers and their order by size is another one. `fix` says what to do.
@@ -157,7 +148,10 @@ pub(crate) fn numbers_in_order<'t>(texts: impl IntoIterator<Item = &'t str>, fix
     let (mut last, mut wrong) = (None::<&str>, None);
     for text in texts {
         as_number(text)?;
-        if let Some(before) = last.replace(text).filter(|before| is_misordered(before, text)) {
+        if let Some(before) = last
+            .replace(text)
+            .filter(|before| by_size(before, text).is_some_and(|order| order != Some((*before).cmp(text))))
+        {
             wrong.get_or_insert((before, text));
         }
     }

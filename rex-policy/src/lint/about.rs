@@ -5,7 +5,8 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
 use rex_core::{ActionSpec, FactKind, Values};
 
 use super::Lint;
-use crate::rule::{Uid, actions, literal, resource_scope};
+use super::constraint::uids;
+use crate::rule::{Uid, actions, resource_scope};
 use crate::schema::ambient_values;
 
 /// The actions that a request can have where a part of a policy is looked at, by the head and by what is asked before.
@@ -75,16 +76,6 @@ impl Meant {
 
 /// Takes apart what is asked of the action or of the type of the resource.
 fn meant(part: &Expr) -> Option<Meant> {
-    let uids = |expr: &Expr| -> Option<Vec<Uid>> {
-        let one = |expr: &Expr| match expr {
-            Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
-            _ => None,
-        };
-        match expr {
-            Expr::Set(members) => members.iter().map(|member| one(member)).collect(),
-            _ => one(expr).map(|uid| vec![uid]),
-        }
-    };
     let kinds = |uids: Vec<Uid>| uids.into_iter().map(|uid| uid.kind).collect();
     let (var, named) = match part {
         Expr::Is { expr, entity_type, in_expr } if **expr == Expr::Var(Var::Resource) => {

@@ -225,7 +225,7 @@ enum Asked<'e> {
 }
 
 /// The entities that something is asked to be in.
-fn uids(expr: &Expr) -> Option<Vec<Uid>> {
+pub(super) fn uids(expr: &Expr) -> Option<Vec<Uid>> {
     let one = |expr: &Expr| match expr {
         Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
         _ => None,

@@ -79,11 +79,12 @@ fn open(pattern: &[PatternElem], mut places: Vec<bool>) -> Vec<bool> {
 mod tests {
     use super::*;
 
+    fn pattern(text: &str) -> Vec<PatternElem> {
+        text.chars().map(|c| if c == '*' { PatternElem::Wildcard } else { PatternElem::Char(c) }).collect()
+    }
+
     #[test]
     fn patterns_meet_where_a_text_is_like_both() {
-        let pattern = |text: &str| -> Vec<PatternElem> {
-            text.chars().map(|c| if c == '*' { PatternElem::Wildcard } else { PatternElem::Char(c) }).collect()
-        };
         for (one, other, expected) in [
             ("*.key", "*.pem", false),
             ("*.key", "a*", true),
@@ -101,11 +102,9 @@ mod tests {
             assert_eq!(meet(&pattern(other), &pattern(one)), expected, "{other} {one}");
         }
     }
+
     #[test]
     fn a_pattern_covers_those_whose_texts_are_all_like_it() {
-        let pattern = |text: &str| -> Vec<PatternElem> {
-            text.chars().map(|c| if c == '*' { PatternElem::Wildcard } else { PatternElem::Char(c) }).collect()
-        };
         for (wide, narrow, expected) in [
             ("*", "*", true),
             ("*", "a*b", true),
