@@ -117,23 +117,23 @@ impl<O: Os> Shared<O> {
         let path = grant.resource().clone();
         if self.reads_below(&path, Last::Cross)? {
             return match self.below.open(grant) {
-                Ok(source) => Ok(self.state().reads.source(path.as_str(), source)),
+                Ok(source) => Ok(self.state().reads.source(path.as_str(), source, None)),
                 Err(error) => {
                     self.missed("read", &path, &error);
                     Err(error)
                 }
             };
         }
-        let elsewhere = match self.above.tree().find(&path, Last::Cross).map(|node| &node.body) {
-            Ok(Body::File(Contents::Below { path, size })) => Some((path.clone(), *size)),
+        let elsewhere = match self.above.tree().find(&path, Last::Cross).map(|node| (&node.body, node.access())) {
+            Ok((Body::File(Contents::Below { path, size }), access)) => Some((path.clone(), *size, access)),
             _ => None,
         };
-        let Some((below, size)) = elsewhere else { return self.above.open(grant) };
+        let Some((below, size, access)) = elsewhere else { return self.above.open(grant) };
         let source = self.below.open(self.look(fs::Read {}, below)?)?;
         if source.size() != size {
             return Err(OsError::Refused("what it would hold cannot be told: it could not be read, or is too long"));
         }
-        Ok(self.state().reads.source(path.as_str(), source))
+        Ok(self.state().reads.source(path.as_str(), source, Some(access)))
     }
 }
 

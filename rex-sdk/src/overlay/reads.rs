@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use blake3::Hasher;
 
-use crate::os::{DirEntry, EntryKind, Metadata, Source, SourceState};
+use crate::os::{Access, DirEntry, EntryKind, Metadata, Source, SourceState};
 
 /// How many are kept apart. Those after them are one.
 const MOST: usize = 10_000;
@@ -62,9 +62,14 @@ impl Reads {
         }
     }
 
-    /// A file that was opened: what is read of it is added up.
-    pub(super) fn source(&mut self, resource: &str, source: Box<dyn Source>) -> Box<dyn Source> {
-        Box::new(Counted { source, hasher: self.of("read", resource) })
+    /// A file that was opened: what is read of it is added up. In the plan it may have other bits than the one below has.
+    pub(super) fn source(
+        &mut self,
+        resource: &str,
+        source: Box<dyn Source>,
+        access: Option<Access>,
+    ) -> Box<dyn Source> {
+        Box::new(Counted { source, access, hasher: self.of("read", resource) })
     }
 
     pub(super) fn told(&self) -> Vec<Seen> {
@@ -84,6 +89,7 @@ fn add(hasher: &Shared, bytes: &[u8]) {
 
 struct Counted {
     source: Box<dyn Source>,
+    access: Option<Access>,
     hasher: Shared,
 }
 
@@ -107,7 +113,8 @@ impl Source for Counted {
     }
 
     fn state(&self) -> io::Result<SourceState> {
-        self.source.state()
+        let state = self.source.state()?;
+        Ok(SourceState { access: self.access.unwrap_or(state.access), ..state })
     }
 
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {

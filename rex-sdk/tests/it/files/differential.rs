@@ -334,17 +334,32 @@ proptest! {
     }
 }
 
+/// A call of an operation with texts.
+fn call(name: &str, args: &[&str]) -> Act {
+    let spec = OPS.iter().map(|operation| operation.spec()).find(|spec| spec.name == name).unwrap();
+    Act(spec, args.iter().map(|arg| Value::from(*arg)).collect())
+}
+
 /// What random plans found once, long after they were first tried.
 #[test]
 fn memory_and_disk_agree_where_they_did_not() {
-    let act = |name: &str, args: &[&str]| {
-        let spec = OPS.iter().map(|operation| operation.spec()).find(|spec| spec.name == name).unwrap();
-        Act(spec, args.iter().map(|arg| Value::from(*arg)).collect())
-    };
     for to in ["a", "e"] {
-        let acts = [act("fs::hard_link", &["e", "a"]), act("fs::rename", &["e", to]), act("fs::remove", &["e"])];
+        let acts = [call("fs::hard_link", &["e", "a"]), call("fs::rename", &["e", to]), call("fs::remove", &["e"])];
         check(&[("e".to_owned(), Thing::File(Vec::new()))], &acts);
         plan(&[("e".to_owned(), Thing::File(Vec::new()))], &acts);
+    }
+}
+
+/// What is made of a file whose bits were changed in the plan has those bits.
+#[test]
+fn a_plan_shows_what_happens_where_it_did_not() {
+    for operation in ["fs::gzip", "fs::zstd", "fs::copy"] {
+        for mode in ["700", "714", "640"] {
+            plan(
+                &[("e".to_owned(), Thing::File(b"text".to_vec()))],
+                &[call("fs::chmod", &["e", mode]), call(operation, &["e", "d/a"])],
+            );
+        }
     }
 }
 
