@@ -135,7 +135,7 @@ struct Written {
 }
 
 impl Roots {
-    pub(crate) fn new(parts: &[Part], names: &Names) -> Self {
+    pub(crate) fn new(parts: &[Part<'_>], names: &Names) -> Self {
         let mut roots = Self { variables: HashMap::new(), taken: HashMap::new(), operations: BTreeMap::new() };
         let numbers: HashMap<_, _> =
             parts.iter().enumerate().map(|(number, part)| (part.name.as_str(), number)).collect();
@@ -156,7 +156,7 @@ impl Roots {
     }
 
     /// Declares the parameters of a closure.
-    fn enter(&mut self, number: usize, closure: &Part, written: Written) {
+    fn enter(&mut self, number: usize, closure: &Part<'_>, written: Written) {
         self.taken.insert(number, written.taken);
         for (at, name) in closure.params.iter().enumerate() {
             let root = match at.checked_sub(written.taken) {
@@ -168,18 +168,18 @@ impl Roots {
     }
 
     /// The parameters of a function or a closure that are called with a value; none where that is not known.
-    pub(crate) fn own_params<'p>(&self, number: usize, part: &'p Part) -> &'p [String] {
+    pub(crate) fn own_params<'p>(&self, number: usize, part: &'p Part<'_>) -> &'p [String] {
         let taken = if part.is_closure() { self.taken.get(&number).copied() } else { Some(0) };
         taken.and_then(|taken| part.params.get(taken..)).unwrap_or_default()
     }
 
     /// Reads one part; returns the closures in it.
-    fn read(&mut self, number: usize, part: &Part, names: &Names) -> Vec<(String, Written)> {
+    fn read(&mut self, number: usize, part: &Part<'_>, names: &Names) -> Vec<(String, Written)> {
         if !part.is_closure() {
             part.params.iter().for_each(|name| self.declare(number, name, None));
         }
         let mut closures = Vec::new();
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        part.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
                 Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
                     if let Some(spec) = called(call, names) {

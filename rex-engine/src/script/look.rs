@@ -102,7 +102,7 @@ impl Look {
         let roots = Roots::new(&parts, names);
         let calls = Calls { names, own: &own, held: &held };
         for (number, part) in parts.iter().enumerate() {
-            part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+            part.walk(&mut |path: &[ASTNode<'_>]| {
                 look.node(path, scan, &calls, (&roots, number));
                 true
             });

@@ -56,7 +56,7 @@ const PURE: &[&str] = &[
 pub(super) type Report<'a> = &'a mut dyn FnMut(Position, Error);
 
 /// Reports what is lost in a script.
-pub(super) fn find(parts: &[Part], roots: &Roots, calls: &Calls<'_>, report: Report<'_>) {
+pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report: Report<'_>) {
     let returns_changed: BTreeSet<_> =
         parts.iter().filter(|part| !part.is_closure() && returns_changed(part)).map(|part| part.name.clone()).collect();
     let idle: BTreeSet<_> =
@@ -75,11 +75,11 @@ pub(super) fn find(parts: &[Part], roots: &Roots, calls: &Calls<'_>, report: Rep
         let (mut count, mut number) = (0_usize, 0_usize);
         let own = roots.own_params(at, part);
         let mut copies: Vec<_> = own.iter().map(|name| (Uses::of(name), Copy::Parameter)).collect();
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        part.walk(&mut |path: &[ASTNode<'_>]| {
             count += usize::from(path.len() == 1);
             true
         });
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        part.walk(&mut |path: &[ASTNode<'_>]| {
             match path {
                 [ASTNode::Stmt(statement)] => {
                     number += 1;
@@ -105,10 +105,10 @@ pub(super) fn find(parts: &[Part], roots: &Roots, calls: &Calls<'_>, report: Rep
 }
 
 /// Whether a function changes one of its parameters, and ends with it.
-fn returns_changed(part: &Part) -> bool {
+fn returns_changed(part: &Part<'_>) -> bool {
     let (mut last, mut changed) = (None, BTreeSet::new());
     let mut uses: Vec<_> = part.params.iter().map(|name| Uses::of(name)).collect();
-    part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+    part.walk(&mut |path: &[ASTNode<'_>]| {
         if let [ASTNode::Stmt(statement)] = path {
             for uses in &mut uses {
                 uses.statement(statement);
@@ -130,9 +130,9 @@ fn returns_changed(part: &Part) -> bool {
 }
 
 /// Whether a closure does nothing but return a value: it sets nothing, and calls nothing but operators and methods without an effect.
-fn is_idle(part: &Part) -> bool {
+fn is_idle(part: &Part<'_>) -> bool {
     let mut idle = true;
-    part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+    part.walk(&mut |path: &[ASTNode<'_>]| {
         idle &= match path.last() {
             Some(ASTNode::Stmt(Stmt::Assignment(_) | Stmt::Return(..) | Stmt::BreakLoop(..))) => false,
             Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) => {

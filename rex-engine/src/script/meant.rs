@@ -60,7 +60,7 @@ fn position_of((line, column): Place) -> Position {
 }
 
 /// Reports comparisons that never hold.
-pub(super) fn find(parts: &[Part], roots: &Roots, scan: &Scan, report: &mut dyn FnMut(Position, Error)) {
+pub(super) fn find(parts: &[Part<'_>], roots: &Roots, scan: &Scan, report: &mut dyn FnMut(Position, Error)) {
     let (caught, sets_code) = caught(parts);
     for (number, part) in parts.iter().enumerate() {
         let never = |value: &Expr, word: &str| {
@@ -72,7 +72,7 @@ pub(super) fn find(parts: &[Part], roots: &Roots, scan: &Scan, report: &mut dyn 
                 roots.words(number, value).and_then(|(what, words)| no_word(&what, words, word))
             }
         };
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        part.walk(&mut |path: &[ASTNode<'_>]| {
             if let Some(ASTNode::Stmt(Stmt::Switch(parts, position))) = path.last() {
                 let (line, column) = place(*position);
                 let cases = scan.switches.iter().filter(|switch| switch.start == (line, column + SWITCH));
@@ -210,10 +210,10 @@ fn is_file_name(text: &str) -> bool {
 }
 
 /// The names of caught errors, and whether the script makes errors with codes of its own.
-fn caught(parts: &[Part]) -> (BTreeSet<String>, bool) {
+fn caught(parts: &[Part<'_>]) -> (BTreeSet<String>, bool) {
     let (mut names, mut sets_code) = (BTreeSet::new(), false);
     for part in parts {
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        part.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
                 Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => {
                     if let Expr::Variable(variable, ..) = &parts.expr {
@@ -290,9 +290,9 @@ fn no_word(what: &str, words: &[&'static str], word: &str) -> Option<Error> {
 }
 
 /// Text such as `"{name}"` and `"$name"`, where a variable has that name.
-fn unreplaced(parts: &[Part], variables: &BTreeSet<String>, found: &mut Vec<(Position, Error)>) {
+fn unreplaced(parts: &[Part<'_>], variables: &BTreeSet<String>, found: &mut Vec<(Position, Error)>) {
     for part in parts {
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        part.walk(&mut |path: &[ASTNode<'_>]| {
             if let Some(ASTNode::Expr(Expr::StringConstant(text, position))) = path.last()
                 && let Some((form, name)) = named(text, variables)
             {
@@ -328,10 +328,10 @@ fn named<'v>(text: &str, variables: &'v BTreeSet<String>) -> Option<(String, &'v
 }
 
 /// The names of the variables of a script.
-fn variables(parts: &[Part]) -> BTreeSet<String> {
+fn variables(parts: &[Part<'_>]) -> BTreeSet<String> {
     let mut names: BTreeSet<_> = parts.iter().flat_map(|part| part.params.iter().cloned()).collect();
     for part in parts {
-        part.tree.walk(&mut |path: &[ASTNode<'_>]| {
+        part.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
                 Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => drop(names.insert(parts.0.name.to_string())),
                 Some(ASTNode::Stmt(Stmt::For(parts, _))) => drop(names.insert(parts.0.name.to_string())),
@@ -344,7 +344,7 @@ fn variables(parts: &[Part]) -> BTreeSet<String> {
 }
 
 /// Divisions whose result is multiplied, as in `used / total * 100`: of two integers, that drops the rest first. And texts that name a variable.
-pub(super) fn warnings(ast: &AST, parts: &[Part]) -> Vec<(Position, Error)> {
+pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> {
     let mut found = Vec::new();
     unreplaced(parts, &variables(parts), &mut found);
     ast.walk(&mut |path: &[ASTNode<'_>]| {

@@ -1,26 +1,37 @@
 //! The parts of a script: its own statements, and each function and closure, apart from one another.
 
-use rhai::{AST, Module};
+use rhai::{AST, ASTNode, Module, Stmt};
 
 /// The statements of a script outside of functions, or one function or closure.
-pub(crate) struct Part {
+pub(crate) struct Part<'a> {
     /// The name; empty for the script itself.
     pub(crate) name: String,
     pub(crate) params: Vec<String>,
-    pub(crate) tree: AST,
+    /// Those of the script itself.
+    statements: &'a [Stmt],
+    /// A tree with nothing but the function.
+    function: Option<AST>,
 }
 
-impl Part {
+impl<'a> Part<'a> {
     /// The parts of a script, the script itself first.
-    pub(crate) fn all(ast: &AST) -> Vec<Self> {
-        let tree = AST::new(ast.statements().iter().cloned(), Module::new());
-        let script = Self { name: String::new(), params: Vec::new(), tree };
+    pub(crate) fn all(ast: &'a AST) -> Vec<Self> {
+        let script = Self { name: String::new(), params: Vec::new(), statements: ast.statements(), function: None };
         let functions = ast.iter_fn_def().map(|function| Self {
             name: function.name.to_string(),
             params: function.params.iter().map(ToString::to_string).collect(),
-            tree: AST::new([], Module::from([function.clone()])),
+            statements: &[],
+            function: Some(AST::new([], Module::from([function.clone()]))),
         });
         std::iter::once(script).chain(functions).collect()
+    }
+
+    /// Visits each node with the path to it, as [`AST::walk`] does.
+    pub(crate) fn walk(&self, visit: &mut impl FnMut(&[ASTNode<'_>]) -> bool) {
+        let all = self.statements.iter().all(|statement| statement.walk(&mut Vec::new(), visit));
+        if let Some(function) = self.function.as_ref().filter(|_| all) {
+            function.walk(visit);
+        }
     }
 
     /// Whether it was written without a name.
