@@ -36,7 +36,7 @@ pub(crate) struct Active {
     random: Option<Random>,
     /// What errors of the script are explained with, once it is compiled, and the names of its arguments.
     script: OnceLock<(Info, Vec<String>)>,
-    warnings: OnceLock<Vec<Failure>>,
+    warnings: Mutex<Vec<Failure>>,
     pub(crate) names: Arc<Names>,
     /// The operations and lines whose denials the script caught in a variable.
     caught: Mutex<Vec<(&'static str, Option<u32>)>>,
@@ -83,7 +83,7 @@ impl Active {
             told: config.output.clone(),
             random: config.random.clone(),
             script: OnceLock::new(),
-            warnings: OnceLock::new(),
+            warnings: Mutex::default(),
             names,
             caught: Mutex::default(),
             output: Mutex::default(),
@@ -96,7 +96,16 @@ impl Active {
     pub(crate) fn explain_with(&self, info: Info, args: Vec<String>, warnings: Vec<Failure>) {
         // A run has one script.
         let _ = self.script.set((info, args));
-        let _ = self.warnings.set(warnings);
+        *lock(&self.warnings) = warnings;
+    }
+
+    /// Warns of a place of the script, once, and of so many at most.
+    fn warn(&self, warning: Failure) {
+        let mut warnings = lock(&self.warnings);
+        let is_new = !warnings.iter().any(|known| (known.line, known.column) == (warning.line, warning.column));
+        if is_new && warnings.len() < REMEMBERED {
+            warnings.push(warning);
+        }
     }
 
     pub(crate) fn caught(&self) -> Vec<(&'static str, Option<u32>)> {
@@ -104,7 +113,7 @@ impl Active {
     }
 
     pub(crate) fn warnings(&self) -> Vec<Failure> {
-        self.warnings.get().cloned().unwrap_or_default()
+        lock(&self.warnings).clone()
     }
 
     pub(crate) fn script(&self) -> Option<&(Info, Vec<String>)> {
@@ -273,24 +282,45 @@ pub(crate) fn caught(value: Dynamic) -> Dynamic {
             caught.push(denied);
         }
     }
+    shielded(|| {
+        let Some((_, error, place)) = explained(&map, &active) else { return value };
+        let line = place.map(|(line, _)| line);
+        let map = to_map(&error, line);
+        active.remember(error, line);
+        map.into()
+    })
+}
+
+/// Warns of a caught error that the script does not look at, if a mistake of the script is its reason.
+pub(crate) fn slipped(value: Dynamic) -> Dynamic {
+    if let (Some(active), Some(map)) = (current(), value.read_lock::<Map>()) {
+        shielded(|| {
+            let explained = explained(&map, &active);
+            if let (Some((kind, error, Some(place))), Some((info, _))) = (explained, active.script()) {
+                info.slipped(&kind, error, place).into_iter().for_each(|warning| active.warn(warning));
+            }
+        });
+    }
+    value
+}
+
+/// What an error of Rhai's own is, as a script catches it: its kind, the error, and its place if that is known.
+fn explained(map: &Map, active: &Active) -> Option<(String, Error, Option<(u32, u32)>)> {
     let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
     let (Some(kind), Some(message), false) = (text("error"), text("message"), map.contains_key("code")) else {
-        return value;
+        return None;
     };
     let number =
         |key: &str| map.get(key).and_then(|value| value.as_int().ok()).and_then(|number| u32::try_from(number).ok());
     let subject = text("variable").or_else(|| text("function"));
     let (line, column) = (number("line"), number("position"));
-    shielded(|| {
-        let error = failure::explained(&kind, subject.as_deref(), &message, (line, column), &active);
-        let error = match (active.script(), line.zip(column)) {
-            (Some((info, _)), Some(place)) => info.as_written(error, place),
-            _ => error,
-        };
-        let map = to_map(&error, line);
-        active.remember(error, line);
-        map.into()
-    })
+    let error = failure::explained(&kind, subject.as_deref(), &message, (line, column), active);
+    let place = line.map(|line| (line, column.unwrap_or(0)));
+    let error = match (active.script(), place) {
+        (Some((info, _)), Some(place)) => info.as_written(error, place),
+        _ => error,
+    };
+    Some((kind, error, place))
 }
 
 /// Calls an operation for a script.
@@ -309,7 +339,13 @@ pub(crate) fn invoke(
         let args = args.into_iter().map(|arg| to_value(arg, u64::MAX)).collect::<Result<_, _>>()?;
         let answer = Session::new(&active.run, &*active.os, &active.base).answer(operation, args, line(position))?;
         Ok(match answer {
-            Answer::Value(value) => to_dynamic(value),
+            Answer::Value(value) => {
+                if let Some((info, _)) = active.script() {
+                    let unheeded = info.unheeded(operation.spec().name, position, &value);
+                    unheeded.into_iter().for_each(|warning| active.warn(warning));
+                }
+                to_dynamic(value)
+            }
             Answer::Lines(lines) => Dynamic::from(ScriptLines::new(lines, active)),
         })
     })

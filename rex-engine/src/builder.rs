@@ -185,6 +185,8 @@ pub(crate) fn script_engine(operations: &[&'static dyn Operation], limits: &Limi
     // Of a map that lacks it, a field is an error and not `()`.
     engine.set_fail_on_invalid_map_property(true);
     script::take_words_as_names(&mut engine);
+    // As tight as `+`.
+    engine.register_custom_operator(script::JOINED, 150)?;
     values::register(&mut engine)?;
     Ok(engine)
 }

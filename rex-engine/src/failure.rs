@@ -168,7 +168,9 @@ fn advice(signature: &str, names: &Names) -> Option<String> {
     }
     match name.rsplit_once("::") {
         Some((namespace, function)) => names.calls(namespace, function).or_else(|| names.within(namespace, function)),
-        None if names.plain(name).is_some() => habits::advice(name).map(str::to_owned),
+        None if names.plain(name).is_some() => {
+            Some(habits::advice(name).unwrap_or("`type_of(x)` tells what a value is").to_owned())
+        }
         None => names.meant(name, &[]),
     }
 }

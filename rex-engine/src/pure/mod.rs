@@ -31,6 +31,7 @@ macro_rules! functions {
 
 mod base64;
 mod csv;
+mod foreign;
 mod hash;
 mod human;
 mod ip;

@@ -8,6 +8,7 @@ use regex_automata::{Match, PatternID};
 use rhai::{Array, Dynamic, Map};
 
 use super::search::{Matches, Pattern};
+use super::foreign;
 use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, fail_with, int, quote};
 
 functions! { "regex";
@@ -25,9 +26,9 @@ functions! { "regex";
     escape(text: &str) -> "text" = escape;
 }
 
-/// What is wrong with a pattern.
+/// What is wrong with a pattern that a script spells out: it is none, or it means something else in another language.
 pub(crate) fn wrong(text: &str) -> Option<rex_core::Error> {
-    Pattern::new(text).err()
+    Pattern::new(text).err().or_else(|| foreign::pattern(text))
 }
 
 fn is_match(text: &str, pattern: &str) -> Fallible<bool> {

@@ -31,11 +31,7 @@ impl Root {
     pub(crate) fn fields(&self) -> Vec<String> {
         let Self::Result(spec, steps) = self else { return Vec::new() };
         let example: Json = serde_json::from_str(spec.example.returns).unwrap_or_default();
-        let part = steps.iter().try_fold(&example, |value, step| match step {
-            Step::Field(name) => value.get(name),
-            Step::Item => value.get(0),
-        });
-        part.and_then(Json::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
+        part_of(&example, steps).and_then(Json::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// What is wrong with a field, and advice, if such a map has no field of this name as far as is known. `args` are the names of
@@ -94,6 +90,13 @@ impl Root {
             }
         }
     }
+}
+
+fn part_of<'a>(example: &'a Json, steps: &[Step]) -> Option<&'a Json> {
+    steps.iter().try_fold(example, |value, step| match step {
+        Step::Field(name) => value.get(name),
+        Step::Item => value.get(0),
+    })
 }
 
 /// All fields, at any depth, of the examples of these operations.
@@ -255,20 +258,29 @@ impl Roots {
 
     /// The words that a field can have, if an expression reads one whose words are known.
     pub(crate) fn words(&self, part: usize, value: &Expr) -> Option<(String, &'static [&'static str])> {
-        match self.follow(part, value, None, None)? {
-            Root::Result(spec, steps) => match steps.last()? {
-                Step::Field(name) => Some((format!("`{name}` of `{}`", spec.name), spec.words(name)?)),
-                Step::Item => None,
-            },
-            Root::Args => None,
-        }
+        let (spec, name, _) = self.reads(part, value)?;
+        Some((format!("`{name}` of `{}`", spec.name), spec.words(&name)?))
     }
 
     /// The field of a result that an expression reads.
     pub(crate) fn field(&self, part: usize, value: &Expr) -> Option<String> {
+        self.reads(part, value).map(|(_, name, _)| name)
+    }
+
+    /// The field of a result that an expression reads, if it holds a path, which is always an absolute one.
+    pub(crate) fn path(&self, part: usize, value: &Expr) -> Option<String> {
+        let (spec, name, steps) = self.reads(part, value)?;
+        let is_path = matches!(name.as_str(), "path" | "exe" | "directory")
+            || name == "target" && matches!(spec.name, "sys::disk" | "sys::mounts");
+        let example: Json = serde_json::from_str(spec.example.returns).ok()?;
+        let shown = part_of(&example, &steps).and_then(Json::as_str);
+        (is_path && shown?.starts_with('/')).then(|| format!("`{name}` of `{}`", spec.name))
+    }
+
+    fn reads(&self, part: usize, value: &Expr) -> Option<(&'static OpSpec, String, Vec<Step>)> {
         match self.follow(part, value, None, None)? {
-            Root::Result(_, steps) => match steps.last()? {
-                Step::Field(name) => Some(name.clone()),
+            Root::Result(spec, steps) => match steps.last()? {
+                Step::Field(name) => Some((spec, name.clone(), steps)),
                 Step::Item => None,
             },
             Root::Args => None,
@@ -343,7 +355,8 @@ fn curried(call: &rhai::FnCallExpr) -> Option<(String, usize)> {
     Some((closure(function)?.0, taken.len()))
 }
 
-fn called(call: &rhai::FnCallExpr, names: &Names) -> Option<&'static OpSpec> {
+/// The operation that a function call is one of.
+pub(super) fn called(call: &rhai::FnCallExpr, names: &Names) -> Option<&'static OpSpec> {
     if call.namespace.is_empty() {
         names.alias(&call.name)
     } else {

@@ -1,4 +1,4 @@
-//! Calls of pure functions with arguments that are all spelled out: what fails always is told before the script runs.
+//! Calls of pure functions and operators with arguments that are all spelled out: what fails always is told before the script runs.
 
 use rex_core::{Code, Error};
 use rhai::{AST, ASTNode, Dynamic, Engine, EvalAltResult, Expr, FnCallExpr, Map, Module, Position, Stmt};
@@ -31,7 +31,7 @@ fn is_known(call: &FnCallExpr) -> bool {
     !call.args.is_empty()
         && namespace != "random"
         && call.args.iter().all(|arg| arg.get_literal_value(None).is_some())
-        && Names::is_pure(&namespace)
+        && (call.is_operator_call() || Names::is_pure(&namespace))
 }
 
 fn failure(engine: &Engine, names: &Names, call: Box<FnCallExpr>, position: Position) -> Option<Error> {

@@ -8,9 +8,11 @@ use rex_sdk::OpSpec;
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::calls::Calls;
+use super::copies::mentions;
 use super::edits::Edits;
 use super::fields::{Root, Roots};
-use super::names::Names;
+use super::heed::Heed;
+use super::names::{Names, quoted};
 use super::parts::Part;
 use super::scan::{Place, Scan};
 use super::{lost, meant};
@@ -49,8 +51,15 @@ const NOTHING: &[&str] = &[
 /// The function that gives a caught error its fields. No script can spell it by chance.
 pub(crate) const CAUGHT: &str = "rex_caught_error";
 
+/// The function that notes a caught error that its script does not look at, and the name of one that has none.
+pub(crate) const SLIPPED: &str = "rex_slipped_error";
+const UNNAMED: &str = "rex_unnamed_error";
+
 /// The function that yields a field, an entry or nothing.
 pub(crate) const ASKED: &str = "rex_asked_field";
+
+/// The operator that joins texts, instead of `+`.
+pub(crate) const JOINED: &str = "rex_joined_texts";
 
 /// The function that asks whether a value has the kind of the cases of its `switch`.
 pub(crate) const SWITCHED: &str = "rex_switched_value";
@@ -64,6 +73,7 @@ pub(crate) struct Look {
     pub(crate) roots: HashMap<Place, Root>,
     /// Fields that are asked for by `get`.
     asked: Vec<(Place, String, Root)>,
+    pub(crate) heed: Heed,
     /// The operations that the script calls.
     pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
@@ -107,7 +117,9 @@ impl Look {
                 true
             });
         }
-        lost::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
+        let dropped =
+            lost::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
+        look.heed = Heed::new(ast, dropped);
         meant::find(&parts, &roots, scan, &mut |position, error| look.mistake(place(position), error));
         for (position, error) in meant::warnings(ast, &parts) {
             look.warnings.insert(place(position), failure(place(position), error));
@@ -168,6 +180,11 @@ impl Look {
             self.edits.replace(switch.start, 0, format!(" {SWITCHED}(("));
             self.edits.replace(switch.open, 0, format!("), \"{}\") ", kinds.join(" ")));
         }
+        for &place in &scan.millis {
+            let error = Error::new(Code::Script, "this looks like milliseconds, and times are in seconds");
+            let help = "without the factor 1000 it is a number of seconds: a day is `24 * 3600`";
+            self.warnings.insert(place, failure(place, error.with_help(help)));
+        }
         for &place in &scan.dollars {
             let error = Error::new(Code::Script, "`${..}` in double quotes is text, and is not replaced");
             self.warnings.insert(place, failure(place, error.with_help("text in backticks is: `` `total: ${x}` ``")));
@@ -211,10 +228,19 @@ impl Look {
                 }
             }
             Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => {
-                if let Expr::Variable(variable, ..) = &parts.expr {
-                    let start = place(parts.branch.position());
-                    self.edits.replace((start.0, start.1 + 1), 0, format!(" {0} = {CAUGHT}({0}); ", variable.1));
-                }
+                let start = place(parts.branch.position());
+                let (name, value) = match &parts.expr {
+                    Expr::Variable(variable, ..) => {
+                        let name = variable.1.as_str();
+                        let is_read = parts.branch.iter().any(|statement| mentions(statement, name));
+                        (name, format!("{CAUGHT}({})", if is_read { name.to_owned() } else { format!("{SLIPPED}({name})") }))
+                    }
+                    _ => {
+                        self.edits.replace(start, 0, format!("({UNNAMED}) "));
+                        (UNNAMED, format!("{SLIPPED}({UNNAMED})"))
+                    }
+                };
+                self.edits.replace((start.0, start.1 + 1), 0, format!(" {name} = {value}; "));
                 self.lost_value(parts.branch.statements());
             }
             Some(ASTNode::Stmt(Stmt::For(parts, position))) => {
@@ -240,6 +266,7 @@ impl Look {
     /// Fields that are read of a map that has none of that name, unless the script asks for them, or sets them.
     fn fields(&mut self, ast: &AST, args: Option<&[String]>) {
         let (mut read, mut named, mut merged) = (Vec::new(), BTreeMap::<_, usize>::new(), false);
+        let (mut set, mut keys) = (Vec::new(), BTreeSet::new());
         ast.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
                 // In `try`, the script is ready for the error.
@@ -251,6 +278,10 @@ impl Look {
                 Some(ASTNode::Expr(Expr::StringConstant(text, _))) => *named.entry(text.to_string()).or_default() += 1,
                 Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
                     named.extend(assigned(&parts.1.lhs).map(|name| (name, 2)));
+                    set.extend(assigned(&parts.1.lhs).map(|name| (name, parts.1.lhs.start_position())));
+                }
+                Some(ASTNode::Expr(Expr::Map(parts, _))) => {
+                    keys.extend(parts.0.iter().map(|(key, _)| key.name.to_string()));
                 }
                 Some(ASTNode::Expr(Expr::MethodCall(call, _))) => {
                     merged |= matches!(call.name.as_str(), "fill_with" | "mixin");
@@ -259,6 +290,13 @@ impl Look {
             }
             true
         });
+        for (name, position) in set {
+            let is_known = keys.contains(&name) || read.iter().any(|(_, read)| *read == name);
+            if let Some(meant) = did_you_mean(&name, keys.iter().map(String::as_str)).filter(|_| !is_known) {
+                let error = Error::new(Code::Script, format!("{} is a new field, and nothing reads it", quoted(&name)));
+                self.warnings.insert(place(position), failure(place(position), error.with_help(meant)));
+            }
+        }
         // Asked for with a default, a field that there never is has it always.
         for (place, name, root) in std::mem::take(&mut self.asked) {
             let only = !merged && named.get(&name) == Some(&1);
@@ -285,6 +323,9 @@ impl Look {
 
     fn call(&mut self, call: &FnCallExpr, position: Position, calls: &Calls<'_>) {
         if call.is_operator_call() {
+            if is_joined(call) && !call.args.iter().all(Expr::is_constant) {
+                self.edits.replace(place(position), 1, format!(" {JOINED} "));
+            }
             return;
         }
         match calls.function(call) {
@@ -371,6 +412,16 @@ impl Look {
             _ => {}
         }
     }
+}
+
+/// Whether a call is a `+` that joins a text which is spelled out, at least in part.
+fn is_joined(call: &FnCallExpr) -> bool {
+    call.name == "+"
+        && call.args.iter().any(|part| match part {
+            Expr::StringConstant(..) | Expr::InterpolatedString(..) => true,
+            Expr::FnCall(call, _) => is_joined(call),
+            _ => false,
+        })
 }
 
 fn lost() -> Error {

@@ -7,10 +7,11 @@ use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::calls::Calls;
 use super::copies::{Copy, Uses, is_part, mentions};
-use super::fields::{Roots, closure};
-use super::look::{is_plain, returns_a_copy, returns_nothing};
+use super::fields::{Roots, called, closure};
+use super::look::{is_plain, place, returns_a_copy, returns_nothing};
 use super::names::{Names, quoted};
 use super::parts::Part;
+use super::scan::Place;
 
 /// Methods that return a value and do nothing else. Those that a script may call to see whether they fail are left out.
 const PURE: &[&str] = &[
@@ -55,8 +56,9 @@ const PURE: &[&str] = &[
 
 pub(super) type Report<'a> = &'a mut dyn FnMut(Position, Error);
 
-/// Reports what is lost in a script.
-pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report: Report<'_>) {
+/// Reports what is lost in a script; returns where it calls an operation and does nothing with the answer.
+pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report: Report<'_>) -> BTreeSet<Place> {
+    let mut dropped = BTreeSet::new();
     let returns_changed: BTreeSet<_> =
         parts.iter().filter(|part| !part.is_closure() && returns_changed(part)).map(|part| part.name.clone()).collect();
     let idle: BTreeSet<_> =
@@ -66,6 +68,7 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report:
         let mut lost = Lost {
             calls,
             report,
+            dropped: &mut dropped,
             returns_changed: &returns_changed,
             idle: &idle,
             names: vec![names],
@@ -102,6 +105,7 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report:
             uses.report(copy, report);
         }
     }
+    dropped
 }
 
 /// Whether a function changes one of its parameters, and ends with it.
@@ -149,6 +153,8 @@ fn is_idle(part: &Part<'_>) -> bool {
 struct Lost<'a> {
     calls: &'a Calls<'a>,
     report: Report<'a>,
+    /// Calls of operations whose answers go nowhere.
+    dropped: &'a mut BTreeSet<Place>,
     /// Functions that change a parameter and end with it.
     returns_changed: &'a BTreeSet<String>,
     /// Closures that do nothing but return a value.
@@ -283,6 +289,9 @@ impl Lost<'_> {
             return (self.report)(position, does_nothing());
         }
         let name = call.name.as_str();
+        if called(call, self.calls.names).is_some() {
+            self.dropped.insert(place(position));
+        }
         if self.returns_changed.contains(name) {
             let message = format!("the result of `{name}` is lost: it changes a copy, and returns it");
             let help = format!("put it in place, as in `x = {name}(x);`");

@@ -68,8 +68,10 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, scan: &Scan, report: &mut 
                 no_type(word)
             } else if !sets_code && is_code(value, &caught) {
                 no_code(word)
+            } else if let Some((what, words)) = roots.words(number, value) {
+                no_word(&what, words, word)
             } else {
-                roots.words(number, value).and_then(|(what, words)| no_word(&what, words, word))
+                roots.path(number, value).and_then(|what| no_path(&what, word))
             }
         };
         part.walk(&mut |path: &[ASTNode<'_>]| {
@@ -286,6 +288,14 @@ fn no_word(what: &str, words: &[&'static str], word: &str) -> Option<Error> {
         None => did_you_mean(word, words.iter().copied())
             .unwrap_or_else(|| format!("it is one of {}", list(words.iter().copied()))),
     };
+    Some(Error::new(Code::Script, format!("{what} is never {}", quoted(word))).with_help(help))
+}
+
+fn no_path(what: &str, word: &str) -> Option<Error> {
+    if word.is_empty() || word.starts_with('/') {
+        return None;
+    }
+    let help = format!("it begins with `/`: to ask about its end, `.ends_with({:?})`", format!("/{word}"));
     Some(Error::new(Code::Script, format!("{what} is never {}", quoted(word))).with_help(help))
 }
 

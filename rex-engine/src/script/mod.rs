@@ -10,6 +10,7 @@ mod copies;
 mod edits;
 mod fields;
 pub(crate) mod habits;
+mod heed;
 mod literal;
 mod look;
 mod lost;
@@ -20,13 +21,13 @@ mod scan;
 
 use std::collections::{BTreeMap, HashMap};
 
-use rex_core::Error;
+use rex_core::{Error, Value};
 use rex_core::nearest::did_you_mean;
 use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
 
 pub(crate) use fields::Root;
-pub(crate) use look::{ASKED, CAUGHT, SWITCHED};
+pub(crate) use look::{ASKED, CAUGHT, JOINED, SLIPPED, SWITCHED};
 pub(crate) use names::Names;
 use scan::Place;
 
@@ -44,6 +45,7 @@ pub(crate) struct Script {
 pub(crate) struct Info {
     edits: edits::Edits,
     roots: HashMap<Place, Root>,
+    heed: heed::Heed,
     operations: BTreeMap<&'static str, &'static OpSpec>,
 }
 
@@ -97,7 +99,7 @@ impl Script {
             let words = scan::scan(&text).names;
             compile(engine, &text, scope, words).map_err(Refused::Parse)?
         };
-        let info = Info { edits: look.edits, roots: look.roots, operations: look.operations };
+        let info = Info { edits: look.edits, roots: look.roots, heed: look.heed, operations: look.operations };
         Ok(Self { ast, warnings: look.warnings.into_values().collect(), info })
     }
 }
@@ -125,6 +127,25 @@ impl Info {
             }
             _ => failure,
         }
+    }
+
+    /// The warning of an answer that tells of a failure, where the script does not look at that.
+    pub(crate) fn unheeded(&self, operation: &str, position: rhai::Position, answer: &Value) -> Option<Failure> {
+        let place = self.edits.original(look::place(position));
+        self.heed.unheeded(operation, place, answer).map(|error| look::failure(place, error))
+    }
+
+    /// The warning of an error that the script caught and does not look at, if a mistake of the script is its reason: not a value that
+    /// is not there, and not a number that is none.
+    pub(crate) fn slipped(&self, kind: &str, error: Error, place: Place) -> Option<Failure> {
+        let place = self.edits.original(place);
+        let is_slip = match kind {
+            "ErrorPropertyNotFound" => matches!(self.roots.get(&place), Some(Root::Result(..))),
+            "ErrorFunctionNotFound" | "ErrorMismatchDataType" | "ErrorDotExpr" | "ErrorIndexingType" => true,
+            _ => false,
+        };
+        let message = format!("`catch` hides a mistake of the script: {}", error.message);
+        is_slip.then(|| look::failure(place, Error { message, ..error }))
     }
 
     /// Names the method that was written where an error came up, and not the one that is called for it.

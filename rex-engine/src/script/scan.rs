@@ -26,6 +26,8 @@ pub(crate) struct Scan {
     pub(crate) reversed: Vec<(Place, char)>,
     /// Each number with a prefix: `0o644`, `0xff`.
     pub(crate) prefixed: HashSet<Place>,
+    /// Each number of milliseconds in a script that names none: `24 * 3600 * 1000`.
+    pub(crate) millis: BTreeSet<Place>,
     /// Each operator after `??` and a value that is spelled out: `x ?? 0 + 1`.
     pub(crate) defaults: Vec<(Place, char)>,
 }
@@ -138,9 +140,14 @@ pub(crate) fn scan(text: &str) -> Scan {
         text: None,
         default: Default::None,
         asked: Vec::new(),
+        product: Vec::new(),
+        has_millis: false,
         found: Scan::default(),
     };
     scanner.code();
+    if scanner.has_millis {
+        scanner.found.millis.clear();
+    }
     scanner.found
 }
 
@@ -160,6 +167,10 @@ struct Scanner<'t> {
     default: Default,
     /// The number of open brackets at each `switch` whose cases are still to come, and the end of that word.
     asked: Vec<(usize, Place)>,
+    /// The numbers of the product that is being read.
+    product: Vec<u64>,
+    /// Whether a name is one of milliseconds.
+    has_millis: bool,
     found: Scan,
 }
 
@@ -193,7 +204,7 @@ impl Scanner<'_> {
                     if char == '0' && self.chars.peek().is_some_and(char::is_ascii_alphabetic) {
                         self.found.prefixed.insert(place);
                     }
-                    self.number();
+                    self.number(char, place);
                 }
                 '"' => self.quoted(place),
                 '`' => self.text(),
@@ -323,6 +334,7 @@ impl Scanner<'_> {
         let is_word = WORDS.contains(&word.as_str()) || CALLED.contains(&word.as_str()) && !is_called();
         let name = is_word && (after || self.is_key());
         self.default = Default::None;
+        self.has_millis |= word.ends_with("ms") || word.contains("milli");
         if word == "if" {
             self.cased(false);
         }
@@ -343,14 +355,24 @@ impl Scanner<'_> {
     }
 
     /// What follows the first digit. A dot belongs to it if a digit comes after the dot.
-    fn number(&mut self) {
+    fn number(&mut self, first: char, place: Place) {
+        let mut digits = String::from(first);
         while let Some(&char) = self.chars.peek() {
             let more = self.chars.clone().nth(1);
             if !(char == '_' || char.is_alphanumeric() || char == '.' && more.is_some_and(|char| char.is_ascii_digit()))
             {
                 break;
             }
-            self.next();
+            digits.extend(self.next().filter(|char| *char != '_'));
+        }
+        if !matches!((self.before, self.last), (Some('0'..='9'), Some(('*', _)))) {
+            self.product.clear();
+        }
+        self.product.extend(digits.parse::<u64>());
+        let has = |wanted: &[u64]| self.product.iter().any(|number| wanted.contains(number));
+        if has(&[3_600_000, 86_400_000, 604_800_000]) || has(&[1_000]) && has(&[60, 3_600, 86_400]) {
+            self.found.millis.insert(place);
+            self.product.clear();
         }
     }
 

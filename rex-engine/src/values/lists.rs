@@ -168,6 +168,7 @@ fn lacking(module: &mut Module) {
     }
     asked(module);
     FuncRegistration::new(script::CAUGHT).with_volatility(true).set_into_module(module, active::caught);
+    FuncRegistration::new(script::SLIPPED).with_volatility(true).set_into_module(module, active::slipped);
 }
 
 /// A field or an entry that may be missing. The second name is the one that the script is edited to, which no script has a function of.

@@ -1,14 +1,14 @@
-//! Values of two kinds where one was meant: a number that is joined to a text, a `switch` whose cases are of another kind.
+//! Values of two kinds where one was meant: a number or nothing that is joined to a text, a `switch` whose cases are of another kind.
 
 use rex_core::{Code, Error};
-use rhai::{Dynamic, EvalAltResult, FLOAT, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
+use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
 
 use super::{kind, named};
 use crate::{active, script};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-pub(super) fn register(module: &mut Module) {
+pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     macro_rules! joins {
         ($($number:ty),+) => {$(
             FuncRegistration::new("+").set_into_module(module, |context: NativeCallContext<'_>, text: &str, number: $number| {
@@ -24,6 +24,10 @@ pub(super) fn register(module: &mut Module) {
         )+};
     }
     joins!(INT, FLOAT);
+    FuncRegistration::new(script::JOINED).with_volatility(true).set_into_module(module, plus);
+    // Rhai's own, which these replace, take it for an empty text.
+    engine.register_fn("+=", |context: NativeCallContext<'_>, _: &mut ImmutableString, (): ()| nothing_joined(&context));
+    engine.register_fn("to_string", |(): ()| "()").register_fn("print", |(): ()| "()");
     FuncRegistration::new(script::SWITCHED).with_volatility(true).set_into_module(module, switched);
 }
 
@@ -40,6 +44,21 @@ fn joined(
     }
     let message = format!("`+` would join {} and {} to the text `{joined}`", named(&text.into()), named(number));
     let help = "`parse_int(text)` and `parse_float(text)` make a number of a text, and an argument that is a number is given as `--arg name:=80`; a text that is meant is written `` `${a}${b}` ``";
+    Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
+}
+
+/// Does what `+` does where a text is joined. Rhai's `+` of a text and nothing, which cannot be replaced, is the text.
+fn plus(context: NativeCallContext<'_>, mut one: Dynamic, mut other: Dynamic) -> Fallible<Dynamic> {
+    if one.is_string() && other.is_unit() || one.is_unit() && other.is_string() {
+        nothing_joined(&context)?;
+    }
+    context.call_native_fn_raw("+", false, &mut [&mut one, &mut other])
+}
+
+/// Nothing is no part of a text: it would be a name of a file that lacks its middle.
+fn nothing_joined(context: &NativeCallContext<'_>) -> Fallible<()> {
+    let message = "`+` would join a text and nothing (`()`)";
+    let help = "take another text where there is nothing: `text + (x ?? \"none\")`; to show it, `` `text ${x}` ``";
     Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn register(engine: &mut Engine) -> Result<(), String> {
     compare::register(engine, &mut module)?;
     lines::register(engine, &mut module);
     lists::register(engine, &mut module);
-    mixed::register(&mut module);
+    mixed::register(engine, &mut module);
     each::register(&mut module);
     engine.register_global_module(module.into());
     Ok(())

@@ -7,6 +7,7 @@ static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
 mod examples;
 #[cfg(test)]
 mod failures;
+mod heeded;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

@@ -1,0 +1,116 @@
+//! What a script looks at of what its operations answer. Some answers say that nothing was done, or that it failed; where a script
+//! looks at no such field, its run has a warning.
+
+use std::collections::BTreeSet;
+
+use rex_core::{Code, Error, Value};
+use rhai::{AST, ASTNode, Expr};
+
+use super::scan::Place;
+
+/// An answer that may tell of a failure.
+struct Telling {
+    operation: &'static str,
+    /// The fields that tell of it.
+    fields: &'static [&'static str],
+    /// Those that a script may read without these.
+    others: &'static [&'static str],
+    /// What failed, if the answer says so.
+    failed: fn(&Value) -> Option<String>,
+}
+
+const STATUS: &[&str] = &["status"];
+const BODY: &[&str] = &["body", "headers", "url"];
+
+const TELLING: &[Telling] = &[
+    Telling {
+        operation: "process::run",
+        fields: &["status", "success", "signal", "timed_out"],
+        others: &["stdout", "stderr"],
+        failed: program,
+    },
+    Telling { operation: "process::wait", fields: &[], others: &[], failed: still_there },
+    Telling { operation: "service::wait_until", fields: &["active", "reached", "sub"], others: &[], failed: unreached },
+    Telling { operation: "fs::replace", fields: &["count"], others: &["diff"], failed: unreplaced },
+    Telling { operation: "net::get", fields: STATUS, others: BODY, failed: answer },
+    Telling { operation: "net::head", fields: STATUS, others: BODY, failed: answer },
+    Telling { operation: "net::post", fields: STATUS, others: BODY, failed: answer },
+    Telling { operation: "net::put", fields: STATUS, others: BODY, failed: answer },
+    Telling { operation: "net::delete", fields: STATUS, others: BODY, failed: answer },
+];
+
+/// What a script looks at.
+#[derive(Default)]
+pub(crate) struct Heed {
+    /// Its calls of operations whose answers go nowhere.
+    dropped: BTreeSet<Place>,
+    /// The fields of such answers that it names, whatever it reads them of.
+    named: BTreeSet<&'static str>,
+}
+
+impl Heed {
+    pub(super) fn new(ast: &AST, dropped: BTreeSet<Place>) -> Self {
+        let mut named = BTreeSet::new();
+        let fields = || TELLING.iter().flat_map(|telling| telling.fields.iter().chain(telling.others));
+        ast.walk(&mut |path: &[ASTNode<'_>]| {
+            let name = match path.last() {
+                Some(ASTNode::Expr(Expr::Property(names, _))) => names.2.as_str(),
+                Some(ASTNode::Expr(Expr::StringConstant(text, _))) => text.as_str(),
+                _ => return true,
+            };
+            named.extend(fields().find(|field| **field == name));
+            true
+        });
+        Self { dropped, named }
+    }
+
+    /// The warning of an answer that tells of a failure where the script does not look at that.
+    pub(crate) fn unheeded(&self, operation: &str, place: Place, answer: &Value) -> Option<Error> {
+        let telling = TELLING.iter().find(|telling| telling.operation == operation)?;
+        let names = |fields: &[&'static str]| fields.iter().any(|field| self.named.contains(field));
+        let is_blind = self.dropped.contains(&place) || names(telling.others) && !names(telling.fields);
+        let failed = (telling.failed)(answer).filter(|_| is_blind)?;
+        let help = match telling.fields.first() {
+            Some(field) => format!("the script goes on as if it had not: look at `{field}` of the result"),
+            None => "the script goes on as if it had: look at the result".to_owned(),
+        };
+        Some(Error::new(Code::Script, failed).with_help(help))
+    }
+}
+
+fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a Value> {
+    match answer {
+        Value::Map(map) => map.get(name),
+        _ => None,
+    }
+}
+
+fn program(answer: &Value) -> Option<String> {
+    if field(answer, "success")? != &Value::Bool(false) {
+        return None;
+    }
+    Some(match (field(answer, "status"), field(answer, "signal")) {
+        (Some(Value::Int(status)), _) => format!("the program failed with the status {status}"),
+        (_, Some(Value::Text(signal))) => format!("the program was ended by {signal}"),
+        _ => "the program failed".to_owned(),
+    })
+}
+
+fn still_there(answer: &Value) -> Option<String> {
+    (answer == &Value::Bool(false)).then(|| "the process has not ended".to_owned())
+}
+
+fn unreached(answer: &Value) -> Option<String> {
+    (field(answer, "reached")? == &Value::Bool(false)).then(|| "the unit did not get there in time".to_owned())
+}
+
+fn unreplaced(answer: &Value) -> Option<String> {
+    (field(answer, "count")? == &Value::Int(0)).then(|| "nothing was replaced: the file holds no such text".to_owned())
+}
+
+fn answer(answer: &Value) -> Option<String> {
+    match field(answer, "status")? {
+        Value::Int(status) if *status >= 400 => Some(format!("the server answered with the status {status}")),
+        _ => None,
+    }
+}

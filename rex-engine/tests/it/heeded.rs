@@ -1,0 +1,149 @@
+//! What a script does not look at, and what it did not mean: its run ends well, and has a warning.
+
+use std::sync::Arc;
+
+use rex_engine::{Engine, Failure};
+use rex_sdk::MemOs;
+use rex_sdk::os::Finished;
+
+use crate::silent::{refused, refused_before};
+use crate::worlds::{input, returns};
+
+/// The warnings of a run that succeeds, in a world where one program fails.
+#[track_caller]
+fn warnings(script: &str) -> Vec<Failure> {
+    let world = MemOs::example().program_ending("/bin/false", Finished { status: Some(1), ..Finished::default() });
+    let report = Engine::builder(Arc::new(world)).build().unwrap().run(script, input(|_| true));
+    assert!(report.outcome.is_ok(), "{script}: {:?}", report.outcome);
+    report.warnings
+}
+
+#[track_caller]
+fn warns(script: &str, line: u32, message: &str) {
+    let warnings = warnings(script);
+    let [warning] = warnings.as_slice() else { panic!("{script}: {warnings:?}") };
+    assert!(warning.error.message.contains(message), "{script}: {}", warning.error.message);
+    assert!(warning.error.help.is_some(), "{script}");
+    assert_eq!(warning.line, Some(line), "{script}");
+}
+
+#[test]
+fn an_answer_that_tells_of_a_failure_warns_where_nobody_looks_at_it() {
+    for (script, line, message) in [
+        ("process::run(`/bin/false`, []);\n1", 1, "failed with the status 1"),
+        ("let n = 0;\nfor i in 0..5 { process::run(`/bin/false`, []); }", 2, "failed with the status 1"),
+        ("let r = process::run(`/bin/false`, []);\nr.stdout.len()", 1, "failed with the status 1"),
+        ("fn out(p) { process::run(p, []).stdout }\nout(`/bin/false`)", 1, "failed with the status 1"),
+        ("fs::replace(`/srv/app/version.txt`, `nowhere`, `x`);\n1", 1, "nothing was replaced"),
+        ("print(fs::replace(`/srv/app/version.txt`, `nowhere`, `x`).diff)", 1, "nothing was replaced"),
+        ("net::get(`http://app.example.com/nowhere`).body", 1, "the status 404"),
+        ("process::wait(4242, #{timeout: 0.0});\n1", 1, "has not ended"),
+    ] {
+        warns(script, line, message);
+    }
+    for script in [
+        "process::run(`/bin/false`, [])",
+        "let r = process::run(`/bin/false`, []); if r.status != 0 { print(`failed`) } r.stdout",
+        "let r = process::run(`/bin/false`, []); if !r.success { print(r.stderr) }",
+        "process::run(`/usr/bin/echo`, [`a`]).stdout",
+        "process::run(`/usr/bin/echo`, [`a`]); 1",
+        "fs::replace(`/srv/app/version.txt`, `nowhere`, `x`).count",
+        "net::get(`http://app.example.com/nowhere`).status",
+        "net::get(`http://app.example.com/health`).body",
+        "process::wait(4242, #{timeout: 0.0})",
+    ] {
+        assert_eq!(warnings(script), [], "{script}");
+    }
+}
+
+#[test]
+fn a_mistake_that_catch_hides_warns() {
+    for (script, line, message) in [
+        ("let n = 0;\ntry { n = fs::stat(`/etc/hosts`).siez; } catch { n = -1; }", 2, "no field `siez`"),
+        ("let n = 0;\ntry { n = fs::stat(`/etc/hosts`).siez; } catch (e) { n = -1; }", 2, "no field `siez`"),
+        ("let l = args.get(`l`, 5);\ntry {\n l.push(1); } catch (e) { print(`none`) }", 3, "`push`"),
+        ("fn f(x) { try { return x.name; } catch (e) { return ``; } }\nf([])", 1, "has no field `name`"),
+    ] {
+        warns(script, line, message);
+    }
+    for script in [
+        "try { fs::stat(`/etc/hosts`).siez } catch (e) { print(e.message) }",
+        "let n = 0; try { n = fs::read(`/nowhere`).len(); } catch { n = -1; }",
+        "let n = 0; try { n = args.port; } catch { n = 80; }",
+        "let n = 0; try { n = parse_int(`x`); } catch { n = -1; }",
+        "let n = 0; try { n = json::parse(`{`).a; } catch (e) { n = -1; }",
+        "let n = 0; try { n = json::parse(`{}`).a; } catch (e) { n = -1; }",
+        "let n = 0; try { n = [1][5]; } catch { n = -1; }",
+        "try { throw `mine` } catch { }",
+    ] {
+        assert_eq!(warnings(script), [], "{script}");
+    }
+    returns("let n = 0; try { throw #{code: `X`} } catch { n = 1; } try { throw 2 } catch (e) { n += e; } n", 3);
+    returns("let n = 0; try { n = 1 / 0; } catch { try { n = 2 / 0; } catch { n = 7; } } n", 7);
+}
+
+#[test]
+fn what_looks_like_another_thing_warns() {
+    warns("let cutoff = sys::time().epoch - 24 * 3600 * 1000;\ncutoff > 0", 1, "milliseconds");
+    warns("let day = 86_400_000;\nsys::time().epoch - day > 0", 1, "milliseconds");
+    warns("let m = #{count: 0};\nm.coun = 5; m.count", 2, "`coun` is a new field");
+    for script in [
+        "24 * 3600 + 1000",
+        "1000 * 1000 * 10",
+        "let ms = 24 * 3600 * 1000; ms",
+        "let m = #{count: 0}; m.size = 5; m.count",
+        "let m = #{count: 0}; m.conut = 5; m.conut",
+        "let m = #{error: 0, errors: 1}; m.errors = 2; m",
+    ] {
+        let warnings = warnings(script);
+        assert!(warnings.is_empty(), "{script}: {warnings:?}");
+    }
+}
+
+#[test]
+fn nothing_is_no_part_of_a_text() {
+    refused("let m = #{}; `/etc/` + m.get(`name`)", "a text and nothing", "??");
+    refused("let m = #{}; m.get(`name`) + `.conf`", "a text and nothing", "??");
+    refused("let m = #{}; let s = `a`; s += m.get(`name`); s", "a text and nothing", "??");
+    returns("let m = #{a: 1}; 2 * 3 + `a` + m.a * 2 + `b` + (1 + 1) + [1] + 'c' + 1.5 + true", "6a2b2[1]c1.5true");
+    returns("let x = 1; `a` + x.to_string() + `bc`.len()", "a12");
+    returns("let m = #{}; `user: ${m.get(`name`)}`", "user: ()");
+    returns("let m = #{}; [m.get(`name`), 1].join(`,`)", "(),1");
+    returns("let m = #{}; `/etc/` + (m.get(`name`) ?? `none`)", "/etc/none");
+}
+
+#[test]
+fn a_path_is_absolute() {
+    for script in [
+        "fs::find(`/srv`).entries.filter(|e| e.path == `app.log`)",
+        "for e in fs::list(`/srv`) { if e.path == `app` { print(e.name) } }",
+        "sys::disk().filter(|d| d.target != `run`)",
+        "process::list().filter(|p| p.exe == `nginx`)",
+    ] {
+        refused_before(script, "is never", ".ends_with(");
+    }
+    returns("fs::list(`/srv`).filter(|e| e.path == `/srv/app`).len()", 1);
+}
+
+#[test]
+fn patterns_of_other_languages_are_told() {
+    for (pattern, help) in [
+        (r"error\\|warn", "a|b"),
+        ("/error/i", "(?i)error"),
+        ("/error/g", "`error`"),
+        ("[ERROR]", r"\[ERROR\]"),
+        ("^[warn] ", r"\[warn\]"),
+    ] {
+        refused_before(&format!("fs::grep(`/srv/app/logs/app.log`, \"{pattern}\")"), "pattern", help);
+        refused_before(&format!("regex::is_match(args.get(`x`, `y`), \"{pattern}\")"), "pattern", help);
+    }
+    for pattern in [r"a \\| b", "/etc/x", "[abc]", r"\\[ERROR\\]", "[A-Z]+", "/a/b/i", "error|warn"] {
+        returns(&format!("regex::is_match(args.get(`x`, `y`), \"{pattern}\")"), false);
+    }
+}
+
+#[test]
+fn literals_of_two_kinds_are_found_before_the_first_operation() {
+    refused_before("\"5\" == 5", "", "");
+    refused_before("if `a` < 1 { 2 }", "", "");
+}
