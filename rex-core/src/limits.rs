@@ -232,6 +232,24 @@ impl Budget {
         Ok(())
     }
 
+    /// The bytes of memory that the run may still take; `memory_bytes` where nobody counts them.
+    #[must_use]
+    pub fn memory_left(&self) -> u64 {
+        let live = self.memory.map_or(0, |live| u64::try_from(live.load(Relaxed)).unwrap_or(0));
+        self.limits.memory_bytes.saturating_sub(live)
+    }
+
+    /// Asks for memory before it is taken, so that a script that wants too much at once is told, and goes on.
+    ///
+    /// # Errors
+    /// If the run may not take so many bytes more.
+    pub fn ask_memory(&self, bytes: u64) -> Result<(), Error> {
+        if bytes <= self.memory_left() {
+            return Ok(());
+        }
+        Err(exceeded("memory_bytes", self.limits.memory_bytes, "bytes of memory"))
+    }
+
     /// Counts one operation on the system.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use rex_sdk::{Answer, Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
 use crate::builder::{self, Builder};
-use crate::convert::{to_dynamic, to_map, to_value};
+use crate::convert::{to_argument, to_dynamic, to_map};
 use crate::failure;
 use crate::memory::{Meter, shielded};
 use crate::random::{self, Random};
@@ -335,8 +335,8 @@ pub(crate) fn invoke(
             let message = format!("`{}` was called outside of a run", operation.spec().name);
             return Err(Error::new(Code::Internal, message));
         };
-        // What an operation holds of its arguments is memory of the run, and bounded as such.
-        let args = args.into_iter().map(|arg| to_value(arg, u64::MAX)).collect::<Result<_, _>>()?;
+        // A text that a list holds many times is there once, until it is copied here.
+        let args = args.into_iter().map(|arg| to_argument(arg, active.run.budget())).collect::<Result<_, _>>()?;
         let answer = Session::new(&active.run, &*active.os, &active.base).answer(operation, args, line(position))?;
         Ok(match answer {
             Answer::Value(value) => {
@@ -349,6 +349,12 @@ pub(crate) fn invoke(
             Answer::Lines(lines) => Dynamic::from(ScriptLines::new(lines, active)),
         })
     })
+}
+
+/// The bytes of memory that the run may still take.
+pub(crate) fn memory_left() -> usize {
+    let left = current().map_or(u64::MAX, |active| active.run.budget().memory_left());
+    usize::try_from(left).unwrap_or(usize::MAX)
 }
 
 /// Random bytes, from the source of the run.

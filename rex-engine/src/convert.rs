@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::limits::exceeded;
-use rex_core::{Code, Error, Value};
+use rex_core::{Budget, Code, Error, Value};
 use rhai::{Array, Blob, Dynamic, ImmutableString, Map};
 
 use crate::values::lines::ScriptLines;
@@ -18,17 +18,28 @@ const VALUE_BYTES: u64 = 16;
 /// # Errors
 /// If it takes more than `value_bytes`, or its lists and maps hold one another too deep.
 pub(crate) fn to_value(dynamic: Dynamic, value_bytes: u64) -> Result<Value, Error> {
-    Leaving { value_bytes, left: value_bytes, depth: 0 }.value(dynamic)
+    let exceeded = || exceeded("value_bytes", value_bytes, "bytes of value");
+    Leaving { exceeded: &exceeded, left: value_bytes, depth: 0 }.value(dynamic)
+}
+
+/// The same for an argument of an operation, which may take the memory that the run has left.
+///
+/// # Errors
+/// If it takes more than that, or its lists and maps hold one another too deep.
+pub(crate) fn to_argument(dynamic: Dynamic, budget: &Budget) -> Result<Value, Error> {
+    let memory_bytes = budget.limits().memory_bytes;
+    let exceeded = || exceeded("memory_bytes", memory_bytes, "bytes of memory");
+    Leaving { exceeded: &exceeded, left: budget.memory_left(), depth: 0 }.value(dynamic)
 }
 
 /// What a value may still take on its way out.
-struct Leaving {
-    value_bytes: u64,
+struct Leaving<'a> {
+    exceeded: &'a dyn Fn() -> Error,
     left: u64,
     depth: u32,
 }
 
-impl Leaving {
+impl Leaving<'_> {
     fn value(&mut self, dynamic: Dynamic) -> Result<Value, Error> {
         self.count(VALUE_BYTES)?;
         if dynamic.is_unit() {
@@ -91,8 +102,7 @@ impl Leaving {
     }
 
     fn count(&mut self, bytes: u64) -> Result<(), Error> {
-        let exceeded = || exceeded("value_bytes", self.value_bytes, "bytes of value");
-        self.left = self.left.checked_sub(bytes).ok_or_else(exceeded)?;
+        self.left = self.left.checked_sub(bytes).ok_or_else(self.exceeded)?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response};
 use rex_core::net::Url;
-use rex_core::{Code, Error, Value};
+use rex_core::{Budget, Code, Error, Value};
 
 /// How often a body may be compressed on top of itself.
 const ENCODINGS: usize = 3;
@@ -25,8 +25,18 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Tells an answer. A body that is not of the form that was wanted is told as it is, with `why`.
-pub(crate) fn tell(url: &Url, answer: &Response<()>, body: Vec<u8>, form: Form, max: u64) -> Result<Value, Error> {
+/// What a value of JSON takes in memory, beyond its text.
+const VALUE_BYTES: usize = 80;
+
+/// Tells an answer, whose body may be so many bytes when it is expanded. A body that is not of the form that was wanted is told as it
+/// is, with `why`.
+pub(crate) fn tell(
+    url: &Url,
+    answer: &Response<()>,
+    body: Vec<u8>,
+    form: Form,
+    (max, budget): (u64, &Budget),
+) -> Result<Value, Error> {
     let mut told = BTreeMap::from([
         ("status".to_owned(), Value::count(answer.status().as_u16())),
         ("headers".to_owned(), headers(answer.headers())),
@@ -59,13 +69,17 @@ pub(crate) fn tell(url: &Url, answer: &Response<()>, body: Vec<u8>, form: Form, 
                         put("why", "the body is not UTF-8; `bytes` holds it as it is".into());
                     }
                     Ok(text) if form == Form::Text => drop(put("body", text.into())),
-                    Ok(text) => match serde_json::from_str(&text) {
-                        Ok(value) => drop(put("json", value)),
-                        Err(error) => {
-                            put("why", no_json(&text, &error).into());
-                            put("body", text.into());
+                    Ok(text) => {
+                        let values = text.bytes().filter(|byte| b",:[{".contains(byte)).count();
+                        budget.ask_memory((text.len() + VALUE_BYTES * values) as u64)?;
+                        match serde_json::from_str(&text) {
+                            Ok(value) => drop(put("json", value)),
+                            Err(error) => {
+                                put("why", no_json(&text, &error).into());
+                                put("body", text.into());
+                            }
                         }
-                    },
+                    }
                 },
             }
         }
@@ -182,6 +196,10 @@ mod tests {
     use flate2::Compression;
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
+    use std::sync::Arc;
+
+    use rex_core::Limits;
+
     use super::*;
 
     fn told(encoding: &str, body: &[u8], form: Form) -> Result<Value, Error> {
@@ -190,7 +208,23 @@ mod tests {
         if !encoding.is_empty() {
             answer = answer.header(CONTENT_ENCODING, encoding);
         }
-        tell(&url, &answer.body(()).unwrap(), body.to_vec(), form, 1_000)
+        tell(&url, &answer.body(()).unwrap(), body.to_vec(), form, (1_000, &budget(1 << 20)))
+    }
+
+    fn budget(memory_bytes: u64) -> Budget {
+        Budget::new(Limits { memory_bytes, ..Limits::default() }, Arc::default())
+    }
+
+    #[test]
+    fn json_that_takes_more_memory_than_there_is_is_refused() {
+        let url = Url::parse("http://app.test/x").unwrap();
+        let body = format!("[{}0]", "0,".repeat(10_000)).into_bytes();
+        let answer = Response::new(());
+        let told = |memory| tell(&url, &answer, body.clone(), Form::Json, (1 << 20, &budget(memory)));
+        assert_eq!(told(1 << 19).unwrap_err().code, Code::LimitExceeded);
+        assert!(
+            matches!(told(1 << 20), Ok(Value::Map(map)) if matches!(&map["json"], Value::List(list) if list.len() == 10_001))
+        );
     }
 
     fn text(value: &Value, key: &str) -> String {

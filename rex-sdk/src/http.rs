@@ -144,7 +144,7 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     };
     asked.named()?;
     let (url, answer, body) = asked.make(session)?;
-    tell(&url, &answer, body, form, max)
+    tell(&url, &answer, body, form, (max, session.run.budget()))
 }
 
 /// What a call asks for first: its URLs, the host that it connects to, and the port.

@@ -18,6 +18,9 @@ functions! { "csv";
 const CELL_BYTES: usize = 160;
 const ROW_BYTES: usize = 512;
 
+/// What a field of a record takes while it is read, beyond its text.
+const FIELD_BYTES: usize = 16;
+
 fn parse(text: &str, separator: &str) -> Fallible<Array> {
     let &[separator] = separator.as_bytes() else {
         return Err(fail(format!("{} is not one character of ASCII", quote(separator))));
@@ -31,6 +34,8 @@ fn parse(text: &str, separator: &str) -> Fallible<Array> {
         }
         _ => fail(format!("the text is not CSV: {}", quote(&error.to_string()))),
     };
+    let separators = text.bytes().filter(|byte| *byte == separator).count();
+    Budget::new(VALUE_BYTES).take(separators.saturating_mul(FIELD_BYTES))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(unmarked(text).as_bytes());
     let names = reader.headers().map_err(wrong)?.clone();
     let budget = Budget::new(VALUE_BYTES);

@@ -6,8 +6,24 @@ use super::quote;
 
 /// Words in brackets that logs begin with, and that no pattern has as a class of letters.
 const LEVELS: &[&str] = &[
-    "alert", "crit", "critical", "debug", "emerg", "emergency", "err", "error", "fail", "failed", "fatal", "info",
-    "notice", "panic", "severe", "trace", "warn", "warning",
+    "alert",
+    "crit",
+    "critical",
+    "debug",
+    "emerg",
+    "emergency",
+    "err",
+    "error",
+    "fail",
+    "failed",
+    "fatal",
+    "info",
+    "notice",
+    "panic",
+    "severe",
+    "trace",
+    "warn",
+    "warning",
 ];
 
 /// A pattern as `grep`, JavaScript or a search for plain text has it.
@@ -38,5 +54,8 @@ pub(super) fn pattern(text: &str) -> Option<Error> {
         return None;
     }
     let message = format!("`[{level}]` in the pattern {} is any one of these letters", quote(text));
-    Some(Error::validation(message).with_help(format!("the word in brackets is `\\[{level}\\]`, in a script `\"\\\\[{level}\\\\]\"`")))
+    Some(
+        Error::validation(message)
+            .with_help(format!("the word in brackets is `\\[{level}\\]`, in a script `\"\\\\[{level}\\\\]\"`")),
+    )
 }

@@ -176,7 +176,7 @@ fn int(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// What one call may build, and what of it is left.
+/// What one call may build, and what of it is left: never more than the memory that the run has left.
 struct Budget {
     limit: usize,
     left: Cell<Option<usize>>,
@@ -184,6 +184,7 @@ struct Budget {
 
 impl Budget {
     fn new(limit: usize) -> Self {
+        let limit = limit.min(crate::active::memory_left());
         Self { limit, left: Cell::new(Some(limit)) }
     }
 

@@ -7,8 +7,8 @@ use regex_automata::util::interpolate;
 use regex_automata::{Match, PatternID};
 use rhai::{Array, Dynamic, Map};
 
-use super::search::{Matches, Pattern};
 use super::foreign;
+use super::search::{Matches, Pattern};
 use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, fail_with, int, quote};
 
 functions! { "regex";

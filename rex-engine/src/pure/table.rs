@@ -140,9 +140,11 @@ fn parse(text: &str, separator: Option<&str>) -> Fallible<Array> {
     if separator == Some("") {
         return Err(fail("the separator is empty"));
     }
-    let budget = Budget::new(VALUE_BYTES);
     let mut lines = unmarked(text).lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.next() else { return Ok(Array::new()) };
+    let budget = Budget::new(VALUE_BYTES);
+    let separators = separator.map_or(header.len() / 2, |separator| header.matches(separator).count());
+    budget.take(separators.saturating_mul(size_of::<&str>()))?;
     let names = fields(header, separator, usize::MAX);
     let mut seen = BTreeSet::new();
     if let Some(twice) = names.iter().find(|name| !seen.insert(**name)) {

@@ -14,9 +14,16 @@ functions! { "toml";
 /// How the crate `toml` hands over a date.
 const DATE: &str = "$__toml_private_datetime";
 
+/// What a token takes while the text is read, rounded up from what was measured.
+const TOKEN_BYTES: usize = 256;
+
 fn parse(text: &str) -> Fallible<Dynamic> {
+    let text = unmarked(text);
+    // The document is a tree first, with all tokens of the text beside it.
+    let tokens = text.bytes().filter(|byte| b"\n,.=[{".contains(byte)).count();
+    Budget::new(usize::MAX).take(text.len().saturating_add(tokens.saturating_mul(TOKEN_BYTES)))?;
     let budget = Budget::new(VALUE_BYTES);
-    let document = toml::de::Deserializer::parse(unmarked(text));
+    let document = toml::de::Deserializer::parse(text);
     let result = document.and_then(|document| Value::with_dates(&budget, DATE).deserialize(document));
     result.map_err(|error| match budget.is_exceeded() {
         true => budget.error(),

@@ -117,8 +117,7 @@ impl Look {
                 true
             });
         }
-        let dropped =
-            lost::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
+        let dropped = lost::find(&parts, &roots, &calls, &mut |position, error| look.mistake(place(position), error));
         look.heed = Heed::new(ast, dropped);
         meant::find(&parts, &roots, scan, &mut |position, error| look.mistake(place(position), error));
         for (position, error) in meant::warnings(ast, &parts) {
@@ -233,7 +232,13 @@ impl Look {
                     Expr::Variable(variable, ..) => {
                         let name = variable.1.as_str();
                         let is_read = parts.branch.iter().any(|statement| mentions(statement, name));
-                        (name, format!("{CAUGHT}({})", if is_read { name.to_owned() } else { format!("{SLIPPED}({name})") }))
+                        (
+                            name,
+                            format!(
+                                "{CAUGHT}({})",
+                                if is_read { name.to_owned() } else { format!("{SLIPPED}({name})") }
+                            ),
+                        )
                     }
                     _ => {
                         self.edits.replace(start, 0, format!("({UNNAMED}) "));
@@ -290,11 +295,13 @@ impl Look {
             }
             true
         });
-        for (name, position) in set {
-            let is_known = keys.contains(&name) || read.iter().any(|(_, read)| *read == name);
-            if let Some(meant) = did_you_mean(&name, keys.iter().map(String::as_str)).filter(|_| !is_known) {
-                let error = Error::new(Code::Script, format!("{} is a new field, and nothing reads it", quoted(&name)));
-                self.warnings.insert(place(position), failure(place(position), error.with_help(meant)));
+        for (name, position) in &set {
+            // What is set stands among what is read, too.
+            let times_set = set.iter().filter(|(other, _)| other == name).count();
+            let is_known = keys.contains(name) || read.iter().filter(|(_, read)| read == name).count() > times_set;
+            if let Some(meant) = did_you_mean(name, keys.iter().map(String::as_str)).filter(|_| !is_known) {
+                let error = Error::new(Code::Script, format!("{} is a new field, and nothing reads it", quoted(name)));
+                self.warnings.insert(place(*position), failure(place(*position), error.with_help(meant)));
             }
         }
         // Asked for with a default, a field that there never is has it always.

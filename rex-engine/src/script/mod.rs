@@ -21,8 +21,8 @@ mod scan;
 
 use std::collections::{BTreeMap, HashMap};
 
-use rex_core::{Error, Value};
 use rex_core::nearest::did_you_mean;
+use rex_core::{Error, Value};
 use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
 

@@ -26,7 +26,8 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     joins!(INT, FLOAT);
     FuncRegistration::new(script::JOINED).with_volatility(true).set_into_module(module, plus);
     // Rhai's own, which these replace, take it for an empty text.
-    engine.register_fn("+=", |context: NativeCallContext<'_>, _: &mut ImmutableString, (): ()| nothing_joined(&context));
+    engine
+        .register_fn("+=", |context: NativeCallContext<'_>, _: &mut ImmutableString, (): ()| nothing_joined(&context));
     engine.register_fn("to_string", |(): ()| "()").register_fn("print", |(): ()| "()");
     FuncRegistration::new(script::SWITCHED).with_volatility(true).set_into_module(module, switched);
 }

@@ -71,6 +71,40 @@ fn an_operation_that_needs_much_memory_ends_without_a_lock_held() {
 }
 
 #[test]
+fn a_call_that_needs_much_memory_is_refused_before_it_takes_it() {
+    const MEMORY: u64 = 64 << 20;
+    let world =
+        MemOs::new().file("/lines", "\n".repeat(12 << 20)).file("/long", "a".repeat(12 << 20)).file("/small", "");
+    let limits = Limits { memory_bytes: MEMORY, wall_ms: 60_000, ..Limits::default() };
+    let engine = Engine::builder(Arc::new(world)).limits(limits).build().unwrap();
+    let mut wrong = Vec::new();
+    for script in [
+        "let s = ``; s.pad(5_000_000, `A`); let l = []; l.pad(1_000, s); process::run(`/x`, l)",
+        "let s = `a=[`; s.pad(10_000_000, `0,`); toml::parse(s + `]`)",
+        "let s = `a: [`; s.pad(10_000_000, `0,`); yaml::parse(s + `]`)",
+        "let s = `[`; s.pad(10_000_000, `0,`); json::parse(s + `0]`)",
+        "let s = ``; s.pad(10_000_000, `,`); csv::parse(s + `x`)",
+        "let s = ``; s.pad(10_000_000, `,`); table::parse(s, `,`)",
+        "let s = ``; s.pad(10_000_000, `a `); table::parse(s)",
+        "let s = ``; s.pad(10_000_000, `,`); regex::split(s, `,`)",
+        "let s = ``; s.pad(10_000_000, `,`); regex::find_all(s, `,`)",
+        "let s = ``; s.pad(10_000_000, `,`); regex::replace_all(s, `,`, `0123456789`)",
+        "fs::diff(`/lines`, `/small`)",
+        "let r = ``; r.pad(2_000, \"$0\"); fs::replace(`/long`, \"(?s)^.*$\", r, #{regex: true})",
+        "fs::replace(`/lines`, `^`, `0123456789`, #{regex: true})",
+        "fs::grep(`/lines`, ``)",
+    ] {
+        let script = format!("try {{ {script} }} catch (e) {{ return e.code }} `none`");
+        let report = engine.run(&script, input(|_| true));
+        let peak = report.stats.peak_memory_bytes.unwrap();
+        if report.outcome != Ok("LIMIT_EXCEEDED_EXCEPTION".into()) || peak > MEMORY + MEMORY / 2 {
+            wrong.push((script, report.outcome, peak >> 20));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn sizes_beyond_all_memory_meet_the_memory_limit() {
     for script in [
         "let a = []; a.pad(1 << 62, 0)",

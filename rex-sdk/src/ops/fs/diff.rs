@@ -11,6 +11,9 @@ use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 /// How long the shortest difference is looked for. After that, a longer one does.
 const TIME: Duration = Duration::from_millis(500);
 
+/// What a line takes while texts are compared, beyond its text.
+const LINE_BYTES: usize = 96;
+
 /// Compares two text files.
 pub static OP: Op = Op {
     spec: OpSpec {
@@ -43,7 +46,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (old, new) = (args.path("old")?, args.path("new")?);
     let context = usize::try_from(args.count("context")?).unwrap_or(usize::MAX);
     let (old_text, new_text) = (text(session, &old)?, text(session, &new)?);
-    Ok(Value::Text(unified(session, (&old, &old_text), (&new, &new_text), context)))
+    Ok(Value::Text(unified(session, (&old, &old_text), (&new, &new_text), context)?))
 }
 
 fn text(session: &Session<'_>, path: &AbsPath) -> Result<String, Error> {
@@ -55,16 +58,21 @@ fn text(session: &Session<'_>, path: &AbsPath) -> Result<String, Error> {
 }
 
 /// A unified diff of two named texts.
+///
+/// # Errors
+/// If it takes more memory than the run has left.
 pub(super) fn unified(
     session: &Session<'_>,
     (old_path, old): (&AbsPath, &str),
     (new_path, new): (&AbsPath, &str),
     context: usize,
-) -> String {
+) -> Result<String, Error> {
+    let (texts, lines) = (old.len() + new.len(), old.lines().count() + new.lines().count());
+    session.run.budget().ask_memory((3 * texts + LINE_BYTES * lines) as u64)?;
     let time = TIME.min(session.run.budget().remaining());
     let diff = TextDiff::configure().timeout(time).diff_lines(old, new);
     let [old_path, new_path] = [old_path, new_path].map(|path| path.as_str().escape_debug().to_string());
-    diff.unified_diff().context_radius(context).header(&old_path, &new_path).to_string()
+    Ok(diff.unified_diff().context_radius(context).header(&old_path, &new_path).to_string())
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::io::Cursor;
 
-use regex::{NoExpand, Regex, RegexBuilder, Replacer};
+use regex::{Captures, NoExpand, Regex, RegexBuilder, Replacer};
+use regex_automata::util::interpolate;
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
 use rex_core::{Action, Code, Error, Value};
@@ -67,21 +68,23 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let old = String::from_utf8(source.read_all()?)
         .map_err(|_| Error::new(Code::Unsupported, format!("`{shown}` is not UTF-8, and is left as it is")))?;
     let replaced = if args.flag("regex")? {
-        replace(session, &pattern, &old, replacement, args.flag("first")?)?
+        let expanded = |found: &Captures<'_>| expanded(&pattern, found, replacement);
+        replace(session, &pattern, &old, (replacement, &expanded), args.flag("first")?)?
     } else {
-        replace(session, &pattern, &old, NoExpand(replacement), args.flag("first")?)?
+        replace(session, &pattern, &old, (NoExpand(replacement), &|_| replacement.len()), args.flag("first")?)?
     };
     let Some((new, count)) = replaced else {
         return Ok(Value::map([("count", Value::Int(0)), ("diff", "".into())]));
     };
-    let diff = unified(session, (&path, &old), (&path, &new), 3);
+    // A diff that does not fit is left out, as one that is too long.
+    let diff = unified(session, (&path, &old), (&path, &new), 3).ok().filter(|diff| diff.len() <= DIFF_BYTES);
     let action = fs::Write { bytes: i64::try_from(new.len()).unwrap_or(i64::MAX) };
     let mut contents = Cursor::new(new);
     session.act(action, path, |grant| {
         // It may have been asked for again, behind a link that came in between.
         session.put(grant, &mut contents, options)
     })?;
-    let diff = if diff.len() <= DIFF_BYTES { Value::Text(diff) } else { Value::Null };
+    let diff = diff.map_or(Value::Null, Value::Text);
     Ok(Value::map([("count", Value::count(count)), ("diff", diff)]))
 }
 
@@ -109,12 +112,23 @@ pub(super) fn compile(operation: &str, text: &str, regex: &str) -> Result<Regex,
     built.map_err(|error| refuse(&why(&error)))
 }
 
-/// The new text and how often it differs; `None` if it does not.
+/// The length of what a replacement with groups becomes for a match: it may hold a group many times.
+fn expanded(pattern: &Regex, found: &Captures<'_>, replacement: &str) -> usize {
+    let (mut plain, mut groups) = (String::new(), 0_usize);
+    let group = |index: usize, _: &mut String| {
+        groups = groups.saturating_add(found.get(index).map_or(0, |group| group.len()));
+    };
+    let index = |name: &str| pattern.capture_names().position(|known| known == Some(name));
+    interpolate::string(replacement, group, index, &mut plain);
+    groups.saturating_add(plain.len())
+}
+
+/// The new text and how often it differs; `None` if it does not. A replacement comes with its length for a match.
 fn replace(
     session: &Session<'_>,
     pattern: &Regex,
     old: &str,
-    mut replacement: impl Replacer,
+    (mut replacement, length): (impl Replacer, &dyn Fn(&Captures<'_>) -> usize),
     first: bool,
 ) -> Result<Option<(String, u64)>, Error> {
     let limit = session.limits().file_bytes;
@@ -123,11 +137,16 @@ fn replace(
         session.run.budget().check()?;
         let Some(whole) = found.get(0) else { continue };
         new.push_str(old.get(end..whole.start()).unwrap_or_default());
-        replacement.replace_append(&found, &mut new);
-        (end, count) = (whole.end(), count + 1);
-        if new.len() as u64 > limit {
+        let wanted = (new.len() as u64).saturating_add(length(&found) as u64);
+        if wanted > limit {
             return Err(exceeded("file_bytes", limit, "bytes of one file in memory"));
         }
+        if wanted > new.capacity() as u64 {
+            // A text grows by doubling.
+            session.run.budget().ask_memory(2 * wanted)?;
+        }
+        replacement.replace_append(&found, &mut new);
+        (end, count) = (whole.end(), count + 1);
         if first {
             break;
         }
