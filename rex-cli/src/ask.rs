@@ -154,7 +154,7 @@ fn denial(request: &Request<'_>, trace: &Trace) -> Option<Denial> {
         reason: trace.decision.reason.clone(),
         help: trace.remedy.clone(),
         via: None,
-        unrecorded: false,
+        failed: None,
     })
 }
 

@@ -175,8 +175,8 @@ pub struct Denial {
     pub help: Option<String>,
     /// The name that led to the resource, if the script named another: a symbolic link, an alias of a unit.
     pub via: Option<String>,
-    /// Set where it was not a policy that denied: the journal could not be written.
-    pub unrecorded: bool,
+    /// Set where it was not a policy that denied: the run has met a limit or was told to stop, or its journal cannot be written.
+    pub failed: Option<Box<Error>>,
 }
 
 impl Denial {
@@ -195,9 +195,8 @@ impl<A: Action> fmt::Debug for Grant<A> {
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.unrecorded {
-            let reason = self.reason.as_deref().unwrap_or("unknown reason");
-            return write!(f, "the journal cannot be written, so nothing more is done: {reason}");
+        if let Some(failed) = &self.failed {
+            return write!(f, "{}", failed.message);
         }
         write!(f, "`{}` on `{}`", self.action, self.resource.escape_debug())?;
         if let Some(via) = &self.via {
@@ -222,8 +221,10 @@ impl std::error::Error for Denial {}
 
 impl From<Denial> for Error {
     fn from(denial: Denial) -> Self {
-        let code = if denial.unrecorded { Code::JournalFailed } else { Code::AccessDenied };
-        let mut error = Self::new(code, denial.to_string());
+        if let Some(failed) = denial.failed {
+            return *failed;
+        }
+        let mut error = Self::new(Code::AccessDenied, denial.to_string());
         error.help = denial.help.clone();
         error.denial = Some(Box::new(denial));
         error

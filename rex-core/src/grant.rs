@@ -89,7 +89,8 @@ impl<'r> Gate<'r> {
     /// Decides one action on one resource, records the decision, and only then hands out the grant.
     ///
     /// # Errors
-    /// If the policy does not permit it, or the decision could not be recorded; from then on nothing is permitted.
+    /// If the policy does not permit it, the run has met one of its limits or was told to stop, or the decision could not be recorded; from
+    /// then on nothing is permitted.
     pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Denial> {
         self.permit_behind(action, resource, None)
     }
@@ -105,24 +106,26 @@ impl<'r> Gate<'r> {
         via: Option<&str>,
     ) -> Result<Grant<A>, Denial> {
         let request = Request { subject: &self.run.subject, action: &action, resource: &resource, now: self.run.now() };
-        let (decision, is_long) = request.decided_by(&*self.run.authorize);
-        self.run.decisions.fetch_add(1, Relaxed);
-        let recorded = self.record(request.now, Event::decided(&request, &decision, is_long));
-        let denial = |decision: Decision, help, unrecorded| Denial {
+        let denial = |decision: Decision, help, (failed, is_long): (Option<Error>, bool)| Denial {
             action: A::SPEC,
             resource: beginning(Resource::id(&resource), is_long),
             policies: decision.policies,
             reason: decision.reason,
             help,
             via: via.map(str::to_owned),
-            unrecorded,
+            failed: failed.map(Box::new),
         };
+        if let Err(error) = self.run.count_decision() {
+            return Err(denial(Decision::deny(None), None, (Some(error), true)));
+        }
+        let (decision, is_long) = request.decided_by(&*self.run.authorize);
+        let recorded = self.record(request.now, Event::decided(&request, &decision, is_long));
         match recorded {
-            Err(error) => Err(denial(Decision::deny(Some(&error)), None, true)),
+            Err(reason) => Err(denial(Decision::deny(None), None, (Some(unwritten(&reason)), is_long))),
             Ok(_) if decision.effect == Effect::Deny => {
                 self.run.denied.fetch_add(1, Relaxed);
                 let help = (!is_long).then(|| self.run.authorize.remedy(&request, &decision)).flatten();
-                let denial = denial(decision, help, false);
+                let denial = denial(decision, help, (None, is_long));
                 self.run.note_denial(|| Need::new(action, resource).with_via(via));
                 Err(denial)
             }
@@ -135,10 +138,9 @@ impl<'r> Gate<'r> {
     /// # Errors
     /// If it cannot be recorded; from then on nothing is permitted.
     pub fn outcome(&self, result: Option<Code>, bytes: u64, duration: Duration) -> Result<(), Error> {
-        self.record(self.run.now(), Event::Outcome { result, bytes, duration }).map(drop).map_err(|reason| {
-            let message = format!("the journal cannot be written, so nothing more is done: {reason}");
-            Error::new(Code::JournalFailed, message)
-        })
+        self.record(self.run.now(), Event::Outcome { result, bytes, duration })
+            .map(drop)
+            .map_err(|reason| unwritten(&reason))
     }
 
     /// Which call this gate is for.
@@ -167,4 +169,9 @@ impl<'r> Gate<'r> {
             error.to_string()
         })
     }
+}
+
+/// The error of a run whose journal cannot be written.
+pub(crate) fn unwritten(reason: &str) -> Error {
+    Error::new(Code::JournalFailed, format!("the journal cannot be written, so nothing more is done: {reason}"))
 }

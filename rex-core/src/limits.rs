@@ -296,7 +296,7 @@ impl Budget {
     }
 }
 
-fn count(counter: &AtomicU64, more: u64, name: &str, limit: u64, what: &str) -> Result<(), Error> {
+pub(crate) fn count(counter: &AtomicU64, more: u64, name: &str, limit: u64, what: &str) -> Result<(), Error> {
     // INVARIANT: a count that would pass the limit is not added, so the counters never wrap.
     counter
         .try_update(Relaxed, Relaxed, |used| used.checked_add(more).filter(|&sum| sum <= limit))

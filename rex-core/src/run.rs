@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::grant::Gate;
+use crate::grant::{Gate, unwritten};
 use crate::journal::{Call, Event};
+use crate::limits::count;
 use crate::{Authorize, Bond, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
 
 /// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.
@@ -226,9 +227,7 @@ impl Run {
 
     fn note(&self, event: Event) -> Result<(), Error> {
         let recorded = self.gate(Call::default()).record(self.now(), event);
-        recorded.map(drop).map_err(|reason| {
-            Error::new(Code::JournalFailed, format!("the journal cannot be written, so nothing more is done: {reason}"))
-        })
+        recorded.map(drop).map_err(|reason| unwritten(&reason))
     }
 
     /// The gate for one call of an operation.
@@ -271,6 +270,12 @@ impl Run {
     #[must_use]
     pub fn decisions(&self) -> u64 {
         self.decisions.load(Relaxed)
+    }
+
+    /// Counts a decision that is about to be made.
+    pub(crate) fn count_decision(&self) -> Result<(), Error> {
+        self.budget.check()?;
+        count(&self.decisions, 1, "decisions", self.limits().decisions, "decisions")
     }
 
     /// Keeps a denied request until the call ends, if there is room.

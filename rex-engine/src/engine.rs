@@ -22,10 +22,12 @@ use crate::random_id;
 use crate::report::{Denied, Failure, Report, Stats};
 use crate::script::{Names, Script};
 use crate::values::lines::collected;
-use crate::worker::{Workers, soon};
+use crate::worker::{Worker, Workers, soon};
 
 /// How long a run that does not see its deadline may go on before it is left behind.
 const GRACE: Duration = Duration::from_millis(400);
+/// How many runs may be left behind before no other is started.
+const LEFT_BEHIND: usize = 16;
 /// How often whoever waits for a run looks whether it was told to stop.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -108,6 +110,12 @@ impl Engine {
         self.shared.compile(script, &scope(BTreeMap::new()), None).map(|script| script.warnings)
     }
 
+    /// The number of runs that were left behind and have not ended since; of 16 on, no other is started.
+    #[must_use]
+    pub fn left_behind(&self) -> usize {
+        self.shared.workers.left_behind()
+    }
+
     /// Runs a script to its end, however it ends. It runs in a thread of its own: one that does not come back within
     /// its limits is left behind, parked, and the report is made without it.
     #[must_use]
@@ -117,25 +125,27 @@ impl Engine {
         let args = input.args.clone();
         let (active, journal) = self.shared.activate(script, input);
         let (done, outcome) = mpsc::sync_channel(1);
+        let stay = self.shared.workers.stay();
         let run = {
             let (shared, active, script) = (self.shared.clone(), active.clone(), script.to_owned());
+            let stay = stay.clone();
             move || {
                 let outcome = active.meter.count(|| shared.execute(&script, args, &active));
+                stay.end();
                 // Nobody waits for it any more if the run was left behind.
                 drop(done.send(outcome));
             }
         };
-        let outcome = match self.shared.workers.start(run) {
+        let outcome = match self.shared.start(run) {
             Ok(worker) => {
                 let outcome = wait(&outcome, &active, &cancel);
-                if outcome.is_some() {
-                    self.shared.workers.give_back(worker);
+                match outcome {
+                    Some(_) => self.shared.workers.give_back(worker),
+                    None => stay.leave(),
                 }
                 outcome
             }
-            Err(error) => {
-                Some(Err(Failure::new(Error::new(Code::Internal, format!("no thread for the run: {error}")))))
-            }
+            Err(error) => Some(Err(Failure::new(error))),
         };
         let peak = active.meter.peak().max(0).unsigned_abs();
         if outcome.is_some() {
@@ -192,6 +202,17 @@ fn wait(
 }
 
 impl Shared {
+    /// Starts a run, unless so many were left behind that the process may soon have no memory for another.
+    fn start(&self, run: impl FnOnce() + Send + 'static) -> Result<Worker, Error> {
+        if self.workers.left_behind() >= LEFT_BEHIND {
+            let message = format!("{LEFT_BEHIND} runs of this engine were left behind, with their threads and memory");
+            return Err(Error::new(Code::LimitExceeded, message)
+                .with_help("runs that meet their limits in one step keep what they hold: start the process again"));
+        }
+        let none = |error| Error::new(Code::Internal, format!("no thread for the run: {error}"));
+        self.workers.start(run).map_err(none)
+    }
+
     fn activate(&self, script: &str, input: Input) -> (Arc<Active>, Arc<MemoryJournal>) {
         let limits = self.config.limits;
         let mut journal = MemoryJournal::new(limits.journal_records);

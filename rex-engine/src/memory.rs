@@ -11,7 +11,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// The system's allocator, with the allocations of each run counted. A program that runs scripts installs it:
@@ -29,13 +29,13 @@ unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
         // SAFETY: see above.
-        unsafe { System.alloc(layout) }
+        given(unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
         // SAFETY: see above.
-        unsafe { System.alloc_zeroed(layout) }
+        given(unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -51,8 +51,27 @@ unsafe impl GlobalAlloc for CountingAllocator {
             shrink(layout.size() - size);
         }
         // SAFETY: see above.
-        unsafe { System.realloc(pointer, layout, size) }
+        given(unsafe { System.realloc(pointer, layout, size) })
     }
+}
+
+/// The status that the process ends with when the system has no more memory for it; 0 for an abort, as Rust has it.
+static OUT_OF_MEMORY: AtomicI32 = AtomicI32::new(0);
+
+/// Has this process end with a status, at once, where the system has no more memory for it: a process that does nothing but one run
+/// tells so whoever waits for it. Without this, it would be aborted, as after other defects.
+pub fn exit_when_out_of_memory(status: i32) {
+    OUT_OF_MEMORY.store(status, Relaxed);
+}
+
+/// What the system gave.
+fn given(memory: *mut u8) -> *mut u8 {
+    let status = OUT_OF_MEMORY.load(Relaxed);
+    if memory.is_null() && status != 0 {
+        // SAFETY: it takes a number and does not return; nothing is left to be cleaned up in a process that has no memory.
+        unsafe { libc::_exit(status) }
+    }
+    memory
 }
 
 thread_local! {

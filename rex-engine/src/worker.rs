@@ -1,7 +1,9 @@
 //! Threads that runs go on in, kept for the next run.
 
 use std::io;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::{AtomicU8, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// Stack of a thread, in bytes. Values nest as deep as a script likes, and cloning one recurses; pages that are never
@@ -42,15 +44,53 @@ pub(crate) fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     None
 }
 
-/// The idle threads of an engine.
+/// The idle threads of an engine, and the number of its runs that were left behind.
 pub(crate) struct Workers {
     idle: Mutex<Vec<Worker>>,
+    left_behind: Arc<AtomicUsize>,
+}
+
+/// Whether a run has ended, or nobody waits for it any more.
+#[derive(Clone)]
+pub(crate) struct Stay {
+    state: Arc<AtomicU8>,
+    left_behind: Arc<AtomicUsize>,
+}
+
+const ENDED: u8 = 1;
+const LEFT: u8 = 2;
+
+impl Stay {
+    /// The run has ended, sooner or later.
+    pub(crate) fn end(&self) {
+        if self.state.swap(ENDED, AcqRel) == LEFT {
+            self.left_behind.fetch_sub(1, AcqRel);
+        }
+    }
+
+    /// Nobody waits for the run any more.
+    pub(crate) fn leave(&self) {
+        self.left_behind.fetch_add(1, AcqRel);
+        if self.state.swap(LEFT, AcqRel) == ENDED {
+            self.left_behind.fetch_sub(1, AcqRel);
+        }
+    }
 }
 
 impl Workers {
     /// Idle threads, of which one is there from the start: it comes up while the first run is made ready.
     pub(crate) fn new() -> Self {
-        Self { idle: Mutex::new(Worker::start().ok().into_iter().collect()) }
+        Self { idle: Mutex::new(Worker::start().ok().into_iter().collect()), left_behind: Arc::default() }
+    }
+
+    /// The number of runs that were left behind and have not ended since.
+    pub(crate) fn left_behind(&self) -> usize {
+        self.left_behind.load(Acquire)
+    }
+
+    /// What a run that is about to start keeps about its end.
+    pub(crate) fn stay(&self) -> Stay {
+        Stay { state: Arc::default(), left_behind: self.left_behind.clone() }
     }
 
     /// Starts a job in a thread that has nothing else to do. Give the worker back when the job has ended; one that is

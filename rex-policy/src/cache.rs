@@ -1,6 +1,8 @@
 //! Decisions that were made before.
 
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use rex_core::{Decision, Fact};
@@ -12,6 +14,23 @@ const SLOTS: usize = 4096;
 /// for and kept, until one is found.
 const MISSES: u32 = 256;
 const SAMPLE: u32 = 64;
+
+/// For how many threads decisions are kept apart, so that none waits for another.
+const THREADS: usize = 8;
+
+/// The decisions of one principal, by the threads that asked for them.
+#[derive(Debug, Default)]
+pub(crate) struct Caches([Mutex<Cache>; THREADS]);
+
+impl Caches {
+    /// Those of this thread. Of more than so many threads, some share them.
+    pub(crate) fn own(&self) -> MutexGuard<'_, Cache> {
+        static THREAD: AtomicUsize = AtomicUsize::new(0);
+        thread_local!(static NUMBER: usize = THREAD.fetch_add(1, Relaxed) % THREADS);
+        let own = self.0.get(NUMBER.with(|number| *number)).unwrap_or(&self.0[0]);
+        own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The decisions of one principal, in as many slots as there are; a decision takes the slot of the one before it.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! The compiled policy: what decides.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet};
 use foldhash::HashMap;
@@ -9,7 +9,7 @@ use rex_core::{ActionSpec, Authorize, Decision, DeniedCall, Effect, Request, Sub
 use sha2::{Digest, Sha256};
 
 use crate::annotation::Sort;
-use crate::cache::{Cache, KeyWriter};
+use crate::cache::{Caches, KeyWriter};
 use crate::clause::Clauses;
 use crate::compile::{Compiled, compile};
 use crate::evaluate::{Known, Outcome, Parties, Strangers, Trouble, failure};
@@ -21,7 +21,7 @@ use crate::rule::{Needs, Rule, Uid};
 use crate::vocabulary::{PRINCIPALS, Vocabulary, same_type};
 
 /// For how many principals of each type the index is kept. A run has one.
-const PRINCIPALS_KEPT: usize = 64;
+const PRINCIPALS_KEPT: usize = 256;
 
 /// A policy that was compiled: parsed, validated strictly, and ready to decide.
 ///
@@ -43,7 +43,7 @@ struct Slice {
     rules: Vec<u32>,
     /// By the action's place in the table.
     actions: Vec<OnceLock<Result<ActionSlice, Trouble>>>,
-    cache: Mutex<Cache>,
+    caches: Caches,
 }
 
 /// What concerns one principal and one action.
@@ -304,10 +304,12 @@ impl Policy {
         };
         let rules = (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).filter(concerns).collect();
         let actions = std::iter::repeat_with(OnceLock::new).take(self.actions.len()).collect();
-        let slice = Arc::new(Slice { groups, rules, actions, cache: Mutex::default() });
+        let slice = Arc::new(Slice { groups, rules, actions, caches: Caches::default() });
         let mut slices = slices.write().unwrap_or_else(PoisonError::into_inner);
         if slices.len() >= PRINCIPALS_KEPT {
-            slices.clear();
+            // Any one of them, so that those who ask in turn do not lose all that was kept.
+            let any = slices.keys().next().cloned();
+            any.map(|any| slices.remove(&any));
         }
         Ok(slices.entry(id.to_owned()).or_insert(slice).clone())
     }
@@ -345,15 +347,14 @@ impl Policy {
         let number = self.action(request)?;
         let slice = self.slice(kind, request)?;
         let action = self.prepared(&slice, number, request)?;
-        let cached =
-            slice.cache.lock().unwrap_or_else(PoisonError::into_inner).get(|key| action.key(number, request, key));
+        let cached = slice.caches.own().get(|key| action.key(number, request, key));
         let key = match cached {
             Ok(decision) => return Ok(decision),
             Err(key) => key,
         };
         let (decision, cacheable) = self.evaluate(action, request)?;
         if let Some(key) = key.filter(|_| cacheable) {
-            slice.cache.lock().unwrap_or_else(PoisonError::into_inner).put(key, decision.clone());
+            slice.caches.own().put(key, decision.clone());
         }
         Ok(decision)
     }

@@ -47,6 +47,11 @@ pub(crate) fn permitted(grant: &Grant<process::Run>, reach: Option<&Reach>) -> R
 
 /// An operating system.
 pub trait Os: Files + Broker {
+    /// Whether effects are kept and not had, as in an [`Overlay`](crate::Overlay).
+    fn is_planned(&self) -> bool {
+        false
+    }
+
     /// What a script gets of an operation that was denied on `denied`, instead of the denial: nothing, so that it gets the denial. An
     /// [`Overlay`](crate::Overlay), where nothing is done in any case, can go on, to find out what else would be denied.
     fn instead_of_denied(&self, operation: &OpSpec, denied: &str) -> Option<Value> {

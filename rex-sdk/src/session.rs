@@ -94,6 +94,7 @@ impl<'r> Session<'r> {
         // What was denied outside of a call is told where it was asked for.
         drop(self.run.take_denials());
         let bound = budget.count_operation().and_then(|()| Args::bind(spec, self.base, args));
+        let bound = self.demand_plannable(operation).and(bound);
         let result = bound.as_ref().map_err(Clone::clone).and_then(|args| {
             catch_unwind(AssertUnwindSafe(|| work(&session, args))).unwrap_or_else(|_| {
                 Err(Error::new(Code::Internal, format!("`{}` failed in a way that it should not", spec.name))
@@ -114,6 +115,18 @@ impl<'r> Session<'r> {
             _ => None,
         };
         denied.map_or(result, |value| Ok(neutral(value))).map_err(|error| Error { operation: Some(spec.name), ..error })
+    }
+
+    /// That nothing is done by an operation in a plan.
+    fn demand_plannable(&self, operation: &dyn Operation) -> Result<(), Error> {
+        let spec = operation.spec();
+        let only_reads = !spec.needs.is_empty() && spec.needs.iter().all(|action| action.groups.contains(&"ReadOnly"));
+        if !self.os.is_planned() || only_reads || operation.can_be_planned() {
+            return Ok(());
+        }
+        let message = format!("`{}` cannot be planned: it may do what it does at once", spec.name);
+        Err(Error::new(Code::Unsupported, message)
+            .with_help("an operation that acts through `Session::os` alone says so by `Operation::can_be_planned`"))
     }
 
     /// The limits of the run.
@@ -142,11 +155,6 @@ impl<'r> Session<'r> {
     }
 
     fn permit_behind<A: Action>(&self, action: A, resource: A::Resource, via: Option<&str>) -> Result<Grant<A>, Error> {
-        self.run.budget().check()?;
-        let limit = self.limits().decisions;
-        if self.run.decisions() >= limit {
-            return Err(exhausted("decisions", limit, "decisions"));
-        }
         Ok(self.gate.permit_behind(action, resource, via)?)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rex_core::{ActionSpec, Code, Error, Timestamp, Value, units};
 
-use crate::{Args, Lines, Session};
+use crate::{Args, Lines, OPS, Session};
 
 /// What a script can call.
 pub trait Operation: Send + Sync {
@@ -18,6 +18,12 @@ pub trait Operation: Send + Sync {
     /// # Errors
     /// With one of the codes that the declaration names, a denial, or a limit.
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error>;
+
+    /// Whether all that it does goes through [`Session::os`](crate::Session), so that a plan can call it and nothing is done. One of which that
+    /// is not said is called in a plan only if each of its actions is in the group `ReadOnly`.
+    fn can_be_planned(&self) -> bool {
+        false
+    }
 
     /// Does it, and leaves what is long to be read while it is used. Without an own implementation, all of it is there at once.
     ///
@@ -52,6 +58,10 @@ impl Operation for Op {
     }
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         (self.call)(session, args)
+    }
+    /// Rex's own can.
+    fn can_be_planned(&self) -> bool {
+        OPS.iter().any(|own| std::ptr::eq(own.spec(), &raw const self.spec))
     }
 }
 

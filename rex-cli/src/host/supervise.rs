@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rex_core::limits::exhausted;
 use rex_core::{Code, Journal, Limits};
 use rex_engine::Stats;
 use rex_policy::{Policy, Rejected};
@@ -32,6 +33,9 @@ const GRACE: Duration = Duration::from_millis(1_500);
 const STOPPING: Duration = Duration::from_millis(500);
 /// How long a worker may take to compile the policy and to confine itself.
 const SETTLING: Duration = Duration::from_secs(60);
+
+/// The status that a worker ends with when the kernel gives it no more memory.
+const OUT_OF_MEMORY: i32 = 86;
 
 /// Runs the script in a confined worker.
 ///
@@ -107,6 +111,7 @@ pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<
 
 /// All that a worker does.
 fn work(job: &Job, stream: UnixStream) {
+    rex_engine::exit_when_out_of_memory(OUT_OF_MEMORY);
     // Whoever stops a service signals all of its processes, and the supervisor passes its own signal on.
     for id in &job.at_second {
         signal_hook::low_level::unregister(*id);
@@ -357,6 +362,10 @@ impl Supervisor<'_> {
         let ending = self.worker.wait().map_err(unknown)?;
         if self.is_told_to_stop() {
             return Ok(self.failed(Code::Cancelled, "the run was told to stop, and its worker ended without a report"));
+        }
+        if matches!(ending, Ending::Exited(OUT_OF_MEMORY)) {
+            let error = exhausted("memory_bytes", self.job.limits.memory_bytes, "bytes of memory");
+            return Ok(self.failed(error.code, error.message).with_help(error.help.as_deref().unwrap_or_default()));
         }
         let how = match ending {
             Ending::Exited(status) => format!("with status {status}"),

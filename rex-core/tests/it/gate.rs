@@ -72,6 +72,25 @@ fn a_denial_says_what_and_how_to_permit_it() {
     assert_eq!((run.decisions(), run.denied()), (1, 1));
 }
 
+#[test]
+fn limits_bind_at_the_gate() {
+    let journal = Arc::new(MemoryJournal::new(9));
+    let within = |limits| {
+        let allows = Arc::new(Only(Effect::Allow));
+        Run::new("run-1", Subject::new(Principal::agent("triage")), allows, journal.clone(), limits)
+    };
+    let refused = |run: &Run, limit: &str| {
+        let error = Error::from(run.gate(Call::default()).permit(fs::Read {}, path()).unwrap_err());
+        assert!(error.is_fatal() && error.message.contains(limit), "{error}");
+    };
+    let run = within(Limits { decisions: 1, ..Limits::default() });
+    drop(run.gate(Call::default()).permit(fs::Read {}, path()).unwrap());
+    refused(&run, "`decisions`");
+    assert_eq!((run.decisions(), run.denied(), journal.take().0.len()), (1, 0, 1));
+    refused(&within(Limits { wall_ms: 0, ..Limits::default() }), "`wall_ms`");
+    refused(&within(Limits::default()).with_cancel(Arc::new(true.into())), "told to stop");
+}
+
 /// A journal whose disk is full after some records.
 struct Full(Mutex<u64>);
 

@@ -105,6 +105,61 @@ fn a_call_that_needs_much_memory_is_refused_before_it_takes_it() {
 }
 
 #[test]
+fn so_many_runs_can_be_left_behind_and_no_more() {
+    let engine = engine(small());
+    for left in 0..16 {
+        assert_eq!(engine.left_behind(), left);
+        fails(&engine.run("blob(1 << 40)", input(|_| true)), Code::LimitExceeded, "memory_bytes");
+    }
+    assert_eq!(engine.left_behind(), 16);
+    fails(&engine.run("1", input(|_| true)), Code::LimitExceeded, "16 runs of this engine were left behind");
+}
+
+#[test]
+fn a_run_that_ends_late_is_not_left_behind_for_good() {
+    static HELD: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    static WAIT: rex_sdk::Op = rex_sdk::Op {
+        spec: rex_sdk::OpSpec {
+            name: "own::wait",
+            aliases: &[],
+            needs: &[],
+            params: &[],
+            returns: rex_sdk::Returns { kind: "()", doc: "Nothing." },
+            doc: "Waits.",
+            errors: &[],
+            example: rex_sdk::Example { args: "[]", returns: "null" },
+        },
+        call: |_, _| {
+            drop(HELD.lock());
+            Ok(rex_core::Value::Null)
+        },
+    };
+    let limits = Limits { wall_ms: 50, ..small() };
+    let engine = Engine::builder(Arc::new(MemOs::new())).operation(&WAIT).limits(limits).build().unwrap();
+    let held = HELD.lock().unwrap();
+    fails(&engine.run("own::wait()", input(|_| true)), Code::LimitExceeded, "wall_ms");
+    assert_eq!(engine.left_behind(), 1);
+    drop(held);
+    while engine.left_behind() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_process_without_memory_ends_with_the_status_that_was_set() {
+    const CHILD: &str = "REX_TEST_OUT_OF_MEMORY";
+    if std::env::var_os(CHILD).is_some() {
+        rex_engine::exit_when_out_of_memory(86);
+        std::hint::black_box(Vec::<u8>::with_capacity(1 << 62));
+        return;
+    }
+    let name = "limits::a_process_without_memory_ends_with_the_status_that_was_set";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let ended = child.args(["--exact", name]).env(CHILD, "1").output().unwrap().status;
+    assert_eq!(ended.code(), Some(86));
+}
+
+#[test]
 fn sizes_beyond_all_memory_meet_the_memory_limit() {
     for script in [
         "let a = []; a.pad(1 << 62, 0)",

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use rex_core::{Authorize, Bond, Code, Decision, Limits, Principal, Request};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rex_core::action::fs;
+use rex_core::{Action, ActionSpec, Authorize, Bond, Code, Decision, Limits, Principal, Request, Value};
 use rex_engine::{Calls, Engine, Held, Input, Plan, Report};
-use rex_sdk::{MemOs, Overlay};
+use rex_sdk::{Example, MemOs, Op, OpSpec, Overlay, Returns};
 
 use crate::worlds::{Permit, input};
 
@@ -153,4 +156,34 @@ fn a_plan_without_all_of_its_journal_is_none() {
     let report = Engine::builder(os.clone()).limits(limits).build().unwrap().run(SCRIPT, input(|_| true));
     let error = Plan::new(&report, &os.effects(), os.reads(), &[], &[]).unwrap_err();
     assert_eq!((error.code, error.message.as_str()), (Code::LimitExceeded, "a plan has 2 records at most"));
+}
+
+/// How often an operation that knows nothing of plans has done what it does.
+static DONE: AtomicU32 = AtomicU32::new(0);
+
+const fn own(name: &'static str, needs: &'static [&'static ActionSpec]) -> Op {
+    let returns = Returns { kind: "int", doc: "How often it was done." };
+    let example = Example { args: "[]", returns: "1" };
+    Op {
+        spec: OpSpec { name, aliases: &[], needs, params: &[], returns, doc: "Counts.", errors: &[], example },
+        call: |_, _| Ok(Value::count(DONE.fetch_add(1, Ordering::Relaxed) + 1)),
+    }
+}
+
+#[test]
+fn a_plan_does_nothing_of_an_operation_that_does_not_say_that_it_can_be_planned() {
+    static CHANGES: Op = own("own::change", &[fs::Write::SPEC]);
+    static UNKNOWN: Op = own("own::unknown", &[]);
+    static READS: Op = own("own::read", &[fs::Read::SPEC]);
+    let engine = |os| Engine::builder(os).operation(&CHANGES).operation(&UNKNOWN).operation(&READS).build().unwrap();
+    let planning = engine(Arc::new(Overlay::new(MemOs::example(), Limits::default())));
+    for script in ["own::change()", "own::unknown()"] {
+        let failure = planning.run(script, input(|_| true)).outcome.unwrap_err();
+        assert_eq!(failure.error.code, Code::Unsupported, "{script}");
+        assert!(failure.error.message.contains("cannot be planned"), "{script}: {failure:?}");
+    }
+    assert_eq!(DONE.load(Ordering::Relaxed), 0);
+    assert_eq!(planning.run("own::read(); write(`/tmp/a`, `b`)", input(|_| true)).outcome, Ok(Value::Int(1)));
+    let running = engine(Arc::new(MemOs::example()));
+    assert_eq!(running.run("own::change() + own::unknown()", input(|_| true)).outcome, Ok(Value::Int(5)));
 }

@@ -144,6 +144,10 @@ impl<O: Os> Overlay<O> {
 }
 
 impl<O: Os + 'static> Os for Overlay<O> {
+    fn is_planned(&self) -> bool {
+        true
+    }
+
     fn instead_of_denied(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
         self.goes_on.then(|| neutral::result(operation, denied))
     }

@@ -259,13 +259,18 @@ impl Needs {
 ///
 /// Before Linux 6.2 it cuts no file any more either: that broker changes the length of a file.
 ///
-/// Threads that run already are not confined: call it while there is no other.
+/// The process must have no other thread: the kernel holds what is done to one thread for that one, and its bounds for all of them.
 ///
 /// # Errors
-/// With [`Mode::Require`], if a part does not hold. The thread may be confined in part.
+/// If the process has other threads, which are named; then nothing is given up. With [`Mode::Require`], if a part does not hold; then the
+/// thread may be confined in part.
 pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement, Unconfined> {
     if mode == Mode::Off {
         return Ok(Confinement::default());
+    }
+    if let Err(why) = alone() {
+        let parts = Part::ALL.map(|part| (part, State::Missing(why.clone())));
+        return Err(Unconfined(Confinement { parts: parts.into(), landlock: None }));
     }
     let needs = Needs::new(reach);
     let supervisor = getppid();
@@ -299,6 +304,23 @@ pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement
     Ok(confinement)
 }
 
+/// Whether this is the only thread of the process. What the kernel holds of one thread, it does not hold of those that were there before.
+fn alone() -> Result<(), String> {
+    let own = nix::unistd::gettid().as_raw().to_string();
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .map_err(|error| format!("the threads of the process are unknown: {error}"))?;
+    let tasks = tasks.filter_map(|task| task.ok()?.file_name().into_string().ok());
+    let others: Vec<_> = tasks.filter(|task| *task != own).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let named = others.iter().map(|task| {
+        let name = std::fs::read_to_string(format!("/proc/self/task/{task}/comm")).unwrap_or_default();
+        format!("`{}` ({task})", name.trim_end().escape_debug())
+    });
+    Err(format!("the process has other threads, which would stay free: {}", named.collect::<Vec<_>>().join(", ")))
+}
+
 fn state(result: &Result<(), String>) -> State {
     result.as_ref().map_or_else(|why| State::Missing(why.clone()), |()| State::Verified)
 }
@@ -325,6 +347,20 @@ mod tests {
         })
         .join()
         .unwrap()
+    }
+
+    #[test]
+    fn a_process_with_other_threads_is_not_confined() {
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let other = thread::Builder::new().name("not-held".to_owned()).spawn(move || wait.recv()).unwrap();
+        for mode in [Mode::Require, Mode::Available] {
+            let unconfined = confine(&Reach::default(), &Bounds::default(), mode).unwrap_err();
+            assert!(unconfined.0.parts.iter().all(|(_, state)| matches!(state, State::Missing(_))), "{unconfined}");
+            assert!(unconfined.to_string().contains("`not-held` ("), "{unconfined}");
+        }
+        drop(end);
+        other.join().unwrap().unwrap_err();
+        assert!(std::fs::File::open("/proc/self/stat").is_ok(), "nothing was given up");
     }
 
     #[test]
