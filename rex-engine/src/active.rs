@@ -283,7 +283,7 @@ pub(crate) fn caught(value: Dynamic) -> Dynamic {
         }
     }
     shielded(|| {
-        let Some((_, error, place)) = explained(&map, &active) else { return value };
+        let Some(Explained { error, place, .. }) = explained(&map, &active) else { return value };
         let line = place.map(|(line, _)| line);
         let map = to_map(&error, line);
         active.remember(error, line);
@@ -296,7 +296,8 @@ pub(crate) fn slipped(value: Dynamic) -> Dynamic {
     if let (Some(active), Some(map)) = (current(), value.read_lock::<Map>()) {
         shielded(|| {
             let explained = explained(&map, &active);
-            if let (Some((kind, error, Some(place))), Some((info, _))) = (explained, active.script()) {
+            if let (Some(Explained { kind, error, place: Some(place) }), Some((info, _))) = (explained, active.script())
+            {
                 info.slipped(&kind, error, place).into_iter().for_each(|warning| active.warn(warning));
             }
         });
@@ -304,8 +305,14 @@ pub(crate) fn slipped(value: Dynamic) -> Dynamic {
     value
 }
 
-/// What an error of Rhai's own is, as a script catches it: its kind, the error, and its place if that is known.
-fn explained(map: &Map, active: &Active) -> Option<(String, Error, Option<(u32, u32)>)> {
+/// An error of Rhai's own, as a script catches it.
+struct Explained {
+    kind: String,
+    error: Error,
+    place: Option<(u32, u32)>,
+}
+
+fn explained(map: &Map, active: &Active) -> Option<Explained> {
     let text = |key: &str| map.get(key).and_then(|value| value.clone().into_string().ok());
     let (Some(kind), Some(message), false) = (text("error"), text("message"), map.contains_key("code")) else {
         return None;
@@ -320,7 +327,7 @@ fn explained(map: &Map, active: &Active) -> Option<(String, Error, Option<(u32, 
         (Some((info, _)), Some(place)) => info.as_written(error, place),
         _ => error,
     };
-    Some((kind, error, place))
+    Some(Explained { kind, error, place })
 }
 
 /// Calls an operation for a script.

@@ -120,7 +120,7 @@ impl<'r> Session<'r> {
     /// That nothing is done by an operation in a plan.
     fn demand_plannable(&self, operation: &dyn Operation) -> Result<(), Error> {
         let spec = operation.spec();
-        let only_reads = !spec.needs.is_empty() && spec.needs.iter().all(|action| action.groups.contains(&"ReadOnly"));
+        let only_reads = !spec.needs.is_empty() && !spec.needs.iter().any(|action| action.has_effect());
         if !self.os.is_planned() || only_reads || operation.can_be_planned() {
             return Ok(());
         }

@@ -20,7 +20,7 @@ pub trait Operation: Send + Sync {
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error>;
 
     /// Whether all that it does goes through [`Session::os`](crate::Session), so that a plan can call it and nothing is done. One of which that
-    /// is not said is called in a plan only if each of its actions is in the group `ReadOnly`.
+    /// is not said is called in a plan only if it has actions, and none of them [has an effect](rex_core::ActionSpec::has_effect).
     fn can_be_planned(&self) -> bool {
         false
     }

@@ -44,8 +44,10 @@ impl Worker {
     /// # Errors
     /// If this process has other threads, or the system gives no process or socket.
     pub fn start(work: impl FnOnce(UnixStream)) -> io::Result<(Self, UnixStream)> {
-        if descriptors_or_threads("/proc/self/task")?.len() != 1 {
-            return Err(io::Error::other("a worker is started before any thread"));
+        let others = other_threads()?;
+        if !others.is_empty() {
+            let message = format!("a worker is started before any thread, and there are {}", others.join(", "));
+            return Err(io::Error::other(message));
         }
         let (ours, theirs) = UnixStream::pair()?;
         let supervisor = nix::unistd::getpid();
@@ -164,6 +166,18 @@ fn settle(supervisor: Pid, stream: &UnixStream) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The threads of this process besides this one, each with its name and number.
+#[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
+pub(super) fn other_threads() -> io::Result<Vec<String>> {
+    let own = nix::unistd::gettid().as_raw();
+    let others = descriptors_or_threads("/proc/self/task")?.into_iter().filter(|thread| *thread != own);
+    let named = others.map(|thread| {
+        let name = std::fs::read_to_string(format!("/proc/self/task/{thread}/comm")).unwrap_or_default();
+        format!("`{}` ({thread})", name.trim_end().escape_debug())
+    });
+    Ok(named.collect())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]

@@ -19,6 +19,8 @@ use nix::unistd::getppid;
 use rex_core::action::fs;
 use rex_core::{Action, ActionSpec, Reach};
 
+use super::worker::other_threads;
+
 pub(super) use files::{in_words, may_change};
 pub use process::Bounds;
 pub use program::{Program, Running, User};
@@ -306,19 +308,11 @@ pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement
 
 /// Whether this is the only thread of the process. What the kernel holds of one thread, it does not hold of those that were there before.
 fn alone() -> Result<(), String> {
-    let own = nix::unistd::gettid().as_raw().to_string();
-    let tasks = std::fs::read_dir("/proc/self/task")
-        .map_err(|error| format!("the threads of the process are unknown: {error}"))?;
-    let tasks = tasks.filter_map(|task| task.ok()?.file_name().into_string().ok());
-    let others: Vec<_> = tasks.filter(|task| *task != own).collect();
+    let others = other_threads().map_err(|error| format!("the threads of the process are unknown: {error}"))?;
     if others.is_empty() {
         return Ok(());
     }
-    let named = others.iter().map(|task| {
-        let name = std::fs::read_to_string(format!("/proc/self/task/{task}/comm")).unwrap_or_default();
-        format!("`{}` ({task})", name.trim_end().escape_debug())
-    });
-    Err(format!("the process has other threads, which would stay free: {}", named.collect::<Vec<_>>().join(", ")))
+    Err(format!("the process has other threads, which would stay free: {}", others.join(", ")))
 }
 
 fn state(result: &Result<(), String>) -> State {
