@@ -221,7 +221,15 @@ mod tests {
         ),
         (
             &URL,
-            &["https://example.com/", "http://a/b?c"],
+            &[
+                "https://example.com/",
+                "http://a/b?c",
+                "https://a:4430/x;y/..z/.w?q=%2F&r=/../",
+                "https://a:44/",
+                "http://a:443/",
+                "http://[2001:db8::1]:8080/",
+                "https://[::1]/%25//?x?",
+            ],
             &["example.com/", "https://example.com", "ftp://a/"],
             &[
                 "https://*.example.com/*",
@@ -305,10 +313,10 @@ mod tests {
         ),
         (
             &ENVIRONMENT,
-            &["", "A=b", "A= B='c d'", "'A B=c'", r"A='it'\''s'"],
+            &["", "A=b", "A= 'B=c d'", "'A B=c'", r"'A=it'\''s'"],
             &["PATH", "A=b PATH", "=b", "''", "A=b  B=c"],
             &["PATH*", "*TZ=UTC*", "A=*", "'A *"],
-            &["=*", "A =*", "*  *", "PATH TZ=*"],
+            &["=*", "A =*", "PATH TZ=*"],
         ),
         (&VARIABLE, &["PATH", "_a1"], &["$PATH", "A-B", "1A", ""], &["AWS_*"], &["$*", "*-*"]),
         (&XATTR, &["user.origin"], &["origin", ""], &["user.*", "*"], &["."]),
