@@ -183,7 +183,7 @@ use crate::machine::{Parameter, Variable};
 use crate::net::{NETWORKS, RemoteHost, Url};
 use crate::process::{Process, Program, SIGNALS, Words};
 use crate::resource::{Host, Manager, Unit};
-use crate::values::{COMMAND_LINE, DIRECTORY, RUN_USER, SERVER, Values, XATTR, XATTR_OR_ALL};
+use crate::values::{COMMAND_LINE, DIRECTORY, ENVIRONMENT, RUN_USER, SERVER, Values, XATTR, XATTR_OR_ALL};
 
 actions! {
     /// Every action of Rex.
@@ -328,7 +328,7 @@ actions! {
             /// The ninth argument; empty if there is none.
             arg9: String,
             /// The environment as `NAME=value` in the order of the names, quoted as the arguments are; empty if it is.
-            environment: Words = Values::Form(&COMMAND_LINE),
+            environment: Words = Values::Form(&ENVIRONMENT),
             /// Where it starts: an absolute path.
             directory: String = Values::Form(&DIRECTORY),
             /// The user whose rights it gets; empty for the user that Rex runs as.

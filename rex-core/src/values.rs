@@ -5,17 +5,19 @@
 
 mod addresses;
 mod forms;
+mod machine;
 
 use std::collections::HashSet;
 use std::fmt;
 
 pub use addresses::{HOST, QUERY, SERVER, URL, URL_PATH};
 pub use forms::{
-    COMMAND, COMMAND_LINE, DIRECTORY, EXTENSION, NAME, OWN_UNIT, PARAMETER, PATH, PROGRAM, RUN_USER, SHA256, TAG, UNIT,
-    USER, VARIABLE, XATTR, XATTR_OR_ALL,
+    COMMAND, COMMAND_LINE, DIRECTORY, ENVIRONMENT, EXTENSION, NAME, OWN_UNIT, PARAMETER, PATH, PROGRAM, RUN_USER,
+    SHA256, TAG, UNIT, USER, VARIABLE, XATTR, XATTR_OR_ALL,
 };
 
 use crate::nearest::did_you_mean;
+use machine::Machine;
 
 /// The values that a fact or an attribute can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,12 +43,6 @@ pub struct Form {
     pub meant: fn(&str) -> Option<String>,
     /// The same form as a machine that reads bytes. It may take more texts than have the form, and never fewer.
     machine: Machine,
-}
-
-/// A finite automaton whose states are numbers, 0 at first.
-struct Machine {
-    step: fn(u32, u8) -> Option<u32>,
-    ends: fn(u32) -> bool,
 }
 
 impl fmt::Debug for Form {
@@ -112,7 +108,7 @@ impl Values {
             Self::Any => true,
             Self::Range(..) => false,
             Self::Words(words) => words.iter().any(|word| is_like(word, pattern)),
-            Self::Form(form) => form.machine.has_like(pattern),
+            Self::Form(form) => (form.machine)().has_like(pattern),
         }
     }
 
@@ -152,39 +148,6 @@ fn is_like(text: &str, pattern: &[Option<char>]) -> bool {
         };
     }
     places.contains(&chars.len())
-}
-
-impl Machine {
-    /// Whether it takes a text that is like a pattern.
-    fn has_like(&self, pattern: &[Option<char>]) -> bool {
-        let mut states = HashSet::from([0_u32]);
-        let mut buffer = [0; 4];
-        for element in pattern {
-            states = match element {
-                Some(c) => {
-                    let bytes = c.encode_utf8(&mut buffer).bytes();
-                    bytes.fold(states, |states, byte| {
-                        states.into_iter().filter_map(|state| (self.step)(state, byte)).collect()
-                    })
-                }
-                None => self.reached(states),
-            };
-        }
-        states.into_iter().any(self.ends)
-    }
-
-    /// All states that follow from some, after any text.
-    fn reached(&self, mut states: HashSet<u32>) -> HashSet<u32> {
-        let mut left: Vec<u32> = states.iter().copied().collect();
-        while let Some(state) = left.pop() {
-            for next in (0..=u8::MAX).filter_map(|byte| (self.step)(state, byte)) {
-                if states.insert(next) {
-                    left.push(next);
-                }
-            }
-        }
-        states
-    }
 }
 
 /// The values that a declaration gives, or any.
@@ -258,17 +221,63 @@ mod tests {
         ),
         (
             &URL,
-            &["https://example.com/", "http://a/b?c"],
+            &[
+                "https://example.com/",
+                "http://a/b?c",
+                "https://a:4430/x;y/..z/.w?q=%2F&r=/../",
+                "https://a:44/",
+                "http://a:443/",
+                "http://[2001:db8::1]:8080/",
+                "https://[::1]/%25//?x?",
+            ],
             &["example.com/", "https://example.com", "ftp://a/"],
-            &["https://*.example.com/*", "*?*", "*/caf%C3%*"],
-            &["example.com/*", "ftp:*", "* *", "https://Example*", "*/caf%c3*", "*/%41*"],
+            &[
+                "https://*.example.com/*",
+                "*?*",
+                "*/caf%C3%*",
+                "*:443/*",
+                "http://a:443/*",
+                "https://a:4*/*",
+                "https://a:44/*",
+                "https://a:4430/*",
+                "https://[::1]:8443/*",
+                "*//*",
+                "https://a/??*",
+                "https://a/*%2F*",
+            ],
+            &[
+                "example.com/*",
+                "ftp:*",
+                "* *",
+                "https://Example*",
+                "*/caf%c3*",
+                "*/%41*",
+                "https://a:443/*",
+                "http://a:80/*",
+                "https://[::1]:443/*",
+                "https://a:0443/*",
+                "https://a:844300*",
+                "https://a:/*",
+                "http:/a*",
+                "http:///*",
+                "https://a?*",
+                "https://a#*",
+                "*#*",
+                "https://u@a/*",
+                "https://a..b/*",
+                "https://a./*",
+                "https://a/../*",
+                "https://a/b/./*",
+                "https://a/..;*/x",
+                "https://a/x%2F*",
+            ],
         ),
         (
             &URL_PATH,
             &["/", "/v1/items", "/a/"],
             &["", "api/", "v1", "/a?b", "/a/../b"],
             &["/v1/*", "*/status", "/caf%C3%A9/*"],
-            &["v1/*", "*?*", "* *", "/caf%c3%a9/*", "/%7E*"],
+            &["v1/*", "*?*", "* *", "/caf%c3%a9/*", "/%7E*", "*/../*", "*%2F*"],
         ),
         (&QUERY, &["", "a=b"], &["?a=b", "a b"], &["a=*"], &["?*", "*#*", "q=%2f*"]),
         (&USER, &["root", "www-data", "a1", "1a"], &["0", "1000", "", "a:b"], &["www-*"], &["*:*"]),
@@ -298,9 +307,16 @@ mod tests {
         (
             &PARAMETER,
             &["net.ipv4.ip_forward", "net.ipv4.conf.eth0/1.forwarding"],
-            &["net/ipv4/ip_forward", "a..b", ""],
-            &["net.*"],
-            &["*..*", ".*", "* *"],
+            &["net/ipv4/ip_forward", "a..b", "", "net", "net.", "net.ipv4."],
+            &["net.*", "*/*", "net*"],
+            &["*..*", ".*", "* *", "net/*", "*.", "net*."],
+        ),
+        (
+            &ENVIRONMENT,
+            &["", "A=b", "A= 'B=c d'", "'A B=c'", r"'A=it'\''s'"],
+            &["PATH", "A=b PATH", "=b", "''", "A=b  B=c"],
+            &["PATH*", "*TZ=UTC*", "A=*", "'A *"],
+            &["=*", "A =*", "PATH TZ=*"],
         ),
         (&VARIABLE, &["PATH", "_a1"], &["$PATH", "A-B", "1A", ""], &["AWS_*"], &["$*", "*-*"]),
         (&XATTR, &["user.origin"], &["origin", ""], &["user.*", "*"], &["."]),
@@ -353,6 +369,10 @@ mod tests {
             (Values::Form(&COMMAND_LINE), "-name *.log", "-name '*.log'"),
             (Values::Form(&VARIABLE), "$PATH", "PATH"),
             (Values::Form(&PARAMETER), "net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+            (Values::Form(&PARAMETER), "/vm/swappiness", "vm.swappiness"),
+            (Values::Form(&URL), "https://a:443/x", "https://a/x"),
+            (Values::Form(&URL), "https://a?b=c", "https://a/?b=c"),
+            (Values::Form(&URL), "https://a/x#top", "https://a/x"),
         ];
         assert!(["pool_workqueue_release", "rcu_tasks_kthread"].iter().all(|name| Values::Form(&COMMAND).has(name)));
         for (values, written, meant) in rows {

@@ -4,7 +4,10 @@
 
 mod about;
 mod addresses;
+mod alias;
 mod always;
+mod asked;
+mod compared;
 mod constant;
 mod constraint;
 mod derived;
@@ -16,8 +19,11 @@ mod likes;
 mod misplaced;
 mod networks;
 mod numbers;
+mod parameter;
 mod placed;
+mod placeholder;
 mod relation;
+mod ruled;
 mod times;
 mod told;
 mod values;
@@ -34,11 +40,12 @@ use crate::compile::File;
 use crate::finding::{Finding, Severity};
 use crate::lints::{Lint as Named, named};
 use crate::members::{Members, check_id};
-use crate::rule::{Uid, annotation, literal, walk};
+use crate::rule::{Uid, annotation, literal, of_resource, walk};
 use crate::vocabulary::{GROUP, Vocabulary};
 
-use about::{About, visit};
+use about::{About, UNSURE, visit};
 pub(crate) use hidden::{file as hidden, in_text as hidden_in};
+pub(crate) use ruled::{Known, rules_out};
 pub(crate) use times::expired;
 pub(crate) use wild::{in_entities as wild_in, quoted, quoted_pattern};
 
@@ -57,10 +64,21 @@ struct Look<'f> {
     file: &'f File,
     statement: Option<(usize, usize)>,
     permit: bool,
+    /// Its condition.
+    syntax: Option<&'f Expr>,
     findings: Vec<Finding>,
 }
 
 impl Look<'_> {
+    /// Whether the condition looks at an attribute of the resource.
+    fn asks_for(&self, name: &str) -> bool {
+        let mut found = false;
+        if let Some(syntax) = self.syntax {
+            walk(syntax, &mut |expr| found |= of_resource(expr).is_some_and(|of| &*of == name));
+        }
+        found
+    }
+
     /// Where the policy says something. A spelling with escapes is not found.
     fn find(&self, needle: &str) -> Option<(usize, usize)> {
         let (start, length) = self.statement?;
@@ -99,16 +117,16 @@ impl<'a> Lint<'a> {
     }
 
     /// Looks at a policy, whose condition is `syntax`.
-    pub(crate) fn policy(
+    pub(crate) fn policy<'f>(
         &self,
-        file: &File,
+        file: &'f File,
         number: usize,
         id: &Arc<str>,
         policy: &Policy,
-        syntax: Option<&Expr>,
+        syntax: Option<&'f Expr>,
     ) -> Vec<Finding> {
         let permit = policy.effect() == cedar_policy::Effect::Permit;
-        let mut look = Look { file, statement: file.place(number), permit, findings: Vec::new() };
+        let mut look = Look { file, statement: file.place(number), permit, syntax, findings: Vec::new() };
         let silenced = silenced(&mut look, policy);
         self.ids(&mut look, policy, syntax);
         allowed_words(&mut look, policy);
@@ -155,7 +173,8 @@ impl<'a> Lint<'a> {
                 look.findings.push(finding);
             } else {
                 wild::id(look, &uid, syntax);
-                self.alias(look, &uid);
+                alias::id(look, &uid);
+                parameter::id(look, &uid);
                 spelled_bytes(look, &uid, syntax);
             }
             if self.named_by_owner.contains(&*uid.kind) && !self.members.names(&uid) {
@@ -163,16 +182,6 @@ impl<'a> Lint<'a> {
                 let help = "what the entities file does not put in it is not in it, so this applies to nothing";
                 look.add(None, Severity::Warning, &spelled, message, help);
             }
-        }
-    }
-
-    /// Looks for a path that is a link on nearly every host.
-    fn alias(&self, look: &mut Look<'_>, uid: &Uid) {
-        if !["fs::Path", "process::Program"].contains(&&*uid.kind) {
-            return;
-        }
-        if let Some((message, help)) = leads_elsewhere(&uid.id) {
-            look.add(Some("REX017"), Severity::Warning, &format!("{}::\"{}\"", uid.kind, uid.id), message, &help);
         }
     }
 
@@ -199,19 +208,6 @@ impl<'a> Lint<'a> {
     }
 }
 
-/// Directories that the file system hierarchy has only for old names, and where they lead.
-const ALIASES: &[(&str, &str)] = &[
-    ("/bin", "/usr/bin"),
-    ("/sbin", "/usr/sbin"),
-    ("/lib", "/usr/lib"),
-    ("/lib32", "/usr/lib32"),
-    ("/lib64", "/usr/lib64"),
-    ("/libx32", "/usr/libx32"),
-    ("/var/run", "/run"),
-    ("/var/lock", "/run/lock"),
-    ("/dev/fd", "/proc/self/fd"),
-];
-
 /// Looks for a byte of a path that is spelled in lower case.
 fn spelled_bytes(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
     let written = format!("\"{}\"", uid.id.replace('\\', "\\\\"));
@@ -223,18 +219,6 @@ fn spelled_bytes(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
         let severity = look.severity(true, Some(!excepted));
         look.add(Some("REX013"), severity, &written, message, &help);
     }
-}
-
-/// What is to be told of a path that is below a link of nearly every host, or of a pattern whose start is.
-fn leads_elsewhere(path: &str) -> Option<(String, String)> {
-    let below = |(alias, _): &&(&str, &str)| {
-        path.strip_prefix(*alias).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    let (alias, target) = ALIASES.iter().find(below)?;
-    let real = path.replacen(alias, target, 1);
-    let message = format!("`{alias}` is a link on most hosts, and a request never has the name of a link");
-    let help = format!("did you mean `{real}`? `rex doctor --policy` tells where it leads on this host");
-    Some((message, help))
 }
 
 /// The lints whose warnings a policy silences by `@lint`. An unknown code is an error: it would silence nothing.
@@ -255,7 +239,6 @@ fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
 /// Looks for an attribute of a process that a condition asks to be there. Each process has it, but it cannot always be found out. A permit
 /// that asks for it leaves a process of which it is unknown to others; whatever else asks for it takes what is unknown for what is not there.
 fn asked_to_be_known(look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
-    const UNSURE: [&str; 3] = ["exe", "user", "unit"];
     let Expr::HasAttr { expr: of, attrs } = expr else { return };
     let Some(name) = attrs.iter().next().filter(|name| UNSURE.contains(&name.as_str())) else { return };
     if **of != Expr::Var(Var::Resource) || (look.permit && holds == Some(true)) {

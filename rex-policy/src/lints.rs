@@ -5,9 +5,11 @@ mod dead;
 mod expired;
 mod loaded;
 mod meant;
+mod needed;
 mod patterns;
 mod places;
 mod usable;
+mod whom;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
@@ -194,6 +196,8 @@ struct Look<'p> {
     shapes: OnceCell<dead::Shapes>,
     permits: OnceCell<places::Permits>,
     programs: OnceCell<broad::Programs>,
+    whom: OnceCell<whom::Whom<'p>>,
+    needed: needed::Needs,
     /// How often two policies were held against each other.
     compared: Cell<usize>,
 }
@@ -207,6 +211,8 @@ impl<'p> Look<'p> {
             shapes: OnceCell::new(),
             permits: OnceCell::new(),
             programs: OnceCell::new(),
+            whom: OnceCell::new(),
+            needed: needed::Needs::default(),
             compared: Cell::new(0),
         }
     }

@@ -255,8 +255,10 @@ impl Answered<'_> {
 
     fn human(&self, patch: Option<&Patch>) -> String {
         let Self { call, traced, later, .. } = *self;
-        let denied = traced.iter().filter(|traced| !is_allowed(&traced.trace)).count();
-        let all = traced.len();
+        // What only the call finds out is one more, where it is known that nothing permits it.
+        let later_denied = later.iter().filter(|later| later.is_denied()).count();
+        let denied = traced.iter().filter(|traced| !is_allowed(&traced.trace)).count() + later_denied;
+        let all = traced.len() + later_denied;
         let (decision, plural) =
             (if self.is_allowed() { "ALLOW" } else { "DENY" }, if all == 1 { "permission" } else { "permissions" });
         let known = if self.is_allowed() && later.iter().any(Later::is_certain) { ", as far as is known" } else { "" };

@@ -81,6 +81,7 @@ fn what_a_file_lists_is_asked_for_and_not_known_before() {
         4,
         &[
             "DENY: `sys::reload_parameters",
+            " needs 2 permissions, 1 of which is denied\n",
             "DENY: `sys::set_parameter` on each parameter that the file lists: no permit is about it",
         ],
     );

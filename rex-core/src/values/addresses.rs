@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::{Form, Machine};
+use super::Form;
+use super::machine::machine;
 use crate::net::{RemoteHost, Url};
 
 /// States: 0 at the start and after a dot, 1 in a label.
@@ -31,7 +32,7 @@ pub static HOST: Form = Form {
     doc: "the lower-case name or the address of a host, without scheme, port and path",
     has: |text| RemoteHost::parse(text).is_ok_and(|host| host.name() == text),
     meant: host_meant,
-    machine: Machine { step: host_step, ends: |state| state == 1 },
+    machine: machine!(host_step, |state| state == 1),
 };
 
 /// What a path or a query of a URL never holds as it is.
@@ -44,8 +45,9 @@ const PERCENT: u32 = 1 << 8;
 const DIGIT: u32 = 1 << 9;
 const VALUE: u32 = 10;
 
-/// Goes on in a machine where escapes have two digits in upper case, and stand for nothing that needs none.
-fn with_escapes(state: u32, byte: u8, step: fn(u32, u8) -> Option<u32>) -> Option<u32> {
+/// Goes on in a machine where escapes have two digits in upper case, and stand for nothing that needs none; `refuses` says what else none
+/// stands for, from a state.
+fn with_escapes(state: u32, byte: u8, step: fn(u32, u8) -> Option<u32>, refuses: fn(u32, u8) -> bool) -> Option<u32> {
     let digit = || match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'A'..=b'F' => Some(byte - b'A' + 10),
@@ -53,14 +55,22 @@ fn with_escapes(state: u32, byte: u8, step: fn(u32, u8) -> Option<u32>) -> Optio
     };
     let base = state & 0xff;
     if state & PERCENT != 0 {
-        return digit().map(|digit| base | DIGIT | (u32::from(digit) << VALUE));
+        // Of these, whatever follows is taken.
+        let digit = digit().map(|digit| if matches!(digit, 1 | 8..) { 1 } else { digit });
+        return digit.map(|digit| base | DIGIT | (u32::from(digit) << VALUE));
     }
     if state & DIGIT != 0 {
         let escaped = u8::try_from(state >> VALUE).ok()? << 4 | digit()?;
-        return (!escaped.is_ascii_alphanumeric() && !b"-._~".contains(&escaped)).then_some(base);
+        let needless = escaped.is_ascii_alphanumeric() || b"-._~".contains(&escaped);
+        return (!needless && !refuses(base, escaped)).then_some(base);
     }
     let next = step(base, byte)?;
     Some(if byte == b'%' { next | PERCENT } else { next })
+}
+
+/// What a server may read in two ways in a path.
+fn is_ambiguous(escaped: u8) -> bool {
+    [b'/', b'\\', 0].contains(&escaped)
 }
 
 /// The text with its escapes as facts have them.
@@ -73,37 +83,89 @@ fn upper_escapes(text: &str) -> String {
     })
 }
 
-/// States: the letters of `https://` that were read, 9 in the authority, 10 after its slash.
-fn url_step(state: u32, byte: u8) -> Option<u32> {
+/// Where the states of an authority start, those of `http` and those of `https`: 0 at the start of a label, 1 in one, 2 in brackets,
+/// 3 after them, 4 before a port, 5 and up after as many of its digits, as long as they begin the port of the scheme, 9 and up after others.
+const AUTHORITY: [(u32, &[u8]); 2] = [(10, b"80"), (30, b"443")];
+
+/// How many digits a port has at most.
+const PORT_DIGITS: u32 = 5;
+
+/// Where the states of the path start, those of [`url_path_step`], and those of the query: 0 at its start, 1 elsewhere.
+const TOLD: u32 = 50;
+const QUESTION: u32 = 60;
+
+/// Within the authority of a scheme whose port is `usual`.
+fn authority_step(state: u32, byte: u8, usual: &[u8]) -> Option<u32> {
+    let (beginning, other) = (4, 8);
     match (state, byte) {
-        (0, b'h') | (1 | 2, b't') | (3, b'p') | (4, b's') => Some(state + 1),
-        (4 | 5, b':') => Some(6),
-        (6 | 7, b'/') => Some(state + 1),
-        (9, b'/') => Some(10),
-        (8 | 9, b'.' | b'-' | b'_' | b':' | b'[' | b']') => Some(9),
-        (8 | 9, _) => (byte.is_ascii_lowercase() || byte.is_ascii_digit()).then_some(9),
-        (10, _) => is_plain(byte, b"\"#<>").then_some(10),
+        (0, b'[') => Some(2),
+        (2, b']') => Some(3),
+        (2, _) => (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase() || b":.".contains(&byte)).then_some(2),
+        (1 | 3, b':') => Some(beginning),
+        (1, b'.') => Some(0),
+        (0 | 1, _) => (byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)).then_some(1),
+        (4.., b'0'..=b'9') => {
+            let count = if state > other { state - other } else { state - beginning };
+            let usual = state <= other && usual.get(count as usize) == Some(&byte);
+            let legal = count < PORT_DIGITS && (count > 0 || byte != b'0');
+            legal.then_some(if usual { beginning } else { other } + count + 1)
+        }
         _ => None,
     }
 }
 
+/// States: the letters of `http:/` and `https:/` that were read, then those of [`AUTHORITY`], [`TOLD`] and [`QUESTION`].
+fn url_step(state: u32, byte: u8) -> Option<u32> {
+    match (state, byte) {
+        (0, b'h') | (1 | 2, b't') | (3, b'p') | (4, b's') => Some(state + 1),
+        (4, b':') => Some(6),
+        (5, b':') => Some(8),
+        (6 | 8, b'/') => Some(state + 1),
+        (7, b'/') => Some(10),
+        (9, b'/') => Some(30),
+        (QUESTION.., _) => is_plain(byte, b"\"#<>'").then_some(QUESTION + 1),
+        (TOLD.., b'?') => [1, 4].contains(&(state - TOLD)).then_some(QUESTION),
+        (TOLD.., _) => url_path_step(state - TOLD, byte).map(|state| TOLD + state),
+        _ => {
+            let (start, usual) = AUTHORITY.into_iter().rfind(|(start, _)| *start <= state)?;
+            let state = state - start;
+            // A host is named, and its port is another one.
+            let whole = matches!(state, 1 | 3 | 9..) || (state > 4 && (state - 4) as usize != usual.len());
+            if byte == b'/' {
+                return whole.then_some(TOLD + 1);
+            }
+            authority_step(state, byte, usual).map(|state| start + state)
+        }
+    }
+}
+
+fn url_meant(text: &str) -> Option<String> {
+    let text = text.trim().split('#').next()?;
+    let (scheme, rest) = text.split_once(":/").unwrap_or(("https", text));
+    let (scheme, rest) = (scheme.to_ascii_lowercase(), rest.trim_start_matches('/'));
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (server, rest) = rest.split_at_checked(end)?;
+    let usual = if scheme == "http" { ":80" } else { ":443" };
+    let server = server.to_ascii_lowercase();
+    let server = server.strip_suffix(usual).unwrap_or(&server);
+    Some(format!("{scheme}://{server}/{}", upper_escapes(rest.strip_prefix('/').unwrap_or(rest))))
+}
+
 /// A URL in its one spelling.
 pub static URL: Form = Form {
-    doc: "a URL in its one spelling, with scheme, host and path: `https://example.com/`",
+    doc: "a URL in its one spelling, with scheme, host and path, and without a fragment and the port of the scheme: `https://example.com/`",
     has: |text| Url::parse(text).is_ok_and(|url| url.as_str() == text),
-    meant: |text| {
-        let all = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-        let (scheme, rest) = all.split_once("://")?;
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        Some(format!("{}://{}/{}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase(), upper_escapes(path)))
-    },
-    machine: Machine { step: |state, byte| with_escapes(state, byte, url_step), ends: |state| state == 10 },
+    meant: url_meant,
+    machine: machine!(
+        |state, byte| with_escapes(state, byte, url_step, |base, escaped| base < QUESTION && is_ambiguous(escaped)),
+        |state| [TOLD + 1, TOLD + 4, QUESTION + 1].contains(&state),
+    ),
 };
 
 /// States: 0 at the start, 1 after a slash, 2 after `/.`, 3 after `/..`, 4 elsewhere.
 fn url_path_step(state: u32, byte: u8) -> Option<u32> {
     match (state, byte) {
-        (2 | 3, b'/') => None,
+        (2 | 3, b'/' | b';') => None,
         (_, b'/') => Some(1),
         (0, _) => None,
         (1, b'.') => Some(2),
@@ -120,10 +182,10 @@ pub static URL_PATH: Form = Form {
         let path = upper_escapes(text.split(['?', '#']).next()?);
         Some(if path.starts_with('/') { path } else { format!("/{path}") })
     },
-    machine: Machine {
-        step: |state, byte| with_escapes(state, byte, url_path_step),
-        ends: |state| state == 1 || state == 4,
-    },
+    machine: machine!(
+        |state, byte| with_escapes(state, byte, url_path_step, |_, escaped| is_ambiguous(escaped)),
+        |state| state == 1 || state == 4
+    ),
 };
 
 /// States: 0 at the start, 1 elsewhere.
@@ -136,7 +198,7 @@ pub static QUERY: Form = Form {
     doc: "the query of a URL, without its `?`, or empty",
     has: |text| text.is_empty() || (!text.starts_with('?') && Url::parse(&format!("http://a/?{text}")).is_ok()),
     meant: |text| Some(upper_escapes(text.trim_start_matches('?'))),
-    machine: Machine { step: |state, byte| with_escapes(state, byte, query_step), ends: |state| state <= 1 },
+    machine: machine!(|state, byte| with_escapes(state, byte, query_step, |_, _| false), |state| state <= 1),
 };
 
 /// A name server with its port, or nothing.
@@ -144,8 +206,5 @@ pub static SERVER: Form = Form {
     doc: "the address of a server with its port, `192.0.2.53:53`, or empty",
     has: |text| text.is_empty() || text.parse::<SocketAddr>().is_ok_and(|address| address.to_string() == text),
     meant: |text| text.parse().ok().map(|address| SocketAddr::new(address, 53).to_string()),
-    machine: Machine {
-        step: |_, byte| (byte.is_ascii_digit() || b"abcdef.:[]%".contains(&byte)).then_some(0),
-        ends: |_| true,
-    },
+    machine: machine!(|_, byte| (byte.is_ascii_digit() || b"abcdef.:[]%".contains(&byte)).then_some(0), |_| true),
 };

@@ -1,6 +1,7 @@
 //! The forms that facts and attributes of Rex have.
 
-use super::{Form, Machine};
+use super::Form;
+use super::machine::machine;
 use crate::AbsPath;
 use crate::machine::{Parameter, Variable};
 use crate::process::Words;
@@ -34,7 +35,7 @@ pub static PATH: Form = Form {
     doc: PATHS,
     has: is_path,
     meant: path_meant,
-    machine: Machine { step: path_step, ends: |state| state == 1 || state == 3 },
+    machine: machine!(path_step, |state| state == 1 || state == 3),
 };
 
 /// The path of a program that runs; empty for a thread of the kernel.
@@ -42,7 +43,7 @@ pub static PROGRAM: Form = Form {
     doc: "an absolute path, or empty",
     has: |text| text.is_empty() || is_path(text),
     meant: path_meant,
-    machine: Machine { step: path_step, ends: |state| state <= 1 || state == 3 },
+    machine: machine!(path_step, |state| state <= 1 || state == 3),
 };
 
 /// The directory that a program starts in.
@@ -50,7 +51,7 @@ pub static DIRECTORY: Form = Form {
     doc: "the absolute path of a directory, without a slash at the end",
     has: is_path,
     meant: path_meant,
-    machine: Machine { step: path_step, ends: |state| state == 1 || state == 3 },
+    machine: machine!(path_step, |state| state == 1 || state == 3),
 };
 
 /// States: 0 at the start, 3 in a name, 4 `.`, 5 `..`.
@@ -68,7 +69,7 @@ pub static NAME: Form = Form {
     doc: "the last part of a path, without a slash",
     has: |text| !text.contains(['/', '\0']) && ![".", ".."].contains(&text),
     meant: |text| path_meant(text).and_then(|path| path.rsplit('/').next().map(str::to_owned)),
-    machine: Machine { step: name_step, ends: |state| state == 0 || state == 3 },
+    machine: machine!(name_step, |state| state == 0 || state == 3),
 };
 
 /// The extension of a name.
@@ -76,7 +77,7 @@ pub static EXTENSION: Form = Form {
     doc: "what follows the last dot of a name, without the dot",
     has: |text| !text.contains(['/', '.', '\0']),
     meant: |text| text.rsplit('.').next().map(str::to_owned),
-    machine: Machine { step: |_, byte| (![b'/', b'.', 0].contains(&byte)).then_some(0), ends: |_| true },
+    machine: machine!(|_, byte| (![b'/', b'.', 0].contains(&byte)).then_some(0), |_| true),
 };
 
 /// A SHA-256, or nothing.
@@ -84,10 +85,8 @@ pub static SHA256: Form = Form {
     doc: "64 lower-case hexadecimal digits, or empty",
     has: |text| [0, 64].contains(&text.len()) && text.bytes().all(is_digit_of_hash),
     meant: |text| Some(text.trim().trim_start_matches("sha256:").to_ascii_lowercase()),
-    machine: Machine {
-        step: |count, byte| (count < 64 && is_digit_of_hash(byte)).then_some(count + 1),
-        ends: |count| count == 0 || count == 64,
-    },
+    machine: machine!(|count, byte| (count < 64 && is_digit_of_hash(byte)).then_some(count + 1), |count| count == 0
+        || count == 64),
 };
 
 fn is_digit_of_hash(byte: u8) -> bool {
@@ -141,7 +140,7 @@ pub static UNIT: Form = Form {
     doc: "the full name of a unit, with its type: `nginx.service`",
     has: is_unit,
     meant: unit_meant,
-    machine: Machine { step: unit_step, ends: unit_ends },
+    machine: machine!(unit_step, unit_ends),
 };
 
 /// The unit that a process belongs to, if any.
@@ -149,7 +148,7 @@ pub static OWN_UNIT: Form = Form {
     doc: "the full name of a unit, with its type, `nginx.service`, or empty",
     has: |text| text.is_empty() || is_unit(text),
     meant: unit_meant,
-    machine: Machine { step: unit_step, ends: |state| state == 0 || unit_ends(state) },
+    machine: machine!(unit_step, |state| state == 0 || unit_ends(state)),
 };
 
 fn is_user(text: &str) -> bool {
@@ -170,7 +169,7 @@ pub static USER: Form = Form {
     doc: "the name of a user, not the number",
     has: is_user,
     meant: |text| (text == "0").then(|| "root".to_owned()),
-    machine: Machine { step: user_step, ends: |state| state == 2 },
+    machine: machine!(user_step, |state| state == 2),
 };
 
 /// The user that a program is started as, or nothing for that of Rex.
@@ -178,7 +177,7 @@ pub static RUN_USER: Form = Form {
     doc: "the name of a user, not the number, or empty",
     has: |text| text.is_empty() || is_user(text),
     meant: |text| (text == "0").then(|| "root".to_owned()),
-    machine: Machine { step: user_step, ends: |state| state == 0 || state == 2 },
+    machine: machine!(user_step, |state| state == 0 || state == 2),
 };
 
 /// A tag of a run. States: 0 at the start, 1 in the key, 2 after the sign.
@@ -186,14 +185,14 @@ pub static TAG: Form = Form {
     doc: "a tag of the form `key=value`",
     has: |text| text.split_once('=').is_some_and(|(key, _)| !key.is_empty()),
     meant: |text| text.split_once(':').map(|(key, value)| format!("{}={}", key.trim(), value.trim())),
-    machine: Machine {
-        step: |state, byte| match (state, byte) {
+    machine: machine!(
+        |state, byte| match (state, byte) {
             (0, b'=') => None,
             (1 | 2, b'=') | (2, _) => Some(2),
             _ => Some(1),
         },
-        ends: |state| state == 2,
-    },
+        |state| state == 2
+    ),
 };
 
 /// How much of a name the kernel keeps, in bytes (`TASK_COMM_LEN` less the final NUL).
@@ -209,14 +208,14 @@ pub static COMMAND: Form = Form {
         text.len() <= KEPT || kernel || text.bytes().take(KEPT).any(|byte| byte == b'/')
     },
     meant: |text| (0..=KEPT).rev().find_map(|length| text.get(..length)).map(str::to_owned),
-    machine: Machine {
-        step: |state, byte| {
+    machine: machine!(
+        |state, byte| {
             let count = ((state & 0xff) + 1).min(16);
             let slash = state & 0x100 != 0 || (byte == b'/' && count < 16);
             Some(count | if slash { 0x100 } else { 0 })
         },
-        ends: |state| state & 0xff < 16 || state & 0x100 != 0,
-    },
+        |state| state & 0xff < 16 || state & 0x100 != 0
+    ),
 };
 
 /// Tells whether policies see a text of words like this one. An escaped quote passes: the machine tells what it must.
@@ -259,21 +258,55 @@ pub static COMMAND_LINE: Form = Form {
         let bare = |word: &str| word.trim_matches(['"', '\'']).to_owned();
         Some(Words::new(text.split_whitespace().map(bare).collect()).as_str().to_owned())
     },
-    machine: Machine { step: command_line_step, ends: |state| matches!(state, 0 | 1 | 3) },
+    machine: machine!(command_line_step, |state| matches!(state, 0 | 1 | 3)),
 };
 
-/// A parameter of the kernel. States: 0 at the start and after a dot, 1 elsewhere.
+/// How far the word of an environment is read, above the states of a command line: 0 at its start, 1 in the name, 2 after the `=`.
+const VARIABLE_BITS: u32 = 4;
+
+fn environment_step(state: u32, byte: u8) -> Option<u32> {
+    let (from, read) = (state & ((1 << VARIABLE_BITS) - 1), state >> VARIABLE_BITS);
+    let to = command_line_step(from, byte)?;
+    let is_letter = matches!((from, to), (_, 1) | (2, 2) | (_, 5));
+    let read = match (byte, read) {
+        (b' ', read) if to == 6 => (read == 2).then_some(0)?,
+        (b'=', 0) if is_letter => return None,
+        (b'=', 1) if is_letter => 2,
+        (_, 0) if is_letter => 1,
+        _ => read,
+    };
+    Some(to | (read << VARIABLE_BITS))
+}
+
+/// The variables that a program is started with.
+pub static ENVIRONMENT: Form = Form {
+    doc: "`NAME=value` with one blank between, each in single quotes if a shell would need it",
+    has: |text| {
+        let is_variable = |word: &String| word.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+        Words::parse(text).is_some_and(|words| words.as_slice().iter().all(is_variable))
+    },
+    meant: |text| {
+        Some(text.trim_matches(['$', '{', '}'])).filter(|text| text.contains('=')).and_then(COMMAND_LINE.meant)
+    },
+    machine: machine!(environment_step, |state| state == 0 || [1, 3].contains(&(state ^ (2 << VARIABLE_BITS)))),
+};
+
+/// States: 0 at the start, 1 in the first part, 2 after a dot, 3 in a later part.
+fn parameter_step(state: u32, byte: u8) -> Option<u32> {
+    match byte {
+        b'.' => (state & 1 == 1).then_some(2),
+        // If the first separator is a slash, dots and slashes change places.
+        b'/' => (state >= 2).then_some(3),
+        _ => (byte.is_ascii_alphanumeric() || b"_-:@".contains(&byte)).then_some(state | 1),
+    }
+}
+
+/// A parameter of the kernel. What has no dot is a directory of parameters.
 pub static PARAMETER: Form = Form {
     doc: "the name of a parameter, its parts separated by dots: `net.ipv4.ip_forward`",
-    has: |text| Parameter::parse(text).is_ok_and(|parameter| parameter.name() == text),
-    meant: |text| Parameter::parse(text).ok().map(|parameter| parameter.name().to_owned()),
-    machine: Machine {
-        step: |state, byte| match byte {
-            b'.' => (state == 1).then_some(0),
-            _ => (byte.is_ascii_alphanumeric() || b"_-:@/".contains(&byte)).then_some(1),
-        },
-        ends: |state| state == 1,
-    },
+    has: |text| text.contains('.') && Parameter::parse(text).is_ok_and(|parameter| parameter.name() == text),
+    meant: |text| Parameter::parse(text.trim_matches(['.', '/'])).ok().map(|parameter| parameter.name().to_owned()),
+    machine: machine!(parameter_step, |state| state == 3),
 };
 
 /// A variable of the environment. States: 0 at the start, 1 elsewhere.
@@ -281,12 +314,12 @@ pub static VARIABLE: Form = Form {
     doc: "the name of a variable: letters, digits and `_`",
     has: |text| Variable::parse(text).is_ok(),
     meant: |text| Some(text.trim_matches(['$', '{', '}']).split('=').next()?.to_owned()),
-    machine: Machine {
-        step: |state, byte| {
+    machine: machine!(
+        |state, byte| {
             (byte.is_ascii_alphabetic() || byte == b'_' || (state == 1 && byte.is_ascii_digit())).then_some(1)
         },
-        ends: |state| state == 1,
-    },
+        |state| state == 1
+    ),
 };
 
 /// States: 0 at the start, 1 in the namespace, 2 after its dot, 3 in the name.
@@ -309,7 +342,7 @@ pub static XATTR: Form = Form {
     doc: "the name of an extended attribute with its namespace: `user.origin`",
     has: is_xattr,
     meant: |text| Some(format!("user.{text}")),
-    machine: Machine { step: xattr_step, ends: |state| state == 3 },
+    machine: machine!(xattr_step, |state| state == 3),
 };
 
 /// An extended attribute, or nothing for the names of all.
@@ -317,5 +350,5 @@ pub static XATTR_OR_ALL: Form = Form {
     doc: "the name of an extended attribute with its namespace, `user.origin`, or empty",
     has: |text| text.is_empty() || is_xattr(text),
     meant: |text| Some(format!("user.{text}")),
-    machine: Machine { step: xattr_step, ends: |state| state == 0 || state == 3 },
+    machine: machine!(xattr_step, |state| state == 0 || state == 3),
 };

@@ -1,13 +1,16 @@
 //! Which requests a part of a policy can be about, and the walk over its truth values.
 
 use cedar_policy::Policy;
-use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::{ActionSpec, FactKind, Values};
 
 use super::Lint;
-use super::constraint::uids;
+use super::asked::uids;
 use crate::rule::{Uid, actions, resource_scope};
 use crate::schema::ambient_values;
+
+/// The attributes of a process that cannot always be found out.
+pub(super) const UNSURE: [&str; 3] = ["exe", "user", "unit"];
 
 /// The actions that a request can have where a part of a policy is looked at, by the head and by what is asked before.
 #[derive(Debug, Clone)]
@@ -30,6 +33,7 @@ impl<'e> Term<'e> {
         match &**expr {
             Expr::Var(Var::Resource) => Some(Self::Resource(attr.as_str())),
             Expr::Var(Var::Context) => Some(Self::Context(attr.as_str())),
+            Expr::Record(fields) => Self::of(fields.get(attr.as_str())?),
             _ => None,
         }
     }
@@ -123,6 +127,26 @@ impl About {
         }
     }
 
+    /// Whether something has an attribute, if each request answers that in the same way.
+    pub(super) fn has(&self, expr: &Expr, name: &str) -> Option<bool> {
+        let Expr::Var(var) = expr else { return None };
+        let of_resource = |spec: &&ActionSpec| spec.resource.attributes.iter().any(|attribute| attribute.name == name);
+        let of_context = |spec: &&ActionSpec| spec.context.iter().any(|fact| fact.name == name);
+        let having = match var {
+            Var::Principal | Var::Action => 0,
+            // What of a process could not be found out is not there.
+            Var::Resource if UNSURE.contains(&name) => return None,
+            Var::Resource => self.actions.iter().copied().filter(of_resource).count(),
+            Var::Context if ambient_values(name).is_some() => self.actions.len(),
+            Var::Context => self.actions.iter().copied().filter(of_context).count(),
+        };
+        match having {
+            _ if self.actions.is_empty() => None,
+            0 => Some(false),
+            all => (all == self.actions.len()).then_some(true),
+        }
+    }
+
     /// Whether an expression is a fact or an attribute of a type.
     pub(super) fn is_of(&self, term: &Expr, kind: FactKind) -> bool {
         let Some(term) = Term::of(term) else { return false };
@@ -152,6 +176,14 @@ impl About {
             }
         }
         all
+    }
+}
+
+/// The letter of a pattern; `None` if it is a wildcard.
+pub(super) fn letter(element: &PatternElem) -> Option<char> {
+    match element {
+        PatternElem::Char(c) => Some(*c),
+        PatternElem::Wildcard => None,
     }
 }
 

@@ -198,6 +198,11 @@ impl Always {
                 }
                 _ => {}
             },
+            Expr::HasAttr { expr, attrs } => {
+                if let [name] = &attrs.iter().collect::<Vec<_>>()[..] {
+                    return about.has(expr, name);
+                }
+            }
             _ => {}
         }
         // By what the fact can be at all.
@@ -230,7 +235,7 @@ impl Always {
             }
         }
         let (term, why) = derived::contradiction(&about, &constraints)?;
-        let of_term = asked.iter().rfind(|(part, _)| super::constraint::term(part) == Some(term));
+        let of_term = asked.iter().rfind(|(part, _)| super::asked::term(part) == Some(term));
         // What goes against the rest may stand in the rest.
         let (part, holds) = of_term.or_else(|| asked.last().filter(|_| besides))?;
         Some(Clash { part, holds: *holds, why: Some(why) })
@@ -259,8 +264,15 @@ fn is_made_of_others(expr: &Expr) -> bool {
 
 /// Tells of a comparison that comes out the same for each request.
 fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
-    // Whoever asks for what is like a wildcard, or in the root, says that it may be anything.
-    if value && holds && matches!(expr, Expr::Like { .. } | Expr::BinaryOp { op: BinaryOp::In, .. }) {
+    // Whoever asks for what is like a wildcard, or in the root, says that it may be anything; of a part of a name, that says nothing.
+    let is_any = match expr {
+        Expr::Like { expr, pattern } => {
+            let is_part = matches!(Term::of(expr), Some(Term::Resource(name)) if !["path", "url"].contains(&name));
+            !is_part || pattern.iter().any(|element| *element != PatternElem::Wildcard)
+        }
+        expr => matches!(expr, Expr::BinaryOp { op: BinaryOp::In, .. }),
+    };
+    if value && holds && is_any {
         return;
     }
     let word = if value { "always" } else { "never" };

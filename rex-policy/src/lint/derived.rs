@@ -8,7 +8,7 @@ use rex_core::net::{NETWORKS, Network, RemoteHost};
 use rex_core::process::{Process, Program, Words};
 use rex_core::{ActionSpec, Fact, Resource};
 
-use super::about::{About, Term};
+use super::about::{About, Term, letter};
 use super::addresses::Addresses;
 use super::constant::Constant;
 use super::constraint::{Constraint, Constraints};
@@ -139,10 +139,6 @@ fn of_arguments<'e>(asked: &[&Constraint<'e>], arguments: &Constraint<'e>) -> Op
 
 /// The arguments that a pattern starts with, and after which there is at least one more; `None` if one could be quoted.
 fn first_words(pattern: &[PatternElem]) -> Option<Vec<String>> {
-    let letter = |element: &PatternElem| match element {
-        PatternElem::Char(c) => Some(*c),
-        PatternElem::Wildcard => None,
-    };
     let start: String = pattern.iter().map_while(letter).collect();
     if start.is_empty() || start.contains(['\'', '\\']) {
         return None;

@@ -1,11 +1,11 @@
 //! What the id of a resource, what it is in, and what is asked of its attributes say of each other.
 
-use cedar_policy::pst::{Expr, PatternElem};
+use cedar_policy::pst::Expr;
 use rex_core::net::Url;
 use rex_core::process::Program;
 use rex_core::{AbsPath, ActionSpec, Resource};
 
-use super::about::{About, Term};
+use super::about::{About, Term, letter};
 use super::constant::Constant;
 use super::constraint::Constraint;
 use super::derived::{COMPARED, entity, ids, named, of_id, texts};
@@ -152,13 +152,6 @@ fn port<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
         let number = Constant::Number(server.port().into());
         (!port.fits(&number)).then(|| (port.term, because("port", Resource::id(&server), &number)))
     })
-}
-
-fn letter(element: &PatternElem) -> Option<char> {
-    match element {
-        PatternElem::Char(c) => Some(*c),
-        PatternElem::Wildcard => None,
-    }
 }
 
 fn nothing(before: &Said<'_, '_>, one: &Said<'_, '_>) -> String {

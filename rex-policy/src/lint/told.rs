@@ -1,8 +1,8 @@
 //! Comparisons in few words, for messages, and where they stand.
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
 
-use super::about::Term;
+use super::about::{Term, letter};
 use super::constant::Constant;
 use super::wild;
 use crate::rule::literal;
@@ -73,13 +73,6 @@ fn method(op: UnaryOp) -> Option<&'static str> {
         UnaryOp::IsLoopback => Some("isLoopback"),
         UnaryOp::IsMulticast => Some("isMulticast"),
         _ => None,
-    }
-}
-
-fn letter(element: &PatternElem) -> Option<char> {
-    match element {
-        PatternElem::Char(c) => Some(*c),
-        PatternElem::Wildcard => None,
     }
 }
 

@@ -1,23 +1,16 @@
 //! Values that a fact or an attribute never has.
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem};
-use rex_core::Values;
-use rex_core::values::{DIRECTORY, EXTENSION, NAME, PATH, PROGRAM};
+use cedar_policy::pst::{BinaryOp, Expr, Literal};
+use rex_core::process::Program;
+use rex_core::values::{DIRECTORY, EXTENSION, NAME, PATH, PROGRAM, URL, URL_PATH};
+use rex_core::{Resource, Values};
 
 use super::about::{About, Term};
-use super::{Look, leads_elsewhere, wild};
+use super::alias::leads_elsewhere;
+use super::compared::{With, compared};
+use super::{Look, wild};
 use crate::finding::{Severity, visible};
 use crate::rule::Uid;
-
-/// A text that something is compared with.
-struct Compared<'e> {
-    term: Term<'e>,
-    pattern: Vec<Option<char>>,
-    /// Whether it is `like` the text, and not equal to it.
-    like: bool,
-    /// Whether the comparison is true of what is other than the text.
-    differs: bool,
-}
 
 /// The values that are paths.
 const PATHS: [Values; 3] = [Values::Form(&PATH), Values::Form(&PROGRAM), Values::Form(&DIRECTORY)];
@@ -54,45 +47,83 @@ pub(super) fn lower_bytes(text: &str) -> Option<(String, String)> {
 /// Looks at one comparison.
 pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Option<bool>) {
     for compared in compared(expr) {
-        let values = about.values(compared.term);
-        if values.is_empty() {
+        let all: Vec<_> = compared.terms.iter().map(|term| about.values(*term)).collect();
+        if all.iter().any(Vec::is_empty) {
             continue;
         }
-        let holds = holds.map(|holds| holds != compared.differs);
-        let severity = look.severity(true, holds);
-        if wild::text(look, &compared.term.text(), &compared.pattern, compared.like, &values, severity) {
-            continue;
-        }
-        if values.iter().all(|values| !values.has_like(&compared.pattern)) {
-            never(look, about, &compared, &values, severity);
-            continue;
-        }
-        let raw = wild::raw(&compared.pattern);
-        if values.iter().all(|values| NAMES.contains(values))
-            && let Some((message, help)) =
-                lower_bytes(&wild::shown(&compared.pattern)).filter(|_| look.find(&raw).is_some())
-        {
-            look.add(Some("REX013"), severity, &raw, message, &help);
-        }
-        if values.iter().all(|values| PATHS.contains(values))
-            && let Some((message, help)) = leads_elsewhere(&wild::shown(&compared.pattern))
-        {
-            look.add(Some("REX017"), Severity::Warning, &raw, message, &help);
+        let (Some(term), values) = (compared.terms.first(), all.concat()) else { continue };
+        let severity = look.severity(true, holds.map(|holds| holds != compared.differs));
+        match &compared.with {
+            With::Text(text) => of_text(look, about, (*term, text, false), &values, severity),
+            With::Pattern(pattern) => of_text(look, about, (*term, pattern, true), &values, severity),
+            // Of one number alone, it is told that the comparison never holds.
+            With::Number(number) if compared.one_of && !values.iter().any(|values| values.has_number(*number)) => {
+                let message = format!("`{}` is never `{number}`", term.text());
+                look.add(Some("REX013"), severity, &number.to_string(), message, &they_are(&values));
+            }
+            With::Number(_) => {}
         }
     }
     directory(look, expr);
 }
 
-fn never(look: &mut Look<'_>, about: &About, compared: &Compared<'_>, values: &[Values], severity: Severity) {
-    let text = wild::shown(&compared.pattern);
+/// Looks at a text, or a pattern of `like`, that something is compared with.
+fn of_text(
+    look: &mut Look<'_>,
+    about: &About,
+    (term, pattern, like): (Term<'_>, &[Option<char>], bool),
+    values: &[Values],
+    severity: Severity,
+) {
+    let is_program = term == Term::Resource("path") && about.actions.iter().all(|spec| spec.resource == Program::SPEC);
+    if wild::text(look, (&term.text(), is_program), pattern, like, values, severity) {
+        return;
+    }
+    if values.iter().all(|values| !values.has_like(pattern)) {
+        never(look, about, (term, pattern, like), values, severity);
+        return;
+    }
+    let (raw, shown) = (wild::raw(pattern), wild::shown(pattern));
+    let all_are = |known: &[Values]| values.iter().all(|values| known.contains(values));
+    if all_are(&NAMES)
+        && let Some((message, help)) = lower_bytes(&shown).filter(|_| look.find(&raw).is_some())
+    {
+        look.add(Some("REX013"), severity, &raw, message, &help);
+    }
+    if all_are(&PATHS)
+        && let Some(elsewhere) = leads_elsewhere(&shown)
+    {
+        elsewhere.tell(look, &raw, &shown);
+    }
+}
+
+fn never(
+    look: &mut Look<'_>,
+    about: &About,
+    (term, pattern, like): (Term<'_>, &[Option<char>], bool),
+    values: &[Values],
+    severity: Severity,
+) {
+    let text = wild::shown(pattern);
     // Of paths, it always was an error.
     let paths = |spec: &&rex_core::ActionSpec| ["Path", "Program"].contains(&spec.resource.name);
-    let severity = match compared.term {
+    let severity = match term {
         Term::Resource("path" | "name" | "extension") if about.actions.iter().all(paths) => Severity::Error,
         _ => severity,
     };
-    let like = if compared.like { " like" } else { "" };
-    let message = format!("`{}` is never{like} `{}`", compared.term.text(), visible(&text));
+    let message = format!("`{}` is never{} `{}`", term.text(), if like { " like" } else { "" }, visible(&text));
+    // A star may stand in a URL as it is.
+    let meant = |values: &&Values| !like || [Values::Form(&URL), Values::Form(&URL_PATH)].contains(values);
+    let meant = values.iter().filter(meant).find_map(|values| values.meant(&text));
+    let help = match meant {
+        Some(meant) => format!("did you mean `{}`? {}", visible(&meant), they_are(values)),
+        None => they_are(values),
+    };
+    look.add(Some("REX013"), severity, &wild::raw(pattern), message, &help);
+}
+
+/// The values that something has, in words.
+fn they_are(values: &[Values]) -> String {
     let mut help: Vec<String> = Vec::new();
     for values in values {
         let said = format!("it is {values}");
@@ -100,59 +131,7 @@ fn never(look: &mut Look<'_>, about: &About, compared: &Compared<'_>, values: &[
             help.push(said);
         }
     }
-    let mut help = help.join(", or ");
-    let meant = (!compared.like).then(|| values.iter().find_map(|values| values.meant(&text))).flatten();
-    if let Some(meant) = meant {
-        help = format!("did you mean `{}`? {help}", visible(&meant));
-    }
-    look.add(Some("REX013"), severity, &wild::raw(&compared.pattern), message, &help);
-}
-
-fn exact(text: &str) -> Vec<Option<char>> {
-    text.chars().map(Some).collect()
-}
-
-fn texts(expr: &Expr) -> Vec<&str> {
-    match expr {
-        Expr::Literal(Literal::String(text)) => vec![text.as_str()],
-        Expr::Set(members) => members.iter().flat_map(|member| texts(member)).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// The texts that an expression compares something with.
-fn compared(expr: &Expr) -> Vec<Compared<'_>> {
-    let all = |term: &'_ Expr, with: &Expr, differs: bool| -> Vec<(Vec<Option<char>>, bool)> {
-        if Term::of(term).is_none() {
-            Vec::new()
-        } else {
-            texts(with).into_iter().map(|text| (exact(text), differs)).collect()
-        }
-    };
-    let (term, found, like) = match expr {
-        Expr::Like { expr, pattern } => {
-            let pattern = pattern.iter().map(|element| match element {
-                PatternElem::Char(c) => Some(*c),
-                PatternElem::Wildcard => None,
-            });
-            (expr, vec![(pattern.collect(), false)], true)
-        }
-        Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } => {
-            let differs = *op == BinaryOp::NotEq;
-            let term = if Term::of(left).is_some() { left } else { right };
-            let with = if Term::of(left).is_some() { right } else { left };
-            (term, all(term, with, differs), false)
-        }
-        // A set of texts contains the term, or the term is a set that contains a text.
-        Expr::BinaryOp { op: BinaryOp::Contains | BinaryOp::ContainsAll | BinaryOp::ContainsAny, left, right } => {
-            let term = if Term::of(left).is_some() { left } else { right };
-            let with = if Term::of(left).is_some() { right } else { left };
-            (term, all(term, with, false), false)
-        }
-        _ => return Vec::new(),
-    };
-    let Some(term) = Term::of(term) else { return Vec::new() };
-    found.into_iter().map(|(pattern, differs)| Compared { term, pattern, like, differs }).collect()
+    help.join(", or ")
 }
 
 /// Looks for `resource in` a URL that is no directory.
@@ -176,7 +155,7 @@ fn directory(look: &mut Look<'_>, expr: &Expr) {
 pub(super) fn without_slash(look: &mut Look<'_>, uid: &Uid) {
     let last = uid.id.rsplit('/').next().unwrap_or_default();
     // What has an extension is no directory, and what has a query names one answer.
-    if &*uid.kind != "net::Url" || last.is_empty() || last.contains(['.', '?']) {
+    if &*uid.kind != "net::Url" || last.is_empty() || last.contains(['.', '?']) || look.asks_for("query") {
         return;
     }
     let message = format!("nothing but its queries is in `{}`", uid.id.escape_debug());

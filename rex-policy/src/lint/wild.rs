@@ -2,9 +2,10 @@
 
 use cedar_policy::pst::Expr;
 use rex_core::Values;
-use rex_core::values::{COMMAND_LINE, QUERY, SERVER, TAG, URL, URL_PATH, XATTR, XATTR_OR_ALL};
+use rex_core::values::{COMMAND_LINE, ENVIRONMENT, QUERY, SERVER, TAG, URL, URL_PATH, XATTR, XATTR_OR_ALL};
 
-use super::Look;
+use super::placeholder::{has_arguments, is_padded};
+use super::{Look, placeholder};
 use crate::finding::Severity;
 use crate::rule::Uid;
 
@@ -19,6 +20,9 @@ enum Sign {
     Variable,
     Tilde,
     Regex,
+    Placeholder,
+    Blank,
+    Arguments,
 }
 
 /// Which of them somebody would write.
@@ -28,18 +32,22 @@ enum Taken {
     All,
     /// Wildcards of whole names alone: the others are letters of such a text.
     Stars,
-    /// Those, and variables.
+    /// Those, variables, and what was to be filled in.
     Names,
+    /// Any, and the arguments after a program.
+    Programs,
 }
 
 /// Whether a text has any sign at all that could mean something elsewhere.
 fn may_hold(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{', '$', '~', '^', '\\', '+'])
+    let open = text.contains(['*', '?', '[', '{', '$', '~', '^', '\\', '+', '<', '%']);
+    open || is_padded(text) || has_arguments(text) || placeholder::is_open(text)
 }
 
 /// A text as policies write it, in quotes: what looks like a wildcard or a variable, and is a letter, with escapes.
 pub(crate) fn quoted(text: &str) -> String {
-    let odd = may_hold(text) && sign(&letters(text), Taken::All).is_some();
+    let is_odd = |taken| sign(&letters(text), taken).is_some();
+    let odd = may_hold(text) && [Taken::Programs, Taken::Names].into_iter().any(is_odd);
     if odd { format!("\"{}\"", escaped(text)) } else { rex_core::uid::quoted(text).to_string() }
 }
 
@@ -57,8 +65,11 @@ pub(crate) fn quoted_pattern(parts: &[&str]) -> String {
 
 /// A text with escapes for what looks like a wildcard or a variable, without quotes.
 fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |text, c| match c {
-        '*' | '?' | '[' | '{' | '$' | '~' | '^' | '+' => format!("{text}{}", c.escape_unicode()),
+    let blanks = is_padded(text) || has_arguments(text);
+    let first = placeholder::is_open(text);
+    text.chars().enumerate().fold(String::with_capacity(text.len()), |text, (at, c)| match c {
+        '*' | '?' | '[' | '{' | '$' | '~' | '^' | '+' | '<' | '%' => format!("{text}{}", c.escape_unicode()),
+        c if (blanks && c == ' ') || (first && at == 0) => format!("{text}{}", c.escape_unicode()),
         '\'' => text + "'",
         c => format!("{text}{}", c.escape_debug()),
     })
@@ -73,9 +84,22 @@ fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
     if text.contains("\0\0") {
         return Some((Sign::Stars, "**".to_owned()));
     }
-    if taken != Taken::All {
-        let meant = |name: &String| taken == Taken::Names || name.starts_with("${");
-        return variable(&text).filter(meant).map(|name| (Sign::Variable, name));
+    let filled_in = |part: String| (Sign::Placeholder, part);
+    let exact = !pattern.contains(&None);
+    let padded = || (exact && is_padded(&text)).then(|| (Sign::Blank, " ".to_owned()));
+    match taken {
+        Taken::Stars => {
+            let meant = |name: &String| name.starts_with("${");
+            let variable = variable(&text).filter(meant).map(|name| (Sign::Variable, name));
+            return variable.or_else(|| placeholder::in_angles(&text).map(filled_in));
+        }
+        Taken::Names => {
+            let variable = variable(&text).map(|name| (Sign::Variable, name));
+            let open = || placeholder::is_open(&text).then(|| text.clone());
+            return variable.or_else(|| placeholder::in_name(&text).or_else(open).map(filled_in)).or_else(padded);
+        }
+        Taken::Programs if has_arguments(&text) => return Some((Sign::Arguments, shown(pattern))),
+        Taken::All | Taken::Programs => {}
     }
     let part = |open: char, close: char| {
         let start = text.find(open)?;
@@ -95,6 +119,8 @@ fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
         .or(part('{', '}')
             .filter(|part| part.contains(',') || part.contains("..") || part.contains("{{"))
             .map(|part| (Sign::Braces, part)))
+        .or_else(|| placeholder::in_text(&text).map(filled_in))
+        .or_else(padded)
 }
 
 /// A variable as a shell, a service manager or a template writes it: `$HOME`, `${user}`, `%h/`.
@@ -150,6 +176,15 @@ fn help(sign: Sign, like: &str) -> String {
             "a policy has no variables: write it out, or let the entities file name the members of a class".to_owned()
         }
         Sign::Tilde => "`~` is not expanded: write the whole path of the home directory".to_owned(),
+        Sign::Placeholder => {
+            "write the name that is meant; a name that really has the sign is written with an escape, `\\u{3c}`".to_owned()
+        }
+        Sign::Blank => "leave it out; a name that really has it is written with an escape, `\\u{20}`".to_owned(),
+        Sign::Arguments => {
+            "name the program alone, and ask for its arguments: `context.arguments == \"..\"`; a blank that the name really has is \
+             written with an escape, `\\u{20}`"
+                .to_owned()
+        }
     }
 }
 
@@ -163,6 +198,9 @@ fn meaning(sign: Sign, place: &str) -> String {
         }
         Sign::Variable => format!("is no variable in {place}: it is compared letter by letter"),
         Sign::Tilde => format!("is no home directory in {place}: it is compared letter by letter"),
+        Sign::Placeholder => format!("is not filled in: in {place}, it is compared letter by letter"),
+        Sign::Blank => format!("at its start or end is a letter in {place}"),
+        Sign::Arguments => format!("is the name of one file in {place}, blanks and all"),
     }
 }
 
@@ -188,18 +226,19 @@ fn like(term: &str, pattern: &[Option<char>]) -> String {
 /// Looks at a text that something is compared with. Says whether it found something.
 pub(super) fn text(
     look: &mut Look<'_>,
-    term: &str,
+    (term, is_program): (&str, bool),
     pattern: &[Option<char>],
     is_like: bool,
     values: &[Values],
     severity: Severity,
 ) -> bool {
-    let odd = pattern.iter().flatten().any(|c| may_hold(c.encode_utf8(&mut [0; 4])));
-    if !odd && !pattern.windows(2).any(|two| two == [None, None]) {
+    if !may_hold(&shown(pattern).replace('*', if pattern.contains(&Some('*')) { "*" } else { "" }))
+        && !pattern.windows(2).any(|two| two == [None, None])
+    {
         return false;
     }
     let taken = |values: &Values| match values {
-        Values::Form(form) if [&COMMAND_LINE, &QUERY].contains(form) => None,
+        Values::Form(form) if [&COMMAND_LINE, &ENVIRONMENT, &QUERY].contains(form) => None,
         Values::Form(form) if [&SERVER, &URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => {
             Some(Taken::Stars)
         }
@@ -207,7 +246,11 @@ pub(super) fn text(
         Values::Any | Values::Range(..) => None,
     };
     let Some(taken) = values.iter().map(taken).collect::<Option<Vec<_>>>() else { return false };
-    let taken = if taken.contains(&Taken::Stars) { Taken::Stars } else { Taken::All };
+    let taken = match is_program {
+        _ if taken.contains(&Taken::Stars) => Taken::Stars,
+        true => Taken::Programs,
+        false => Taken::All,
+    };
     let Some((sign, part)) = sign(pattern, taken) else { return false };
     let raw = raw(pattern);
     // Whoever writes a star of a pattern, or any sign, with an escape means the letter.
@@ -225,9 +268,18 @@ pub(super) fn text(
         look.add(Some("REX012"), severity, &raw, message, &help);
         return true;
     }
-    let message = format!("`{}` in `{}` {}", part.escape_debug(), shown(pattern).escape_debug(), meaning(sign, place));
+    let message = message(&part, &shown(pattern), meaning(sign, place));
     look.add(Some("REX012"), severity, &raw, message, &help(sign, &like(term, pattern)));
     true
+}
+
+fn message(part: &str, text: &str, meaning: String) -> String {
+    let (part, text) = (part.escape_debug(), text.escape_debug());
+    if part.to_string() == text.to_string() {
+        format!("`{text}` {meaning}")
+    } else {
+        format!("`{part}` in `{text}` {meaning}")
+    }
 }
 
 /// The pattern with a star for `**/`.
@@ -248,6 +300,7 @@ fn taken_in(kind: &str) -> Taken {
     match kind {
         "net::Url" => Taken::Stars,
         "Agent" | "User" | "Group" => Taken::Names,
+        "process::Program" => Taken::Programs,
         _ => Taken::All,
     }
 }
@@ -285,7 +338,7 @@ fn instead_of(uid: &Uid, sign: Sign) -> String {
 
 /// The help for an id that is refused, if it is a pattern.
 pub(super) fn instead(uid: &Uid) -> Option<String> {
-    if uid.kind.ends_with("::Action") || &*uid.kind == "process::Process" {
+    if uid.kind.ends_with("::Action") || &*uid.kind == "process::Process" || !may_hold(&uid.id) {
         return None;
     }
     sign(&letters(&uid.id), taken_in(&uid.kind)).map(|(sign, _)| instead_of(uid, sign))
@@ -304,7 +357,7 @@ pub(super) fn id(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
     }
     let excepted = syntax.is_some_and(|syntax| is_excepted(syntax, true, uid));
     let severity = look.severity(true, Some(!excepted));
-    let message = format!("`{}` in `{}` {}", part.escape_debug(), uid.id.escape_debug(), meaning(sign, "an id"));
+    let message = message(&part, &uid.id, meaning(sign, "an id"));
     look.add(Some("REX012"), severity, &format!("{}::{quoted}", uid.kind), message, &instead_of(uid, sign));
 }
 
@@ -331,7 +384,7 @@ pub(crate) fn in_entities(uid: &Uid) -> Option<(String, String)> {
         return None;
     }
     let (sign, part) = sign(&letters(&uid.id), taken_in(&uid.kind))?;
-    let message = format!("`{}` in `{}` {}", part.escape_debug(), uid.id.escape_debug(), meaning(sign, "an id"));
+    let message = message(&part, &uid.id, meaning(sign, "an id"));
     let help = "name each member, or ask for a pattern in the policy: `when { resource.path like \"..\" }`".to_owned();
     Some((message, help))
 }

@@ -1,6 +1,7 @@
 //! Permits that are broader than they look.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rex_core::action::{fs, process};
 use rex_core::{Action, ActionSpec, Extent, Place};
@@ -9,7 +10,8 @@ use super::{Lint, Look, with_help};
 use crate::finding::{Finding, Severity};
 use crate::places::Nesting;
 use crate::rule::{Rule, Scope, Uid, syntax, walk};
-use cedar_policy::pst::{Expr, Var};
+use crate::vocabulary::PRINCIPALS;
+use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
 
 pub(super) const EVERYTHING: Lint = Lint {
     code: "REX004",
@@ -37,7 +39,7 @@ pub(super) const PRINCIPAL: Lint = Lint {
     code: "REX009",
     name: "a permit is for every principal",
     severity: Severity::Warning,
-    explanation: "It names no principal, neither in its head nor in its condition, so it is for each agent and each user there is and will be. Name \
+    explanation: "It names no principal, neither in its head nor in its condition, or all types of principals, so it is for each agent and each user there is and will be. Name \
                   the principal or a group.",
     example: include_str!("examples/rex009.cedar"),
     better: include_str!("examples/rex009-better.cedar"),
@@ -67,17 +69,66 @@ fn any_principal(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !rule.permit || !is_any(&rule.principal) || is_everything(rule) {
         return Vec::new();
     }
-    let mut named = false;
-    if let Some(condition) = look.policy.cedar(number).and_then(syntax) {
-        walk(&condition, &mut |expr| named |= matches!(expr, Expr::Var(Var::Principal)));
-    }
-    if named {
+    if look.policy.cedar(number).and_then(syntax).is_some_and(|condition| tells_apart(&condition)) {
         return Vec::new();
     }
     with_help(
         look.found(number, "this is for every agent and every user".to_owned()),
         "name a principal or a group: `principal in Group::\"..\"`",
     )
+}
+
+/// Whether a condition is another for some principals than for others. One that lists all their types is not.
+fn tells_apart(condition: &Expr) -> bool {
+    let mut of_types = PRINCIPALS.iter().map(|kind| settled(condition, kind));
+    let first = of_types.next();
+    let mut named = false;
+    if let Some(condition) = &first {
+        walk(condition, &mut |expr| named |= matches!(expr, Expr::Var(Var::Principal)));
+    }
+    named || of_types.any(|other| Some(other) != first)
+}
+
+/// What is left of a condition for principals of one type.
+fn settled(expr: &Expr, kind: &str) -> Expr {
+    let truth = |value: bool| Expr::Literal(Literal::Bool(value));
+    let principal = |expr: &Expr| *expr == Expr::Var(Var::Principal);
+    let settle = |expr: &Arc<Expr>| settled(expr, kind);
+    match expr {
+        Expr::Is { expr, entity_type, in_expr: None } if principal(expr) => truth(entity_type.0.to_string() == kind),
+        Expr::HasAttr { expr, .. } if principal(expr) => truth(false),
+        Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::In, left, right } if principal(left) && principal(right) => {
+            truth(true)
+        }
+        Expr::UnaryOp { op: UnaryOp::Not, expr } => match settle(expr) {
+            Expr::Literal(Literal::Bool(value)) => truth(!value),
+            other => Expr::UnaryOp { op: UnaryOp::Not, expr: Arc::new(other) },
+        },
+        Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), left, right } => {
+            // This one, of either side, says nothing.
+            let idle = truth(*op == BinaryOp::And);
+            match (settle(left), settle(right)) {
+                (one, other) | (other, one) if one == idle => other,
+                (Expr::Literal(Literal::Bool(value)), _) | (_, Expr::Literal(Literal::Bool(value))) => truth(value),
+                (left, right) if left == right => left,
+                (left, right) => Expr::BinaryOp { op: *op, left: Arc::new(left), right: Arc::new(right) },
+            }
+        }
+        Expr::IfThenElse { cond, then_expr, else_expr } => match (settle(cond), settle(then_expr), settle(else_expr)) {
+            (Expr::Literal(Literal::Bool(value)), then, otherwise) => {
+                if value {
+                    then
+                } else {
+                    otherwise
+                }
+            }
+            (_, then, otherwise) if then == otherwise => then,
+            (cond, then, otherwise) => {
+                Expr::IfThenElse { cond: Arc::new(cond), then_expr: Arc::new(then), else_expr: Arc::new(otherwise) }
+            }
+        },
+        other => other.clone(),
+    }
 }
 
 fn writes_program(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {

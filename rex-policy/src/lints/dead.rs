@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
 use super::places::{Permits, ScopeKey, key};
+use super::whom::Whom;
 use super::{Lint, Look, with_help};
 use crate::finding::{Finding, Severity};
 use crate::index::action_meets;
@@ -36,7 +37,7 @@ pub(super) const FORBID: Lint = Lint {
     code: "REX003",
     name: "a `forbid` takes nothing away",
     severity: Severity::Warning,
-    explanation: "No permit reaches what this `forbid` is about, so it denies what would be denied anyway. That is right for a guard that is to hold \
+    explanation: "No permit reaches what this `forbid` is about, or none is for the principals that it names, so it denies what would be denied anyway. That is right for a guard that is to hold \
                   whatever will be permitted later, and wrong where it names another place, action or principal than it was meant to. Mark a guard with \
                   `@lint(\"REX003\")`.",
     example: include_str!("examples/rex003.cedar"),
@@ -64,6 +65,12 @@ fn never(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
 fn dead_forbid(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if rule.permit || !never(look, number, rule).is_empty() {
         return Vec::new();
+    }
+    let whom = look.whom.get_or_init(|| Whom::new(look));
+    if let Some((whom, near)) = whom.missed(look, rule) {
+        let message = format!("no permit is for {whom}, so this forbids nothing");
+        let help = "if it is a guard for what will be permitted later, say so: `@lint(\"REX003\")`; else name a principal that a permit is for";
+        return with_help(look.found(number, message), &format!("{near}{help}"));
     }
     let permits = look.permits.get_or_init(|| Permits::new(look));
     let cut = look.survey.acts.iter().enumerate().any(|(place, act)| {

@@ -12,7 +12,8 @@ pub(super) const WILD: Lint = Lint {
     name: "a wildcard or a variable is a letter",
     severity: Severity::Warning,
     explanation: "Ids and the texts of `==` are compared letter by letter, and `like` knows one wildcard, `*`: `fs::Path::\"/etc/*.key\"` is one file of \
-                  that very name, and `?`, `[a-z]`, `{a,b}`, `$HOME` and `~` are letters everywhere. In a `forbid` it is an error, because it protects \
+                  that very name, and `?`, `[a-z]`, `{a,b}`, `$HOME` and `~` are letters everywhere. So are `<name>`, `%s`, in names of principals `{name}` and `TODO`, a blank at the start or \
+                  end, and the arguments after a program, `/usr/bin/ls -l`. In a `forbid` it is an error, because it protects \
                   nothing. A name that really has such a sign is written with an escape: `\\u{2a}`.",
     example: include_str!("examples/rex012.cedar"),
     better: include_str!("examples/rex012-better.cedar"),
@@ -24,7 +25,8 @@ pub(super) const VALUE: Lint = Lint {
     name: "a comparison with a value that is never there",
     severity: Severity::Warning,
     explanation: "The facts and attributes of requests have the values that `docs/actions.md` lists: a signal is `TERM`, not `SIGTERM`; a unit is \
-                  `nginx.service`, not `nginx`; a tag is `key=value`; an address is one host, so of a network ask `isInRange`. What is compared with another \
+                  `nginx.service`, not `nginx`; a tag is `key=value`; an address is one host, so of a network ask `isInRange`; a URL has no fragment and not the port of its scheme, `https://example.com:443/`; \
+                  `net.ipv4` is a directory of parameters. What is compared with another \
                   value is never equal to it. In a `forbid`, and in what \
                   is left out of a `permit`, it is an error.",
     example: include_str!("examples/rex013.cedar"),
@@ -38,7 +40,7 @@ pub(super) const ALWAYS: Lint = Lint {
     severity: Severity::Warning,
     explanation: "Comparisons that are joined contradict each other, or leave nothing out: `name == \"a\" && name == \"b\"` is never true, `name != \"a\" || \
                   name != \"b\"` always. So do attributes of one thing: the `extension` of `a.log` is `log`, a URL has one `host`, an address in 10.0.0.0/8 is not `public`; and what \
-                  the head says: in `https://a.example/x/`, no `port` is 80. A `forbid` that never applies is an error, and so is one of which an alternative contradicts \
+                  the head says: in `https://a.example/x/`, no `port` is 80. `resource has path` is true of every file, `name like \"*\"` of every name. A `forbid` that never applies is an error, and so is one of which an alternative contradicts \
                   itself, and a `permit` that leaves out nothing of what it says. An alternative, or something that is left out, that only the rest of the policy rules \
                   out is a warning: what else the policy says still applies. A time after 22:00 and before 6:00 needs `||`.",
     example: include_str!("examples/rex014.cedar"),

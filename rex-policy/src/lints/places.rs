@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use rex_core::{ActionSpec, Extent, Principal};
+use rex_core::{Extent, Principal};
 
 use super::Look;
+use crate::reach::Act;
 use crate::rule::{Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
 
@@ -19,50 +20,55 @@ pub(super) fn key(scope: &Scope) -> ScopeKey {
 #[derive(Debug, Default)]
 pub(super) struct Permits(Vec<Reached>);
 
+/// The same for one action.
 #[derive(Debug, Default)]
-struct Reached {
+pub(super) struct Reached {
     all: Extent,
     by_principal: HashMap<ScopeKey, Extent>,
 }
 
 impl Permits {
     pub(super) fn new(look: &Look<'_>) -> Self {
-        let reached = look.survey.acts.iter().map(|act| {
-            let mut reached = Reached::default();
-            for rule in look.policy.rules().iter().filter(|rule| rule.permit) {
-                let extent = look.survey.extent(rule, act);
-                if !extent.is_empty() {
-                    reached.by_principal.entry(key(&rule.principal)).or_default().add(&extent);
-                    reached.all.add(&extent);
-                }
-            }
-            for extent in reached.by_principal.values_mut().chain([&mut reached.all]) {
-                if let Extent::Within(places) = extent {
-                    *places = act.nesting.simplify(std::mem::take(places));
-                }
-            }
-            reached
-        });
-        Self(reached.collect())
+        Self(look.survey.acts.iter().map(|act| Reached::new(look, act, &|_| true)).collect())
     }
 
     /// Where permits reach that can be for a principal, by the place of the action in the table; one principal, or any.
     pub(super) fn of<'s>(&'s self, look: &Look<'_>, act: usize, scope: &Scope) -> Vec<&'s Extent> {
-        let Some(reached) = self.0.get(act) else { return Vec::new() };
-        let Some(one) = single(scope) else { return vec![&reached.all] };
+        self.0.get(act).map_or_else(Vec::new, |reached| reached.of(look, scope))
+    }
+}
+
+impl Reached {
+    /// Where some of the permits reach.
+    pub(super) fn new(look: &Look<'_>, act: &Act, is_wanted: &dyn Fn(usize) -> bool) -> Self {
+        let mut reached = Self::default();
+        for (number, rule) in look.policy.rules().iter().enumerate().filter(|(_, rule)| rule.permit) {
+            let extent = look.survey.extent(rule, act);
+            if !extent.is_empty() && is_wanted(number) {
+                reached.by_principal.entry(key(&rule.principal)).or_default().add(&extent);
+                reached.all.add(&extent);
+            }
+        }
+        for extent in reached.by_principal.values_mut().chain([&mut reached.all]) {
+            if let Extent::Within(places) = extent {
+                *places = act.nesting.simplify(std::mem::take(places));
+            }
+        }
+        reached
+    }
+
+    /// Where they reach that can be for a principal; one, or any.
+    pub(super) fn of(&self, look: &Look<'_>, scope: &Scope) -> Vec<&Extent> {
+        let Some(one) = single(scope) else {
+            return Some(&self.all).filter(|all| !all.is_empty()).into_iter().collect();
+        };
         let own = Uid::new(one.kind(), one.id());
         let groups = look.policy.groups(one.kind(), one.id());
         let within = groups.iter().chain([&own]).map(|uid| Some((uid.clone(), false)));
         let entities: Vec<_> = within.chain([None, Some((own.clone(), true))]).collect();
         let kinds = [None, Some(Box::from(one.kind()))];
         let keys = kinds.iter().flat_map(|kind| entities.iter().map(move |entity| (kind.clone(), entity.clone())));
-        keys.filter_map(|key| reached.by_principal.get(&key)).collect()
-    }
-
-    /// Whether an action is permitted at all to a principal that a head can be for.
-    pub(super) fn any(&self, look: &Look<'_>, spec: &ActionSpec, scope: &Scope) -> Vec<&Extent> {
-        let act = look.survey.acts.iter().position(|act| act.spec == spec);
-        act.map_or_else(Vec::new, |act| self.of(look, act, scope))
+        keys.filter_map(|key| self.by_principal.get(&key)).collect()
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) const UNUSABLE: Lint = Lint {
     severity: Severity::Warning,
     explanation: "Operations ask for more than one action: `net::get` asks for `net::resolve` and `net::connect` of the host, `process::signal` for \
                   `process::list`, `fs::rename` for `fs::write` of the new name. A permit of one of them is idle as long as nothing permits the others to \
-                  the same principal. A program that runs other programs, or a language, is started only by a permit with `@allow(\"interpreter\")`.",
+                  the same principal, or where a `forbid` takes them away, or the condition of what permits them asks for another port. A program that runs other programs, or a language, is started only by a permit with `@allow(\"interpreter\")`.",
     example: include_str!("examples/rex016.cedar"),
     better: include_str!("examples/rex016-better.cedar"),
     find: unusable,
@@ -31,14 +31,13 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !interpreter.is_empty() {
         return interpreter;
     }
-    let permits = look.permits.get_or_init(|| Permits::new(look));
     let mut missing: Option<Lacking> = None;
     for act in &look.survey.acts {
         let extent = look.survey.extent(rule, act);
         if extent.is_empty() {
             continue;
         }
-        match lacking(look, permits, rule, act.spec, &extent) {
+        match lacking(look, rule, act.spec, &extent) {
             None => return Vec::new(),
             Some(lacking) => missing = missing.or(Some(lacking)),
         }
@@ -54,38 +53,42 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
         (Some(host), Some(true)) => format!(", resource == net::Host::\"{host}\""),
         _ => String::new(),
     };
-    with_help(look.found(number, message), &format!("permit it to the same principal: `{list}{on}`"))
+    let help = format!("permit it to the same principal: `{list}{on}`");
+    let permits = look.permits.get_or_init(|| Permits::new(look));
+    let given = |spec: &ActionSpec| {
+        let act = look.survey.acts.iter().position(|act| act.spec == spec);
+        act.is_some_and(|act| !permits.of(look, act, &rule.principal).is_empty())
+    };
+    let help = if lacking.iter().all(|spec| given(spec)) {
+        format!("{help}; what permits it has a condition that rules this out, or a `forbid` takes it away")
+    } else {
+        help
+    };
+    with_help(look.found(number, message), &help)
 }
 
 /// The operation that comes nearest to using a permit, what it lacks, and the host that it lacks it for.
 type Lacking = (&'static str, Vec<&'static ActionSpec>, Option<String>);
 
 /// What each operation that asks for an action lacks; `None` if one lacks nothing, or none asks for it.
-fn lacking(
-    look: &Look<'_>,
-    permits: &Permits,
-    rule: &Rule,
-    spec: &'static ActionSpec,
-    extent: &Extent,
-) -> Option<Lacking> {
+fn lacking(look: &Look<'_>, rule: &Rule, spec: &'static ActionSpec, extent: &Extent) -> Option<Lacking> {
     let mut nearest: Option<Lacking> = None;
-    let host = host(spec, extent);
+    let server = server(spec, extent);
+    let host = server.as_ref().map(|server| server.host().name());
     for (name, needs) in look.levels.operations.iter().filter(|(_, needs)| needs.contains(&spec)) {
         let lacks = |need: &&&'static ActionSpec| {
+            let host = host.filter(|_| [net::Connect::SPEC, net::Resolve::SPEC].contains(*need));
+            let port = server.as_ref().map(Url::port).filter(|_| **need == net::Connect::SPEC);
             **need != spec
-                && !is_spared(need, host.as_deref())
-                && !permits.any(look, need, &rule.principal).into_iter().any(|reached| {
-                    look.compare();
-                    let of_host = [net::Connect::SPEC, net::Resolve::SPEC].contains(*need);
-                    !of_host || host.as_ref().is_none_or(|host| holds(reached, host))
-                })
+                && !is_spared(need, host)
+                && look.needed.of(look, need, port).is_none_or(|needed| !needed.is_given(look, rule, host))
         };
         let lacks: Vec<_> = needs.iter().filter(lacks).copied().collect();
         if lacks.is_empty() {
             return None;
         }
         if nearest.as_ref().is_none_or(|(_, known, _)| lacks.len() < known.len()) {
-            nearest = Some((name, lacks, host.clone()));
+            nearest = Some((name, lacks, host.map(str::to_owned)));
         }
     }
     nearest
@@ -96,30 +99,20 @@ fn is_spared(need: &ActionSpec, host: Option<&str>) -> bool {
     *need == *net::Resolve::SPEC && host.is_none_or(|host| host.parse::<IpAddr>().is_ok())
 }
 
-/// The one host of the URLs that a permit is about, where that is known.
-fn host(spec: &ActionSpec, extent: &Extent) -> Option<String> {
+/// The one server of the URLs that a permit is about, where that is known.
+fn server(spec: &ActionSpec, extent: &Extent) -> Option<Url> {
     if spec.resource != Url::SPEC {
         return None;
     }
     let Extent::Within(places) = extent else { return None };
-    let hosts = places.iter().map(|place| {
+    let servers = places.iter().map(|place| {
         let (Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) = place;
         let (scheme, rest) = id.split_once("://")?;
         let (authority, _) = rest.split_once('/')?;
-        Some(Url::parse(&format!("{scheme}://{authority}/")).ok()?.host().name().to_owned())
+        Url::parse(&format!("{scheme}://{authority}/")).ok()
     });
-    let hosts: Vec<String> = hosts.collect::<Option<_>>()?;
-    hosts.first().filter(|first| hosts.iter().all(|host| host == *first)).cloned()
-}
-
-/// Whether a host lies in some places.
-fn holds(extent: &Extent, host: &str) -> bool {
-    let Extent::Within(places) = extent else { return true };
-    places.iter().any(|place| match place {
-        Place::Exactly(id) => id == host,
-        Place::Below(id) => id == host || host.strip_suffix(&**id).is_some_and(|rest| rest.ends_with('.')),
-        Place::Prefix(start) => host.starts_with(&**start),
-    })
+    let servers: Vec<Url> = servers.collect::<Option<_>>()?;
+    servers.first().filter(|first| servers.iter().all(|server| server == *first)).cloned()
 }
 
 /// Tells of programs that are not started without a word of `@allow`.

@@ -101,7 +101,9 @@ impl<'a> Wanted<'a> {
         });
         // A process can change its own name, so that it is asked for only where there is nothing else.
         all.retain(|(name, _)| *name != "name" || !exe);
-        all.into_iter().map(|(_, condition)| condition).collect()
+        // What could not be found out of another process is not there, and to ask for it denies what other permits allow.
+        let unsure = |name: &str| ["exe", "user", "unit"].contains(&name).then(|| format!("resource has {name}"));
+        all.into_iter().flat_map(|(name, condition)| unsure(name).into_iter().chain([condition])).collect()
     }
 
     fn is_misleading(&self) -> bool {
@@ -121,7 +123,7 @@ fn equals(what: &str, fact: Fact<'_>) -> String {
     match fact {
         Fact::Long(value) => format!("{what} == {value}"),
         Fact::Bool(value) => format!("{what} == {value}"),
-        Fact::String(value) => format!("{what} == {}", quoted(value)),
+        Fact::String(value) => format!("{what} == {}", crate::lint::quoted(value)),
         Fact::Ip(value) => format!("{what} == ip(\"{value}\")"),
     }
 }

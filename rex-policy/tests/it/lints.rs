@@ -206,3 +206,59 @@ fn a_forbid_takes_something_away_only_from_who_is_permitted_something() {
     assert_eq!((of(""), of(" == Agent::\"a\"")), (vec![], vec![]));
     assert_eq!(of(" == Agent::\"b\""), ["REX003"]);
 }
+
+/// A permit of the second action is no help where its condition asks for something else, or a `forbid` takes it away.
+#[test]
+fn what_an_operation_needs_besides_is_not_given_by_any_permit() {
+    let told = |others: &str| {
+        let get = "@id(\"get\") permit (principal == Agent::\"a\", action == net::Action::\"get\", resource in net::Url::\"https://a.example/\");";
+        let policy = compile(&format!("{get}\n{others}"));
+        let found = policy.lints(&with_operations()).into_iter();
+        let found = found.filter(|one| one.code == Some("REX016") && one.policy.as_deref() == Some("get"));
+        found.map(|one| format!("{}: {}", one.message, one.help.unwrap_or_default())).collect::<String>()
+    };
+    let permit = |action: &str, when: &str| {
+        format!(
+            "@id(\"{action}\") permit (principal == Agent::\"a\", action == net::Action::\"{action}\", resource == net::Host::\"a.example\") {when};\n"
+        )
+    };
+    let (resolve, connect) = (permit("resolve", ""), permit("connect", ""));
+    let forbid = |who: &str, action: &str, resource: &str| {
+        format!("@id(\"f\") forbid ({who}, action == net::Action::\"{action}\", {resource});\n")
+    };
+    for (others, lacks) in [
+        (format!("{resolve}{}", permit("connect", "when { context.port == 80 }")), "`net::connect` too"),
+        (format!("{resolve}{}", permit("connect", "when { context.port > 443 }")), "`net::connect` too"),
+        (format!("{resolve}{}", permit("connect", "unless { context.port == 443 }")), "`net::connect` too"),
+        (format!("{connect}{}", permit("resolve", "when { context.record == \"MX\" }")), "`net::resolve` too"),
+        (
+            format!("{resolve}{connect}{}", forbid("principal", "connect", "resource == net::Host::\"a.example\"")),
+            "`net::connect` too",
+        ),
+        (format!("{resolve}{connect}{}", forbid("principal", "connect", "resource")), "`net::connect` too"),
+        (
+            format!(
+                "{resolve}{connect}{}",
+                forbid("principal == Agent::\"a\"", "resolve", "resource in net::Host::\"example\"")
+            ),
+            "`net::resolve` too",
+        ),
+    ] {
+        let told = told(&others);
+        assert!(told.contains(lacks) && told.contains("a `forbid` takes it away"), "{others}\n{told}");
+    }
+    for others in [
+        format!("{resolve}{connect}"),
+        format!("{resolve}{}", permit("connect", "when { context.port == 443 && context.network == \"public\" }")),
+        format!(
+            "{resolve}{}{connect}",
+            permit("connect", "when { context.port == 80 }").replace("\"connect\") p", "\"c\") p")
+        ),
+        format!("{connect}{}", permit("resolve", "unless { context.record == \"MX\" }")),
+        format!("{resolve}{connect}{}", forbid("principal == Agent::\"b\"", "connect", "resource")),
+        format!("{resolve}{connect}{}", forbid("principal", "connect", "resource == net::Host::\"b.example\"")),
+    ] {
+        assert_eq!(told(&others), "", "{others}");
+    }
+    assert!(told(&resolve).ends_with("resource == net::Host::\"a.example\"`"), "{}", told(&resolve));
+}

@@ -29,6 +29,7 @@ mod lints;
 #[cfg(test)]
 mod mutants;
 mod never;
+mod newcomer;
 #[cfg(test)]
 mod reach;
 #[cfg(test)]

@@ -196,6 +196,11 @@ fn a_process_is_named_by_what_it_is_and_never_by_its_number() {
     assert_eq!(effect(&changed, &asked("7", process("worker", "/usr/sbin/nginx", "www-data"))), Effect::Allow);
     assert_eq!(effect(&changed, &asked("4242", process("nginx", "/usr/sbin/nginx", "root"))), Effect::Deny);
     assert_eq!(effect(&changed, &asked("4242", process("nginx", "/tmp/nginx", "www-data"))), Effect::Deny);
+    // Of a process that is not fully known, other permits decide.
+    let named = r#"permit (principal, action == process::Action::"signal", resource) when { resource.name == "x" };"#;
+    let both = compile(&format!("{WORLD}{named}{}", patch.added));
+    let name = |name: &str| BTreeMap::from([("name".to_owned(), name.into())]);
+    assert_eq!(["x", "y"].map(|known| effect(&both, &asked("7", name(known)))), [Effect::Allow, Effect::Deny]);
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! A comparison with constants, taken apart.
+
+use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp};
+
+use super::about::letter;
+use super::addresses::{Addresses, Written};
+use super::constant::Constant;
+use crate::rule::{Uid, literal};
+
+/// One comparison with constants.
+pub(super) enum Asked<'e> {
+    Among(Vec<Constant>),
+    Below(i128),
+    Above(i128),
+    Like(&'e [PatternElem]),
+    Kind(String),
+    Within(Addresses),
+    In(Vec<Uid>),
+    Holds(Vec<Constant>),
+    HoldsAny(Vec<Constant>),
+    Empty,
+}
+
+/// A pattern without wildcards is like one text.
+fn exactly(pattern: &[PatternElem]) -> Option<Asked<'_>> {
+    Some(Asked::Among(vec![Constant::Text(pattern.iter().map(letter).collect::<Option<_>>()?)]))
+}
+
+/// The entities that something is asked to be in.
+pub(super) fn uids(expr: &Expr) -> Option<Vec<Uid>> {
+    let one = |expr: &Expr| match expr {
+        Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
+        _ => None,
+    };
+    match expr {
+        Expr::Set(members) => members.iter().map(|member| one(member)).collect(),
+        _ => one(expr).map(|uid| vec![uid]),
+    }
+}
+
+/// Takes a question about what a set holds apart.
+fn asked_of_set(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
+    let listed = |expr: &Expr| -> Option<Vec<Constant>> {
+        let Expr::Set(members) = expr else { return None };
+        members.iter().map(|member| Constant::of(member)).collect()
+    };
+    let (op, left, right) = match expr {
+        Expr::UnaryOp { op: UnaryOp::IsEmpty, expr } => return Some((expr, Asked::Empty, false)),
+        Expr::BinaryOp { op, left, right } if matches!(**left, Expr::GetAttr { .. }) => (op, left, right),
+        _ => return None,
+    };
+    let asked = match op {
+        BinaryOp::Contains => Asked::Holds(vec![Constant::of(right)?]),
+        BinaryOp::ContainsAll => Asked::Holds(listed(right)?),
+        BinaryOp::ContainsAny => Asked::HoldsAny(listed(right)?),
+        _ => return None,
+    };
+    Some((left, asked, false))
+}
+
+/// Takes a comparison of an address apart. What is no address of a request is told elsewhere, and makes no set of addresses.
+fn asked_of_address(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
+    let one = |expr: &Expr| {
+        let (_, written) = Written::of(expr).filter(|(_, written)| written.is_of_a_request())?;
+        Some(Addresses::one(written.canonical()))
+    };
+    match expr {
+        Expr::UnaryOp { op, expr } => Some((expr, Asked::Within(Addresses::of_method(*op)?), false)),
+        Expr::BinaryOp { op: BinaryOp::IsInRange, left, right } => {
+            Some((left, Asked::Within(Written::of(right)?.1.within()), false))
+        }
+        Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } => {
+            let (term, address) = one(right).map(|address| (left, address)).or_else(|| Some((right, one(left)?)))?;
+            Some((term, Asked::Within(address), *op == BinaryOp::NotEq))
+        }
+        Expr::BinaryOp { op: BinaryOp::Contains, left, right } => match &**left {
+            Expr::Set(members) => {
+                let all = members.iter().map(|member| one(member)).collect::<Option<Vec<_>>>()?;
+                (!all.is_empty()).then(|| (&**right, Asked::Within(Addresses::union(all)), false))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Takes a comparison of something with constants apart; `bool` says whether it is the other way around.
+pub(super) fn asked(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
+    if let Some(asked) = asked_of_address(expr).or_else(|| asked_of_set(expr)) {
+        return Some(asked);
+    }
+    match expr {
+        Expr::Like { expr, pattern } => Some((expr, exactly(pattern).unwrap_or(Asked::Like(pattern)), false)),
+        Expr::Is { expr, entity_type, in_expr: None } => Some((expr, Asked::Kind(entity_type.0.to_string()), false)),
+        Expr::BinaryOp { op: BinaryOp::Contains, left, right } => match &**left {
+            Expr::Set(members) => {
+                let values = members.iter().map(|member| Constant::of(member)).collect::<Option<Vec<_>>>()?;
+                Some((right, Asked::Among(values), false))
+            }
+            _ => None,
+        },
+        Expr::BinaryOp { op: BinaryOp::In, left, right } if matches!(**left, Expr::Var(_)) => {
+            Some((left, Asked::In(uids(right)?), false))
+        }
+        Expr::BinaryOp { op, left, right } => {
+            let (term, constant, turned) = match (Constant::of(left), Constant::of(right)) {
+                (None, Some(constant)) => (left, constant, false),
+                (Some(constant), None) => (right, constant, true),
+                _ => return None,
+            };
+            if matches!(op, BinaryOp::Eq | BinaryOp::NotEq) {
+                return Some((term, Asked::Among(vec![constant]), *op == BinaryOp::NotEq));
+            }
+            let Constant::Number(number) = constant else { return None };
+            let below = match op {
+                BinaryOp::Less | BinaryOp::GreaterEq => !turned,
+                BinaryOp::Greater | BinaryOp::LessEq => turned,
+                _ => return None,
+            };
+            let negated = matches!(op, BinaryOp::LessEq | BinaryOp::GreaterEq);
+            // `x <= 5` is not `x > 5`; `5 <= x` is not `x < 5`.
+            Some((term, if below { Asked::Below(number) } else { Asked::Above(number) }, negated))
+        }
+        Expr::GetAttr { .. } => Some((expr, Asked::Among(vec![Constant::Bool(true)]), false)),
+        _ => None,
+    }
+}
+
+/// What a comparison is about.
+pub(super) fn term(expr: &Expr) -> Option<&Expr> {
+    asked(expr).map(|(term, ..)| term)
+}

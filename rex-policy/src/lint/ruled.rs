@@ -1,0 +1,32 @@
+//! Conditions that a known fact rules out.
+
+use std::sync::Arc;
+
+use cedar_policy::pst::{Expr, Var};
+
+use super::about::parts;
+use super::constant::Constant;
+use super::constraint::{Constraints, Possible};
+
+/// A fact about an act.
+pub(crate) enum Known<'k> {
+    Text(&'k str),
+    Number(i64),
+}
+
+/// Whether a condition is false where the context has these facts.
+pub(crate) fn rules_out(condition: &Expr, facts: &[(&str, Known<'_>)]) -> bool {
+    let fact = |(name, known): &(&str, Known<'_>)| {
+        let value = match known {
+            Known::Text(text) => Constant::Text((*text).to_owned()),
+            Known::Number(number) => Constant::Number((*number).into()),
+        };
+        (Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Context)), attr: (*name).into() }, value)
+    };
+    let facts: Vec<_> = facts.iter().map(fact).collect();
+    let mut constraints = Constraints::default();
+    facts.iter().for_each(|(term, value)| constraints.known(term, std::slice::from_ref(value)));
+    let mut all = Vec::new();
+    parts(condition, true, true, &mut all);
+    all.into_iter().any(|(part, holds)| constraints.add(part, holds, &|_| Possible::default()))
+}

@@ -1,0 +1,90 @@
+//! What is left of the permits for an action where an operation needs it beside another.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use rex_core::action::net;
+use rex_core::{Action, ActionSpec, Extent, Place};
+
+use super::Look;
+use super::places::{Reached, ScopeKey, key};
+use crate::lint::{Known, rules_out};
+use crate::rule::{Rule, Scope, syntax};
+
+/// How many ports are told apart.
+const PORTS: usize = 16;
+
+/// What is needed, by the action and the port that a connection is made to.
+#[derive(Debug, Default)]
+pub(super) struct Needs(RefCell<HashMap<Act, Rc<Needed>>>);
+
+/// The namespace and the name of an action, and the port.
+type Act = (&'static str, &'static str, Option<u16>);
+
+/// Where an action is permitted, and where it is forbidden whatever the condition of a permit is.
+#[derive(Debug)]
+pub(super) struct Needed {
+    permitted: Reached,
+    forbidden: HashMap<ScopeKey, Extent>,
+}
+
+impl Needs {
+    /// What the policies say of an action; of connections, of those to a port. `None` if the action is none of theirs.
+    pub(super) fn of(&self, look: &Look<'_>, spec: &ActionSpec, port: Option<u16>) -> Option<Rc<Needed>> {
+        let act = look.survey.acts.iter().find(|act| act.spec == spec)?;
+        let key = |port| (act.spec.namespace, act.spec.name, port);
+        let mut known = self.0.borrow_mut();
+        let port = port.filter(|_| known.len() < PORTS || known.contains_key(&key(port)));
+        let needed = known.entry(key(port)).or_insert_with(|| Rc::new(Needed::new(look, act.spec, port)));
+        Some(needed.clone())
+    }
+}
+
+impl Needed {
+    fn new(look: &Look<'_>, spec: &'static ActionSpec, port: Option<u16>) -> Self {
+        let mut needed = Self { permitted: Reached::default(), forbidden: HashMap::new() };
+        let Some(act) = look.survey.acts.iter().find(|act| act.spec == spec) else { return needed };
+        let text = |name| (name, Known::Text(""));
+        let facts = match port {
+            Some(port) => vec![("port", Known::Number(port.into()))],
+            // Whoever connects asks for the addresses.
+            None if *spec == *net::Resolve::SPEC => vec![text("record"), text("server")],
+            None => Vec::new(),
+        };
+        let is_possible = |number: usize| {
+            let condition = look.policy.cedar(number).filter(|_| !facts.is_empty()).and_then(syntax);
+            condition.is_none_or(|condition| !rules_out(&condition, &facts))
+        };
+        needed.permitted = Reached::new(look, act, &is_possible);
+        for rule in look.policy.rules().iter().filter(|rule| !rule.permit && rule.condition.is_none()) {
+            needed.forbidden.entry(self::key(&rule.principal)).or_default().add(&look.survey.extent(rule, act));
+        }
+        needed
+    }
+
+    /// Whether it may be permitted to the principal of a rule, for a host if it is known.
+    pub(super) fn is_given(&self, look: &Look<'_>, rule: &Rule, host: Option<&str>) -> bool {
+        let forbids = |scope: &Scope| {
+            self.forbidden.get(&key(scope)).is_some_and(|extent| match (extent, host) {
+                (Extent::Anything, _) => true,
+                (Extent::Within(_), host) => host.is_some_and(|host| holds(extent, host)),
+            })
+        };
+        let permitted = self.permitted.of(look, &rule.principal).into_iter().any(|reached| {
+            look.compare();
+            host.is_none_or(|host| holds(reached, host))
+        });
+        permitted && !forbids(&Scope::default()) && !forbids(&rule.principal)
+    }
+}
+
+/// Whether a host lies in some places.
+fn holds(extent: &Extent, host: &str) -> bool {
+    let Extent::Within(places) = extent else { return true };
+    places.iter().any(|place| match place {
+        Place::Exactly(id) => id == host,
+        Place::Below(id) => id == host || host.strip_suffix(&**id).is_some_and(|rest| rest.ends_with('.')),
+        Place::Prefix(start) => host.starts_with(&**start),
+    })
+}

@@ -1,0 +1,120 @@
+//! Whom the permits are for.
+
+use std::collections::HashSet;
+
+use foldhash::HashMap;
+use rex_core::nearest::did_you_mean;
+
+use super::Look;
+use crate::rule::{Rule, Scope, Uid};
+use crate::vocabulary::PRINCIPALS;
+
+/// The principals that permits name.
+#[derive(Debug, Default)]
+pub(super) struct Whom<'p> {
+    /// Whether there is a permit that names none, or none at all.
+    anyone: bool,
+    /// Principals and groups.
+    named: HashSet<&'p Uid>,
+    kinds: HashSet<&'p str>,
+    /// Whether the entities file does not say who is in one of the groups.
+    unknown: bool,
+    /// Who is in each group, by the type of principals.
+    below: Vec<(&'static str, HashMap<&'p Uid, Vec<&'p str>>)>,
+}
+
+/// Of each of these lists, the principal is one, or in one.
+fn said(rule: &Rule) -> Vec<Vec<&Scope>> {
+    let head = Some(&rule.principal).filter(|scope| scope.kind.is_some() || scope.entity.is_some());
+    let condition = rule.condition.iter().flat_map(|condition| &condition.principals);
+    head.map(|scope| vec![scope]).into_iter().chain(condition.map(|scopes| scopes.iter().collect())).collect()
+}
+
+impl<'p> Whom<'p> {
+    pub(super) fn new(look: &Look<'p>) -> Self {
+        let members = look.policy.members();
+        let below = PRINCIPALS.into_iter().map(|kind| (kind, members.below(kind))).collect();
+        let mut whom = Self { anyone: true, below, ..Self::default() };
+        let permits = look.policy.rules().iter().filter(|rule| rule.permit);
+        for (number, rule) in permits.enumerate() {
+            let said = said(rule);
+            whom.anyone = (whom.anyone && number > 0) || said.is_empty();
+            for scope in said.into_iter().next().unwrap_or_default() {
+                whom.named.extend(&scope.entity);
+                whom.kinds.extend(scope.kind.as_deref().filter(|_| scope.entity.is_none()));
+            }
+        }
+        let is_known =
+            |uid: &Uid| whom.below.iter().any(|(kind, below)| uid.kind == (*kind).into() || below.contains_key(uid));
+        whom.unknown = !whom.named.iter().copied().all(is_known);
+        whom
+    }
+
+    /// The principals that a `forbid` is for, if no permit is for any of them, and what to do about it.
+    pub(super) fn missed(&self, look: &Look<'p>, rule: &Rule) -> Option<(String, String)> {
+        if self.anyone {
+            return None;
+        }
+        let missed = said(rule).into_iter().find(|scopes| !scopes.iter().any(|scope| self.meets(look, scope)))?;
+        let scope = missed.first()?;
+        let near = scope.entity.as_ref().and_then(|uid| self.near(uid)).map(|near| format!("{near} "));
+        let whom = match (&scope.entity, &scope.kind) {
+            (Some(uid), _) if PRINCIPALS.contains(&&*uid.kind) => format!("`{uid}`"),
+            (Some(uid), _) => format!("anyone in `{uid}`"),
+            (None, kind) => format!("a principal of the type `{}`", kind.as_deref().unwrap_or_default()),
+        };
+        Some((whom, near.unwrap_or_default()))
+    }
+
+    /// Whether a permit may be for one of the principals of a head. Who is in a group that the entities file does not name is not known.
+    fn meets(&self, look: &Look<'p>, scope: &Scope) -> bool {
+        let is_of_kind = |kind: &str| scope.kind.as_deref().is_none_or(|wanted| wanted == kind);
+        match &scope.entity {
+            Some(uid) if PRINCIPALS.contains(&&*uid.kind) => {
+                is_of_kind(&uid.kind) && self.is_for(look, &uid.kind, &uid.id)
+            }
+            Some(group) => {
+                let mut members = self
+                    .below
+                    .iter()
+                    .flat_map(|(kind, below)| below.get(group).into_iter().flatten().map(|id| (*kind, *id)));
+                let unknown = members.clone().next().is_none();
+                unknown
+                    || self.named.contains(group)
+                    || members.any(|(kind, id)| is_of_kind(kind) && self.is_for(look, kind, id))
+            }
+            None => {
+                self.kinds.iter().copied().any(is_of_kind) || self.named.iter().any(|uid| self.holds(uid, &is_of_kind))
+            }
+        }
+    }
+
+    /// Whether a permit may be for one principal.
+    fn is_for(&self, look: &Look<'p>, kind: &str, id: &str) -> bool {
+        self.unknown
+            || self.kinds.contains(kind)
+            || self.named.contains(&Uid::new(kind, id))
+            || look.policy.groups(kind, id).iter().any(|group| self.named.contains(group))
+    }
+
+    /// Whether a principal is of a type, or one in a group may be.
+    fn holds(&self, uid: &Uid, is_of_kind: &dyn Fn(&str) -> bool) -> bool {
+        if PRINCIPALS.contains(&&*uid.kind) {
+            return is_of_kind(&uid.kind);
+        }
+        self.unknown || self.below.iter().any(|(kind, below)| below.contains_key(uid) && is_of_kind(kind))
+    }
+
+    /// Which of those that permits name was probably meant.
+    fn near(&self, uid: &Uid) -> Option<String> {
+        let mut named: Vec<&Uid> = self.named.iter().copied().collect();
+        named.sort_unstable();
+        let other = named.iter().find(|other| other.id == uid.id).map(|other| format!("did you mean `{other}`?"));
+        let ids = named.iter().map(|other| &*other.id);
+        other.or_else(|| {
+            let near = did_you_mean(&uid.id, ids)?;
+            let other = named.iter().find(|other| near == format!("did you mean `{}`?", other.id))?;
+            Some(format!("did you mean `{other}`?"))
+        })
+    }
+}
