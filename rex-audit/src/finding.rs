@@ -95,6 +95,10 @@ pub enum What {
     },
     /// Nothing before it, and not itself, is signed by a key that was given.
     Unsigned,
+    /// It ends a run that nobody signed with a key that was given, though others before it are signed.
+    UnsignedRun,
+    /// It begins a run of a name that is there already.
+    Repeated,
 }
 
 impl What {
@@ -113,6 +117,8 @@ impl What {
             Self::NotContinued => "not_continued",
             Self::Missing { .. } => "missing",
             Self::Unsigned => "unsigned",
+            Self::UnsignedRun => "unsigned_run",
+            Self::Repeated => "repeated",
         }
     }
 }
@@ -136,6 +142,8 @@ impl fmt::Display for What {
             Self::NotContinued => f.write_str("this file does not go on where the one before it ends"),
             Self::Missing { hash } => write!(f, "the line {hash} is not there"),
             Self::Unsigned => f.write_str("nothing is signed by a key that was given"),
+            Self::UnsignedRun => f.write_str("this run is not signed, though others are: whoever wrote it had no key"),
+            Self::Repeated => f.write_str("a run of this name is there already: it was copied"),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Whether the lines of each run follow one another.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 /// So many runs at once are kept in mind. Of those that go beyond it, whose last lines are the longest ago are forgotten.
 const MANY: usize = 100_000;
+
+/// So many names of runs are kept in mind, and as many again before they are forgotten.
+const BEGUN: usize = 500_000;
 
 /// The runs that have not ended.
 #[derive(Debug, Default)]
@@ -15,6 +19,15 @@ pub(crate) struct Runs {
     pub(crate) any: bool,
     forgotten: u64,
     lines: u64,
+    begun: Begun,
+}
+
+/// The names of runs that have begun, by their hashes; of many, the latest.
+#[derive(Debug, Default)]
+struct Begun {
+    hasher: RandomState,
+    latest: HashSet<u64>,
+    before: HashSet<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +60,16 @@ impl Runs {
             self.forget();
         }
         if sequence == due { Ok(()) } else { Err(due) }
+    }
+
+    /// Notes that a run begins; whether one of this name has begun before.
+    pub(crate) fn begins_again(&mut self, run: &str) -> bool {
+        let Begun { hasher, latest, before } = &mut self.begun;
+        if latest.len() == BEGUN {
+            *before = std::mem::take(latest);
+        }
+        let name = hasher.hash_one(run);
+        !latest.insert(name) || before.contains(&name)
     }
 
     /// The number that is due in a run.

@@ -43,6 +43,8 @@ pub struct Verifier {
     pieces: Option<Pieces>,
     /// Whether the line that is looked at has an end.
     ended: bool,
+    /// The ends of runs that came after a signature, and are not signed themselves yet.
+    unsigned: VecDeque<(String, u64, Spot)>,
     runs: Runs,
     verdict: Verdict,
 }
@@ -97,6 +99,7 @@ impl Verifier {
             known: Vec::new(),
             pieces: None,
             ended: true,
+            unsigned: VecDeque::new(),
             runs: Runs::default(),
             verdict: Verdict::default(),
         }
@@ -158,6 +161,9 @@ impl Verifier {
             self.tell_torn(pieces.spot);
         }
         self.settle(None);
+        while let Some((run, sequence, spot)) = self.unsigned.pop_front() {
+            self.tell(spot, Some((&run, sequence)), What::UnsignedRun);
+        }
         if let Some(hash) = self.expected {
             self.tell(self.spot, None, What::Missing { hash });
         }
@@ -193,11 +199,16 @@ impl Verifier {
             Some(_) => {}
             None if seen.sequence == 0 && !Self::is_of_run(&seen.event) => {}
             None => {
+                let again = seen.event == "start" && self.runs.begins_again(&seen.run);
                 let due = self.runs.next(&seen.run, seen.sequence, &seen.event).err();
-                if let Some(due) = due.filter(|_| unbroken)
+                let wrong = due.map(|due| What::Gap { due }).or_else(|| again.then_some(What::Repeated));
+                if let Some(wrong) = wrong.filter(|_| unbroken)
                     && !self.copied(hash)
                 {
-                    self.tell(self.spot, Some((&seen.run, seen.sequence)), What::Gap { due });
+                    self.tell(self.spot, Some((&seen.run, seen.sequence)), wrong);
+                }
+                if seen.event == "end" && self.verdict.signed.is_some() {
+                    self.wants_signature(&seen);
                 }
             }
         }
@@ -328,11 +339,23 @@ impl Verifier {
         self.verdict.checkpoints += 1;
         let Some(key) = self.keys.iter().find(|known| known.id() == key) else { return };
         if key.signed(signature, previous, &seen.time, &seen.run) {
+            // Whoever has the key signs its own run, and with it all that is there, whoever wrote that.
+            self.unsigned.retain(|(run, ..)| *run != seen.run);
             self.verdict.signed = Some(self.place(self.spot));
             self.verdict.unsigned = 0;
         } else {
             self.tell(self.spot, None, What::Forged);
         }
+    }
+
+    /// Expects the signature of a run that has ended, which comes soon after.
+    fn wants_signature(&mut self, seen: &Seen<'_>) {
+        if self.unsigned.len() == NEAR
+            && let Some((run, sequence, spot)) = self.unsigned.pop_front()
+        {
+            self.tell(spot, Some((&run, sequence)), What::UnsignedRun);
+        }
+        self.unsigned.push_back((seen.run.to_string(), seen.sequence, self.spot));
     }
 
     fn place(&self, spot: Spot) -> Place {

@@ -61,7 +61,7 @@ limits! {
     value_bytes = 8 << 20,
     /// What a run may read, in bytes, all files together.
     read_bytes = 4 << 30,
-    /// What a run may write, in bytes, all files together.
+    /// What a run may write, in bytes, all files together, with those that its programs write.
     written_bytes = 1 << 30,
     /// What one operation may hold of a file in memory, in bytes.
     file_bytes = 128 << 20,
@@ -275,6 +275,18 @@ impl Budget {
     pub fn count_written(&self, bytes: u64) -> Result<(), Error> {
         self.check()?;
         count(&self.written, bytes, "written_bytes", self.limits.written_bytes, "bytes written")
+    }
+
+    /// Counts bytes that somebody else has written for the run, be they too many or not.
+    ///
+    /// # Errors
+    /// If they are too many.
+    pub fn add_written(&self, bytes: u64) -> Result<(), Error> {
+        let before = self.written.update(Relaxed, Relaxed, |used| used.saturating_add(bytes));
+        if before.saturating_add(bytes) > self.limits.written_bytes {
+            return Err(exhausted("written_bytes", self.limits.written_bytes, "bytes written"));
+        }
+        Ok(())
     }
 
     /// Operations so far.

@@ -13,11 +13,12 @@ pub(crate) struct Stat {
     name: String,
     state: char,
     pub(crate) parent: u32,
+    pub(crate) group: u32,
     user_ticks: u64,
     system_ticks: u64,
     nice: i64,
     threads: u64,
-    started: u64,
+    pub(crate) started: u64,
     virtual_bytes: u64,
     resident_pages: u64,
 }
@@ -34,6 +35,7 @@ impl Stat {
             name: name.to_owned(),
             state: field(3)?.chars().next()?,
             parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
             user_ticks: number(14)?,
             system_ticks: number(15)?,
             nice: field(19)?.parse().ok()?,
@@ -179,6 +181,11 @@ pub(crate) fn mapped(text: &str) -> BTreeSet<String> {
 pub(crate) fn io(text: &str) -> Option<(u64, u64)> {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     Some((field("read_bytes:")?, field("write_bytes:")?))
+}
+
+/// How many bytes it has handed over to be written, wherever to, by `io`.
+pub(crate) fn handed(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())
 }
 
 /// The number in `net:[4026531840]`.

@@ -187,7 +187,7 @@ fn what_is_signed_is_told_and_nobody_else_signs() {
         verifier.finish()
     };
     let verdict = verify(&addition.bytes, vec![other.public(), key.public()]);
-    assert!(verdict.is_intact());
+    assert_eq!(found(&verdict), ["3 unsigned_run"]);
     assert_eq!((verdict.signed.unwrap().line, verdict.unsigned, verdict.checkpoints), (2, 1, 1));
     assert_eq!(found(&verify(&addition.bytes, vec![other.public()])), ["3 unsigned"]);
     assert_eq!(found(&verify(b"", vec![other.public()])), ["0 unsigned"]);
@@ -198,6 +198,45 @@ fn what_is_signed_is_told_and_nobody_else_signs() {
     anew.line(format!("{}}}", signed.split_once(",\"prev\"").unwrap().0).as_bytes()).unwrap();
     assert_eq!(found(&verify(&anew.bytes, vec![])), [""; 0]);
     assert_eq!(found(&verify(&anew.bytes, vec![key.public()])), ["2 forged", "2 unsigned"]);
+}
+
+#[test]
+fn a_run_that_nobody_signed_is_told_though_a_later_one_is_signed() {
+    let key = SigningKey::from_pem(SigningKey::generate().unwrap().as_bytes()).unwrap();
+    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    let mut run = |name: &'static str, signed: bool| {
+        for (sequence, event) in [(1, "start"), (2, "decision"), (3, "end")] {
+            addition.line(&record(name, sequence, event)).unwrap();
+        }
+        if signed {
+            addition.checkpoint(&key, Writer { run: name, ..WRITER });
+        }
+        addition.bytes.clone()
+    };
+    // What is from before there was a key is told by the place of the first signature.
+    run("old", false);
+    run("a", true);
+    run("forged", false);
+    let bytes = run("b", true);
+    let mut verifier = Verifier::new().with_keys(vec![key.public()]);
+    verifier.file("j", &*bytes).unwrap();
+    let verdict = verifier.finish();
+    assert_eq!(found(&verdict), ["10 unsigned_run"]);
+    assert_eq!((verdict.findings[0].run.as_deref(), verdict.signed.unwrap().line), (Some("forged"), 14));
+    // Without a key, nothing is said of signatures.
+    assert!(verify(&[&bytes]).is_intact());
+}
+
+#[test]
+fn a_run_that_is_there_twice_is_told() {
+    let mut addition = Addition::after(Tail::EMPTY, WRITER);
+    for run in ["a", "b", "a"] {
+        for (sequence, event) in [(1, "start"), (2, "decision"), (3, "end")] {
+            addition.line(&record(run, sequence, event)).unwrap();
+        }
+    }
+    let verdict = verify(&[&addition.bytes]);
+    assert_eq!((found(&verdict), verdict.findings[0].run.as_deref()), (vec!["7 repeated".to_owned()], Some("a")));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rex_sdk::os::Failure;
 
 use super::broker::Asked;
 use super::run::Job;
+use super::supervise::TAKING;
 use super::wire::{Answer, Frames, Kind, Question, send, send_with};
 
 /// How many questions of a worker may be open: it waits for each answer, though not for longer than its run.
@@ -26,6 +27,7 @@ impl Actor {
     /// Starts it, while there is one thread. Its answers go to whoever is at the other end of `answers`.
     pub(crate) fn start(job: &Job, answers: &UnixStream) -> io::Result<Self> {
         let (process, stream) = Worker::start(|stream| act(job, &stream))?;
+        stream.set_write_timeout(Some(TAKING))?;
         send_with(&stream, Kind::Answer, b"", &answers.try_clone()?.into())?;
         Ok(Self { process, stream })
     }

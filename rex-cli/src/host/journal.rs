@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rex_audit::{Addition, SigningKey, Tail, Writer, redact};
+use rex_audit::{Addition, Entry, SigningKey, Tail, Writer, redact};
 use rex_core::journal::Event;
 use rex_core::{Effect, Journal, JournalError, Record, Timestamp};
 use rex_sdk::host::JournalFiles;
@@ -149,6 +149,9 @@ impl JournalFile {
     /// Fails where the file was removed, or another took its name: nobody would find what is written.
     pub(crate) fn append(&self, lines: &[u8], intent: bool) -> io::Result<()> {
         let mut open = self.state();
+        // Its end and its signature come in one piece, so that no run of whoever has the key is found without.
+        let last = lines.strip_suffix(b"\n").unwrap_or(lines).rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let ends = open.key.is_some() && Entry::parse(last).is_ok_and(|entry| entry.event == "end");
         open.add(&self.path, self.writer(), |addition| {
             let mut count = 0;
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -156,7 +159,7 @@ impl JournalFile {
                 addition.line(&redact::line(line)).map_err(io::Error::other)?;
                 count += 1;
             }
-            Ok(count)
+            Ok(if ends { SIGNED } else { count })
         })?;
         if intent && self.durability == Durability::Each { open.sync() } else { self.sync_some(&mut open) }
     }

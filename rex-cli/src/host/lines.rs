@@ -110,8 +110,10 @@ impl Lines {
         }
     }
 
-    /// Takes lines, if they are what this run's next lines can be.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+    /// Takes lines, if they are what this run's next lines can be. Says whether one of them permits an act that changes something, whatever
+    /// the worker calls it.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool, &'static str> {
+        let mut acts = false;
         for text in bytes.split_inclusive(|byte| *byte == b'\n') {
             let line: Line = serde_json::from_slice(text).map_err(|_| "its record is none")?;
             let ours = line.run == self.run && line.principal == self.principal && text.ends_with(b"}\n");
@@ -133,9 +135,10 @@ impl Lines {
             if !permitted.as_ref().is_none_or(|permitted| self.is_next_step(permitted)) {
                 return Err("it leaves its plan");
             }
+            acts |= permitted.as_ref().is_some_and(Permitted::acts);
             self.permitted = permitted;
         }
-        Ok(())
+        Ok(acts)
     }
 
     /// Whether what is permitted is the next step of the plan, which it takes, or no step at all.
@@ -162,6 +165,14 @@ impl Lines {
                 Event::Decision => decides && !tells_start && line.result.is_none(),
                 Event::Outcome | Event::End => silent && !tells_start && line.result.is_some(),
             }
+    }
+}
+
+impl Permitted {
+    /// Whether it is more than a look; so is what nobody knows.
+    fn acts(&self) -> bool {
+        let same = |spec: &&&ActionSpec| self.action.split_once("::") == Some((spec.namespace, spec.name));
+        ACTIONS.iter().find(same).is_none_or(|spec| !spec.groups.contains(&"ReadOnly"))
     }
 }
 
@@ -229,7 +240,7 @@ mod tests {
             lines.take(line(json!({})).as_bytes()).unwrap();
             let mut numbers = 2..;
             decisions.iter().try_for_each(|decision| {
-                lines.take(next(numbers.next().unwrap(), "decision", decision.clone()).as_bytes())
+                lines.take(next(numbers.next().unwrap(), "decision", decision.clone()).as_bytes()).map(drop)
             })
         };
         assert_eq!(held(&[decision("fs::read", "/b", 0), decision("fs::write", "/a", 1)]), Ok(()));
@@ -237,6 +248,26 @@ mod tests {
             assert_eq!(held(&[other]), Err("it leaves its plan"));
         }
         assert_eq!(held(&[decision("fs::write", "/a", 1), decision("fs::write", "/a", 1)]), Err("it leaves its plan"));
+    }
+
+    /// A worker that was taken over says that nothing waits for them.
+    #[test]
+    fn an_act_is_known_by_its_line() {
+        for (action, decision, acts) in [
+            ("fs::read", "ALLOW", false),
+            ("fs::write", "ALLOW", true),
+            ("service::restart", "ALLOW", true),
+            ("net::connect", "ALLOW", true),
+            ("no::such", "ALLOW", true),
+            ("fs::write", "DENY", false),
+        ] {
+            let decided = json!({"action": action, "resource": "/a", "decision": decision});
+            let read = json!({"action": "fs::read", "resource": "/a", "decision": "ALLOW"});
+            let mut lines = lines();
+            assert_eq!(lines.take(line(json!({})).as_bytes()), Ok(false));
+            let both = next(2, "decision", decided) + &next(3, "decision", read);
+            assert_eq!(lines.take(both.as_bytes()), Ok(acts), "{action}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ const TURN: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_millis(1_500);
 /// How long a worker that was told to stop has to report.
 const STOPPING: Duration = Duration::from_millis(500);
+/// How long a worker may take to read what it is told: the supervisor waits for nobody without an end.
+pub(super) const TAKING: Duration = Duration::from_secs(2);
 /// How long a worker may take to compile the policy and to confine itself.
 const SETTLING: Duration = Duration::from_secs(60);
 
@@ -47,7 +49,8 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
     let actor = Actor::start(job, &stream)
         .map_err(|error| Stop::internal(format!("nobody can act for the worker of the run: {error}")))?;
     started()?;
-    stream.set_read_timeout(Some(TURN)).map_err(|error| Stop::internal(error.to_string()))?;
+    let bounded = stream.set_read_timeout(Some(TURN)).and_then(|()| stream.set_write_timeout(Some(TAKING)));
+    bounded.map_err(|error| Stop::internal(error.to_string()))?;
     let mut supervisor = Supervisor {
         job,
         worker,
@@ -220,11 +223,8 @@ impl Supervisor<'_> {
                 Ok(confined) => self.confined(confined)?,
                 Err(_) => return Ok(Some(self.gone_bad("it does not say how it is confined"))),
             },
-            Kind::Records | Kind::Intent => match self.write(bytes, kind == Kind::Intent) {
-                Ok(()) if kind == Kind::Intent => {
-                    // A worker that is gone is noticed when nothing more comes.
-                    let _ = send(&self.stream, Kind::Written, b"");
-                }
+            Kind::Records | Kind::Intent => match self.write(bytes) {
+                Ok(()) if kind == Kind::Intent => return Ok(self.tell(Kind::Written, b"")),
                 Ok(()) => {}
                 Err(Trouble::Bad(why)) => return Ok(Some(self.gone_bad(why))),
                 // Nobody waits for the journal of a run that was told to stop.
@@ -233,9 +233,7 @@ impl Supervisor<'_> {
                     return Ok(Some(self.end(Code::Cancelled, message)));
                 }
                 // The act is not done, and the worker reports why.
-                Err(Trouble::Lost(why)) if kind == Kind::Intent => {
-                    let _ = send(&self.stream, Kind::Lost, why.as_bytes());
-                }
+                Err(Trouble::Lost(why)) if kind == Kind::Intent => return Ok(self.tell(Kind::Lost, why.as_bytes())),
                 Err(Trouble::Lost(why)) => {
                     let message = format!("the journal cannot be written: {why}");
                     return Ok(Some(self.end(Code::JournalFailed, message)));
@@ -262,6 +260,12 @@ impl Supervisor<'_> {
             _ => return Ok(Some(self.gone_bad("it said what it has not to say"))),
         }
         Ok(None)
+    }
+
+    /// Tells the worker something; `Some` ends the run. A worker that is gone is noticed when nothing more comes.
+    fn tell(&mut self, kind: Kind, bytes: &[u8]) -> Option<Told> {
+        let full = send(&self.stream, kind, bytes).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        full.then(|| self.gone_bad("it does not read what it is told"))
     }
 
     fn confined(&mut self, confined: Confined) -> Result<(), Stop> {
@@ -292,14 +296,16 @@ impl Supervisor<'_> {
         if self.job.is_recorded() && !self.job.is_plan() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");
         }
-        // Whether the actor is gone is looked at all the time.
-        let _ = self.actor.ask(bytes);
-        Ok(())
+        // Whether the actor is gone is looked at all the time. It takes what comes, unless it waits for the worker to take an answer.
+        match self.actor.ask(bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err("it does not read the answers that it gets"),
+            _ => Ok(()),
+        }
     }
 
     /// Writes lines to the journal, if they are what this run's next lines can be.
-    fn write(&mut self, bytes: &[u8], intent: bool) -> Result<(), Trouble> {
-        self.lines.take(bytes).map_err(Trouble::Bad)?;
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let intent = self.lines.take(bytes).map_err(Trouble::Bad)?;
         if !self.job.is_recorded() {
             return Err(Trouble::Bad("it keeps a journal that nobody asked for"));
         }

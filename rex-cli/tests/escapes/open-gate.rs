@@ -1,7 +1,7 @@
 //! The `rex` command with a gate that lets everything through: the kernel alone holds the reach of the policy.
 //!
 //! With `REX_FORGE=KIND:TEXT` the worker also tells its supervisor something that no worker tells, as one that was taken over
-//! would: a frame of that kind with that text. `REX_FORGE=!TEXT` sends the text as it is.
+//! would: a frame of that kind with that text, after `*TIMES:` so often. `REX_FORGE=!TEXT` sends the text as it is.
 #![expect(clippy::disallowed_methods, reason = "a program for tests, told by its environment what to do")]
 
 use std::process::ExitCode;
@@ -35,6 +35,9 @@ impl Authorize for Open {
 fn frame(forged: &str) -> Vec<u8> {
     if let Some(raw) = forged.strip_prefix('!') {
         return raw.as_bytes().to_vec();
+    }
+    if let Some((times, one)) = forged.strip_prefix('*').and_then(|rest| rest.split_once(':')) {
+        return frame(one).repeat(times.parse().unwrap_or(1));
     }
     let (kind, text) = forged.split_once(':').unwrap_or(("", ""));
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();

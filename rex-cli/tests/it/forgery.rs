@@ -83,3 +83,9 @@ fn what_no_worker_says_is_not_listened_to() {
     check("!xxxxxxxxxx", "not a frame");
     check("!R\u{7f}\u{7f}\u{7f}\u{7f}", "not a frame");
 }
+
+/// The answers fill the socket.
+#[test]
+fn a_worker_that_reads_no_answers_keeps_nobody_waiting() {
+    check("*5000:I:", "does not read");
+}

@@ -95,8 +95,14 @@ fn who_has_no_key_writes_no_journal_anew() {
     }
     assert!(world.run("fs::exists(\"/etc\")", &[]).status.success());
     let (code, verdict) = world.verify(&["--key", &public]);
-    assert_eq!((code, &verdict["checkpoints"], &verdict["unsigned"]), (Some(0), &2.into(), &4.into()), "{verdict}");
-    assert_eq!(verdict["signed"]["line"], 10);
+    assert_eq!((code, &verdict["checkpoints"], &verdict["unsigned"]), (Some(1), &2.into(), &4.into()), "{verdict}");
+    assert_eq!((&verdict["signed"]["line"], &verdict["findings"][0]["line"]), (&10.into(), &14.into()));
+    assert_eq!(verdict["findings"][0]["kind"], "unsigned_run");
+    // An honest run after it signs all that is there, and does not make it honest.
+    assert!(world.run("fs::exists(\"/etc\")", &["--checkpoint-key", &key]).status.success());
+    let (code, verdict) = world.verify(&["--key", &public]);
+    assert_eq!((code, &verdict["unsigned"], &verdict["more_findings"]), (Some(1), &0.into(), &0.into()), "{verdict}");
+    assert_eq!((&verdict["findings"][0]["line"], verdict["findings"].as_array().unwrap().len()), (&14.into(), 1));
     std::fs::remove_file(world.path("journal")).unwrap();
     assert!(world.run("fs::exists(\"/etc\")", &[]).status.success());
     let (code, verdict) = world.verify(&["--key", &public]);

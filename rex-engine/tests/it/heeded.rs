@@ -9,11 +9,16 @@ use rex_sdk::os::Finished;
 use crate::silent::{refused, refused_before};
 use crate::worlds::{input, returns};
 
-/// The warnings of a run that succeeds, in a world where one program fails.
+/// A world where one program fails.
+fn world() -> MemOs {
+    MemOs::example().program_ending("/bin/false", Finished { status: Some(1), ..Finished::default() })
+}
+
+/// The warnings of a run that succeeds.
 #[track_caller]
 fn warnings(script: &str) -> Vec<Failure> {
-    let world = MemOs::example().program_ending("/bin/false", Finished { status: Some(1), ..Finished::default() });
-    let report = Engine::builder(Arc::new(world)).build().unwrap().run(script, input(|_| true));
+    let engine = Engine::builder(Arc::new(world())).build();
+    let report = engine.expect("it is built").run(script, input(|_| true));
     assert!(report.outcome.is_ok(), "{script}: {:?}", report.outcome);
     report.warnings
 }
@@ -21,7 +26,8 @@ fn warnings(script: &str) -> Vec<Failure> {
 #[track_caller]
 fn warns(script: &str, line: u32, message: &str) {
     let warnings = warnings(script);
-    let [warning] = warnings.as_slice() else { panic!("{script}: {warnings:?}") };
+    assert_eq!(warnings.len(), 1, "{script}: {warnings:?}");
+    let Some(warning) = warnings.first() else { return };
     assert!(warning.error.message.contains(message), "{script}: {}", warning.error.message);
     assert!(warning.error.help.is_some(), "{script}");
     assert_eq!(warning.line, Some(line), "{script}");

@@ -146,6 +146,7 @@ fn a_run_that_ends_late_is_not_left_behind_for_good() {
 }
 
 #[test]
+#[expect(clippy::disallowed_types, reason = "the test is a process that ends")]
 fn a_process_without_memory_ends_with_the_status_that_was_set() {
     const CHILD: &str = "REX_TEST_OUT_OF_MEMORY";
     if std::env::var_os(CHILD).is_some() {

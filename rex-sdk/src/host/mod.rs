@@ -31,6 +31,7 @@ mod tool;
 mod unit_files;
 pub mod worker;
 mod write;
+mod written;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -23,6 +23,7 @@ use super::accounts::user;
 use super::confine::{self, Bounds, Running};
 use super::open::kind;
 use super::resolve;
+use super::written::Written;
 use crate::links::Last;
 use crate::os::{EntryKind, Finished, OsError, Start, permitted};
 
@@ -52,13 +53,16 @@ pub(super) fn run(
         std::iter::once(path).chain(action.arguments.as_slice().iter().map(String::as_str)).map(OsStr::new).collect();
     let pairs = variables(grant)?;
     let timeout = Duration::from_millis(start.timeout_ms);
+    // Whoever asks knows what was written before; it may have been taken over.
+    let most = start.written_bytes.min(budget.limits().written_bytes);
     let bounds = Bounds {
-        file_bytes: budget.limits().written_bytes,
+        file_bytes: most,
         // It may have as many threads as there are processors.
         cpu: timeout.saturating_mul(4).saturating_add(Duration::from_secs(1)),
         ..Bounds::default()
     };
-    let running = confine::Program {
+    let processes = grant.allows("processes");
+    let mut running = confine::Program {
         file: &file,
         arguments: &words,
         environment: &pairs,
@@ -67,10 +71,13 @@ pub(super) fn run(
         stdout: Stdio::piped(),
         stderr: Stdio::piped(),
         user: user.as_ref(),
-        processes: grant.allows("processes"),
+        processes,
     }
     .start(reach, &bounds)?;
-    let finished = attend(running, start, Instant::now().checked_add(timeout), budget)?;
+    // Where nothing can be changed, there is nothing to count.
+    let written =
+        confine::changes_files(reach).then(|| Written::new(running.child().id(), user.clone(), processes, most));
+    let finished = attend(running, start, written, Instant::now().checked_add(timeout), budget)?;
     let help = finished.status.is_some_and(|status| status != 0).then(|| confine::in_words(reach));
     Ok(Finished { help, ..finished })
 }
@@ -116,12 +123,14 @@ struct Captured {
     kept: Vec<u8>,
     most: usize,
     discarded: u64,
+    /// All that came.
+    bytes: u64,
 }
 
 impl Captured {
     fn new(pipe: Option<OwnedFd>, most: u64) -> io::Result<Self> {
         let pipe = pipe.map(waits_for_nothing).transpose()?;
-        Ok(Self { pipe, kept: Vec::new(), most: usize::try_from(most).unwrap_or(usize::MAX), discarded: 0 })
+        Ok(Self { pipe, kept: Vec::new(), most: usize::try_from(most).unwrap_or(usize::MAX), discarded: 0, bytes: 0 })
     }
 
     /// Takes what there is, up to a bound, so that none of what has to be looked at waits for the other.
@@ -136,6 +145,7 @@ impl Captured {
                     let room = self.most.saturating_sub(self.kept.len()).min(count);
                     self.kept.extend(buffer.get(..room).unwrap_or_default());
                     self.discarded += (count - room) as u64;
+                    self.bytes += count as u64;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -173,10 +183,12 @@ impl Given<'_> {
     }
 }
 
-/// Gives it what it reads, takes what it writes, and ends it when its time is over. Ended with it is all of its group.
+/// Gives it what it reads, takes what it writes, and ends it when its time is over, or it has written more than it may. Ended with it is
+/// all of its group.
 pub(super) fn attend(
     mut running: Running,
     start: &Start,
+    mut written: Option<Written>,
     deadline: Option<Instant>,
     budget: &Budget,
 ) -> Result<Finished, OsError> {
@@ -186,23 +198,34 @@ pub(super) fn attend(
     let stdin = child.stdin.take().map(OwnedFd::from).map(waits_for_nothing).transpose()?;
     let mut given = Given { pipe: stdin, rest: start.stdin.as_deref().unwrap_or_default().as_bytes() };
     given.give()?;
-    let mut killed = None;
+    let (mut killed, mut timed_out) = (None, false);
     loop {
         budget.check()?;
         let left = deadline.map_or(POLL, |deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_zero() && killed.is_none() {
             running.kill();
-            killed = Some(Instant::now());
+            (killed, timed_out) = (Some(Instant::now()), true);
         }
         if killed.is_some_and(|since| since.elapsed() > DYING) {
             return Err(OsError::Unavailable("it was killed, and does not end".to_owned()));
         }
         let wait = if killed.is_some() { POLL } else { left.min(POLL) };
-        if until(&running, [&out.pipe, &err.pipe], &given.pipe, wait)? {
-            break;
-        }
+        let wait = written.as_ref().map_or(wait, |written| wait.min(written.rest()));
+        let ended = until(&running, [&out.pipe, &err.pipe], &given.pipe, wait)?;
+        let look = written.as_mut().filter(|written| ended || written.rest().is_zero());
+        let handed = look.map(Written::look).transpose()?;
         out.take()?;
         err.take()?;
+        if let (Some(written), Some(handed)) = (&mut written, handed) {
+            written.note(handed, out.bytes + err.bytes);
+            if written.is_too_much() && killed.is_none() {
+                running.kill();
+                killed = Some(Instant::now());
+            }
+        }
+        if ended {
+            break;
+        }
         given.give()?;
     }
     // With it, its group is ended, so that nobody holds a pipe open for longer.
@@ -215,11 +238,12 @@ pub(super) fn attend(
             Ok(signal) => signal.as_str().to_owned(),
             Err(_) => format!("signal {number}"),
         }),
-        timed_out: killed.is_some(),
+        timed_out,
         stdout: out.text(),
         stderr: err.text(),
         stdout_discarded: out.discarded,
         stderr_discarded: err.discarded,
+        written_bytes: written.map_or(0, |written| written.bytes()),
         help: None,
     })
 }

@@ -39,8 +39,9 @@ pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget:
         stdin: None,
         output_bytes: budget.limits().file_bytes,
         timeout_ms: u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX),
+        written_bytes: 0,
     };
-    let finished = run::attend(running, &start, Instant::now().checked_add(remaining), budget)?;
+    let finished = run::attend(running, &start, None, Instant::now().checked_add(remaining), budget)?;
     // Some end with 1 where there is nothing to tell.
     if finished.status != Some(0) && !(finished.status == Some(1) && finished.stderr.is_empty()) {
         let why = finished.stderr.lines().next().unwrap_or("it does not say why");

@@ -105,6 +105,8 @@ pub struct Start {
     pub output_bytes: u64,
     /// How long it may take, in milliseconds. After that it is ended, with all its group.
     pub timeout_ms: u64,
+    /// How much it may write to files, in bytes. Past that it is ended, with all its group.
+    pub written_bytes: u64,
 }
 
 /// How a program ended.
@@ -124,6 +126,8 @@ pub struct Finished {
     pub stdout_discarded: u64,
     /// How many bytes of what it complained were not kept.
     pub stderr_discarded: u64,
+    /// How many bytes it wrote to files.
+    pub written_bytes: u64,
     /// Where it failed, what it was let to open: a program that may not see a file need not say so. `None` where it succeeded.
     pub help: Option<String>,
 }

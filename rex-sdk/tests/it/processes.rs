@@ -43,6 +43,10 @@ impl World {
     }
 
     fn reaching(allows: &'static str, written: &[&str]) -> Self {
+        Self::limited(allows, written, Limits::default().written_bytes)
+    }
+
+    fn limited(allows: &'static str, written: &[&str], written_bytes: u64) -> Self {
         let written = written.iter().map(|place| Place::Below((*place).to_owned())).collect();
         let all = Extent::Within([Place::Below("/".to_owned())].into());
         let reach = Reach::new(vec![
@@ -50,7 +54,7 @@ impl World {
             (files::List::SPEC, all),
             (files::Write::SPEC, Extent::Within(written)),
         ]);
-        let limits = Limits { wall_ms: 60_000, ..Limits::default() };
+        let limits = Limits { wall_ms: 60_000, written_bytes, ..Limits::default() };
         let subject = Subject::new(Principal::agent("tester"));
         let run = Run::new("test", subject, Arc::new(Allowing(allows)), Arc::new(MemoryJournal::new(1_000)), limits);
         let os = HostOs::new(HostOptions::default()).with_programs(reach);
@@ -331,6 +335,9 @@ fn a_program_of_another_user_has_that_users_rights_alone() {
     let user = || Value::map([("user", "nobody".into())]);
     assert_eq!(world.output("/usr/bin/id", &["-u"], user()), "65534\n");
     assert_eq!(world.output("/usr/bin/id", &["-G"], user()), "65534\n");
+    // What it writes is counted, though it is another's.
+    let writer = World::reaching("", &["/tmp/none"]);
+    assert_eq!(writer.output("/usr/bin/id", &["-u"], user()), "65534\n");
     let shadow = world.run("/usr/bin/cat", &["/etc/shadow"], user()).unwrap();
     assert!(text(&shadow, "stderr").contains("Permission denied") && text(&shadow, "stdout").is_empty(), "{shadow}");
     let unknown = world.run("/usr/bin/true", &[], Value::map([("user", "no\nbody".into())])).unwrap_err();
@@ -369,6 +376,63 @@ fn output_is_bounded_and_nothing_hangs() {
     let late = world.run("/bin/dash", &["-c", script], Value::map([("timeout", Value::Int(1))])).unwrap();
     assert_eq!((late.get("timed_out"), text(&late, "signal")), (Some(&true.into()), "SIGKILL".to_owned()));
     assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn what_a_program_writes_counts_for_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().canonicalize().unwrap().display().to_string();
+    let (file, pieces) = (format!("{place}/in"), format!("{place}/out"));
+    fs::write(&file, vec![b'x'; 20_000]).unwrap();
+    let world = |limit| World::limited("interpreter processes", &[&place], limit);
+    let written = |world: &World| world.run.budget().bytes_written();
+    let split = |world: &World| world.run("/usr/bin/split", &["-b", "900", "-a", "3", &file, &pieces], none());
+
+    let enough = world(20_000);
+    assert_eq!(int(&split(&enough).unwrap(), "status"), 0);
+    assert_eq!(written(&enough), 20_000);
+    // It has ended by the time that is found out, or not yet.
+    let less = world(10_000);
+    let error = split(&less).unwrap_err();
+    assert!(
+        error.is_fatal()
+            && error
+                .message
+                .starts_with("the limit `written_bytes` of 10000 bytes written is exceeded; the program has run, and "),
+        "{error}"
+    );
+    assert!((10_001..=20_000).contains(&written(&less)), "{}", written(&less));
+    // What is printed is written to no file, nor is what its processes say to each other where they can write none.
+    let printed = world(1_000);
+    printed.run("/usr/bin/head", &["-c", "3000000", "/dev/zero"], none()).unwrap();
+    assert_eq!(written(&printed), 0);
+    let nowhere = World::limited("interpreter processes", &[], 1_000);
+    assert_eq!(
+        nowhere.output("/bin/dash", &["-c", &format!("read x < {file}; echo $x | while read y; do :; done")], none()),
+        ""
+    );
+    // No file is longer than what is left.
+    let input = || Value::map([("stdin", "x".repeat(20_000).into())]);
+    let half = world(15_000);
+    half.run.budget().count_written(5_000).unwrap();
+    let error = half.run("/usr/bin/tee", &[&format!("{place}/one")], input()).unwrap_err();
+    assert!(error.is_fatal() && error.message.ends_with("was ended by SIGXFSZ"), "{error}");
+    assert_eq!((written(&half), fs::metadata(format!("{place}/one")).unwrap().len()), (15_000, 10_000));
+}
+
+#[test]
+fn a_program_that_writes_too_much_is_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().canonicalize().unwrap().display().to_string();
+    let endless = format!("while :; do echo \"$1\" > {place}/x; done");
+    let text = "x".repeat(50_000);
+    // By itself; by a process of it; by one that nobody waits for any more.
+    for script in [endless.clone(), format!("({endless}); :"), format!("(({endless}) &); while :; do :; done")] {
+        let world = World::limited("interpreter processes", &[&place], 100_000);
+        let error = world.run("/bin/dash", &["-c", &script, "dash", &text], none()).unwrap_err();
+        assert!(error.is_fatal() && error.message.contains("`written_bytes`"), "{error}");
+        assert!(error.message.ends_with("was ended by SIGKILL"), "{error}");
+    }
 }
 
 #[test]

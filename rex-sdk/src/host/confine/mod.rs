@@ -254,6 +254,11 @@ impl Needs {
     }
 }
 
+/// Whether what is held to a reach can change any file.
+pub(super) fn changes_files(reach: &Reach) -> bool {
+    Needs::new(reach).writes
+}
+
 /// Confines this thread, and all that it starts, to a reach, for good. Then tries from inside what must not work.
 ///
 /// No socket can be made any more, so whoever is asked about services is asked by somebody else; see

@@ -2,7 +2,7 @@
 
 use rex_core::action::{fs, process};
 use rex_core::bounds::{self, PROGRAM_WORDS_BYTES};
-use rex_core::limits::exceeded;
+use rex_core::limits::{exceeded, exhausted};
 use rex_core::process::{Program, Words, is_word};
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
@@ -135,26 +135,36 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         stdin,
         output_bytes: wanted.map_or(limit, |wanted| wanted.min(limit)),
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        written_bytes: session.limits().written_bytes.saturating_sub(budget.bytes_written()),
     };
     // Whether a program starts there tells whether it is a directory.
     if let Some(directory) = start_directory(args)? {
         drop(session.permit(fs::List {}, directory)?);
     }
     let finished = session.act(action, program, |grant| session.os.run(grant, start.clone(), budget))?;
+    // The kernel ends whoever would make a file longer than all that is left.
+    let too_long = finished.signal.as_deref() == Some("SIGXFSZ");
+    let bytes = session.limits().written_bytes;
+    let written = budget.add_written(finished.written_bytes);
+    let written = if too_long { Err(exhausted("written_bytes", bytes, "bytes written")) } else { written };
+    written.map_err(|error| has_run(&finished, error))?;
     budget.count_read((finished.stdout.len() + finished.stderr.len()) as u64)?;
     let discarded = finished.stdout_discarded > 0 || finished.stderr_discarded > 0;
     if discarded && wanted.is_none_or(|wanted| wanted > limit) {
-        let error = exceeded("program_output_bytes", limit, "bytes of output");
-        // It has run, which a message about its output alone would not say.
-        let ended = match (finished.status, &finished.signal) {
-            (Some(status), _) => format!("ended with status {status}"),
-            (None, signal) => format!("was ended by {}", signal.as_deref().unwrap_or("a signal")),
-        };
-        let message = format!("{}; the program has run, and {ended}", error.message);
+        let error = has_run(&finished, exceeded("program_output_bytes", limit, "bytes of output"));
         let help = error.help.clone().map(|help| format!("say in `max_output` how much of it to keep; {help}"));
-        return Err(Error { message, help, ..error });
+        return Err(Error { help, ..error });
     }
     Ok(describe(finished))
+}
+
+/// The error, with what became of the program: a message about a limit alone would not say that it has run.
+fn has_run(finished: &Finished, error: Error) -> Error {
+    let ended = match (finished.status, &finished.signal) {
+        (Some(status), _) => format!("ended with status {status}"),
+        (None, signal) => format!("was ended by {}", signal.as_deref().unwrap_or("a signal")),
+    };
+    Error { message: format!("{}; the program has run, and {ended}", error.message), ..error }
 }
 
 fn describe(finished: Finished) -> Value {
