@@ -17,8 +17,7 @@ fn world() -> MemOs {
 /// The warnings of a run that succeeds.
 #[track_caller]
 fn warnings(script: &str) -> Vec<Failure> {
-    let engine = Engine::builder(Arc::new(world())).build();
-    let report = engine.expect("it is built").run(script, input(|_| true));
+    let report = Engine::builder(Arc::new(world())).build().unwrap().run(script, input(|_| true));
     assert!(report.outcome.is_ok(), "{script}: {:?}", report.outcome);
     report.warnings
 }

@@ -7,6 +7,7 @@ static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
 mod examples;
 #[cfg(test)]
 mod failures;
+#[cfg(test)]
 mod heeded;
 #[cfg(test)]
 mod limits;
