@@ -106,6 +106,24 @@ fn a_number_that_is_missing_is_told_though_the_chain_holds() {
     assert_eq!((verdict.runs, verdict.unended), (2, 1));
 }
 
+/// What is numbered from 1 has no 0; what is about the journal itself is not numbered.
+#[test]
+fn no_line_of_a_run_has_the_number_0() {
+    for (event, expected) in [
+        ("start", &["2 gap"][..]),
+        ("decision", &["2 gap"]),
+        ("outcome", &["2 gap"]),
+        ("end", &["2 gap"]),
+        ("note", &[]),
+    ] {
+        let mut addition = Addition::after(Tail::EMPTY, WRITER);
+        for (sequence, event) in [(1, "start"), (0, event)] {
+            addition.line(&record("a", sequence, event)).unwrap();
+        }
+        assert_eq!(found(&verify(&[&addition.bytes])), expected, "{event}");
+    }
+}
+
 /// The end of what a writer that was killed left behind, and what others write after it.
 fn after(bytes: &mut Vec<u8>, sequence: u64) {
     let tail = Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap();
