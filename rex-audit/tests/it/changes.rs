@@ -74,6 +74,9 @@ fn each_change_is_told_with_its_place() {
     check(|lines| lines.insert(3, lines[2].clone()), &["4 inserted"]);
     check(|lines| drop(lines.splice(3..3, [lines[0].clone(), lines[1].clone()])), &["4 inserted"]);
     check(|lines| lines.swap(2, 3), &["3 moved"]);
+    let mut rotated = journal(&[0, 1, 0]);
+    rotated.rotate_left(1);
+    assert_eq!(found(&verify(&[&text(&rotated)]))[0], "1 moved");
     // What was between is away from its neighbours, too.
     check(|lines| lines.swap(1, 5), &["2 moved", "3 moved", "5 gap"]);
     check(|lines| lines.insert(4, "{}".to_owned()), &["5 unreadable"]);
@@ -240,6 +243,10 @@ fn files_go_on_where_others_end() {
     assert!(both.is_intact());
     assert_eq!((both.files, both.lines, both.runs, both.unended, both.unsigned), (2, 3, 1, 0, 3));
     assert_eq!((both.head, both.continues), (next.tail.head, None));
+    // That a file says what it continues is not enough.
+    let mut other = Addition::after(Tail::EMPTY, WRITER);
+    other.line(&record("b", 1, "start")).unwrap();
+    assert_eq!(found(&verify(&[&other.bytes, two]))[0], "1 not_continued");
     let alone = verify(&[two]);
     assert!(alone.is_intact());
     assert_eq!(alone.continues.as_deref(), Some("j.1"));
