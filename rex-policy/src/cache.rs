@@ -202,4 +202,19 @@ mod tests {
         assert_eq!(["/srv", "app", "/srv/app", ""].map(length), [3; 4]);
         assert!(length("srv") > 3 && length(&"x".repeat(1 << 17)) > 1 << 17);
     }
+
+    #[test]
+    fn a_list_does_not_run_into_the_next_one() {
+        let key = |attributes: &[Fact<'_>], facts: &[Fact<'_>]| {
+            let mut bytes = Vec::new();
+            let mut key = KeyWriter { bytes: &mut bytes };
+            for list in [attributes, facts] {
+                list.iter().for_each(|fact| key.fact("", "name", *fact));
+                key.more(false);
+            }
+            bytes
+        };
+        let fact = Fact::Long(7);
+        assert_ne!(key(&[fact], &[]), key(&[], &[fact]));
+    }
 }
