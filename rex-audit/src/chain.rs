@@ -126,6 +126,12 @@ mod tests {
         for end in 0..out.len() - 1 {
             assert_eq!(previous(&out[..end]), None, "{}", String::from_utf8_lossy(&out[..end]));
         }
+        // Nor is one with something before it.
+        let line = &out[..out.len() - 1];
+        for before in [" ", "[", "\u{feff}", "x"] {
+            assert_eq!(previous(&[before.as_bytes(), line].concat()), None, "{before:?}");
+        }
+        assert!(previous(&line[1..]).is_none() && previous(line).is_some());
         for text in ["", "{}", "}", "{", "[1]", "{\"a\":1}\n", "{\"a\":\n1}"] {
             assert_eq!(chain.link(text.as_bytes(), &mut out), Err(NotALine), "{text:?}");
         }

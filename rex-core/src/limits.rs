@@ -361,6 +361,50 @@ mod tests {
         assert_eq!(Budget::new(Limits::default(), cancelled).check().unwrap_err().code, Code::Cancelled);
     }
 
+    /// Each loop counts something, so each count is a place where a run ends.
+    #[test]
+    fn nothing_more_is_counted_once_a_run_may_not_go_on() {
+        static LIVE: AtomicI64 = AtomicI64::new(11);
+        let limits = Limits { memory_bytes: 10, ..Limits::default() };
+        let stopped = |stop: &dyn Fn(&mut Budget)| {
+            let mut budget = Budget::new(limits, Arc::default());
+            stop(&mut budget);
+            budget
+        };
+        for (budget, code, name) in [
+            (stopped(&|budget| budget.cancelled.store(true, Relaxed)), Code::Cancelled, ""),
+            (stopped(&|budget| budget.deadline = Instant::now()), Code::LimitExceeded, "`wall_ms`"),
+            (stopped(&|budget| budget.memory = Some(&LIVE)), Code::LimitExceeded, "`memory_bytes`"),
+        ] {
+            for counted in [budget.check(), budget.count_operation(), budget.count_read(1), budget.count_written(1)] {
+                let error = counted.unwrap_err();
+                assert!(error.code == code && error.message.contains(name), "{error}");
+            }
+            assert_eq!((budget.operations(), budget.bytes_read(), budget.bytes_written()), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn each_count_has_its_own_limit_and_reaches_it() {
+        static LIVE: AtomicI64 = AtomicI64::new(10);
+        let limits = Limits { operations: 1, read_bytes: 2, written_bytes: 3, memory_bytes: 10, ..Limits::default() };
+        let mut budget = Budget::new(limits, Arc::default());
+        budget.memory = Some(&LIVE);
+        assert_eq!(budget.limits(), &limits);
+        budget.count_operation().unwrap();
+        budget.count_read(2).unwrap();
+        budget.count_written(3).unwrap();
+        for (counted, name) in [
+            (budget.count_operation(), "`operations`"),
+            (budget.count_read(1), "`read_bytes`"),
+            (budget.count_written(1), "`written_bytes`"),
+        ] {
+            let error = counted.unwrap_err();
+            assert!(error.is_fatal() && error.message.contains(name), "{error}");
+        }
+        assert_eq!((budget.operations(), budget.bytes_read(), budget.bytes_written()), (1, 2, 3));
+    }
+
     #[test]
     fn limits_are_set_by_name() {
         let mut limits = Limits::default();
@@ -427,7 +471,28 @@ mod tests {
         ] {
             let error = limits.parse(name, text).unwrap_err();
             assert_eq!(error.message, message);
-            assert!(error.help.as_ref().unwrap().contains(help), "{error:?}");
+            let told = error.help.unwrap();
+            assert!(told.contains(help), "{told}");
+            assert_eq!(
+                told.contains("a plain number as"),
+                message.contains(" a size") || message.contains(" a duration")
+            );
+        }
+        let help = limits.parse("", "5s").unwrap_err().help.unwrap();
+        assert!(help.starts_with("the limits are: "), "{help}");
+    }
+
+    #[test]
+    fn a_limit_is_shown_as_it_is_read() {
+        for (name, value, short, text) in [
+            ("wall_ms", 30_000, "wall", "30s"),
+            ("memory_bytes", 1 << 20, "memory", "1MiB"),
+            ("journal_records", 10_000, "journal_records", "10000"),
+        ] {
+            assert_eq!(shown(name, value), (short, text.to_owned()));
+            let mut limits = Limits::default();
+            limits.parse(short, text).unwrap();
+            assert!(limits.each().any(|one| one == (name, value)), "{limits:?}");
         }
     }
 

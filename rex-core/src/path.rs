@@ -119,15 +119,7 @@ impl AbsPath {
         if path.is_empty() {
             path.push('/');
         }
-        Self::short(path)
-    }
-
-    fn short(path: String) -> Result<Self, PathError> {
-        let long = path.len() > MAX_PATH;
-        match long.then(|| spelling::bytes(&path).len()) {
-            Some(bytes) if bytes > MAX_PATH => Err(PathError::TooLong { bytes, max: MAX_PATH }),
-            _ => Ok(Self(path)),
-        }
+        fits(&path, MAX_PATH).map(|()| Self(path))
     }
 
     /// This directory's entry of this name, which can be any bytes but NUL and slashes.
@@ -183,7 +175,7 @@ impl AbsPath {
                 path.push_str(trunk);
                 path.push('/');
                 path.push_str(name);
-                Self::short(path)
+                fits(&path, MAX_PATH).map(|()| Self(path))
             }
         }
     }
@@ -263,11 +255,17 @@ fn checked(name: &str) -> Result<(), PathError> {
     if !spelling::is_one(name) {
         return Err(PathError::Spelling(name.to_owned()));
     }
-    let long = name.len() > MAX_NAME;
-    match long.then(|| spelling::bytes(name).len()) {
-        Some(bytes) if bytes > MAX_NAME => Err(PathError::TooLong { bytes, max: MAX_NAME }),
-        _ => Ok(()),
+    fits(name, MAX_NAME)
+}
+
+/// That what a text stands for has so many bytes at most.
+fn fits(text: &str, max: usize) -> Result<(), PathError> {
+    // No spelling is shorter than what it stands for.
+    if text.len() <= max {
+        return Ok(());
     }
+    let bytes = spelling::bytes(text).len();
+    if bytes > max { Err(PathError::TooLong { bytes, max }) } else { Ok(()) }
 }
 
 impl fmt::Display for AbsPath {
@@ -311,6 +309,63 @@ mod tests {
     }
 
     #[test]
+    fn messages_name_the_path() {
+        let message = |error: PathError| error.to_string();
+        assert_eq!(message(PathError::Empty), "the path is empty");
+        for (error, means) in [
+            (PathError::Relative("a\n".into()), "the path `a\\n` is relative, and there is no base directory"),
+            (PathError::Nul("a\0".into()), "the path `a\\0` holds a NUL byte"),
+            (PathError::Spelling("a\n".into()), "the name `a\\n` is not spelled as it is"),
+            (PathError::AboveRoot("..\n".into()), "the path `..\\n` leads above the root directory"),
+            (
+                PathError::TooLong { bytes: 256, max: 255 },
+                "the path or one of its names is too long: 256 bytes, at most 255 are taken",
+            ),
+        ] {
+            let message = message(error);
+            assert!(message.starts_with(means), "{message}");
+        }
+    }
+
+    /// Whatever is joined is what the same path parses to, or is no path.
+    #[test]
+    fn a_joined_name_is_one_component() {
+        let dir = AbsPath::parse("/d").unwrap();
+        for (name, error) in [
+            ("", PathError::Empty),
+            (".", PathError::Empty),
+            ("..", PathError::AboveRoot("..".into())),
+            ("a/b", PathError::Relative("a/b".into())),
+            ("/", PathError::Relative("/".into())),
+            ("a\0b", PathError::Nul("a\0b".into())),
+            ("\0", PathError::Nul("\0".into())),
+            (&"n".repeat(256), PathError::TooLong { bytes: 256, max: 255 }),
+        ] {
+            assert_eq!(dir.join(name), Err(error), "{name:?}");
+        }
+        for name in ["...", "a b", "é", &"n".repeat(255)] {
+            let path = dir.join(name).unwrap();
+            assert_eq!(AbsPath::parse(path.as_str()), Ok(path.clone()));
+            assert_eq!((path.name(), path.name_in(&dir), path.parent()), (name, Some(name), Some(dir.clone())));
+        }
+    }
+
+    /// 4095 bytes fit, however they came to be; one more does not.
+    #[test]
+    fn the_longest_path() {
+        let name = "n".repeat(254);
+        let above = AbsPath::parse(&format!("/{name}").repeat(16)).unwrap();
+        assert_eq!(above.as_str().len(), 4080);
+        let (fits, too_long) = ("m".repeat(14), "m".repeat(15));
+        assert_eq!(above.join(&fits), above.resolve(&fits));
+        assert_eq!(above.join(&fits).unwrap().as_str().len(), 4095);
+        let error = Err(PathError::TooLong { bytes: 4096, max: 4095 });
+        assert_eq!((above.join(&too_long), above.resolve(&too_long)), (error.clone(), error));
+        // A spelling is longer than what it stands for, which is what counts.
+        assert!(above.entry(&[0xff; 14]).is_ok() && above.entry(&[0xff; 15]).is_err());
+    }
+
+    #[test]
     fn names_that_are_no_text_have_one_spelling() {
         let dir = AbsPath::parse("/d").unwrap();
         let path = dir.entry(b"caf\xe9").unwrap();
@@ -326,6 +381,25 @@ mod tests {
         assert!(AbsPath::parse(r"/a\x5Cb").is_err() && AbsPath::parse(r"/a\x2db/c:\new").is_ok());
         let long = dir.entry(&[0xff; 255]).unwrap();
         assert!(long.name().len() == 1020 && dir.entry(&[0xff; 256]).is_err());
+    }
+
+    #[test]
+    fn components_are_told_as_text_and_as_the_system_has_them() {
+        let path = AbsPath::of_bytes(b"/d/caf\xe9/x").unwrap();
+        assert_eq!(path.to_string(), r"/d/caf\xE9/x");
+        assert_eq!(path.components().collect::<Vec<_>>(), ["d", r"caf\xE9", "x"]);
+        assert_eq!(path.names().collect::<Vec<_>>(), [&b"d"[..], b"caf\xe9", b"x"]);
+        assert_eq!((AbsPath::root().components().count(), AbsPath::root().names().count()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_directly_in_a_directory_has_a_name_there() {
+        let (root, dir, other) = (AbsPath::root(), AbsPath::parse("/d").unwrap(), AbsPath::parse("/dx").unwrap());
+        let (file, below) = (AbsPath::parse("/d/f").unwrap(), AbsPath::parse("/d/e/f").unwrap());
+        assert_eq!((dir.name_in(&root), file.name_in(&dir)), (Some("d"), Some("f")));
+        for (path, directory) in [(&root, &root), (&dir, &dir), (&below, &dir), (&file, &root), (&other, &dir)] {
+            assert_eq!(path.name_in(directory), None, "{path} in {directory}");
+        }
     }
 
     #[test]

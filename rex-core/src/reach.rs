@@ -127,10 +127,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_added_is_held_and_nothing_is_lost() {
+        let exactly = |text: &str| Place::Exactly(text.to_owned());
+        let mut extent = Extent::default();
+        assert!(extent.is_empty());
+        extent.insert(exactly("/a"));
+        extent.add(&Extent::Within(BTreeSet::from([exactly("/b")])));
+        assert_eq!(extent, Extent::Within(BTreeSet::from([exactly("/a"), exactly("/b")])));
+        extent.add(&Extent::Anything);
+        for less in [Extent::default(), Extent::Within(BTreeSet::from([exactly("/b")]))] {
+            extent.add(&less);
+        }
+        extent.insert(exactly("/c"));
+        assert_eq!((extent.is_empty(), extent), (false, Extent::Anything));
+    }
+
+    #[test]
     fn what_is_not_listed_is_out_of_reach() {
         let reach = Reach::new(vec![(fs::Read::SPEC, Extent::Anything), (fs::List::SPEC, Extent::default())]);
         assert!(reach.covers(fs::Read::SPEC, &path("/a")));
         assert!(!reach.covers(fs::List::SPEC, &path("/a")) && !reach.covers(fs::Write::SPEC, &path("/a")));
-        assert_eq!(reach.iter().count(), 1);
+        let reached: Vec<_> = reach.iter().map(|(spec, extent)| (spec, extent.clone())).collect();
+        assert_eq!(reached, [(fs::Read::SPEC, Extent::Anything)]);
+        // The name of an action is one within its namespace alone.
+        let reach = Reach::new(vec![(crate::action::service::List::SPEC, Extent::Anything)]);
+        assert_eq!((reach.extent(fs::List::SPEC), reach.covers(fs::List::SPEC, &path("/a"))), (None, false));
     }
 }

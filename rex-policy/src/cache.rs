@@ -181,4 +181,59 @@ mod tests {
         assert!(again <= 2 * SAMPLE as usize, "{again}");
         assert!(ask(&mut cache, "/b") && !ask(&mut cache, "/c") && ask(&mut cache, "/c"));
     }
+
+    #[test]
+    fn of_a_walk_a_sample_is_kept() {
+        let mut cache = Cache::default();
+        let get = |number: &u32| cache.get(|key| key.text(&format!("/tree/{number}"))).is_err_and(|key| key.is_some());
+        let kept: Vec<_> = (1..=1_000).filter(get).collect();
+        assert!(
+            kept.iter().copied().eq((1..=MISSES).chain((MISSES + SAMPLE..=1_000).step_by(SAMPLE as usize))),
+            "{kept:?}"
+        );
+    }
+
+    /// Of fifty, hardly one takes the slot of another; ten do not.
+    #[test]
+    fn each_has_a_slot() {
+        let mut cache = Cache::default();
+        let names: Vec<_> = (0..50).map(|number| format!("/{number}")).collect();
+        assert_eq!(names.iter().filter(|name| ask(&mut cache, name)).count(), 0);
+        assert!(names.iter().filter(|name| ask(&mut cache, name)).count() > 40);
+    }
+
+    #[test]
+    fn a_key_of_the_same_hash_is_another_key() {
+        let mut cache = Cache::default();
+        let Err(Some(key)) = cache.get(|key| key.text("/a")) else { panic!("nothing was kept") };
+        let other = Key { hash: key.hash, bytes: b"/b".to_vec() };
+        cache.put(other, Decision::allow(&["p"]));
+        assert!(!ask(&mut cache, "/a") && ask(&mut cache, "/a"));
+    }
+
+    #[test]
+    fn what_starts_or_ends_the_whole_is_short_in_a_key() {
+        let length = |text: &str| {
+            let mut bytes = Vec::new();
+            KeyWriter { bytes: &mut bytes }.part_of("/srv/app", text);
+            bytes.len()
+        };
+        assert_eq!(["/srv", "app", "/srv/app", ""].map(length), [3; 4]);
+        assert!(length("srv") > 3 && length(&"x".repeat(1 << 17)) > 1 << 17);
+    }
+
+    #[test]
+    fn a_list_does_not_run_into_the_next_one() {
+        let key = |attributes: &[Fact<'_>], facts: &[Fact<'_>]| {
+            let mut bytes = Vec::new();
+            let mut key = KeyWriter { bytes: &mut bytes };
+            for list in [attributes, facts] {
+                list.iter().for_each(|fact| key.fact("", "name", *fact));
+                key.more(false);
+            }
+            bytes
+        };
+        let fact = Fact::Long(7);
+        assert_ne!(key(&[fact], &[]), key(&[], &[fact]));
+    }
 }

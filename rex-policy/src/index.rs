@@ -182,3 +182,32 @@ fn anchor(rule: &Rule) -> Anchor {
         _ => head,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::syntax;
+
+    /// That a policy is found by the rarer of what its head and its condition say, and by the head where neither is.
+    #[test]
+    fn a_policy_is_found_by_the_most_telling_that_it_says() {
+        let within = |id| Anchor::Within(Uid::new("fs::Path", id));
+        let exactly = |id| Anchor::Exactly(Uid::new("fs::Path", id));
+        let prefix = |text: &str| Anchor::Prefix("path".into(), text.into());
+        for (head, condition, expected) in [
+            ("resource", "true", Anchor::Anywhere),
+            ("resource", "resource in fs::Path::\"/b\"", within("/b")),
+            ("resource in fs::Path::\"/a\"", "true", within("/a")),
+            ("resource in fs::Path::\"/a\"", "resource in fs::Path::\"/b\"", within("/a")),
+            ("resource in fs::Path::\"/a\"", "resource.path like \"/b*\"", prefix("/b")),
+            ("resource in fs::Path::\"/a\"", "resource == fs::Path::\"/b\"", exactly("/b")),
+            ("resource == fs::Path::\"/a\"", "resource.path like \"/b*\"", exactly("/a")),
+            ("resource == fs::Path::\"/a\"", "resource == fs::Path::\"/b\"", exactly("/a")),
+        ] {
+            let text = format!("permit (principal, action, {head}) when {{ {condition} }};");
+            let policy = cedar_policy::Policy::parse(None, text).unwrap();
+            let rule = Rule::new("p".into(), &policy, syntax(&policy).as_ref());
+            assert_eq!(anchor(&rule), expected, "{head} {condition}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod ci;
 mod codegen;
 mod fuzz;
 mod kernels;
+mod mutants;
 mod policy;
 mod shell;
 mod startup;
@@ -63,6 +64,8 @@ enum Chore {
     },
     /// Write which functions each start of `rex` calls, for the linker; needs Valgrind
     Startup(startup::Args),
+    /// Change the code in one place after the other, and see whether a test fails; needs cargo-mutants, and takes hours without FILES
+    Mutants(mutants::Args),
     /// Run every test: units, integration, documentation, examples
     Test,
     /// Run what continuous integration runs, or only the named steps
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Chore::Kernels => kernels::run(false),
         Chore::Bench { name } => shell::run(&mut shell::cargo(&["bench", "-p", "rex-benches", "--bench", &name])),
         Chore::Startup(args) => startup::run(&args),
+        Chore::Mutants(args) => mutants::run(&args),
         Chore::Test => test::run(),
         Chore::Ci { steps } => ci::run(&steps),
     };

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use rex_audit::{Addition, Finding, Hash, Mark, PublicKey, SigningKey, Tail, Verdict, Verifier, Writer};
+use rex_audit::{Addition, Chain, Finding, Hash, Mark, PublicKey, SigningKey, Tail, Verdict, Verifier, What, Writer};
 
 const WRITER: Writer<'static> = Writer { run: "a", principal: "Agent::\"x\"" };
 
@@ -74,12 +74,72 @@ fn each_change_is_told_with_its_place() {
     check(|lines| lines.insert(3, lines[2].clone()), &["4 inserted"]);
     check(|lines| drop(lines.splice(3..3, [lines[0].clone(), lines[1].clone()])), &["4 inserted"]);
     check(|lines| lines.swap(2, 3), &["3 moved"]);
+    let mut rotated = journal(&[0, 1, 0]);
+    rotated.rotate_left(1);
+    assert_eq!(found(&verify(&[&text(&rotated)]))[0], "1 moved");
     // What was between is away from its neighbours, too.
     check(|lines| lines.swap(1, 5), &["2 moved", "3 moved", "5 gap"]);
     check(|lines| lines.insert(4, "{}".to_owned()), &["5 unreadable"]);
     check(|lines| lines.insert(4, String::new()), &["5 unreadable"]);
     check(|lines| lines[4] = lines[4].replace("\"sequence\"", "sequence"), &["5 unreadable"]);
     check(|lines| lines[4].truncate(20), &["5 unreadable"]);
+}
+
+#[test]
+fn how_much_was_changed_is_told() {
+    let inserted = |change: &dyn Fn(&mut Vec<String>), expected: &[&str]| -> Vec<u64> {
+        let told = check(|lines| change(lines), expected).findings.into_iter();
+        told.filter_map(|told| if let What::Inserted { lines } = told.what { Some(lines) } else { None }).collect()
+    };
+    // Copies: of two lines beside one another, and of two that are apart.
+    assert_eq!(inserted(&|lines| drop(lines.splice(3..3, [lines[0].clone(), lines[1].clone()])), &["4 inserted"]), [2]);
+    let apart = |lines: &mut Vec<String>| {
+        lines.insert(5, lines[0].clone());
+        lines.insert(3, lines[1].clone());
+    };
+    assert_eq!(inserted(&apart, &["4 inserted", "7 inserted"]), [1, 1]);
+    // Lines of a run that there was not, which go on after the third.
+    let forged = |lines: &mut Vec<String>| {
+        let (mut chain, mut out) = (Chain::after(Hash::of(lines[2].as_bytes())), Vec::new());
+        for (sequence, event) in [(1, "start"), (2, "decision"), (3, "end")] {
+            chain.link(&record("z", sequence, event), &mut out).unwrap();
+        }
+        drop(lines.splice(3..3, self::lines(&out)));
+    };
+    assert_eq!(inserted(&forged, &["4 inserted"]), [3]);
+    let moved = check(|lines| lines.swap(2, 3), &["3 moved"]);
+    assert!(matches!(&moved.findings[0].what, What::Moved { after } if after.line == 4), "{moved:#?}");
+}
+
+/// What is told is bounded, and what is not told is counted.
+#[test]
+fn no_journal_makes_a_verdict_without_end() {
+    let mut torn = Vec::new();
+    for _ in 0..120 {
+        torn.extend(b"{\"time");
+        after(&mut torn, 1);
+    }
+    let verdict = verify(&[&torn]);
+    assert_eq!(verdict.torn.len(), 100);
+    let written = journal(&[0; 600]);
+    let broken: Vec<_> =
+        written.iter().enumerate().filter(|(at, _)| at % 4 != 1).map(|(_, line)| line.clone()).collect();
+    let verdict = verify(&[&text(&broken)]);
+    assert_eq!((verdict.findings.len(), verdict.more), (100, 50));
+    assert_eq!(verdict.head, Hash::of(written[599].as_bytes()));
+}
+
+#[test]
+fn what_is_no_journal_is_told() {
+    assert_eq!(found(&verify(&[b"garbage\n"])), ["1 unreadable"]);
+    let long = "x".repeat(9 << 20);
+    let mut verifier = Verifier::new();
+    assert!(verifier.file("j", long.as_bytes()).is_err(), "it has no lines of a journal");
+    // Longer than any record, so it is not what is left of one.
+    for end in ["", "\n"] {
+        assert_eq!(found(&verify(&[format!("{{{long}{end}").as_bytes()])), ["1 unreadable"], "{end:?}");
+        check(|lines| lines.push(format!("{{{long}{end}")), &["8 unreadable"]);
+    }
 }
 
 #[test]
@@ -104,6 +164,24 @@ fn a_number_that_is_missing_is_told_though_the_chain_holds() {
     let verdict = verify(&[&addition.bytes]);
     assert_eq!(found(&verdict), ["2 gap", "4 gap"]);
     assert_eq!((verdict.runs, verdict.unended), (2, 1));
+}
+
+/// What is numbered from 1 has no 0; what is about the journal itself is not numbered.
+#[test]
+fn no_line_of_a_run_has_the_number_0() {
+    for (event, expected) in [
+        ("start", &["2 gap"][..]),
+        ("decision", &["2 gap"]),
+        ("outcome", &["2 gap"]),
+        ("end", &["2 gap"]),
+        ("note", &[]),
+    ] {
+        let mut addition = Addition::after(Tail::EMPTY, WRITER);
+        for (sequence, event) in [(1, "start"), (0, event)] {
+            addition.line(&record("a", sequence, event)).unwrap();
+        }
+        assert_eq!(found(&verify(&[&addition.bytes])), expected, "{event}");
+    }
 }
 
 /// The end of what a writer that was killed left behind, and what others write after it.
@@ -161,7 +239,14 @@ fn files_go_on_where_others_end() {
     next.mark(&Mark::Continued { file: "j.1".to_owned() }, WRITER);
     next.line(&record("a", 2, "end")).unwrap();
     let (one, two) = (&addition.bytes[..], &next.bytes[..]);
-    assert!(verify(&[one, two]).is_intact());
+    let both = verify(&[one, two]);
+    assert!(both.is_intact());
+    assert_eq!((both.files, both.lines, both.runs, both.unended, both.unsigned), (2, 3, 1, 0, 3));
+    assert_eq!((both.head, both.continues), (next.tail.head, None));
+    // That a file says what it continues is not enough.
+    let mut other = Addition::after(Tail::EMPTY, WRITER);
+    other.line(&record("b", 1, "start")).unwrap();
+    assert_eq!(found(&verify(&[&other.bytes, two]))[0], "1 not_continued");
     let alone = verify(&[two]);
     assert!(alone.is_intact());
     assert_eq!(alone.continues.as_deref(), Some("j.1"));

@@ -1,12 +1,12 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expect_test::expect;
 use rex_core::action::fs;
 use rex_core::{
-    AbsPath, Authorize, Call, Code, Decision, Effect, Error, Journal, JournalError, JsonLines, Limits, MemoryJournal,
-    Principal, Record, Request, Run, Subject, Timestamp,
+    AbsPath, Authorize, Bond, Call, Code, Decision, DeniedCall, Effect, Error, Journal, JournalError, JsonLines,
+    Limits, MemoryJournal, Principal, Record, Request, Run, Subject, Timestamp,
 };
 
 struct Only(Effect);
@@ -49,8 +49,10 @@ impl std::io::Write for Shared {
 fn a_journal_line_of_each_kind() {
     let lines = Shared::default();
     let run = run(Effect::Allow, Arc::new(JsonLines::new(lines.clone())));
-    let gate = run.gate(Call { operation: "fs::append", line: Some(3) });
-    drop(gate.permit(fs::Append { bytes: 7 }, path()).unwrap());
+    let call = Call { operation: "fs::append", line: Some(3) };
+    let gate = run.gate(call);
+    let grant = gate.permit(fs::Append { bytes: 7 }, path()).unwrap();
+    assert_eq!((gate.call(), grant.action(), grant.resource()), (call, &fs::Append { bytes: 7 }, &path()));
     gate.outcome(Some(Code::NotFound), 7, Duration::from_micros(12)).unwrap();
     gate.outcome(None, 0, Duration::ZERO).unwrap();
     expect![[r#"
@@ -89,6 +91,95 @@ fn limits_bind_at_the_gate() {
     assert_eq!((run.decisions(), run.denied(), journal.take().0.len()), (1, 0, 1));
     refused(&within(Limits { wall_ms: 0, ..Limits::default() }), "`wall_ms`");
     refused(&within(Limits::default()).with_cancel(Arc::new(true.into())), "told to stop");
+}
+
+/// Permits with this `@allow`.
+struct Lets(Option<&'static str>);
+
+impl Authorize for Lets {
+    fn decide(&self, _: &Request<'_>) -> Decision {
+        Decision { allows: self.0.map(Arc::from), ..Decision::allow(&["all"]) }
+    }
+}
+
+#[test]
+fn a_grant_allows_whole_words_alone() {
+    let grant = |words| {
+        let subject = Subject::new(Principal::agent("triage"));
+        let journal = Arc::new(MemoryJournal::new(9));
+        let run = Run::new("run-1", subject, Arc::new(Lets(words)), journal, Limits::default());
+        run.gate(Call::default()).permit(fs::Read {}, path()).unwrap()
+    };
+    let two = grant(Some("a-shell-x  interpreter"));
+    for word in ["a-shell-x", "interpreter"] {
+        assert!(two.allows(word), "{word}");
+    }
+    for word in ["", " ", "shell", "a-shell", "shell-x", "a-shell-x  interpreter", "interpreters", "Interpreter"] {
+        assert!(!two.allows(word), "{word:?}");
+    }
+    for none in [None, Some(""), Some(" ")] {
+        assert!(!grant(none).allows("") && !grant(none).allows("a"), "{none:?}");
+    }
+}
+
+#[test]
+fn a_run_records_its_begin_and_its_end() {
+    let lines = Shared::default();
+    let mut subject = Subject::new(Principal::user("ada"));
+    (subject.script, subject.tags) = ("abc".to_owned(), vec!["ticket=7".to_owned()]);
+    let journal = Arc::new(JsonLines::new(lines.clone()));
+    let run = Run::new("run-2", subject.clone(), Arc::new(Only(Effect::Allow)), journal, Limits::default())
+        .with_clock(Arc::new(|| Timestamp::from_micros(0)));
+    run.begin().unwrap();
+    run.end(Some(Code::Cancelled), Duration::from_micros(7)).unwrap();
+    expect![[r#"
+        {"time":"1970-01-01T00:00:00Z","run":"run-2","sequence":1,"principal":"User::\"ada\"","operation":"","line":null,"event":"start","script":"abc","tags":["ticket=7"],"policy":null}
+        {"time":"1970-01-01T00:00:00Z","run":"run-2","sequence":2,"principal":"User::\"ada\"","operation":"","line":null,"event":"end","result":"CANCELLED_EXCEPTION","duration_us":7}
+    "#]]
+    .assert_eq(&String::from_utf8(lines.0.lock().unwrap().clone()).unwrap());
+    assert_eq!((&**run.id(), run.subject(), run.now()), ("run-2", &subject, Timestamp::from_micros(0)));
+}
+
+#[test]
+fn a_run_that_cannot_be_recorded_does_not_begin() {
+    let run = run(Effect::Allow, Arc::new(Full(Mutex::new(0))));
+    for recorded in [run.begin(), run.end(None, Duration::ZERO)] {
+        assert_eq!(recorded.unwrap_err().code, Code::JournalFailed);
+    }
+    assert!(run.gate(Call::default()).permit(fs::Read {}, path()).is_err());
+}
+
+#[test]
+fn a_run_is_held_to_its_limits_and_told_to_stop() {
+    static LIVE: AtomicI64 = AtomicI64::new(11);
+    let run = || {
+        let limits = Limits { memory_bytes: 10, ..Limits::default() };
+        let subject = Subject::new(Principal::agent("triage"));
+        Run::new("run-1", subject, Arc::new(Only(Effect::Allow)), Arc::new(MemoryJournal::new(9)), limits)
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = run().with_cancel(stop.clone());
+    stopped.budget().check().unwrap();
+    stop.store(true, Ordering::Relaxed);
+    assert_eq!(stopped.budget().check().unwrap_err().code, Code::Cancelled);
+    assert_eq!(run().with_memory(&LIVE).budget().check().unwrap_err().code, Code::LimitExceeded);
+    assert_eq!((run().limits().memory_bytes, run().bond().is_none()), (10, true));
+}
+
+#[test]
+fn the_first_denied_requests_of_a_call_are_kept_until_they_are_taken() {
+    let run = run(Effect::Deny, Arc::new(MemoryJournal::new(9)));
+    for number in 0..70 {
+        let file = AbsPath::parse(&format!("/{number}")).unwrap();
+        assert!(run.gate(Call::default()).permit(fs::Read {}, file).is_err());
+    }
+    assert_eq!((run.decisions(), run.denied()), (70, 70));
+    let kept = run.take_denials();
+    let kept: Vec<_> = kept.iter().map(|need| need.resource().id()).collect();
+    assert_eq!((kept.len(), kept[0], kept[63]), (64, "/0", "/63"));
+    assert!(run.take_denials().is_empty());
+    drop(run.gate(Call::default()).permit(fs::Read {}, path()));
+    assert_eq!(run.take_denials().len(), 1);
 }
 
 /// A journal whose disk is full after some records.
@@ -131,12 +222,42 @@ fn a_memory_journal_counts_what_it_does_not_keep() {
     let all = Arc::new(MemoryJournal::new(9));
     let some = Arc::new(MemoryJournal::new(2).before(all.clone()));
     let run = run(Effect::Allow, some.clone());
-    for _ in 0..3 {
-        drop(run.gate(Call::default()).permit(fs::Stat {}, path()).unwrap());
+    for number in 1..=3 {
+        assert_eq!(run.gate(Call::default()).permit(fs::Stat {}, path()).unwrap().sequence(), number);
     }
     let (kept, dropped) = some.take();
     assert_eq!((kept.len(), dropped), (2, 1));
     assert_eq!(all.take().0.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+/// Says what it was asked for, and holds runs to nothing.
+struct Telling;
+
+impl Authorize for Telling {
+    fn decide(&self, _: &Request<'_>) -> Decision {
+        Decision::deny(None)
+    }
+    fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
+        Some(format!("{} at {now}: {}", subject.principal, calls[0].operation))
+    }
+    fn bond(&self) -> Option<&dyn Bond> {
+        Some(self)
+    }
+}
+
+impl Bond for Telling {
+    fn called(&self, _: &'static str, _: &str) {}
+}
+
+#[test]
+fn a_run_hands_on_what_its_policy_says() {
+    let subject = Subject::new(Principal::agent("triage"));
+    let run = Run::new("run-1", subject, Arc::new(Telling), Arc::new(MemoryJournal::new(9)), Limits::default())
+        .with_clock(Arc::new(|| Timestamp::from_micros(0)));
+    let call = DeniedCall { operation: "fs::read", denied: Vec::new(), needs: Vec::new() };
+    assert_eq!(run.remedies(call).unwrap(), "Agent::\"triage\" at 1970-01-01T00:00:00Z: fs::read");
+    let bond = run.bond().unwrap();
+    assert_eq!((bond.writes("/x", ""), bond.left()), (Ok(()), None));
 }
 
 #[test]
@@ -162,6 +283,12 @@ fn a_principal_is_read_as_it_is_written() {
         "Agent::\"a",
         "Agent::a::b",
         "Agent::'a'",
+        "Agent::'a",
+        "Agent::a'",
+        "Agent:::a",
+        "Agent:: a",
+        "Agent::a\tb",
+        "1::a",
         "Agent::a\\",
         "Agent:a",
         "Agent::a ",
@@ -169,7 +296,11 @@ fn a_principal_is_read_as_it_is_written() {
         let typed = Principal::typed(text);
         assert_eq!(typed.is_err(), text != "Agent::a ", "{text}");
     }
+    let error = Principal::typed("tri\nage").unwrap_err();
+    assert_eq!(error.to_string(), "`tri\\nage` is not a principal; one looks like `Agent::\"triage\"`");
     let help = |text: &str| Principal::typed(text).unwrap_err().help();
+    assert_eq!(help("1::a"), r#"in a shell, put single quotes around it: 'Agent::"1::a"'"#);
+    assert_eq!(help("Agent::"), help("triage"));
     assert_eq!(help("Agent::\"a"), r#"in a shell, put single quotes around it: 'Agent::"a"'"#);
     assert_eq!(help("'User::\"o'brien\"'"), r#"in a shell, put single quotes around it: 'User::"o'\''brien"'"#);
     assert_eq!(help("triage"), r#"in a shell, put single quotes around it: 'Agent::"triage"'"#);

@@ -23,6 +23,8 @@ mod hours;
 #[cfg(test)]
 mod impossible;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod learn;
 #[cfg(test)]
 mod lints;

@@ -333,3 +333,34 @@ fn what_came_near_is_told() {
         );"#]]
     .assert_eq(&trace.remedy.unwrap());
 }
+
+/// `==` in a head is about the thing itself, `in` also about what is in it; `is` bounds both.
+#[test]
+fn a_head_is_told_to_meet_what_it_meets() {
+    let policy = compile(
+        r#"
+        @id("same") permit (principal == Agent::"a", action == fs::Action::"read", resource == fs::Path::"/opt");
+        @id("tree") permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/etc");
+        @id("group") permit (principal == Agent::"a", action in fs::Action::"ReadOnly", resource is fs::Path in fs::Path::"/srv");
+        @id("user") permit (principal is User, action == fs::Action::"read", resource);
+        "#,
+    );
+    for (agent, action, path, met) in [
+        ("a", "fs::read", "/opt", "same"),
+        ("a", "fs::read", "/opt/x", ""),
+        ("a", "fs::read", "/", ""),
+        ("a", "fs::read", "/etc", "tree"),
+        ("a", "fs::read", "/etc/hosts", "tree"),
+        ("a", "fs::read", "/etcetera", ""),
+        ("a", "fs::stat", "/srv/x", "group"),
+        ("a", "fs::remove", "/srv/x", ""),
+        ("b", "fs::read", "/etc", ""),
+    ] {
+        let spec = ACTIONS.iter().find(|spec| spec.to_string() == action).unwrap();
+        let request = asked(&Principal::agent(agent), spec, path, BTreeMap::new());
+        let trace = policy.trace(&request.request());
+        let all = trace.deciding.iter().chain(&trace.near);
+        let found: Vec<_> = all.filter(|traced| traced.misses.is_empty()).map(|traced| &*traced.id).collect();
+        assert_eq!(found.join(" "), met, "{agent} {action} {path}: {trace:#?}");
+    }
+}

@@ -67,6 +67,54 @@ fn a_write_gives_nobody_access_that_they_did_not_have() {
     assert_eq!((kept, disk.on_disk("f")), (Err(rustix::io::Errno::NODATA), "secret".to_owned()));
 }
 
+/// Contents that look meanwhile at what is in a directory besides `f`.
+struct Looks<'d>(&'d Disk, Vec<u32>);
+
+impl Read for Looks<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let names = self.0.names(".").into_iter().filter(|name| name != "f");
+        let modes = names.map(|name| fs::metadata(self.0.at(&name)).unwrap().mode() & 0o777);
+        self.1.extend(modes);
+        // Something first: the second look is at a file that holds it.
+        let count = usize::from(self.1.len() == 1);
+        buffer[..count].fill(b'x');
+        Ok(count)
+    }
+}
+
+/// Whoever may not read the old file, nor what the new one is made of, reads nothing of the new one while it is written.
+#[test]
+fn nobody_reads_meanwhile_what_they_could_not_read_before() {
+    let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
+    for old in [None, Some(0o600), Some(0o640), Some(0o604), Some(0o644)] {
+        for like in [None, Some(0o600), Some(0o640), Some(0o644)] {
+            for private in [false, true] {
+                let disk = Disk::new();
+                if let Some(old) = old {
+                    disk.put("f", "old");
+                    fs::set_permissions(disk.at("f"), fs::Permissions::from_mode(old)).unwrap();
+                }
+                let like = like.map(|mode| rex_sdk::os::Access { mode, uid, gid });
+                let options = WriteOptions { like, private, ..WriteOptions::default() };
+                let mut contents = Looks(&disk, Vec::new());
+                disk.os.write(disk.grant(act::Write { bytes: 1 }, "f"), &mut contents, options).unwrap();
+                let Looks(_, modes) = contents;
+                assert_eq!(modes.len(), 2, "{modes:?}");
+                let may = match (private, old) {
+                    (true, _) => 0o600,
+                    (false, old) => old.unwrap_or(0o644) & like.map_or(0o777, |like| like.mode),
+                };
+                for mode in modes {
+                    assert_eq!(mode & 0o077 & !may, 0, "{mode:o} while {old:?} is replaced with {options:?}");
+                }
+                let after = fs::metadata(disk.at("f")).unwrap().mode() & 0o777;
+                let most = old.unwrap_or(may) & like.map_or(0o777, |like| like.mode);
+                assert_eq!(after, most, "{old:?} {options:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_leaves_the_old_file() {
     std::thread::spawn(|| {
