@@ -88,7 +88,8 @@ impl Chain {
     /// If it is no line; nothing is added then.
     pub fn link(&mut self, line: &[u8], out: &mut Vec<u8>) -> Result<(), NotALine> {
         let body = line.strip_suffix(b"}").ok_or(NotALine)?;
-        if body.len() < 2 || !body.starts_with(b"{") || body.contains(&b'\n') {
+        let has_fields = body.strip_prefix(b"{").is_some_and(|fields| fields.trim_ascii_start().starts_with(b"\""));
+        if !has_fields || body.contains(&b'\n') {
             return Err(NotALine);
         }
         let start = out.len();
@@ -132,7 +133,7 @@ mod tests {
             assert_eq!(previous(&[before.as_bytes(), line].concat()), None, "{before:?}");
         }
         assert!(previous(&line[1..]).is_none() && previous(line).is_some());
-        for text in ["", "{}", "}", "{", "[1]", "{\"a\":1}\n", "{\"a\":\n1}"] {
+        for text in ["", "{}", "{ }", "{1}", "}", "{", "[1]", "{\"a\":1}\n", "{\"a\":\n1}"] {
             assert_eq!(chain.link(text.as_bytes(), &mut out), Err(NotALine), "{text:?}");
         }
     }

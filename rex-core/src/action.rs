@@ -29,6 +29,8 @@ pub struct ActionSpec {
     pub context: &'static [Attribute],
     /// Makes what it acts on from its id and its attributes, as [`Resource::recall`] does.
     pub recall: Recall,
+    /// Whether the id of what it acts on says all; see [`Resource::ID_SAYS_ALL`].
+    pub id_says_all: bool,
 }
 
 impl ActionSpec {
@@ -150,6 +152,7 @@ macro_rules! actions {
                                 values: $crate::declared_values!($($values)?),
                             }),*],
                             recall: $crate::action::recall::<$resource>,
+                            id_says_all: <$resource as $crate::Resource>::ID_SAYS_ALL,
                         };
                         fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, $crate::Fact<'a>)) {
                             let _ = &visit;

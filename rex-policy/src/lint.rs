@@ -166,7 +166,7 @@ impl<'a> Lint<'a> {
             let uid = Uid::from(&uid);
             let spelled = format!("{}::\"{}\"", uid.kind, uid.id);
             let place = look.find(&spelled).or(look.statement);
-            if let Some(mut finding) = check_id(&look.file.text, || place, &uid) {
+            if let Some(mut finding) = check_id(&self.vocabulary, &look.file.text, || place, &uid) {
                 if let Some(help) = wild::instead(&uid) {
                     finding.help = Some(help);
                 }

@@ -66,8 +66,13 @@ impl Members {
             let message = format!("this is not a JSON array of entities: {error}");
             vec![Finding::new(Severity::Error, &text, Some((place, 1)), message).with_help(SHAPE)]
         })?;
-        let mut reader =
-            Reader { text, parents: parent_types(vocabulary), findings: Vec::new(), members: Self::default() };
+        let mut reader = Reader {
+            vocabulary: *vocabulary,
+            text,
+            parents: parent_types(vocabulary),
+            findings: Vec::new(),
+            members: Self::default(),
+        };
         for entity in &entities {
             reader.entity(entity);
         }
@@ -131,6 +136,7 @@ fn parent_types(vocabulary: &Vocabulary) -> BTreeMap<String, Option<String>> {
 }
 
 struct Reader {
+    vocabulary: Vocabulary,
     text: Text,
     parents: BTreeMap<String, Option<String>>,
     findings: Vec<Finding>,
@@ -172,7 +178,7 @@ impl Reader {
             self.error(find(&self.text, &uid.kind), message, format!("it can declare: {}", types.join(", ")));
             return false;
         }
-        let finding = check_id(&self.text, || find(&self.text, &uid.id), uid);
+        let finding = check_id(&self.vocabulary, &self.text, || find(&self.text, &uid.id), uid);
         let known = finding.is_none();
         self.findings.extend(finding);
         // Whoever writes a sign with an escape means it.
@@ -192,8 +198,13 @@ impl Reader {
 }
 
 /// Refuses an id that equals that of no request.
-pub(crate) fn check_id(text: &Text, place: impl FnOnce() -> Option<(usize, usize)>, uid: &Uid) -> Option<Finding> {
-    let (message, help) = match canonical(&uid.kind, &uid.id) {
+pub(crate) fn check_id(
+    vocabulary: &Vocabulary,
+    text: &Text,
+    place: impl FnOnce() -> Option<(usize, usize)>,
+    uid: &Uid,
+) -> Option<Finding> {
+    let (message, help) = match canonical(vocabulary, &uid.kind, &uid.id) {
         Ok(None) => return None,
         Ok(Some(id)) if *id == *uid.id => return None,
         Ok(Some(id)) => {

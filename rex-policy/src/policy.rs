@@ -435,3 +435,25 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy").field("policies", &self.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rex_core::action::fs;
+    use rex_core::{AbsPath, Authorize, Principal, Subject, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn one_principal_too_many_does_not_take_what_was_kept_for_all_others() {
+        let sources = [Source::new("p.cedar", "permit (principal, action, resource);")];
+        let policy = Policy::compile(&Vocabulary::rex(), &sources, None, &PolicyLimits::default()).unwrap();
+        let file = AbsPath::parse("/f").unwrap();
+        for number in 0..=PRINCIPALS_KEPT {
+            let subject = Subject::new(Principal::agent(&number.to_string()));
+            let now = Timestamp::from_micros(0);
+            policy.decide(&Request { subject: &subject, action: &fs::Read {}, resource: &file, now });
+        }
+        let kept = policy.slices.iter().map(|slices| slices.read().unwrap().len()).max();
+        assert_eq!(kept, Some(PRINCIPALS_KEPT));
+    }
+}

@@ -1,5 +1,6 @@
 //! What policies can speak of.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use rex_core::machine::{Parameter, Variable};
@@ -77,7 +78,7 @@ pub(crate) fn same_type(a: &ResourceSpec, b: &ResourceSpec) -> bool {
 
 /// The one spelling of an id that a policy or an entities file writes; `Err` says why there is none. An id in another
 /// spelling equals that of no request, so a `forbid` that names it would protect nothing.
-pub(crate) fn canonical(type_name: &str, id: &str) -> Result<Option<String>, String> {
+pub(crate) fn canonical(vocabulary: &Vocabulary, type_name: &str, id: &str) -> Result<Option<String>, String> {
     match type_name {
         "fs::Path" | "process::Program" => {
             AbsPath::parse(id).map(|path| Some(path.as_str().to_owned())).map_err(|error| error.to_string())
@@ -99,6 +100,11 @@ pub(crate) fn canonical(type_name: &str, id: &str) -> Result<Option<String>, Str
             Ok(pid) => Ok(Some(pid.to_string())),
             Err(_) => Err(format!("`{}` is not the number of a process", id.escape_debug())),
         },
-        _ => Ok(None),
+        // A type of somebody else: what makes one of its id knows its spelling, if the id says all.
+        _ => {
+            let of_type = |action: &&&ActionSpec| action.id_says_all && action.resource.to_string() == type_name;
+            let made = vocabulary.actions.iter().find(of_type).map(|action| (action.recall)(id, &BTreeMap::new()));
+            made.transpose().map(|made| made.map(|resource| resource.id().to_owned()))
+        }
     }
 }

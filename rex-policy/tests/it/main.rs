@@ -33,6 +33,8 @@ mod mutants;
 mod never;
 mod newcomer;
 #[cfg(test)]
+mod others;
+#[cfg(test)]
 mod reach;
 #[cfg(test)]
 mod reject;
