@@ -47,6 +47,13 @@ impl Stat {
     }
 }
 
+impl Stat {
+    /// Whether it has ended, and is there for whoever waits for it.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
 /// What is the same for all processes of a machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {

@@ -75,8 +75,8 @@ pub(super) fn run(
     }
     .start(reach, &bounds)?;
     // Where nothing can be changed, there is nothing to count.
-    let written =
-        confine::changes_files(reach).then(|| Written::new(running.child().id(), user.clone(), processes, most));
+    let written = confine::changes_files(reach).then(|| Written::new(&mut running, user.clone(), processes, most));
+    let written = written.transpose()?;
     let finished = attend(running, start, written, Instant::now().checked_add(timeout), budget)?;
     let help = finished.status.is_some_and(|status| status != 0).then(|| confine::in_words(reach));
     Ok(Finished { help, ..finished })

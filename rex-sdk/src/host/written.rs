@@ -6,13 +6,12 @@
 #![expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
-use super::confine::User;
+use super::confine::{Running, User};
 use crate::os::OsError;
 use crate::pid::{self, Stat};
 
@@ -28,6 +27,7 @@ const SHARE: u32 = 20;
 /// What a program may write, and has written.
 pub(super) struct Written {
     leader: u32,
+    counts: File,
     /// Whose rights it has, if not those of this process.
     user: Option<User>,
     processes: bool,
@@ -38,8 +38,9 @@ pub(super) struct Written {
 
 impl Written {
     /// Of a program that has just started. If it may make `processes`, those of its group count too.
-    pub(super) fn new(leader: u32, user: Option<User>, processes: bool, most: u64) -> Self {
-        Self { leader, user, processes, most, bytes: 0, next: Instant::now() }
+    pub(super) fn new(running: &mut Running, user: Option<User>, processes: bool, most: u64) -> io::Result<Self> {
+        let (leader, counts) = (running.child().id(), running.counts()?);
+        Ok(Self { leader, counts, user, processes, most, bytes: 0, next: Instant::now() })
     }
 
     /// The bytes so far.
@@ -78,25 +79,22 @@ impl Written {
     /// The bytes that it, or all of its group, have handed to the kernel to be written. Those of a process that was waited for are its
     /// parent's by then.
     fn handed(&self) -> io::Result<u64> {
-        let mut all = vec![(0, self.leader)];
+        let mut all = Vec::new();
         if self.processes {
             for entry in std::fs::read_dir("/proc")? {
                 let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-                let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-                let stat = Stat::parse(&String::from_utf8_lossy(&stat)).filter(|stat| stat.group == self.leader);
-                all.extend(stat.filter(|_| pid != self.leader).map(|stat| (stat.started, pid)));
+                let others = stat(pid).filter(|stat| stat.group == self.leader && pid != self.leader);
+                all.extend(others.map(|stat| (stat.started, pid)));
             }
             // A parent before its children, so that none counts twice.
             all.sort_unstable();
         }
-        let gone = |error: &io::Error| {
-            error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)
-        };
-        let mut sum = 0_u64;
+        let mut sum = self.count(&self.counts)?;
         for (_, pid) in all {
-            match self.io(pid) {
-                Ok(text) => sum = sum.saturating_add(pid::handed(&text).ok_or(ErrorKind::InvalidData)?),
-                Err(error) if pid != self.leader && gone(&error) => {}
+            match File::open(format!("/proc/{pid}/io")).and_then(|file| self.count(&file)) {
+                Ok(bytes) => sum = sum.saturating_add(bytes),
+                // What it had written is its parent's once that has waited for it.
+                Err(_) if stat(pid).is_none_or(|stat| stat.has_ended()) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -104,15 +102,22 @@ impl Written {
     }
 
     /// What the kernel says of a process, to whoever has its rights.
-    fn io(&self, pid: u32) -> io::Result<String> {
-        let mut file = File::open(format!("/proc/{pid}/io"))?;
+    fn count(&self, mut file: &File) -> io::Result<u64> {
+        file.rewind()?;
         let mut text = String::new();
-        let Some(user) = &self.user else { return file.read_to_string(&mut text).map(|_| text) };
+        let count = |text: &str| pid::handed(text).ok_or_else(|| io::Error::from(ErrorKind::InvalidData));
+        let Some(user) = &self.user else { return file.read_to_string(&mut text).and_then(|_| count(&text)) };
         // Of this thread alone, and for as long as this takes.
         let own = (setfsgid(Gid::from_raw(user.gid)), setfsuid(Uid::from_raw(user.uid)));
         let read = file.read_to_string(&mut text);
         setfsuid(own.1);
         setfsgid(own.0);
-        read.map(|_| text)
+        read.and_then(|_| count(&text))
     }
+}
+
+/// What the kernel says of a process, if it is there.
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    Stat::parse(&String::from_utf8_lossy(&text))
 }

@@ -5,9 +5,12 @@
 )]
 
 use std::ffi::{CStr, CString, OsStr};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -20,6 +23,10 @@ use nix::unistd::{Gid, Pid, Uid, close, execveat, getpid, getppid, setgid, setgr
 use rex_core::Reach;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
 use rustix::process::{PidfdFlags, pidfd_open, set_parent_process_death_signal};
 use rustix::thread::CapabilitySet;
 
@@ -104,11 +111,13 @@ impl Program<'_> {
         let pairs = self.environment.iter().map(|(name, value)| text(&[name, OsStr::new("="), value]));
         let environment = pairs.collect::<io::Result<Vec<_>>>()?;
         let user = self.user.cloned();
+        let (counts, sender) = UnixStream::pair()?;
         let directory = text(&[self.directory.as_os_str()])?;
         // What starts the program is the closure below, by its descriptor and not by a name; this one is never started.
         let mut command = Command::new("/");
         command.stdin(self.stdin).stdout(self.stdout).stderr(self.stderr).process_group(0);
         let confine = move || {
+            send_counts(&sender)?;
             // A change of the user would undo what comes after it.
             user.as_ref().map_or(Ok(()), User::take_over)?;
             for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
@@ -148,7 +157,7 @@ impl Program<'_> {
         let started = command.spawn();
         drop(command);
         match started {
-            Ok(child) => Running::new(child),
+            Ok(child) => Running::new(child, take_counts(&counts)?),
             Err(error) => {
                 let mut reason = String::new();
                 reader.read_to_string(&mut reason)?;
@@ -156,6 +165,31 @@ impl Program<'_> {
             }
         }
     }
+}
+
+/// Sends what the kernel counts of this process to whoever starts it, who may not open it any more once the process has ended.
+fn send_counts(to: &UnixStream) -> io::Result<()> {
+    let file = rustix::fs::open(c"/proc/self/io", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let files = [file.as_fd()];
+    // INVARIANT: the room is for one.
+    control.push(SendAncillaryMessage::ScmRights(&files));
+    sendmsg(to, &[IoSlice::new(b"x")], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// What [`send_counts`] has sent.
+fn take_counts(from: &UnixStream) -> io::Result<File> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    recvmsg(from, &mut [IoSliceMut::new(&mut [0])], &mut control, flags)?;
+    let files = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(files) => Some(files),
+        _ => None,
+    });
+    files.flatten().next().map(File::from).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Makes a directory that is open to what this process may still do its own, by its very name.
@@ -194,13 +228,14 @@ pub struct Running {
     child: Child,
     end: OwnedFd,
     ended: Option<ExitStatus>,
+    counts: File,
 }
 
 impl Running {
-    fn new(mut child: Child) -> io::Result<Self> {
+    fn new(mut child: Child, counts: File) -> io::Result<Self> {
         let pid = rustix::process::Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(end) => Ok(Self { child, end, ended: None }),
+            Ok(end) => Ok(Self { child, end, ended: None, counts }),
             Err(error) => {
                 child.kill()?;
                 child.wait()?;
@@ -212,6 +247,11 @@ impl Running {
     /// Its standard streams, as far as they are pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
+    }
+
+    /// What the kernel counts of what it reads and writes, see `proc_pid_io(5)`.
+    pub(in crate::host) fn counts(&self) -> io::Result<File> {
+        self.counts.try_clone()
     }
 
     /// What becomes readable when it ends.
