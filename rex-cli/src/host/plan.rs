@@ -37,6 +37,9 @@ pub(crate) struct Planned {
     remedies: Vec<Option<String>>,
     /// Files that would not be as they are.
     changes: Vec<Change>,
+    /// The actions by which the script looked at what changes by itself, so that the plan cannot hold it.
+    #[serde(default)]
+    unheld: Vec<String>,
     /// The smallest addition to the policy that would let pass what is denied; `None` where no permit would.
     permits: Option<String>,
 }
@@ -162,7 +165,7 @@ pub(crate) fn told(
         // Where no permit can help, that is told of each denial.
         !calls.is_empty() && text.lines().any(|line| line == "permit (")
     });
-    Ok(Told { plan: Some(Planned { plan, remedies, changes, permits }), ..told })
+    Ok(Told { plan: Some(Planned { plan, remedies, changes, unheld: os.unheld(), permits }), ..told })
 }
 
 /// What a plan reaches: what may be read, and what effects would meet. So the kernel keeps it from changing anything.
@@ -233,7 +236,7 @@ impl Authorize for Noted {
 
 impl Planned {
     fn human(&self, paint: Paint) -> String {
-        let Self { plan, changes, permits, .. } = self;
+        let Self { plan, changes, unheld, permits, .. } = self;
         let mut out = String::new();
         if !plan.steps.is_empty() {
             heading(&mut out, paint, "it would, in this order:");
@@ -261,6 +264,17 @@ impl Planned {
             let what = paint.ink(Ink::Bad, &line(&what));
             let _ = writeln!(out, "{:>4}. {what}, {}{}", number + 1, line(&by), place(denial.line));
         }
+        if out.is_empty() {
+            heading(&mut out, paint, "it would change nothing");
+        }
+        if !unheld.is_empty() {
+            heading(
+                &mut out,
+                paint,
+                "it looks at what changes by itself, which no plan holds; whatever it does otherwise because of that is denied in the run:",
+            );
+            let _ = writeln!(out, "      {}", line(&unheld.join(", ")));
+        }
         if let Some(permits) = permits {
             heading(
                 &mut out,
@@ -269,8 +283,7 @@ impl Planned {
             );
             let _ = write!(out, "\n{}", visible(permits));
         }
-        let _ =
-            writeln!(out, "{}plan {}", if out.is_empty() { "it would change nothing\n\n" } else { "\n" }, plan.hash);
+        let _ = writeln!(out, "\nplan {}", plan.hash);
         out
     }
 }

@@ -289,6 +289,25 @@ fn a_plan_file_that_shows_something_else_is_refused() {
 }
 
 #[test]
+fn what_a_plan_cannot_hold_is_told() {
+    let world = World::new();
+    world.policy(&format!(
+        "{POLICY}permit (principal, action == process::Action::\"list\", resource == sys::Host::\"local\");"
+    ));
+    let looks = "let n = process::list().len(); fs::write(\"config.yaml\", if n > 0 { \"a\" } else { \"b\" });";
+    let (code, told) = world.plan(looks, &[]);
+    assert_eq!((code, &told["plan"]["unheld"]), (Some(0), &serde_json::json!(["process::list"])));
+    let text = |script| String::from_utf8(world.rex("plan", script, &[]).stdout).unwrap();
+    let shown = text(looks);
+    assert!(shown.contains("it looks at what changes by itself") && shown.contains("      process::list\n"), "{shown}");
+    let shown = text("process::list().len();");
+    assert!(shown.starts_with("it would change nothing\n") && shown.contains("process::list"), "{shown}");
+    let (_, told) = world.plan("fs::write(\"config.yaml\", read(\"old\"));", &[]);
+    assert_eq!(told["plan"]["unheld"], serde_json::json!([]));
+    assert!(text("read(\"old\");").starts_with("it would change nothing\n\nplan "));
+}
+
+#[test]
 fn what_is_no_plan_is_refused() {
     let world = World::new();
     std::fs::write(world.own.path().join("bad.json"), "{\"plan\": 1}").unwrap();

@@ -92,6 +92,8 @@ struct State {
     parameters: BTreeMap<String, String>,
     effects: Vec<Effect>,
     reads: reads::Reads,
+    /// The actions by which was looked at what changes by itself.
+    unheld: BTreeSet<String>,
 }
 
 impl<O: Os> Overlay<O> {
@@ -133,6 +135,13 @@ impl<O: Os> Overlay<O> {
     #[must_use]
     pub fn reads(&self) -> Vec<Seen> {
         self.shared.state().reads.told()
+    }
+
+    /// The actions by which was looked at what changes by itself, such as processes and how much of a disk is used, and what is not among
+    /// [`reads`](Self::reads): a script may find something else there the next time.
+    #[must_use]
+    pub fn unheld(&self) -> Vec<String> {
+        self.shared.state().unheld.iter().cloned().collect()
     }
 
     /// The files, directories and links that are not as they are below, by their names. What is in a file is told of those that

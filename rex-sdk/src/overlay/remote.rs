@@ -21,9 +21,11 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// What a server says.
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
+/// Read below. What comes of it changes by itself, so it is not part of a plan, and that is told.
 macro_rules! below {
     ($($method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;)*) => {$(
         fn $method(&self, grant: Grant<$action>, $($arg: $type,)* budget: &Budget) -> Result<$output, OsError> {
+            self.shared.leave_unheld(&grant);
             self.shared.below.$method(grant, $($arg,)* budget)
         }
     )*};
@@ -66,6 +68,11 @@ macro_rules! unit_files {
 }
 
 impl<O: Os> Shared<O> {
+    /// Notes a look at what changes by itself.
+    fn leave_unheld<A: Action>(&self, _: &Grant<A>) {
+        self.state().unheld.insert(A::SPEC.to_string());
+    }
+
     /// Notes something that is done to something else than a file.
     fn assume<A: Action>(&self, grant: &Grant<A>, about: String) {
         self.record::<A>((grant.sequence(), grant.resource()), about, true);
@@ -251,6 +258,7 @@ impl<O: Os + 'static> Processes for Overlay<O> {
         interval_ms: Option<u64>,
         budget: &Budget,
     ) -> Result<ProcessList, OsError> {
+        self.shared.leave_unheld(&grant);
         let mut all = self.shared.below.processes(grant, only, interval_ms, budget)?;
         let state = self.shared.state();
         all.processes.retain(|status| !state.ended.contains(&status.process.pid()));
@@ -275,6 +283,7 @@ impl<O: Os + 'static> Processes for Overlay<O> {
         if self.shared.state().ended.contains(&grant.resource().pid()) {
             return Ok(true);
         }
+        self.shared.leave_unheld(&grant);
         self.shared.below.wait(grant, timeout_ms, budget)
     }
 
@@ -319,9 +328,12 @@ impl<O: Os + 'static> Network for Overlay<O> {
 }
 
 impl<O: Os + 'static> Places for Overlay<O> {
-    below! {
-        open_file(fs::Read) -> Opened;
-        open_directory(fs::List) -> Opened;
+    fn open_file(&self, grant: Grant<fs::Read>, budget: &Budget) -> Result<Opened, OsError> {
+        self.shared.below.open_file(grant, budget)
+    }
+
+    fn open_directory(&self, grant: Grant<fs::List>, budget: &Budget) -> Result<Opened, OsError> {
+        self.shared.below.open_directory(grant, budget)
     }
 
     fn remove_directory(&self, _: Grant<fs::Remove>, _: &Budget) -> Result<(), OsError> {

@@ -213,8 +213,13 @@ pub struct Unconfined(pub Confinement);
 
 impl fmt::Display for Unconfined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missing: Vec<_> = self.0.missing().map(|(part, why)| part.missing(why)).collect();
-        f.write_str(&missing.join("; "))
+        let missing: Vec<_> = self.0.missing().collect();
+        match missing.as_slice() {
+            [(_, why), ..] if missing.len() == Part::ALL.len() && missing.iter().all(|(_, other)| other == why) => {
+                write!(f, "nothing holds: {why}")
+            }
+            _ => f.write_str(&missing.iter().map(|(part, why)| part.missing(why)).collect::<Vec<_>>().join("; ")),
+        }
     }
 }
 
@@ -351,7 +356,13 @@ mod tests {
     #[test]
     fn a_process_with_other_threads_is_not_confined() {
         let (end, wait) = std::sync::mpsc::channel::<()>();
-        let other = thread::Builder::new().name("not-held".to_owned()).spawn(move || wait.recv()).unwrap();
+        let (started, has_its_name) = std::sync::mpsc::channel();
+        let other = move || {
+            started.send(()).unwrap();
+            wait.recv()
+        };
+        let other = thread::Builder::new().name("not-held".to_owned()).spawn(other).unwrap();
+        has_its_name.recv().unwrap();
         for mode in [Mode::Require, Mode::Available] {
             let unconfined = confine(&Reach::default(), &Bounds::default(), mode).unwrap_err();
             assert!(unconfined.0.parts.iter().all(|(_, state)| matches!(state, State::Missing(_))), "{unconfined}");
