@@ -45,10 +45,28 @@ pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {
     message.to_vec().map_err(io::Error::other)
 }
 
-/// Whether a message is an answer to this question, by its number; RFC 1035, section 4.1.1.
+/// Whether a message is an answer to this question, by its number and by the question that it repeats; RFC 1035, section 4.1.1. A server
+/// that does not understand a question may leave it out.
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn answers(answer: &[u8], query: &[u8]) -> bool {
-    answer.len() >= 12 && answer.get(..2) == query.get(..2) && answer.get(2).is_some_and(|flags| flags & 0x80 != 0)
+    const HEADER: usize = 12;
+    let is_numbered = answer.len() >= HEADER && answer.get(..2) == query.get(..2);
+    let [is_answer, is_error] =
+        [(2, 0x80), (3, 0x0f)].map(|(at, bits)| answer.get(at).is_some_and(|flags| flags & bits != 0));
+    // The name of a question that we wrote: parts that begin with their length, up to one of length 0; then its type and class.
+    let mut end = HEADER;
+    while let Some(&length) = query.get(end).filter(|length| **length > 0) {
+        end += 1 + usize::from(length);
+    }
+    let question = query.get(HEADER..end + 5);
+    let repeats = match answer.get(4..6) {
+        Some([0, 1]) => question.is_some_and(|asked| {
+            answer.get(HEADER..end + 5).is_some_and(|repeated| repeated.eq_ignore_ascii_case(asked))
+        }),
+        Some([0, 0]) => is_error,
+        _ => false,
+    };
+    is_numbered && is_answer && repeats
 }
 
 /// Whether an answer is cut because it was too long.

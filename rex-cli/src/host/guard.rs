@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use signal_hook::SigId;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::low_level::{exit, pipe, unregister};
 
 use crate::exit::{Exit, Stop};
@@ -42,6 +42,9 @@ impl Signals {
                 .and_then(|_| signal_hook::flag::register(signal, signals.cancel.clone()))
                 .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
         }
+        // A journal beyond the bound that a shell set (`ulimit -f`) is an error of the write, and no end of the supervisor.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())
+            .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
         // Whoever waits for the lock of a journal looks at this one.
         super::journal::stop_waiting_at(&signals.cancel);
         Ok(signals)

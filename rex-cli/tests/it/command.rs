@@ -168,6 +168,23 @@ fn a_journal_that_fills_up_stops_the_run_before_the_act() {
 }
 
 #[test]
+fn a_journal_beyond_a_bound_of_the_shell_is_one_that_cannot_be_written() {
+    let (dir, all) = policy(ALL);
+    let journal = dir.path().join("journal");
+    // Blocks of 512 bytes or of 1024.
+    let command = format!(
+        "ulimit -f 4; exec '{}' run -e 'for i in 0..100 {{ fs::exists(\"/\") }}' --policy '{all}' --journal '{}' --format json",
+        env!("CARGO_BIN_EXE_rex"),
+        journal.display()
+    );
+    let output = Command::new("sh").args(["-c", &command]).current_dir(root()).output().unwrap();
+    assert_eq!(output.status.code(), Some(70), "{output:?}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["error"]["code"], "JOURNAL_EXCEPTION", "{report}");
+    assert!(std::fs::metadata(&journal).unwrap().len() <= 4096);
+}
+
+#[test]
 fn secrets_that_were_read_are_in_no_error() {
     let (dir, all) = policy(ALL);
     let secret = dir.path().join("secret");

@@ -1,14 +1,15 @@
 //! Values that a fact or an attribute never has.
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal};
+use rex_core::action::process;
 use rex_core::process::Program;
 use rex_core::values::{DIRECTORY, EXTENSION, NAME, PATH, PROGRAM, URL, URL_PATH};
-use rex_core::{Resource, Values};
+use rex_core::{Action, Resource, Values};
 
 use super::about::{About, Term};
 use super::alias::leads_elsewhere;
-use super::compared::{With, compared};
-use super::{Look, wild};
+use super::compared::{Compared, With, compared};
+use super::{Look, walk, wild};
 use crate::finding::{Severity, visible};
 use crate::rule::Uid;
 
@@ -53,6 +54,9 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
         }
         let (Some(term), values) = (compared.terms.first(), all.concat()) else { continue };
         let severity = look.severity(true, holds.map(|holds| holds != compared.differs));
+        if !compared.differs && holds != Some(false) {
+            own_user(look, about, &compared);
+        }
         match &compared.with {
             With::Text(text) => of_text(look, about, (*term, text, false), &values, severity),
             With::Pattern(pattern) => of_text(look, about, (*term, pattern, true), &values, severity),
@@ -65,6 +69,26 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
         }
     }
     directory(look, expr);
+}
+
+/// A `forbid` of programs that run as `root`: one that is started without a user runs as the one that Rex runs as, which often is that.
+fn own_user(look: &mut Look<'_>, about: &About, compared: &Compared<'_>) {
+    let is_of_user = |compared: &Compared<'_>, name: &str| {
+        let is_name = |text: &[Option<char>]| text.iter().copied().eq(name.chars().map(Some));
+        compared.terms == [Term::Context("user")] && matches!(&compared.with, With::Text(text) if is_name(text))
+    };
+    if look.permit || !is_of_user(compared, "root") || !about.actions.contains(&process::Run::SPEC) {
+        return;
+    }
+    let mut names_own = false;
+    if let Some(syntax) = look.syntax {
+        walk(syntax, &mut |expr| names_own |= self::compared(expr).iter().any(|compared| is_of_user(compared, "")));
+    }
+    if !names_own {
+        let message = "`context.user` is empty where a program gets the rights of the user that Rex runs as, also if that is `root`";
+        let help = "where Rex runs as `root`, `[\"\", \"root\"].contains(context.user)` asks for both";
+        look.add(Some("REX013"), Severity::Warning, "\"root\"", message.to_owned(), help);
+    }
 }
 
 /// Looks at a text, or a pattern of `like`, that something is compared with.

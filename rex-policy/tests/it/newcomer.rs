@@ -356,12 +356,11 @@ fn all_types_of_principals_are_everybody() {
     };
     for condition in [
         "principal is Agent || principal is User",
-        "!(principal is Agent) || principal is Agent && resource.name == \"x\" || principal is User || resource.name == \"x\"",
         "(principal is User && resource.name == \"x\") || (principal is Agent && resource.name == \"x\")",
         "if principal is Agent then resource.name == \"x\" else resource.name == \"x\"",
         "resource.name == \"x\" && principal in principal",
     ] {
-        assert!(told(condition) || condition.starts_with('!'), "{condition}");
+        assert!(told(condition), "{condition}");
     }
     for condition in [
         "principal is Agent",
@@ -402,4 +401,25 @@ fn what_is_named_beside_what_is_meant_is_no_mistake() {
     fine(&permit(GET, "resource", &format!("{url} && resource.query == \"q=1\"")));
     let found = all(&permit(GET, url, "resource.scheme == \"https\""), None);
     assert!(found.iter().any(|one| one.message.contains("nothing but its queries")), "{found:#?}");
+}
+
+#[test]
+fn a_forbid_of_programs_of_root_is_told_of_those_without_a_user() {
+    let told = |effect: &str, condition: &str| {
+        let policy = format!("{effect} (principal == Agent::\"a\", action == {RUN}, resource) when {{ {condition} }};");
+        let all = all(&format!("permit (principal == Agent::\"a\", action == {RUN}, resource);\n{policy}"), None);
+        all.iter().any(|one| one.message.contains("also if that is `root`"))
+    };
+    assert!(told("forbid", "context.user == \"root\""));
+    assert!(told("forbid", "[\"root\", \"bin\"].contains(context.user)"));
+    for condition in [
+        "[\"\", \"root\"].contains(context.user)",
+        "context.user == \"\" || context.user == \"root\"",
+        "context.user != \"root\"",
+        "!(context.user == \"root\")",
+        "context.user == \"bin\"",
+    ] {
+        assert!(!told("forbid", condition), "{condition}");
+    }
+    assert!(!told("permit", "context.user == \"root\""));
 }

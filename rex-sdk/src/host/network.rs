@@ -300,6 +300,25 @@ fn servers() -> io::Result<Vec<SocketAddr>> {
     Ok(text.lines().filter_map(server).take(SERVERS).collect())
 }
 
+/// Reads as many bytes as there is room for, before a deadline, however few come at once.
+fn fill(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant, budget: &Budget) -> Result<(), OsError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        budget.check()?;
+        if Instant::now() > deadline {
+            return Err(io::Error::new(ErrorKind::TimedOut, "the name server is too slow").into());
+        }
+        match stream.read(buffer.get_mut(filled..).unwrap_or_default()) {
+            Ok(0) => return Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
+            Ok(count) => filled += count,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Asks one server: by UDP, and where the answer is cut, again by TCP.
 fn ask(server: SocketAddr, query: &[u8], budget: &Budget) -> Result<Vec<u8>, OsError> {
     let deadline = Instant::now() + SERVER_TIMEOUT;
@@ -330,14 +349,44 @@ fn ask(server: SocketAddr, query: &[u8], budget: &Budget) -> Result<Vec<u8>, OsE
     if !dns::is_cut(answer) {
         return Ok(answer.to_vec());
     }
+    let deadline = Instant::now() + SERVER_TIMEOUT;
     let mut stream = TcpStream::connect_timeout(&server, SERVER_TIMEOUT)?;
-    stream.set_read_timeout(Some(SERVER_TIMEOUT))?;
+    stream.set_read_timeout(Some(SLICE))?;
+    stream.set_write_timeout(Some(SERVER_TIMEOUT))?;
     let length = u16::try_from(query.len()).unwrap_or(0);
     stream.write_all(&[&length.to_be_bytes(), query].concat())?;
     let mut length = [0; 2];
-    stream.read_exact(&mut length)?;
+    fill(&mut stream, &mut length, deadline, budget)?;
     let mut answer = vec![0; u16::from_be_bytes(length).into()];
-    stream.read_exact(&mut answer)?;
-    budget.check()?;
+    fill(&mut stream, &mut answer, deadline, budget)?;
     if dns::answers(&answer, query) { Ok(answer) } else { Err(io::Error::other("that is no answer").into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use rex_core::Limits;
+
+    use super::*;
+
+    #[test]
+    fn a_name_server_that_sends_byte_after_byte_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(SLICE)).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"a").unwrap();
+        let budget = Budget::new(Limits::default(), Arc::default());
+        let mut both = [0; 2];
+        let slow = fill(&mut stream, &mut both, Instant::now() + SLICE, &budget);
+        assert!(matches!(slow, Err(OsError::Io(error)) if error.kind() == ErrorKind::TimedOut));
+        let stopped = Budget::new(Limits::default(), Arc::new(true.into()));
+        let later = Instant::now() + SERVER_TIMEOUT;
+        assert!(matches!(fill(&mut stream, &mut both, later, &stopped), Err(OsError::Stopped(_))));
+        server.write_all(b"bc").unwrap();
+        fill(&mut stream, &mut both, later, &budget).unwrap();
+        assert_eq!(&both, b"bc");
+    }
 }

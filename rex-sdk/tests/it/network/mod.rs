@@ -550,10 +550,14 @@ fn what_answers_with_something_else_is_not_believed() {
         let (count, from) = silent.recv_from(&mut buffer).unwrap();
         let mut wrong = buffer[..count].to_vec();
         wrong[2] |= 0x80;
-        wrong[0] ^= 1;
-        silent.send_to(&wrong, from).unwrap();
-        wrong[0] ^= 1;
-        wrong.truncate(20);
+        // A byte of the number, and a letter of the name.
+        for at in [0, 13] {
+            wrong[at] ^= 1;
+            silent.send_to(&wrong, from).unwrap();
+            wrong[at] ^= 1;
+        }
+        // To that question, and cut in the middle of a record.
+        wrong.truncate(count - 5);
         silent.send_to(&wrong, from).unwrap();
     });
     let world = World::new();
