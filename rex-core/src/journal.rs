@@ -216,6 +216,10 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// If the record may be lost. The run that it belongs to then stops.
     fn write(&self, record: Record) -> Result<(), JournalError>;
+
+    /// Passes on what is held back, if there is any and nobody else writes just now. Whoever waits for a run calls it again and again, so
+    /// that records do not wait for the next one.
+    fn settle(&self) {}
 }
 
 /// Records as JSON, one on each line, each line in one call of `write`, so that several runs can append to one file.
@@ -281,6 +285,10 @@ impl Journal for MemoryJournal {
             kept.1 += 1;
         }
         Ok(())
+    }
+
+    fn settle(&self) {
+        self.next.iter().for_each(|next| next.settle());
     }
 }
 

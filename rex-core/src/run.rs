@@ -230,6 +230,11 @@ impl Run {
         recorded.map(drop).map_err(|reason| unwritten(&reason))
     }
 
+    /// Has the journal pass on what it holds back; see [`Journal::settle`].
+    pub fn settle(&self) {
+        self.journal.settle();
+    }
+
     /// The gate for one call of an operation.
     #[must_use]
     pub fn gate(&self, call: Call) -> Gate<'_> {

@@ -19,7 +19,7 @@ const VALUE_BYTES: u64 = 16;
 /// If it takes more than `value_bytes`, or its lists and maps hold one another too deep.
 pub(crate) fn to_value(dynamic: Dynamic, value_bytes: u64) -> Result<Value, Error> {
     let exceeded = || exceeded("value_bytes", value_bytes, "bytes of value");
-    Leaving { exceeded: &exceeded, left: value_bytes, depth: 0 }.value(dynamic)
+    Leaving { exceeded: &exceeded, left: value_bytes, byte: VALUE_BYTES, depth: 0 }.value(dynamic)
 }
 
 /// The same for an argument of an operation, which may take the memory that the run has left.
@@ -29,13 +29,15 @@ pub(crate) fn to_value(dynamic: Dynamic, value_bytes: u64) -> Result<Value, Erro
 pub(crate) fn to_argument(dynamic: Dynamic, budget: &Budget) -> Result<Value, Error> {
     let memory_bytes = budget.limits().memory_bytes;
     let exceeded = || exceeded("memory_bytes", memory_bytes, "bytes of memory");
-    Leaving { exceeded: &exceeded, left: budget.memory_left(), depth: 0 }.value(dynamic)
+    Leaving { exceeded: &exceeded, left: budget.memory_left(), byte: 1, depth: 0 }.value(dynamic)
 }
 
 /// What a value may still take on its way out.
 struct Leaving<'a> {
     exceeded: &'a dyn Fn() -> Error,
     left: u64,
+    /// What a byte of bytes counts for: in a report, it is a number of a list.
+    byte: u64,
     depth: u32,
 }
 
@@ -90,7 +92,7 @@ impl Leaving<'_> {
         }
         match dynamic.try_cast_result::<Blob>() {
             Ok(blob) => {
-                self.count(blob.len() as u64)?;
+                self.count(self.byte.saturating_mul(blob.len() as u64))?;
                 Ok(Value::Bytes(blob))
             }
             Err(other) => self.text(other.to_string()).map(Value::Text),

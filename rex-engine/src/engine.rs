@@ -189,7 +189,7 @@ fn wait(
         match outcome.recv_timeout(POLL) {
             Ok(outcome) => return Some(outcome),
             Err(mpsc::RecvTimeoutError::Disconnected) => return None,
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => active.run.settle(),
         }
         if active.meter.is_stopped() {
             return None;

@@ -81,6 +81,12 @@ impl Args {
                 Err(Error { help: did_you_mean(text, words.iter().copied()), ..error })
             }
             (Form::Read(read), Value::Text(text)) => read(text),
+            (Form::Age, Value::Int(seconds @ 1..3_600)) => {
+                let message = format!("`{}` of `{}` is {seconds} seconds", param.name, spec.name);
+                Err(Error::validation(message).with_help(format!(
+                    "days are `\"{seconds}d\"`, hours `\"{seconds}h\"`, so many seconds `\"{seconds}s\"`"
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -208,7 +208,11 @@ impl Read for At {
         let Some(buffer) = buffer.get_mut(..room).filter(|buffer| !buffer.is_empty()) else { return Ok(0) };
         let count = match &self.origin {
             Origin::File(source) => {
-                source.lock().unwrap_or_else(PoisonError::into_inner).read_at(buffer, self.offset)?
+                let count = source.lock().unwrap_or_else(PoisonError::into_inner).read_at(buffer, self.offset)?;
+                if count == 0 {
+                    return Err(io::Error::other("the file was cut while its lines were still to be read"));
+                }
+                count
             }
             Origin::Memory(bytes) => {
                 let rest = usize::try_from(self.offset).ok().and_then(|offset| bytes.get(offset..));

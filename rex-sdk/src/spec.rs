@@ -167,6 +167,8 @@ pub enum Form {
     OneOf(&'static [&'static str]),
     /// Those that a function takes, which says what is wrong with the others.
     Read(fn(&str) -> Result<(), Error>),
+    /// Ages of files: a number of seconds is at least an hour, since days are meant by `30`.
+    Age,
     /// Regular expressions, where an option of this name has this value; else all.
     Pattern(&'static str, bool),
 }

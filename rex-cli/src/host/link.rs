@@ -149,4 +149,14 @@ impl Journal for Link {
         }
         Ok(())
     }
+
+    fn settle(&self) {
+        // Whoever has it sends what is held back.
+        if let Ok(mut state) = self.state.try_lock()
+            && state.since.elapsed() > BATCH_AGE
+        {
+            // If it cannot be sent, the next line or the report cannot either.
+            let _ = state.flush(Kind::Records);
+        }
+    }
 }

@@ -460,6 +460,9 @@ struct attack {
     X(socket_bus, "EPERM", "EPERM", connects("/run/dbus/system_bus_socket")) \
     X(socket_abstract, "EPERM", "EPERM", abstract()) \
     X(io_uring, "KILLED", "EPERM", syscall(SYS_io_uring_setup, 8, NULL)) \
+    X(written_later, "EPERM", "ENOSYS", syscall(SYS_io_setup, 1, buffers)) \
+    X(pipe_passed_on, "EPERM", "ENOSYS", syscall(SYS_tee, 0, 1, 8, 0)) \
+    X(not_dumpable, "EPERM", "EPERM", prctl(PR_SET_DUMPABLE, 0)) \
     X(shared_memory, "EPERM", "EPERM", shmget(IPC_PRIVATE, 4096, 0600)) \
     X(message_queue, "EPERM", "EPERM", syscall(SYS_msgget, 1, 0600 | IPC_CREAT)) \
     X(semaphore, "EPERM", "EPERM", syscall(SYS_semget, 1, 1, 0600 | IPC_CREAT)) \

@@ -28,10 +28,15 @@ const LEVELS: &[&str] = &[
 
 /// A pattern as `grep`, JavaScript or a search for plain text has it.
 pub(super) fn pattern(text: &str) -> Option<Error> {
-    let is_word = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
+    let is_level = |word: &str| LEVELS.contains(&word.to_lowercase().as_str());
+    let word = |text: &str, from_end: bool| {
+        let part = |char: char| !char.is_alphanumeric();
+        let word = if from_end { text.rsplit(part).next() } else { text.split(part).next() };
+        word.is_some_and(is_level)
+    };
+    // Between other words, it may well be the sign of a table.
     let beside = |at: usize, length: usize| {
-        let (before, after) = (text.get(..at).unwrap_or_default(), text.get(at + length..).unwrap_or_default());
-        is_word(before.chars().next_back()) && is_word(after.chars().next())
+        word(text.get(..at).unwrap_or_default(), true) || word(text.get(at + length..).unwrap_or_default(), false)
     };
     if text.match_indices(r"\|").any(|(at, sign)| beside(at, sign.len())) {
         let message = format!("`\\|` in the pattern {} is the character `|`", quote(text));
@@ -49,7 +54,7 @@ pub(super) fn pattern(text: &str) -> Option<Error> {
         return Some(Error::validation(message).with_help(format!("it is written `{flags}{inner}`")));
     }
     let classes = text.split('[').skip(1).filter_map(|rest| rest.split_once(']').map(|(class, _)| class));
-    let level = classes.into_iter().find(|class| LEVELS.contains(&class.to_lowercase().as_str()))?;
+    let level = classes.into_iter().find(|class| is_level(class))?;
     if text.contains(&format!("\\[{level}")) {
         return None;
     }

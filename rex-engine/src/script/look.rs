@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
 use rex_sdk::OpSpec;
-use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt, StmtBlock};
 
 use super::calls::Calls;
 use super::copies::mentions;
 use super::edits::Edits;
-use super::fields::{Root, Roots};
+use super::fields::{Root, Roots, called};
 use super::heed::Heed;
 use super::names::{Names, quoted};
 use super::parts::Part;
 use super::scan::{Place, Scan};
+use super::slips::{added_late, is_place, last_place};
 use super::{lost, meant};
 use crate::report::Failure;
 
@@ -58,8 +59,8 @@ const UNNAMED: &str = "rex_unnamed_error";
 /// The function that yields a field, an entry or nothing.
 pub(crate) const ASKED: &str = "rex_asked_field";
 
-/// The operator that joins texts, instead of `+`.
-pub(crate) const JOINED: &str = "rex_joined_texts";
+/// The operator that adds and joins, instead of `+`, of which Rhai takes nothing for an empty text.
+pub(crate) const JOINED: &str = "rex_joined_values";
 
 /// The function that asks whether a value has the kind of the cases of its `switch`.
 pub(crate) const SWITCHED: &str = "rex_switched_value";
@@ -200,7 +201,27 @@ impl Look {
                 self.call(call, *position, calls);
                 self.asked_for_nothing(call, scan);
             }
+            Some(ASTNode::Expr(Expr::Index(parts, ..))) if is_place(&parts.rhs) => {
+                self.mistake(place(parts.rhs.start_position()), last_place());
+            }
+            Some(ASTNode::Stmt(Stmt::Assignment(parts))) if parts.0.is_op_assignment() => {
+                // Rhai's `+=` of a list adds whatever is no list as one value.
+                if let Expr::FnCall(call, position) = &parts.1.rhs
+                    && called(call, calls.names).is_some_and(|spec| spec.name == "fs::lines")
+                {
+                    let error = Error::new(Code::Script, "`+=` would add all lines as one value");
+                    self.mistake(place(*position), error.with_help("`list.append(fs::lines(path))` adds each of them"));
+                }
+            }
+            Some(ASTNode::Stmt(Stmt::If(parts, _) | Stmt::While(parts, _))) => {
+                self.condition(&parts.expr, calls);
+            }
             Some(ASTNode::Expr(Expr::MethodCall(call, position))) => {
+                let by_place =
+                    ["remove", "insert", "sub_string", "extract", "split", "crop"].contains(&call.name.as_str());
+                if let Some(at) = call.args.first().filter(|at| by_place && is_place(at)) {
+                    self.mistake(place(at.start_position()), last_place());
+                }
                 if let Some(error) = calls.method(call) {
                     self.mistake(place(*position), error);
                 }
@@ -226,28 +247,7 @@ impl Look {
                     property => self.lenient_property(property),
                 }
             }
-            Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => {
-                let start = place(parts.branch.position());
-                let (name, value) = match &parts.expr {
-                    Expr::Variable(variable, ..) => {
-                        let name = variable.1.as_str();
-                        let is_read = parts.branch.iter().any(|statement| mentions(statement, name));
-                        (
-                            name,
-                            format!(
-                                "{CAUGHT}({})",
-                                if is_read { name.to_owned() } else { format!("{SLIPPED}({name})") }
-                            ),
-                        )
-                    }
-                    _ => {
-                        self.edits.replace(start, 0, format!("({UNNAMED}) "));
-                        (UNNAMED, format!("{SLIPPED}({UNNAMED})"))
-                    }
-                };
-                self.edits.replace((start.0, start.1 + 1), 0, format!(" {name} = {value}; "));
-                self.lost_value(parts.branch.statements());
-            }
+            Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => self.catch(&parts.expr, &parts.branch),
             Some(ASTNode::Stmt(Stmt::For(parts, position))) => {
                 if let Some(counter) = &parts.1
                     && (!is_counter(&counter.name) || is_index(&parts.0.name))
@@ -266,6 +266,24 @@ impl Look {
             }
             _ => {}
         }
+    }
+
+    /// Gives a caught error its fields, and notes one that the script does not look at.
+    fn catch(&mut self, variable: &Expr, branch: &StmtBlock) {
+        let start = place(branch.position());
+        let (name, value) = match variable {
+            Expr::Variable(variable, ..) => {
+                let name = variable.1.as_str();
+                let is_read = branch.iter().any(|statement| mentions(statement, name));
+                (name, format!("{CAUGHT}({})", if is_read { name.to_owned() } else { format!("{SLIPPED}({name})") }))
+            }
+            _ => {
+                self.edits.replace(start, 0, format!("({UNNAMED}) "));
+                (UNNAMED, format!("{SLIPPED}({UNNAMED})"))
+            }
+        };
+        self.edits.replace((start.0, start.1 + 1), 0, format!(" {name} = {value}; "));
+        self.lost_value(branch.statements());
     }
 
     /// Fields that are read of a map that has none of that name, unless the script asks for them, or sets them.
@@ -328,9 +346,27 @@ impl Look {
         }
     }
 
+    /// An operation as a condition, whose result is neither true nor false.
+    fn condition(&mut self, value: &Expr, calls: &Calls<'_>) {
+        let Expr::FnCall(call, position) = value else { return };
+        if call.name == "!" {
+            return call.args.iter().for_each(|value| self.condition(value, calls));
+        }
+        if let Some(spec) = called(call, calls.names).filter(|spec| spec.returns.kind != "bool") {
+            let message = format!("`{}` returns {} and neither true nor false", spec.name, spec.returns.kind);
+            let help =
+                "an operation that fails is caught: `try { ..; } catch (e) { .. }`; `rex ops` tells what it returns";
+            self.mistake(place(*position), Error::new(Code::Script, message).with_help(help));
+        }
+    }
+
     fn call(&mut self, call: &FnCallExpr, position: Position, calls: &Calls<'_>) {
         if call.is_operator_call() {
-            if is_joined(call) && !call.args.iter().all(Expr::is_constant) {
+            if let Some(error) = added_late(call) {
+                self.mistake(place(position), error);
+            }
+            let is_number = |part: &Expr| matches!(part, Expr::IntegerConstant(..) | Expr::FloatConstant(..));
+            if call.name == "+" && call.args.len() == 2 && !call.args.iter().any(is_number) {
                 self.edits.replace(place(position), 1, format!(" {JOINED} "));
             }
             return;
@@ -419,16 +455,6 @@ impl Look {
             _ => {}
         }
     }
-}
-
-/// Whether a call is a `+` that joins a text which is spelled out, at least in part.
-fn is_joined(call: &FnCallExpr) -> bool {
-    call.name == "+"
-        && call.args.iter().any(|part| match part {
-            Expr::StringConstant(..) | Expr::InterpolatedString(..) => true,
-            Expr::FnCall(call, _) => is_joined(call),
-            _ => false,
-        })
 }
 
 fn lost() -> Error {

@@ -261,12 +261,12 @@ impl Lost<'_> {
         if let Expr::FnCall(call, position) = expr {
             return self.call(call, *position);
         }
-        let (mut rest, mut copies) = (expr, false);
+        let (mut rest, mut copies, mut is_index) = (expr, false, false);
         while let Expr::Dot(parts, ..) | Expr::Index(parts, ..) = rest {
-            copies |= matches!(
-                parts.lhs,
-                Expr::MethodCall(..) | Expr::FnCall(..) | Expr::StringConstant(..) | Expr::InterpolatedString(..)
-            );
+            copies |= matches!(parts.lhs, Expr::MethodCall(..))
+                || !is_index
+                    && matches!(parts.lhs, Expr::FnCall(..) | Expr::StringConstant(..) | Expr::InterpolatedString(..));
+            is_index = matches!(rest, Expr::Index(..));
             rest = &parts.rhs;
         }
         let Expr::MethodCall(call, position) = rest else { return };

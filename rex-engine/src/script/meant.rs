@@ -92,6 +92,9 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, scan: &Scan, report: &mut 
                 },
                 _ => Vec::new(),
             };
+            if let Some((word, position)) = path.last().and_then(|node| asked_of_error(node, &caught)) {
+                report(position, no_key(&word));
+            }
             if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last() {
                 numbers(call, scan, &|value| roots.field(number, value), report);
                 swapped(call, report);
@@ -234,6 +237,40 @@ fn caught(parts: &[Part<'_>]) -> (BTreeSet<String>, bool) {
     (names, sets_code)
 }
 
+/// A word that a caught error, which is a map, is asked to hold as a key: `e.contains("denied")`, `"denied" in e`.
+fn asked_of_error(node: &ASTNode<'_>, caught: &BTreeSet<String>) -> Option<(ImmutableString, Position)> {
+    let (error, word) = match node {
+        ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) if call.name == "contains" => {
+            match call.args.as_slice() {
+                [error, word] => (error, word),
+                _ => return None,
+            }
+        }
+        ASTNode::Expr(Expr::Dot(parts, ..)) => match &parts.rhs {
+            Expr::MethodCall(call, _) if call.name == "contains" => (&parts.lhs, call.args.first()?),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    match (error, word) {
+        (Expr::Variable(variable, ..), Expr::StringConstant(word, position))
+            if caught.contains(variable.1.as_str()) && !ERROR.contains(&word.as_str()) =>
+        {
+            Some((word.clone(), *position))
+        }
+        _ => None,
+    }
+}
+
+/// The fields that a caught error may have.
+const ERROR: &[&str] =
+    &["action", "code", "column", "help", "line", "message", "operation", "policies", "reason", "resource", "via"];
+
+fn no_key(word: &str) -> Error {
+    let message = format!("a caught error is a map, and {} is no field of it", quoted(word));
+    Error::new(Code::Script, message).with_help("its text is `e.message`, its code `e.code`: `e.message.contains(..)`")
+}
+
 /// The last link of a chain such as `a.b.c()`, if it is one.
 fn last(value: &Expr) -> Option<&Expr> {
     let Expr::Dot(parts, ..) = value else { return None };
@@ -292,8 +329,12 @@ fn no_word(what: &str, words: &[&'static str], word: &str) -> Option<Error> {
 }
 
 fn no_path(what: &str, word: &str) -> Option<Error> {
-    if word.is_empty() || word.starts_with('/') {
+    if word.is_empty() || word.starts_with('/') && !word.contains('*') {
         return None;
+    }
+    if word.contains('*') {
+        let help = "patterns are for `fs::find(dir, #{name: \"*.log\"})`; the end of a text is asked for by `.ends_with(\".log\")`";
+        return Some(Error::new(Code::Script, format!("`==` knows no pattern: {}", quoted(word))).with_help(help));
     }
     let help = format!("it begins with `/`: to ask about its end, `.ends_with({:?})`", format!("/{word}"));
     Some(Error::new(Code::Script, format!("{what} is never {}", quoted(word))).with_help(help))
@@ -353,11 +394,37 @@ fn variables(parts: &[Part<'_>]) -> BTreeSet<String> {
     names
 }
 
+/// Where a division of what may be two integers is, which is compared with a number between 0 and 1.
+fn fraction(call: &FnCallExpr) -> Option<Position> {
+    let [one, other] = call.args.as_slice() else { return None };
+    if !["==", "!=", "<", "<=", ">", ">="].contains(&call.name.as_str()) {
+        return None;
+    }
+    [(one, other), (other, one)].into_iter().find_map(|(value, number)| match (value, number) {
+        (Expr::FnCall(division, position), Expr::FloatConstant(share, _))
+            if division.name == "/" && **share > 0.0 && **share < 1.0 && !division.args.iter().any(has_point) =>
+        {
+            Some(*position)
+        }
+        _ => None,
+    })
+}
+
 /// Divisions whose result is multiplied, as in `used / total * 100`: of two integers, that drops the rest first. And texts that name a variable.
 pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> {
     let mut found = Vec::new();
     unreplaced(parts, &variables(parts), &mut found);
     ast.walk(&mut |path: &[ASTNode<'_>]| {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
+            && let Some(position) = fraction(call)
+        {
+            let error = Error::new(
+                Code::Script,
+                "of two integers, `a / b` drops the rest, so that `5 / 10` is 0, which is no fraction",
+            );
+            found
+                .push((position, error.with_help("with a point, the rest is kept: `1.0 * a / b`, `a.to_float() / b`")));
+        }
         if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
             && let ("*", [Expr::FnCall(division, position), factor]) = (call.name.as_str(), call.args.as_slice())
             && division.name == "/"

@@ -18,6 +18,7 @@ mod meant;
 mod names;
 mod parts;
 mod scan;
+mod slips;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -136,12 +137,12 @@ impl Info {
     }
 
     /// The warning of an error that the script caught and does not look at, if a mistake of the script is its reason: not a value that
-    /// is not there, and not a number that is none.
+    /// is not there, and not a number that is none. Errors of Rex's own functions have no kind.
     pub(crate) fn slipped(&self, kind: &str, error: Error, place: Place) -> Option<Failure> {
         let place = self.edits.original(place);
         let is_slip = match kind {
             "ErrorPropertyNotFound" => matches!(self.roots.get(&place), Some(Root::Result(..))),
-            "ErrorFunctionNotFound" | "ErrorMismatchDataType" | "ErrorDotExpr" | "ErrorIndexingType" => true,
+            "" | "ErrorFunctionNotFound" | "ErrorMismatchDataType" | "ErrorDotExpr" | "ErrorIndexingType" => true,
             _ => false,
         };
         let message = format!("`catch` hides a mistake of the script: {}", error.message);

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rex_core::{Code, Error};
 use rhai::{
-    Array, Blob, Dynamic, Engine, EvalAltResult, FnPtr, FuncRegistration, INT, ImmutableString, Map, Module,
+    Array, Blob, Dynamic, Engine, EvalAltResult, FLOAT, FnPtr, FuncRegistration, INT, ImmutableString, Map, Module,
     NativeCallContext, Position,
 };
 
@@ -194,6 +194,11 @@ fn changed(text: &mut ImmutableString, change: impl FnOnce(&str) -> ImmutableStr
     text.clone()
 }
 
+/// The sign of a difference; of what is no number, none.
+fn sign(difference: FLOAT) -> INT {
+    INT::from(difference > 0.0) - INT::from(difference < 0.0)
+}
+
 /// Sorts by a function of two values, which says their order by a number, or whether the first comes first.
 fn sorted(context: &NativeCallContext<'_>, list: &mut Array, comparer: &FnPtr) -> Fallible<Array> {
     let mut failed = None;
@@ -203,7 +208,7 @@ fn sorted(context: &NativeCallContext<'_>, list: &mut Array, comparer: &FnPtr) -
                 return Ordering::Equal;
             }
             match comparer.call_raw(context, None, [one.clone(), other.clone()]) {
-                Ok(result) => match (result.as_int(), result.as_bool()) {
+                Ok(result) => match (result.as_int().or_else(|_| result.as_float().map(sign)), result.as_bool()) {
                     (Ok(order), _) => order.cmp(&0),
                     (_, Ok(first)) => {
                         if first {
@@ -214,7 +219,7 @@ fn sorted(context: &NativeCallContext<'_>, list: &mut Array, comparer: &FnPtr) -
                     }
                     _ => {
                         let message =
-                            format!("a comparer returns an int or a bool, this one returned {}", named(&result));
+                            format!("a comparer returns a number or a bool, this one returned {}", named(&result));
                         failed = Some(active::failed(Error::new(Code::Script, message), context.call_position()));
                         Ordering::Equal
                     }

@@ -3,6 +3,7 @@
 use rex_core::{Code, Error};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
 
+use super::lines::collected;
 use super::{kind, named};
 use crate::{active, script};
 
@@ -49,10 +50,20 @@ fn joined(
 }
 
 /// Does what `+` does where a text is joined. Rhai's `+` of a text and nothing, which cannot be replaced, is the text.
-fn plus(context: NativeCallContext<'_>, mut one: Dynamic, mut other: Dynamic) -> Fallible<Dynamic> {
+fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallible<Dynamic> {
     if one.is_string() && other.is_unit() || one.is_unit() && other.is_string() {
         nothing_joined(&context)?;
     }
+    // The way that most take, which needs no function to be looked for.
+    if let (Ok(one), Ok(other)) = (one.as_int(), other.as_int())
+        && let Some(sum) = one.checked_add(other)
+    {
+        return Ok(sum.into());
+    }
+    if let (Ok(one), Ok(other)) = (one.as_float(), other.as_float()) {
+        return Ok((one + other).into());
+    }
+    let (mut one, mut other) = (collected(one)?, collected(other)?);
     context.call_native_fn_raw("+", false, &mut [&mut one, &mut other])
 }
 
@@ -65,7 +76,8 @@ fn nothing_joined(context: &NativeCallContext<'_>) -> Fallible<()> {
 
 /// Whether a text is a number in decimal. One of zeros alone is what a number is padded with.
 fn is_number(text: &str) -> bool {
-    let text = text.trim();
+    // The end of a line comes along with what was read. A blank is there to be followed by something.
+    let text = text.trim_end_matches(['\n', '\r']);
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let parts = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

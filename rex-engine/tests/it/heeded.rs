@@ -67,6 +67,7 @@ fn a_mistake_that_catch_hides_warns() {
         ("let n = 0;\ntry { n = fs::stat(`/etc/hosts`).siez; } catch { n = -1; }", 2, "no field `siez`"),
         ("let n = 0;\ntry { n = fs::stat(`/etc/hosts`).siez; } catch (e) { n = -1; }", 2, "no field `siez`"),
         ("let l = args.get(`l`, 5);\ntry {\n l.push(1); } catch (e) { print(`none`) }", 3, "`push`"),
+        ("let n = 0;\ntry { if `60` > 50 { n += 1; } } catch { n = -1; }", 2, "text"),
         ("fn f(x) { try { return x.name; } catch (e) { return ``; } }\nf([])", 1, "has no field `name`"),
     ] {
         warns(script, line, message);
@@ -80,6 +81,7 @@ fn a_mistake_that_catch_hides_warns() {
         "let n = 0; try { n = json::parse(`{}`).a; } catch (e) { n = -1; }",
         "let n = 0; try { n = [1][5]; } catch { n = -1; }",
         "try { throw `mine` } catch { }",
+        "try { throw #{code: `SCRIPT_EXCEPTION`, message: `mine`} } catch { }",
     ] {
         assert_eq!(warnings(script), [], "{script}");
     }
@@ -115,6 +117,15 @@ fn nothing_is_no_part_of_a_text() {
     returns("let m = #{}; `user: ${m.get(`name`)}`", "user: ()");
     returns("let m = #{}; [m.get(`name`), 1].join(`,`)", "(),1");
     returns("let m = #{}; `/etc/` + (m.get(`name`) ?? `none`)", "/etc/none");
+    refused("let dir = `/etc/`; let name = (); dir + name + `.conf`", "a text and nothing", "??");
+    refused("fn path(dir, name) { dir + name } path(`/etc/`, ())", "a text and nothing", "??");
+    refused("[`a`, ()].reduce(|sum, x| sum + x, ``)", "a text and nothing", "??");
+    refused("`a` + ()", "a text and nothing", "??");
+    returns("let a = 9_223_372_036_854_775_806; let b = 1; a + b", i64::MAX);
+    returns("let a = 1.5; let b = 2; a + b + b + 1 == 6.5", true);
+    returns("let a = [1]; let b = [2]; (a + b).len() + #{a: 1}.len()", 3);
+    returns("let n = #{a: 2}; let s = ``; for k in n.keys() { s = k + ` ` + n[k]; } s", "a 2");
+    returns("let s = `200`; s + ` ` + 2", "200 2");
 }
 
 #[test]
@@ -134,6 +145,7 @@ fn a_path_is_absolute() {
 fn patterns_of_other_languages_are_told() {
     for (pattern, help) in [
         (r"error\\|warn", "a|b"),
+        (r"^(x|ERROR\\|y)", "a|b"),
         ("/error/i", "(?i)error"),
         ("/error/g", "`error`"),
         ("[ERROR]", r"\[ERROR\]"),
@@ -142,7 +154,7 @@ fn patterns_of_other_languages_are_told() {
         refused_before(&format!("fs::grep(`/srv/app/logs/app.log`, \"{pattern}\")"), "pattern", help);
         refused_before(&format!("regex::is_match(args.get(`x`, `y`), \"{pattern}\")"), "pattern", help);
     }
-    for pattern in [r"a \\| b", "/etc/x", "[abc]", r"\\[ERROR\\]", "[A-Z]+", "/a/b/i", "error|warn"] {
+    for pattern in [r"a \\| b", r"GET\\|200", "/etc/x", "[abc]", r"\\[ERROR\\]", "[A-Z]+", "/a/b/i", "error|warn"] {
         returns(&format!("regex::is_match(args.get(`x`, `y`), \"{pattern}\")"), false);
     }
 }
@@ -151,4 +163,54 @@ fn patterns_of_other_languages_are_told() {
 fn literals_of_two_kinds_are_found_before_the_first_operation() {
     refused_before("\"5\" == 5", "", "");
     refused_before("if `a` < 1 { 2 }", "", "");
+}
+
+#[test]
+fn what_is_easily_taken_for_something_else_is_refused() {
+    for (script, message, help) in [
+        ("let l = [1]; l.remove(l.index_of(2));", "-1", "at >= 0"),
+        ("let l = [1]; l[l.index_of(2)] = 3; l", "-1", "at >= 0"),
+        ("let l = [1]; l.insert(l.index_of(2) + 1, 3); l", "-1", "at >= 0"),
+        ("let i = 3; fs::write(`/srv/app/log.` + i + 1, ``);", "brackets are missing", "(n + 1)"),
+        ("if fs::remove(`/srv/app/done`) { print(`gone`) }", "neither true nor false", "try"),
+        ("if !fs::copy(`/srv/app/done`, `/srv/app/b`) { print(`gone`) }", "neither true nor false", "try"),
+        ("try { 1 / 0; } catch (e) { if e.contains(`denied`) { print(1) } }", "a caught error is a map", "e.message"),
+        (
+            "try { 1 / 0; } catch (e) { if `NOT_FOUND_EXCEPTION` in e { print(1) } }",
+            "a caught error is a map",
+            "e.code",
+        ),
+        ("fs::list(`/srv`).filter(|e| e.path == `/srv/*.log`)", "knows no pattern", "fs::find"),
+        ("let all = []; all += fs::lines(`/etc/hosts`);", "as one value", "list.append"),
+        ("fs::remove_all(`/srv/app/`)", "does not end with the name of a directory", "slash"),
+        ("fs::find(`/srv`, #{older_than: 30})", "30 seconds", "30d"),
+    ] {
+        refused_before(script, message, help);
+    }
+    refused("fs::remove_all(`/srv/app/` + ``)", "does not end with the name of a directory", "slash");
+    refused("let part = ``; fs::remove_all(`/srv/app/${part}`)", "does not end with the name of a directory", "slash");
+    refused("fs::replace(`/srv/app/version.txt`, \"(1)\", \"${2}\", #{regex: true})", "no group `2`", "$$");
+    refused("fs::replace(`/srv/app/version.txt`, \"1\", \"$new\", #{regex: true})", "no group `new`", "$$");
+    for script in [
+        "let m = #{a: [1]}; m[`a`].push(2); m.a.len() - 1",
+        "let l = [2.5, 1.5]; l.sort(|a, b| a - b); l[0].to_int()",
+        "let l = [3, 1]; let at = l.index_of(1); l.remove(at)",
+        "let i = 0; let s = `log.` + (i + 1); s.len() - 4",
+        "let t = `x` + 5 + 1; t.len() - 2",
+        "try { 1 / 0; } catch (e) { if `code` in e { return 1; } }",
+        "if fs::exists(`/etc`) { 1 } else { 0 }",
+        "let all = []; all.append(fs::lines(`/srv/app/logs/app.log`)); if type_of(all[0]) == `string` { 1 }",
+    ] {
+        returns(script, 1);
+    }
+}
+
+#[test]
+fn a_fraction_of_two_integers_warns() {
+    let warned = |script: &str| warnings(script).len();
+    assert_eq!(warned("let e = 5; let t = 10; if e / t > 0.05 { 1 } else { 2 }"), 1);
+    assert_eq!(warned("let e = 5; let t = 10; if 0.9 <= e / t { 1 } else { 2 }"), 1);
+    assert_eq!(warned("let e = 5; let t = 10; if 1.0 * e / t > 0.05 { 1 } else { 2 }"), 0);
+    assert_eq!(warned("let e = 5; let t = 10; if e.to_float() / t > 0.05 { 1 } else { 2 }"), 0);
+    assert_eq!(warned("let e = 5; let t = 10; if e / t > 1.5 { 1 } else { 2 }"), 0);
 }

@@ -213,7 +213,7 @@ pub(super) fn attend(
         let wait = written.as_ref().map_or(wait, |written| wait.min(written.rest()));
         let ended = until(&running, [&out.pipe, &err.pipe], &given.pipe, wait)?;
         let look = written.as_mut().filter(|written| ended || written.rest().is_zero());
-        let handed = look.map(Written::look).transpose()?;
+        let handed = look.map(Written::look).transpose().inspect_err(|_| running.kill())?;
         out.take()?;
         err.take()?;
         if let (Some(written), Some(handed)) = (&mut written, handed) {

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
+use rex_core::Error;
+use rex_core::limits::exhausted;
+
 use super::confine::{Running, User};
 use crate::os::OsError;
 use crate::pid::{self, Stat};
@@ -61,9 +64,14 @@ impl Written {
     /// All that it has written so far, wherever to. To be asked before its pipes are emptied, and then [noted](Self::note).
     pub(super) fn look(&mut self) -> Result<u64, OsError> {
         let start = Instant::now();
-        let handed = self
-            .handed()
-            .map_err(|error| OsError::Unavailable(format!("the kernel does not say how much it writes: {error}")))?;
+        // What may have been written is taken for all that was left.
+        let unknown = |error| {
+            let limit = exhausted("written_bytes", self.most, "bytes written");
+            let message =
+                format!("the kernel does not say how much the program has written: {error}; {}", limit.message);
+            OsError::Stopped(Error { message, ..limit })
+        };
+        let handed = self.handed().map_err(unknown)?;
         let left = Duration::from_millis(self.most.saturating_sub(self.bytes) / FAST);
         let least = start.elapsed().saturating_mul(SHARE).clamp(OFTEN, SELDOM);
         self.next = Instant::now() + left.clamp(least, SELDOM);

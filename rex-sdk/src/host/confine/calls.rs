@@ -253,6 +253,9 @@ const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[];
+/// What writes, and is in no count of written bytes: asynchronous writes, and pipes that are passed on.
+const UNCOUNTED: &[c_long] =
+    &[libc::SYS_io_setup, libc::SYS_io_submit, libc::SYS_splice, libc::SYS_tee, libc::SYS_vmsplice];
 /// What signals others, where Landlock does not hold signals.
 const SIGNALS: &[c_long] =
     &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo];
@@ -278,8 +281,9 @@ pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
     let signals = if version.holds_signals() { &[] } else { SIGNALS };
     let refused = [NEVER, NOT_BY_PROGRAMS, NOT_BY_PROGRAMS_OLDER, forks, signals].concat();
     filter.among(&refused, REFUSED);
-    // Those of which the C library knows an older one.
+    // Those for which there is another way, and which write what the kernel counts for nobody.
     filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
+    filter.among(UNCOUNTED, Action::Refuse(libc::ENOSYS));
     let (mask, value) = if processes { (spaces(), 0) } else { (thread() | spaces(), thread()) };
     filter.when(libc::SYS_clone, &[&[Test::Masked(0, mask, value)]], REFUSED);
     // Bounds of its own, and of no other process.

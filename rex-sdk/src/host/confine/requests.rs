@@ -39,11 +39,11 @@ pub(super) const REQUESTS: [u32; 23] = [
     0x8004_5430, // TIOCGPTN
 ];
 /// The options of `prctl` that a program sets of itself, and questions. Others give back what confines it: it would not end with
-/// whoever started it (PR_SET_PDEATHSIG), or let itself be traced (PR_SET_PTRACER).
+/// whoever started it (PR_SET_PDEATHSIG), or let itself be traced (PR_SET_PTRACER),
+/// or keep from whoever started it how much it writes (PR_SET_DUMPABLE).
 pub(super) const OPTIONS: &[u32] = &[
     2,  // PR_GET_PDEATHSIG
     3,  // PR_GET_DUMPABLE
-    4,  // PR_SET_DUMPABLE
     7,  // PR_GET_KEEPCAPS
     15, // PR_SET_NAME
     16, // PR_GET_NAME

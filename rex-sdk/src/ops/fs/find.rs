@@ -45,13 +45,15 @@ pub static OP: Op = Op {
                 Kind::Duration,
                 Literal::Null,
                 "Changed less than so long ago; asks for `fs::stat`.",
-            ),
+            )
+            .of(Form::Age),
             Param::option(
                 "older_than",
                 Kind::Duration,
                 Literal::Null,
                 "Changed more than so long ago; asks for `fs::stat`.",
-            ),
+            )
+            .of(Form::Age),
             Param::option(
                 "depth",
                 Kind::Count,

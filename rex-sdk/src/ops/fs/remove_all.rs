@@ -4,7 +4,7 @@ use rex_core::action::fs;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::os::EntryKind;
-use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
+use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
 /// Removes a directory with all that is in it.
 pub static OP: Op = Op {
@@ -13,7 +13,12 @@ pub static OP: Op = Op {
         aliases: &[],
         needs: &[fs::List::SPEC, fs::Remove::SPEC],
         params: &[
-            Param::required("path", Kind::Path, "The directory. No part of it is a symbolic link."),
+            Param::required(
+                "path",
+                Kind::Path,
+                "The directory, without a slash at its end. No part of it is a symbolic link.",
+            )
+            .of(Form::Read(ends_with_a_name)),
             Param::option(
                 "one_file_system",
                 Kind::Bool,
@@ -29,6 +34,16 @@ pub static OP: Op = Op {
     },
     call,
 };
+
+/// A path whose last part is a name: `"logs/" + name`, where `name` is empty, is not to be all of `logs`.
+fn ends_with_a_name(text: &str) -> Result<(), Error> {
+    if !matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
+        return Ok(());
+    }
+    let message = format!("`{}` does not end with the name of a directory", text.escape_debug());
+    Err(Error::validation(message)
+        .with_help("if that directory is meant, leave out the slash at its end; is a part of the path empty?"))
+}
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let all = tree::all(session, args.path("path")?)?;

@@ -1,0 +1,41 @@
+//! Operators and places that are easily taken for others.
+
+use rex_core::{Code, Error};
+use rhai::{Expr, FnCallExpr};
+
+/// A number that is added to the end of a text: of `"log." + i + 1`, the 1 is joined after `i`.
+pub(super) fn added_late(call: &FnCallExpr) -> Option<Error> {
+    let [Expr::FnCall(before, _), Expr::IntegerConstant(number, _)] = call.args.as_slice() else { return None };
+    let is_number = |part: &Expr| matches!(part, Expr::Variable(..) | Expr::Dot(..) | Expr::Index(..));
+    if !matches!(call.name.as_str(), "+" | "-") || !joins(before) || !before.args.get(1).is_some_and(is_number) {
+        return None;
+    }
+    let message = format!("`{}` works on the text before it, not on the number: brackets are missing", call.name);
+    let help = format!("`text + (n {0} {number})`; to join both numbers, `` `text${{n}}{number}` ``", call.name);
+    Some(Error::new(Code::Script, message).with_help(help))
+}
+
+/// Where the first of something is, which is -1 if it is nowhere, and -1 is the last one.
+pub(super) fn is_place(value: &Expr) -> bool {
+    match value {
+        Expr::Dot(parts, ..) => is_place(&parts.rhs),
+        Expr::MethodCall(call, _) => call.name == "index_of",
+        Expr::FnCall(call, _) if call.is_operator_call() => call.args.iter().any(is_place),
+        _ => false,
+    }
+}
+
+pub(super) fn last_place() -> Error {
+    let help = "keep it first: `let at = x.index_of(y); if at >= 0 { .. }`";
+    Error::new(Code::Script, "`index_of` is -1 where there is none, and -1 is the last one here").with_help(help)
+}
+
+/// Whether a call is a `+` that joins a text which is spelled out, at least in part.
+fn joins(call: &FnCallExpr) -> bool {
+    call.name == "+"
+        && call.args.iter().any(|part| match part {
+            Expr::StringConstant(..) | Expr::InterpolatedString(..) => true,
+            Expr::FnCall(call, _) => joins(call),
+            _ => false,
+        })
+}
