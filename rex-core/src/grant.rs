@@ -40,7 +40,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::journal::{Call, Event, Record, beginning};
-use crate::run::Run;
+use crate::run::{Run, unwritten};
 use crate::{Action, Code, Decision, Denial, Effect, Error, Need, Request, Resource, Timestamp};
 
 /// Proof that one action on one resource was permitted, and that this is on record. One check, one act.
@@ -119,8 +119,7 @@ impl<'r> Gate<'r> {
             return Err(denial(Decision::deny(None), None, (Some(error), true)));
         }
         let (decision, is_long) = request.decided_by(&*self.run.authorize);
-        let recorded = self.record(request.now, Event::decided(&request, &decision, is_long));
-        match recorded {
+        match self.record(request.now, Event::decided(&request, &decision, is_long)) {
             Err(reason) => Err(denial(Decision::deny(None), None, (Some(unwritten(&reason)), is_long))),
             Ok(_) if decision.effect == Effect::Deny => {
                 self.run.denied.fetch_add(1, Relaxed);
@@ -138,9 +137,8 @@ impl<'r> Gate<'r> {
     /// # Errors
     /// If it cannot be recorded; from then on nothing is permitted.
     pub fn outcome(&self, result: Option<Code>, bytes: u64, duration: Duration) -> Result<(), Error> {
-        self.record(self.run.now(), Event::Outcome { result, bytes, duration })
-            .map(drop)
-            .map_err(|reason| unwritten(&reason))
+        let recorded = self.record(self.run.now(), Event::Outcome { result, bytes, duration });
+        recorded.map(drop).map_err(|reason| unwritten(&reason))
     }
 
     /// Which call this gate is for.
@@ -169,9 +167,4 @@ impl<'r> Gate<'r> {
             error.to_string()
         })
     }
-}
-
-/// The error of a run whose journal cannot be written.
-pub(crate) fn unwritten(reason: &str) -> Error {
-    Error::new(Code::JournalFailed, format!("the journal cannot be written, so nothing more is done: {reason}"))
 }

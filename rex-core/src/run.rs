@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::grant::{Gate, unwritten};
+use crate::grant::Gate;
 use crate::journal::{Call, Event};
 use crate::limits::count;
 use crate::{Authorize, Bond, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
@@ -314,4 +314,9 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("id", &self.id).field("subject", &self.subject).finish_non_exhaustive()
     }
+}
+
+/// The error of a run whose journal cannot be written.
+pub(crate) fn unwritten(reason: &str) -> Error {
+    Error::new(Code::JournalFailed, format!("the journal cannot be written, so nothing more is done: {reason}"))
 }

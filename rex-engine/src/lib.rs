@@ -33,7 +33,7 @@ mod worker;
 
 pub use builder::{BuildError, Builder};
 pub use engine::{Engine, Input, script_sha256};
-pub use memory::{CountingAllocator, exit_when_out_of_memory};
+pub use memory::{CountingAllocator, when_out_of_memory};
 pub use plan::{Calls, Held, Plan};
 pub use random::{Random, random_id};
 pub use report::{Denied, Failure, Report, Stats};

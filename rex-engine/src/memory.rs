@@ -11,8 +11,8 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The system's allocator, with the allocations of each run counted. A program that runs scripts installs it:
 ///
@@ -55,21 +55,22 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 }
 
-/// The status that the process ends with when the system has no more memory for it; 0 for an abort, as Rust has it.
-static OUT_OF_MEMORY: AtomicI32 = AtomicI32::new(0);
+/// What is done when the system has no more memory for this process.
+static OUT_OF_MEMORY: OnceLock<fn()> = OnceLock::new();
 
-/// Has this process end with a status, at once, where the system has no more memory for it: a process that does nothing but one run
-/// tells so whoever waits for it. Without this, it would be aborted, as after other defects.
-pub fn exit_when_out_of_memory(status: i32) {
-    OUT_OF_MEMORY.store(status, Relaxed);
+/// Has a function called where the system has no more memory for this process, instead of the abort that follows otherwise: a process that
+/// does nothing but one run can so end with a status that says it. The function must not allocate. The first one that is given counts.
+pub fn when_out_of_memory(end: fn()) {
+    // Another one was given before.
+    let _ = OUT_OF_MEMORY.set(end);
 }
 
 /// What the system gave.
 fn given(memory: *mut u8) -> *mut u8 {
-    let status = OUT_OF_MEMORY.load(Relaxed);
-    if memory.is_null() && status != 0 {
-        // SAFETY: it takes a number and does not return; nothing is left to be cleaned up in a process that has no memory.
-        unsafe { libc::_exit(status) }
+    if memory.is_null()
+        && let Some(end) = OUT_OF_MEMORY.get()
+    {
+        end();
     }
     memory
 }

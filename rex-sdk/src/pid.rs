@@ -49,6 +49,7 @@ impl Stat {
 
 impl Stat {
     /// Whether it has ended, and is there for whoever waits for it.
+    #[cfg(all(feature = "host", target_os = "linux"))]
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
@@ -191,6 +192,7 @@ pub(crate) fn io(text: &str) -> Option<(u64, u64)> {
 }
 
 /// How many bytes it has handed over to be written, wherever to, by `io`.
+#[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn handed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())
 }

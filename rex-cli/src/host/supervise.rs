@@ -14,7 +14,7 @@ use rex_policy::{Policy, Rejected};
 use rex_sdk::HostOs;
 use rex_sdk::host::cgroup::{Group, GroupBounds};
 use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
-use rex_sdk::host::worker::{Ending, Worker};
+use rex_sdk::host::worker::{Ending, Worker, end_at_once};
 
 use super::actor::Actor;
 use super::lines::{Lines, Permitted};
@@ -114,7 +114,7 @@ pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<
 
 /// All that a worker does.
 fn work(job: &Job, stream: UnixStream) {
-    rex_engine::exit_when_out_of_memory(OUT_OF_MEMORY);
+    rex_engine::when_out_of_memory(|| end_at_once(OUT_OF_MEMORY));
     // Whoever stops a service signals all of its processes, and the supervisor passes its own signal on.
     for id in &job.at_second {
         signal_hook::low_level::unregister(*id);

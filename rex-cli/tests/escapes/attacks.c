@@ -498,7 +498,7 @@ struct attack {
     X(set_clock, "KILLED", "EPERM", syscall(SYS_clock_settime, 0, NULL)) \
     X(another_filter, "KILLED", "EPERM", syscall(SYS_seccomp, 1, 0, NULL)) \
     X(another_ruleset, "EPERM", "OK", relaxes()) \
-    X(dumpable, "EPERM", "OK", prctl(PR_SET_DUMPABLE, 1)) \
+    X(dumpable, "EPERM", "EPERM", prctl(PR_SET_DUMPABLE, 1)) \
     X(outlive_parent, "EPERM", "EPERM", prctl(PR_SET_PDEATHSIG, 0)) \
     X(be_traced, "EPERM", "EPERM", prctl(0x59616d61, -1L)) \
     X(adopt, "EPERM", "EPERM", prctl(PR_SET_CHILD_SUBREAPER, 1)) \

@@ -120,6 +120,23 @@ fn who_has_no_key_writes_no_journal_anew() {
 }
 
 #[test]
+fn a_line_does_not_wait_for_the_next_one() {
+    let world = World::new();
+    let (policy, journal) = (world.text("all.cedar"), world.text("journal"));
+    let script = "fs::exists(\"/\"); sleep(600.0);";
+    let args = ["run", "-e", script, "--policy", &policy, "--journal", &journal, "--limit", "wall=700s"];
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_rex")).args(args).spawn().unwrap();
+    let written = || std::fs::read_to_string(&journal).unwrap_or_default().contains(r#""event":"outcome""#);
+    while !written() && run.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    let ended = run.try_wait().unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert!(ended.is_none() && written());
+}
+
+#[test]
 fn secrets_in_names_are_not_written() {
     let world = World::new();
     for confine in ["require", "off"] {

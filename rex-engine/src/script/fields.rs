@@ -270,9 +270,10 @@ impl Roots {
     /// The field of a result that an expression reads, if it holds a path, which is always an absolute one.
     pub(crate) fn path(&self, part: usize, value: &Expr) -> Option<String> {
         let (spec, name, steps) = self.reads(part, value)?;
-        let is_path = matches!(name.as_str(), "path" | "exe" | "directory")
-            || name == "target" && matches!(spec.name, "sys::disk" | "sys::mounts");
         let example: Json = serde_json::from_str(spec.example.returns).ok()?;
+        // A mount has a source, and its target is a path; that of a link need not be absolute.
+        let within = || part_of(&example, steps.split_last()?.1)?.get("source");
+        let is_path = matches!(name.as_str(), "path" | "exe" | "directory") || name == "target" && within().is_some();
         let shown = part_of(&example, &steps).and_then(Json::as_str);
         (is_path && shown?.starts_with('/')).then(|| format!("`{name}` of `{}`", spec.name))
     }

@@ -8,35 +8,21 @@ use rhai::{AST, ASTNode, Expr};
 
 use super::scan::Place;
 
-/// An answer that may tell of a failure.
+/// A kind of answer that may tell of a failure, known by its fields.
 struct Telling {
-    operation: &'static str,
     /// The fields that tell of it.
     fields: &'static [&'static str],
-    /// Those that a script may read without these.
+    /// Those that a script may read without these. With them, all answers of this kind have one of these.
     others: &'static [&'static str],
     /// What failed, if the answer says so.
     failed: fn(&Value) -> Option<String>,
 }
 
-const STATUS: &[&str] = &["status"];
-const BODY: &[&str] = &["body", "headers", "url"];
-
 const TELLING: &[Telling] = &[
-    Telling {
-        operation: "process::run",
-        fields: &["status", "success", "signal", "timed_out"],
-        others: &["stdout", "stderr"],
-        failed: program,
-    },
-    Telling { operation: "process::wait", fields: &[], others: &[], failed: still_there },
-    Telling { operation: "service::wait_until", fields: &["active", "reached", "sub"], others: &[], failed: unreached },
-    Telling { operation: "fs::replace", fields: &["count"], others: &["diff"], failed: unreplaced },
-    Telling { operation: "net::get", fields: STATUS, others: BODY, failed: answer },
-    Telling { operation: "net::head", fields: STATUS, others: BODY, failed: answer },
-    Telling { operation: "net::post", fields: STATUS, others: BODY, failed: answer },
-    Telling { operation: "net::put", fields: STATUS, others: BODY, failed: answer },
-    Telling { operation: "net::delete", fields: STATUS, others: BODY, failed: answer },
+    Telling { fields: &["success", "status", "signal", "timed_out"], others: &["stdout", "stderr"], failed: program },
+    Telling { fields: &["reached", "active", "sub"], others: &["unit"], failed: unreached },
+    Telling { fields: &["count"], others: &["diff"], failed: unreplaced },
+    Telling { fields: &["status"], others: &["headers", "body", "url"], failed: answer },
 ];
 
 /// What a script looks at.
@@ -66,13 +52,23 @@ impl Heed {
 
     /// The warning of an answer that tells of a failure where the script does not look at that.
     pub(crate) fn unheeded(&self, operation: &str, place: Place, answer: &Value) -> Option<Error> {
-        let telling = TELLING.iter().find(|telling| telling.operation == operation)?;
-        let names = |fields: &[&'static str]| fields.iter().any(|field| self.named.contains(field));
-        let is_blind = self.dropped.contains(&place) || names(telling.others) && !names(telling.fields);
-        let failed = (telling.failed)(answer).filter(|_| is_blind)?;
-        let help = match telling.fields.first() {
-            Some(field) => format!("the script goes on as if it had not: look at `{field}` of the result"),
-            None => "the script goes on as if it had: look at the result".to_owned(),
+        let is_dropped = self.dropped.contains(&place);
+        let (failed, help) = match answer {
+            Value::Bool(false) if is_dropped => (
+                format!("`{operation}` returned false"),
+                "the script goes on as if it had not: look at the result".to_owned(),
+            ),
+            Value::Map(map) => {
+                let has = |field: &&'static str| map.contains_key(*field);
+                let told = |telling: &&Telling| telling.fields.iter().all(has) && telling.others.iter().any(has);
+                let telling = TELLING.iter().find(told)?;
+                let names = |fields: &[&'static str]| fields.iter().any(|field| self.named.contains(field));
+                let is_blind = is_dropped || names(telling.others) && !names(telling.fields);
+                let failed = (telling.failed)(answer).filter(|_| is_blind)?;
+                let field = telling.fields.first()?;
+                (failed, format!("the script goes on as if it had not: look at `{field}` of the result"))
+            }
+            _ => return None,
         };
         Some(Error::new(Code::Script, failed).with_help(help))
     }
@@ -94,10 +90,6 @@ fn program(answer: &Value) -> Option<String> {
         (_, Some(Value::Text(signal))) => format!("the program was ended by {signal}"),
         _ => "the program failed".to_owned(),
     })
-}
-
-fn still_there(answer: &Value) -> Option<String> {
-    (answer == &Value::Bool(false)).then(|| "the process has not ended".to_owned())
 }
 
 fn unreached(answer: &Value) -> Option<String> {

@@ -205,12 +205,13 @@ impl Look {
                 self.mistake(place(parts.rhs.start_position()), last_place());
             }
             Some(ASTNode::Stmt(Stmt::Assignment(parts))) if parts.0.is_op_assignment() => {
-                // Rhai's `+=` of a list adds whatever is no list as one value.
+                // Rhai's `+=` of a list adds what is read line by line as one value.
                 if let Expr::FnCall(call, position) = &parts.1.rhs
-                    && called(call, calls.names).is_some_and(|spec| spec.name == "fs::lines")
+                    && called(call, calls.names).is_some_and(|spec| spec.verb() == "lines")
+                    && parts.0.get_op_assignment_info().is_some_and(|info| info.5 == "+")
                 {
                     let error = Error::new(Code::Script, "`+=` would add all lines as one value");
-                    self.mistake(place(*position), error.with_help("`list.append(fs::lines(path))` adds each of them"));
+                    self.mistake(place(*position), error.with_help("`list.append(..)` adds each of them"));
                 }
             }
             Some(ASTNode::Stmt(Stmt::If(parts, _) | Stmt::While(parts, _))) => {

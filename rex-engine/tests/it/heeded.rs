@@ -42,7 +42,7 @@ fn an_answer_that_tells_of_a_failure_warns_where_nobody_looks_at_it() {
         ("fs::replace(`/srv/app/version.txt`, `nowhere`, `x`);\n1", 1, "nothing was replaced"),
         ("print(fs::replace(`/srv/app/version.txt`, `nowhere`, `x`).diff)", 1, "nothing was replaced"),
         ("net::get(`http://app.example.com/nowhere`).body", 1, "the status 404"),
-        ("process::wait(4242, #{timeout: 0.0});\n1", 1, "has not ended"),
+        ("process::wait(4242, #{timeout: 0.0});\n1", 1, "returned false"),
     ] {
         warns(script, line, message);
     }

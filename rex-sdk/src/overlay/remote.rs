@@ -205,6 +205,7 @@ impl<O: Os + 'static> Services for Overlay<O> {
     }
 
     fn units(&self, grant: Grant<service::List>, budget: &Budget) -> Result<Vec<UnitStatus>, OsError> {
+        self.shared.leave_unheld(&grant);
         let mut units = self.shared.below.units(grant, budget)?;
         for unit in &mut units {
             if let Some(known) = self.shared.state().units.get(&unit.name) {
@@ -234,7 +235,10 @@ impl<O: Os + 'static> Services for Overlay<O> {
         // What was done to it is taken to have led where it is waited for.
         match self.shared.known(grant.resource()) {
             Some(known) => Ok(UnitStatus { active, ..known }),
-            None => self.shared.below.wait_until(grant, active, timeout_ms, budget),
+            None => {
+                self.shared.leave_unheld(&grant);
+                self.shared.below.wait_until(grant, active, timeout_ms, budget)
+            }
         }
     }
 
