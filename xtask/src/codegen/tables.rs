@@ -34,15 +34,16 @@ const PROGRAMS: &str = "
 What a program writes to files counts against `written_bytes`, and is in the `bytes_written` of the report. Rex takes the count from the
 kernel (`wchar` of `/proc/PID/io`), less what came out of the program's output. Where the policy lets no file be changed, Rex counts nothing.
 
-- The kernel lets no file grow beyond what was left when the program started. Whoever tries is ended by SIGXFSZ, and the run ends. So a program
+- The kernel lets no file grow beyond what was left when the program started. Whoever tries is ended by SIGXFSZ, and the run ends; a program that ignores that signal gets an error. So a program
   that adds to a file which is longer already needs a higher limit.
 - Rex looks at the sum while the program runs: every millisecond if less than 2 MB are left, every 50 milliseconds if more than 100 MB are. Past the limit
   it ends the program, and the run. A program that writes many files passes the limit by what it writes between two looks, and on a busy machine
   a look may come late. What was written in excess is in `bytes_written`, too.
 - Of a program that may make processes (`@allow(\"processes\")`) the processes of its group count, with what they write to pipes between them.
   What a process has written that ended without anybody waiting for it may be missing.
-- Not counted: what a program writes to files that it maps into memory, room that it has the file system set aside (`fallocate`), and what it copies
-  between files and pipes within the kernel (`splice`). The first rule holds for these, too.
+- Not counted: what a program writes to files that it maps into memory, room that it has the file system set aside (`fallocate`), and what processes
+  of it write that nobody waits for. The first rule holds for these, too. Asynchronous writes (`io_submit`) and `splice`, `tee` and `vmsplice` are refused.
+- Counted, too, is what it writes to `/dev/null` and to pipes of its own. If the kernel does not say how much a program writes, the run ends.
 - Of a program that was under way when the run was stopped, or ran out of time, the report has no count.
 - The limit is held against scripts. Of a worker that was taken over, the kernel bounds each file, and not their sum.
 ";
