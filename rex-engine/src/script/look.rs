@@ -8,7 +8,6 @@ use rex_sdk::OpSpec;
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt, StmtBlock};
 
 use super::calls::Calls;
-use super::copies::mentions;
 use super::edits::Edits;
 use super::fields::{Root, Roots, called};
 use super::heed::Heed;
@@ -52,7 +51,7 @@ const NOTHING: &[&str] = &[
 /// The function that gives a caught error its fields. No script can spell it by chance.
 pub(crate) const CAUGHT: &str = "rex_caught_error";
 
-/// The function that notes a caught error that its script does not look at, and the name of one that has none.
+/// The function that notes a caught error that has no name in the script, and the name that it gets.
 pub(crate) const SLIPPED: &str = "rex_slipped_error";
 const UNNAMED: &str = "rex_unnamed_error";
 
@@ -269,15 +268,12 @@ impl Look {
         }
     }
 
-    /// Gives a caught error its fields, and notes one that the script does not look at.
+    /// Gives a caught error its fields, and notes one that has no name.
     fn catch(&mut self, variable: &Expr, branch: &StmtBlock) {
         let start = place(branch.position());
+        // Who names it may know of it.
         let (name, value) = match variable {
-            Expr::Variable(variable, ..) => {
-                let name = variable.1.as_str();
-                let is_read = branch.iter().any(|statement| mentions(statement, name));
-                (name, format!("{CAUGHT}({})", if is_read { name.to_owned() } else { format!("{SLIPPED}({name})") }))
-            }
+            Expr::Variable(variable, ..) => (variable.1.as_str(), format!("{CAUGHT}({})", variable.1)),
             _ => {
                 self.edits.replace(start, 0, format!("({UNNAMED}) "));
                 (UNNAMED, format!("{SLIPPED}({UNNAMED})"))

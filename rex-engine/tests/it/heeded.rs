@@ -65,15 +65,15 @@ fn an_answer_that_tells_of_a_failure_warns_where_nobody_looks_at_it() {
 fn a_mistake_that_catch_hides_warns() {
     for (script, line, message) in [
         ("let n = 0;\ntry { n = fs::stat(`/etc/hosts`).siez; } catch { n = -1; }", 2, "no field `siez`"),
-        ("let n = 0;\ntry { n = fs::stat(`/etc/hosts`).siez; } catch (e) { n = -1; }", 2, "no field `siez`"),
-        ("let l = args.get(`l`, 5);\ntry {\n l.push(1); } catch (e) { print(`none`) }", 3, "`push`"),
+        ("let l = args.get(`l`, 5);\ntry {\n l.push(1); } catch { print(`none`) }", 3, "`push`"),
         ("let n = 0;\ntry { if `60` > 50 { n += 1; } } catch { n = -1; }", 2, "text"),
-        ("fn f(x) { try { return x.name; } catch (e) { return ``; } }\nf([])", 1, "has no field `name`"),
+        ("fn f(x) { try { return x.name; } catch { return ``; } }\nf([])", 1, "has no field `name`"),
     ] {
         warns(script, line, message);
     }
     for script in [
         "try { fs::stat(`/etc/hosts`).siez } catch (e) { print(e.message) }",
+        "let n = 0; try { n = fs::stat(`/etc/hosts`).siez; } catch (e) { n = -1; }",
         "let n = 0; try { n = fs::read(`/nowhere`).len(); } catch { n = -1; }",
         "let n = 0; try { n = args.port; } catch { n = 80; }",
         "let n = 0; try { n = parse_int(`x`); } catch { n = -1; }",
