@@ -295,14 +295,13 @@ pub(crate) fn caught(value: Dynamic) -> Dynamic {
 pub(crate) fn slipped(value: Dynamic) -> Dynamic {
     if let (Some(active), Some(map)) = (current(), value.read_lock::<Map>()) {
         shielded(|| {
+            let rhais = || explained(&map, &active).and_then(|one| Some((one.kind, one.error, one.place?)));
             // One of ours, such as of a text that is compared with a number.
-            let told = active.raised(&map).filter(|(error, _)| error.code == Code::Script);
-            if let (Some((error, Some(line))), Some((info, _))) = (told, active.script()) {
-                info.slipped("", error, (line, 0)).into_iter().for_each(|warning| active.warn(warning));
-            }
-            let explained = explained(&map, &active);
-            if let (Some(Explained { kind, error, place: Some(place) }), Some((info, _))) = (explained, active.script())
-            {
+            let ours = || {
+                let (error, line) = active.raised(&map).filter(|(error, _)| error.code == Code::Script)?;
+                Some((String::new(), error, (line?, 0)))
+            };
+            if let (Some((kind, error, place)), Some((info, _))) = (rhais().or_else(ours), active.script()) {
                 info.slipped(&kind, error, place).into_iter().for_each(|warning| active.warn(warning));
             }
         });

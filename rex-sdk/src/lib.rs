@@ -27,6 +27,7 @@ mod cursor;
 mod dns;
 pub mod docs;
 mod expand;
+mod groups;
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub mod host;
 mod http;
@@ -53,6 +54,7 @@ mod url;
 mod words;
 
 pub use args::Args;
+pub use groups::known_groups;
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub use host::HostOs;
 pub use lines::Lines;

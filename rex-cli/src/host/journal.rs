@@ -14,7 +14,7 @@ use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_audit::{Addition, Entry, SigningKey, Tail, Writer, redact};
 use rex_core::journal::Event;
-use rex_core::{Effect, Journal, JournalError, Record, Timestamp};
+use rex_core::{ActionSpec, Effect, Journal, JournalError, Record, Timestamp};
 use rex_sdk::host::JournalFiles;
 
 use super::rotate;
@@ -36,10 +36,12 @@ const SIGNED: u64 = 10_000;
 
 /// Whether a line is about an act that changes something: it is written before the act.
 pub(crate) fn is_intent(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Decision { action, effect: Effect::Allow, .. } if !action.groups.contains(&"ReadOnly")
-    )
+    matches!(event, Event::Decision { action, effect: Effect::Allow, .. } if is_act(action))
+}
+
+/// Whether an action is more than a look, so that its line is written before it is done.
+pub(crate) fn is_act(action: &ActionSpec) -> bool {
+    !action.groups.contains(&"ReadOnly")
 }
 
 /// How often a file may be rotated while this waits for its lock.

@@ -11,6 +11,8 @@ use rex_engine::plan::Step;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use super::journal::is_act;
+
 /// What a worker has written.
 pub(crate) struct Lines {
     run: String,
@@ -172,7 +174,7 @@ impl Permitted {
     /// Whether it is more than a look; so is what nobody knows.
     fn acts(&self) -> bool {
         let same = |spec: &&&ActionSpec| self.action.split_once("::") == Some((spec.namespace, spec.name));
-        ACTIONS.iter().find(same).is_none_or(|spec| !spec.groups.contains(&"ReadOnly"))
+        ACTIONS.iter().find(same).is_none_or(|spec| is_act(spec))
     }
 }
 

@@ -1,15 +1,14 @@
 //! Regular expressions: the syntax of the crate `regex`, in time that does not explode.
 
-use std::cell::RefCell;
-
-use regex_automata::util::captures::{Captures, GroupInfo};
+use regex_automata::util::captures::Captures;
 use regex_automata::util::interpolate;
 use regex_automata::{Match, PatternID};
+use rex_sdk::known_groups;
 use rhai::{Array, Dynamic, Map};
 
 use super::foreign;
 use super::search::{Matches, Pattern};
-use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, fail_with, int, quote};
+use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, int};
 
 functions! { "regex";
     /// Whether the pattern occurs in the text.
@@ -110,7 +109,8 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
     let mut groups = pattern.engine.create_captures();
     let has_groups = replacement.contains('$');
     if has_groups {
-        known_groups(groups.group_info(), replacement)?;
+        let info = groups.group_info();
+        known_groups(replacement, info.group_len(PatternID::ZERO), &|name| info.to_index(PatternID::ZERO, name))?;
     }
     let (budget, mut output, mut copied) = (Budget::new(TEXT_BYTES), String::new(), 0);
     while let Some(found) = matches.next()? {
@@ -135,38 +135,6 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
     budget.take(rest.len())?;
     output.push_str(rest);
     Ok(output)
-}
-
-/// That each group which a replacement names is one of the pattern: `$1x` is the group `1x`.
-fn known_groups(info: &GroupInfo, replacement: &str) -> Fallible<()> {
-    let unknown = RefCell::new(None);
-    let append = |index: usize, _: &mut String| {
-        if index >= info.group_len(PatternID::ZERO) {
-            unknown.borrow_mut().get_or_insert_with(|| index.to_string());
-        }
-    };
-    let index = |name: &str| {
-        let index = info.to_index(PatternID::ZERO, name);
-        if index.is_none() {
-            unknown.borrow_mut().get_or_insert_with(|| name.to_owned());
-        }
-        index
-    };
-    interpolate::string(replacement, append, index, &mut String::new());
-    match unknown.into_inner() {
-        None => Ok(()),
-        Some(name) => {
-            let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
-            let help = match digits.is_empty() || digits == name {
-                true => "a dollar sign is written as `$$`".to_owned(),
-                false => format!(
-                    "`${{{digits}}}{}` is group {digits} and what follows it",
-                    name.trim_start_matches(|c: char| c.is_ascii_digit())
-                ),
-            };
-            Err(fail_with(format!("the pattern has no group {}", quote(&name)), help))
-        }
-    }
 }
 
 fn split(text: &str, pattern: &str) -> Fallible<Array> {

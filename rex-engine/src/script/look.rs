@@ -64,6 +64,9 @@ pub(crate) const JOINED: &str = "rex_joined_values";
 /// The function that asks whether a value has the kind of the cases of its `switch`.
 pub(crate) const SWITCHED: &str = "rex_switched_value";
 
+/// The most fields that are set and not read of which it is looked whether another one was meant.
+const NEW_FIELDS: usize = 100;
+
 /// The result of looking through a script.
 #[derive(Default)]
 pub(crate) struct Look {
@@ -286,7 +289,7 @@ impl Look {
     /// Fields that are read of a map that has none of that name, unless the script asks for them, or sets them.
     fn fields(&mut self, ast: &AST, args: Option<&[String]>) {
         let (mut read, mut named, mut merged) = (Vec::new(), BTreeMap::<_, usize>::new(), false);
-        let (mut set, mut keys) = (Vec::new(), BTreeSet::new());
+        let (mut set, mut keys) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());
         ast.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
                 // In `try`, the script is ready for the error.
@@ -298,7 +301,9 @@ impl Look {
                 Some(ASTNode::Expr(Expr::StringConstant(text, _))) => *named.entry(text.to_string()).or_default() += 1,
                 Some(ASTNode::Stmt(Stmt::Assignment(parts))) => {
                     named.extend(assigned(&parts.1.lhs).map(|name| (name, 2)));
-                    set.extend(assigned(&parts.1.lhs).map(|name| (name, parts.1.lhs.start_position())));
+                    if let Some(name) = assigned(&parts.1.lhs) {
+                        set.entry(name).or_default().push(parts.1.lhs.start_position());
+                    }
                 }
                 Some(ASTNode::Expr(Expr::Map(parts, _))) => {
                     keys.extend(parts.0.iter().map(|(key, _)| key.name.to_string()));
@@ -310,14 +315,18 @@ impl Look {
             }
             true
         });
-        for (name, position) in &set {
-            // What is set stands among what is read, too.
-            let times_set = set.iter().filter(|(other, _)| other == name).count();
-            let is_known = keys.contains(name) || read.iter().filter(|(_, read)| read == name).count() > times_set;
-            if let Some(meant) = did_you_mean(name, keys.iter().map(String::as_str)).filter(|_| !is_known) {
-                let error = Error::new(Code::Script, format!("{} is a new field, and nothing reads it", quoted(name)));
-                self.warnings.insert(place(*position), failure(place(*position), error.with_help(meant)));
-            }
+        // What is set stands among what is read, too.
+        let mut times_read = BTreeMap::<&str, usize>::new();
+        read.iter().for_each(|(_, name)| *times_read.entry(name).or_default() += 1);
+        let is_new = |(name, positions): &(String, Vec<Position>)| {
+            !keys.contains(name) && times_read.get(name.as_str()).is_none_or(|times| *times <= positions.len())
+        };
+        // Each is held against all keys, so that of very many not all are looked at.
+        for (name, positions) in set.into_iter().filter(is_new).take(NEW_FIELDS) {
+            let Some(meant) = did_you_mean(&name, keys.iter().map(String::as_str)) else { continue };
+            let message = format!("{} is a new field, and nothing reads it", quoted(&name));
+            let error = Error::new(Code::Script, message).with_help(meant);
+            self.warnings.extend(positions.into_iter().map(|at| (place(at), failure(place(at), error.clone()))));
         }
         // Asked for with a default, a field that there never is has it always.
         for (place, name, root) in std::mem::take(&mut self.asked) {

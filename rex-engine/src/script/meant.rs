@@ -415,9 +415,10 @@ pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> 
     let mut found = Vec::new();
     unreplaced(parts, &variables(parts), &mut found);
     ast.walk(&mut |path: &[ASTNode<'_>]| {
-        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
-            && let Some(position) = fraction(call)
-        {
+        let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last() else {
+            return true;
+        };
+        if let Some(position) = fraction(call) {
             let error = Error::new(
                 Code::Script,
                 "of two integers, `a / b` drops the rest, so that `5 / 10` is 0, which is no fraction",
@@ -425,8 +426,7 @@ pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> 
             found
                 .push((position, error.with_help("with a point, the rest is kept: `1.0 * a / b`, `a.to_float() / b`")));
         }
-        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
-            && let ("*", [Expr::FnCall(division, position), factor]) = (call.name.as_str(), call.args.as_slice())
+        if let ("*", [Expr::FnCall(division, position), factor]) = (call.name.as_str(), call.args.as_slice())
             && division.name == "/"
             && ![factor].into_iter().chain(division.args.iter()).any(has_point)
         {

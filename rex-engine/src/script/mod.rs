@@ -132,6 +132,10 @@ impl Info {
 
     /// The warning of an answer that tells of a failure, where the script does not look at that.
     pub(crate) fn unheeded(&self, operation: &str, position: rhai::Position, answer: &Value) -> Option<Failure> {
+        // No other answer tells of a failure, and this is done for each.
+        if !matches!(answer, Value::Bool(false) | Value::Map(_)) {
+            return None;
+        }
         let place = self.edits.original(look::place(position));
         self.heed.unheeded(operation, place, answer).map(|error| look::failure(place, error))
     }

@@ -140,7 +140,7 @@ pub(crate) fn scan(text: &str) -> Scan {
         text: None,
         default: Default::None,
         asked: Vec::new(),
-        product: Vec::new(),
+        product: (false, false),
         has_millis: false,
         found: Scan::default(),
     };
@@ -167,8 +167,8 @@ struct Scanner<'t> {
     default: Default,
     /// The number of open brackets at each `switch` whose cases are still to come, and the end of that word.
     asked: Vec<(usize, Place)>,
-    /// The numbers of the product that is being read.
-    product: Vec<u64>,
+    /// Whether the product that is being read has the factor 1000, and whether it has one that makes seconds of longer times.
+    product: (bool, bool),
     /// Whether a name is one of milliseconds.
     has_millis: bool,
     found: Scan,
@@ -366,13 +366,17 @@ impl Scanner<'_> {
             digits.extend(self.next().filter(|char| *char != '_'));
         }
         if !matches!((self.before, self.last), (Some('0'..='9'), Some(('*', _)))) {
-            self.product.clear();
+            self.product = (false, false);
         }
-        self.product.extend(digits.parse::<u64>());
-        let has = |wanted: &[u64]| self.product.iter().any(|number| wanted.contains(number));
-        if has(&[3_600_000, 86_400_000, 604_800_000]) || has(&[1_000]) && has(&[60, 3_600, 86_400]) {
+        match digits.parse::<u64>() {
+            Ok(1_000) => self.product.0 = true,
+            Ok(60 | 3_600 | 86_400) => self.product.1 = true,
+            Ok(3_600_000 | 86_400_000 | 604_800_000) => self.product = (true, true),
+            _ => {}
+        }
+        if self.product == (true, true) {
             self.found.millis.insert(place);
-            self.product.clear();
+            self.product = (false, false);
         }
     }
 

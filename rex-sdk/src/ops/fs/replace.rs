@@ -1,6 +1,5 @@
 //! `fs::replace`
 
-use std::cell::RefCell;
 use std::io::Cursor;
 
 use regex::{Captures, NoExpand, Regex, RegexBuilder, Replacer};
@@ -11,6 +10,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use super::diff::unified;
 use super::grep::{shown, why};
+use crate::groups::known_groups;
 use crate::os::WriteOptions;
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
@@ -68,8 +68,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let pattern = pattern(args)?;
     let old = String::from_utf8(source.read_all()?)
         .map_err(|_| Error::new(Code::Unsupported, format!("`{shown}` is not UTF-8, and is left as it is")))?;
-    let replaced = if args.flag("regex")? {
-        known_groups(&pattern, replacement)?;
+    let replaced = if args.flag("regex")? && replacement.contains('$') {
+        let index = |name: &str| pattern.capture_names().position(|known| known == Some(name));
+        known_groups(replacement, pattern.captures_len(), &index)?;
         let expanded = |found: &Captures<'_>| expanded(&pattern, found, replacement);
         replace(session, &pattern, &old, (replacement, &expanded), args.flag("first")?)?
     } else {
@@ -112,31 +113,6 @@ pub(super) fn compile(operation: &str, text: &str, regex: &str) -> Result<Regex,
     let built =
         RegexBuilder::new(regex).multi_line(true).size_limit(COMPILED_BYTES).dfa_size_limit(COMPILED_BYTES).build();
     built.map_err(|error| refuse(&why(&error)))
-}
-
-/// That each group which a replacement names is one of the pattern: `$1x` is the group `1x`.
-fn known_groups(pattern: &Regex, replacement: &str) -> Result<(), Error> {
-    let unknown = RefCell::new(None);
-    let note = |name: String| {
-        unknown.borrow_mut().get_or_insert(name);
-    };
-    let group = |index: usize, _: &mut String| {
-        if index >= pattern.captures_len() {
-            note(index.to_string());
-        }
-    };
-    let index = |name: &str| {
-        let index = pattern.capture_names().position(|known| known == Some(name));
-        if index.is_none() {
-            note(name.to_owned());
-        }
-        index
-    };
-    interpolate::string(replacement, group, index, &mut String::new());
-    unknown.into_inner().map_or(Ok(()), |name: String| {
-        let message = format!("the pattern has no group `{}`, which the replacement names", name.escape_debug());
-        Err(Error::validation(message).with_help("a dollar sign is written as `$$`; `${1}x` is group 1 and an `x`"))
-    })
 }
 
 /// The length of what a replacement with groups becomes for a match: it may hold a group many times.
