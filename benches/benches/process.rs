@@ -3,7 +3,7 @@
 //! Budget: `rex run -e 1 --confine off` with ten policies takes at most 7 times a fork and exec of `/bin/true` (aim: 4), and at
 //! most 12 MB of memory. Confinement adds at most 1.5 ms to that, and 5 % to a permitted read; worker and supervisor together
 //! take at most 24 MB; that the supervisor has the line of an effect before the act takes at most 20 µs. Needs
-//! `cargo build --release -p rex-cli` before.
+//! `cargo build --profile dist -p rex-cli` before.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
@@ -27,11 +27,11 @@ fn program(command: &mut Command) -> Duration {
 }
 
 fn process(c: &mut Criterion) {
-    // The bench lies in `release/deps`, the command in `release`.
+    // The bench lies in `release/deps`, the command in `dist`.
     let this = std::env::current_exe().expect("this program has a path");
-    let rex: PathBuf = this.ancestors().nth(2).expect("it lies in a target folder").join("rex");
+    let rex: PathBuf = this.ancestors().nth(3).expect("it lies in a target folder").join("dist/rex");
     if !rex.exists() {
-        eprintln!("left out: build the command first, `cargo build --release -p rex-cli`");
+        eprintln!("left out: build the command first, `cargo build --profile dist -p rex-cli`");
         return;
     }
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -99,6 +99,12 @@ pub enum What {
     UnsignedRun,
     /// It begins a run of a name that is there already.
     Repeated,
+    /// It has number 1 in its run, and is not its start.
+    Unstarted,
+    /// It is of a run that had ended.
+    AfterEnd,
+    /// It is of an event that no version up to this one writes.
+    Unknown,
 }
 
 impl What {
@@ -119,6 +125,9 @@ impl What {
             Self::Unsigned => "unsigned",
             Self::UnsignedRun => "unsigned_run",
             Self::Repeated => "repeated",
+            Self::Unstarted => "unstarted",
+            Self::AfterEnd => "after_end",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -144,6 +153,11 @@ impl fmt::Display for What {
             Self::Unsigned => f.write_str("nothing is signed by a key that was given"),
             Self::UnsignedRun => f.write_str("this run is not signed, though others are: whoever wrote it had no key"),
             Self::Repeated => f.write_str("a run of this name is there already: it was copied"),
+            Self::Unstarted => f.write_str("this run has no start: Rex begins each run with one, so Rex did not write it"),
+            Self::AfterEnd => f.write_str("this run had ended: Rex writes nothing after a run's end"),
+            Self::Unknown => {
+                f.write_str("Rex of this version writes no such event: a newer one wrote it, or somebody made it up")
+            }
         }
     }
 }

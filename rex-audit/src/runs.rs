@@ -1,7 +1,9 @@
-//! Whether the lines of each run follow one another.
+//! Checks that the lines of each run follow one another.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+
+use crate::finding::What;
 
 /// So many runs at once are kept in mind. Of those that go beyond it, whose last lines are the longest ago are forgotten.
 const MANY: usize = 100_000;
@@ -22,7 +24,7 @@ pub(crate) struct Runs {
     begun: Begun,
 }
 
-/// The names of runs that have begun, by their hashes; of many, the latest.
+/// The names of runs that have begun or ended, by their hashes; of many, the latest.
 #[derive(Debug, Default)]
 struct Begun {
     hasher: RandomState,
@@ -36,40 +38,58 @@ struct Open {
     last: u64,
 }
 
+impl Begun {
+    fn has(&self, run: &str) -> bool {
+        let name = self.hasher.hash_one(run);
+        self.latest.contains(&name) || self.before.contains(&name)
+    }
+
+    /// Adds a name; `false` if it is there already.
+    fn add(&mut self, run: &str) -> bool {
+        if self.latest.len() == BEGUN {
+            self.before = std::mem::take(&mut self.latest);
+        }
+        let name = self.hasher.hash_one(run);
+        self.latest.insert(name) && !self.before.contains(&name)
+    }
+}
+
 impl Runs {
-    /// Takes the next line; `Err` with the number that was due instead.
-    pub(crate) fn next(&mut self, run: &str, sequence: u64, event: &str) -> Result<(), u64> {
+    /// Takes the next line, and says what is wrong with its place in its run.
+    pub(crate) fn next(&mut self, run: &str, sequence: u64, event: &str) -> Result<(), What> {
         self.lines += 1;
+        let (starts, ends) = (event == "start", event == "end");
         let next = Open { due: sequence.saturating_add(1), last: self.lines };
         let due = match self.open.get_mut(run) {
             Some(open) => {
                 let due = open.due;
                 // One that comes too late does not make the others come too early.
                 *open = Open { due: next.due.max(due), ..next };
-                due
+                Ok(due)
             }
             None => {
                 self.count += 1;
                 self.open.insert(run.into(), next);
-                if self.any { sequence } else { 1 }
+                match () {
+                    () if starts => Ok(1),
+                    () if self.forgotten == 0 && self.begun.has(run) => Err(What::AfterEnd),
+                    () if self.any => Ok(sequence),
+                    () if sequence == 1 => Err(What::Unstarted),
+                    () => Ok(1),
+                }
             }
         };
-        if event == "end" {
+        let again = (starts || ends) && !self.begun.add(run) && starts;
+        if ends {
             self.open.remove(run);
         } else if self.open.len() > MANY {
             self.forget();
         }
-        if sequence == due { Ok(()) } else { Err(due) }
-    }
-
-    /// Notes that a run begins; whether one of this name has begun before.
-    pub(crate) fn begins_again(&mut self, run: &str) -> bool {
-        let Begun { hasher, latest, before } = &mut self.begun;
-        if latest.len() == BEGUN {
-            *before = std::mem::take(latest);
+        match due? {
+            due if sequence != due => Err(What::Gap { due }),
+            _ if again => Err(What::Repeated),
+            _ => Ok(()),
         }
-        let name = hasher.hash_one(run);
-        !latest.insert(name) || before.contains(&name)
     }
 
     /// The number that is due in a run.
@@ -107,12 +127,12 @@ mod tests {
     fn numbers_follow_one_another() {
         let mut runs = Runs::default();
         assert_eq!(runs.next("a", 1, "start"), Ok(()));
-        assert_eq!(runs.next("b", 2, "decision"), Err(1));
+        assert_eq!(runs.next("b", 2, "decision"), Err(What::Gap { due: 1 }));
         assert_eq!(runs.next("a", 2, "decision"), Ok(()));
-        assert_eq!(runs.next("a", 4, "decision"), Err(3));
-        assert_eq!(runs.next("a", 4, "decision"), Err(5));
+        assert_eq!(runs.next("a", 4, "decision"), Err(What::Gap { due: 3 }));
+        assert_eq!(runs.next("a", 4, "decision"), Err(What::Gap { due: 5 }));
         assert_eq!(runs.next("a", 5, "end"), Ok(()));
-        assert_eq!(runs.next("a", 6, "decision"), Err(1));
+        assert_eq!(runs.next("a", 6, "decision"), Err(What::AfterEnd));
         assert_eq!((runs.count, runs.unended(), runs.first_unended(1)), (3, 2, vec!["b".to_owned()]));
     }
 
@@ -125,6 +145,19 @@ mod tests {
         assert!(runs.open.len() <= MANY);
         assert_eq!((runs.count, runs.unended()), (250_000, 250_000));
         assert_eq!(runs.next("0", 2, "decision"), Ok(()), "it was forgotten, not removed");
-        assert_eq!(runs.next("249999", 3, "decision"), Err(2));
+        assert_eq!(runs.next("249999", 3, "decision"), Err(What::Gap { due: 2 }));
+    }
+
+    #[test]
+    fn a_run_begins_once_and_ends_once() {
+        let mut runs = Runs::default();
+        assert_eq!(runs.next("a", 1, "decision"), Err(What::Unstarted));
+        assert_eq!(runs.next("b", 1, "end"), Err(What::Unstarted));
+        assert_eq!(runs.next("b", 1, "start"), Err(What::Repeated));
+        let mut runs = Runs { any: true, ..Runs::default() };
+        assert_eq!(runs.next("older", 7, "decision"), Ok(()));
+        assert_eq!(runs.next("older", 8, "end"), Ok(()));
+        assert_eq!(runs.next("older", 9, "decision"), Err(What::AfterEnd));
+        assert_eq!(runs.next("c", 3, "start"), Err(What::Gap { due: 1 }));
     }
 }

@@ -198,11 +198,11 @@ impl Verifier {
                 self.tell(self.spot, None, What::Misplaced);
             }
             Some(_) => {}
-            None if seen.sequence == 0 && !Self::is_of_run(&seen.event) => {}
+            None if !Self::is_of_run(&seen.event) => {
+                self.tell(self.spot, Some((&seen.run, seen.sequence)), What::Unknown);
+            }
             None => {
-                let again = seen.event == "start" && self.runs.begins_again(&seen.run);
-                let due = self.runs.next(&seen.run, seen.sequence, &seen.event).err();
-                let wrong = due.map(|due| What::Gap { due }).or_else(|| again.then_some(What::Repeated));
+                let wrong = self.runs.next(&seen.run, seen.sequence, &seen.event).err();
                 if let Some(wrong) = wrong.filter(|_| unbroken)
                     && !self.copied(hash)
                 {

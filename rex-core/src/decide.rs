@@ -121,6 +121,11 @@ pub trait Authorize: Send + Sync {
         None
     }
 
+    /// Notes that a request was denied, and that the denial is on record.
+    fn denied(&self, request: &Request<'_>, decision: &Decision) {
+        let _ = (request, decision);
+    }
+
     /// The smallest addition to the policy under which calls that were denied something would be denied nothing, with what came near.
     /// `None` if this engine does not say.
     fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {

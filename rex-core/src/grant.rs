@@ -123,7 +123,10 @@ impl<'r> Gate<'r> {
             Err(reason) => Err(denial(Decision::deny(None), None, (Some(unwritten(&reason)), is_long))),
             Ok(_) if decision.effect == Effect::Deny => {
                 self.run.denied.fetch_add(1, Relaxed);
-                let help = (!is_long).then(|| self.run.authorize.remedy(&request, &decision)).flatten();
+                self.run.authorize.denied(&request, &decision);
+                // Advice takes longer than a decision. Within a call there is advice on all of the call, when it ends.
+                let alone = self.call.operation.is_empty() && !is_long;
+                let help = alone.then(|| self.run.authorize.remedy(&request, &decision)).flatten();
                 let denial = denial(decision, help, (None, is_long));
                 self.run.note_denial(|| Need::new(action, resource).with_via(via));
                 Err(denial)

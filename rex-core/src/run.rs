@@ -1,5 +1,6 @@
 //! Who runs, under which limits, recorded where.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -129,6 +130,9 @@ impl Subject {
 /// The number of denied requests of one call that are kept, to say what would allow them.
 const DENIALS: usize = 64;
 
+/// How many remedies a run remembers.
+const REMEDIES: usize = 256;
+
 /// A clock; the system's unless a test or a simulation says otherwise.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -144,6 +148,7 @@ pub struct Run {
     pub(crate) decisions: AtomicU64,
     pub(crate) denied: AtomicU64,
     denials: Mutex<Vec<Need>>,
+    remedies: Mutex<HashMap<[u8; 32], Option<String>>>,
     clock: Clock,
     id: Arc<str>,
     budget: Budget,
@@ -168,6 +173,7 @@ impl Run {
             decisions: AtomicU64::new(0),
             denied: AtomicU64::new(0),
             denials: Mutex::default(),
+            remedies: Mutex::default(),
             clock: Arc::new(Timestamp::now),
             id: Arc::from(id),
             budget: Budget::new(limits, Arc::default()),
@@ -297,10 +303,19 @@ impl Run {
         std::mem::take(&mut *self.denials.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns what the policy would need to allow a call all that it needs; see [`Authorize::remedies`].
-    #[must_use]
-    pub fn remedies(&self, call: DeniedCall) -> Option<String> {
-        self.authorize.remedies(&self.subject, self.now(), &[call])
+    /// Returns what the policy would need to allow a call all that it needs; see [`Authorize::remedies`]. A run remembers the answer for
+    /// each `key`, a hash of the call: a script that is denied once is often denied again and again.
+    pub fn remedies(&self, key: [u8; 32], call: impl FnOnce() -> DeniedCall) -> Option<String> {
+        let mut known = self.remedies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(remedy) = known.get(&key) {
+            return remedy.clone();
+        }
+        let remedy = self.authorize.remedies(&self.subject, self.now(), &[call()]);
+        if known.len() == REMEDIES {
+            known.clear();
+        }
+        known.insert(key, remedy.clone());
+        remedy
     }
 
     /// How many of them were denied.

@@ -1,5 +1,6 @@
 //! How a decision came about: which policies made it, which came near, and which part of a condition it was.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use cedar_policy::{Entities, EvalResult, eval_expression};
@@ -96,10 +97,10 @@ impl Policy {
         let remedy = self.remedy(request, &decision);
         let withheld = self.withheld(request, &decision);
         let kind = self.checked(request);
-        let Ok(look) = kind.as_ref().map_err(Clone::clone).and_then(|kind| Look::new(self, request, kind, Needs::ALL))
-        else {
+        let Ok(kind) = &kind else {
             return Trace { decision, remedy, deciding: Vec::new(), near: Vec::new(), withheld };
         };
+        let look = Look::new(self, request, kind);
         let all = (0..self.len()).filter_map(|number| look.traced(number, 1)).collect::<Vec<_>>();
         let decides = |traced: &Traced| decision.policies.contains(&traced.id) || traced.applies().is_none();
         let (deciding, mut near): (Vec<_>, Vec<_>) = all.into_iter().partition(decides);
@@ -117,7 +118,7 @@ impl Policy {
     /// What each policy has to say whose head meets a request.
     pub(crate) fn met(&self, request: &Request<'_>) -> Result<Vec<(usize, Traced)>, Trouble> {
         let kind = self.checked(request)?;
-        let look = Look::new(self, request, &kind, Needs::ALL)?;
+        let look = Look::new(self, request, &kind);
         Ok((0..self.len()).filter_map(|number| Some((number, look.traced(number, 0)?))).collect())
     }
 
@@ -131,10 +132,14 @@ impl Policy {
             return Ok(Vec::new());
         }
         let kind = self.checked(request)?;
-        let look = Look::new(self, request, &kind, Needs::ALL)?;
-        let near = numbers.into_iter().filter_map(|number| Some((number, look.traced(number, most)?)));
-        let mut near: Vec<_> = near.collect();
+        let look = Look::new(self, request, &kind);
+        let misses = |number| Some((number, look.misses(self.rules().get(number)?).len()));
+        let counted = numbers.into_iter().filter_map(misses).filter(|(_, misses)| *misses <= most);
+        let (met, others): (Vec<_>, Vec<_>) = counted.partition(|(_, misses)| *misses == 0);
+        let traced = |(number, _)| Some((number, look.traced(number, most)?));
+        let mut near: Vec<_> = met.into_iter().filter_map(traced).collect();
         near.sort_by_key(|(_, traced)| traced.distance());
+        near.extend(others.into_iter().take(NEAR).filter_map(traced));
         near.truncate(NEAR);
         Ok(near)
     }
@@ -144,21 +149,27 @@ impl Policy {
 struct Look<'p> {
     policy: &'p Policy,
     request: &'p Request<'p>,
-    asked: cedar_policy::Request,
-    entities: Entities,
+    /// The request as Cedar takes it, once a condition is evaluated.
+    asked: OnceCell<Result<(cedar_policy::Request, Entities), Trouble>>,
     lineage: Lineage<'p>,
     groups: Vec<Uid>,
 }
 
 impl<'p> Look<'p> {
-    fn new(policy: &'p Policy, request: &'p Request<'p>, kind: &'p str, needs: Needs) -> Result<Self, Trouble> {
+    fn new(policy: &'p Policy, request: &'p Request<'p>, kind: &'p str) -> Self {
         let subject = &request.subject.principal;
         let groups = policy.groups(subject.kind(), subject.id());
-        let parties = Parties::new(subject.kind(), subject.id(), &groups, request.action.spec())?;
         let above = policy.members().above(kind).map(|above| &**above);
-        let lineage = Lineage::new(kind, request.resource, above);
-        let (asked, entities) = parties.asked(request, &lineage, needs, policy.known())?;
-        Ok(Self { policy, request, asked, entities, lineage, groups })
+        Self { policy, request, asked: OnceCell::new(), lineage: Lineage::new(kind, request.resource, above), groups }
+    }
+
+    fn asked(&self) -> Result<&(cedar_policy::Request, Entities), Trouble> {
+        let asked = || {
+            let (request, subject) = (self.request, &self.request.subject.principal);
+            let parties = Parties::new(subject.kind(), subject.id(), &self.groups, request.action.spec())?;
+            parties.asked(request, &self.lineage, Needs::ALL, self.policy.known())
+        };
+        self.asked.get_or_init(asked).as_ref().map_err(Clone::clone)
     }
 
     /// What a policy has to say, if no more than so many parts of its head do not meet the request.
@@ -199,10 +210,13 @@ impl<'p> Look<'p> {
         let values: Vec<Result<bool, String>> = clauses
             .clauses
             .iter()
-            .map(|clause| match eval_expression(&self.asked, &self.entities, &clause.expression) {
-                Ok(EvalResult::Bool(holds)) => Ok(holds),
-                Ok(_) => Err("this is no truth value".to_owned()),
-                Err(error) => Err(error.to_string()),
+            .map(|clause| {
+                let (asked, entities) = self.asked()?;
+                match eval_expression(asked, entities, &clause.expression) {
+                    Ok(EvalResult::Bool(holds)) => Ok(holds),
+                    Ok(_) => Err("this is no truth value".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
             })
             .collect();
         let known: Vec<Option<bool>> = values.iter().map(|value| value.as_ref().ok().copied()).collect();

@@ -1,5 +1,6 @@
 //! Advice on calls that were denied something: all that they need is told at once.
 
+use blake3::Hasher;
 use rex_core::{Action, DeniedCall, Error, Grant, Need};
 
 use crate::{Args, OpSpec, Session, needs};
@@ -9,10 +10,12 @@ impl Session<'_> {
     pub(crate) fn advised<T>(&self, spec: &OpSpec, args: Option<&Args>, result: Result<T, Error>) -> Result<T, Error> {
         let denied = self.run.take_denials();
         let Some(args) = args.filter(|_| !denied.is_empty()) else { return result };
+        let key = key(spec, args, &denied);
         let run_id = self.run.id();
         let general = |needs: Vec<Need>| needs.into_iter().map(|need| needs::generalized(need, run_id)).collect();
-        let call = DeniedCall { operation: spec.name, denied: general(denied), needs: general(needs::of(spec, args)) };
-        match (self.run.remedies(call), result) {
+        let needs = || general(needs::of(spec, args));
+        let call = || DeniedCall { operation: spec.name, denied: general(denied), needs: needs() };
+        match (self.run.remedies(key, call), result) {
             (Some(help), Err(mut error)) if error.denial.is_some() => {
                 if let Some(denial) = &mut error.denial {
                     denial.help = Some(help.clone());
@@ -50,4 +53,19 @@ impl Session<'_> {
             None => Ok(grants),
         }
     }
+}
+
+/// Hashes what advice on a call depends on, in one run.
+fn key(spec: &OpSpec, args: &Args, denied: &[Need]) -> [u8; 32] {
+    let mut hasher = Hasher::new();
+    let mut text = |text: &str| drop(hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes()));
+    text(spec.name);
+    for need in denied {
+        let action = need.spec();
+        for part in [action.namespace, action.name, need.resource().id(), need.via().unwrap_or_default()] {
+            text(part);
+        }
+    }
+    args.hash(&mut hasher);
+    *hasher.finalize().as_bytes()
 }

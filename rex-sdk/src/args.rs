@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use blake3::Hasher;
 use rex_core::nearest::did_you_mean;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Error, Timestamp, Value, units};
 
+use crate::session::hash;
 use crate::spec::MANY_SECONDS;
 use crate::{Form, Kind, OpSpec, Param};
 
@@ -89,6 +91,11 @@ impl Args {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Adds all values to a hash.
+    pub(crate) fn hash(&self, hasher: &mut Hasher) {
+        self.values.iter().for_each(|(_, value)| hash(value, hasher));
     }
 
     /// The value of a parameter; `Null` for an option without a value. A name that the declaration lacks is a defect.

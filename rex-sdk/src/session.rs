@@ -213,7 +213,7 @@ impl Session<'_> {
 }
 
 /// Adds a value to a hash, with its kind and its length, so that no two values are one.
-fn hash(value: &Value, hasher: &mut Hasher) {
+pub(crate) fn hash(value: &Value, hasher: &mut Hasher) {
     let (kind, bytes): (u8, &[u8]) = match value {
         Value::Null => (0, &[]),
         Value::Bool(value) => (1, &[u8::from(*value)]),

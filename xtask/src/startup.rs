@@ -1,6 +1,6 @@
 //! `cargo xtask startup`: which functions each start of `rex` touches, for `rex-cli/build.rs`.
 //!
-//! Valgrind tells what is called. The release binary without the list takes about twice the memory; that it is not up to date is no
+//! Valgrind tells what is called. The `dist` binary without the list takes about twice the memory; that it is not up to date is no
 //! mistake, only a part of that.
 
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ const OF_WORKERS: &[&str] = &[
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A release binary with its symbols; one is built if none is named
+    /// A `dist` binary with its symbols; one is built if none is named
     #[arg(long)]
     program: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Stop> {
 fn build() -> Result<PathBuf, Stop> {
     shell::run(&mut shell::cargo(&[
         "rustc",
-        "--release",
+        "--profile=dist",
         "-p",
         "rex-cli",
         "--bin",
@@ -79,9 +79,9 @@ fn build() -> Result<PathBuf, Stop> {
         "--",
         "-Cstrip=none",
     ]))?;
-    // This program is in `debug`, beside `release`.
+    // This program is in `debug`, beside `dist`.
     let this = std::env::current_exe().map_err(|error| Stop::new(format!("where are the programs? {error}")))?;
-    Ok(this.ancestors().nth(2).unwrap_or(Path::new(".")).join("release/rex"))
+    Ok(this.ancestors().nth(2).unwrap_or(Path::new(".")).join("dist/rex"))
 }
 
 /// The functions that a run calls.

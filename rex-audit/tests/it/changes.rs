@@ -9,7 +9,8 @@ fn journal(turns: &[usize]) -> Vec<String> {
     let mut written = [0; 3];
     for &turn in turns {
         written[turn] += 1;
-        addition.line(&record(["a", "b", "c"][turn], written[turn], "decision")).unwrap();
+        let event = if written[turn] == 1 { "start" } else { "decision" };
+        addition.line(&record(["a", "b", "c"][turn], written[turn], event)).unwrap();
     }
     lines(&addition.bytes)
 }
@@ -111,6 +112,29 @@ fn how_much_was_changed_is_told() {
     assert!(matches!(&moved.findings[0].what, What::Moved { after } if after.line == 4), "{moved:#?}");
 }
 
+/// Lines that fit the chain, as whoever can append to the file can compute them, and that no run of Rex writes.
+#[test]
+fn a_run_that_rex_cannot_have_written_is_told() {
+    let added = |more: &[(&str, u64, &str)]| {
+        let mut lines = journal(&[0, 1, 0]);
+        let (mut chain, mut out) = (Chain::after(Hash::of(lines[2].as_bytes())), Vec::new());
+        for &(run, sequence, event) in more {
+            chain.link(&record(run, sequence, event), &mut out).unwrap();
+        }
+        lines.extend(self::lines(&out));
+        found(&verify(&[&text(&lines)]))
+    };
+    assert_eq!(added(&[("a", 3, "end"), ("z", 1, "start"), ("z", 2, "end")]), [""; 0]);
+    assert_eq!(added(&[("z", 1, "decision"), ("z", 2, "end")]), ["4 unstarted"]);
+    assert_eq!(added(&[("z", 1, "end")]), ["4 unstarted"]);
+    assert_eq!(added(&[("z", 2, "start")]), ["4 gap"]);
+    assert_eq!(added(&[("a", 3, "end"), ("a", 4, "decision")]), ["5 after_end"]);
+    assert_eq!(added(&[("a", 3, "end"), ("a", 1, "decision")]), ["5 after_end"]);
+    assert_eq!(added(&[("a", 3, "end"), ("a", 4, "end")]), ["5 after_end"]);
+    assert_eq!(added(&[("a", 3, "note")]), ["4 unknown"]);
+    assert_eq!(added(&[("", 0, "approved")]), ["4 unknown"]);
+}
+
 /// What is told is bounded, and what is not told is counted.
 #[test]
 fn no_journal_makes_a_verdict_without_end() {
@@ -166,7 +190,7 @@ fn a_number_that_is_missing_is_told_though_the_chain_holds() {
     assert_eq!((verdict.runs, verdict.unended), (2, 1));
 }
 
-/// What is numbered from 1 has no 0; what is about the journal itself is not numbered.
+/// What is numbered from 1 has no 0; what is about the journal itself, which is not numbered, has names of its own.
 #[test]
 fn no_line_of_a_run_has_the_number_0() {
     for (event, expected) in [
@@ -174,7 +198,7 @@ fn no_line_of_a_run_has_the_number_0() {
         ("decision", &["2 gap"]),
         ("outcome", &["2 gap"]),
         ("end", &["2 gap"]),
-        ("note", &[]),
+        ("note", &["2 unknown"]),
     ] {
         let mut addition = Addition::after(Tail::EMPTY, WRITER);
         for (sequence, event) in [(1, "start"), (0, event)] {
@@ -188,7 +212,7 @@ fn no_line_of_a_run_has_the_number_0() {
 fn after(bytes: &mut Vec<u8>, sequence: u64) {
     let tail = Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap();
     let mut addition = Addition::after(tail, WRITER);
-    addition.line(&record("d", sequence, "decision")).unwrap();
+    addition.line(&record("d", sequence, if sequence == 1 { "start" } else { "decision" })).unwrap();
     bytes.extend(&addition.bytes);
     assert_eq!(Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap(), addition.tail);
 }
@@ -278,7 +302,7 @@ fn what_is_signed_is_told_and_nobody_else_signs() {
     assert_eq!(found(&verify(b"", vec![other.public()])), ["0 unsigned"]);
     // Somebody writes all of it anew, and has no key: the old signature is under another head.
     let mut anew = Addition::after(Tail::EMPTY, WRITER);
-    anew.line(&record("a", 1, "other")).unwrap();
+    anew.line(&record("b", 1, "start")).unwrap();
     let signed = &lines(&addition.bytes)[1];
     anew.line(format!("{}}}", signed.split_once(",\"prev\"").unwrap().0).as_bytes()).unwrap();
     assert_eq!(found(&verify(&anew.bytes, vec![])), [""; 0]);

@@ -454,8 +454,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("j");
         let (one, two) = (open(&path), open(&path));
-        for journal in [&one, &two, &two, &one] {
-            journal.append(b"{\"time\":\"t\",\"run\":\"r\",\"sequence\":0,\"event\":\"x\"}\n", false).unwrap();
+        for (run, journal) in [&one, &two, &two, &one].into_iter().enumerate() {
+            let line = format!("{{\"time\":\"t\",\"run\":\"{run}\",\"sequence\":1,\"event\":\"start\"}}\n");
+            journal.append(line.as_bytes(), false).unwrap();
         }
         let mut verifier = rex_audit::Verifier::new();
         verifier.file("j", &*std::fs::read(&path).unwrap()).unwrap();

@@ -210,11 +210,13 @@ impl Authorize for Noted {
         self.policy.decide(request)
     }
 
-    // The gate asks for it after every denial that is on record, and only then.
-    fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
+    fn denied(&self, request: &Request<'_>, decision: &Decision) {
         let remedy = self.policy.remedy(request, decision);
-        self.denials().remedies.push(remedy.clone());
-        remedy
+        self.denials().remedies.push(remedy);
+    }
+
+    fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
+        self.policy.remedy(request, decision)
     }
 
     fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {

@@ -85,6 +85,31 @@ fn frame_bytes(job: &Job) -> u64 {
     value.saturating_add(output).saturating_mul(6).saturating_add(plan).saturating_add(1 << 20)
 }
 
+/// How many parts a report may have, see [`parts`]: so many fit into the memory of a supervisor.
+fn frame_parts(job: &Job) -> u64 {
+    // Fields of a step of a plan, and all that a report has besides its value, its output and its plan.
+    const OF_STEP: u64 = 32;
+    const OTHERS: u64 = 1 << 16;
+    let plan = if job.is_plan() { job.limits.operations.saturating_mul(OF_STEP) } else { 0 };
+    // A value counts at least 16 bytes, and a line of output one.
+    (job.limits.value_bytes / 16).saturating_add(job.limits.output_bytes).saturating_add(plan).saturating_add(OTHERS)
+}
+
+/// Counts what may become a value of its own when this JSON is read: a few bytes of text become many of memory.
+fn parts(json: &[u8]) -> u64 {
+    let (mut parts, mut quoted, mut escaped) = (1, false, false);
+    for &byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' | b',' if !quoted => parts += 1,
+            _ => {}
+        }
+    }
+    parts
+}
+
 /// What a worker may use: what its run may, and what threads and parsers need besides.
 fn bounds(limits: &Limits) -> Bounds {
     // The stacks of the threads that run scripts, of which the most is never touched.
@@ -218,6 +243,10 @@ impl Supervisor<'_> {
 
     /// Does what a frame asks for; `Some` ends the run.
     fn take(&mut self, kind: Kind, bytes: &[u8]) -> Result<Option<Told>, Stop> {
+        let is_json = matches!(kind, Kind::Confined | Kind::Ask | Kind::Report);
+        if is_json && parts(bytes) > frame_parts(self.job) {
+            return Ok(Some(self.gone_bad("it says more than its run can come to")));
+        }
         match kind {
             Kind::Confined if self.confined.is_none() => match serde_json::from_slice::<Confined>(bytes) {
                 Ok(confined) => self.confined(confined)?,
@@ -415,4 +444,21 @@ enum Trouble {
     Bad(&'static str),
     /// They cannot be written.
     Lost(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn parts_are_counted_outside_of_texts() {
+        for (json, count) in [
+            ("", 1),
+            ("[1,2]", 3),
+            (r#"{"a":[],"b":{}}"#, 5),
+            (r#"["a,[{","\",[" , "\\",1]"#, 5),
+        ] {
+            assert_eq!(parts(json.as_bytes()), count, "{json}");
+        }
+    }
 }

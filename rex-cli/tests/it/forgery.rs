@@ -22,6 +22,7 @@ fn told(forged: &str) -> String {
         .arg(format!("--journal={}", journal.display()))
         .arg(format!("--arg=w={}", world.w().display()))
         .args(["--limit=output_bytes=1000", "--limit=wall_ms=5000", "--limit=operations=10000000"])
+        .arg("--limit=value_bytes=1000")
         .env("REX_FORGE", forged)
         .output()
         .unwrap();
@@ -82,6 +83,14 @@ fn what_no_worker_says_is_not_listened_to() {
     check(&format!("P:{}", "x".repeat(2_000)), "prints more");
     check("!xxxxxxxxxx", "not a frame");
     check("!R\u{7f}\u{7f}\u{7f}\u{7f}", "not a frame");
+}
+
+/// Each of these brackets would be 32 bytes or more of the supervisor's memory.
+#[test]
+fn a_report_of_more_than_a_run_can_make_is_not_read() {
+    for kind in ["F", "S"] {
+        check(&format!("{kind}:{}", "[".repeat(70_000)), "more than its run can come to");
+    }
 }
 
 /// The answers fill the socket.

@@ -74,6 +74,15 @@ fn a_denial_says_what_and_how_to_permit_it() {
     assert_eq!((run.decisions(), run.denied()), (1, 1));
 }
 
+/// Within a call there is advice on all of the call, when it ends: none is made of each request.
+#[test]
+fn a_denial_within_a_call_is_quick() {
+    let run = run(Effect::Deny, Arc::new(MemoryJournal::new(9)));
+    let gate = run.gate(Call { operation: "fs::find", line: None });
+    assert_eq!(gate.permit(fs::Read {}, path()).unwrap_err().help, None);
+    assert_eq!(run.take_denials().len(), 1);
+}
+
 #[test]
 fn limits_bind_at_the_gate() {
     let journal = Arc::new(MemoryJournal::new(9));
@@ -230,15 +239,17 @@ fn a_memory_journal_counts_what_it_does_not_keep() {
     assert_eq!(all.take().0.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
-/// Says what it was asked for, and holds runs to nothing.
-struct Telling;
+/// Says what it was asked for and how often, and holds runs to nothing.
+#[derive(Default)]
+struct Telling(AtomicI64);
 
 impl Authorize for Telling {
     fn decide(&self, _: &Request<'_>) -> Decision {
         Decision::deny(None)
     }
     fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
-        Some(format!("{} at {now}: {}", subject.principal, calls[0].operation))
+        let count = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        Some(format!("{count}: {} at {now}: {}", subject.principal, calls[0].operation))
     }
     fn bond(&self) -> Option<&dyn Bond> {
         Some(self)
@@ -252,10 +263,21 @@ impl Bond for Telling {
 #[test]
 fn a_run_hands_on_what_its_policy_says() {
     let subject = Subject::new(Principal::agent("triage"));
-    let run = Run::new("run-1", subject, Arc::new(Telling), Arc::new(MemoryJournal::new(9)), Limits::default())
+    let run = Run::new("run-1", subject, Arc::new(Telling::default()), Arc::new(MemoryJournal::new(9)), Limits::default())
         .with_clock(Arc::new(|| Timestamp::from_micros(0)));
-    let call = DeniedCall { operation: "fs::read", denied: Vec::new(), needs: Vec::new() };
-    assert_eq!(run.remedies(call).unwrap(), "Agent::\"triage\" at 1970-01-01T00:00:00Z: fs::read");
+    let remedies = |key: u16, operation| {
+        let (key, mut digest) = (key.to_le_bytes(), [0; 32]);
+        digest[..2].copy_from_slice(&key);
+        run.remedies(digest, || DeniedCall { operation, denied: Vec::new(), needs: Vec::new() }).unwrap()
+    };
+    assert_eq!(remedies(0, "fs::read"), "1: Agent::\"triage\" at 1970-01-01T00:00:00Z: fs::read");
+    assert_eq!(remedies(0, "fs::read"), remedies(0, "fs::read"));
+    assert_eq!(remedies(1, "fs::list"), "2: Agent::\"triage\" at 1970-01-01T00:00:00Z: fs::list");
+    // Of many, the first is forgotten, and asked for again.
+    for key in 2..300 {
+        remedies(key, "fs::list");
+    }
+    assert!(remedies(0, "fs::read").starts_with("301: "));
     let bond = run.bond().unwrap();
     assert_eq!((bond.writes("/x", ""), bond.left()), (Ok(()), None));
 }

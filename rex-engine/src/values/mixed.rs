@@ -28,7 +28,8 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     FuncRegistration::new(script::JOINED).with_volatility(true).set_into_module(module, plus);
     // Rhai's own, which these replace, take it for an empty text.
     engine
-        .register_fn("+=", |context: NativeCallContext<'_>, _: &mut ImmutableString, (): ()| nothing_joined(&context));
+        .register_fn("+=", |context: NativeCallContext<'_>, _: &mut ImmutableString, (): ()| nothing_joined(&context))
+        .register_fn("+=", |context: NativeCallContext<'_>, _: &mut (), _: ImmutableString| nothing_joined(&context));
     engine.register_fn("to_string", |(): ()| "()").register_fn("print", |(): ()| "()");
     FuncRegistration::new(script::SWITCHED).with_volatility(true).set_into_module(module, switched);
 }

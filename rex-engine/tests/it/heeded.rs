@@ -112,6 +112,8 @@ fn nothing_is_no_part_of_a_text() {
     refused("let m = #{}; `/etc/` + m.get(`name`)", "a text and nothing", "??");
     refused("let m = #{}; m.get(`name`) + `.conf`", "a text and nothing", "??");
     refused("let m = #{}; let s = `a`; s += m.get(`name`); s", "a text and nothing", "??");
+    refused("let x = (); x += `b`; x", "a text and nothing", "??");
+    refused("let m = #{a: ()}; m.a += `b`; m.a", "a text and nothing", "??");
     returns("let m = #{a: 1}; 2 * 3 + `a` + m.a * 2 + `b` + (1 + 1) + [1] + 'c' + 1.5 + true", "6a2b2[1]c1.5true");
     returns("let x = 1; `a` + x.to_string() + `bc`.len()", "a12");
     returns("let m = #{}; `user: ${m.get(`name`)}`", "user: ()");
