@@ -1,4 +1,4 @@
-//! Which annotations there are. One that is misspelt would say nothing, and nobody would see it.
+//! The annotations that exist. A misspelled one would have no effect, and nobody would notice.
 
 use cedar_policy::{Effect, Policy};
 use rex_core::nearest::did_you_mean;
@@ -7,18 +7,18 @@ use crate::compile::File;
 use crate::finding::{Finding, Severity};
 use crate::rule::annotation;
 
-/// What a file is read as.
+/// The kind of statements that a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
     /// Policies, which decide.
     Policies,
-    /// Properties, which policies are held to.
+    /// Properties, which policies are checked against.
     Properties,
-    /// Properties if each statement is marked as one, and else policies: for what looks at statements and decides nothing.
+    /// Properties if the statements are marked as such, else policies: for analyses, which decide nothing.
     Either,
 }
 
-/// The length of an id that Rex makes, in bytes.
+/// Maximum length of an id that Rex makes, in bytes.
 const ID: usize = 60;
 /// The annotation that says which property a statement is.
 pub(crate) const PROVE: &str = "prove";
@@ -26,13 +26,13 @@ pub(crate) const PROVE: &str = "prove";
 const OF_POLICIES: [&str; 4] = ["id", "reason", "allow", "lint"];
 /// The annotations that a property can have.
 const OF_PROPERTIES: [&str; 4] = ["id", "reason", "lint", PROVE];
-/// Those that a later version may have. Until then they would promise what is not done.
+/// Annotations that a later version may have. Until then they would promise what Rex does not do.
 const RESERVED: [&str; 3] = ["approval", "shadow", "undo"];
-/// What `@prove` can say, and whether a `permit` says it.
+/// The values of `@prove`; `true` if a `permit` states it, `false` if a `forbid` does.
 pub(crate) const PROVABLE: [(&str, bool); 4] =
     [("at-most", true), ("never", false), ("no-error", true), ("never-run", false)];
 
-/// Makes an id of words: their ASCII letters and digits in lower case, with one hyphen for all that is between.
+/// Makes an id of words: keeps their ASCII letters and digits in lower case, with one hyphen for anything between.
 pub(crate) fn id_of(words: &str) -> String {
     let mut id = String::new();
     for c in words.chars() {
@@ -47,14 +47,14 @@ pub(crate) fn id_of(words: &str) -> String {
 }
 
 impl Sort {
-    /// What these files are read as: policies or properties.
+    /// Decides whether the files are read as policies or as properties.
     pub(crate) fn settled(self, files: &[File]) -> Self {
         if self != Self::Either {
             return self;
         }
         let statements = || files.iter().flat_map(|file| file.set.policies());
         let says = |one: &Policy| annotation(one, PROVE).is_some();
-        // One that is misspelt says it too.
+        // A misspelled `@prove` counts, too.
         let means = |one: &Policy| says(one) || one.annotations().any(|(name, _)| !OF_POLICIES.contains(&name));
         if statements().any(says) && statements().all(means) { Self::Properties } else { Self::Policies }
     }
@@ -63,7 +63,7 @@ impl Sort {
         if self == Self::Properties { OF_PROPERTIES } else { OF_POLICIES }
     }
 
-    /// What is wrong with the annotations of a statement.
+    /// Checks the annotations of a statement.
     pub(crate) fn check(self, file: &File, number: usize, policy: &Policy) -> Vec<Finding> {
         let names = policy.annotations().map(|(name, _)| name);
         let unknown = names.filter(|name| !self.known().contains(name)).map(|name| {
@@ -110,7 +110,7 @@ impl Sort {
     }
 }
 
-/// Why a statement is no property, and what to do about it; `None` if it is one.
+/// Explains why a statement is not a property, and what to do about it; `None` if it is one.
 pub(crate) fn no_property(policy: &Policy) -> Option<(String, String)> {
     let permit = policy.effect() == Effect::Permit;
     let effect = if permit { "permit" } else { "forbid" };
@@ -133,7 +133,7 @@ pub(crate) fn no_property(policy: &Policy) -> Option<(String, String)> {
     }
 }
 
-/// Where an annotation stands; the whole statement if it is written in a way that is not found.
+/// Finds an annotation in a statement; returns the first line of the statement if it is not found.
 fn place(file: &File, number: usize, name: &str) -> Option<(usize, usize)> {
     let (start, length) = file.place(number)?;
     let text = file.text.text.get(start..start + length)?;
@@ -143,7 +143,6 @@ fn place(file: &File, number: usize, name: &str) -> Option<(usize, usize)> {
         !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
     };
     let found = text.match_indices(&written).map(|(at, _)| at).find(|at| ends(*at));
-    // A statement without it is underlined in its first line.
     let line = text.lines().next().map_or(0, str::len);
     Some(found.map_or((start, line), |at| (start + at, written.len())))
 }

@@ -1,4 +1,4 @@
-//! Decisions that were made before.
+//! A cache of decisions.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -7,23 +7,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use rex_core::{Decision, Fact};
 
-/// How many decisions are kept for one principal.
+/// Number of decisions that one cache keeps.
 const SLOTS: usize = 4096;
 
-/// Who asks so often in a row for what was not asked for before walks through a tree: of what comes then, only one in so many is looked
-/// for and kept, until one is found.
+/// Number of misses in a row that show a walk through a tree. After these, only one request in `SAMPLE` is looked up and kept,
+/// until one is found.
 const MISSES: u32 = 256;
 const SAMPLE: u32 = 64;
 
-/// For how many threads decisions are kept apart, so that none waits for another.
+/// Number of caches per principal. Threads use different ones, so that none waits for another.
 const THREADS: usize = 8;
 
-/// The decisions of one principal, by the threads that asked for them.
+/// The decisions of one principal, by thread.
 #[derive(Debug, Default)]
 pub(crate) struct Caches([Mutex<Cache>; THREADS]);
 
 impl Caches {
-    /// Those of this thread. Of more than so many threads, some share them.
+    /// Locks and returns the cache of this thread. With more than `THREADS` threads, some share one.
     pub(crate) fn own(&self) -> MutexGuard<'_, Cache> {
         static THREAD: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static NUMBER: usize = THREAD.fetch_add(1, Relaxed) % THREADS);
@@ -32,14 +32,14 @@ impl Caches {
     }
 }
 
-/// The decisions of one principal, in as many slots as there are; a decision takes the slot of the one before it.
+/// The decisions of one principal, in a fixed number of slots. A new decision replaces the one in its slot.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     slots: Vec<Option<Box<Entry>>>,
-    /// A script that finds ids of the same hash makes its own decisions be made again, and no more.
+    /// The hasher. A script that finds ids of the same hash only evicts its own decisions.
     hash: RandomState,
     scratch: Vec<u8>,
-    /// How often in a row nothing was found.
+    /// Number of misses in a row.
     misses: u32,
 }
 
@@ -49,7 +49,7 @@ struct Entry {
     decision: Decision,
 }
 
-/// Everything that a decision depends on, written so that no two requests that differ in it have the same text.
+/// Everything that a decision depends on, encoded so that requests that differ in it have different bytes.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub(crate) struct Key {
     hash: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Key {
 }
 
 impl Cache {
-    /// The decision for the key that `write` writes, or the key to put one under, if one is to be kept.
+    /// Returns the decision for the key that `write` writes, or else the key to keep one under; `None` if none is to be kept.
     pub(crate) fn get(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) -> Result<Decision, Option<Key>> {
         self.misses = self.misses.saturating_add(1);
         if self.misses > MISSES && !self.misses.is_multiple_of(SAMPLE) {
@@ -79,7 +79,7 @@ impl Cache {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, || None);
         }
-        // Who looks at a whole tree takes every slot many times: its memory is used again, that of the key for the next one.
+        // A walk through a tree fills each slot many times: reuse the memory of the entry, and that of its key for the next key.
         match self.slots.get_mut(slot(key.hash)) {
             Some(Some(entry)) => {
                 self.scratch = std::mem::replace(&mut **entry, Entry { key, decision }).key.bytes;
@@ -94,13 +94,13 @@ fn slot(hash: u64) -> usize {
     usize::try_from(hash % SLOTS as u64).unwrap_or(0)
 }
 
-/// Writes a key. Each part says how long it is, so that no part can pass for the end of another.
+/// A writer of keys. Each part encodes its length, so that no part can pass for the end of another.
 pub(crate) struct KeyWriter<'a> {
     bytes: &'a mut Vec<u8>,
 }
 
 impl KeyWriter<'_> {
-    /// Whether another part of a list of unknown length follows.
+    /// Writes whether another part of a list of unknown length follows.
     pub(crate) fn more(&mut self, more: bool) {
         self.bytes.push(more.into());
     }
@@ -114,7 +114,7 @@ impl KeyWriter<'_> {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    /// A text that is often the start or the end of one that was written, of which then the length is enough.
+    /// Writes a text; only its length, if it is the start or the end of `whole`.
     pub(crate) fn part_of(&mut self, whole: &str, text: &str) {
         match u16::try_from(text.len()) {
             Ok(length) if whole.starts_with(text) => {
@@ -132,7 +132,7 @@ impl KeyWriter<'_> {
         }
     }
 
-    /// A value under its name, by where the name is kept: the same name kept elsewhere is a miss, never a confusion.
+    /// Writes a fact with the address of its name: the same name at another address is a miss, never a mix-up.
     pub(crate) fn fact(&mut self, whole: &str, name: &'static str, fact: Fact<'_>) {
         self.more(true);
         self.number(name.as_ptr().addr());
@@ -176,7 +176,7 @@ mod tests {
         for number in 0..10_000 {
             assert!(!ask(&mut cache, &format!("/tree/{number}")));
         }
-        // Where it was, there is something else of the walk by now, or it is.
+        // Its slot holds an entry of the walk by now, or its own.
         let again = (0..200).filter(|_| !ask(&mut cache, "/b")).count();
         assert!(again <= 2 * SAMPLE as usize, "{again}");
         assert!(ask(&mut cache, "/b") && !ask(&mut cache, "/c") && ask(&mut cache, "/c"));
@@ -193,7 +193,7 @@ mod tests {
         );
     }
 
-    /// Of fifty, hardly one takes the slot of another; ten do not.
+    /// Checks that hardly any of fifty decisions takes the slot of another: more than 40 stay.
     #[test]
     fn each_has_a_slot() {
         let mut cache = Cache::default();

@@ -1,4 +1,4 @@
-//! Tests of a policy, as files beside it: what is asked, and what is to come of it.
+//! Tests of a policy, in files beside it: requests and scripts, each with the expected outcome.
 
 mod fields;
 mod world;
@@ -19,57 +19,57 @@ use yaml::{Entry, Kind, Node};
 /// A test of a policy.
 #[derive(Debug)]
 pub struct Case {
-    /// What it is called.
+    /// The name of the case.
     pub name: String,
-    /// The file that it stands in.
+    /// The name of its file.
     pub file: Arc<str>,
     /// The line where it starts.
     pub line: usize,
-    /// What is asked.
+    /// The request or script to decide.
     pub question: Question,
-    /// What is to come of it.
+    /// The expected outcome.
     pub expected: Expected,
 }
 
-/// What a case asks.
+/// The request or script of a case.
 #[derive(Debug)]
 pub enum Question {
     /// One request.
     Request(Box<Asked>),
-    /// All that a script asks for.
+    /// All requests of a script.
     Script(Box<Script>),
 }
 
-/// A script that a case runs, in a world of its own.
+/// A script that a case runs, in a world in memory.
 #[derive(Debug)]
 pub struct Script {
-    /// On whose behalf.
+    /// The principal that it runs for.
     pub principal: Principal,
     /// The operator's `key=value` strings.
     pub tags: Vec<String>,
-    /// What it finds as `args`.
+    /// The values of its `args`.
     pub args: BTreeMap<String, Value>,
-    /// What there is: files, units, processes, programs, hosts.
+    /// The files, units, processes, programs, hosts and pages that exist.
     pub world: World,
-    /// When it runs; now if it is not said.
+    /// The time of the run; `None` for now.
     pub at: Option<Timestamp>,
-    /// The script.
+    /// The text of the script.
     pub text: String,
 }
 
-/// What is to come of a case. What is not said is not compared.
+/// The expected outcome of a case. A part that is `None` is not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// Whether it is allowed: of a script, whether it comes to its end and nothing that it asked for was denied.
+    /// The expected effect. A script is allowed if it runs to its end and none of its requests is denied.
     pub effect: Effect,
-    /// The ids of the deciding policies, in any order; of a script that is denied, those of the denial.
+    /// The ids of the deciding policies, in any order; for a denied script, those of the denial.
     pub policies: Option<Vec<String>>,
     /// The reason of the decision.
     pub reason: Option<String>,
 }
 
 impl Expected {
-    /// What of a decision is not as it was expected, in words.
+    /// Describes in words where a decision differs from the expected one.
     #[must_use]
     pub fn differences(&self, decision: &Decision) -> Vec<String> {
         let mut differences = Vec::new();
@@ -106,7 +106,7 @@ fn list(ids: &[String]) -> String {
 }
 
 impl Case {
-    /// The cases of a file: YAML, a map with a list `cases`, or that list alone.
+    /// Reads the cases of a YAML file: a map with a list `cases`, or that list alone.
     ///
     /// ```yaml
     /// cases:
@@ -129,7 +129,7 @@ impl Case {
     /// ```
     ///
     /// # Errors
-    /// With everything that is wrong with the file, each at its place.
+    /// With a finding for each error in the file.
     pub fn read(vocabulary: &Vocabulary, source: &Source) -> Result<Vec<Self>, Rejected> {
         let text = Text::new(source);
         let rejected = |finding: Box<Finding>| Rejected { findings: vec![*finding] };
@@ -155,7 +155,7 @@ impl Case {
     }
 }
 
-/// The list of cases of a file.
+/// Returns the list of cases of a file.
 fn listed<'n>(text: &Text, root: &'n Node) -> Result<&'n [Node], Box<Finding>> {
     let place = match &root.kind {
         Kind::List(cases) => return Ok(cases),
@@ -230,7 +230,7 @@ fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Fi
     let (attributes, context) = (fields.optional_map("attributes")?, fields.optional_map("context")?);
     let written = Written { action: &action, resource: &resource, attributes, context };
     Asked::consistent(vocabulary.actions(), &written, subject, now).map_err(|error| {
-        // What is wrong is one of these: the action, or else what does not go with it.
+        // The error is about the action, or about the field that does not fit it.
         let field = match rex_core::asked::action(vocabulary.actions(), &action) {
             Err(_) => "action",
             Ok(_) if error.message.starts_with("a tag ") => "tags",

@@ -1,28 +1,28 @@
-//! The clauses of a condition: what it is made of, each with its place in the source, and which of them make it so.
+//! The clauses of a condition: its parts, each with its place in the source, and which of them decide.
 
 use cedar_policy::Expression;
 use cedar_policy_core::ast::{Expr, ExprKind, Literal, UnaryOp};
 
-/// Bytes of a file: where they start, and how many.
+/// A place in a file: start and length, in bytes.
 pub(crate) type Place = (usize, usize);
 
-/// A condition, taken apart.
+/// A condition, split into its parts.
 #[derive(Debug)]
 pub(crate) struct Clauses {
-    /// All of them must hold, in the order in which they are looked at.
+    /// The parts that must all hold, in the order of evaluation.
     pub(crate) conjuncts: Vec<Conjunct>,
-    /// What cannot be taken apart any further, in the same order.
+    /// The parts that cannot be split any further, in the same order.
     pub(crate) clauses: Vec<Clause>,
 }
 
-/// One of the parts of a condition of which each must hold.
+/// A part of a condition that must hold.
 #[derive(Debug)]
 pub(crate) struct Conjunct {
     node: Node,
     pub(crate) place: Option<Place>,
 }
 
-/// A part of a condition without `&&`, `||`, `!` and `if` of its own.
+/// A part of a condition that is not itself an `&&`, `||`, `!` or `if`.
 #[derive(Debug)]
 pub(crate) struct Clause {
     pub(crate) expression: Expression,
@@ -39,24 +39,24 @@ enum Node {
     If(Box<[Self; 3]>),
 }
 
-/// A condition without a part of it.
+/// A condition without one of its parts.
 #[derive(Debug)]
 pub(crate) struct Dropped {
-    /// Where the part stands.
+    /// The place of the part.
     pub(crate) place: Option<Place>,
-    /// What clauses of it are taken for, whatever they are.
+    /// Clauses of the part, each with the value that it is forced to.
     pub(crate) forced: Vec<(usize, bool)>,
 }
 
-/// What a clause is, if it is not an error.
+/// The value of a clause; `None` if it is an error.
 pub(crate) type Truth = Option<bool>;
 
-/// How something came out, and the clauses that alone make it so, each with what it is.
+/// The value of a condition, and clauses that suffice for it, each with its value.
 #[cfg(feature = "prove")]
 type Because = (bool, Vec<(usize, bool)>);
 
 impl Clauses {
-    /// The clauses of a condition.
+    /// Splits a condition.
     pub(crate) fn new(condition: &Expr) -> Self {
         let mut clauses = Self { conjuncts: Vec::new(), clauses: Vec::new() };
         clauses.conjuncts(condition);
@@ -94,8 +94,7 @@ impl Clauses {
         }
     }
 
-    /// Whether the condition holds, if clauses are so; `None` if that is an error. Each clause that is looked at is asked for, in
-    /// the order in which Cedar does.
+    /// Evaluates the condition; `None` if it is an error. Calls `is` for each clause that is reached, in Cedar's order.
     pub(crate) fn holds(&self, is: &mut dyn FnMut(usize) -> Truth) -> Truth {
         for conjunct in &self.conjuncts {
             if !conjunct.node.holds(is)? {
@@ -105,7 +104,7 @@ impl Clauses {
         Some(true)
     }
 
-    /// How the condition came out and the clauses that alone make it so, each with what it is; `None` if it is an error.
+    /// Returns the value of the condition and clauses that suffice for it, each with its value; `None` if it is an error.
     #[cfg(feature = "prove")]
     pub(crate) fn because(&self, values: &[Truth]) -> Option<Because> {
         let mut all = Vec::new();
@@ -118,8 +117,7 @@ impl Clauses {
         Some((true, all))
     }
 
-    /// What the condition is without a part of it, for each part: what is dropped of an `&&` holds always, what is dropped of an `||`
-    /// never.
+    /// Returns the condition without each of its parts: a part dropped from an `&&` is always true, one dropped from an `||` never.
     pub(crate) fn dropped(&self) -> Vec<Dropped> {
         let mut all = Vec::new();
         for conjunct in &self.conjuncts {
@@ -135,12 +133,12 @@ impl Clauses {
         all
     }
 
-    /// Values of clauses for which the condition holds, whatever the others are.
+    /// Returns values of clauses for which the condition holds, whatever the others are.
     pub(crate) fn fulfilled(&self) -> Vec<(usize, bool)> {
         self.conjuncts.iter().flat_map(|conjunct| conjunct.node.forced(true)).collect()
     }
 
-    /// Which clauses decided: those that were looked at, and without which the condition would have come out otherwise.
+    /// Returns which clauses decided: those that were reached, and whose opposite value would turn the condition.
     pub(crate) fn deciding(&self, values: &[Truth]) -> Vec<bool> {
         let of = |clause: usize| values.get(clause).copied().flatten();
         let mut reached = vec![false; values.len()];
@@ -160,14 +158,14 @@ impl Clauses {
 }
 
 impl Conjunct {
-    /// Whether it holds, if clauses are so; `None` if that is an error.
+    /// Evaluates the conjunct for values of clauses; `None` if it is an error.
     pub(crate) fn holds(&self, values: &[Truth]) -> Truth {
         self.node.holds(&mut |clause| values.get(clause).copied().flatten())
     }
 }
 
 impl Node {
-    /// Names each clause, with what it is taken for where it is dropped from what must come out as `neutral` for that.
+    /// Calls `found` with each clause and the value that drops it; `neutral` is the value that drops this node.
     fn dropped(&self, neutral: bool, found: &mut dyn FnMut(usize, bool)) {
         match self {
             Self::Clause(clause) => found(*clause, neutral),
@@ -185,7 +183,7 @@ impl Node {
         }
     }
 
-    /// Values of clauses for which this comes out like that, whatever the others are.
+    /// Returns values of clauses that force this node to `value`, whatever the others are.
     fn forced(&self, value: bool) -> Vec<(usize, bool)> {
         let both = |left: &Self, right: &Self| [left.forced(value), right.forced(value)].concat();
         match self {
@@ -195,7 +193,7 @@ impl Node {
             Self::And(left, right) if value => both(left, right),
             Self::Or(left, right) if !value => both(left, right),
             Self::And(one, other) | Self::Or(one, other) => {
-                // A constant cannot be taken for anything else.
+                // A constant cannot be forced.
                 if matches!(**one, Self::Constant(_)) { other.forced(value) } else { one.forced(value) }
             }
             Self::If(parts) => {
@@ -266,12 +264,12 @@ impl Node {
     }
 }
 
-/// Whether an expression and a part of it are one in the source: Cedar reads `a != b` as `!(a == b)`.
+/// Returns whether an expression and a part of it have the same place: Cedar reads `a != b` as `!(a == b)`.
 fn one_word(expr: &Expr, part: &Expr) -> bool {
     expr.source_loc().is_some() && place(expr) == place(part)
 }
 
-/// Whether a conjunction is an `a is T in b`, which Cedar reads as `a is T && a in b`.
+/// Returns whether a conjunction is an `a is T in b`, which Cedar reads as `a is T && a in b`.
 fn is_in(expr: &Expr, left: &Expr) -> bool {
     matches!(left.expr_kind(), ExprKind::Is { .. }) && one_word(expr, left)
 }
@@ -355,7 +353,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the condition: to turn a clause that decided turns the condition, and one that was not reached never decided.
+        /// Checks that turning a clause that decided turns the condition, and that a clause that was not reached never decided.
         #[test]
         fn what_decides_turns_the_condition(shape in 0..6_usize, values in prop::collection::vec(any::<Option<bool>>(), 4)) {
             let shape = [
@@ -372,7 +370,7 @@ mod tests {
             {
                 let because = taken.because(&values);
                 prop_assert_eq!(because.as_ref().map(|(came_out, _)| *came_out), came_out, "{}", shape);
-                // Whatever the others are, those that are named make it so.
+                // The named clauses suffice, whatever the others are.
                 let named = |clause| because.iter().flat_map(|(_, reasons)| reasons).find(|(known, _)| *known == clause);
                 for others in [false, true] {
                     let is = taken.holds(&mut |clause| named(clause).map_or(Some(others), |(_, value)| Some(*value)));

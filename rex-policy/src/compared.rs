@@ -1,21 +1,21 @@
-//! The values that policies compare facts and attributes with, for requests that are made to meet or to miss them.
+//! The values that policies compare facts and attributes with, to make requests that match them or just miss.
 
 use std::collections::BTreeMap;
 
 use cedar_policy::pst::{Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::{Timestamp, Value};
 
-/// What policies compare facts and attributes with, each value once, in the order in which it is met.
+/// The values that policies compare facts and attributes with, each once, in order of appearance.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Compared {
-    /// What facts about the act are compared with; times in microseconds.
+    /// The values that facts about the action are compared with, by name; times in microseconds.
     pub(crate) facts: BTreeMap<String, Vec<Value>>,
-    /// What attributes of the resource are compared with.
+    /// The values that attributes of the resource are compared with, by name.
     pub(crate) attributes: BTreeMap<String, Vec<Value>>,
 }
 
 impl Compared {
-    /// Takes values for an expression, if it is a fact or an attribute of the resource.
+    /// Adds values for an expression, if it is a fact or an attribute of the resource.
     pub(crate) fn add(&mut self, with: &Expr, values: impl IntoIterator<Item = Value>) {
         let Expr::GetAttr { expr, attr } = with else { return };
         let into = match &**expr {
@@ -26,7 +26,7 @@ impl Compared {
         extend(into.entry(attr.to_string()).or_default(), values);
     }
 
-    /// Takes texts that are like a pattern: one where its wildcards stand for nothing, one where each stands for `between`.
+    /// Adds two texts that match a pattern: one with nothing for each wildcard, one with `between`.
     pub(crate) fn add_like(&mut self, with: &Expr, pattern: &[PatternElem], between: &str) {
         for between in ["", between] {
             let text = pattern.iter().map(|part| match part {
@@ -37,13 +37,13 @@ impl Compared {
         }
     }
 
-    /// Takes both sides of a comparison.
+    /// Adds the values on both sides of a comparison, and their neighbors.
     pub(crate) fn add_sides(&mut self, left: &Expr, right: &Expr) {
         self.add(left, near(right));
         self.add(right, near(left));
     }
 
-    /// Takes what others have, after its own.
+    /// Appends the values of `other`.
     pub(crate) fn append(&mut self, other: &Self) {
         for (into, from) in [(&mut self.facts, &other.facts), (&mut self.attributes, &other.attributes)] {
             for (name, values) in from {
@@ -61,7 +61,7 @@ fn extend(known: &mut Vec<Value>, values: impl IntoIterator<Item = Value>) {
     }
 }
 
-/// Returns the value of a literal, with what is right below and above.
+/// Returns the value of a literal, and those right below and above it.
 pub(crate) fn near(literal: &Expr) -> Vec<Value> {
     match literal {
         Expr::Literal(Literal::Long(value)) => {

@@ -1,4 +1,4 @@
-//! From texts to rules: parse, check, validate strictly.
+//! Compilation from texts to rules: parse, check, validate strictly.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use crate::rule::{Rule, annotation, syntax};
 use crate::validate::validate;
 use crate::vocabulary::Vocabulary;
 
-/// What a policy is compiled to.
+/// The result of compiling policies.
 #[derive(Debug, Default)]
 pub(crate) struct Compiled {
     pub(crate) rules: Vec<Rule>,
     pub(crate) members: Members,
     pub(crate) warnings: Vec<Finding>,
-    /// The policies as Cedar has them, in the order of the rules.
+    /// The policies as Cedar represents them, in the order of the rules.
     pub(crate) policies: Vec<cedar_policy::Policy>,
-    /// Where they stand, in the same order.
+    /// The places of the policies, in the same order.
     pub(crate) stands: Vec<Stand>,
 }
 
-/// One file that parses.
+/// A file that was parsed.
 pub(crate) struct File {
     pub(crate) text: Text,
     statements: Vec<Statement>,
@@ -39,17 +39,17 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// The number of a policy in the file, which is what Cedar names it by.
+    /// Returns the number of a policy in the file, by which Cedar names it.
     pub(crate) fn number(id: &PolicyId) -> Option<usize> {
         AsRef::<str>::as_ref(id).strip_prefix("policy")?.parse().ok()
     }
 
-    /// What the policy is called.
+    /// Returns the id of the policy.
     pub(crate) fn id(&self, id: &PolicyId) -> Option<Arc<str>> {
         Self::number(id).and_then(|number| self.ids.get(number).cloned())
     }
 
-    /// Where the policy stands.
+    /// Returns the place of the policy.
     pub(crate) fn statement(&self, id: &PolicyId) -> Option<(usize, usize)> {
         Self::number(id).and_then(|number| self.place(number))
     }
@@ -108,12 +108,12 @@ pub(crate) fn compile(
                 .with_help("a policy that permits something starts with `permit`"),
         );
     }
-    // That a property says nothing is what its proof says.
+    // The proof of a property says so if the property matches nothing.
     let impossible = limits.impossible || sort == Sort::Properties;
     finish(compiled, findings, &PolicyLimits { impossible, ..*limits })
 }
 
-/// Keeps errors before warnings, and no more than are allowed.
+/// Sorts errors before warnings, keeps at most `limits.findings`, and returns `Err` if one is an error.
 fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLimits) -> Result<Compiled, Vec<Finding>> {
     if limits.impossible {
         findings
@@ -131,7 +131,7 @@ fn finish(mut compiled: Compiled, mut findings: Vec<Finding>, limits: &PolicyLim
     Ok(compiled)
 }
 
-/// Leaves out that a policy never applies where another finding says why.
+/// Removes the finding that a policy never applies where another finding says why.
 fn explained(findings: &mut Vec<Finding>) {
     let why = |finding: &&Finding| finding.code.is_some_and(|code| ["REX001", "REX013", "REX014"].contains(&code));
     let known = findings.iter().filter(why).filter_map(|finding| Some((finding.policy.clone()?, finding.severity)));
@@ -152,7 +152,7 @@ fn nowhere(sources: &[Source]) -> Text {
     Text::name_only(sources.first().map_or("policy", |source| &source.name))
 }
 
-/// Whether it is Cedar.
+/// Checks that a source parses as Cedar.
 pub(crate) fn parses(source: &Source, limits: &PolicyLimits) -> Result<(), Rejected> {
     let mut findings = Vec::new();
     match parse(source, limits, &mut findings) {
@@ -180,7 +180,7 @@ fn parse(source: &Source, limits: &PolicyLimits, findings: &mut Vec<Finding>) ->
     }
 }
 
-/// A finding of Cedar's, at the first place that it names, or else another.
+/// Converts a diagnostic of Cedar to a finding, at the first place that it labels, or else at `otherwise`.
 pub(crate) fn from_cedar(
     text: &Text,
     severity: Severity,
@@ -192,7 +192,7 @@ pub(crate) fn from_cedar(
         .and_then(|mut labels| labels.next())
         .map(|label| (label.offset(), label.len()))
         .or(otherwise);
-    // Cedar says which policy by the number that it gave it; the finding says it by the policy's own id.
+    // Cedar names the policy by its number in the file; the finding has the policy's own id.
     let unnumbered =
         |said: String| match said.strip_prefix("for policy `policy").and_then(|rest| rest.split_once("`, ")) {
             Some((_, rest)) => rest.to_owned(),
@@ -203,7 +203,7 @@ pub(crate) fn from_cedar(
     finding
 }
 
-/// Policies in the order in which they stand in the file.
+/// Returns the policies in the order of the file.
 fn in_order(set: &PolicySet) -> Vec<(usize, &cedar_policy::Policy)> {
     let mut policies: Vec<_> =
         set.policies().map(|policy| (File::number(policy.id()).unwrap_or(usize::MAX), policy)).collect();
@@ -211,7 +211,7 @@ fn in_order(set: &PolicySet) -> Vec<(usize, &cedar_policy::Policy)> {
     policies
 }
 
-/// Gives each policy its id: what `@id` says, else file and line. Refuses templates and ids that are taken.
+/// Gives each policy its id: its `@id`, else file and line. Reports templates and duplicate ids.
 fn name(mut file: File, taken: &mut HashMap<Arc<str>, String>, findings: &mut Vec<Finding>) -> File {
     for template in file.set.templates() {
         let place = File::number(template.id()).and_then(|number| file.place(number));

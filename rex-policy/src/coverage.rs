@@ -1,4 +1,4 @@
-//! What tests of a policy have seen of it.
+//! The coverage of a policy by its tests.
 
 use std::sync::Arc;
 
@@ -6,48 +6,48 @@ use rex_core::{Decision, Request};
 
 use crate::policy::Policy;
 
-/// What tests of a policy have seen of it.
+/// The coverage of a policy by its tests.
 ///
-/// A policy is covered if it was one of those that made a decision. A clause of its condition is covered if it decided both when it
-/// held and when it did not: if the decision would have been another, or one by other policies, had the clause come out otherwise. So in
-/// `a && b`, a case in which `a` does not hold covers nothing of `b`, and one in which neither holds covers nothing at all; and a case
-/// that a `forbid` decides covers nothing of a permit.
+/// A policy is covered if it was a deciding policy of some decision. A clause of its condition is covered if it decided both
+/// when it held and when it did not: with the opposite value, the effect or the deciding policies would have been others. So in
+/// `a && b`, a case in which `a` does not hold covers nothing of `b`; one in which neither holds covers nothing; and one that a
+/// `forbid` decides covers nothing of a permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// The policies, in the order of the sources.
     pub policies: Vec<CoveredPolicy>,
 }
 
-/// What tests have seen of one policy.
+/// The coverage of one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoveredPolicy {
-    /// Its id.
+    /// The id of the policy.
     pub id: Arc<str>,
-    /// The file that it stands in.
+    /// The name of its file.
     pub file: Arc<str>,
     /// The line where it starts.
     pub line: usize,
-    /// How often it made a decision.
+    /// Number of decisions of which it is a deciding policy.
     pub decided: u64,
-    /// The clauses of its condition; what is constant is none.
+    /// The clauses of its condition, without constants.
     pub clauses: Vec<CoveredClause>,
 }
 
-/// What tests have seen of one clause.
+/// The coverage of one clause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CoveredClause {
-    /// As it is written, on one line.
+    /// The source text, on one line.
     pub text: String,
     /// The line where it starts.
     pub line: usize,
-    /// How often it decided because it held.
+    /// Number of times that it decided because it held.
     pub held: u64,
-    /// How often it decided because it did not.
+    /// Number of times that it decided because it did not hold.
     pub failed: u64,
 }
 
 impl CoveredClause {
-    /// Whether it decided both ways.
+    /// Returns whether it decided both ways.
     #[must_use]
     pub fn is_covered(&self) -> bool {
         self.held > 0 && self.failed > 0
@@ -55,7 +55,7 @@ impl CoveredClause {
 }
 
 impl Coverage {
-    /// Nothing has been seen of a policy yet.
+    /// Starts the coverage of a policy, with nothing covered.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
         let covered = |(number, id): (usize, &Arc<str>)| {
@@ -78,7 +78,7 @@ impl Coverage {
         Self { policies: policy.ids().enumerate().filter_map(covered).collect() }
     }
 
-    /// Counts one decision of that policy.
+    /// Counts one decision of the policy.
     pub fn observe(&mut self, policy: &Policy, request: &Request<'_>, decision: &Decision) {
         let met = policy.met(request).unwrap_or_default();
         let came_out = decided(met.iter().map(|(_, traced)| (traced.permit, traced.applies())));
@@ -99,20 +99,20 @@ impl Coverage {
         }
     }
 
-    /// How many policies are covered, and how many there are.
+    /// Returns the number of covered policies, and of all.
     #[must_use]
     pub fn of_policies(&self) -> (usize, usize) {
         (self.policies.iter().filter(|policy| policy.decided > 0).count(), self.policies.len())
     }
 
-    /// How many clauses are covered, and how many there are.
+    /// Returns the number of covered clauses, and of all.
     #[must_use]
     pub fn of_clauses(&self) -> (usize, usize) {
         let clauses = || self.policies.iter().flat_map(|policy| &policy.clauses);
         (clauses().filter(|clause| clause.is_covered()).count(), clauses().count())
     }
 
-    /// Covered policies and clauses of all policies and clauses, in percent, rounded down; 100 of none.
+    /// Returns the share of policies and clauses that are covered, in percent, rounded down; 100 for an empty policy.
     #[must_use]
     pub fn percent(&self) -> usize {
         let ((policies, all_policies), (clauses, all_clauses)) = (self.of_policies(), self.of_clauses());
@@ -120,8 +120,8 @@ impl Coverage {
     }
 }
 
-/// What policies decide of which it is known whether they permit and whether they apply: whether it is an allowance, and the places of
-/// those that make it so. A `forbid` beats an error, an error beats a `permit`.
+/// Returns whether policies allow a request, and the positions of those that decide. Each is `(is a permit, applies)`; `None`
+/// is an error. A `forbid` beats an error, an error beats a `permit`.
 fn decided(met: impl Iterator<Item = (bool, Option<bool>)>) -> (bool, Vec<usize>) {
     let (mut permits, mut forbids, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (place, (permit, applies)) in met.enumerate() {

@@ -1,4 +1,4 @@
-//! What is decided otherwise by another policy.
+//! Differences between the decisions of two policies.
 
 #[cfg(feature = "prove")]
 mod proved;
@@ -11,69 +11,69 @@ use crate::policy::Policy;
 use crate::rule::lets;
 use requests::Requests;
 
-/// How a request is decided by the newer of two policies.
+/// The change of a decision from the older to the newer policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
-    /// It was denied.
+    /// A denial that became an allowance.
     Allowed,
-    /// It was allowed.
+    /// An allowance that became a denial.
     Denied,
 }
 
-/// Requests that are decided otherwise, of one action by one type of principal, by the same policies.
+/// Requests of one action by one type of principal that two policies decide differently, all by the same policies.
 #[derive(Debug)]
 pub struct Difference {
-    /// How they are decided now.
+    /// The change.
     pub change: Change,
-    /// One of them, which both policies have decided.
+    /// One of the requests, which both policies have decided.
     pub example: Operation,
-    /// What the older policy decides on it.
+    /// The decision of the older policy.
     pub before: Decision,
-    /// What the newer one does.
+    /// The decision of the newer policy.
     pub after: Decision,
-    /// What of the `@allow` of a permit is let go by one of the two alone, where both may allow the request.
+    /// The word that `@allow` has in one of the two policies alone, if both allow the request.
     pub lets: Option<String>,
 }
 
-/// What a solver found out of one action by one type of principal.
+/// The result of a solver for one action by one type of principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examined {
     /// The action.
     pub action: &'static ActionSpec,
     /// The type of principal: `Agent`, `User`.
     pub principal: &'static str,
-    /// Why it is not known whether more is newly allowed or denied than what is told; empty if it is proved that nothing is.
+    /// Reasons why there may be more changes than those reported; empty if it is proved that no others exist.
     pub undecided: Vec<(Change, String)>,
 }
 
 impl Examined {
-    /// Whether it is proved that nothing is newly allowed or denied but what is told.
+    /// Returns whether it is proved that there are no changes but those reported.
     #[must_use]
     pub fn is_proved(&self) -> bool {
         self.undecided.is_empty()
     }
 }
 
-/// What is decided otherwise by another policy.
+/// The differences between the decisions of two policies.
 #[derive(Debug)]
 pub struct Diff {
-    /// Whether a solver proved of each action and type of principal that there is no other difference than those told.
+    /// `true` if a solver proved for each action and type of principal that there are no other differences.
     pub proved: bool,
-    /// The differences, by what they change, then in the order of the actions.
+    /// The differences, by change, then in the order of the actions.
     pub differences: Vec<Difference>,
-    /// What a solver found out of each action by each type of principal; empty if none was asked.
+    /// The results of a solver for each action by each type of principal; empty if no solver was used.
     pub examined: Vec<Examined>,
-    /// What a solver could not decide, and why.
+    /// The questions that a solver could not decide, each with the reason.
     pub undecided: Vec<String>,
-    /// How many requests were decided by both.
+    /// Number of requests that both policies decided.
     pub requests: usize,
-    /// For how many policies that are in one of the two alone no request was made: of them, nothing is known.
+    /// Number of policies that only one of the two has and for which no request was made: nothing is known of them.
     pub untried: usize,
 }
 
 impl Policy {
-    /// What a newer policy decides otherwise, as far as requests show that are made from the names, texts and numbers of both. What it
-    /// finds is so; what it does not find may be so all the same.
+    /// Compares this policy with a newer one, by requests made from the names, texts and numbers of both. Each difference that
+    /// it finds is real; there may be others.
     #[must_use]
     pub fn diff(&self, newer: &Self) -> Diff {
         let (operations, untried) = Requests::new([self, newer]).operations();
@@ -109,7 +109,7 @@ impl Diff {
 }
 
 impl Difference {
-    /// What is decided otherwise on a request; `None` if nothing is.
+    /// Compares the decisions on one request; `None` if they do not differ.
     fn of(older: &Policy, newer: &Policy, example: Operation) -> Option<Self> {
         let (before, after) = (example.decision(older), example.decision(newer));
         if (before.effect, after.effect) == (Effect::Allow, Effect::Allow) {
@@ -129,13 +129,13 @@ impl Difference {
         Some(Self { change, example, before, after, lets: None })
     }
 
-    /// The action of the requests.
+    /// Returns the action of the requests.
     #[must_use]
     pub fn action(&self) -> &'static ActionSpec {
         self.example.asked.request().action.spec()
     }
 
-    /// The type of their principals: `Agent`, `User`.
+    /// Returns the type of their principals: `Agent`, `User`.
     #[must_use]
     pub fn principal(&self) -> &str {
         self.example.asked.request().subject.principal.kind()

@@ -1,4 +1,4 @@
-//! Cedar evaluates: the conditions of candidates, or everything.
+//! Evaluation by Cedar: of the conditions of candidates, or of everything.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,27 +14,27 @@ use crate::index::Lineage;
 use crate::members::Members;
 use crate::rule::{Needs, Rule, Uid};
 
-/// What could not be asked of Cedar, in words.
+/// The reason why a request could not be decided, in words.
 pub(crate) type Trouble = String;
 
-/// What is in what, besides what a request says.
+/// The memberships beyond those that a request states.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
-    /// By the entities file.
+    /// The memberships that the entities file declares.
     pub(crate) members: &'a Members,
-    /// By the names themselves.
+    /// The memberships that names imply.
     pub(crate) strangers: &'a Strangers,
 }
 
-/// What is above the things that conditions name: the groups of actions, the directories of a path.
+/// The ancestors of entities that conditions name: the groups of actions, the directories of a path.
 #[derive(Debug, Default)]
 pub(crate) struct Strangers {
-    /// Each in the other.
+    /// Pairs of an entity and one that it is in.
     pairs: Vec<(EntityUid, EntityUid)>,
 }
 
 impl Strangers {
-    /// Those of policies that look for something else than the principal, action or resource of a request.
+    /// Collects the ancestors of the entities that policies name. These policies look at more than a request's own entities.
     pub(crate) fn new(
         actions: &[&'static ActionSpec],
         policies: impl Iterator<Item = cedar_policy::Policy>,
@@ -49,7 +49,7 @@ impl Strangers {
                 }
             }
             let Some(spec) = actions.iter().find(|spec| kind == spec.resource.to_string()) else { continue };
-            // What is not made from an id has no ancestors that are known.
+            // A resource that cannot be made from its id has no known ancestors.
             let Ok(resource) = (spec.recall)(&id, &BTreeMap::new()) else { continue };
             let mut below = uid;
             resource.ancestors(&mut |ancestor| {
@@ -61,7 +61,7 @@ impl Strangers {
     }
 }
 
-/// Principal and action of a request, as Cedar has them.
+/// The principal and the action of a request, as Cedar represents them.
 #[derive(Debug)]
 pub(crate) struct Parties {
     pub(crate) principal: EntityUid,
@@ -69,7 +69,7 @@ pub(crate) struct Parties {
     resource_type: EntityTypeName,
     /// The principal with its groups, the action with its groups.
     entities: Entities,
-    /// The last time that was asked for, read: Cedar takes longer to read one than to do all the rest.
+    /// The last time that was converted, with its context: Cedar takes longer to parse one than for everything else.
     now: Mutex<Option<(i64, Context)>>,
 }
 
@@ -127,7 +127,7 @@ impl Parties {
         }
     }
 
-    /// A context that holds the time only.
+    /// Returns a context with the time only.
     fn time(&self, now: Timestamp) -> Result<Context, Trouble> {
         let mut last = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((millis, context)) = &*last
@@ -141,7 +141,7 @@ impl Parties {
         Ok(context)
     }
 
-    /// The request with what the conditions of candidates look at.
+    /// Returns the request and the entities that conditions look at, as Cedar represents them.
     pub(crate) fn asked(
         &self,
         request: &Request<'_>,
@@ -173,7 +173,7 @@ impl Parties {
         self.entities.clone().add_entities([entity], None).map_err(|error| error.to_string())
     }
 
-    /// Everything that there is to look at, each entity with what it is directly in.
+    /// Returns every entity that a condition can look at, each with what it is directly in.
     pub(crate) fn all_entities(&self, request: &Request<'_>, known: Known<'_>) -> Result<Entities, Trouble> {
         let mut store = BTreeMap::<EntityUid, (HashMap<_, _>, HashSet<EntityUid>)>::new();
         for (below, above) in &known.strangers.pairs {
@@ -230,13 +230,13 @@ fn attributes(resource: &dyn AnyResource) -> HashMap<String, RestrictedExpressio
     attributes
 }
 
-/// A time as Cedar's `datetime` reads it, to the millisecond.
+/// Formats a time for Cedar's `datetime`, to the millisecond.
 fn datetime(time: Timestamp) -> String {
     let seconds = Timestamp::from_micros(time.as_secs().saturating_mul(1_000_000)).to_string();
     format!("{}.{:03}Z", seconds.trim_end_matches('Z'), time.as_millis().rem_euclid(1_000))
 }
 
-/// Why a policy could not be evaluated: where it asks for what is not known of a resource, in those words.
+/// Explains why a policy could not be evaluated: names the attribute that is unknown, or else repeats Cedar's error.
 pub(crate) fn failure(resource: &dyn AnyResource, error: String) -> String {
     let mut unknown: Vec<_> = resource.spec().attributes.iter().map(|attribute| attribute.name).collect();
     resource.attributes(&mut |known, _| unknown.retain(|name| *name != known));
@@ -246,12 +246,12 @@ pub(crate) fn failure(resource: &dyn AnyResource, error: String) -> String {
     })
 }
 
-/// What came of evaluating policies.
+/// The result of evaluating policies.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome<'p> {
     pub(crate) permits: SmallVec<[&'p Rule; 4]>,
     pub(crate) forbids: SmallVec<[&'p Rule; 4]>,
-    /// The policies that are an error, each with the error.
+    /// The policies whose evaluation is an error, each with the error.
     pub(crate) errors: Vec<(&'p Rule, String)>,
 }
 
@@ -297,7 +297,7 @@ impl<'p> Outcome<'p> {
         }
     }
 
-    /// A `forbid` beats an error, an error beats a `permit`.
+    /// Returns the decision: a `forbid` beats an error, an error beats a `permit`.
     pub(crate) fn decision(&self) -> Decision {
         match (&*self.forbids, self.errors.first(), &*self.permits) {
             ([_, ..], _, _) => {
@@ -318,7 +318,7 @@ impl<'p> Outcome<'p> {
     }
 }
 
-/// What the permits let go, each by itself.
+/// Joins the words of the permits' `@allow`.
 fn allows(permits: &[&Rule]) -> Option<Arc<str>> {
     let mut words = permits.iter().filter_map(|rule| rule.allows.clone());
     let first = words.next()?;

@@ -1,4 +1,4 @@
-//! Advice for errors of the validator: what there is to choose from.
+//! Advice for errors of the validator: the possible choices.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::hints;
 use crate::schema::AMBIENT;
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
-/// How it is told that a policy never applies.
+/// The start of the message that a policy never applies.
 pub(crate) const NEVER: &str = "this policy never applies";
 
-/// Says a warning of the validator in this project's words.
+/// Rewords a warning of the validator.
 pub(crate) fn warning(mut finding: Finding) -> Finding {
     if finding.message.starts_with("policy is impossible") {
         finding.message = format!("{NEVER}: what it asks for is false for every request");
@@ -48,7 +48,7 @@ pub(crate) fn error(mut finding: Finding, error: &ValidationError, vocabulary: &
     finding
 }
 
-/// The action that was meant by one of another namespace, or by a longer or shorter name.
+/// Suggests the actions of this name in other namespaces, or those of this namespace with a longer or shorter name.
 fn action(written: &str, vocabulary: &Vocabulary) -> Option<String> {
     let (kind, id) = written.rsplit_once("::")?;
     let id = id.trim_matches('"').to_lowercase();
@@ -97,7 +97,7 @@ fn types(vocabulary: &Vocabulary) -> Vec<String> {
     types
 }
 
-/// The one that is nearest to what was written, or else all of the same namespace, or else all.
+/// Suggests the nearest choice, or else lists those of the same namespace, or else all.
 fn choose(written: &str, choices: Vec<String>) -> Option<String> {
     let meant = did_you_mean(written, choices.iter().map(String::as_str));
     if meant.is_some() {

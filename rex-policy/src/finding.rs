@@ -1,4 +1,4 @@
-//! What is wrong with a policy, and where.
+//! Findings: errors and warnings about a policy, each with its place.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,50 +8,51 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 /// A text and the name to report it under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The name, of a file for instance.
+    /// The name, such as that of a file.
     pub name: String,
     /// The text.
     pub text: String,
 }
 
 impl Source {
-    /// A text and its name.
+    /// Creates a source from its name and its text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into() }
     }
 }
 
-/// How bad a [`Finding`] is.
+/// The severity of a [`Finding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The policy loads, but may not mean what its author thinks.
     Warning,
-    /// The policy is refused.
+    /// The policy is rejected.
     Error,
 }
 
-/// One thing that is wrong with a policy or an entities file, and where.
+/// An error or a warning about a policy or an entities file, with its place.
 ///
-/// It is a [`miette::Diagnostic`], so that a command line can draw it; as text it is `file:line:column: message`.
+/// It is a [`miette::Diagnostic`], so that a command line can draw it. As text it is the message alone; [`Rejected`] writes
+/// `file:line:column` before it.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The code of the [`Lint`](crate::Lint) that found it; `None` if it was found while the policy was loaded.
+    /// The code of the [`Lint`](crate::Lint) that found it; `None` if no lint did.
     pub code: Option<&'static str>,
-    /// What is wrong: lower case, no full stop, what came from outside in backticks.
+    /// The message: lower case, no full stop, text from outside in backticks.
     pub message: String,
-    /// What to do about it.
+    /// The advice on what to do.
     pub help: Option<String>,
     /// The id of the policy that it is about.
     pub policy: Option<Arc<str>>,
-    /// Where the text to underline starts, in bytes.
+    /// Start of the text to underline, in bytes.
     pub offset: usize,
-    /// How long the text to underline is, in bytes.
+    /// Length of the text to underline, in bytes.
     pub length: usize,
-    /// The line of that place, from 1; 0 if the finding is about no place.
+    /// The line of that place, from 1; 0 if the finding has no place.
     pub line: usize,
-    /// The column of that place in characters, from 1; 0 if the finding is about no place.
+    /// The column of that place in characters, from 1; 0 if the finding has no place.
     pub column: usize,
     source: NamedSource<Arc<str>>,
 }
@@ -74,19 +75,19 @@ impl Finding {
         self
     }
 
-    /// Whether another finding underlines the same.
+    /// Returns whether another finding underlines the same text.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
         (self.offset, self.length, self.line) == (other.offset, other.length, other.line)
             && self.source_name() == other.source_name()
     }
 
-    /// The name of the file.
+    /// Returns the name of the file.
     #[must_use]
     pub fn source_name(&self) -> &str {
         self.source.name()
     }
 
-    /// The text of the file.
+    /// Returns the text of the file.
     #[must_use]
     pub fn source_text(&self) -> &str {
         self.source.inner()
@@ -127,10 +128,10 @@ impl Diagnostic for Finding {
     }
 }
 
-/// A policy that was refused, with everything that is wrong with it.
+/// A policy that was rejected, with all findings.
 #[derive(Debug, Clone)]
 pub struct Rejected {
-    /// What is wrong; at least one of them is an error.
+    /// The findings; at least one of them is an error.
     pub findings: Vec<Finding>,
 }
 
@@ -155,7 +156,7 @@ impl std::error::Error for Rejected {}
 pub(crate) struct Text {
     pub(crate) name: Arc<str>,
     pub(crate) text: Arc<str>,
-    /// Where each line starts; counted when the first place is asked for.
+    /// The start of each line; computed on first use.
     lines: Arc<OnceLock<Vec<usize>>>,
 }
 
@@ -164,12 +165,12 @@ impl Text {
         Self { name: Arc::from(&*source.name), text: Arc::from(&*source.text), lines: Arc::default() }
     }
 
-    /// The name without the text, for what is said about the text as a whole.
+    /// Creates a text that has only a name, for findings about the text as a whole.
     pub(crate) fn name_only(name: &str) -> Self {
         Self { name: Arc::from(name), text: Arc::from(""), lines: Arc::default() }
     }
 
-    /// Line and column of a place, both from 1.
+    /// Returns line and column of a byte offset, both from 1.
     pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
         let lines = self.lines.get_or_init(|| {
             let after = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
@@ -181,7 +182,7 @@ impl Text {
     }
 }
 
-/// Where a policy stands.
+/// The file of a policy, and its place there.
 #[derive(Debug, Clone)]
 pub(crate) struct Stand {
     pub(crate) text: Text,
@@ -193,27 +194,27 @@ impl Stand {
         Self { text: text.clone(), place }
     }
 
-    /// Its bytes in the file.
+    /// Returns its place in the file, in bytes.
     pub(crate) fn place(&self) -> Option<(usize, usize)> {
         self.place
     }
 
-    /// The policy as it is written.
+    /// Returns the source text of the policy.
     pub(crate) fn text(&self) -> &str {
         self.part(self.place)
     }
 
-    /// The line where it starts.
+    /// Returns the line where it starts.
     pub(crate) fn line(&self) -> usize {
         self.line_of(self.place)
     }
 
-    /// The line where a part of it starts; that of the policy if the part has no place.
+    /// Returns the line where a part of it starts; that of the policy if the part has no place.
     pub(crate) fn line_of(&self, place: Option<(usize, usize)>) -> usize {
         self.text.position(place.or(self.place).map_or(0, |(offset, _)| offset)).0
     }
 
-    /// A part of it with one blank where lines were broken.
+    /// Returns a part of it on one line, with one blank for each run of whitespace; the whole policy if the part has no place.
     pub(crate) fn one_line(&self, place: Option<(usize, usize)>) -> String {
         visible(&self.part(place.or(self.place)).split_whitespace().collect::<Vec<_>>().join(" "))
     }
@@ -223,7 +224,7 @@ impl Stand {
     }
 }
 
-/// Shows the characters that would change how the text around them reads.
+/// Escapes the characters that would change how the text around them reads.
 pub(crate) fn visible(message: &str) -> String {
     let hidden = |c: char| {
         (c.is_control() && c != '\n')

@@ -1,11 +1,11 @@
-//! Policies whose head is all there is to them, and says nothing but what the table of actions has.
+//! Policies without a condition whose head names only what the table of actions has.
 //!
-//! Cedar's validator takes several times as long to get ready as it takes to validate: its extensions parse their names, each anew,
-//! with a parser of their own. Most policies have no condition. For those it would find nothing that the table does not say: whether a
-//! type is a type, an id an action, and whether the action is one on such a resource.
+//! Cedar's validator takes several times as long to start as to validate: its extensions parse their names, each anew, with a
+//! parser of their own. Most policies have no condition. For those it would find nothing that the table does not say: whether
+//! types, ids and actions exist, and whether the action applies to such a resource.
 //!
-//! INVARIANT: what is taken here passes Cedar's validator, against all of the schema, without a warning. When in doubt it is not taken,
-//! and Cedar validates it. A test compares them.
+//! INVARIANT: what is accepted here passes Cedar's validator, with the whole schema, without a warning. When in doubt it is not
+//! accepted, and Cedar validates it. A test compares them.
 
 use cedar_policy::Policy;
 use rex_core::{ActionSpec, ResourceSpec};
@@ -13,13 +13,13 @@ use rex_core::{ActionSpec, ResourceSpec};
 use crate::rule::{Actions, Scope, Uid, actions, principal_scope, resource_scope};
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
-/// The words that are no name of a type in Cedar.
+/// The words that cannot name a type in Cedar.
 const RESERVED: [&str; 10] = ["true", "false", "if", "then", "else", "in", "is", "like", "has", "__cedar"];
 
-/// The heads that a vocabulary has.
+/// The valid heads of a vocabulary.
 pub(crate) struct Heads {
     actions: &'static [&'static ActionSpec],
-    /// Whether each name of the table is one. Where that is in doubt, Cedar says what is wrong with it.
+    /// `true` if each name in the table is surely a valid name. Otherwise Cedar reports what is wrong with it.
     pub(crate) are_named: bool,
 }
 
@@ -35,7 +35,7 @@ impl Heads {
         Self { actions, are_named: actions.iter().all(is_named) }
     }
 
-    /// Whether a policy is valid by its head alone.
+    /// Returns whether a policy is valid by its head alone.
     pub(crate) fn suffice(&self, policy: &Policy) -> bool {
         // `as_ref` leads to what Cedar evaluates; see `Condition`.
         self.are_named
@@ -44,7 +44,7 @@ impl Heads {
             && self.has(actions(policy).as_ref(), &resource_scope(policy.resource_constraint()))
     }
 
-    /// Whether each of the actions is one, and one of them is an action on such a resource.
+    /// Returns whether each of the actions exists, and one of them applies to such a resource.
     fn has(&self, named: Option<&Actions>, resource: &Scope) -> bool {
         let Some(Actions { named, exact }) = named else {
             return self.actions.iter().any(|spec| is_about(resource, spec.resource));
@@ -53,7 +53,7 @@ impl Heads {
             let space = uid.kind.strip_suffix("::Action") == Some(spec.namespace);
             space && (*uid.id == *spec.name || !exact && spec.groups.contains(&&*uid.id))
         };
-        // A list of actions of several namespaces is not one in Cedar, whose types differ.
+        // Cedar rejects a list of actions of several namespaces, whose types differ.
         let alike = named.windows(2).all(|pair| matches!(pair, [one, next] if one.kind == next.kind));
         alike
             && named.iter().all(|uid| self.actions.iter().any(|spec| is(spec, uid)))
@@ -73,7 +73,7 @@ fn is_principal(scope: &Scope) -> bool {
         })
 }
 
-/// Whether a head asks for this type of resource: for one, for all in another one, or for all in a class.
+/// Returns whether a head can match this type of resource: one, all in another one, or all in a class.
 fn is_about(scope: &Scope, resource: &ResourceSpec) -> bool {
     let is_in = |kind: &str, name: &str| {
         kind.strip_prefix(resource.namespace).and_then(|kind| kind.strip_prefix("::")) == Some(name)
@@ -87,7 +87,7 @@ fn is_about(scope: &Scope, resource: &ResourceSpec) -> bool {
         })
 }
 
-/// Whether nothing about the characters of an id could be a reason for a warning.
+/// Returns whether no character of an id can cause a warning.
 fn is_plain(id: &str) -> bool {
     id.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// Heads with all that there is in the vocabulary, and with much that there is not.
+    /// Returns heads with everything that is in the vocabulary, and with much that is not.
     fn heads(vocabulary: &Vocabulary) -> Vec<String> {
         let mut kinds =
             ["Agent", "User", GROUP, "Robot", "fs::Action", "fs::Robot", "Path"].map(str::to_owned).to_vec();

@@ -1,4 +1,4 @@
-//! What to write instead of what is no policy: habits of other languages, and of other policies.
+//! Advice for text that is not a valid policy: habits of other languages and other policy systems.
 
 use rex_core::action::fs;
 use rex_core::{Action, ActionSpec};
@@ -6,7 +6,7 @@ use rex_core::{Action, ActionSpec};
 use crate::finding::Finding;
 use crate::vocabulary::Vocabulary;
 
-/// The place of an error, and what stands there.
+/// The message of an error, with the text and the place that it is about.
 struct Spot<'a> {
     said: &'a str,
     text: &'a str,
@@ -14,7 +14,7 @@ struct Spot<'a> {
 }
 
 impl<'a> Spot<'a> {
-    /// The word or the sign that starts at the place.
+    /// Returns the word or the sign that starts at the place.
     fn word(&self) -> &'a str {
         first_word(self.after())
     }
@@ -27,7 +27,7 @@ impl<'a> Spot<'a> {
         self.text.get(..self.offset).unwrap_or_default().trim_end()
     }
 
-    /// The word before the place.
+    /// Returns the word before the place.
     fn last_word(&self) -> &'a str {
         let before = self.before();
         let start = before
@@ -36,12 +36,12 @@ impl<'a> Spot<'a> {
         before.get(start..).unwrap_or_default()
     }
 
-    /// What the message names in backticks.
+    /// Returns the first name that the message has in backticks.
     fn named(&self) -> &'a str {
         self.said.split('`').nth(1).unwrap_or_default()
     }
 
-    /// The policy up to the place.
+    /// Returns the policy up to the place.
     fn head(&self) -> &'a str {
         self.before().rsplit(';').next().unwrap_or_default()
     }
@@ -59,10 +59,10 @@ fn first_word(text: &str) -> &str {
     }
 }
 
-/// A row of the table: how the message starts, the words that stand at the place (any, if none is named), what to do.
+/// A row of the table: the start of the message, the words at the place (empty for any), the advice.
 type Row = (&'static str, &'static [&'static str], &'static str);
 
-/// Errors that a word tells.
+/// Errors that a word identifies.
 const ROWS: &[Row] = &[
     ("unexpected token", &["and", "AND"], "`&&` joins conditions that must all hold"),
     ("unexpected token", &["or", "OR"], "`||` joins conditions of which one must hold"),
@@ -115,7 +115,7 @@ const LIKE: &str = "texts are compared by `==`, or by `like` with the wildcard `
 const SEMICOLON: &str = "a policy ends with `;`";
 const LIST: &str = "the head takes one: write a condition, `when { [..].contains(VAR) }` for these themselves, `when { VAR in [..] }` for what is in them";
 
-/// Adds advice to what does not parse.
+/// Adds advice to a finding about text that does not parse.
 pub(crate) fn syntax(mut finding: Finding, vocabulary: &Vocabulary) -> Finding {
     finding.message = plain(&finding.message);
     if let Some(name) = finding.message.strip_prefix("duplicate annotation: @") {
@@ -136,7 +136,7 @@ pub(crate) fn syntax(mut finding: Finding, vocabulary: &Vocabulary) -> Finding {
     finding
 }
 
-/// A message without the names that the language has for its own types.
+/// Replaces Cedar's names for its own types in a message.
 pub(crate) fn plain(said: &str) -> String {
     said.replace("__cedar::internal::AnyEntity", "an entity")
         .replace("Set<__cedar::internal::Any>", "a set")
@@ -155,13 +155,13 @@ fn row(spot: &Spot<'_>) -> Option<String> {
     let named = spot.said.rsplit([' ', '`']).find(|part| !part.is_empty()).unwrap_or_default();
     let fits = |(said, words, _): &&Row| {
         let at = words.contains(&spot.word()) || words.contains(&named);
-        // Of a sign that is no word, a part may stand before the place.
+        // The place can be inside a sign of several characters, so the word that the message ends with counts, too.
         spot.said.starts_with(said) && (words.is_empty() || at)
     };
     ROWS.iter().find(fits).map(|(.., help)| (*help).to_owned())
 }
 
-/// Errors that a word does not tell.
+/// Returns advice for an error that a word does not identify.
 fn special(spot: &Spot<'_>) -> Option<String> {
     let said = spot.said;
     let text = |help: &str| Some(help.to_owned());
@@ -220,7 +220,7 @@ fn special(spot: &Spot<'_>) -> Option<String> {
     None
 }
 
-/// A policy as other systems write it: `permit(who = .., action = .., resource = ..)`.
+/// Returns advice for a policy in the form of other systems: `permit(who = .., action = .., resource = ..)`.
 fn function_form(spot: &Spot<'_>) -> Option<String> {
     let named = [
         "variable in the policy scope",
@@ -242,12 +242,12 @@ fn function_form(spot: &Spot<'_>) -> Option<String> {
     })
 }
 
-/// An action as policies write it.
+/// Returns an action as policies write it.
 fn written(spec: &ActionSpec) -> String {
     format!("{}::Action::\"{}\"", spec.namespace, spec.name)
 }
 
-/// An entity that is not written as one: `Agent::me`, `"Agent::me"`, `"read"`, `"/var/log"`.
+/// Returns advice for an entity in a wrong form: `Agent::me`, `"Agent::me"`, `"read"`, `"/var/log"`.
 fn entity(spot: &Spot<'_>, vocabulary: &Vocabulary) -> Option<String> {
     let (_, found) = spot.said.split_once(", found ")?;
     let written = found.split('`').nth(1)?.trim_matches('"');
@@ -269,20 +269,20 @@ fn entity(spot: &Spot<'_>, vocabulary: &Vocabulary) -> Option<String> {
     Some(format!("an entity is its type and its id: `{meant}`"))
 }
 
-/// The actions of a name, in any namespace, as policies write them.
+/// Returns the actions with a name, in any namespace, as policies write them.
 pub(crate) fn named_like<'v>(vocabulary: &'v Vocabulary, name: &str) -> impl Iterator<Item = String> + use<'v> {
     let name = name.to_lowercase();
     let named = vocabulary.actions().iter().filter(move |spec| spec.name == name);
     named.map(|spec| format!("{}::Action::\"{}\"", spec.namespace, spec.name))
 }
 
-/// How the time of day is asked for.
+/// The advice on the time of day.
 pub(crate) const CLOCK: &str = "of the time of day, in UTC, ask `context.now.toTime() >= duration(\"9h\") && context.now.toTime() < duration(\"17h30m\")`";
 const MOMENT: &str = "a time is compared with a time, `context.now < datetime(\"2026-12-31\")`, and the time of day, in UTC, with a length of time, `context.now.toTime() >= duration(\"9h\")`";
 const WRITTEN: &str = "a time is written `datetime(\"2026-01-01T00:00:00Z\")`, a day asked for by `context.now.toDate() == datetime(\"2026-01-01\")`";
 const LENGTH: &str = "a length of time is written with its units, `duration(\"9h30m\")`: `d`, `h`, `m`, `s`, `ms`; the time of day, in UTC, is `context.now.toTime()`";
 
-/// Errors of types, by what the message says: both parts are in it, and the advice.
+/// Advice for type errors: two parts that the message has, and the advice.
 const TYPES: &[(&str, &str, &str)] = &[
     ("not compatible", "ipaddr", "an address is written `ip(\"10.0.0.1\")`"),
     ("expected ipaddr", "String", "a range of addresses is written `ip(\"10.0.0.0/8\")`"),
@@ -349,7 +349,7 @@ const TYPES: &[(&str, &str, &str)] = &[
     ("expected Bool but saw", "", "each side of `&&` and `||` is a whole comparison"),
 ];
 
-/// Advice for an error of types.
+/// Returns advice for a type error.
 pub(crate) fn types(said: &str) -> Option<String> {
     let row = TYPES.iter().find(|(one, other, _)| said.contains(one) && said.contains(other));
     row.map(|(.., help)| (*help).to_owned()).or_else(|| {
@@ -357,12 +357,12 @@ pub(crate) fn types(said: &str) -> Option<String> {
     })
 }
 
-/// Whether an error is about actions of several namespaces in one list.
+/// Returns whether an error is about actions of several namespaces in one list.
 fn is_mixed(said: &str) -> bool {
     said.contains("::Action and ") && said.contains("not compatible")
 }
 
-/// The same error in words of policies.
+/// Rewords an error about actions of several namespaces in one list; `None` for other errors.
 pub(crate) fn mixed(said: &str) -> Option<String> {
     let mut spaces = said.split_whitespace().filter_map(|word| word.strip_suffix("::Action"));
     let (one, other) = (spaces.next()?, spaces.next()?);

@@ -1,4 +1,4 @@
-//! Which policies can have a say in a request: found without looking at the others.
+//! An index that finds the policies that can apply to a request without looking at the others.
 
 use foldhash::HashMap;
 use rex_core::resource::AnyResource;
@@ -9,10 +9,10 @@ use crate::members::Above;
 use crate::prefixes::Prefixes;
 use crate::rule::{Actions, Anchor, Rule, Scope, Uid};
 
-/// The numbers of policies.
+/// Numbers of policies.
 pub(crate) type Found = SmallVec<[u32; 8]>;
 
-/// A resource with all that it is in.
+/// A resource with everything that it is in.
 #[derive(Debug)]
 pub(crate) struct Lineage<'r> {
     pub(crate) kind: &'r str,
@@ -22,7 +22,7 @@ pub(crate) struct Lineage<'r> {
 }
 
 impl<'r> Lineage<'r> {
-    /// What a resource is in: its ancestors, and the classes of it and of them.
+    /// Collects what a resource is in: its ancestors, and the classes of it and of its ancestors.
     pub(crate) fn new(kind: &'r str, resource: &'r dyn AnyResource, above: Option<&'r Above>) -> Self {
         let mut lineage = Self { kind, id: resource.id(), ancestors: SmallVec::new(), classes: Vec::new() };
         resource.ancestors(&mut |ancestor| lineage.ancestors.push(ancestor));
@@ -46,7 +46,7 @@ impl<'r> Lineage<'r> {
         }
     }
 
-    /// Whether the head of a policy is about it.
+    /// Returns whether the head of a policy matches the resource.
     pub(crate) fn meets(&self, scope: &Scope) -> bool {
         scope.kind.as_ref().is_none_or(|kind| **kind == *self.kind)
             && scope.entity.as_ref().is_none_or(
@@ -57,13 +57,13 @@ impl<'r> Lineage<'r> {
     }
 }
 
-/// Whether a principal is the one that a policy is about.
+/// Returns whether the head of a policy matches a principal.
 pub(crate) fn principal_meets(scope: &Scope, kind: &str, id: &str, groups: &[Uid]) -> bool {
     scope.kind.as_ref().is_none_or(|wanted| **wanted == *kind)
         && scope.entity.as_ref().is_none_or(|uid| uid.is(kind, id) || (!scope.exact && groups.contains(uid)))
 }
 
-/// Whether an action is one that a policy is about. Groups of actions are not nested.
+/// Returns whether the head of a policy matches an action. Groups of actions are not nested.
 pub(crate) fn action_meets(actions: Option<&Actions>, spec: &ActionSpec) -> bool {
     actions.is_none_or(|actions| {
         actions.named.iter().any(|uid| {
@@ -73,20 +73,20 @@ pub(crate) fn action_meets(actions: Option<&Actions>, spec: &ActionSpec) -> bool
     })
 }
 
-/// The policies about one action, by what they say of the resource. A resource finds each once.
+/// The policies about one action, by what they say of the resource. A resource finds each of them at most once.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     anywhere: Vec<u32>,
     exactly: HashMap<Box<str>, Vec<u32>>,
     within: HashMap<Box<str>, Vec<u32>>,
-    /// The lengths of the names in `within`, each a bit: most ancestors need not be looked for.
+    /// The lengths of the ids in `within`, one bit each, so that most ancestors need no lookup.
     lengths: u128,
     within_class: HashMap<Uid, Vec<u32>>,
     prefixes: Vec<(Box<str>, Prefixes)>,
 }
 
 impl Index {
-    /// The index of those of `candidates` that are about an action.
+    /// Indexes those of `candidates` that are about an action.
     pub(crate) fn new(rules: &[Rule], candidates: &[u32], spec: &ActionSpec, kind: &str) -> Self {
         let mut index = Self::default();
         for &number in candidates {
@@ -106,7 +106,7 @@ impl Index {
                         }
                     }
                 }
-                // Another type than the one that the action is on equals nothing that a request is about.
+                // An entity of another type equals no resource of the action.
                 Anchor::Exactly(uid) if *uid.kind == *kind => index.exactly.entry(uid.id).or_default().push(number),
                 Anchor::Exactly(_) => {}
                 Anchor::Within(uid) if *uid.kind == *kind => {
@@ -129,8 +129,8 @@ impl Index {
         index
     }
 
-    /// The policies whose heads match, in their order. Those of them that have a condition may not apply yet; no other
-    /// policy can apply, or be an error.
+    /// Returns the policies whose heads match, in order. Those with a condition may not apply; no other policy can apply or be
+    /// an error.
     pub(crate) fn candidates(&self, rules: &[Rule], lineage: &Lineage<'_>, resource: &dyn AnyResource) -> Found {
         let mut found = Found::from_slice(&self.anywhere);
         found.extend(self.exactly.get(lineage.id).into_iter().flatten().copied());
@@ -152,7 +152,7 @@ impl Index {
                 }
             });
             if missing {
-                // Looking at an attribute that is not there is an error, which must be seen.
+                // Reading an attribute that is missing is an error, which must be seen.
                 found.extend(prefixes.all());
             }
         }
@@ -161,7 +161,7 @@ impl Index {
         found
     }
 
-    /// Every policy about the action.
+    /// Returns every policy about the action.
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
         let maps = self.exactly.values().chain(self.within.values()).chain(self.within_class.values());
         let prefixes = self.prefixes.iter().flat_map(|(_, prefixes)| prefixes.all());
@@ -169,12 +169,12 @@ impl Index {
     }
 }
 
-/// The bit of a length; all long ones have one.
+/// Returns the bit of a length; lengths from 127 share one.
 fn length(text: &str) -> u128 {
     1 << text.len().min(127)
 }
 
-/// The most telling of what a policy says about its resource, in its head and in its condition.
+/// Returns the more selective of what the head and the condition say of the resource.
 fn anchor(rule: &Rule) -> Anchor {
     let head = Anchor::of_head(&rule.resource);
     match rule.condition.as_ref().map(|condition| condition.anchor.clone()) {
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::rule::syntax;
 
-    /// That a policy is found by the rarer of what its head and its condition say, and by the head where neither is.
+    /// Checks that a policy is found by the rarer of what its head and its condition say, and by the head if neither is rarer.
     #[test]
     fn a_policy_is_found_by_the_most_telling_that_it_says() {
         let within = |id| Anchor::Within(Uid::new("fs::Path", id));

@@ -1,4 +1,4 @@
-//! One layout for all policies.
+//! The one layout of policies.
 
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use similar::TextDiff;
@@ -7,8 +7,8 @@ use crate::compile;
 use crate::finding::{Finding, Rejected, Severity, Source, Text};
 use crate::limits::PolicyLimits;
 
-/// A source in the one layout, which its policies mean the same in. Comments stay, and lines end as most of them did, by a line feed or with a
-/// carriage return before it.
+/// Formats a source in the one layout, which does not change what its policies mean. Comments stay. Lines end as most of them
+/// did, by a line feed or by a carriage return and a line feed.
 ///
 /// ```
 /// use rex_policy::{Source, formatted};
@@ -20,7 +20,7 @@ use crate::limits::PolicyLimits;
 /// ```
 ///
 /// # Errors
-/// If it is not Cedar.
+/// If the source does not parse as Cedar, or cannot be formatted.
 pub fn formatted(source: &Source) -> Result<String, Rejected> {
     compile::parses(source, &PolicyLimits::default())?;
     if source.text.trim().is_empty() {
@@ -33,29 +33,29 @@ pub fn formatted(source: &Source) -> Result<String, Rejected> {
         let message = format!("it cannot be laid out: {error}");
         Rejected { findings: vec![Finding::new(Severity::Error, &Text::name_only(&source.name), None, message)] }
     })?;
-    // Lines end as most did.
+    // Keep the line ends that most lines had.
     let (all, windows) = (source.text.matches('\n').count(), source.text.matches("\r\n").count());
     Ok(if 2 * windows > all { text.replace('\n', "\r\n") } else { text })
 }
 
-/// Comments as they are, without blanks at the ends of lines and of the file.
+/// Returns comments as they are, without blanks at the ends of lines and around the text.
 fn trimmed(text: &str) -> String {
     text.trim().lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// A text of policies in the one layout. What was written is held against what was read.
+/// Formats policies. The formatter compares what it writes with what it read.
 pub(crate) fn pretty(text: &str) -> Result<String, String> {
     policies_str_to_pretty(text, &Config::default()).map_err(|error| error.to_string())
 }
 
-/// What would change in a file, as a unified diff, which `patch -p1` and `git apply` take; empty if nothing would.
+/// Returns the changes of a file as a unified diff, which `patch -p1` and `git apply` accept; empty if nothing changes.
 pub(crate) fn unified(file: &str, old: &str, new: &str) -> String {
     let path = file.trim_start_matches('/');
     TextDiff::from_lines(old, new).unified_diff().header(&format!("a/{path}"), &format!("b/{path}")).to_string()
 }
 
 impl Source {
-    /// What would have to change for this source to be that text, as a unified diff; empty if nothing would.
+    /// Returns the changes from this source to `text`, as a unified diff; empty if nothing changes.
     #[must_use]
     pub fn diff(&self, text: &str) -> String {
         unified(&self.name, &self.text, text)

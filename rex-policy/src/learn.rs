@@ -1,32 +1,38 @@
-//! The smallest readable policy that permits what was seen.
+//! The smallest readable policy that permits a set of observed requests.
 //!
-//! # What is generalised
+//! # What is generalized
 //!
-//! Never who, and never what is done: a permit names one principal, and the actions that it was seen to do. Of what it is done to, as
-//! [`Breadth`] says:
+//! Neither principals nor actions: a permit names one principal, and the actions that it was seen to do. [`Breadth`] says which
+//! resources are generalized, and to what:
 //!
 //! | | `Exact` | `Siblings` | `Directory` |
 //! |---|---|---|---|
-//! | paths | those that were seen | two of a directory that have an extension, or a name but for its digits, in common stand for all that are directly in it and have | two of a directory stand for it and all below |
-//! | URLs | those that were seen | two that differ in their query stand for any query | two of a directory stand for all below it |
-//! | units | those that were seen | two of one template stand for all of its instances | as `Siblings` |
-//! | processes | of the same name, program, user and unit | of the same program, user and unit | of the same user and unit |
-//! | programs, hosts, and all else | those that were seen | those that were seen | those that were seen |
+//! | paths | as seen | two in a directory that share an extension, or a name but for digits: all such files in it | two in a directory: it and all below |
+//! | URLs | as seen | two that differ in their query: any query | two in a directory: all below it |
+//! | units | as seen | two of one template: all of its instances | as `Siblings` |
+//! | processes | by name, program, user and unit | by program, user and unit | by user and unit |
+//! | programs, hosts, and all else | as seen | as seen | as seen |
 //!
-//! In any breadth, a file with a name that `fs::temp_file` makes stands for those that it makes in other runs. In all but `Exact`, more than 32
-//! files directly in a directory that have nothing else in common stand for all that is directly in it. Files that hold keys or passwords, and
-//! files by which others get rights, stand for themselves alone, and nothing stands for them.
+//! In any breadth, a file with a name that `fs::temp_file` makes is generalized to those that it makes in other runs. In all
+//! but `Exact`, more than 32 files directly in a directory that have nothing else in common are generalized to everything
+//! directly in it. Files that hold keys or passwords, and files that give others rights, are never generalized, and no
+//! generalization covers them.
 //!
-//! `/` and the root of a site never stand for what is in them, and a directory directly in `/` only for what `Siblings` says. What a
-//! `forbid` of the policy that is kept holds a part of is not generalised over: it is listed.
+//! `/` and the root of a site are never generalized to what is in them, and a directory directly in `/` only as `Siblings`
+//! says. Nothing is generalized over a place of which a `forbid` of the kept policy holds a part: its resources are listed.
 //!
-//! Principals of one type that did the same are listed by one permit.
+//! Principals of one type that did the same share one permit.
 //!
-//! Facts about the act are asked for as they were seen, together; programs are started with the very arguments, in the same environment, as the same
-//! user; what such a start needs of `@allow` is let go, unless the policy that is kept permits the start and lets go less. A path that names a
-//! process by its number is told, as it is another in the next run. How many bytes are moved, and which address a name has today, is not asked for.
+//! # What a permit requires
 //!
-//! A policy may not hold characters that change the direction of text, so a request that only they can tell is left out, and told.
+//! It requires facts in the combinations that were seen. A program is started with exactly these arguments, in the same
+//! environment, as the same user. Its permit has the `@allow` words of the kept policy if that permits the start, else those
+//! that the start needs. Numbers of bytes and today's addresses of names are not required.
+//!
+//! # What is reported
+//!
+//! Paths that name a process by its number are reported: the next run has other numbers. Requests that can only be described
+//! with characters that change the direction of text are left out and reported, since a policy must not have these characters.
 
 mod facts;
 mod protected;
@@ -45,23 +51,23 @@ use crate::remedy::needed_words;
 use facts::Demands;
 use wide::{Kind, Pattern};
 
-/// How many different requests are learned from: more make no policy that anybody reads.
+/// Maximum number of different requests to learn from: nobody reads a policy that is made from more.
 const REQUESTS: usize = 50_000;
-/// How many of the places that a permit comes from are named.
+/// Maximum number of places that are named as the source of a permit.
 const PLACES: usize = 3;
 
-/// How far what was seen stands for more.
+/// The breadth to which resources are generalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Breadth {
-    /// For itself.
+    /// The resources that were seen.
     Exact,
-    /// For what is beside it and alike.
+    /// Those, and similar ones beside them.
     Siblings,
-    /// For all that is where it is.
+    /// Everything in their directories.
     Directory,
 }
 
-/// There is too much to learn from: a request is not one of those that are known, and there is no room for one more.
+/// The error for a new request when the learner is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooMuch;
 
@@ -73,7 +79,7 @@ impl fmt::Display for TooMuch {
 
 impl std::error::Error for TooMuch {}
 
-/// What a policy is learned by: show it what was asked for, then let it write.
+/// A learner of policies: show it requests, then let it write the policy.
 #[derive(Debug)]
 pub struct Learner<'p> {
     breadth: Breadth,
@@ -85,12 +91,12 @@ pub struct Learner<'p> {
     acts: BTreeMap<(String, &'static str, &'static str), Act>,
 }
 
-/// What a principal did of one action.
+/// The requests of one principal for one action.
 #[derive(Debug)]
 struct Act {
     principal: Principal,
     spec: &'static ActionSpec,
-    /// To which resources, by what is let go for it.
+    /// The resources, by the words of `@allow` and by id.
     seen: BTreeMap<(Option<Arc<str>>, String), Seen>,
 }
 
@@ -100,50 +106,50 @@ struct Seen {
     source: Origin,
 }
 
-/// Where something comes from.
+/// The source of a permit: a number of requests, and some of their places.
 #[derive(Debug, Clone, Default)]
 struct Origin {
     requests: u64,
     places: Vec<String>,
 }
 
-/// A policy that was learned.
+/// A learned policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Learned {
     /// The policy, in Cedar.
     pub text: String,
-    /// What it permits, in the order of the text.
+    /// The permits, in the order of the text.
     pub permits: Vec<LearnedPermit>,
     /// The ids of the forbids that were kept, in the order of the text.
     pub forbids: Vec<Arc<str>>,
-    /// What was not generalised, and the `forbid` that is why.
+    /// Places that were not generalized, each with the `forbid` that prevented it.
     pub held: Vec<(String, Arc<str>)>,
-    /// Resources that were left out, because what was done to them is told by characters that no policy may hold.
+    /// Resources that were left out, because only characters that no policy may have can describe the requests.
     pub unnamed: Vec<String>,
-    /// Paths below `/proc` that name a process by its number: in another run, they are others.
+    /// Paths below `/proc` that name a process by its number, which is another in the next run.
     pub fleeting: Vec<String>,
-    /// From how many requests.
+    /// Number of requests that the policy is made from.
     pub requests: u64,
-    /// How many requests were left out, as there was no room for them: what they did is not permitted.
+    /// Number of requests that were left out for lack of room; the policy does not permit them.
     pub left_out: u64,
 }
 
-/// A permit that was learned.
+/// A learned permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LearnedPermit {
-    /// Its id.
+    /// The id of the permit.
     pub id: String,
-    /// To whom; of several, with commas between.
+    /// The principal; several are joined by commas.
     pub principal: String,
-    /// Which actions.
+    /// The actions.
     pub actions: Vec<String>,
-    /// From how many requests.
+    /// Number of requests that it is made from.
     pub requests: u64,
-    /// For how many different resources.
+    /// Number of different resources.
     pub resources: u64,
-    /// Where the first of them stand.
+    /// The places of the first requests.
     pub places: Vec<String>,
-    /// What it permits besides what was seen.
+    /// A description of what it permits beyond the requests.
     pub beyond: Option<String>,
 }
 
@@ -156,7 +162,7 @@ struct Draft {
     resources: BTreeSet<String>,
 }
 
-/// What tells drafts apart that are not one permit for several actions.
+/// The key of a draft. Drafts of several actions with the same key become one permit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Shape {
     principal: String,
@@ -168,24 +174,24 @@ struct Shape {
 }
 
 impl<'p> Learner<'p> {
-    /// One that has seen nothing yet. Of a policy that is kept, the forbids stay, and so does what its permits let go by `@allow`.
+    /// Creates a learner. It keeps the forbids of the policy `keep`, and the `@allow` words of its permits.
     #[must_use]
     pub fn new(breadth: Breadth, keep: Option<&'p Policy>) -> Self {
         let (unnamed, acts) = (BTreeSet::new(), BTreeMap::new());
         Self { breadth, keep, requests: 0, different: 0, left_out: 0, unnamed, acts }
     }
 
-    /// Takes note of a request, and of where it was found.
+    /// Adds a request, and the place where it was found.
     ///
     /// # Errors
-    /// If there is too much to learn from. The request is left out then, which the policy says; others can follow.
+    /// If the request is new and the learner is full. It is left out, which the policy says; others can follow.
     pub fn see(&mut self, request: &Request<'_>, place: &dyn fmt::Display) -> Result<(), TooMuch> {
         let spec = request.action.spec();
         let principal = &request.subject.principal;
         let allows = self.keep.map(|policy| policy.decide(request));
         let allows = match allows.filter(|decision| decision.effect == Effect::Allow) {
             Some(decision) => decision.allows,
-            // Nobody knows any more what let it go: without that, it would be refused.
+            // The words of `@allow` at that time are unknown; without these, the start would be refused.
             None => Some(needed_words(request).join(" ")).filter(|words| !words.is_empty()).map(Arc::from),
         };
         let id = if Kind::of(spec) == Kind::Process { "" } else { request.resource.id() };
@@ -217,7 +223,7 @@ impl<'p> Learner<'p> {
         Ok(())
     }
 
-    /// How many different requests it knows.
+    /// Returns the number of different requests so far.
     #[must_use]
     pub fn different(&self) -> usize {
         self.different
@@ -266,7 +272,7 @@ impl<'p> Learner<'p> {
     }
 }
 
-/// One draft for principals of one type that did the same.
+/// Merges the drafts for principals of one type that did the same.
 fn together(drafts: BTreeMap<Shape, Draft>) -> BTreeMap<Shape, Draft> {
     let mut alike: BTreeMap<(Shape, Vec<String>), Vec<Draft>> = BTreeMap::new();
     for (shape, draft) in drafts {
@@ -289,19 +295,19 @@ fn together(drafts: BTreeMap<Shape, Draft>) -> BTreeMap<Shape, Draft> {
     together
 }
 
-/// Whether a text holds characters that Cedar's validator takes for an attempt to mislead its reader, which refuses the policy.
+/// Returns whether a text has characters that change its direction. Cedar's validator warns of them, and the policy is rejected.
 fn misleading(text: &str) -> bool {
     text.contains(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
 }
 
-/// Whether a path names a process by its number.
+/// Returns whether a path names a process by its number.
 fn is_fleeting(path: &str) -> bool {
     let number = path.strip_prefix("/proc/").and_then(|rest| rest.split('/').next());
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl Act {
-    /// A permit for each pattern of the resources that were seen under the same demands.
+    /// Drafts a permit for each pattern of the resources that were seen with the same facts.
     fn drafts(
         &self,
         principal: &str,
@@ -337,7 +343,7 @@ impl Act {
 }
 
 impl Draft {
-    /// What is known of the type of its resources.
+    /// Returns the kind of its resources.
     fn kind(&self) -> Kind {
         self.specs.first().map_or(Kind::Other, |spec| Kind::of(spec))
     }

@@ -1,23 +1,23 @@
-//! How much policy is taken, checked before any of it is parsed.
+//! Limits on policies, checked before anything is parsed.
 
 use crate::finding::{Finding, Severity, Source, Text};
 
-/// How much policy is taken. What is beyond is refused before it is parsed.
+/// Limits on policies. A file that exceeds one is rejected before it is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyLimits {
-    /// Size of all policy files together, and of the entities file, in bytes.
+    /// Maximum size of all policy files together, and of the entities file, in bytes.
     pub bytes: usize,
-    /// How many policies.
+    /// Maximum number of policies.
     pub policies: usize,
-    /// How many brackets may be open at once.
+    /// Maximum number of brackets that are open at once.
     pub nesting: usize,
-    /// How many words and signs may follow each other, brackets that are open included, without a comma. Cedar turns
+    /// Maximum number of words and signs in a row without a comma; those before an open bracket count, too. Cedar turns
     /// `a || b || c` into a tree as deep as the chain is long.
     pub chain: usize,
-    /// How many findings are reported.
+    /// Maximum number of findings that are reported.
     pub findings: usize,
-    /// Whether a policy is taken that asks for what no request has. It is refused by default, since a `forbid` of that kind protects nothing;
-    /// whoever generates policies, to test with them, may want it.
+    /// `true` if a policy may require what no request has. It is rejected by default, since a `forbid` of that kind protects
+    /// nothing; a generator of policies for tests may want it.
     pub impossible: bool,
 }
 
@@ -28,7 +28,7 @@ impl Default for PolicyLimits {
 }
 
 impl PolicyLimits {
-    /// Refuses what is too much before anything is done with it.
+    /// Checks the size of the sources before anything is done with them.
     pub(crate) fn check_bytes(&self, sources: &[Source]) -> Result<(), Vec<Finding>> {
         let mut left = self.bytes;
         for source in sources {
@@ -43,13 +43,13 @@ impl PolicyLimits {
     }
 }
 
-/// One statement of a file: where it starts and ends.
+/// A statement of a file: its start and its end, in bytes.
 pub(crate) type Statement = (usize, usize);
 
-/// Where the statements of a file are, found without parsing, and refused if one is too deep for a parser that recurses.
+/// Finds the statements of a file without parsing it; `Err` if one is too deep for a recursive parser, or if there are too many.
 ///
-/// It knows strings, comments, brackets and words, as Cedar's lexer does. A text that Cedar's lexer would split in
-/// another way is one that it refuses.
+/// It recognizes strings, comments, brackets and words as Cedar's lexer does. Cedar rejects any text that its lexer would split
+/// in another way.
 pub(crate) fn statements(text: &Text, limits: &PolicyLimits) -> Result<Vec<Statement>, Box<Finding>> {
     let mut scan = Scan { rest: text.text.char_indices().peekable(), open: Vec::new(), chain: 0 };
     let mut statements = Vec::new();
@@ -95,13 +95,13 @@ fn too_deep(text: &Text, at: usize, message: String) -> Box<Finding> {
 
 struct Scan<'a> {
     rest: std::iter::Peekable<std::str::CharIndices<'a>>,
-    /// The length of the chain when each open bracket opened.
+    /// The length of the chain at each open bracket.
     open: Vec<usize>,
     chain: usize,
 }
 
 impl Scan<'_> {
-    /// The next sign, or the first character of the next word or string.
+    /// Returns the next sign, or the first character of the next word or string, with its place.
     fn token(&mut self) -> Option<(usize, char)> {
         loop {
             let (at, first) = self.rest.next()?;

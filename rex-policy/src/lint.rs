@@ -1,6 +1,6 @@
-//! What Cedar's validator cannot know: names that no request ever has, values that a fact never has, classes that nobody declared.
+//! Checks that Cedar's validator cannot do: names that no request has, values that a fact never has, classes that nobody declared.
 //!
-//! A `forbid` of that kind protects nothing, so it is refused. A `permit` of that kind permits nothing, which is told.
+//! A `forbid` of that kind protects nothing, so it is an error. A `permit` of that kind permits nothing, which is a warning.
 
 mod about;
 mod addresses;
@@ -49,17 +49,17 @@ pub(crate) use ruled::{Known, rules_out};
 pub(crate) use times::expired;
 pub(crate) use wild::{in_entities as wild_in, quoted, quoted_pattern};
 
-/// What policies are checked against.
+/// The names and members that policies are checked against.
 pub(crate) struct Lint<'a> {
-    /// The types of what has members only if the entities file says so.
+    /// The types that have members only if the entities file declares them.
     named_by_owner: HashSet<String>,
     vocabulary: Vocabulary,
-    /// The types whose resources are in others of their type.
+    /// The types whose resources can be in others of their type.
     nested: HashSet<String>,
     members: &'a Members,
 }
 
-/// One policy that is looked at, and what was found.
+/// A policy that is checked, and its findings.
 struct Look<'f> {
     file: &'f File,
     statement: Option<(usize, usize)>,
@@ -70,7 +70,7 @@ struct Look<'f> {
 }
 
 impl Look<'_> {
-    /// Whether the condition looks at an attribute of the resource.
+    /// Returns whether the condition reads an attribute of the resource.
     fn asks_for(&self, name: &str) -> bool {
         let mut found = false;
         if let Some(syntax) = self.syntax {
@@ -79,14 +79,14 @@ impl Look<'_> {
         found
     }
 
-    /// Where the policy says something. A spelling with escapes is not found.
+    /// Finds a text in the policy. A spelling with escapes is not found.
     fn find(&self, needle: &str) -> Option<(usize, usize)> {
         let (start, length) = self.statement?;
         let offset = self.file.text.text.get(start..start + length)?.find(needle)?;
         Some((start + offset, needle.len()))
     }
 
-    /// Adds a finding, once. What is not found in the text is the whole policy.
+    /// Adds a finding, unless its message is known. If `needle` is not in the text, the whole policy is underlined.
     fn add(&mut self, code: Option<&'static str>, severity: Severity, needle: &str, message: String, help: &str) {
         let place = self.find(needle).or(self.statement);
         if self.findings.iter().any(|known| known.message == message) {
@@ -97,8 +97,9 @@ impl Look<'_> {
         self.findings.push(finding);
     }
 
-    /// How bad it is that a part of the policy is never true, or always. `holds` is what it has to be for the policy to apply; `None` if that
-    /// depends. A permit that permits too little is idle; whatever else is not as it was meant leaves something open.
+    /// Returns the severity of a part of the policy that is never true (`never`) or always. `holds` is the value that the
+    /// policy needs to apply; `None` if that depends. A permit that permits too little, or may, is a warning. Everything else
+    /// may leave something open, which is an error.
     fn severity(&self, never: bool, holds: Option<bool>) -> Severity {
         let idle = self.permit && holds.is_none_or(|holds| holds == never);
         if idle { Severity::Warning } else { Severity::Error }
@@ -116,7 +117,7 @@ impl<'a> Lint<'a> {
         Self { named_by_owner, vocabulary: *vocabulary, nested, members }
     }
 
-    /// Looks at a policy, whose condition is `syntax`.
+    /// Checks a policy, whose condition is `syntax`.
     pub(crate) fn policy<'f>(
         &self,
         file: &'f File,
@@ -160,7 +161,7 @@ impl<'a> Lint<'a> {
         look.findings.into_iter().filter(keep).map(|finding| finding.about(Some(id.clone()))).collect()
     }
 
-    /// Looks at the entities that a policy names.
+    /// Checks the entities that a policy names.
     fn ids(&self, look: &mut Look<'_>, policy: &Policy, syntax: Option<&Expr>) {
         for uid in policy.entity_literals() {
             let uid = Uid::from(&uid);
@@ -185,8 +186,8 @@ impl<'a> Lint<'a> {
         }
     }
 
-    /// The resource that an expression finds in something of its own type, or not, if it is not the one of the request: such an expression
-    /// is the same for each.
+    /// Returns the literal resource of an `in` test that does not ask where the request's resource is. On the right is the
+    /// request's resource, one of the literal's type, or a list with one of these.
     fn unplaced(&self, expr: &Expr) -> Option<Uid> {
         let (left, right) = match expr {
             Expr::BinaryOp { op: BinaryOp::In, left, right } | Expr::Is { expr: left, in_expr: Some(right), .. } => {
@@ -196,7 +197,7 @@ impl<'a> Lint<'a> {
         };
         let Expr::Literal(Literal::EntityUID(uid)) = &**left else { return None };
         let uid = literal(uid);
-        // What is in which class is the owner's to say, of any resource.
+        // The entities file can put any resource in a class.
         let nests = |expr: &Expr| match expr {
             Expr::Var(Var::Resource) => true,
             Expr::Literal(Literal::EntityUID(right)) => literal(right).kind == uid.kind,
@@ -208,7 +209,7 @@ impl<'a> Lint<'a> {
     }
 }
 
-/// Looks for a byte of a path that is spelled in lower case.
+/// Reports a path that spells a byte in lower case.
 fn spelled_bytes(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
     let written = format!("\"{}\"", uid.id.replace('\\', "\\\\"));
     if !["fs::Path", "process::Program"].contains(&&*uid.kind) || look.find(&written).is_none() {
@@ -221,7 +222,7 @@ fn spelled_bytes(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
     }
 }
 
-/// The lints whose warnings a policy silences by `@lint`. An unknown code is an error: it would silence nothing.
+/// Returns the lints whose warnings a policy silences by `@lint`. An unknown code is an error: it would silence nothing.
 fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
     let Some(text) = annotation(policy, "lint") else { return Vec::new() };
     let (known, unknown) = named(text);
@@ -236,8 +237,8 @@ fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
     known
 }
 
-/// Looks for an attribute of a process that a condition asks to be there. Each process has it, but it cannot always be found out. A permit
-/// that asks for it leaves a process of which it is unknown to others; whatever else asks for it takes what is unknown for what is not there.
+/// Reports a `has` test of a process attribute. Each process has it, but it cannot always be found out. Only a permit may
+/// require it: a process of which it is unknown is then left to other permits. Any other test would take unknown for missing.
 fn asked_to_be_known(look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
     let Expr::HasAttr { expr: of, attrs } = expr else { return };
     let Some(name) = attrs.iter().next().filter(|name| UNSURE.contains(&name.as_str())) else { return };
@@ -254,7 +255,7 @@ fn asked_to_be_known(look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
     look.add(None, Severity::Error, &format!("has {name}"), message, &help);
 }
 
-/// Looks at the words of `@allow`.
+/// Checks the words of `@allow`.
 fn allowed_words(look: &mut Look<'_>, policy: &Policy) {
     let words = annotation(policy, "allow").unwrap_or_default();
     for word in words.split_ascii_whitespace() {

@@ -1,4 +1,4 @@
-//! Advice on policies that load: the one table of lints, each with its code, its explanation and an example.
+//! Lints for policies that load: the one table, each with its code, explanation and example.
 
 mod broad;
 mod dead;
@@ -22,20 +22,20 @@ use crate::policy::Policy;
 use crate::reach::Survey;
 use crate::rule::{Rule, annotation};
 
-/// One way in which a policy that loads may not be what its owner wants.
+/// A check for one way in which a policy that loads may not be what its owner wants.
 #[derive(Clone, Copy)]
 pub struct Lint {
-    /// What it is called, for good: `REX001`.
+    /// The code, which never changes: `REX001`.
     pub code: &'static str,
-    /// What it finds, in a few words.
+    /// A short description of what it finds.
     pub name: &'static str,
-    /// How bad it is, if nothing else was said.
+    /// The default severity.
     pub severity: Severity,
-    /// Why it matters, and what to do.
+    /// The explanation: why it matters, and what to do.
     pub explanation: &'static str,
-    /// A policy in which it is found.
+    /// A policy in which it finds something.
     pub example: &'static str,
-    /// The same policy without it.
+    /// The same policy, corrected.
     pub better: &'static str,
     find: Find,
 }
@@ -65,7 +65,7 @@ pub const LINTS: &[&Lint] = &[
     &expired::EXPIRED,
 ];
 
-/// The lints whose codes a text names, with blanks or commas between, and the words of it that are no code.
+/// Returns the lints whose codes a text names, with blanks or commas between, and the words that are no code.
 pub(crate) fn named(text: &str) -> (Vec<&'static Lint>, Vec<&str>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for word in text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()) {
@@ -78,7 +78,7 @@ pub(crate) fn named(text: &str) -> (Vec<&'static Lint>, Vec<&str>) {
 }
 
 impl Lint {
-    /// The lint of a code, in whatever case it is written.
+    /// Returns the lint with a code, in upper or lower case.
     #[must_use]
     pub fn of(code: &str) -> Option<&'static Self> {
         LINTS.iter().copied().find(|lint| lint.code.eq_ignore_ascii_case(code))
@@ -99,18 +99,18 @@ impl PartialEq for Lint {
 
 impl Eq for Lint {}
 
-/// Which lints say something, and how bad it is.
+/// The levels of the lints, and data that some of them need.
 #[derive(Debug, Clone, Default)]
 pub struct Levels {
-    /// These say nothing.
+    /// Lints that are silent.
     pub allow: Vec<&'static Lint>,
-    /// What these find is an error; this goes before `allow`, and before what a policy says by `@lint`.
+    /// Lints whose findings are errors; this overrides `allow`, and `@lint` in a policy.
     pub deny: Vec<&'static Lint>,
-    /// The operations that scripts can call, each with the actions that it asks for, so that a permit is found that no operation can use.
+    /// The operations that scripts can call, each with its actions, to find permits that no operation can use.
     pub operations: Vec<(&'static str, &'static [&'static ActionSpec])>,
-    /// Tells whether a program is started only if the permit has `@allow("interpreter")`.
+    /// A function that returns whether a program starts only if the permit has `@allow("interpreter")`.
     pub interpreter: Option<fn(&AbsPath) -> bool>,
-    /// What time it is, so that a permit is found that has expired.
+    /// The current time, to find permits that have expired.
     pub now: Option<Timestamp>,
 }
 
@@ -124,11 +124,10 @@ impl Levels {
 }
 
 impl Policy {
-    /// What the lints find: the errors first, then in the order of the policies. Of the [`warnings`](Self::warnings), those with a code are
-    /// among it.
+    /// Returns the findings of the lints. Errors come first; among equals, the [`warnings`](Self::warnings) that have a code,
+    /// then the others in the order of the policies.
     ///
-    /// A policy decides the same whatever is found. The policies are held against each other, so this is for when policies are
-    /// reviewed, and not for when they are loaded.
+    /// Findings do not change decisions. The lints compare policies with each other, so they are for reviews, and not for loading.
     #[must_use]
     pub fn lints(&self, levels: &Levels) -> Vec<Finding> {
         let look = Look::new(self, levels);
@@ -156,7 +155,7 @@ impl Policy {
         findings
     }
 
-    /// What was found while the policies were loaded and has a code, as the levels want it.
+    /// Returns the findings of loading that have a code, with the severities of `levels`.
     fn coded(&self, levels: &Levels) -> Vec<Finding> {
         let of = |finding: &Finding| {
             let lint = Lint::of(finding.code?)?;
@@ -172,7 +171,7 @@ impl Policy {
     }
 }
 
-/// Leaves out what a policy asks for in vain where it is told that the policy never matches, and says why there.
+/// Removes the finding that a condition is constant from a policy that never matches, and adds it there as help.
 fn told_once(findings: &mut Vec<Finding>) {
     let of = |findings: &[Finding], code| -> Vec<Finding> {
         findings.iter().filter(|finding| finding.code == Some(code)).cloned().collect()
@@ -187,18 +186,18 @@ fn told_once(findings: &mut Vec<Finding>) {
     findings.retain(|finding| finding.code != Some(loaded::ALWAYS.code) || !never.contains(&finding.policy));
 }
 
-/// All that lints look at.
+/// Everything that lints look at.
 struct Look<'p> {
     policy: &'p Policy,
     levels: &'p Levels,
     survey: Survey<'p>,
-    /// What the policies say, found by what they say it of; made when a lint asks for it.
+    /// The policies, indexed by what they say; built on first use.
     shapes: OnceCell<dead::Shapes>,
     permits: OnceCell<places::Permits>,
     programs: OnceCell<broad::Programs>,
     whom: OnceCell<whom::Whom<'p>>,
     needed: needed::Needs,
-    /// How often two policies were held against each other.
+    /// Number of times that two policies were compared.
     compared: Cell<usize>,
 }
 
@@ -217,17 +216,17 @@ impl<'p> Look<'p> {
         }
     }
 
-    /// Counts that two policies are held against each other.
+    /// Counts a comparison of two policies.
     fn compare(&self) {
         self.compared.set(self.compared.get() + 1);
     }
 
-    /// Something that is found in a policy as a whole: its first line is underlined.
+    /// Returns a finding about a policy as a whole; its first line is underlined.
     fn found(&self, number: usize, message: String) -> Vec<Finding> {
         self.policy.finding(number, Severity::Warning, message).into_iter().collect()
     }
 
-    /// Something that is found in a part of a policy. A spelling with escapes is not found, and the policy is underlined.
+    /// Returns a finding about a part of a policy. A spelling with escapes is not found; then the first line is underlined.
     fn found_at(&self, number: usize, part: &str, message: String) -> Vec<Finding> {
         let Some(stand) = self.policy.stand(number) else { return Vec::new() };
         match (stand.place(), stand.text().find(part)) {
@@ -239,7 +238,7 @@ impl<'p> Look<'p> {
     }
 }
 
-/// A finding with what to do about it.
+/// Adds advice to findings.
 fn with_help(findings: Vec<Finding>, help: &str) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.with_help(help)).collect()
 }
@@ -249,8 +248,8 @@ mod tests {
     use super::*;
     use crate::{PolicyLimits, Source, Vocabulary};
 
-    /// How often policies are held against each other: of agents that each read, write and run something of their own, or, where the
-    /// numbers leave it, of one agent that does.
+    /// Returns the number of comparisons of policies: of `agents` that each read, write and run something of their own, with
+    /// `each` policies per agent.
     fn compared(agents: usize, each: usize) -> usize {
         let mut text = String::new();
         for number in 0..agents * each {
@@ -283,7 +282,7 @@ mod tests {
         look.compared.get()
     }
 
-    /// With ten times the policies, ten times the comparisons, and not a hundred times.
+    /// Checks that ten times the policies take about ten times the comparisons, and not a hundred times.
     #[test]
     fn each_policy_is_held_against_few_others() {
         for (few, many) in [((40, 5), (400, 5)), ((1, 200), (1, 2_000))] {

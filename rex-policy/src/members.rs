@@ -1,4 +1,4 @@
-//! Who is in which group, and what is in which class: the owner's entities file.
+//! Members of groups and classes: the owner's entities file.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::lint::{hidden_in, wild_in};
 use crate::rule::Uid;
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary, canonical};
 
-/// How often something may be in something, directly or not. A chain of groups has half the square of its length.
+/// Maximum number of memberships, direct or not. A chain of groups has half the square of its length.
 const MEMBERSHIPS: usize = 1_000_000;
 
-/// For each id of one type, all that it is in, directly or not.
+/// Everything that each id of one type is in, directly or not.
 pub(crate) type Above = HashMap<Box<str>, Vec<Uid>>;
 
-/// What an entities file says.
+/// The content of an entities file.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     /// Each entity with what it is directly in.
     pub(crate) declared: BTreeMap<(Box<str>, Box<str>), Vec<Uid>>,
-    /// The same, by type, closed over "what is in something is in all that that is in".
+    /// Everything that an entity is in, directly or not, by its type.
     above: HashMap<Box<str>, Arc<Above>>,
     /// All entities that the file names.
     named: HashSet<Uid>,
@@ -33,7 +33,7 @@ impl Members {
         self.above.get(kind)
     }
 
-    /// For each class, the ids of one type that are in it, directly or not.
+    /// Returns the ids of one type that are in each class, directly or not.
     pub(crate) fn below(&self, kind: &str) -> HashMap<&Uid, Vec<&str>> {
         let mut below = HashMap::<_, Vec<&str>>::default();
         for (id, classes) in self.above(kind).into_iter().flat_map(|above| above.iter()) {
@@ -47,7 +47,8 @@ impl Members {
         self.named.contains(uid)
     }
 
-    /// These, and that the first of each pair is in the second. Pairs that go in circles add nothing.
+    /// Returns a copy in which the first of each pair is in the second; a copy without the pairs if that makes a circle or too
+    /// many memberships.
     pub(crate) fn with(&self, pairs: &[(Uid, Uid)]) -> Self {
         let mut members = Self { declared: self.declared.clone(), ..Self::default() };
         for (below, above) in pairs {
@@ -56,7 +57,7 @@ impl Members {
         if members.close().is_ok() { members } else { self.with(&[]) }
     }
 
-    /// Reads the file: a JSON array of objects with `uid` and `parents`. With `impossible`, names that no request has are taken.
+    /// Reads the file: a JSON array of objects with `uid` and `parents`. With `impossible`, findings with a code are dropped.
     pub(crate) fn read(source: &Source, vocabulary: &Vocabulary, impossible: bool) -> Result<Self, Vec<Finding>> {
         let text = Text::new(source);
         let entities: Vec<Value> = serde_json::from_str(&text.text).map_err(|error| {
@@ -84,7 +85,7 @@ impl Members {
         if findings.is_empty() { Ok(members) } else { Err(findings) }
     }
 
-    /// Computes `above` and `named`; `Err` names an entity that is in itself, or in too much.
+    /// Computes `above` and `named`; `Err` names an entity that is in itself, or with which there are too many memberships.
     fn close(&mut self) -> Result<(), (Uid, String)> {
         let mut closed = HashMap::<_, Above>::default();
         let mut memberships = 0;
@@ -121,7 +122,7 @@ impl Members {
 
 const SHAPE: &str = r#"an entity looks like {"uid": {"type": "fs::Path", "id": "/srv/logs"}, "parents": [{"type": "fs::Class", "id": "LogFile"}]}"#;
 
-/// For each type that a file may declare entities of, the type that they may be in.
+/// Returns the types that a file may declare entities of, each with the type that they may be in.
 fn parent_types(vocabulary: &Vocabulary) -> BTreeMap<String, Option<String>> {
     let mut types: BTreeMap<_, _> =
         PRINCIPALS.iter().chain([&GROUP]).map(|kind| ((*kind).to_owned(), Some(GROUP.to_owned()))).collect();
@@ -170,7 +171,7 @@ impl Reader {
         }
     }
 
-    /// Whether the type can be declared and the id is in the one spelling that requests have.
+    /// Checks that the type can be declared and that the id has the one spelling that requests have.
     fn known(&mut self, uid: &Uid) -> bool {
         if !self.parents.contains_key(&*uid.kind) {
             let message = format!("the entities file cannot declare a `{}`", uid.kind.escape_debug());
@@ -181,7 +182,7 @@ impl Reader {
         let finding = check_id(&self.vocabulary, &self.text, || find(&self.text, &uid.id), uid);
         let known = finding.is_none();
         self.findings.extend(finding);
-        // Whoever writes a sign with an escape means it.
+        // `find` does not see an id that is written with escapes: that one is deliberate.
         let odd =
             |what| (format!("the id `{}` holds {what}", visible(&uid.id)), "write the letter that is meant".to_owned());
         if let Some((message, help)) = hidden_in(&uid.id).map(odd).or_else(|| wild_in(uid))
@@ -197,7 +198,7 @@ impl Reader {
     }
 }
 
-/// Refuses an id that equals that of no request.
+/// Reports an id that no request can have.
 pub(crate) fn check_id(
     vocabulary: &Vocabulary,
     text: &Text,
@@ -221,7 +222,7 @@ pub(crate) fn check_id(
     Some(finding)
 }
 
-/// The name and the parents of an entity that has nothing else. Attributes are Rex's to give.
+/// Returns the name and the parents of an entity that has nothing else. Rex itself sets attributes.
 fn shape(entity: &Value) -> Option<(Uid, Vec<Uid>)> {
     let fields = entity.as_object()?;
     let empty = |value: &Value| value.as_object().is_some_and(serde_json::Map::is_empty);
@@ -240,7 +241,7 @@ fn uid(value: &Value) -> Option<Uid> {
     Some(Uid::new(fields.get("type")?.as_str()?, fields.get("id")?.as_str()?))
 }
 
-/// Where a string stands in the file: the first place, since JSON values do not remember theirs.
+/// Finds a string in the file: its first place, since JSON values do not keep theirs.
 fn find(text: &Text, string: &str) -> Option<(usize, usize)> {
     let quoted = Value::from(string).to_string();
     text.text.find(&quoted).map(|offset| (offset, quoted.len()))

@@ -1,4 +1,4 @@
-//! Policies with one change each, which tests of them should notice.
+//! Mutants: policies with one change each, which their tests should notice.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::policy::Policy;
 /// A policy with one change that a test of it should notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
-    /// The id of the policy that is changed.
+    /// The id of the changed policy.
     pub policy: Arc<str>,
-    /// The file that it stands in.
+    /// The name of its file.
     pub file: Arc<str>,
-    /// The line where what is changed starts.
+    /// The line where the change starts.
     pub line: usize,
-    /// What is changed, in words: `` without `resource.extension == "key"` ``.
+    /// The change, in words: `` without `resource.extension == "key"` ``.
     pub change: String,
     number: usize,
     kind: Kind,
@@ -25,27 +25,27 @@ pub struct Mutant {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// The policy is not there.
+    /// The policy is removed.
     Dropped,
-    /// It is a `forbid` instead of a `permit`, or the other way round.
+    /// A `forbid` instead of a `permit`, or the other way round.
     Flipped,
-    /// Clauses are taken for this, whatever they are.
+    /// Clauses that have these values, whatever they evaluate to.
     Forced(Vec<(usize, bool)>),
 }
 
-/// Whether each clause of a policy holds; `Err` says why that cannot be told.
+/// The value of each clause of a policy; `Err` says why it is unknown.
 type Values = Vec<Result<bool, String>>;
 
-/// What policies say about one request, kept so that the decision of each mutant follows without evaluating anything again.
+/// The values of policies for one request, from which the decision of each mutant follows without evaluating anything again.
 #[derive(Debug)]
 pub struct Seen<'p> {
     policy: &'p Policy,
-    /// The policies whose heads meet the request, with what each clause is.
+    /// The policies whose heads match the request, with the values of their clauses.
     met: Result<Vec<(usize, Values)>, Trouble>,
 }
 
 impl Policy {
-    /// Every mutant: without one of the policies, with the effect of one turned, without a part of the condition of one.
+    /// Returns every mutant: without one policy, with the effect of one turned, or without a part of the condition of one.
     #[must_use]
     pub fn mutants(&self) -> Vec<Mutant> {
         let mut all = Vec::new();
@@ -75,7 +75,7 @@ impl Policy {
         all
     }
 
-    /// What the policies say about a request.
+    /// Evaluates the policies for a request.
     #[must_use]
     pub fn see(&self, request: &Request<'_>) -> Seen<'_> {
         let met = self.met(request).map(|met| {
@@ -89,13 +89,13 @@ impl Policy {
 }
 
 impl Seen<'_> {
-    /// Whether the decision on the request can be another with that change.
+    /// Returns whether the mutant may decide the request differently.
     #[must_use]
     pub fn concerns(&self, mutant: &Mutant) -> bool {
         self.met.as_ref().is_ok_and(|met| met.iter().any(|(number, _)| *number == mutant.number))
     }
 
-    /// The decision on the request, with a change or without any.
+    /// Returns the decision on the request, with or without a change.
     #[must_use]
     pub fn decision(&self, mutant: Option<&Mutant>) -> Decision {
         let met = match &self.met {
@@ -127,7 +127,7 @@ impl Seen<'_> {
     }
 }
 
-/// Whether a condition holds, if some of its clauses are taken for what they are not.
+/// Evaluates a condition with some of its clauses forced to values.
 fn holds(clauses: &Clauses, values: &[Result<bool, String>], forced: &[(usize, bool)]) -> Result<bool, String> {
     let mut error = None;
     let came_out = clauses.holds(&mut |clause| -> Truth {

@@ -7,8 +7,8 @@ use crate::policy::Policy;
 use crate::rule::{Anchor, Uid};
 
 impl Policy {
-    /// Returns the paths of files and programs that the policies and the entities file name, each once for each policy; `None` stands for the
-    /// entities file. Of a pattern, it is the directory that it starts with.
+    /// Returns the paths of files and programs that the policies and the entities file name, each once per policy; `None` marks
+    /// those of the entities file. For a pattern, it is the directory that the pattern starts with.
     #[must_use]
     pub fn paths(&self) -> Vec<(String, Option<Arc<str>>)> {
         let mut paths = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! A request as a person reads it.
+//! A request in a form for people.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,10 +9,10 @@ use crate::members::Members;
 use crate::policy::Policy;
 use crate::rule::Uid;
 
-/// Who asks where it makes no difference who.
+/// The id of a principal where any principal would do.
 pub(crate) const ANYONE: &str = "anyone";
 
-/// The value of a fact where it makes no difference which.
+/// Returns a value for a fact where any value would do.
 pub(crate) fn any_value(kind: FactKind) -> Value {
     match kind {
         FactKind::Long => Value::Int(0),
@@ -22,33 +22,33 @@ pub(crate) fn any_value(kind: FactKind) -> Value {
     }
 }
 
-/// A request that stands for an answer: an example of what is allowed, or a counterexample.
+/// A request as an example of what is allowed, or as a counterexample.
 ///
-/// As text it is `fs::write("/etc/x") by agent "triage"`, followed by the facts that it takes and by what the entities file would have to
-/// say.
+/// As text it is `fs::write("/etc/x") by agent "triage"`, followed by the facts that matter and by what the entities file would
+/// have to declare.
 #[derive(Debug)]
 pub struct Operation {
     /// The request.
     pub asked: Asked,
-    /// What an entities file would have to say for it, where none was given: the first of each pair is in the second.
+    /// Memberships that an entities file would have to declare, if there was none: the first of each pair is in the second.
     pub(crate) members: Vec<(Uid, Uid)>,
-    /// Which facts and attributes of it matter: `bytes`, `resource.sha256`.
+    /// The facts and attributes that matter: `bytes`, `resource.sha256`.
     pub(crate) told: BTreeSet<String>,
 }
 
 impl Operation {
-    /// What an entities file would have to say for it, where none was given: the first of each pair is in the second, both as policies
-    /// write them.
+    /// Returns the memberships that an entities file would have to declare, if there was none: the first of each pair is in the
+    /// second, both as policies write them.
     pub fn members(&self) -> impl Iterator<Item = (String, String)> {
         self.members.iter().map(|(below, above)| (below.to_string(), above.to_string()))
     }
 
-    /// Who would be in which group, and what in which class.
+    /// Returns the policy's members of groups and classes, with those of this request.
     pub(crate) fn with(&self, policy: &Policy) -> Members {
         policy.members().with(&self.members)
     }
 
-    /// What a policy decides on it.
+    /// Returns the decision of a policy on the request.
     pub(crate) fn decision(&self, policy: &Policy) -> Decision {
         let request = self.asked.request();
         if self.members.is_empty() {
@@ -58,7 +58,7 @@ impl Operation {
         outcome.map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
     }
 
-    /// The facts and attributes of the request that matter, with their values.
+    /// Returns the facts and attributes of the request that matter, with their values.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
         let Request { subject, action, resource, now } = self.asked.request();

@@ -1,11 +1,11 @@
-//! Patterns of ids: what something said of an attribute says of the id, and whether a text is like several patterns at once.
+//! Patterns of ids: what an attribute says of the id, and whether a text matches several patterns at once.
 
 use std::collections::{HashSet, VecDeque};
 
 use cedar_policy::pst::PatternElem;
 use rex_core::ResourceSpec;
 
-/// A part of a pattern.
+/// An element of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Letter {
     /// This character.
@@ -18,12 +18,12 @@ pub(crate) enum Letter {
 
 pub(crate) type Pattern = Vec<Letter>;
 
-/// The pattern of one text.
+/// Returns the pattern of one text.
 pub(crate) fn exactly(text: &str) -> Pattern {
     text.chars().map(Letter::Char).collect()
 }
 
-/// A pattern as `like` has it.
+/// Converts the pattern of a `like`.
 pub(crate) fn like(pattern: &[PatternElem]) -> Pattern {
     let letter = |element: &PatternElem| match element {
         PatternElem::Char(c) => Letter::Char(*c),
@@ -32,7 +32,7 @@ pub(crate) fn like(pattern: &[PatternElem]) -> Pattern {
     pattern.iter().map(letter).collect()
 }
 
-/// A pattern of this file: `*` is any text, `?` any text without a slash, and what is at `@` the other pattern.
+/// Builds a pattern from a form: `*` matches any text, `?` any text without a slash, and `@` becomes `within`.
 fn around(form: &str, within: &[Letter]) -> Pattern {
     form.chars()
         .flat_map(|c| match c {
@@ -44,13 +44,13 @@ fn around(form: &str, within: &[Letter]) -> Pattern {
         .collect()
 }
 
-/// The patterns of which the id is like one, if an attribute is like this; `None` if nothing follows. They may be like more ids.
+/// Returns patterns of which the id matches one if the attribute matches `value`; `None` if nothing follows. They may match more ids.
 pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[Letter]) -> Option<Vec<Pattern>> {
     if spec.id_attribute == Some(name) {
         return Some(vec![value.to_vec()]);
     }
     let can_be_empty = !value.iter().any(|letter| matches!(letter, Letter::Char(_)));
-    // Such an attribute holds no slash.
+    // These attributes hold no slash.
     let part: Pattern =
         value.iter().map(|letter| if *letter == Letter::Any { Letter::Part } else { *letter }).collect();
     let forms = |forms: &[&str], value: &[Letter]| Some(forms.iter().map(|form| around(form, value)).collect());
@@ -60,7 +60,7 @@ pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[Letter]) ->
         ("net", "Url", "scheme") => forms(&["@://*"], &part),
         ("net", "Url", "host") => forms(&["?://@/*", "?://@:?/*", "?://[@]/*", "?://[@]:?/*"], &part),
         ("net", "Url", "path") => {
-            // The query follows, whose mark is no wildcard here.
+            // The query follows; its mark is a character here, not a wildcard.
             let bare = around("?://?@", value);
             let mut asked = bare.clone();
             asked.extend([Letter::Char('?'), Letter::Any]);
@@ -76,7 +76,7 @@ pub(crate) fn of_attribute(spec: &ResourceSpec, name: &str, value: &[Letter]) ->
     }
 }
 
-/// The patterns of which the id of whatever is in a resource is like one; `None` if that is not known.
+/// Returns patterns of which the id of everything in a resource matches one; `None` if that is not known.
 pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
     let inside = |before: &str, after: &str| {
         let mut pattern = around(before, &[]);
@@ -99,23 +99,23 @@ pub(crate) fn within(spec: &ResourceSpec, id: &str) -> Option<Vec<Pattern>> {
     }
 }
 
-/// Whether texts are like all of some patterns.
+/// The answer to the question whether a text matches all of some patterns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Meeting {
-    /// This one is, and none is shorter.
+    /// This text does, and no shorter one.
     Text(String),
-    /// None is.
+    /// No text does.
     Nothing,
-    /// It would take too long to find out.
+    /// No answer: the search would take too long.
     Unknown,
 }
 
-/// How many places of patterns are gone through.
+/// Maximum number of states that a search visits.
 const STATES: usize = 4096;
-/// How long a pattern may be: its places are bits of a number.
+/// Maximum length of a pattern: its positions are bits of a number.
 const LONGEST: usize = 127;
 
-/// Where a text has come to in a path without empty names, `.` and `..`.
+/// The state of a check for paths without empty names, `.` and `..`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Shape {
     Free,
@@ -146,7 +146,7 @@ impl Shape {
     }
 }
 
-/// Calls `visit` with each place of a set, from the first.
+/// Calls `visit` with each position of a set, from the first.
 fn each(mut places: u128, mut visit: impl FnMut(usize)) {
     while places != 0 {
         visit(places.trailing_zeros() as usize);
@@ -154,7 +154,7 @@ fn each(mut places: u128, mut visit: impl FnMut(usize)) {
     }
 }
 
-/// The places that are reached without reading: a wildcard may stand for nothing.
+/// Adds the positions that are reached without reading: a wildcard matches the empty text, too.
 fn open(pattern: &[Letter], mut places: u128) -> u128 {
     let mut left = places;
     while left != 0 {
@@ -180,7 +180,7 @@ fn step(pattern: &[Letter], places: u128, c: char) -> u128 {
     open(pattern, next)
 }
 
-/// Finds a text that is like all of these, and a normalized path if that is asked for.
+/// Finds a text that matches all patterns; with `paths`, a normalized path.
 pub(crate) fn meet(patterns: &[&[Letter]], paths: bool) -> Meeting {
     if patterns.iter().any(|pattern| pattern.len() > LONGEST) {
         return Meeting::Unknown;
@@ -213,12 +213,12 @@ pub(crate) fn meet(patterns: &[&[Letter]], paths: bool) -> Meeting {
     Meeting::Nothing
 }
 
-/// Whether no text is like both patterns. Most are told apart, or not, without looking for one.
+/// Returns whether no text matches both patterns; with `paths`, no normalized path. Most cases need no search.
 pub(crate) fn apart(one: &[Letter], other: &[Letter], paths: bool) -> bool {
     if differ(one.iter(), other.iter()) || differ(one.iter().rev(), other.iter().rev()) {
         return true;
     }
-    // A text alone is like the other, or not.
+    // A pattern without wildcards matches one text, which matches the other or not.
     for (text, pattern) in [(one, other), (other, one)] {
         if pattern.len() <= LONGEST && text.iter().all(|letter| matches!(letter, Letter::Char(_))) {
             let text = filled(text);
@@ -237,7 +237,7 @@ pub(crate) fn apart(one: &[Letter], other: &[Letter], paths: bool) -> bool {
     !found && meet(&[one, other], paths) == Meeting::Nothing
 }
 
-/// Whether texts that start like these are others, whatever follows.
+/// Returns whether the starts of two patterns rule out a text that matches both.
 fn differ<'l>(mut one: impl Iterator<Item = &'l Letter>, mut other: impl Iterator<Item = &'l Letter>) -> bool {
     loop {
         match (one.next(), other.next()) {
@@ -248,7 +248,7 @@ fn differ<'l>(mut one: impl Iterator<Item = &'l Letter>, mut other: impl Iterato
     }
 }
 
-/// A text that is like a pattern: its wildcards stand for an `x`.
+/// Returns a text that matches a pattern, with `x` for each wildcard.
 fn filled(pattern: &[Letter]) -> String {
     let char = |letter: &Letter| match letter {
         Letter::Char(c) => *c,
@@ -257,7 +257,7 @@ fn filled(pattern: &[Letter]) -> String {
     pattern.iter().map(char).collect()
 }
 
-/// Whether a text is like a pattern, if the pattern is not too long to be told.
+/// Returns whether a text matches a pattern of at most `LONGEST` elements.
 fn is_like(text: &str, pattern: &[Letter]) -> bool {
     pattern.len() <= LONGEST
         && text.chars().fold(open(pattern, 1), |places, c| step(pattern, places, c)) & (1 << pattern.len()) != 0
@@ -267,7 +267,7 @@ fn is_path(text: &str) -> bool {
     text.chars().try_fold(Shape::Start, Shape::step).is_some_and(Shape::ends)
 }
 
-/// Whether a text is like a pattern, and a normalized path if that is asked for.
+/// Returns whether a text matches a pattern; with `paths`, a normalized path. `true` if that would take too long to find out.
 pub(crate) fn exists(pattern: &[Letter], paths: bool) -> bool {
     !paths
         || is_path(&filled(pattern))
@@ -275,7 +275,7 @@ pub(crate) fn exists(pattern: &[Letter], paths: bool) -> bool {
         || meet(&[pattern], paths) != Meeting::Nothing
 }
 
-/// Whether each text that is like the second pattern is like the first. Where that takes more than a look, it says no.
+/// Returns whether each text that matches `narrow` matches `wide`; `false` where that takes more than a look.
 pub(crate) fn covers(wide: &[Letter], narrow: &[Letter]) -> bool {
     if wide.len() > LONGEST {
         return false;
@@ -293,7 +293,7 @@ pub(crate) fn covers(wide: &[Letter], narrow: &[Letter]) -> bool {
     narrow.iter().fold(open(wide, 1), step) & (1 << wide.len()) != 0
 }
 
-/// The characters that make a difference: those that a pattern waits for, and another one.
+/// Returns the characters that make a difference: those that a pattern expects next, and another one.
 fn following(patterns: &[&[Letter]], places: &[u128], paths: bool) -> Vec<char> {
     let mut found = if paths { vec!['x', '/'] } else { vec!['x'] };
     for (pattern, places) in patterns.iter().zip(places) {
@@ -352,7 +352,7 @@ mod tests {
                 let (one, other) = (pattern(one), pattern(other));
                 let met = meet(&[&one, &other], paths);
                 assert_eq!(apart(&one, &other, paths), met == Meeting::Nothing, "{one:?} {other:?} {met:?}");
-                // What covers another leaves nothing of it.
+                // A pattern that covers another excludes none of its texts.
                 if covers(&one, &other) {
                     let left = meet(&[&other], paths);
                     assert!(met == left, "{one:?} {other:?} {met:?} {left:?}");
@@ -375,7 +375,7 @@ mod tests {
         }
     }
 
-    /// What is said of an attribute is true of the ids that have it.
+    /// Checks that ids match what follows from their attributes.
     #[test]
     fn ids_are_like_what_their_attributes_say() {
         let resources: Vec<Box<dyn AnyResource>> = vec![

@@ -1,17 +1,17 @@
-//! Places against places: which lies in which, as far as their ids tell.
+//! Comparison of places: which lies in which, as far as their ids show.
 
 use std::collections::BTreeSet;
 
 use rex_core::{AbsPath, Extent, Place, Resource, ResourceSpec};
 
-/// How the resources of a type lie in each other.
+/// The way in which the resources of a type lie in each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nesting {
-    /// Not at all.
+    /// No nesting.
     Flat,
-    /// As the ids of paths say.
+    /// Nesting that the ids of paths show.
     Paths,
-    /// In a way that a resource knows, and its id does not tell.
+    /// Nesting that a resource knows and its id does not show.
     Unknown,
 }
 
@@ -24,25 +24,25 @@ impl Nesting {
         }
     }
 
-    /// A resource with all that is in it.
+    /// Returns the place of a resource and everything in it.
     pub(crate) fn below(self, id: &str) -> Place {
         if self == Self::Flat { Place::Exactly(id.to_owned()) } else { Place::Below(id.to_owned()) }
     }
 
-    /// The resources whose ids start with a text.
+    /// Returns the extent of the resources whose ids start with a text.
     pub(crate) fn prefix(self, text: &str) -> Extent {
         match (self, text) {
             (_, "") => Extent::Anything,
-            // INVARIANT: no two places of a set hold the same, or either would be dropped for the other.
+            // INVARIANT: no two places of a set hold the same resources, or each would be dropped for the other.
             (Self::Paths, "/") => Extent::Within(BTreeSet::from([self.below("/")])),
             _ => Extent::Within(BTreeSet::from([Place::Prefix(text.to_owned())])),
         }
     }
 
-    /// The same with fewer places: none lies in another.
+    /// Removes places that lie in others.
     pub(crate) fn simplify(self, places: impl IntoIterator<Item = Place>) -> BTreeSet<Place> {
         let mut places: Vec<Place> = places.into_iter().collect();
-        // What holds another place has no longer text, and with the same text is of a wider kind.
+        // A place that holds another has a shorter text, or the same text and a wider kind.
         places.sort_by_cached_key(|place| {
             let kind = match place {
                 Place::Prefix(_) => 0,
@@ -60,7 +60,7 @@ impl Nesting {
         simple
     }
 
-    /// What lies in both, both being simple. Where that cannot be told it may hold more, but never less.
+    /// Returns what lies in both extents, which are simple. Where that is unknown it may return more, but never less.
     pub(crate) fn intersection(self, a: &Extent, b: &Extent) -> Extent {
         let (a, b) = match (a, b) {
             (Extent::Anything, other) | (other, Extent::Anything) => return other.clone(),
@@ -68,38 +68,38 @@ impl Nesting {
         };
         let nests = |places: &BTreeSet<Place>| places.iter().any(|place| matches!(place, Place::Below(_)));
         if self == Self::Unknown && (nests(a) || nests(b)) {
-            // What is not known to lie in the other may do so all the same, so one of the two stays whole.
+            // Places that are not known to overlap may do so, so one of the two stays whole.
             let narrow = if (nests(b), b.len()) < (nests(a), a.len()) { b } else { a };
             return Extent::Within(narrow.clone());
         }
-        // INVARIANT: any two places lie one in the other, or have nothing in common.
+        // INVARIANT: of any two places, one lies in the other, or they have nothing in common.
         let both =
             a.iter().filter(|place| self.covered(place, b)).chain(b.iter().filter(|place| self.covered(place, a)));
         Extent::Within(both.cloned().collect())
     }
 
-    /// Whether one of a simple set of places is known to hold all of a place.
+    /// Returns whether one of a simple set of places is known to hold all of a place.
     pub(crate) fn covered(self, place: &Place, by: &BTreeSet<Place>) -> bool {
         self.holder(place, by).is_some()
     }
 
-    /// The one of a simple set of places that is known to hold all of a place.
+    /// Finds the one of a simple set of places that is known to hold all of a place.
     fn holder<'s>(self, place: &Place, by: &'s BTreeSet<Place>) -> Option<&'s Place> {
         let text = text(place);
         let exactly = matches!(place, Place::Exactly(_));
         let below = |id: &str| by.get(&Place::Below(id.to_owned()));
-        // None of the set's texts starts with another of them, so one that starts this text is the last before it.
+        // None of the set's texts starts with another, so one that starts this text is the last before it.
         let last = || by.range(..=Place::Prefix(text.to_owned())).next_back();
         let starts = || last().filter(|last| matches!(last, Place::Prefix(start) if text.starts_with(&**start)));
         let paths = self == Self::Paths;
         by.get(place)
             .or_else(|| if exactly { below(text) } else { None })
             .or_else(|| if paths { above(text).find_map(below) } else { None })
-            // Elsewhere, the ids of what is in something can start with anything.
+            // Elsewhere, the ids of what is in a resource can start with anything.
             .or_else(|| if paths || !matches!(place, Place::Below(_)) { starts() } else { None })
     }
 
-    /// One of a simple set of places that holds a place, or lies in it.
+    /// Finds one of a simple set of places that holds a place, or lies in it.
     pub(crate) fn meeting<'s>(self, place: &Place, many: &'s BTreeSet<Place>) -> Option<&'s Place> {
         let starting = |make: fn(String) -> Place, start: &str| {
             let first = many.range(make(start.to_owned())..).next()?;
@@ -121,7 +121,7 @@ impl Nesting {
         })
     }
 
-    /// Whether something lies in both, as [`intersection`](Self::intersection) tells, in a time that hardly grows with the second.
+    /// Returns whether the [`intersection`](Self::intersection) is not empty, in a time that hardly grows with `many`.
     pub(crate) fn meets(self, few: &Extent, many: &Extent) -> bool {
         let (few, many) = match (few, many) {
             (Extent::Anything, other) | (other, Extent::Anything) => return !other.is_empty(),
@@ -143,7 +143,7 @@ fn text(place: &Place) -> &str {
     }
 }
 
-/// The directories that hold whatever starts with a text that is cut at a slash.
+/// Lists the directories above a text, one for each of its slashes.
 fn above(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices('/').map(|(at, _)| if at == 0 { "/" } else { text.get(..at).unwrap_or_default() })
 }
@@ -205,7 +205,7 @@ mod tests {
             [exactly("/a"), exactly("/a/b"), below("/a"), below("/a/b"), prefix("/a/c"), prefix("/b"), below("/bc")];
         assert_eq!(Nesting::Paths.simplify(all), set(&[below("/a"), prefix("/b")]));
         assert_eq!(Nesting::Paths.simplify([below("/"), prefix("/a"), exactly("/")]), set(&[below("/")]));
-        // Of other trees, nothing is known but that a resource is in itself.
+        // Of other trees, it is only known that a resource is in itself.
         let all = [exactly("/a"), exactly("/a/c"), below("/a"), below("/a/b")];
         assert_eq!(Nesting::Unknown.simplify(all), set(&[below("/a"), below("/a/b"), exactly("/a/c")]));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The compiled policy: what decides.
+//! The compiled policy, which decides.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -20,52 +20,50 @@ use crate::members::{Above, Members};
 use crate::rule::{Needs, Rule, Uid};
 use crate::vocabulary::{PRINCIPALS, Vocabulary, same_type};
 
-/// For how many principals of each type the index is kept. A run has one.
+/// Number of principals of each type whose index is kept. A run has one.
 const PRINCIPALS_KEPT: usize = 256;
 
-/// A policy that was compiled: parsed, validated strictly, and ready to decide.
+/// A compiled policy: parsed, validated strictly, and ready to decide.
 ///
-/// Shared between threads. Decisions are the same as those of Cedar's own `is_authorized` over all policies, except that an
-/// error in any policy is a denial; see [`decide_fully`](Self::decide_fully).
+/// Threads can share it. Its decisions are those of Cedar's own `is_authorized` over all policies, except that an error in any
+/// policy is a denial; see [`decide_fully`](Self::decide_fully).
 pub struct Policy {
     compiled: Compiled,
     actions: &'static [&'static ActionSpec],
-    /// By type of principal, by id.
+    /// The slices by type of principal, then by id.
     slices: [RwLock<HashMap<String, Arc<Slice>>>; PRINCIPALS.len()],
     all: OnceLock<PolicySet>,
     strangers: Strangers,
     digest: Arc<str>,
 }
 
-/// What concerns one principal.
+/// The policies that concern one principal.
 struct Slice {
     groups: Vec<Uid>,
     rules: Vec<u32>,
-    /// By the action's place in the table.
+    /// The slices by the action's place in the table.
     actions: Vec<OnceLock<Result<ActionSlice, Trouble>>>,
     caches: Caches,
 }
 
-/// What concerns one principal and one action.
+/// The policies that concern one principal and one action.
 struct ActionSlice {
     index: Index,
     parties: Parties,
     kind: String,
     above: Option<Arc<Above>>,
-    /// What any of the policies looks at.
+    /// The data that any of the policies looks at.
     needs: Needs,
 }
 
 impl Policy {
-    /// Compiles policies from one or more texts, with an entities file that says who is in which group and what is in which
-    /// class.
+    /// Compiles policies from one or more texts, with an entities file that declares the members of groups and classes.
     ///
-    /// The id of a policy, which decisions name, is what its annotation `@id("...")` says, else the name of the
-    /// source and the line: `host.cedar:12`.
+    /// The id of a policy, which decisions name, is its annotation `@id("...")`, else the name of the source and the line:
+    /// `host.cedar:12`.
     ///
     /// # Errors
-    /// With everything that is wrong: what does not parse, does not validate strictly, has an annotation that there is not, or is too
-    /// much.
+    /// With all findings: text that does not parse or does not validate strictly, unknown annotations, exceeded limits.
     pub fn compile(
         vocabulary: &Vocabulary,
         sources: &[Source],
@@ -75,8 +73,8 @@ impl Policy {
         Self::of_sort(vocabulary, sources, entities, limits, Sort::Policies)
     }
 
-    /// Compiles properties, which policies are held to: each statement says by its annotation `@prove` which property it is. What is
-    /// compiled so is to decide nothing.
+    /// Compiles properties, which policies are checked against. The annotation `@prove` of each statement says which property
+    /// it is. The result is not meant to decide requests.
     ///
     /// # Errors
     /// As [`compile`](Self::compile), and if a statement has no `@prove`, or one that its effect cannot state.
@@ -89,8 +87,8 @@ impl Policy {
         Self::of_sort(vocabulary, sources, entities, limits, Sort::Properties)
     }
 
-    /// Compiles properties if each statement has an annotation `@prove`, and else policies: for reviews, which look at a ceiling as at
-    /// policies. What is compiled so is to decide nothing.
+    /// Compiles properties if the statements have annotations `@prove`, else policies: for reviews, which look at a ceiling as
+    /// at policies. The result is not meant to decide requests.
     ///
     /// # Errors
     /// As [`compile`](Self::compile) and [`properties`](Self::properties).
@@ -121,38 +119,39 @@ impl Policy {
         Ok(Self { compiled, actions, slices: Default::default(), all: OnceLock::new(), strangers, digest })
     }
 
-    /// What may not mean what its author thinks.
+    /// Returns the warnings that were found while the policy was loaded.
     #[must_use]
     pub fn warnings(&self) -> &[Finding] {
         &self.compiled.warnings
     }
 
-    /// How many policies there are.
+    /// Returns the number of policies.
     #[must_use]
     pub fn len(&self) -> usize {
         self.compiled.rules.len()
     }
 
-    /// Whether there is no policy, so that everything is denied.
+    /// Returns `true` if no policy was loaded, so that everything is denied.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.compiled.rules.is_empty()
     }
 
-    /// The ids of the policies, in the order of the sources.
+    /// Returns the ids of the policies, in the order of the sources.
     pub fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.compiled.rules.iter().map(|rule| &rule.id)
     }
 
-    /// Decides by Cedar's own `is_authorized` over all policies, without index and cache. Slow; it is what
-    /// [`decide`](Authorize::decide) is tested against.
+    /// Decides by Cedar's own `is_authorized` over all policies, without index and cache. It is slow; tests compare
+    /// [`decide`](Authorize::decide) with it.
     #[must_use]
     pub fn decide_fully(&self, request: &Request<'_>) -> Decision {
         self.by_cedar(self.all(), request, &self.compiled.members)
             .map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
     }
 
-    /// Whether one policy applies, whatever the others do, if these are the members of groups and classes. An error is no.
+    /// Returns whether one policy applies, whatever the others do, with these members of groups and classes; `false` if it is
+    /// an error.
     #[cfg(feature = "prove")]
     pub(crate) fn applies(&self, number: usize, request: &Request<'_>, members: &Members) -> bool {
         let one = self.cedar(number).map(|policy| policy.new_id(PolicyId::new(number.to_string())));
@@ -161,8 +160,8 @@ impl Policy {
         outcome.is_ok_and(|outcome| !outcome.permits.is_empty() || !outcome.forbids.is_empty())
     }
 
-    /// What comes of policies by Cedar's own `is_authorized`, if these are the members of groups and classes. Where one forbids, it
-    /// does not say which permit.
+    /// Evaluates policies by Cedar's own `is_authorized`, with these members of groups and classes. If one forbids, the outcome
+    /// does not say which permits apply.
     pub(crate) fn by_cedar(
         &self,
         policies: &PolicySet,
@@ -194,12 +193,12 @@ impl Policy {
         Ok(outcome)
     }
 
-    /// All policies, named by their numbers.
+    /// Returns all policies, named by their numbers.
     pub(crate) fn all(&self) -> &PolicySet {
         self.all.get_or_init(|| {
             let mut set = PolicySet::new();
             for (number, policy) in self.compiled.policies.iter().enumerate() {
-                // INVARIANT: numbers are unique and the policies static, which is all that `add` asks for.
+                // INVARIANT: numbers are unique and the policies static, which is all that `add` requires.
                 let _ = set.add(policy.new_id(PolicyId::new(number.to_string())));
             }
             set
@@ -214,12 +213,12 @@ impl Policy {
         &self.compiled.rules
     }
 
-    /// Where a policy stands.
+    /// Returns the place of a policy.
     pub(crate) fn stand(&self, number: usize) -> Option<&Stand> {
         self.compiled.stands.get(number)
     }
 
-    /// Something that is found in a policy as a whole: its first line is underlined.
+    /// Returns a finding about a policy as a whole; its first line is underlined.
     pub(crate) fn finding(&self, number: usize, severity: Severity, message: String) -> Option<Finding> {
         let stand = self.stand(number)?;
         let length = stand.text().lines().next().map_or(0, str::len);
@@ -227,30 +226,30 @@ impl Policy {
         Some(Finding::new(severity, &stand.text, place, message))
     }
 
-    /// A policy as Cedar has it.
+    /// Returns a policy as Cedar represents it.
     pub(crate) fn cedar(&self, number: usize) -> Option<&cedar_policy::Policy> {
         self.compiled.policies.get(number)
     }
 
-    /// The condition of a policy, taken apart.
+    /// Returns the clauses of the condition of a policy.
     pub(crate) fn clauses(&self, number: usize) -> Option<Clauses> {
         self.compiled.policies.get(number)?.as_ref().non_scope_constraints().map(Clauses::new)
     }
 
-    /// The type of what a request is about, if the request is one that policies can decide.
+    /// Checks that policies can decide a request, and returns the type of its resource.
     pub(crate) fn checked(&self, request: &Request<'_>) -> Result<String, Trouble> {
         self.kind(request)?;
         self.action(request)?;
         Ok(request.resource.spec().to_string())
     }
 
-    /// The policies that forbid, with their ids.
+    /// Returns the policies that forbid, with their ids.
     pub(crate) fn forbids(&self) -> impl Iterator<Item = (&Arc<str>, &cedar_policy::Policy)> {
         let all = self.compiled.rules.iter().zip(&self.compiled.policies);
         all.filter(|(rule, _)| !rule.permit).map(|(rule, policy)| (&rule.id, policy))
     }
 
-    /// What is in what.
+    /// Returns the memberships that are known without a request.
     pub(crate) fn known(&self) -> Known<'_> {
         Known { members: &self.compiled.members, strangers: &self.strangers }
     }
@@ -263,7 +262,7 @@ impl Policy {
         self.compiled.members.above(kind).and_then(|above| above.get(id)).cloned().unwrap_or_default()
     }
 
-    /// The number of the principal's type.
+    /// Returns the number of the principal's type.
     fn kind(&self, request: &Request<'_>) -> Result<usize, Trouble> {
         let kind = request.subject.principal.kind();
         PRINCIPALS
@@ -272,7 +271,7 @@ impl Policy {
             .ok_or_else(|| format!("`{}` is no type of principal; there are `Agent` and `User`", kind.escape_debug()))
     }
 
-    /// The number of the action.
+    /// Returns the number of the action.
     fn action(&self, request: &Request<'_>) -> Result<usize, Trouble> {
         let spec = request.action.spec();
         let same = |known: &ActionSpec| {
@@ -307,7 +306,7 @@ impl Policy {
         let slice = Arc::new(Slice { groups, rules, actions, caches: Caches::default() });
         let mut slices = slices.write().unwrap_or_else(PoisonError::into_inner);
         if slices.len() >= PRINCIPALS_KEPT {
-            // Any one of them, so that those who ask in turn do not lose all that was kept.
+            // Remove just one, so that principals that ask in turn do not lose everything.
             let any = slices.keys().next().cloned();
             any.map(|any| slices.remove(&any));
         }
@@ -331,8 +330,8 @@ impl Policy {
         action.get_or_init(|| self.action_slice(slice, request)).as_ref().map_err(Clone::clone)
     }
 
-    /// The policies whose heads meet a request, as the index finds them: without those whose condition starts with what the resource
-    /// is not.
+    /// Returns the policies whose heads match a request, as the index finds them: without those whose condition starts with
+    /// something that excludes the resource.
     pub(crate) fn candidates(&self, request: &Request<'_>) -> Result<Vec<usize>, Trouble> {
         let (kind, number) = (self.kind(request)?, self.action(request)?);
         let slice = self.slice(kind, request)?;
@@ -359,7 +358,7 @@ impl Policy {
         Ok(decision)
     }
 
-    /// The decision, and whether it is the same at another time, for another script and under other tags.
+    /// Returns the decision, and whether it can be cached: it does not depend on the time, the script or the tags.
     fn evaluate(&self, action: &ActionSlice, request: &Request<'_>) -> Result<(Decision, bool), Trouble> {
         let lineage = Lineage::new(&action.kind, request.resource, action.above.as_deref());
         let candidates = action.index.candidates(&self.compiled.rules, &lineage, request.resource);
@@ -371,7 +370,7 @@ impl Policy {
 }
 
 impl ActionSlice {
-    /// Writes all that the decision depends on, except the principal, whose cache it is, and what is not cached.
+    /// Writes everything that the decision depends on, except the principal, which has its own cache, and what is not cached.
     fn key(&self, number: usize, request: &Request<'_>, key: &mut KeyWriter<'_>) {
         let id = request.resource.id();
         key.number(number);
@@ -386,7 +385,7 @@ impl ActionSlice {
         }
     }
 
-    /// What its id does not say of the resource.
+    /// Writes what the id does not say of the resource.
     fn resource_key(&self, request: &Request<'_>, id: &str, key: &mut KeyWriter<'_>) {
         request.resource.ancestors(&mut |ancestor| {
             key.more(true);
@@ -418,14 +417,14 @@ impl Authorize for Policy {
     }
 }
 
-/// The SHA-256 of all texts, each with its length, so that no other division into files gives the same; the entities last.
+/// Returns the SHA-256 of all texts, each with its length, so that another division into files differs; the entities come last.
 fn digest(sources: &[Source], entities: Option<&Source>) -> Arc<str> {
     let mut hash = Sha256::new();
     for text in sources.iter().chain(entities).map(|source| source.text.as_bytes()) {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }
-    // Entities are no policy, even where they would parse as one.
+    // Entities are not policies, even if they would parse as policies.
     hash.update([u8::from(entities.is_some())]);
     format!("{:x}", hash.finalize()).into()
 }

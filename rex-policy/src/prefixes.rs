@@ -1,20 +1,20 @@
-//! Policies by a text that a value has to start with.
+//! An index of policies by a text that a value must start with.
 
-/// A radix tree: finding those whose text a value starts with takes as long as the value agrees with any of the texts,
-/// however many there are.
+/// A radix tree. Finding the texts that a value starts with takes as long as the value agrees with any of them, however many
+/// there are.
 #[derive(Debug)]
 pub(crate) struct Prefixes {
-    /// The first is the root.
+    /// The nodes; the first is the root.
     nodes: Vec<Node>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    /// What comes between the node above and this one.
+    /// The text between the node above and this one.
     label: Box<[u8]>,
     /// The policies whose text ends here.
     rules: Vec<u32>,
-    /// By the first byte of their labels, in order.
+    /// The nodes below, by the first byte of their labels, in order.
     below: Vec<(u8, usize)>,
 }
 
@@ -63,7 +63,7 @@ impl Prefixes {
         number
     }
 
-    /// Cuts the label of a node in two; what it held moves below the cut.
+    /// Cuts the label of a node in two; its content moves below the cut.
     fn split(&mut self, number: usize, at: usize) {
         let moved = self.nodes.len();
         let Some(node) = self.nodes.get_mut(number) else { return };
@@ -91,7 +91,7 @@ impl Prefixes {
         }
     }
 
-    /// Every policy.
+    /// Returns every policy.
     pub(crate) fn all(&self) -> impl Iterator<Item = u32> {
         self.nodes.iter().flat_map(|node| node.rules.iter().copied())
     }

@@ -1,8 +1,9 @@
-//! Proofs about a policy, for all requests there can be.
+//! Proofs about a policy, for every possible request.
 //!
-//! A policy is told to a solver action by action, as conditions on a flat record of facts; see `flat`. Whatever is allowed is allowed of
-//! such a record too, so what holds of all records holds of all requests. The other way round it need not be: a solver may choose what no
-//! request is. So a counterexample is made into a request and decided; if it is none, the solver is told why, and asked again.
+//! A policy is encoded for a solver action by action, as conditions on a flat record of facts; see `flat`. The encoding
+//! over-approximates the policy: whatever is allowed is allowed of such a record, too, so what holds of all records holds of
+//! all requests. The converse is false: a solver may choose a record that no request has. So its counterexample is made into a
+//! request and decided; if the policy does not confirm it, the solver gets the reason and is asked again.
 
 pub(crate) mod cube;
 mod flat;
@@ -35,55 +36,55 @@ use variables::{Untold, Variables};
 
 /// A solver of SMT-LIB 2, such as cvc5.
 pub trait Solver {
-    /// Takes commands, the last of which is `(check-sat)` or `(get-model)`, and gives what the solver prints for it. The commands go on
-    /// where those before ended; `(reset)` is among them where a new question starts.
+    /// Runs commands, the last of which is `(check-sat)` or `(get-model)`, and returns what the solver prints for it. They
+    /// continue after the commands of earlier calls; `(reset)` is among them where a new question starts.
     ///
     /// # Errors
-    /// If the solver cannot go on, in words.
+    /// If the solver cannot continue, with the reason in words.
     fn answer(&mut self, commands: &str) -> Result<String, String>;
 }
 
-/// What came of a property.
+/// The verdict on a property.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It holds of every request.
+    /// The property holds of every request.
     Proved,
-    /// It does not hold, and this shows it.
+    /// The property does not hold, as the counterexample shows.
     Refuted(Box<Counterexample>),
-    /// Neither was found out, for these reasons.
+    /// No verdict, for these reasons.
     Undecided(Vec<String>),
-    /// It would hold of every policy, for this reason, so that it holds says nothing.
+    /// A property that would hold of every policy, for this reason, so that its proof says nothing.
     Vacuous(String),
 }
 
-/// What shows that a property does not hold.
+/// The requests that show that a property does not hold.
 #[derive(Debug)]
 pub struct Counterexample {
-    /// The request; two where the property is about two. All have been decided by the policy.
+    /// The request; two where the property is about two. The policy has decided all of them.
     pub operations: Vec<Operation>,
-    /// The ids of the policies that make it so.
+    /// The ids of the policies that cause it.
     pub policies: Vec<Arc<str>>,
-    /// What is wrong with it.
+    /// A description of what is wrong: `it is allowed`.
     pub why: &'static str,
 }
 
-/// A property, and what came of it.
+/// A property, and the verdict on it.
 #[derive(Debug)]
 pub struct Proof {
-    /// The ids of the policies that state it, or what it was compared with.
+    /// The ids of the policies that state it, or the name of the policy that was compared.
     pub property: String,
-    /// What it says.
+    /// The claim, in words.
     pub claim: &'static str,
-    /// What came of it.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// Why there are no proofs.
+/// The reason why there are no proofs.
 #[derive(Debug)]
 pub enum ProveError {
-    /// What is stated is no property.
+    /// A statement that is not a property.
     Property(Rejected),
-    /// The solver cannot go on.
+    /// A solver that cannot continue.
     Solver(String),
 }
 
@@ -98,7 +99,7 @@ impl fmt::Display for ProveError {
 
 impl std::error::Error for ProveError {}
 
-/// Proves, with a solver. What was asked once is not asked again.
+/// A prover that uses a solver. It asks each question once.
 pub struct Prover<'s> {
     solving: Solving<'s>,
 }
@@ -110,28 +111,28 @@ impl fmt::Debug for Prover<'_> {
 }
 
 impl<'s> Prover<'s> {
-    /// A prover that asks this solver.
+    /// Creates a prover that asks this solver.
     ///
     /// # Errors
-    /// If it cannot be asked.
+    /// If the solver cannot be asked.
     pub fn new(solver: &'s mut dyn Solver) -> Result<Self, ProveError> {
         Solving::new(solver).map(|solving| Self { solving }).map_err(ProveError::Solver)
     }
 
-    /// Proves or refutes properties of a policy, which [`Policy::properties`] compiles. They are policies themselves, and what each states
-    /// is said by its annotation:
+    /// Proves or refutes properties of a policy. [`Policy::properties`] compiles them. They are policies themselves, whose
+    /// annotation says what each states:
     ///
-    /// - `@prove("at-most") permit`: the policy allows nothing but what one of these permits does.
-    /// - `@prove("never") forbid`: the policy allows nothing of what this matches.
-    /// - `@prove("no-error") permit`: of what this matches, the evaluation of no policy is an error.
-    /// - `@prove("never-run") forbid`: no path on which the policy allows what this matches may be run by the same principal.
+    /// - `@prove("at-most") permit`: the policy allows nothing that none of these permits allows.
+    /// - `@prove("never") forbid`: the policy allows nothing that this matches.
+    /// - `@prove("no-error") permit`: for what this matches, the evaluation of no policy is an error.
+    /// - `@prove("never-run") forbid`: no path for which the policy allows what this matches may be run by the same principal.
     ///
-    /// Where the policy was compiled without an entities file, what it says holds whatever such a file will say of who is in which group
-    /// and what is in which class. What would hold of every policy, since it matches no request, or since it is a ceiling that permits
-    /// every request, is [`Verdict::Vacuous`].
+    /// If the policy was compiled without an entities file, a proof holds for every such file, whatever members of groups and
+    /// classes it declares. A property that would hold of every policy, because it matches no request or is a ceiling that
+    /// permits every request, is [`Verdict::Vacuous`].
     ///
     /// # Errors
-    /// If what is stated is no property, or the solver cannot go on. A question that the solver cannot decide is no error.
+    /// If a statement is not a property, or the solver cannot continue. A question that the solver cannot decide is not an error.
     pub fn prove(&mut self, policy: &Policy, properties: &Policy) -> Result<Vec<Proof>, ProveError> {
         let (mut findings, mut stated) = (Vec::new(), Vec::new());
         for (number, rule) in properties.rules().iter().enumerate() {
@@ -167,10 +168,10 @@ impl<'s> Prover<'s> {
         Ok(proofs)
     }
 
-    /// Proves or refutes that two policies mean the same: that what one allows, the other allows too.
+    /// Proves or refutes that two policies mean the same: each allows what the other allows.
     ///
     /// # Errors
-    /// If the solver cannot go on.
+    /// If the solver cannot continue.
     pub fn same(&mut self, policy: &Policy, other: &Policy) -> Result<Verdict, ProveError> {
         let (mut all, mut allowing, mut why) = (Verdict::Proved, policy, "only the first allows it");
         for (one, wide, only) in [(policy, other, why), (other, policy, "only the second allows it")] {
@@ -193,7 +194,8 @@ impl<'s> Prover<'s> {
         Ok(all.by(allowing, why))
     }
 
-    /// Something by this type of principal that the first allows and the second does not, and that is none of these, taken finely or not.
+    /// Finds a request by this type of principal that `more` allows and `less` does not, and that is like none of `excluded`,
+    /// compared finely or not.
     pub(crate) fn beyond(
         &mut self,
         sides: &Sides<'_>,
@@ -223,15 +225,15 @@ impl<'s> Prover<'s> {
             let decision = it.decision(policy);
             decision.effect == Effect::Allow && word.is_none_or(|word| rule::lets(decision.allows.as_deref(), word))
         };
-        // What a solver chose may come to a request that is known.
+        // The values that a solver chose may lead to a request that is known.
         let known = |it: &Operation| {
             let cube = Cube::of(sides, it);
             cube.is_ok_and(|cube| excluded.iter().any(|known| known.is_like(&cube, fine)))
         };
         let new = |it: &Operation| lets(one, it) && !lets(wide, it) && !known(it);
         match self.seek(Ok(question), one, &|it| it.iter().all(new))? {
-            // INVARIANT: a solver takes a policy that is an error for one that does not apply, and Rex for a denial. So what was
-            // proved is worth something only if that does not happen on the side that is to allow.
+            // INVARIANT: for a solver, a policy that is an error does not apply; for Rex, it is a denial. So the proof is valid
+            // only if no policy can be an error on the side that must allow.
             Ok(None) => Ok(self.never_fails(wide, &other, &variables)?.map(|()| None)),
             sought => Ok(sought.map(|operations| operations.and_then(|operations| operations.into_iter().next()))),
         }
@@ -270,7 +272,7 @@ impl<'s> Prover<'s> {
                 Question { variables, acts: vec![act], ask }
             });
             match prover.seek(question, policy, &|it| it.iter().all(|it| allows(policy, it) && stated.matches(it)))? {
-                // What is an error matches nothing, and a guard that matches nothing guards nothing.
+                // A guard that is an error matches nothing, and a guard that matches nothing guards nothing.
                 Ok(None) => Ok(prover.may_fail(stated, &guard, &known)?.map(|()| None)),
                 sought => Ok(sought),
             }
@@ -309,7 +311,7 @@ impl<'s> Prover<'s> {
         let run = policy.actions().iter().copied().find(|spec| *spec == process::Run::SPEC);
         let verdict = self.each(policy, |prover, spec, principal| {
             let Some(run) = run.filter(|_| Kind::of(spec.resource) == Kind::Path) else { return Ok(Ok(None)) };
-            // Both speak of one principal and one path, each of its own facts about the act.
+            // Both are about one principal and one path, each with its own facts.
             let (done, runs) = (Act::new(policy, spec, principal, "done_"), Act::new(policy, run, principal, "run_"));
             let mut variables = Variables::default();
             let sides = stated.applies(&done, &mut variables).and_then(|applies| {
@@ -328,7 +330,7 @@ impl<'s> Prover<'s> {
         Ok(verdict.by(policy, "both are allowed"))
     }
 
-    /// That no policy of this act can be an error. The error says which can.
+    /// Checks that no policy can be an error for this act; `Err` names one that can.
     fn never_fails(
         &mut self,
         policy: &Policy,
@@ -365,7 +367,7 @@ impl<'s> Prover<'s> {
     }
 }
 
-/// What can be allowed of an action: that it is done, and each thing that the `@allow` of a permit says.
+/// Lists what can be allowed of an action: the action itself (`None`), and each word of the permits' `@allow`.
 pub(crate) fn words<'p>(policy: &'p Policy, spec: &ActionSpec) -> Vec<Option<&'p str>> {
     let mut words = vec![None];
     let permits = policy.rules().iter().filter(|rule| *spec == *process::Run::SPEC && rule.permit);
@@ -381,7 +383,7 @@ fn allows(policy: &Policy, operation: &Operation) -> bool {
 }
 
 impl Verdict {
-    /// What two parts come to.
+    /// Combines the verdicts on two parts.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (refuted @ Self::Refuted(_), _) | (_, refuted @ Self::Refuted(_)) => refuted,
@@ -397,7 +399,7 @@ impl Verdict {
         }
     }
 
-    /// The same, with the policies that allow what a counterexample names.
+    /// Sets the reason of a counterexample, and the policies that allow it.
     fn by(mut self, policy: &Policy, why: &'static str) -> Self {
         if let Self::Refuted(counterexample) = &mut self {
             let decisions = counterexample.operations.iter().map(|operation| operation.decision(policy));

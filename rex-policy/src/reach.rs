@@ -1,4 +1,4 @@
-//! What a policy could ever permit, and what is cut out of it again.
+//! The reach of a policy, and the exceptions from it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,43 +13,43 @@ use crate::policy::Policy;
 use crate::rule::{Anchor, Rule, Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
 
-/// A `forbid` that takes something out of what a policy could ever permit.
+/// A `forbid` that takes something out of the reach of a policy.
 ///
-/// A [`Reach`] is a sum of places, so what it is told to cannot hold this: it is for whoever decides each request.
+/// A [`Reach`] is a sum of places, so a sandbox that enforces one cannot enforce this: it takes a decision on each request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exception {
     /// The id of the policy.
     pub policy: Arc<str>,
-    /// What its `@reason` says.
+    /// The text of its `@reason`.
     pub reason: Option<Arc<str>>,
-    /// Whether it has a condition, so that it may take out less than what follows.
+    /// `true` if it has a condition, so that it may take out less than `extents`.
     pub conditional: bool,
-    /// For each action, which part of what the action reaches.
+    /// The part of the reach of each action that it takes out.
     pub extents: Vec<(&'static ActionSpec, Extent)>,
 }
 
 impl Policy {
-    /// What the policy could ever permit to a principal, or to any: whatever [`decide`](rex_core::Authorize::decide)
-    /// allows lies inside.
+    /// Returns everything that the policy could ever permit to a principal, or to any: whatever
+    /// [`decide`](rex_core::Authorize::decide) allows lies inside.
     ///
-    /// It is the sum of the `permit` policies, each bounded by its head and by those conjuncts of its condition that bound
-    /// the resource: `==`, `in` one entity or several, being one of a list, `==` or `like` with a literal start on the
-    /// [`id_attribute`](rex_core::ResourceSpec::id_attribute), and two or more of these with `||` between. Of a principal, also by those
-    /// that say who it is: `==`, `in`, and being one of a list. Whatever else a condition asks for, and every `forbid`, would
-    /// make it smaller, and is left to the decision; see [`exceptions`](Self::exceptions).
+    /// It is the sum of the `permit` policies, each bounded by its head and by those conjuncts of its condition that bound the
+    /// resource: `==`, `in` one entity or several, being one of a list, `==` or `like` with a literal start on the
+    /// [`id_attribute`](rex_core::ResourceSpec::id_attribute), and several of these joined by `||`. For one principal, the
+    /// conjuncts that say who it is bound it, too: `==`, `in`, and being one of a list. Other conditions and every `forbid`
+    /// would make it smaller; they are left to the decision, see [`exceptions`](Self::exceptions).
     #[must_use]
     pub fn reach(&self, principal: Option<&Principal>) -> Reach {
         Reach::new(Survey::new(self, principal).reach())
     }
 
-    /// The `forbid` policies that take something out of the [`reach`](Self::reach).
+    /// Returns the `forbid` policies that take something out of the [`reach`](Self::reach).
     #[must_use]
     pub fn exceptions(&self, principal: Option<&Principal>) -> Vec<Exception> {
         Survey::new(self, principal).exceptions()
     }
 }
 
-/// Where the `forbid` policies about a principal can apply, of those that say so.
+/// The places where the `forbid` policies about a principal can apply. A `forbid` about any resource is ignored.
 pub(crate) struct Forbidden<'p> {
     survey: Survey<'p>,
 }
@@ -59,7 +59,7 @@ impl<'p> Forbidden<'p> {
         Self { survey: Survey::new(policy, Some(principal)) }
     }
 
-    /// The first that may take something out of a place.
+    /// Returns the id of the first `forbid` that may take something out of a place.
     pub(crate) fn meets(&self, spec: &ActionSpec, place: Place) -> Option<&'p Arc<str>> {
         let act = self.survey.acts.iter().find(|act| act.spec == spec)?;
         let place = Extent::Within(BTreeSet::from([place]));
@@ -71,15 +71,15 @@ impl<'p> Forbidden<'p> {
     }
 }
 
-/// The policies about a principal, with what they need to be placed.
+/// The policies about a principal, with the data to place them.
 pub(crate) struct Survey<'p> {
     rules: Vec<&'p Rule>,
     pub(crate) acts: Vec<Act>,
-    /// For each type of resource and each class, where its members are.
+    /// The places of the members of each class, by type of resource.
     classes: HashMap<String, HashMap<&'p Uid, Extent>>,
 }
 
-/// An action, and what is known of its resources.
+/// An action, with its type of resource.
 pub(crate) struct Act {
     pub(crate) spec: &'static ActionSpec,
     pub(crate) kind: String,
@@ -148,7 +148,7 @@ impl<'p> Survey<'p> {
         exceptions.filter(|exception| !exception.extents.is_empty()).collect()
     }
 
-    /// Where the policy can apply to an action.
+    /// Returns where the policy can apply to an action.
     pub(crate) fn extent(&self, rule: &Rule, act: &Act) -> Extent {
         if !action_meets(rule.actions.as_ref(), act.spec)
             || rule.resource.kind.as_ref().is_some_and(|kind| **kind != *act.kind)
@@ -160,14 +160,14 @@ impl<'p> Survey<'p> {
         self.bounded(std::iter::once(&head).chain(bounds), act)
     }
 
-    /// The resources that all that is said holds for.
+    /// Returns the resources for which all of these anchors hold.
     fn bounded<'a>(&self, anchors: impl IntoIterator<Item = &'a Anchor>, act: &Act) -> Extent {
         anchors
             .into_iter()
             .fold(Extent::Anything, |extent, anchor| act.nesting.intersection(&extent, &self.anchored(anchor, act)))
     }
 
-    /// The resources that one of several holds for.
+    /// Returns the resources for which one of several lists of anchors holds.
     fn either(&self, all: &[Vec<Anchor>], act: &Act) -> Extent {
         let mut places = Vec::new();
         for anchors in all {
@@ -179,7 +179,7 @@ impl<'p> Survey<'p> {
         Extent::Within(act.nesting.simplify(places))
     }
 
-    /// The resources that something said of them holds for.
+    /// Returns the resources for which an anchor holds.
     fn anchored(&self, anchor: &Anchor, act: &Act) -> Cow<'_, Extent> {
         let only = |place| Cow::Owned(Extent::Within(BTreeSet::from([place])));
         let is_id = |name: &str| act.spec.resource.id_attribute == Some(name);
@@ -190,7 +190,7 @@ impl<'p> Survey<'p> {
                 let places = of_type.map(|uid| Place::Exactly(uid.id.to_string()));
                 Cow::Owned(Extent::Within(act.nesting.simplify(places)))
             }
-            // Nothing that the action is on is of this type.
+            // The action has no resource of this type.
             Anchor::Exactly(_) => Cow::Owned(Extent::default()),
             Anchor::Within(uid) if *uid.kind == *act.kind => only(act.nesting.below(&uid.id)),
             Anchor::Within(uid) => {
@@ -200,7 +200,7 @@ impl<'p> Survey<'p> {
             Anchor::Value(name, text) if is_id(name) => only(Place::Exactly(text.to_string())),
             Anchor::Prefix(name, text) if is_id(name) => Cow::Owned(act.nesting.prefix(text)),
             Anchor::Either(all) => Cow::Owned(self.either(all, act)),
-            // Of another attribute, no place follows.
+            // Other attributes do not bound the place.
             Anchor::Value(..) | Anchor::Prefix(..) | Anchor::Anywhere => Cow::Owned(Extent::Anything),
         }
     }

@@ -1,4 +1,4 @@
-//! Suggestions: the permits under which what was denied would pass, and the policies that came near.
+//! Remedies: permits that would allow what was denied, and the policies that came near.
 
 mod near;
 mod permit;
@@ -15,14 +15,14 @@ use crate::trace::Traced;
 use crate::vocabulary::same_type;
 use permit::{Drafts, Wanted};
 
-/// What the other facts say of how a program is started: `arguments` holds all of it.
+/// Facts about the start of a program that only repeat what `arguments` says.
 pub(crate) const SAID_BY_ARGUMENTS: [&str; 10] =
     ["count", "arg1", "arg2", "arg3", "arg4", "arg5", "arg6", "arg7", "arg8", "arg9"];
 
-/// A name that stands for whatever lies below a directory.
+/// A sample name of something below a directory.
 const BELOW: &str = "rex-sample";
 
-/// A permit that allows what was denied, as a change of a file.
+/// A change of a file that adds permits for what was denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
     /// The name of the file.
@@ -33,23 +33,23 @@ pub struct Patch {
     pub added: String,
     /// The change as a unified diff, which `patch -p1` and `git apply` take.
     pub diff: String,
-    /// What the change allows besides the request, in words.
+    /// Descriptions of what the change allows beyond the request.
     pub beyond: Vec<String>,
 }
 
-/// What is wanted of a policy, and what stands in the way.
+/// The requests that need a permit, and the obstacles.
 #[derive(Default)]
 struct Gathered<'a> {
     wanted: Vec<Wanted<'a>>,
     /// The forbids, each with what it forbids.
     forbidden: Vec<(Arc<str>, String)>,
-    /// What went wrong while deciding.
+    /// `true` if a request could not be decided.
     trouble: bool,
 }
 
 impl Policy {
-    /// The smallest permit that would allow a request that was denied, as a change of the file that the nearest policy stands in, or
-    /// else of the last one. `None` if no permit would allow it, or there is no file.
+    /// Returns the smallest permit that would allow a denied request, as a change of the file with the nearest policy, or else
+    /// of the last file. `None` if the request is not denied, no permit would allow it, or no file was loaded.
     #[must_use]
     pub fn patch(&self, request: &Request<'_>) -> Option<Patch> {
         let mut gathered = Gathered::default();
@@ -61,7 +61,7 @@ impl Policy {
         self.patched(&gathered, near.as_ref())
     }
 
-    /// The same for all that calls need.
+    /// Returns the permits for everything that denied calls need, as [`patch`](Self::patch) does for one request.
     #[must_use]
     pub fn patch_calls(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<Patch> {
         let gathered = self.gather(subject, now, calls);
@@ -90,7 +90,7 @@ impl Policy {
         self.ids().any(|known| **known == *id)
     }
 
-    /// Lists why a start of a program that a decision allows is refused all the same: without an annotation that lets it go.
+    /// Lists why the start of a program is still refused though a decision allows it: words that `@allow` does not have.
     #[must_use]
     pub fn withheld(&self, request: &Request<'_>, decision: &Decision) -> Vec<Withheld> {
         if decision.effect == Effect::Deny {
@@ -101,7 +101,7 @@ impl Policy {
         withheld
     }
 
-    /// The decision of a request as a run meets it: a program that is not started is denied, with the reason.
+    /// Decides a request as a run does: a program that is not started is denied, with the reason.
     #[must_use]
     pub fn outcome(&self, request: &Request<'_>) -> Decision {
         let decision = self.decide(request);
@@ -114,22 +114,22 @@ impl Policy {
         }
     }
 
-    /// All that has to be let go for the start of a program.
+    /// Lists everything that `@allow` must have for the start of a program.
     fn withholdable(&self, request: &Request<'_>) -> Vec<Withheld> {
         starts(request).map_or_else(Vec::new, |(path, environment)| {
             withheld(&path, &environment, Some(&self.reach(Some(&request.subject.principal))))
         })
     }
 
-    /// What a script is told that is denied: the smallest permit that would allow the request, ready to paste, with what came near; or
-    /// advice where no permit could.
+    /// Returns the remedy of a denied request: the smallest permit that would allow it, ready to paste, with the policies that
+    /// came near; or advice if no permit can help.
     pub(crate) fn advice(&self, request: &Request<'_>, decision: &Decision) -> String {
         let mut gathered = Gathered::default();
         self.gather_decided(&mut gathered, Wanted::of(*request), decision);
         self.told(&gathered)
     }
 
-    /// What would let calls pass that were denied something.
+    /// Returns the remedy of calls that were denied something.
     pub(crate) fn advice_on(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> String {
         self.told(&self.gather(subject, now, calls))
     }
@@ -160,7 +160,7 @@ impl Policy {
         comments.concat() + &text
     }
 
-    /// What calls want of this policy.
+    /// Collects the requests of calls that need a permit.
     fn gather<'a>(&self, subject: &'a Subject, now: Timestamp, calls: &'a [DeniedCall]) -> Gathered<'a> {
         let mut gathered = Gathered::default();
         for call in calls {
@@ -169,13 +169,13 @@ impl Policy {
                 let hits: Vec<_> = call.denied.iter().filter(|denied| need.covers(denied)).collect();
                 match &hits[..] {
                     [] if self.meets(need, subject, now) => {}
-                    // Of what was asked for, more is known than of what would be.
+                    // More is known of the denied request than of the need.
                     [hit] if !need.unknown().is_empty() && matches!(need.width(), Width::This | Width::Any) => {
                         self.gather_one(&mut gathered, wanted(hit));
                     }
                     _ => self.gather_one(&mut gathered, wanted(need)),
                 }
-                // What lies below may be forbidden, where the directory is not.
+                // A `forbid` may hold what lies below, and not the directory.
                 for hit in hits {
                     self.gather_forbidden(&mut gathered, &wanted(hit));
                 }
@@ -189,11 +189,11 @@ impl Policy {
         gathered
     }
 
-    /// Whether a need is met, also by what lies below.
+    /// Returns whether a need is met, including what lies below.
     fn meets(&self, need: &Need, subject: &Subject, now: Timestamp) -> bool {
         let request = need.request(subject, now);
         let allowed = |request: &Request<'_>| self.decide(request).effect == Effect::Allow;
-        // A permit that asks for what is not known yet may be met by what it turns out to be.
+        // A permit that requires unknown facts may be met once they are known.
         let open = |text: &str| need.unknown().iter().any(|name| text.contains(name));
         let may = |(_, near): &(usize, Traced)| near.unmet().all(|part| open(&part.text));
         if !need.unknown().is_empty() && self.nearly(&request, 0).is_ok_and(|near| near.iter().any(may)) {
@@ -241,7 +241,7 @@ impl Policy {
     }
 }
 
-/// The words of `@allow` that a request needs whatever else is permitted; empty if none are.
+/// Returns the words of `@allow` that a request needs whatever else is permitted; empty if it needs no word.
 pub(crate) fn needed_words(request: &Request<'_>) -> Vec<String> {
     let withheld = starts(request).map(|(path, environment)| withheld(&path, &environment, None));
     let mut words: Vec<_> = withheld.into_iter().flatten().map(|withheld| withheld.word).collect();
@@ -249,7 +249,7 @@ pub(crate) fn needed_words(request: &Request<'_>) -> Vec<String> {
     words
 }
 
-/// The program that a request starts, and in which environment; `None` if it starts none.
+/// Returns the program that a request starts, and its environment; `None` if it starts none.
 fn starts(request: &Request<'_>) -> Option<(AbsPath, Words)> {
     let spec = request.action.spec();
     if spec.name != "run" || !same_type(spec.resource, <Program as rex_core::Resource>::SPEC) {

@@ -1,4 +1,4 @@
-//! Which bad outcomes a policy lets through, for whom: by deciding on the requests that would bring them about.
+//! Risks: bad outcomes that a policy lets through, found by deciding the requests that would cause them.
 
 mod corpus;
 mod patterns;
@@ -22,24 +22,24 @@ pub use corpus::{RISKS, Risk};
 use patterns::Patterns;
 use variants::{Variant, Words};
 
-/// How many resources are tried for one act.
+/// Maximum number of resources of each source that are tried for one act.
 const RESOURCES: usize = 200;
-/// How many ways to one outcome are told.
+/// Maximum number of ways that are reported for one outcome.
 const TOLD: usize = 10;
 
-/// How bad an outcome is.
+/// The severity of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Something is lost, or learned, that others can make good.
+    /// A loss or a disclosure that others can make good.
     Medium,
-    /// The host is open to what comes next.
+    /// A host that is open to further attacks.
     High,
-    /// The host belongs to somebody else.
+    /// A host under the control of somebody else.
     Critical,
 }
 
 impl Severity {
-    /// The word for it.
+    /// Returns the word for the severity.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,38 +54,39 @@ impl Severity {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Exposed {
-    /// Which.
+    /// The outcome.
     pub risk: &'static Risk,
-    /// How, with a request for each group of principals and action; the first of them.
+    /// The first ways to it, each with a request.
     pub ways: Vec<Way>,
-    /// How many ways there are besides.
+    /// Number of further ways.
     pub more: usize,
 }
 
-/// Principals, and a request of theirs that is allowed and brings an outcome about.
+/// A request that is allowed and causes an outcome, with the principals that can make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Way {
-    /// For whom: `anyone`, `any agent`, `any user`, or those that the policy and its entities file name.
+    /// The principals: `anyone`, `any agent`, `any user`, or those that the policy and its entities file name.
     pub who: Vec<String>,
-    /// By which actions, any of them.
+    /// The actions, any of which causes it.
     pub actions: Vec<&'static ActionSpec>,
-    /// On what.
+    /// The id of the resource.
     pub resource: String,
-    /// With which facts, as far as the outcome or the policy asks for them: `context.signal`, `tags`.
+    /// The facts that the outcome or the policy requires: `context.signal`, `tags`.
     pub facts: BTreeMap<String, String>,
     /// The policies that allow it.
     pub policies: Vec<Arc<str>>,
-    /// What an operation asks for besides, and no permit lets go: it would be refused all the same.
+    /// The word of `@allow` that an operation needs and no permit has: the start would still be refused.
     pub lacks: Option<&'static str>,
 }
 
 impl Policy {
-    /// The bad outcomes of [`RISKS`] that this policy lets through, the worst first.
+    /// Returns the bad outcomes of [`RISKS`] that this policy lets through, the worst first.
     ///
-    /// Each is found by a request that [`decide`](Authorize::decide) allows: of resources that everybody knows, and of those of the kind
-    /// that the policy reaches; with the facts that make it what it is, and else those that the policy asks for. What is found is
-    /// let through. What is not may be all the same, by a condition that none of the requests meets: a proof looks at all there are.
+    /// Each is found by a request that [`decide`](Authorize::decide) allows: on well-known resources, and on those of that kind
+    /// that the policy reaches; with the facts that the outcome requires, and else those that the policy requires. An outcome
+    /// that is found is let through. One that is not may still be, under a condition that none of the requests meets; a proof
+    /// covers all requests.
     #[must_use]
     pub fn risks(&self, principal: Option<&Principal>) -> Vec<Exposed> {
         let search = Search::new(self, principal);
@@ -101,13 +102,13 @@ impl Way {
     }
 }
 
-/// Principals that all policies see alike.
+/// Principals that no policy tells apart.
 #[derive(Debug)]
 struct Crowd {
     /// One of them.
     one: Principal,
     names: Vec<String>,
-    /// Whether they are those that no policy names.
+    /// `true` if no policy names them.
     strangers: bool,
 }
 
@@ -134,7 +135,7 @@ impl<'p> Search<'p> {
         for act in risk.acts {
             for action in act.actions {
                 let Some(spec) = self.policy.actions().iter().find(|spec| *spec == action) else { continue };
-                // What is out of reach is not allowed to anybody.
+                // An action without reach is allowed to nobody.
                 if self.reach.extent(spec).is_none() {
                     continue;
                 }
@@ -155,12 +156,12 @@ impl<'p> Search<'p> {
         (!ways.is_empty()).then_some(Exposed { risk, ways, more })
     }
 
-    /// For each crowd the first request that it is allowed.
+    /// Returns the first request that is allowed to each crowd.
     fn ways(&self, act: &Act, spec: &'static ActionSpec) -> Vec<Way> {
         let ids = self.ids(act, spec);
         let mut found: Vec<(&Crowd, Way)> = Vec::new();
         for crowd in &self.crowds {
-            // Whoever it is allowed to as one of all needs no line of their own.
+            // A principal needs no way of its own if strangers of its type have one.
             let covered = |(known, _): &(&Crowd, Way)| known.strangers && known.one.kind() == crowd.one.kind();
             if !found.iter().any(covered) {
                 let about = self.about(spec, crowd);
@@ -172,7 +173,7 @@ impl<'p> Search<'p> {
         told(found)
     }
 
-    /// A renamed file is read under its new name: where it may be written, and read.
+    /// Adds to a rename the policies that let the file be written and read under a new name; `None` if no name allows both.
     fn moved(&self, mut way: Way, crowd: &Crowd) -> Option<Way> {
         let places = match self.reach.extent(fs::Write::SPEC)? {
             Extent::Anything => vec!["/tmp/x".to_owned()],
@@ -197,7 +198,7 @@ impl<'p> Search<'p> {
         Some(way)
     }
 
-    /// The policies whose heads are about an action of a crowd.
+    /// Returns the policies whose heads match an action by a crowd.
     fn about(&self, spec: &'static ActionSpec, crowd: &Crowd) -> Vec<(usize, &'p Rule)> {
         let groups = self.policy.groups(crowd.one.kind(), crowd.one.id());
         let concerns = |rule: &Rule| {
@@ -221,7 +222,7 @@ impl<'p> Search<'p> {
         let lineage = Lineage::new(&kind, request.resource, above);
         let (permits, forbids): (Vec<_>, Vec<_>) =
             about.iter().filter(|(_, rule)| lineage.meets(&rule.resource)).partition(|(_, rule)| rule.permit);
-        // What a forbid asks for can be what it lets go.
+        // The values in a `forbid` can be those that it does not match.
         let forbids: Vec<&Words> = forbids.iter().filter_map(|(number, _)| self.words.get(*number)).collect();
         for (number, _) in permits {
             let words = self.words.get(number)?.with(&forbids);
@@ -256,7 +257,8 @@ impl<'p> Search<'p> {
         Asked::new(self.policy.actions(), &written, subject, variant.now).ok().filter(leads_there)
     }
 
-    /// What is asked for: what everybody knows, what is like a pattern of the policy too, and what the policy reaches that is alike.
+    /// Returns the ids to try: well-known ones, those within reach that are like them, and those that also match a pattern of
+    /// the policy.
     fn ids(&self, act: &Act, spec: &'static ActionSpec) -> Vec<String> {
         let mut named = BTreeSet::new();
         if let Some(Extent::Within(places)) = self.reach.extent(spec) {
@@ -282,7 +284,7 @@ impl<'p> Search<'p> {
     }
 }
 
-/// Whether a connection is to an address that the host can have: one that is an address has no other.
+/// Returns whether a connection goes to an address that the host can have: a host that is an address has no other.
 fn leads_there(asked: &Asked) -> bool {
     let request = asked.request();
     let host = RemoteHost::parse(request.resource.id()).ok().filter(|_| *request.action.spec() == *net::Connect::SPEC);
@@ -292,7 +294,7 @@ fn leads_there(asked: &Asked) -> bool {
     same
 }
 
-/// Ways for the same request as one, with all whom it is allowed to; what strangers may, anyone may.
+/// Merges ways with the same resource and policies, and their principals; what strangers may do, anyone may do.
 fn told(found: Vec<(&Crowd, Way)>) -> Vec<Way> {
     let mut ways: Vec<Way> = Vec::new();
     let strangers = found.iter().filter(|(crowd, _)| crowd.strangers).count();
@@ -317,7 +319,7 @@ fn told(found: Vec<(&Crowd, Way)>) -> Vec<Way> {
     ways
 }
 
-/// Those that the policy and its entities file name, and strangers of each type; those that all policies see alike are one crowd.
+/// Groups the principals that the policy and its entities file name, and strangers of each type, by how the policies see them.
 fn crowds(policy: &Policy) -> Vec<Crowd> {
     let mut named: BTreeSet<Uid> = BTreeSet::new();
     for (number, rule) in policy.rules().iter().enumerate() {
@@ -350,7 +352,7 @@ fn principal(kind: &str, id: &str) -> Principal {
     if kind == "User" { Principal::user(id) } else { Principal::agent(id) }
 }
 
-/// The policies whose heads are about a principal, and, after them, those that name it in their conditions.
+/// Returns the policies whose heads match a principal, and, after them, those that name it in their conditions.
 fn seen(policy: &Policy, one: &Principal, groups: &[Uid]) -> Vec<usize> {
     let meets = |scope: &Scope| principal_meets(scope, one.kind(), one.id(), groups);
     let rules = || policy.rules().iter().enumerate();
@@ -366,7 +368,7 @@ fn seen(policy: &Policy, one: &Principal, groups: &[Uid]) -> Vec<usize> {
     concerns.chain(names.map(|(number, _)| policy.len() + number)).collect()
 }
 
-/// Whether a program is one that operations ask `@allow("interpreter")` for.
+/// Returns whether a program is one of the corpus that operations start only with `@allow("interpreter")`.
 fn is_interpreter(id: &str) -> bool {
     RISKS
         .iter()
@@ -375,14 +377,14 @@ fn is_interpreter(id: &str) -> bool {
         .any(|act| act.ids.contains(&id) || act.like.iter().any(|glob| is_like(glob, id)))
 }
 
-/// Whether a text is like a pattern: `*` stands for what has no slash, `**` for anything; `\` takes what follows as it is.
+/// Returns whether a text matches a glob: `*` matches text without a slash, `**` any text; `\` makes the next character literal.
 fn is_like(glob: &str, text: &str) -> bool {
     let mut rest = glob.chars();
     match rest.next() {
         None => text.is_empty(),
         Some('*') => {
             let (glob, deep) = glob.strip_prefix("**").map_or((rest.as_str(), false), |glob| (glob, true));
-            // `**/x` is like `x` too.
+            // `**/x` matches `x`, too.
             let none = deep && glob.strip_prefix('/').is_some_and(|glob| is_like(glob, text));
             let end = if deep { text.len() } else { text.find('/').unwrap_or(text.len()) };
             none || text
@@ -424,7 +426,7 @@ mod tests {
         }
     }
 
-    /// An id that is none, or an action that is not there, would be passed over without a word.
+    /// Checks the corpus: an invalid id or an unknown action would be skipped silently.
     #[test]
     fn the_corpus_is_sound() {
         let names: BTreeSet<_> = RISKS.iter().map(|risk| risk.name).collect();

@@ -1,4 +1,4 @@
-//! One policy, taken apart for the index.
+//! A policy, taken apart for the index.
 
 mod needs;
 mod who;
@@ -41,31 +41,31 @@ impl From<&EntityUid> for Uid {
     }
 }
 
-/// What a policy's head says about its principal, or about its resource.
+/// The part of a policy's head about its principal, or about its resource.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    /// `is T`.
+    /// The type in `is T`.
     pub(crate) kind: Option<Box<str>>,
-    /// `== E` or `in E`.
+    /// The entity in `== E` or `in E`.
     pub(crate) entity: Option<Uid>,
-    /// Whether the entity itself is meant, not what is in it.
+    /// `true` for the entity itself (`==`), not what is in it.
     pub(crate) exact: bool,
 }
 
-/// What a policy's head says about its action.
+/// The part of a policy's head about its action.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Actions {
     /// The actions and groups of actions that it names.
     pub(crate) named: Vec<Uid>,
-    /// Whether the action itself is meant (`==`), not what is in it: a group equals none of its actions.
+    /// `true` for the action itself (`==`), not what is in it: a group equals none of its actions.
     pub(crate) exact: bool,
 }
 
-/// One policy.
+/// A policy, taken apart.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) id: Arc<str>,
-    /// The same, as decisions have it that it makes by itself.
+    /// The id as a list, for decisions that this policy makes alone.
     pub(crate) alone: Arc<[Arc<str>]>,
     pub(crate) permit: bool,
     pub(crate) reason: Option<Arc<str>>,
@@ -77,21 +77,21 @@ pub(crate) struct Rule {
     pub(crate) condition: Option<Condition>,
 }
 
-/// What a policy demands beyond its head.
+/// The condition of a policy.
 #[derive(Debug)]
 pub(crate) struct Condition {
-    /// `when` and not `unless`.
+    /// The `when` parts and the negated `unless` parts.
     pub(crate) expression: Expression,
-    /// What holds of the resource wherever the condition holds or is an error.
+    /// A bound on the resource that holds wherever the condition holds or is an error.
     pub(crate) anchor: Anchor,
-    /// All that holds of the resource wherever the condition holds.
+    /// All bounds on the resource that hold wherever the condition holds.
     pub(crate) bounds: Vec<Anchor>,
-    /// Of each of these, the principal is one, or in one, wherever the condition holds.
+    /// Lists of scopes: wherever the condition holds, the principal matches one of each list.
     pub(crate) principals: Vec<Vec<Scope>>,
     pub(crate) needs: Needs,
 }
 
-/// Something that a policy says of its resource.
+/// A statement of a policy about its resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Anchor {
     /// Nothing is known.
@@ -107,13 +107,12 @@ pub(crate) enum Anchor {
     Value(Box<str>, Box<str>),
     /// The resource is one of these.
     Among(Vec<Uid>),
-    /// Of these lists, all of one holds.
+    /// All anchors of at least one of these lists hold.
     Either(Vec<Vec<Anchor>>),
 }
 
 impl Rule {
-    /// Takes a policy apart.
-    /// Its condition is `syntax`, if it can be shown.
+    /// Takes a policy apart. Its condition is `syntax`, if Cedar can show it.
     pub(crate) fn new(id: Arc<str>, policy: &Policy, syntax: Option<&Expr>) -> Self {
         Self {
             alone: Arc::new([id.clone()]),
@@ -128,24 +127,24 @@ impl Rule {
         }
     }
 
-    /// Whether its `@allow` says a word.
+    /// Returns whether its `@allow` has a word.
     #[cfg(feature = "prove")]
     pub(crate) fn lets(&self, word: &str) -> bool {
         lets(self.allows.as_deref(), word)
     }
 
-    /// What the policy looks at beyond its head.
+    /// Returns what the policy looks at beyond its head.
     pub(crate) fn needs(&self) -> Needs {
         self.condition.as_ref().map_or_else(Needs::default, |condition| condition.needs)
     }
 }
 
-/// Whether a word is one of those that `@allow` says.
+/// Returns whether a word is one of those of `@allow`.
 pub(crate) fn lets(allows: Option<&str>, word: &str) -> bool {
     allows.is_some_and(|allows| allows.split_ascii_whitespace().any(|known| known == word))
 }
 
-/// The actions that the head of a policy is about; `None` if it is about all.
+/// Returns the actions that the head of a policy is about; `None` if it is about all.
 pub(crate) fn actions(policy: &Policy) -> Option<Actions> {
     match policy.action_constraint() {
         ActionConstraint::Any => None,
@@ -154,8 +153,8 @@ pub(crate) fn actions(policy: &Policy) -> Option<Actions> {
     }
 }
 
-/// What a policy's annotation says. Cedar's own way parses the key as a name each time, which takes as long as parsing
-/// the policy.
+/// Returns the value of a policy's annotation. Cedar's own function parses the key as a name each time, which takes as long as
+/// parsing the policy.
 pub(crate) fn annotation<'p>(policy: &'p Policy, key: &str) -> Option<&'p str> {
     policy.annotations().find_map(|(name, value)| (name == key).then_some(value))
 }
@@ -184,7 +183,7 @@ pub(crate) fn resource_scope(constraint: ResourceConstraint) -> Scope {
 
 impl Condition {
     fn new(policy: &Policy, syntax: Option<&Expr>) -> Option<Self> {
-        // `as_ref` leads to types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
+        // `as_ref` returns types that cedar-policy leaves out of its documentation. It gives the very tree that Cedar
         // evaluates, where the documented `to_pst` and `Expression::from_str` would parse each policy again.
         let tree = policy.as_ref().non_scope_constraints()?.clone();
         let (anchor, bounds, principals, needs) = match syntax {
@@ -198,7 +197,7 @@ impl Condition {
     }
 }
 
-/// The condition of a policy as a tree to look at; `None` if it has none, or one of a shape that this Cedar does not show.
+/// Returns the condition of a policy as a tree; `None` if it has none, or one of a form that this version of Cedar does not show.
 pub(crate) fn syntax(policy: &Policy) -> Option<Expr> {
     Expr::try_from(policy.as_ref().non_scope_constraints()?.clone()).ok()
 }
@@ -225,8 +224,8 @@ pub(crate) fn walk(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
     }
 }
 
-/// The most telling of the conjuncts without which the condition is false rather than an error, and all that the
-/// conjuncts say.
+/// Returns the most selective of the conjuncts without which the condition is false rather than an error, and the bounds of all
+/// conjuncts.
 fn anchors(condition: &Expr) -> (Anchor, Vec<Anchor>) {
     let mut conjuncts = Vec::new();
     flatten(condition, &mut conjuncts);
@@ -237,8 +236,8 @@ fn anchors(condition: &Expr) -> (Anchor, Vec<Anchor>) {
         if evaluated && found.worth() > best.worth() {
             best = found.clone();
         }
-        // INVARIANT: Cedar evaluates from left to right. Where this conjunct would be an error, the ones after it
-        // are not looked at, so none of them may keep the policy from being evaluated: the error must be seen.
+        // INVARIANT: Cedar evaluates from left to right. Where this conjunct is an error, the ones after it are not reached, so
+        // none of them may keep the policy from being evaluated: the error must be seen.
         evaluated = evaluated && !can_fail(conjunct);
         if found != Anchor::Anywhere {
             bounds.push(found);
@@ -258,7 +257,7 @@ fn flatten<'a>(expr: &'a Expr, conjuncts: &mut Vec<&'a Expr>) {
 }
 
 impl Anchor {
-    /// What the head of a policy says.
+    /// Returns what the head of a policy says.
     pub(crate) fn of_head(scope: &Scope) -> Self {
         match scope {
             Scope { entity: Some(uid), exact: true, .. } => Self::Exactly(uid.clone()),
@@ -267,10 +266,10 @@ impl Anchor {
         }
     }
 
-    /// How few resources are likely to have it.
+    /// Returns how selective the anchor is likely to be.
     pub(crate) fn worth(&self) -> usize {
         match self {
-            // The index does not look for the second: it is in many places.
+            // The index does not search by `Either`, which has many places.
             Self::Anywhere | Self::Either(_) => 0,
             Self::Within(_) => 1,
             Self::Prefix(_, text) | Self::Value(_, text) => 1 + text.len(),
@@ -280,14 +279,14 @@ impl Anchor {
     }
 }
 
-/// All that holds of the resource wherever an expression holds.
+/// Returns all bounds on the resource that hold wherever an expression holds.
 fn bounds(expr: &Expr) -> Vec<Anchor> {
     let mut conjuncts = Vec::new();
     flatten(expr, &mut conjuncts);
     conjuncts.into_iter().map(anchor_of).filter(|anchor| *anchor != Anchor::Anywhere).collect()
 }
 
-/// That one of several holds. Where one says nothing, nothing is known.
+/// Combines alternatives, of which one holds. If one says nothing, nothing is known.
 fn either<const N: usize>(all: [Vec<Anchor>; N]) -> Anchor {
     if all.iter().any(Vec::is_empty) { Anchor::Anywhere } else { Anchor::Either(all.into()) }
 }
@@ -315,12 +314,12 @@ fn anchor_of(conjunct: &Expr) -> Anchor {
                 _ => Anchor::Anywhere,
             }
         }
-        // Where it holds, one of the two does; where an operand is an error, so is all of it, or the other holds.
+        // If it holds, one operand holds. If an operand is an error, so is the whole, or the other operand holds.
         Expr::BinaryOp { op: BinaryOp::Or, left, right } => either([bounds(left), bounds(right)]),
         Expr::IfThenElse { cond, then_expr, else_expr } => {
             either([[bounds(cond), bounds(then_expr)].concat(), bounds(else_expr)])
         }
-        // The other of two negations, which is how `unless` with a negation is read.
+        // A double negation, as Cedar reads `unless { !a }`.
         Expr::UnaryOp { op: UnaryOp::Not, expr } => match &**expr {
             Expr::UnaryOp { op: UnaryOp::Not, expr } => either([bounds(expr)]),
             _ => Anchor::Anywhere,
@@ -362,7 +361,7 @@ fn anchor_of(conjunct: &Expr) -> Anchor {
     }
 }
 
-/// The attribute, if the expression is one of the resource.
+/// Returns the attribute, if the expression is one of the resource.
 pub(crate) fn of_resource(expr: &Expr) -> Option<Box<str>> {
     match expr {
         Expr::GetAttr { expr, attr } if **expr == Expr::Var(Var::Resource) => Some(attr.as_str().into()),
@@ -375,15 +374,15 @@ pub(crate) fn literal(uid: &pst::EntityUID) -> Uid {
     Uid::new(&parts.map(AsRef::as_ref).collect::<Vec<&str>>().join("::"), uid.eid.as_str())
 }
 
-/// Whether the evaluation of an expression that validates strictly can be an error. Says yes when in doubt.
+/// Returns whether the evaluation of an expression that validates strictly can be an error; `true` when in doubt.
 pub(crate) fn can_fail(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(_) | Expr::Var(_) => false,
-        // All attributes that the schema declares are required, but only the request's own entities have any.
+        // The schema requires all attributes that it declares, but only the request's own entities have any.
         Expr::GetAttr { expr, .. } => !matches!(**expr, Expr::Var(Var::Resource | Var::Context)),
         Expr::Like { expr, .. } => can_fail(expr),
         Expr::Is { expr, in_expr, .. } => can_fail(expr) || in_expr.as_ref().is_some_and(|expr| can_fail(expr)),
-        // The validator has read the text of it.
+        // The validator has parsed this text.
         Expr::UnaryOp { op: UnaryOp::Datetime | UnaryOp::Duration, expr } => {
             !matches!(**expr, Expr::Literal(Literal::String(_)))
         }

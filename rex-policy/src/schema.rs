@@ -9,16 +9,16 @@ use serde_json::{Map, Value, json};
 
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
 
-/// The type of a context that holds no facts about the act.
+/// The type of a context without facts about the action.
 const AMBIENT_TYPE: &str = "Ambient";
-/// What the context of every action holds besides the facts about the act: name, type, meaning.
+/// The entries that every context has apart from the facts about the action: name, type, meaning.
 pub(crate) const AMBIENT: [(&str, AmbientKind, &str); 3] = [
     ("now", AmbientKind::Datetime, "When the request is decided, to the millisecond."),
     ("script", AmbientKind::String, "The SHA-256 of the script in lower-case hexadecimal; empty if there is none."),
     ("tags", AmbientKind::Strings, "The operator's `key=value` strings."),
 ];
 
-/// The values of something in [`AMBIENT`]; of a set, those of its members.
+/// Returns the values of an entry of [`AMBIENT`]; for a set, those of its members.
 pub(crate) fn ambient_values(name: &str) -> Option<Values> {
     match name {
         "script" => Some(Values::Form(&SHA256)),
@@ -28,7 +28,7 @@ pub(crate) fn ambient_values(name: &str) -> Option<Values> {
     }
 }
 
-/// The type of something in [`AMBIENT`].
+/// The type of an entry of [`AMBIENT`].
 #[derive(Clone, Copy)]
 pub(crate) enum AmbientKind {
     Datetime,
@@ -60,7 +60,7 @@ pub(crate) fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'
     spaces
 }
 
-/// The types that a resource can be in.
+/// Returns the types that a resource can be in.
 pub(crate) fn parents(resource: &ResourceSpec) -> Vec<&'static str> {
     resource.nested.then_some(resource.name).into_iter().chain(resource.class).collect()
 }
@@ -74,7 +74,7 @@ fn type_name(kind: FactKind) -> &'static str {
     }
 }
 
-/// The schema in Cedar's own syntax.
+/// Writes the schema in Cedar's own syntax.
 pub(crate) fn cedar(actions: &'static [&'static ActionSpec]) -> String {
     let mut out = String::from("// What policies can speak of. Generated from the table of actions; do not edit.\n\n");
     let principals = PRINCIPALS.join(", ");
@@ -172,7 +172,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
 
-/// The schema in Cedar's JSON syntax.
+/// Writes the schema in Cedar's JSON syntax.
 pub(crate) fn json(actions: &'static [&'static ActionSpec]) -> String {
     let mut schema = Map::new();
     let group = json!({ "memberOfTypes": [GROUP] });

@@ -16,11 +16,11 @@ pub use self::arguments::arguments_agree;
 pub use self::proofs::{Told, Verdicts, differences_are_told, proofs_agree};
 use crate::{Exception, Policy, PolicyLimits, Source, Vocabulary};
 
-/// Reads policies, entities and requests from `data`, and asserts that the index and the cache decide as Cedar does, and
-/// that each remedy helps. Says whether the policies validated, so that a test can see that most do.
+/// Reads policies, entities and requests from `data`, and asserts that the index and the cache decide as Cedar does, and that
+/// each remedy helps. Returns whether the policies validated, so that a test can check that most do.
 ///
 /// # Panics
-/// If they do not.
+/// If an assertion fails.
 #[must_use]
 pub fn decide_agrees(data: &[u8]) -> bool {
     // INVARIANT: bytes that have run out read as zeros, so every choice is made.
@@ -28,11 +28,11 @@ pub fn decide_agrees(data: &[u8]) -> bool {
 }
 
 /// Reads policies, entities and requests from `data`, and asserts that what is allowed lies within reach, and that a `forbid`
-/// that denies what lies within reach is an exception from it. Says whether something was allowed within a bound, so that a
-/// test can see that it often is.
+/// that denies what lies within reach is an exception from it. Returns whether something was allowed within a bound, so that a
+/// test can check that it often is.
 ///
 /// # Panics
-/// If that does not hold.
+/// If an assertion fails.
 #[must_use]
 pub fn reach_covers(data: &[u8]) -> bool {
     Random(Unstructured::new(data)).reach_covers().unwrap_or(false)
@@ -47,8 +47,8 @@ struct World {
 }
 
 impl World {
-    /// Whether a request lies within reach, having asserted that it does if it is allowed, and that the `forbid` policies
-    /// that deny what does are exceptions.
+    /// Returns whether a request lies within reach. Asserts that it does if it is allowed, and that the `forbid` policies that
+    /// deny a request within reach are exceptions.
     fn is_within(&self, (reach, exceptions): &(Reach, Vec<Exception>), request: &Request<'_>) -> bool {
         let spec = request.action.spec();
         let decision = self.policy.decide(request);
@@ -67,7 +67,7 @@ impl World {
     }
 }
 
-/// Inputs for these, the same each time.
+/// Returns inputs for these functions, the same each time.
 pub fn inputs() -> impl Iterator<Item = Vec<u8>> {
     let mut state = 1_u64;
     let mut byte = move || {
@@ -77,7 +77,7 @@ pub fn inputs() -> impl Iterator<Item = Vec<u8>> {
     std::iter::repeat_with(move || std::iter::repeat_with(&mut byte).take(1500).collect())
 }
 
-/// What a request is made of.
+/// The parts of a request.
 struct Asked {
     subject: Subject,
     action: Box<dyn AnyAction>,
@@ -91,13 +91,13 @@ impl Asked {
     }
 }
 
-/// What is read from the bytes: each method makes one part of a policy.
+/// A reader of random bytes: each method makes one part of a policy.
 struct Random<'a>(Unstructured<'a>);
 
-/// What paths are made of.
+/// The names that paths are made of.
 const NAMES: [&str; 6] = ["a", "b", "ab", "a.c", "*", "é"];
 
-/// Which resources a policy is about, so that what it says of them validates.
+/// The resources that a policy is about, so that its condition validates.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
     Files,
@@ -149,7 +149,7 @@ impl Random<'_> {
         Ok(bounded)
     }
 
-    /// Policies and entities; `None` if they do not validate.
+    /// Makes policies and entities; `None` if they do not validate.
     fn world(&mut self) -> Result<Option<World>> {
         let entities = Source::new("entities", self.entities()?);
         let mut text = String::new();
@@ -255,7 +255,7 @@ impl Random<'_> {
                 let action = self.pick(&[
                     "action == fs::Action::\"read\"",
                     "action in fs::Action::\"ReadOnly\"",
-                    // Equals no action: a group of them is another thing than each of them.
+                    // Equals no action: a group is not any of its actions.
                     "action == fs::Action::\"ReadOnly\"",
                     "action in [fs::Action::\"read\", fs::Action::\"write\", fs::Action::\"append\"]",
                 ])?;
@@ -378,7 +378,7 @@ fn compile(sources: &[Source], entities: &Source) -> Option<Policy> {
     Policy::compile(&Vocabulary::rex(), sources, Some(entities), &limits).ok()
 }
 
-/// What can be asked for: everything about each path of at most two names, and about units.
+/// Lists possible requests: everything about each path of at most two names, and about units.
 fn everything(bytes: i64) -> impl Iterator<Item = (Box<dyn AnyAction>, Box<dyn AnyResource>)> {
     let above = std::iter::once(String::new()).chain(NAMES.map(|name| format!("/{name}")));
     let paths = above.flat_map(|above| NAMES.map(|name| format!("{above}/{name}"))).chain(["/".to_owned()]);

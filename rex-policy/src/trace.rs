@@ -1,4 +1,4 @@
-//! How a decision came about: which policies made it, which came near, and which part of a condition it was.
+//! Traces of decisions: the deciding policies, those that came near, and the parts of conditions that decided.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -14,63 +14,63 @@ use crate::index::{Lineage, action_meets, principal_meets};
 use crate::policy::Policy;
 use crate::rule::{Needs, Rule, Uid};
 
-/// How many policies that came near are told.
+/// Maximum number of policies that are reported as near.
 const NEAR: usize = 5;
 
-/// How a decision came about.
+/// The account of a decision.
 #[derive(Debug, Clone)]
 pub struct Trace {
     /// The decision.
     pub decision: Decision,
-    /// What would have allowed it, or advice where nothing could, as a script is told that is denied.
+    /// The remedy of a denial, as scripts get it: permits, or advice if nothing could allow the request.
     pub remedy: Option<String>,
-    /// The policies that made the decision.
+    /// The deciding policies, and those whose evaluation is an error.
     pub deciding: Vec<Traced>,
-    /// Those that would have changed it, had one thing been otherwise; the nearest first.
+    /// The policies that came near to changing it; the nearest first.
     pub near: Vec<Traced>,
-    /// Why a run does not start the program, although the start is allowed; empty otherwise.
+    /// Reasons why a run does not start the program, although the start is allowed; otherwise empty.
     pub withheld: Vec<Withheld>,
 }
 
-/// What one policy had to say.
+/// The part of one policy in a decision.
 #[derive(Debug, Clone)]
 pub struct Traced {
     /// The id of the policy.
     pub id: Arc<str>,
-    /// Whether it is a `permit`.
+    /// `true` if it is a `permit`.
     pub permit: bool,
-    /// What its `@reason` says.
+    /// The text of its `@reason`.
     pub reason: Option<Arc<str>>,
-    /// The file that it stands in.
+    /// The name of its file.
     pub file: Arc<str>,
     /// The line where it starts.
     pub line: usize,
-    /// The policy as it is written.
+    /// The source text of the policy.
     pub text: String,
-    /// What of its head does not meet the request: `principal`, `action`, `resource`.
+    /// The parts of its head that do not match the request: `principal`, `action`, `resource`.
     pub misses: Vec<&'static str>,
-    /// The parts of its condition of which each must hold, in their order. Evaluated apart, also those that Cedar does not look at any
-    /// more; empty if the head does not meet the request.
+    /// The parts of its condition that must all hold, in order. Each is evaluated, also those that Cedar does not reach; empty
+    /// if the head does not match the request.
     pub conjuncts: Vec<Part>,
-    /// What cannot be taken apart any further.
+    /// The parts of its condition that cannot be split any further.
     pub clauses: Vec<Part>,
 }
 
 /// A part of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// As it is written, on one line.
+    /// The source text, on one line.
     pub text: String,
-    /// The line that it starts in.
+    /// The line where it starts.
     pub line: usize,
-    /// Whether it holds; `Err` says why that cannot be told.
+    /// The value; `Err` says why it is unknown.
     pub holds: Result<bool, String>,
-    /// Whether the condition would have come out otherwise if this had.
+    /// `true` if turning this part would turn the condition.
     pub decided: bool,
 }
 
 impl Traced {
-    /// Whether the policy applies; `None` if its condition is an error.
+    /// Returns whether the policy applies; `None` if its condition is an error.
     #[must_use]
     pub fn applies(&self) -> Option<bool> {
         if !self.misses.is_empty() {
@@ -79,7 +79,7 @@ impl Traced {
         self.conjuncts.iter().try_fold(true, |all, part| if all { part.holds.clone().ok() } else { Some(false) })
     }
 
-    /// What keeps it from applying, beyond its head.
+    /// Returns the conjuncts that keep it from applying, beyond its head.
     pub fn unmet(&self) -> impl Iterator<Item = &Part> {
         self.conjuncts.iter().filter(|part| part.holds != Ok(true))
     }
@@ -90,7 +90,7 @@ impl Traced {
 }
 
 impl Policy {
-    /// How a decision comes about. Slow; it asks each policy for each of its parts.
+    /// Traces the decision on a request. It is slow: it evaluates each part of each policy.
     #[must_use]
     pub fn trace(&self, request: &Request<'_>) -> Trace {
         let decision = self.decide(request);
@@ -104,7 +104,7 @@ impl Policy {
         let all = (0..self.len()).filter_map(|number| look.traced(number, 1)).collect::<Vec<_>>();
         let decides = |traced: &Traced| decision.policies.contains(&traced.id) || traced.applies().is_none();
         let (deciding, mut near): (Vec<_>, Vec<_>) = all.into_iter().partition(decides);
-        // Of an allowance, a `forbid` comes near if the request is one of those that it is about.
+        // An allowed request was nearly denied by each `forbid` whose head matches it.
         near.retain(|traced| match decision.effect {
             Effect::Allow => !traced.permit && traced.misses.is_empty(),
             Effect::Deny if decision.policies.is_empty() => traced.permit,
@@ -115,15 +115,15 @@ impl Policy {
         Trace { decision, remedy, deciding, near, withheld }
     }
 
-    /// What each policy has to say whose head meets a request.
+    /// Evaluates the parts of each policy whose head matches a request.
     pub(crate) fn met(&self, request: &Request<'_>) -> Result<Vec<(usize, Traced)>, Trouble> {
         let kind = self.checked(request)?;
         let look = Look::new(self, request, &kind);
         Ok((0..self.len()).filter_map(|number| Some((number, look.traced(number, 0)?))).collect())
     }
 
-    /// The permits that would apply if their conditions held, and one part of their heads at most met the request, the nearest first.
-    /// Without such a part, on the way of each denial, it looks at no other policy.
+    /// Returns the permits of whose heads at most `most` parts do not match the request, the nearest first. With 0, as on each
+    /// denial, it looks only at what the index finds.
     pub(crate) fn nearly(&self, request: &Request<'_>, most: usize) -> Result<Vec<(usize, Traced)>, Trouble> {
         let mut numbers = if most == 0 { self.candidates(request)? } else { (0..self.len()).collect() };
         let permits = |number: &usize| self.rules().get(*number).is_some_and(|rule| rule.permit);
@@ -145,7 +145,7 @@ impl Policy {
     }
 }
 
-/// A request, and all that policies look at.
+/// A request, and everything that policies look at.
 struct Look<'p> {
     policy: &'p Policy,
     request: &'p Request<'p>,
@@ -172,7 +172,7 @@ impl<'p> Look<'p> {
         self.asked.get_or_init(asked).as_ref().map_err(Clone::clone)
     }
 
-    /// What a policy has to say, if no more than so many parts of its head do not meet the request.
+    /// Evaluates a policy, if at most `most` parts of its head do not match the request.
     fn traced(&self, number: usize, most: usize) -> Option<Traced> {
         let (rule, stand) = (self.policy.rules().get(number)?, self.policy.stand(number)?);
         let misses = self.misses(rule);

@@ -1,9 +1,9 @@
-//! Strict validation, each policy against no more of the schema than it is about.
+//! Strict validation of each policy against the part of the schema that it is about.
 //!
-//! Cedar's validator types a policy once for every action and every type of principal, which grows with the table of
-//! actions, while most policies name one action. For the actions that the head of a policy does not name, the head is
-//! `false`, and there the check of the policy ends. So what passes the part of the schema that holds the named actions passes
-//! all of it, and only what does not pass is held against all of it, to say what is wrong.
+//! Cedar's validator types a policy once for every action and every type of principal, which grows with the table of actions,
+//! while most policies name one action. For an action that the head does not name, the head is `false`, and the check ends
+//! there. So a policy that passes the part of the schema with the named actions passes all of it. Only a policy that does not
+//! pass is checked against all of it, to report what is wrong.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) fn validate(vocabulary: &Vocabulary, files: &[File], findings: &mut V
     Ok(())
 }
 
-/// The schema of a vocabulary as Cedar's validator takes it, made from the table without a text between.
+/// The schema of a vocabulary as Cedar's validator takes it, made from the table without a text in between.
 struct Schema<'v> {
     vocabulary: &'v Vocabulary,
     spaces: BTreeMap<&'static str, Namespace>,
@@ -52,7 +52,7 @@ struct Schema<'v> {
 }
 
 impl<'v> Schema<'v> {
-    /// `Err` says what is wrong with the table.
+    /// Declares the types of a vocabulary; `Err` says what is wrong with the table.
     fn new(vocabulary: &'v Vocabulary) -> Result<Self, String> {
         let spaces = namespaces(vocabulary.actions());
         let mut schema = Self { vocabulary, names: HashMap::new(), types: Vec::new(), spaces: BTreeMap::new() };
@@ -104,7 +104,7 @@ impl<'v> Schema<'v> {
         Ok(name)
     }
 
-    /// A validator that knows every type, and of the actions those that a scope names, or all.
+    /// Returns a validator that knows every type, and the actions that a scope names, or all.
     fn validator(&self, scope: Option<&Actions>) -> Result<Validator, String> {
         let name = |space, kind| self.names.get(&(space, kind)).cloned().ok_or_else(|| format!("`{space}::{kind}`?"));
         let principals = PRINCIPALS.map(|kind| name("", kind));
@@ -161,10 +161,10 @@ impl<'v> Schema<'v> {
 
     fn report(&self, result: &ValidationResult, file: &File, findings: &mut Vec<Finding>) {
         let mut wrong: Vec<&PolicyId> = Vec::new();
-        // That a policy with an unknown name applies to nothing goes without saying.
+        // A policy with an unknown name applies to nothing, which goes without saying.
         let follows = |error: &ValidationError| matches!(error, ValidationError::InvalidActionApplication(_));
         let mut errors: Vec<_> = result.validation_errors().collect();
-        // Cedar finds them in no order.
+        // Cedar reports them in no particular order.
         errors.sort_by_cached_key(|error| (follows(error), File::number(error.policy_id()), error.to_string()));
         for error in errors {
             let place = file.statement(error.policy_id());
@@ -180,7 +180,7 @@ impl<'v> Schema<'v> {
         let mut warnings: Vec<_> = result.validation_warnings().collect();
         warnings.sort_by_cached_key(|warning| (File::number(warning.policy_id()), warning.to_string()));
         for warning in warnings {
-            // Whole texts of several alphabets are common; words of several are told elsewhere.
+            // Whole texts of several alphabets are common; words of several are reported elsewhere.
             if matches!(
                 warning,
                 ValidationWarning::MixedScriptString(_)
@@ -205,7 +205,7 @@ impl<'v> Schema<'v> {
 }
 
 fn entity_type(space: &str, kind: &str) -> Result<EntityType, String> {
-    // A name that is parsed takes a parser, and what that needs to start, each.
+    // Parsing names would start a parser for each of them.
     let id = |text: &str| Id::from_normalized_str(text).map_err(|error| format!("`{text}` is not a name: {error}"));
     let above = space.split("::").filter(|part| !part.is_empty()).map(id).collect::<Result<Vec<_>, _>>()?;
     let name = Name::try_from(InternalName::new(id(kind)?, above, None)).map_err(|error| error.to_string())?;
@@ -237,8 +237,8 @@ fn ambient(kind: AmbientKind) -> Result<Type, String> {
     })
 }
 
-/// A `forbid` that never applies protects nothing, whatever its author thinks; a `permit` that never applies is
-/// merely idle. Text that does not read as it is stored has no honest use in a policy.
+/// Returns the severity of a warning. A `forbid` that never applies protects nothing, whatever its author thinks; a `permit`
+/// that never applies is merely idle. Text that does not read as it is stored has no honest use in a policy.
 fn severity(warning: &ValidationWarning, set: &PolicySet) -> Severity {
     let forbids = set.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == cedar_policy::Effect::Forbid);
     match warning {
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(made.schema().as_ref(), from_text(&vocabulary).schema().as_ref());
     }
 
-    /// What passes for the actions of its head passes for all, with no warning less.
+    /// Checks that what passes for the actions of its head passes for all, without another warning.
     #[test]
     fn a_part_of_the_schema_passes_no_more_than_all_of_it() {
         let principals = ["principal", "principal is Agent", "principal in Group::\"g\"", "principal == Robot::\"r\""];

@@ -1,4 +1,4 @@
-//! What policies can speak of.
+//! The vocabulary that policies use.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use rex_core::{AbsPath, ActionSpec, Resource, ResourceSpec, action::ACTIONS, res
 
 use crate::schema;
 
-/// The types that stand for whoever asks. All are declared in the empty namespace.
+/// The types of principals. All are declared in the empty namespace.
 pub(crate) const PRINCIPALS: [&str; 2] = ["Agent", "User"];
 /// The type of groups of principals.
 pub(crate) const GROUP: &str = "Group";
 
-/// What policies can speak of: a table of actions, from which the Cedar schema is generated.
+/// The vocabulary that policies use: a table of actions, from which the Cedar schema is generated.
 ///
 /// Principals are the same for every table: `Agent` and `User`, both `in [Group]`.
 #[derive(Clone, Copy)]
@@ -23,37 +23,37 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Rex's own vocabulary.
+    /// Returns Rex's own vocabulary.
     #[must_use]
     pub fn rex() -> Self {
         Self::new(ACTIONS)
     }
 
-    /// The vocabulary of another program, by the table that its `actions!` declares.
+    /// Creates the vocabulary of another program from the table that its `actions!` declares.
     #[must_use]
     pub const fn new(actions: &'static [&'static ActionSpec]) -> Self {
         Self { actions }
     }
 
-    /// The actions.
+    /// Returns the actions.
     #[must_use]
     pub fn actions(&self) -> &'static [&'static ActionSpec] {
         self.actions
     }
 
-    /// The schema in Cedar's own syntax, with the table's documentation as comments; for people.
+    /// Returns the schema in Cedar's own syntax, with the table's documentation as comments; for people.
     #[must_use]
     pub fn schema_cedar(&self) -> String {
         schema::cedar(self.actions)
     }
 
-    /// The schema in Cedar's JSON syntax, which loads faster than the other; for programs.
+    /// Returns the schema in Cedar's JSON syntax, which loads faster than the other; for programs.
     #[must_use]
     pub fn schema_json(&self) -> String {
         schema::json(self.actions)
     }
 
-    /// The types of resources, each once, in the order of the table.
+    /// Returns the types of resources, each once, in the order of the table.
     pub(crate) fn resources(&self) -> Vec<&'static ResourceSpec> {
         let mut resources: Vec<&'static ResourceSpec> = Vec::new();
         for action in self.actions {
@@ -71,13 +71,13 @@ impl fmt::Debug for Vocabulary {
     }
 }
 
-/// Whether two declarations name the same type.
+/// Returns whether two declarations name the same type.
 pub(crate) fn same_type(a: &ResourceSpec, b: &ResourceSpec) -> bool {
     std::ptr::eq(a, b) || (a.name == b.name && a.namespace == b.namespace)
 }
 
-/// The one spelling of an id that a policy or an entities file writes; `Err` says why there is none. An id in another
-/// spelling equals that of no request, so a `forbid` that names it would protect nothing.
+/// Returns the one spelling of an id that policies and entities files must use: `None` if the type is unknown, `Err` if the id
+/// is wrong. No request has an id in another spelling, so a `forbid` that names one would protect nothing.
 pub(crate) fn canonical(vocabulary: &Vocabulary, type_name: &str, id: &str) -> Result<Option<String>, String> {
     match type_name {
         "fs::Path" | "process::Program" => {
@@ -100,7 +100,7 @@ pub(crate) fn canonical(vocabulary: &Vocabulary, type_name: &str, id: &str) -> R
             Ok(pid) => Ok(Some(pid.to_string())),
             Err(_) => Err(format!("`{}` is not the number of a process", id.escape_debug())),
         },
-        // A type of somebody else: what makes one of its id knows its spelling, if the id says all.
+        // A type of another program: its action makes a resource from the id, which has the right spelling, if the id says all.
         _ => {
             let of_type = |action: &&&ActionSpec| action.id_says_all && action.resource.to_string() == type_name;
             let made = vocabulary.actions.iter().find(of_type).map(|action| (action.recall)(id, &BTreeMap::new()));
