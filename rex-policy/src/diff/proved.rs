@@ -49,7 +49,8 @@ impl Prover<'_> {
         self.differences(older, newer, Far::All)
     }
 
-    /// Finds one difference for each action, type of principal and change, like [`diff`](Self::diff), and proves nothing about others.
+    /// Finds differences like [`diff`](Self::diff), but one for each action, type of principal and change is enough: it proves nothing
+    /// about others.
     ///
     /// # Errors
     /// If the solver cannot continue.
