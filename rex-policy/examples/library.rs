@@ -1,11 +1,11 @@
-//! rex-policy without the rest of Rex: the desk of a lending library asks who may borrow what, over its own actions.
+//! rex-policy without the rest of Rex: a lending library decides who may borrow what, with its own actions.
 
 use rex_core::{
     Attribute, Authorize, Effect, Fact, FactKind, Principal, Request, Resource, ResourceSpec, Subject, Timestamp,
 };
 use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
 
-/// A book, by the shelf that it stands on: `fiction/classics/emma`.
+/// A book with its place on the shelves: `fiction/classics/emma`.
 #[derive(Debug)]
 pub struct Book {
     shelf_mark: String,
@@ -43,13 +43,13 @@ impl Resource for Book {
 }
 
 rex_core::actions! {
-    /// What the library lets its rules decide.
+    /// The actions that the rules of the library decide.
     pub static TABLE;
     /// Books.
     library {
         /// Take a book home.
         Borrow = "borrow" on Book {
-            /// For how many days.
+            /// Number of days.
             days: i64,
         } in [Lending];
         /// Read a book at the desk.
@@ -104,7 +104,7 @@ pub(crate) fn main() -> Result<(), Rejected> {
     Ok(())
 }
 
-// In a test, which runs it too, printing is no exception.
+// A test runs this too, and there printing needs no exception.
 #[cfg_attr(not(test), expect(clippy::print_stdout, reason = "an example talks to its reader"))]
 fn say(line: &str) {
     println!("{line}");

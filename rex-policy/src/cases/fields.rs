@@ -1,4 +1,4 @@
-//! The fields of a case, each of its type.
+//! Typed access to the fields of a case.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rex_core::nearest::did_you_mean;
 use super::yaml::{Entry, Kind, Node};
 use crate::finding::{Finding, Severity, Text};
 
-/// What a case that asks one request can say.
+/// The fields of a case with one request.
 const REQUEST: [&str; 12] = [
     "name",
     "principal",
@@ -24,7 +24,7 @@ const REQUEST: [&str; 12] = [
     "reason",
 ];
 
-/// What a case that runs a script can say.
+/// The fields of a case with a script.
 const SCRIPT: [&str; 14] = [
     "name",
     "principal",
@@ -57,7 +57,7 @@ impl<'n> Fields<'n> {
             Kind::Map(entries) => fields.entries = entries,
             _ => return Err(fields.wrong(node.place, "this is not a case".to_owned(), "a case is a map")),
         }
-        // A map has the place of its start alone.
+        // The parser gives a map only its start: use that of its first key.
         fields.place = fields.entries.first().map_or(node.place, |entry| entry.key_place);
         fields.check()?;
         Ok(fields)
@@ -67,7 +67,7 @@ impl<'n> Fields<'n> {
         self.entries.iter().any(|entry| entry.key == name)
     }
 
-    /// Where a field is; where the case starts if it is not there.
+    /// Returns the place of a field, or of the case if the field is missing.
     pub(super) fn place(&self, name: &str) -> (usize, usize) {
         self.entries.iter().find(|entry| entry.key == name).map_or(self.place, |entry| entry.key_place)
     }
@@ -125,7 +125,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// That there is nothing that such a case does not have.
+    /// Checks that the case has no unknown field.
     fn check(&self) -> Taken<()> {
         let (kind, known) = match self.has("run") {
             true => ("runs a script", &SCRIPT[..]),

@@ -1,4 +1,4 @@
-//! The world that a script of a case runs in.
+//! The world in which the script of a case runs.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,38 +15,38 @@ use crate::finding::Finding;
 /// The states that a unit can be in.
 const STATES: [&str; 3] = ["active", "inactive", "failed"];
 
-/// What there is in the world of a script. What is not named is not there.
+/// The world of a script. Only what is named here exists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct World {
-    /// The files, with what is in them.
+    /// Files by path, with their contents.
     pub files: BTreeMap<String, String>,
-    /// The units by their full names, with their states: `active`, `inactive` or `failed`.
+    /// Units by full name, with their states: `active`, `inactive` or `failed`.
     pub units: BTreeMap<String, String>,
-    /// The processes by their numbers, each with its command line.
+    /// Processes by number, each with its identity and command line.
     pub processes: BTreeMap<u32, (Identity, Vec<String>)>,
-    /// The programs by their paths, with how they end.
+    /// Programs by path, with the result of running them.
     pub programs: BTreeMap<String, Ending>,
-    /// The hosts by their names, with their addresses.
+    /// Hosts by name, with their addresses.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
-    /// The URLs that servers answer.
+    /// Responses of servers, by URL.
     pub pages: BTreeMap<String, Page>,
 }
 
-/// How a program ends, whatever it is given.
+/// The result of a program, whatever its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ending {
-    /// Its exit status.
+    /// The exit status.
     pub status: i32,
-    /// What it writes.
+    /// The standard output.
     pub stdout: String,
-    /// What it complains.
+    /// The standard error.
     pub stderr: String,
 }
 
-/// What a server answers.
+/// The response of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// The status: 200.
+    /// The HTTP status: 200.
     pub status: u16,
     /// The body.
     pub body: String,
@@ -56,7 +56,7 @@ type Taken<T> = Result<T, Box<Finding>>;
 type Entries = BTreeMap<String, Value>;
 
 impl World {
-    /// Whether nothing is named.
+    /// Returns whether the world is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -138,7 +138,7 @@ fn files(fields: &Fields<'_>) -> Taken<BTreeMap<String, String>> {
         let message = format!("`{}` is not the path of a file", path.escape_debug());
         return Err(wrong(fields, "files", message, "paths are absolute, without `.` and `..`"));
     }
-    // One that is a directory of another cannot be a file.
+    // A directory of another path cannot be a file.
     let holds = |path: &&String| {
         files.keys().any(|other| other.strip_prefix(&***path).is_some_and(|rest| rest.starts_with('/')))
     };
@@ -149,7 +149,7 @@ fn files(fields: &Fields<'_>) -> Taken<BTreeMap<String, String>> {
     Ok(files)
 }
 
-/// The entries of a map that has no others than these.
+/// Returns the entries of a map, which must all be known.
 fn entries<'v>(fields: &Fields<'_>, field: &str, name: &str, value: &'v Value, known: &[&str]) -> Taken<&'v Entries> {
     let list = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let Value::Map(entries) = value else {
@@ -165,7 +165,7 @@ fn entries<'v>(fields: &Fields<'_>, field: &str, name: &str, value: &'v Value, k
     }
 }
 
-/// The text of an entry; empty if it is not there.
+/// Returns the text of an entry; empty if the entry is missing.
 fn entry(fields: &Fields<'_>, field: &str, entries: &Entries, key: &str) -> Taken<String> {
     match entries.get(key) {
         None => Ok(String::new()),
@@ -179,7 +179,7 @@ fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(Identity, 
     let text = |key: &str| entry(fields, "processes", entries, key);
     let (exe, mut name) = (text("exe")?, text("name")?);
     if name.is_empty() {
-        // As the kernel keeps it.
+        // Cut as in the kernel.
         let last = exe.rsplit('/').next().unwrap_or_default();
         name = last.chars().take(15).collect();
     }

@@ -1,14 +1,14 @@
-//! A file of cases as a tree in which everything has its place, so that whatever is wrong with it can be underlined.
+//! A file of cases as a tree of nodes with their places, so that findings can underline them.
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, options};
 use rex_core::Value;
 
 use crate::finding::{Finding, Severity, Text};
 
-/// How deep lists and maps may lie in each other.
+/// Maximum depth of nested lists and maps.
 const DEPTH: usize = 16;
 
-/// Something in the file.
+/// A value in the file.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) kind: Kind,
@@ -30,7 +30,7 @@ pub(super) struct Entry {
 }
 
 impl Node {
-    /// As plain data.
+    /// Converts the node to plain data.
     pub(super) fn value(&self) -> Value {
         match &self.kind {
             Kind::Scalar(value) => value.clone(),
@@ -42,7 +42,7 @@ impl Node {
     }
 }
 
-/// The one document of a file.
+/// Reads a file with exactly one document.
 pub(super) fn read(text: &Text) -> Result<Node, Box<Finding>> {
     let options = options! { flow_nesting_limit: DEPTH, block_nesting_limit: DEPTH };
     let mut reader = Reader { text, parser: Parser::new_from_str_with_options(&text.text, options) };
@@ -130,7 +130,7 @@ fn place(span: Span) -> (usize, usize) {
     (start, span.end.byte_offset().unwrap_or(start).saturating_sub(start))
 }
 
-/// What a scalar stands for, by the core schema of YAML 1.2 without its floating-point numbers, which no policy has.
+/// Parses a scalar: `null`, `~`, `true`, `false` and decimal integers as in YAML 1.2; the rest is text. Policies have no floats.
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     match text {
         _ if style != ScalarStyle::Plain => Value::Text(text.to_owned()),

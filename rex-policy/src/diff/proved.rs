@@ -1,9 +1,9 @@
-//! Differences that a solver finds, until it finds no other.
+//! Differences that a solver finds, until it finds no more.
 //!
-//! What was found is taken out of the question by what makes it so, and the question is asked again. So one change cannot hide another, and
-//! when there is no answer any more, all is told. First a difference stands for whatever the same clauses of the same permit (and of the
-//! same `forbid`, where there was one) make so. Then it stands for no more than what is permitted or not forbidden for the same reasons:
-//! a permit may lose two exceptions at once, and a `forbid` may get two.
+//! Each difference is excluded by the reasons for it, and the solver is asked again. So one change cannot hide another, and in the end all
+//! are reported. First, a difference covers all requests that the same clauses of the same permit (and of the same `forbid`, if there was
+//! one) decide in this way. Then it covers only requests that are permitted or not forbidden for the same reasons: a permit may lose two
+//! exceptions at once, and a `forbid` may get two.
 
 use std::collections::HashSet;
 
@@ -15,22 +15,22 @@ use crate::policy::Policy;
 use crate::prove::cube::{Cube, Sides};
 use crate::prove::{ProveError, Prover, acts, words};
 
-/// How many differences are looked for by one action, one type of principal and one change.
+/// Maximum number of differences for one action, one type of principal and one change.
 const MOST: usize = 48;
 
-/// Why a solver cannot go on, in its own words.
+/// The message of a solver that cannot continue.
 type Broken = String;
 
-/// How far differences are looked for.
+/// The extent of a search for differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Far {
-    /// Until there is no other.
+    /// Search until all are found.
     All,
-    /// Until there is one.
+    /// Search until one is found.
     One,
 }
 
-/// What is looked for: what one policy allows, and the other does not.
+/// A search for requests that one policy allows and the other does not.
 struct Search<'p> {
     change: Change,
     sides: Sides<'p>,
@@ -39,20 +39,21 @@ struct Search<'p> {
 }
 
 impl Prover<'_> {
-    /// What a newer policy decides otherwise: examples are looked for as [`Policy::diff`] does, and a solver is asked about each action by
-    /// each type of principal, again and again, for what is like none of those that were found. [`Examined`] says of each whether it found
-    /// that there is no other.
+    /// Finds the differences of a newer policy. After the examples of [`Policy::diff`], it asks the solver about each action by each type
+    /// of principal, until it finds nothing unlike the known ones. [`Examined`] says for each pair whether it is proved that all were
+    /// found.
     ///
     /// # Errors
-    /// If the solver cannot go on.
+    /// If the solver cannot continue.
     pub fn diff(&mut self, older: &Policy, newer: &Policy) -> Result<Diff, ProveError> {
         self.differences(older, newer, Far::All)
     }
 
-    /// The same, but of each action by each type of principal one difference is enough, and proves nothing of the others.
+    /// Finds differences like [`diff`](Self::diff), but one for each action, type of principal and change is enough: it proves nothing
+    /// about others.
     ///
     /// # Errors
-    /// If the solver cannot go on.
+    /// If the solver cannot continue.
     pub fn first_differences(&mut self, older: &Policy, newer: &Policy) -> Result<Diff, ProveError> {
         self.differences(older, newer, Far::One)
     }
@@ -83,7 +84,7 @@ impl Prover<'_> {
     }
 }
 
-/// For each policy whether the other has none like it.
+/// Returns, for each policy, whether its text is not in the other set.
 fn changed(policy: &Policy, other: &Policy) -> Vec<bool> {
     let known: HashSet<_> = texts(other).collect();
     texts(policy).map(|text| !known.contains(&text)).collect()
@@ -94,7 +95,7 @@ fn texts(policy: &Policy) -> impl Iterator<Item = Option<&str>> {
 }
 
 impl Search<'_> {
-    /// Looks for differences that are like none that is known. The error says why there may be more.
+    /// Looks for differences unlike all known ones. The inner error says why there may be more.
     fn run(&self, prover: &mut Prover<'_>, diff: &mut Diff, far: Far) -> Result<Result<(), String>, Broken> {
         let known: Vec<_> = diff.differences.iter().filter(|it| self.is_about(it)).collect();
         if far == Far::One {
@@ -107,7 +108,7 @@ impl Search<'_> {
         };
         for fine in [false, true] {
             if fine && !cubes.iter().any(Cube::is_fine) {
-                // The question would be the same.
+                // The question would be unchanged.
                 break;
             }
             while let Some(new) = match self.next(prover, &cubes, fine)? {
@@ -143,7 +144,7 @@ impl Search<'_> {
         Ok(self.next(prover, &[], false)?.map(|found| diff.differences.extend(found)))
     }
 
-    /// A difference that is like none of these.
+    /// Finds a difference unlike all of these.
     fn next(
         &self,
         prover: &mut Prover<'_>,

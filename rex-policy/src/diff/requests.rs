@@ -1,5 +1,5 @@
-//! Requests that show where two policies differ, made from what stands in them: of each policy that only one of the two has, the names and
-//! values that it asks for, and their neighbours.
+//! Requests that show where two policies differ. For each policy that only one of the two has, they are made from the names and values that
+//! it compares, and from their neighbors.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -15,18 +15,18 @@ use crate::policy::Policy;
 use crate::rule::{self, Rule, Uid, walk};
 use crate::vocabulary::{GROUP, PRINCIPALS, same_type};
 
-/// How many requests are made at most.
+/// Maximum number of requests.
 const REQUESTS: usize = 20_000;
-/// How many for one policy and one action.
+/// Maximum number of requests for one policy and one action.
 const FOR_ONE: usize = 300;
-/// How many URLs for one policy, and how many of those that policies name they are made of.
+/// Maximum number of URLs for one policy, and of named URLs from which they are made.
 const URLS: usize = 120;
 const BASES: usize = 8;
-/// Ids for the types of Rex, where no policy names any.
+/// Ids for the types of Rex, tried besides those in policies.
 const IDS: [&str; 8] =
     ["/srv/example", "example.service", "example.com", "https://example.com/", "EXAMPLE", "4242", "local", "default"];
 
-/// What stands in policies.
+/// Names and values in policies.
 #[derive(Debug, Default)]
 struct Words {
     entities: BTreeSet<Uid>,
@@ -34,14 +34,14 @@ struct Words {
     tags: BTreeSet<String>,
 }
 
-/// What is chosen for the facts of an act, and for the attributes of a resource.
+/// Values for the facts of an action, and for the attributes of a resource.
 type Choice = (BTreeMap<String, Value>, BTreeMap<String, Value>);
 
 pub(super) struct Requests<'p> {
     policies: [&'p Policy; 2],
-    /// The texts of the policies of each.
+    /// The texts of the policies in each of the two.
     texts: [HashSet<&'p str>; 2],
-    /// What stands in all policies of both.
+    /// The names and values in all policies of both.
     all: Words,
 }
 
@@ -57,7 +57,7 @@ impl<'p> Requests<'p> {
         Self { policies, texts, all }
     }
 
-    /// The requests, and for how many policies that are in one of the two alone there are none.
+    /// Makes the requests, and counts the policies that are in only one of the two and have no request.
     pub(super) fn operations(&self) -> (Vec<Operation>, usize) {
         let (mut made, mut untried) = (Vec::new(), 0);
         for (policy, number, rule) in rules(self.policies).filter(|(policy, number, _)| self.is_new(policy, *number)) {
@@ -73,7 +73,7 @@ impl<'p> Requests<'p> {
         (made, untried)
     }
 
-    /// Whether a policy is in one of the two only.
+    /// Returns whether only one of the two has a policy.
     fn is_new(&self, policy: &Policy, number: usize) -> bool {
         let Some(text) = policy.stand(number).map(crate::finding::Stand::text) else { return true };
         let others = self.policies.iter().zip(&self.texts).filter(|(other, _)| !std::ptr::eq(**other, policy));
@@ -99,7 +99,7 @@ impl<'p> Requests<'p> {
         })
     }
 
-    /// Ids, some with a class that they would have to be in.
+    /// Returns ids, some with a class that would have to hold them.
     fn resources(&self, policy: &Policy, spec: &ResourceSpec, words: &Words) -> Vec<(String, Option<Uid>)> {
         let kind = spec.to_string();
         let class = spec.class.map(|class| format!("{}::{class}", spec.namespace));
@@ -114,7 +114,7 @@ impl<'p> Requests<'p> {
         if same_type(spec, Url::SPEC) {
             return self.urls(words, ids).into_iter().map(|url| (url, None)).collect();
         }
-        // What a pattern without a start is like is the end of an id.
+        // A pattern that starts with a wildcard gives only the end of an id.
         let whole: Vec<_> = ids.iter().map(|end| format!("/srv/{}", end.trim_start_matches('/'))).collect();
         ids.extend(whole.into_iter().filter(|_| same_type(spec, AbsPath::SPEC)));
         let parts = self.all.parts();
@@ -126,7 +126,7 @@ impl<'p> Requests<'p> {
             near
         };
         let mut resources: Vec<_> = ids.iter().flat_map(near).map(|id| (id, None)).collect();
-        // Texts that are asked for may be no ids.
+        // Texts in a policy may not be ids: try others, too.
         resources.extend(IDS.map(|id| (id.to_owned(), None)));
         if ids.is_empty() {
             resources.extend(IDS.map(str::to_owned).iter().flat_map(near).map(|id| (id, None)));
@@ -138,11 +138,11 @@ impl<'p> Requests<'p> {
         resources
     }
 
-    /// URLs of which each part is one that a policy asks for, and else that of one that is named.
+    /// Returns URLs made of the parts that a policy compares; a named URL supplies the other parts.
     fn urls(&self, words: &Words, ids: Vec<String>) -> Vec<String> {
         let all = ids.iter().cloned().chain(self.all.ids(Url::SPEC)).chain(["https://example.com/".to_owned()]);
         let mut bases: Vec<Url> = all.filter_map(|id| Url::parse(&id).ok()).take(BASES).collect();
-        // What a pattern without a start is like is the end of a URL.
+        // A pattern that starts with a wildcard gives only the end of a URL.
         let ends = ids.iter().filter(|end| Url::parse(end).is_err()).map(|end| end.trim_start_matches('/'));
         let above = |base: &Url| base.as_str().rsplit_once('/').map_or(String::new(), |(above, _)| above.to_owned());
         let ended = ends.flat_map(|end| bases.iter().map(move |base| format!("{}/{end}", above(base))));
@@ -151,7 +151,7 @@ impl<'p> Requests<'p> {
         let [schemes, hosts, ports, paths, queries] = ["scheme", "host", "port", "path", "query"].map(|part| {
             let asked = words.compared.attributes.get(part).into_iter().flatten().map(plain);
             let all: Vec<_> = asked.map(Some).collect();
-            // What is asked for to be something else is anything else.
+            // A query that must differ can be any other.
             let other = Some("example=1".to_owned()).filter(|_| part == "query" && !all.is_empty());
             all.into_iter().chain(other.map(Some)).chain([None]).collect::<Vec<_>>()
         });
@@ -161,7 +161,7 @@ impl<'p> Requests<'p> {
                 for (query, base) in queries.iter().flat_map(|query| bases.iter().map(move |base| (query, base))) {
                     let or = |given: &Option<String>, own: &str| given.clone().unwrap_or_else(|| own.to_owned());
                     let (scheme, host) = (or(scheme, base.scheme()), or(host, base.host().name()));
-                    // The port that belongs to a scheme is not written.
+                    // The default port of a scheme is not written.
                     let port = match (port, base.port()) {
                         (Some(port), _) => format!(":{port}"),
                         (None, 80 | 443) => String::new(),
@@ -170,7 +170,7 @@ impl<'p> Requests<'p> {
                     let (path, query) = (or(path, base.path()), or(query, base.query()));
                     let query = if query.is_empty() { query } else { format!("?{query}") };
                     let host = if host.contains(':') { format!("[{host}]") } else { host };
-                    // At the root of the site, and where the URL that is named is.
+                    // At the root of the site, and next to the named URL.
                     let end = path.trim_start_matches('/');
                     let above = base.path().rsplit_once('/').map_or("", |(above, _)| above);
                     for path in [format!("{above}/{end}"), format!("/{end}")] {
@@ -196,8 +196,8 @@ fn rules(policies: [&Policy; 2]) -> impl Iterator<Item = (&Policy, usize, &Rule)
     policies.into_iter().flat_map(|policy| policy.rules().iter().enumerate().map(move |(n, rule)| (policy, n, rule)))
 }
 
-/// Principals, some with a group that they would have to be in: those that a policy names, anyone, and where it names none, those that
-/// others name.
+/// Returns principals, some with a group that would have to hold them: those that a policy names, anyone, and those that other policies
+/// name if it names none.
 fn principals(policy: &Policy, [own, all]: [&Words; 2]) -> Vec<(Uid, Option<Uid>)> {
     let mut principals = named(policy, own);
     let others = if principals.is_empty() { named(policy, all) } else { Vec::new() };
@@ -286,7 +286,7 @@ impl Words {
         named.chain(texts.filter_map(text)).collect()
     }
 
-    /// Names that something in a directory could have, so that policies would see it.
+    /// Returns names of directory entries that match the names, extensions and paths in policies.
     fn parts(&self) -> BTreeSet<String> {
         let of = |name: &str| self.compared.attributes.get(name).into_iter().flatten().filter_map(text);
         let ends = of("extension").map(|extension| format!("example.{extension}"));
@@ -295,7 +295,7 @@ impl Words {
         parts.chain(["example".to_owned()]).collect()
     }
 
-    /// First the values that a policy asks for, all together; then each of the others by itself.
+    /// Returns the first of all values together, and then each other value in place of the first.
     fn choices(&self, spec: &ActionSpec) -> Vec<Choice> {
         let declared = spec.context.iter().map(|fact| (fact.name, Some(fact.kind)));
         let facts = declared.chain(["now", "script"].map(|name| (name, None))).filter_map(|(name, kind)| {
@@ -329,7 +329,7 @@ impl Words {
     }
 }
 
-/// A text as it is, anything else as it is written.
+/// Returns a text as it is, any other value as it is written.
 fn plain(value: &Value) -> String {
     text(value).unwrap_or_else(|| value.to_string())
 }

@@ -1,4 +1,4 @@
-//! What of an act is asked for besides who does what to what.
+//! Facts and attributes that a learned permit asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,22 +13,22 @@ use super::wide::Kind;
 use crate::remedy::SAID_BY_ARGUMENTS;
 use crate::vocabulary::same_type;
 
-/// How many combinations of facts one permit lists at most.
+/// Maximum number of combinations of facts in one permit.
 const COMBINATIONS: usize = 16;
 
-/// Facts that were seen together.
+/// Facts and attributes that were seen together.
 pub(super) type Demand = Vec<(Term, Known)>;
-/// All that was seen of a resource.
+/// All combinations that were seen for a resource.
 pub(super) type Demands = BTreeSet<Demand>;
 
-/// Something that a condition can look at.
+/// A fact or an attribute in a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Term {
     Context(&'static str),
     Resource(&'static str),
 }
 
-/// What it was.
+/// A value that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Known {
     Long(i64),
@@ -55,12 +55,12 @@ impl Known {
         matches!(self, Self::Text(text) if super::misleading(text))
     }
 
-    /// As a policy writes it that compares this with it.
+    /// Writes the value for a comparison with the term.
     fn text(&self, with: Term) -> String {
         match self {
             Self::Long(value) => value.to_string(),
             Self::Bool(value) => value.to_string(),
-            // Texts that may hold anything are not taken for patterns.
+            // Lints do not take free text for patterns.
             Self::Text(text) if with.is_free() => quoted(text),
             Self::Text(text) => crate::lint::quoted(text),
             Self::Ip(address) => format!("ip(\"{address}\")"),
@@ -76,8 +76,8 @@ impl Term {
         }
     }
 
-    /// What must hold before it is looked at: of a process, what could not be found out is not there, and to ask for it is an error that
-    /// denies what other permits allow.
+    /// Guards a condition on an attribute of a process that may be unknown: comparing it then is an error, which denies what other permits
+    /// allow.
     fn guarded(self, condition: String) -> String {
         match self {
             Self::Resource(name @ ("exe" | "user" | "unit")) => format!("resource has {name} && {condition}"),
@@ -93,13 +93,13 @@ impl Term {
         }
     }
 
-    /// Whether a text of it is that of a program or of the kernel, with signs of their own.
+    /// Returns whether the text comes from a program or the kernel, and may hold any sign.
     fn is_free(self) -> bool {
         matches!(self, Self::Context("arguments" | "environment" | "target" | "value"))
     }
 }
 
-/// What of a request is asked for.
+/// Returns what a permit for a request asks for.
 pub(super) fn demand(request: &Request<'_>, breadth: Breadth) -> Demand {
     let spec = request.action.spec();
     let mut attributes = Vec::new();
@@ -123,17 +123,17 @@ pub(super) fn demand(request: &Request<'_>, breadth: Breadth) -> Demand {
     demand
 }
 
-/// Whether it is another one each time.
+/// Returns whether the fact always changes.
 fn is_measure(spec: &ActionSpec, name: &str) -> bool {
     name == "bytes" || (name == "address" && *spec == *net::Connect::SPEC)
 }
 
-/// Whether the arguments say it already.
+/// Returns whether the arguments imply the fact.
 fn is_said(spec: &ActionSpec, name: &str) -> bool {
     *spec == *process::Run::SPEC && SAID_BY_ARGUMENTS.contains(&name)
 }
 
-/// Conditions that hold for what was seen and for no other combination, each for a part of it; `None` asks for nothing.
+/// Writes conditions that hold for what was seen and for no other combination, each for a part of it; `None` means no condition.
 pub(super) fn conditions(demands: &Demands) -> Vec<Option<String>> {
     let mut alike: BTreeMap<Vec<Term>, Vec<&Demand>> = BTreeMap::new();
     for demand in demands {
@@ -145,7 +145,7 @@ pub(super) fn conditions(demands: &Demands) -> Vec<Option<String>> {
             |place: usize| demands.iter().filter_map(|demand| demand.get(place)).map(|(_, known)| known).collect();
         let seen: Vec<(Term, BTreeSet<&Known>)> =
             terms.iter().enumerate().map(|(place, term)| (*term, values(place))).collect();
-        // Where each value was seen with each other, they need not be told together.
+        // If all combinations of the values were seen, the terms can be written one by one.
         let product = seen.iter().map(|(_, values)| values.len()).try_fold(1_usize, usize::checked_mul);
         if product == Some(demands.len()) {
             let all: Vec<_> = seen.iter().map(|(term, values)| one_of(*term, values)).collect();
@@ -157,7 +157,7 @@ pub(super) fn conditions(demands: &Demands) -> Vec<Option<String>> {
     conditions
 }
 
-/// What all have, and the combinations of what they do not.
+/// Writes the values that all share, and the combinations of the others.
 fn together(seen: &[(Term, BTreeSet<&Known>)], demands: &[&Demand]) -> String {
     let (same, others): (Vec<_>, Vec<_>) = seen.iter().partition(|(_, values)| values.len() == 1);
     let combinations: Vec<_> = demands

@@ -1,13 +1,13 @@
-//! What is never generalised: files that hold keys and passwords, and files by which others get rights.
+//! Files that are never generalized: those that hold keys and passwords, and those that give rights to others.
 
 /// Extensions of files that hold keys.
 const EXTENSIONS: [&str; 8] = ["key", "p12", "pem", "pfx", "jks", "kdbx", "keytab", "ppk"];
 /// Directories that hold keys, wherever they are.
 const DIRECTORIES: [&str; 4] = [".ssh", ".gnupg", "private", "secrets"];
-/// How names begin that say so themselves.
+/// Starts of names that indicate secrets.
 const NAMES: [&str; 4] = ["id_", "shadow", "gshadow", ".env"];
 
-/// Directories of which each file matters for itself.
+/// Directories in which each file is protected.
 const PLACES: [&str; 19] = [
     "/boot",
     "/dev",
@@ -30,10 +30,10 @@ const PLACES: [&str; 19] = [
     "/var/spool/cron",
 ];
 
-/// What names hold that say so themselves.
+/// Words in names that indicate secrets.
 const WORDS: [&str; 5] = ["authorized_keys", "credential", "passw", "secret", "token"];
 
-/// Files that nothing else may stand for.
+/// Files that no generalization may cover.
 pub(super) const KNOWN: [&str; 14] = [
     "/etc/crontab",
     "/etc/environment",
@@ -51,7 +51,7 @@ pub(super) const KNOWN: [&str; 14] = [
     "/etc/sudoers",
 ];
 
-/// Whether a file stands for itself, however far all else is generalised.
+/// Returns whether a file is always listed by itself.
 pub(super) fn is_protected(path: &str) -> bool {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     KNOWN.contains(&path)
@@ -62,7 +62,7 @@ pub(super) fn is_protected(path: &str) -> bool {
         || WORDS.iter().any(|word| name.to_ascii_lowercase().contains(word))
 }
 
-/// Whether something that is protected as a whole lies in a directory.
+/// Returns whether one of `PLACES` and `KNOWN` is a directory or lies in it.
 pub(super) fn is_above_protected(directory: &str) -> bool {
     PLACES.iter().chain(&KNOWN).any(|place| lies_in(place, directory))
 }
@@ -71,7 +71,7 @@ fn lies_in(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What keeps a permit of a whole directory from what is most often protected in one.
+/// The exception for the most common protected files in a permit for a whole directory.
 pub(super) const UNLESS: &str = "[\"key\", \"p12\", \"pem\", \"pfx\"].contains(resource.extension) || \
     resource.path like \"*/.ssh/*\" || resource.path like \"*/private/*\" || \
     resource.name like \"id_*\" || resource.name like \"shadow*\"";

@@ -1,4 +1,4 @@
-//! How a learned policy reads.
+//! The text of a learned policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{Breadth, Draft, LearnedPermit, Shape, is_fleeting, protected};
 use crate::annotation::id_of;
 use crate::layout::pretty;
 
-/// What a policy is learned from.
+/// The input that a policy is learned from.
 #[derive(Clone, Copy)]
 pub(super) struct From {
     pub(super) breadth: Breadth,
@@ -19,7 +19,7 @@ pub(super) struct From {
     pub(super) left_out: u64,
 }
 
-/// The text of a policy, and what its permits are.
+/// Returns the text of a policy, and its permits.
 pub(super) fn write(
     drafts: &BTreeMap<Shape, Draft>,
     kept: &[(&Arc<str>, &cedar_policy::Policy)],
@@ -45,7 +45,7 @@ pub(super) fn write(
         for condition in conditions(&shape.demands) {
             let id = names.free(id(shape, draft));
             let (permit, policy) = permit(id, shape, draft, condition, breadth);
-            // In the one layout, comments stand right above a policy.
+            // The standard layout has comments right above a policy.
             text += &format!("{}{}", if permits.is_empty() { "" } else { "\n" }, formatted(&policy));
             permits.push(permit);
         }
@@ -64,7 +64,7 @@ fn counted(requests: u64) -> String {
 }
 
 fn formatted(policy: &str) -> String {
-    // What cannot be laid out is well-formed all the same.
+    // The text is valid even if it cannot be laid out.
     pretty(policy).unwrap_or_else(|_| format!("{policy}\n"))
 }
 
@@ -127,7 +127,7 @@ fn permit(
     (permit, text + ";\n")
 }
 
-/// What the head of a permit says of the principal. Of several, the condition says which, since no head can.
+/// Writes the principal of a head. A head names only one, so the condition lists several.
 fn principal(principals: &[Principal], when: &mut Vec<String>) -> String {
     match principals {
         [one] => format!("principal == {one}"),
@@ -147,7 +147,7 @@ fn action(specs: &[&ActionSpec]) -> String {
     }
 }
 
-/// What the head of a permit says of the resource, what has to hold of it, and what must not.
+/// Writes the resource of a head, the conditions that must hold of it, and those that must not.
 fn resource(kind: &str, pattern: &Pattern) -> (String, Vec<String>, Option<String>) {
     let uid = |id: &str| format!("{kind}::{}", crate::lint::quoted(id));
     let anything = "resource".to_owned();
@@ -181,7 +181,7 @@ fn resource(kind: &str, pattern: &Pattern) -> (String, Vec<String>, Option<Strin
     }
 }
 
-/// What a permit is about besides what was seen.
+/// Describes what a permit covers beyond what was seen.
 fn beyond(draft: &Draft, pattern: &Pattern, breadth: Breadth) -> Option<String> {
     let kind = draft.kind();
     match pattern {
@@ -204,7 +204,7 @@ fn beyond(draft: &Draft, pattern: &Pattern, breadth: Breadth) -> Option<String> 
     }
 }
 
-/// A name for a permit: who, what, and to what if that is one thing.
+/// Returns an id: the principal, the actions, and the resource if it is only one.
 fn id(shape: &Shape, draft: &Draft) -> String {
     let place = match &shape.pattern {
         Pattern::Within(id) | Pattern::Directly(id) => id,
@@ -219,16 +219,16 @@ fn id(shape: &Shape, draft: &Draft) -> String {
     id_of(&format!("{who} {} {verbs} {place}", shape.namespace))
 }
 
-/// The ids that are taken.
+/// The ids in use.
 #[derive(Default)]
 struct Names {
     taken: BTreeSet<String>,
-    /// How often a name was asked for, so that the next number need not be looked for.
+    /// The last number tried for each id, so that the next one is found at once.
     asked: BTreeMap<String, u64>,
 }
 
 impl Names {
-    /// The name itself, or else with a number.
+    /// Returns the id, with a number if it is in use.
     fn free(&mut self, id: String) -> String {
         let asked = self.asked.entry(id.clone()).or_insert(0);
         loop {
@@ -241,12 +241,12 @@ impl Names {
     }
 }
 
-/// A text of Cedar.
+/// Writes a Cedar string.
 pub(super) fn quoted(text: &str) -> String {
     rex_core::uid::quoted(text).to_string()
 }
 
-/// A pattern of Cedar: these parts with wildcards between.
+/// Writes a Cedar pattern of these parts, with wildcards between them.
 fn like(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let parts: Vec<_> = parts.into_iter().collect();
     crate::lint::quoted_pattern(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! From the resources that were seen to those that they stand for.
+//! Generalization from the resources that were seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,14 @@ use rex_core::{AbsPath, ActionSpec, Place, Resource};
 use super::{Breadth, protected};
 use crate::vocabulary::same_type;
 
-/// What is known of a type of resource.
+/// A type of resource, by how it is generalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Path,
     Url,
     Unit,
     Process,
-    /// Nothing: its ids stand for themselves.
+    /// Not generalized.
     Other,
 }
 
@@ -33,38 +33,38 @@ impl Kind {
     }
 }
 
-/// Which resources a permit is about.
+/// The resources that a permit covers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pattern {
-    /// This one, and all that is in it.
+    /// This resource, and all in it.
     Within(String),
-    /// What is directly in a directory and has an extension.
+    /// Files directly in a directory with this extension.
     Extension { directory: String, extension: String },
-    /// What is directly in a directory and has such a name: its parts between wildcards.
+    /// Files directly in a directory whose names are these parts with wildcards between.
     Named { directory: String, name: Vec<String> },
-    /// What is directly in a directory.
+    /// Everything directly in a directory.
     Directly(String),
-    /// Whatever has such a name: its parts between wildcards.
+    /// Resources whose names are these parts with wildcards between.
     Like(Vec<String>),
-    /// These.
+    /// Exactly these resources.
     Among(BTreeSet<String>),
-    /// Those of the type that the demands are about.
+    /// All resources of the type that meet the demands.
     Any,
 }
 
-/// How many resources one permit lists at most.
+/// Maximum number of resources listed in one permit.
 const LISTED: usize = 64;
-/// How many of a directory that have nothing else in common are listed before all that is directly in it is meant.
+/// Maximum number of unlike files in a directory that are listed; more are generalized to the directory.
 const SIBLINGS: usize = 32;
-/// How many hexadecimal digits the id of a run has.
+/// Number of hexadecimal digits in the id of a run.
 const RUN: usize = 32;
 
-/// What several resources have in common, and so may stand for.
+/// Ids by what they have in common.
 type Buckets<'a, K> = BTreeMap<K, BTreeSet<&'a str>>;
-/// Whether a `forbid` holds a part of a place, which is told by a text.
+/// A check whether a `forbid` covers a part of a place, which the text describes.
 pub(super) type IsHeld<'h> = &'h mut dyn FnMut(Place, &str) -> bool;
 
-/// The patterns of these resources, each with those that it is made from.
+/// Returns the patterns of these resources, each with those that it covers.
 pub(super) fn patterns<'a>(
     kind: Kind,
     ids: BTreeSet<&'a str>,
@@ -78,7 +78,7 @@ pub(super) fn patterns<'a>(
     if kind == Kind::Path {
         wide.temporary();
     }
-    // What is protected stands for itself, however far all else is generalised.
+    // Protected files are listed, however far others are generalized.
     let protected = match kind {
         Kind::Path => wide.left.extract_if(.., |path| protected::is_protected(path)).collect(),
         _ => BTreeSet::new(),
@@ -135,14 +135,14 @@ impl<'a> Wide<'a, '_> {
         }
     }
 
-    /// A directory that several are in stands for all of it, unless that is too much to stand for.
+    /// Generalizes to a directory that holds several ids, unless it is too broad.
     fn directories(&mut self, kind: Kind) {
         let key = match kind {
             Kind::Path => |path: &'a str| directory(path).filter(|directory| directory.matches('/').count() > 1),
             Kind::Url => |url: &'a str| folder(url).filter(|folder| folder.matches('/').count() > 3),
             Kind::Unit | Kind::Process | Kind::Other => return,
         };
-        // Outermost first, so that what is in another is taken with it.
+        // Outermost first, so that it takes the directories in it, too.
         for directory in self.bucket(key).into_keys() {
             let below = |id: &&&str| {
                 let rest = id.strip_prefix(directory);
@@ -156,7 +156,7 @@ impl<'a> Wide<'a, '_> {
         }
     }
 
-    /// URLs that differ in their query.
+    /// Generalizes URLs to any query.
     fn queries(&mut self) {
         for (base, ids) in self.bucket(|url| Some(without_query(url))) {
             self.take(Place::Below(base.to_owned()), base, Pattern::Within(base.to_owned()), ids);
@@ -168,7 +168,7 @@ impl<'a> Wide<'a, '_> {
             let parsed = AbsPath::parse(path).ok()?;
             let extension = parsed.extension().to_owned();
             let numbered = extension.bytes().all(|byte| byte.is_ascii_digit());
-            // Without an extension that says what it is, the name must.
+            // Without a telling extension, the name must say what it is.
             let key = if numbered { Err(masked(parsed.name()).filter(|parts| telling(parts))?) } else { Ok(extension) };
             Some((directory(path).filter(|directory| *directory != "/")?, key))
         };
@@ -184,7 +184,7 @@ impl<'a> Wide<'a, '_> {
         }
     }
 
-    /// Directories in which so much was seen one by one that nobody reads the list.
+    /// Generalizes to directories with more files than anybody would read in a list.
     fn crowds(&mut self) {
         let crowded = |(_, ids): &(&'a str, BTreeSet<&'a str>)| ids.len() > SIBLINGS;
         for (directory, ids) in
@@ -195,7 +195,7 @@ impl<'a> Wide<'a, '_> {
         }
     }
 
-    /// Files with the names that `fs::temp_file` makes, which are others in each run: also one that is alone.
+    /// Generalizes names made by `fs::temp_file`, which differ in each run, even a single one.
     fn temporary(&mut self) {
         let mut buckets: Buckets<'a, (&str, Vec<String>)> = Buckets::new();
         for &path in &self.left {
@@ -228,7 +228,7 @@ fn directory(path: &str) -> Option<&str> {
     path.rsplit_once('/').map(|(directory, _)| if directory.is_empty() { "/" } else { directory })
 }
 
-/// The directory of a URL's path, with the slash at its end.
+/// Returns the directory of a URL's path, with the slash at its end.
 fn folder(url: &str) -> Option<&str> {
     let path = without_query(url);
     path.rfind('/').and_then(|slash| path.get(..=slash))
@@ -238,8 +238,8 @@ fn without_query(url: &str) -> &str {
     url.split_once('?').map_or(url, |(base, _)| base)
 }
 
-/// The name of a temporary file without what is another in each run, the id of the run and a number: what is before and after it. `None`
-/// if it is no such name, or if nothing is before it by which others like it could be told.
+/// Returns the parts of a temporary file's name before and after what changes in each run: the run's id and a number. `None` if it is not
+/// such a name, or has no letter before the id.
 fn without_run(name: &str) -> Option<Vec<String>> {
     let is_id = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
     for (dash, _) in name.match_indices('-') {
@@ -248,7 +248,7 @@ fn without_run(name: &str) -> Option<Vec<String>> {
         let Some((prefix, id)) = before.split_at_checked(start) else { continue };
         let suffix = after.trim_start_matches(|c: char| c.is_ascii_digit());
         if id.len() == RUN && id.bytes().all(|byte| is_id(&byte)) && suffix.len() < after.len() {
-            // Everything is like a lone wildcard.
+            // A lone wildcard would match everything.
             let told = prefix.chars().any(char::is_alphabetic);
             return told.then(|| vec![prefix.to_owned(), suffix.to_owned()]);
         }
@@ -257,7 +257,7 @@ fn without_run(name: &str) -> Option<Vec<String>> {
 }
 
 impl Pattern {
-    /// Whether it would stand for something that is protected.
+    /// Returns whether the pattern would cover a protected file.
     fn covers_protected(&self) -> bool {
         let within = |directory: &str, covers: &dyn Fn(&str) -> bool| {
             let directory = directory.trim_end_matches('/');
@@ -265,7 +265,7 @@ impl Pattern {
             known.filter(|name| !name.contains('/')).any(covers)
         };
         match self {
-            // What else is protected in it is taken out again where it is written.
+            // Other protected files in it are excluded when the permit is written.
             Self::Within(directory) => protected::is_above_protected(directory),
             Self::Like(_) | Self::Among(_) | Self::Any => false,
             Self::Directly(directory) => within(directory, &|_| true),
@@ -284,7 +284,7 @@ impl Pattern {
     }
 }
 
-/// A name without its digits, and without what stands between them: its parts; `None` if it has no digits.
+/// Returns the parts of a name without its digits and the separators between them; `None` if it has no digits.
 fn masked(name: &str) -> Option<Vec<String>> {
     let mut parts = vec![String::new()];
     for run in name.split_inclusive(|c: char| !c.is_ascii_digit()) {
@@ -304,7 +304,7 @@ fn masked(name: &str) -> Option<Vec<String>> {
     (parts.len() > 1).then_some(parts)
 }
 
-/// Whether a name without its digits still says what it is.
+/// Returns whether a name without its digits still has a letter.
 fn telling(parts: &[String]) -> bool {
     parts.iter().any(|part| part.chars().any(char::is_alphabetic))
 }
@@ -335,7 +335,7 @@ mod tests {
             (format!("rex-{run}-12.txt"), "rex-*.txt"),
             (format!("rex-{run}-0"), "rex-*"),
             (format!("a-b-{run}-3-4"), "a-b-*-4"),
-            // Everything is like `*`.
+            // `*` would match everything.
             (format!("{run}-3.txt"), ""),
             (format!("rex-{}-3", run.trim_start_matches('0')), ""),
             (format!("rex-{run}-"), ""),

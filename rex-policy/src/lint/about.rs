@@ -1,4 +1,4 @@
-//! Which requests a part of a policy can be about, and the walk over its truth values.
+//! The requests that a part of a policy can be about, and the walk over its truth values.
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
@@ -9,16 +9,16 @@ use super::asked::uids;
 use crate::rule::{Uid, actions, resource_scope};
 use crate::schema::ambient_values;
 
-/// The attributes of a process that cannot always be found out.
+/// Attributes of a process that may be unknown.
 pub(super) const UNSURE: [&str; 3] = ["exe", "user", "unit"];
 
-/// The actions that a request can have where a part of a policy is looked at, by the head and by what is asked before.
+/// The actions that a request can have at a part of a policy, by the head and the preceding conditions.
 #[derive(Debug, Clone)]
 pub(super) struct About {
     pub(super) actions: Vec<&'static ActionSpec>,
 }
 
-/// Something whose value a policy compares.
+/// A fact or an attribute that a policy compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Term<'e> {
     /// An attribute of the resource.
@@ -38,7 +38,7 @@ impl<'e> Term<'e> {
         }
     }
 
-    /// As a policy writes it.
+    /// Returns the text in a policy.
     pub(super) fn text(self) -> String {
         match self {
             Self::Resource(name) => format!("resource.{name}"),
@@ -47,13 +47,13 @@ impl<'e> Term<'e> {
     }
 }
 
-/// Whether the head of a policy names an action, or a group that it is in.
+/// Returns whether an id names an action, or a group that it is in.
 fn names(uid: &Uid, spec: &ActionSpec) -> bool {
     uid.kind.strip_suffix("::Action") == Some(spec.namespace)
         && (&*uid.id == spec.name || spec.groups.contains(&&*uid.id))
 }
 
-/// Whether what an action is on is of a type, or can be in a class of that type.
+/// Returns whether the resource of an action has a type, or can be in a class of that type.
 fn is_on(spec: &ActionSpec, kind: &str) -> bool {
     let resource = spec.resource;
     let named =
@@ -61,13 +61,13 @@ fn is_on(spec: &ActionSpec, kind: &str) -> bool {
     named(resource.name) || resource.class.is_some_and(named)
 }
 
-/// What a part of a condition asks of the action or of the type of the resource.
+/// A condition on the action or on the type of the resource.
 struct Meant {
     /// The actions, if it names some.
     actions: Option<Vec<Uid>>,
     /// The types, if it names some.
     kinds: Option<Vec<Box<str>>>,
-    /// Whether it asks for nothing else.
+    /// True if the part has no other condition.
     whole: bool,
 }
 
@@ -78,7 +78,7 @@ impl Meant {
     }
 }
 
-/// Takes apart what is asked of the action or of the type of the resource.
+/// Returns the condition of a part on the action or on the type of the resource.
 fn meant(part: &Expr) -> Option<Meant> {
     let kinds = |uids: Vec<Uid>| uids.into_iter().map(|uid| uid.kind).collect();
     let (var, named) = match part {
@@ -111,13 +111,13 @@ impl About {
         Self { actions: lint.vocabulary.actions().iter().filter(meant).copied().collect() }
     }
 
-    /// The same where something else is asked first, and holds.
+    /// Returns the actions for which a conjunct holds; `None` if it is about other things.
     pub(super) fn narrowed(&self, conjunct: &Expr) -> Option<Self> {
         let meant = meant(conjunct)?;
         Some(Self { actions: self.actions.iter().filter(|spec| meant.takes(spec)).copied().collect() })
     }
 
-    /// Whether something that is asked of the action, or of the type of the resource, is the same for each request.
+    /// Returns the value of a condition on action or type if it is the same for each request.
     pub(super) fn settles(&self, part: &Expr) -> Option<bool> {
         let meant = meant(part).filter(|_| !self.actions.is_empty())?;
         match self.actions.iter().filter(|spec| meant.takes(spec)).count() {
@@ -127,14 +127,14 @@ impl About {
         }
     }
 
-    /// Whether something has an attribute, if each request answers that in the same way.
+    /// Returns whether something has an attribute, if the answer is the same for each request.
     pub(super) fn has(&self, expr: &Expr, name: &str) -> Option<bool> {
         let Expr::Var(var) = expr else { return None };
         let of_resource = |spec: &&ActionSpec| spec.resource.attributes.iter().any(|attribute| attribute.name == name);
         let of_context = |spec: &&ActionSpec| spec.context.iter().any(|fact| fact.name == name);
         let having = match var {
             Var::Principal | Var::Action => 0,
-            // What of a process could not be found out is not there.
+            // An unknown attribute of a process is missing.
             Var::Resource if UNSURE.contains(&name) => return None,
             Var::Resource => self.actions.iter().copied().filter(of_resource).count(),
             Var::Context if ambient_values(name).is_some() => self.actions.len(),
@@ -147,7 +147,7 @@ impl About {
         }
     }
 
-    /// Whether an expression is a fact or an attribute of a type.
+    /// Returns whether an expression is a fact or an attribute of a kind.
     pub(super) fn is_of(&self, term: &Expr, kind: FactKind) -> bool {
         let Some(term) = Term::of(term) else { return false };
         self.actions.iter().any(|spec| {
@@ -159,7 +159,7 @@ impl About {
         })
     }
 
-    /// The values that something can have, one for each declaration that may be meant; none if nothing declares it.
+    /// Returns the values that a term can have, one entry for each declaration that may apply; empty if it is not declared.
     pub(super) fn values(&self, term: Term<'_>) -> Vec<Values> {
         let mut all: Vec<Values> = Vec::new();
         for spec in &self.actions {
@@ -179,7 +179,7 @@ impl About {
     }
 }
 
-/// The letter of a pattern; `None` if it is a wildcard.
+/// Returns the letter of a pattern; `None` for a wildcard.
 pub(super) fn letter(element: &PatternElem) -> Option<char> {
     match element {
         PatternElem::Char(c) => Some(*c),
@@ -187,14 +187,14 @@ pub(super) fn letter(element: &PatternElem) -> Option<char> {
     }
 }
 
-/// Two parts that are joined.
+/// Two parts joined by `&&` or `||`.
 struct Joined<'e> {
-    /// By `&&`, and not by `||`.
+    /// True for `&&`, false for `||`.
     all: bool,
     parts: [(&'e Expr, bool); 2],
 }
 
-/// Takes apart what is joined by `&&` or `||`, also where that is written with `if` and a constant.
+/// Splits an expression that is joined by `&&` or `||`, also if that is written with `if` and a constant.
 fn joined(expr: &Expr) -> Option<Joined<'_>> {
     let constant = |expr: &Expr| match expr {
         Expr::Literal(Literal::Bool(value)) => Some(*value),
@@ -217,7 +217,7 @@ fn joined(expr: &Expr) -> Option<Joined<'_>> {
     }
 }
 
-/// The parts that are joined by `&&`, if `all`, or by `||`; each with what it has to be.
+/// Collects the parts joined by `&&` (if `all`) or by `||`, each with the value that it must have.
 pub(super) fn parts<'e>(expr: &'e Expr, holds: bool, all: bool, out: &mut Vec<(&'e Expr, bool)>) {
     if let Expr::UnaryOp { op: UnaryOp::Not, expr } = expr {
         return parts(expr, !holds, all, out);
@@ -233,14 +233,14 @@ pub(super) fn parts<'e>(expr: &'e Expr, holds: bool, all: bool, out: &mut Vec<(&
     }
 }
 
-/// Whether a part is joined of others once more.
+/// Returns whether a part can be split further.
 pub(super) fn is_joined(expr: &Expr) -> bool {
     joined(expr).is_some()
         || matches!(expr, Expr::UnaryOp { op: UnaryOp::Not, .. })
         || compared_with_truth(expr).is_some()
 }
 
-/// What is compared with `true` or `false`, and whether it is to be true: `(a == b) == true` is another way to write `a == b`.
+/// Returns what is compared with `true` or `false`, and the value that it must have: `(a == b) == true` is another way to write `a == b`.
 fn compared_with_truth(expr: &Expr) -> Option<(&Expr, bool)> {
     let Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } = expr else { return None };
     let (of, value) = match (&**left, &**right) {
@@ -253,8 +253,7 @@ fn compared_with_truth(expr: &Expr) -> Option<(&Expr, bool)> {
 
 type Visitor<'v> = dyn FnMut(&About, &Expr, Option<bool>) + 'v;
 
-/// Calls `look` with each part of a condition that is true or false, with what it has to be for the policy to apply, and with the requests
-/// that it can be about.
+/// Calls `look` with each Boolean part of a condition, the value that it must have for the policy to apply, and its possible requests.
 pub(super) fn visit(about: &About, expr: &Expr, holds: bool, look: &mut Visitor<'_>) {
     for all in [true, false] {
         let mut found = Vec::new();
@@ -263,7 +262,7 @@ pub(super) fn visit(about: &About, expr: &Expr, holds: bool, look: &mut Visitor<
             continue;
         }
         let mut narrow = about.clone();
-        // Of an alternative, the others say nothing.
+        // Alternatives do not narrow each other.
         for (part, holds) in found.iter().filter(|_| all) {
             if *holds && let Some(narrower) = narrow.narrowed(part) {
                 narrow = narrower;
@@ -286,7 +285,7 @@ pub(super) fn visit(about: &About, expr: &Expr, holds: bool, look: &mut Visitor<
     }
 }
 
-/// The same where what the part has to be depends on others.
+/// Calls `look` with parts whose required value depends on others.
 fn unknown(about: &About, expr: &Expr, look: &mut Visitor<'_>) {
     look(about, expr, None);
     inside(expr, &mut |part| unknown(about, part, look));

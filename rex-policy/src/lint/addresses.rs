@@ -1,4 +1,4 @@
-//! Sets of addresses, as the comparisons of a policy leave them.
+//! Sets of addresses that comparisons in a policy allow.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -19,7 +19,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// The address of `ip("..")`.
+    /// Parses the address of `ip("..")`.
     pub(super) fn of(expr: &Expr) -> Option<(&str, Self)> {
         let Expr::UnaryOp { op: UnaryOp::Ip, expr } = expr else { return None };
         let Expr::Literal(Literal::String(text)) = &**expr else { return None };
@@ -29,22 +29,22 @@ impl Written {
         (prefix <= bits(address)).then_some((text.as_str(), Self { address, prefix }))
     }
 
-    /// Whether a request can have it: one host, in the spelling that facts have.
+    /// Returns whether a request can have it: one host, spelled as facts are.
     pub(super) fn is_of_a_request(self) -> bool {
         self.prefix == bits(self.address) && self.address.to_canonical() == self.address
     }
 
-    /// Whether it is one host.
+    /// Returns whether it is one host.
     pub(super) fn is_host(self) -> bool {
         self.prefix == bits(self.address)
     }
 
-    /// The address as facts spell it.
+    /// Returns the address as facts spell it.
     pub(super) fn canonical(self) -> IpAddr {
         self.address.to_canonical()
     }
 
-    /// The addresses that requests can have in it.
+    /// Returns the addresses in it that requests can have.
     pub(super) fn within(self) -> Addresses {
         let rest = bits(self.address) - self.prefix;
         let mask = 1_u128.checked_shl(rest).map_or(u128::MAX, |bit| bit - 1);
@@ -66,22 +66,22 @@ fn number(address: IpAddr) -> u128 {
 }
 
 impl Addresses {
-    /// Every address.
+    /// Returns all addresses.
     pub(super) fn all() -> Self {
         Self(vec![(0, u128::MAX)])
     }
 
-    /// From one to another.
+    /// Returns a range of addresses.
     pub(super) fn between(first: u128, last: u128) -> Self {
         Self(vec![(first, last)])
     }
 
-    /// One address.
+    /// Returns one address as a set.
     pub(super) fn one(address: IpAddr) -> Self {
         Self(vec![(number(address), number(address))])
     }
 
-    /// Those that a method of addresses is true of.
+    /// Returns the addresses for which a method is true.
     pub(super) fn of_method(op: UnaryOp) -> Option<Self> {
         let v4 = |first: u32, rest: u32| (V4.0 | u128::from(first), V4.0 | u128::from(first) | u128::from(rest));
         match op {
@@ -97,7 +97,7 @@ impl Addresses {
         self.0.is_empty()
     }
 
-    /// The address, if it is one alone.
+    /// Returns the only address, if there is one.
     pub(super) fn single(&self) -> Option<IpAddr> {
         match self.0[..] {
             [(first, last)] if first == last => Some(IpAddr::V6(Ipv6Addr::from(first)).to_canonical()),
@@ -105,7 +105,7 @@ impl Addresses {
         }
     }
 
-    /// Those of both.
+    /// Returns the intersection.
     pub(super) fn meet(&self, other: &Self) -> Self {
         let (mut ours, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
         let mut both = Vec::new();
@@ -120,7 +120,7 @@ impl Addresses {
         Self(both)
     }
 
-    /// Those that are not among the others.
+    /// Returns the difference.
     pub(super) fn without(&self, other: &Self) -> Self {
         let mut gaps = Vec::new();
         let mut next = Some(0);
@@ -134,7 +134,7 @@ impl Addresses {
         self.meet(&Self(gaps))
     }
 
-    /// Those of any.
+    /// Returns the union.
     pub(super) fn union(all: impl IntoIterator<Item = Self>) -> Self {
         let mut ranges: Vec<_> = all.into_iter().flat_map(|one| one.0).collect();
         ranges.sort_unstable();

@@ -6,7 +6,7 @@ use super::{Look, about};
 use crate::finding::Severity;
 use crate::rule::{Uid, literal, walk};
 
-/// Directories that the file system hierarchy has only for old names, and where they lead.
+/// Directories that exist only for their old names, and the directories to which they lead.
 const ALIASES: &[(&str, &str)] = &[
     ("/bin", "/usr/bin"),
     ("/sbin", "/usr/sbin"),
@@ -19,13 +19,13 @@ const ALIASES: &[(&str, &str)] = &[
     ("/dev/fd", "/proc/self/fd"),
 ];
 
-/// A path below a link of nearly every host, or a pattern whose start is.
+/// A path below a link of nearly every host, or a pattern that starts there.
 pub(super) struct Elsewhere {
     alias: &'static str,
     real: String,
 }
 
-/// Where a path leads, if that is elsewhere.
+/// Returns the target of a path below such a link.
 pub(super) fn leads_elsewhere(path: &str) -> Option<Elsewhere> {
     let below = |(alias, _): &&(&str, &str)| {
         path.strip_prefix(*alias).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -34,7 +34,7 @@ pub(super) fn leads_elsewhere(path: &str) -> Option<Elsewhere> {
     Some(Elsewhere { alias, real: path.replacen(alias, target, 1) })
 }
 
-/// Looks at an id.
+/// Checks an id.
 pub(super) fn id(look: &mut Look<'_>, uid: &Uid) {
     if ["fs::Path", "process::Program"].contains(&&*uid.kind)
         && let Some(elsewhere) = leads_elsewhere(&uid.id)
@@ -44,7 +44,7 @@ pub(super) fn id(look: &mut Look<'_>, uid: &Uid) {
 }
 
 impl Elsewhere {
-    /// Tells of a path, unless it is one of several of which another is where it leads.
+    /// Reports a path, unless its target is another one of the same alternatives.
     pub(super) fn tell(&self, look: &mut Look<'_>, needle: &str, path: &str) {
         if look.syntax.is_some_and(|syntax| self.is_beside(syntax, path)) {
             return;
@@ -72,7 +72,7 @@ impl Elsewhere {
     }
 }
 
-/// All texts and ids of an expression.
+/// Returns all texts and ids in an expression.
 fn named(expr: &Expr) -> Vec<String> {
     let mut named = Vec::new();
     walk(expr, &mut |expr| match expr {

@@ -1,4 +1,4 @@
-//! Conditions that are true of every request, or of none, and parts of conditions that are so wherever they are looked at.
+//! Conditions that are true for every request or for none, and parts of conditions that are so in their context.
 
 use std::cell::Cell;
 
@@ -17,12 +17,12 @@ use super::{Look, derived, times};
 use crate::finding::Severity;
 use crate::rule::{Uid, literal};
 
-/// How many parts of a policy are held against what stands around them.
+/// Maximum number of parts of a policy that are compared with their context.
 const HELD: usize = 256;
-/// How much of what stands around a part it is held against.
+/// Maximum number of context parts with which a part is compared.
 const AROUND: usize = 16;
 
-/// Looks at the condition of a policy.
+/// Checks the condition of a policy.
 pub(super) fn check(look: &mut Look<'_>, about: &About, policy: &Policy, syntax: &Expr) {
     let always = Always { head: Head::new(about, policy), left: Cell::new(HELD) };
     always.all(look, syntax, true, &Around { about: about.clone(), asked: Vec::new(), whole: true, known: true });
@@ -30,28 +30,28 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, policy: &Policy, syntax:
 
 struct Always {
     head: Head,
-    /// How many parts may still be held against what stands around them.
+    /// Number of parts that may still be compared with their context.
     left: Cell<usize>,
 }
 
-/// A part of a condition, and what it has to be.
+/// A part of a condition, and the value that it must have.
 type Part<'e> = (&'e Expr, bool);
 
-/// What stands around a part of a condition.
+/// The context of a part of a condition.
 #[derive(Clone)]
 struct Around<'e> {
     /// The requests that the part can be about.
     about: About,
-    /// What holds wherever the part is looked at.
+    /// Parts that hold wherever this part is evaluated.
     asked: Vec<Part<'e>>,
-    /// Whether the policy applies to nothing if the part never holds.
+    /// True if the policy never applies unless the part holds.
     whole: bool,
-    /// Whether what is said around the part goes together.
+    /// True if the context does not contradict itself.
     known: bool,
 }
 
 impl<'e> Around<'e> {
-    /// What stands around something that is joined with these.
+    /// Returns the context with these conjuncts added.
     fn with(&self, parts: &[Part<'e>]) -> Self {
         let mut around = self.clone();
         for (part, holds) in parts {
@@ -63,19 +63,19 @@ impl<'e> Around<'e> {
         around
     }
 
-    /// The same for one of several, of which others may hold.
+    /// Returns the context of one alternative, of which others may hold.
     fn one(&self) -> Self {
         Self { whole: false, ..self.clone() }
     }
 
-    /// The same for something that is only looked at by itself.
+    /// Returns the context of a part that is only checked by itself.
     fn alone(&self) -> Self {
         Self { asked: Vec::new(), whole: false, known: false, ..self.clone() }
     }
 }
 
 impl Always {
-    /// Looks at what is joined by `&&`; says whether it never holds.
+    /// Checks parts joined by `&&`, and returns whether they never hold.
     fn all<'e>(&'e self, look: &mut Look<'_>, expr: &'e Expr, holds: bool, around: &Around<'e>) -> bool {
         let mut found = Vec::new();
         parts(expr, holds, true, &mut found);
@@ -94,7 +94,7 @@ impl Always {
         }
         let clash = self.clash(around, &asked, around.whole);
         if let Some(clash) = &clash {
-            // What has to be false, all of it, is written with `||`.
+            // Parts that must all be false are written with `||`.
             clash.tell(look, &asked, asked.len() == 1 || asked.iter().any(|(_, holds)| *holds), true);
         }
         let besides = clash.is_none() && around.known;
@@ -116,12 +116,12 @@ impl Always {
         never
     }
 
-    /// Looks at what is joined by `||`, or by `if`; says whether it never holds.
+    /// Checks parts joined by `||` or by `if`, and returns whether they never hold.
     fn joined<'e>(&'e self, look: &mut Look<'_>, expr: &'e Expr, holds: bool, around: &Around<'e>) -> bool {
         if let (Expr::IfThenElse { cond, then_expr, else_expr }, false) = (expr, is_joined(expr)) {
             self.all(look, cond, true, &around.alone());
             let branch = |look: &mut Look<'_>, branch: &'e Expr, came_out: bool| {
-                // A literal is how `if` is written for `&&` and `||`.
+                // With a literal, `if` is another way to write `&&` and `||`.
                 if let Expr::Literal(Literal::Bool(value)) = branch {
                     return *value != holds;
                 }
@@ -136,7 +136,7 @@ impl Always {
         let mut found = Vec::new();
         parts(expr, holds, false, &mut found);
         let simple = |(part, _): &Part<'e>| !is_made_of_others(part) && self.constant(&around.about, part).is_none();
-        // All of them are false at once, or never.
+        // If they contradict each other, an alternative always holds.
         let asked: Vec<Part<'e>> = found.iter().copied().filter(simple).map(|(part, holds)| (part, !holds)).collect();
         if let Some(clash) = self.clash(around, &asked, false) {
             clash.tell(look, &asked, !holds, false);
@@ -146,7 +146,7 @@ impl Always {
         let one = around.one();
         let mut never = true;
         for (part, holds) in found {
-            // Of what is asked of a type first, so that its attributes can be asked for, the opposite says nothing.
+            // The opposite of a type check that guards an attribute says nothing.
             let guard = !holds && around.about.settles(part) == Some(true);
             never &= guard || self.all(look, part, holds, &one);
         }
@@ -159,7 +159,7 @@ impl Always {
         never
     }
 
-    /// Looks for something that is left out of the policy, and that could not be there.
+    /// Looks for exceptions that never match.
     fn left_out<'e>(&'e self, look: &mut Look<'_>, asked: &[Part<'e>], around: &Around<'e>) {
         let rest: Vec<Part<'e>> = asked.iter().copied().filter(|(_, holds)| *holds).collect();
         let around = around.with(&rest);
@@ -168,7 +168,7 @@ impl Always {
         }
     }
 
-    /// Whether a comparison comes out the same for each request.
+    /// Returns the value of a comparison if it is the same for each request.
     fn constant(&self, about: &About, expr: &Expr) -> Option<bool> {
         match expr {
             Expr::Literal(Literal::Bool(value)) => return Some(*value),
@@ -205,7 +205,7 @@ impl Always {
             }
             _ => {}
         }
-        // By what the fact can be at all.
+        // Check by the values that the fact can have.
         let void = |holds| Constraints::default().add(expr, holds, &|term| possible(about, term));
         match (void(true), void(false)) {
             (true, false) => Some(false),
@@ -214,7 +214,7 @@ impl Always {
         }
     }
 
-    /// Looks for comparisons that do not go together: among themselves, or, `besides`, with what stands around them.
+    /// Looks for comparisons that contradict each other or, with `besides`, their context.
     fn clash<'e>(&'e self, around: &Around<'e>, asked: &[Part<'e>], besides: bool) -> Option<Clash<'e>> {
         if besides {
             self.left.set(self.left.get().checked_sub(1)?);
@@ -236,13 +236,13 @@ impl Always {
         }
         let (term, why) = derived::contradiction(&about, &constraints)?;
         let of_term = asked.iter().rfind(|(part, _)| super::asked::term(part) == Some(term));
-        // What goes against the rest may stand in the rest.
+        // The contradicting part may be in the context.
         let (part, holds) = of_term.or_else(|| asked.last().filter(|_| besides))?;
         Some(Clash { part, holds: *holds, why: Some(why) })
     }
 }
 
-/// Whether something is asked to be in the root, which holds all that the policy is about.
+/// Returns whether a resource must be in the root, which holds all that the policy is about.
 fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
     let root = |uid: Uid| &*uid.id == "/" && ["fs::Path", "process::Program"].contains(&&*uid.kind);
     let (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) = (left, right) else { return false };
@@ -250,21 +250,21 @@ fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
     !about.actions.is_empty() && about.actions.iter().all(|spec| spec.resource.to_string() == *uid.kind) && root(uid)
 }
 
-/// Whether each value of something starts with a slash.
+/// Returns whether each value of a term starts with a slash.
 fn starts_with_slash(about: &About, term: &Expr) -> bool {
     let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
     let absolute = [Values::Form(&PATH), Values::Form(&DIRECTORY), Values::Form(&URL_PATH)];
     !values.is_empty() && values.iter().all(|values| absolute.contains(values))
 }
 
-/// Whether a part is made of others, so that it is no comparison.
+/// Returns whether a part is made of others, and so is not a comparison.
 fn is_made_of_others(expr: &Expr) -> bool {
     is_joined(expr) || matches!(expr, Expr::IfThenElse { .. })
 }
 
-/// Tells of a comparison that comes out the same for each request.
+/// Reports a comparison that has the same value for each request.
 fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
-    // Whoever asks for what is like a wildcard, or in the root, says that it may be anything; of a part of a name, that says nothing.
+    // A policy with `like "*"` or with the root allows anything on purpose, unless it is about a part of a name.
     let is_any = match expr {
         Expr::Like { expr, pattern } => {
             let is_part = matches!(Term::of(expr), Some(Term::Resource(name)) if !["path", "url"].contains(&name));
@@ -281,7 +281,7 @@ fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
     look.add(Some("REX014"), severity, &needle(expr), message, "leave it out, or ask for what was meant");
 }
 
-/// What something can be at all.
+/// Returns the values that a term can have.
 fn possible(about: &About, term: &Expr) -> Possible {
     let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
     let words = values.iter().map(|values| match values {
@@ -293,7 +293,7 @@ fn possible(about: &About, term: &Expr) -> Possible {
     Possible { range: range(about, term), words }
 }
 
-/// The numbers that something can be.
+/// Returns the range of a term.
 fn range(about: &About, term: &Expr) -> Option<times::Range> {
     times::range(term, &|term| {
         let term = Term::of(term)?;
@@ -310,17 +310,17 @@ fn range(about: &About, term: &Expr) -> Option<times::Range> {
     })
 }
 
-/// A comparison that does not go together with others; `why` is what these say of it, if that is of something else.
+/// A comparison that contradicts others; `why` is what these imply, if they are about another term.
 struct Clash<'e> {
     part: &'e Expr,
-    /// Whether it is to hold.
+    /// True if it must hold.
     holds: bool,
     why: Option<String>,
 }
 
 impl Clash<'_> {
-    /// Tells of comparisons that contradict each other: `all` of them are written with `&&`, or of several with `||`, each is the opposite of
-    /// what is written. `never` says that the policy then does not apply.
+    /// Reports comparisons that contradict each other: written with `&&` if `all`, otherwise with `||`, and each the opposite of what is
+    /// written. If `never`, the policy never applies.
     fn tell(&self, look: &mut Look<'_>, asked: &[Part<'_>], all: bool, never: bool) {
         let severity = look.severity(never, Some(true));
         let word = if all { "nothing is all of this at once" } else { "everything is one of these" };
@@ -340,9 +340,9 @@ impl Clash<'_> {
         self.add(look, severity, message, help);
     }
 
-    /// Tells of a part that never holds, beside others that may.
+    /// Reports a part that never holds, while others may.
     fn tell_part(&self, look: &mut Look<'_>) {
-        // What is asked for once more within what is left out takes nothing away.
+        // An exception that only repeats what the policy asks for changes nothing.
         if !self.holds {
             return;
         }
@@ -351,14 +351,14 @@ impl Clash<'_> {
         self.add(look, Severity::Warning, message, help);
     }
 
-    /// Tells of a part that is left out of the policy, and that nothing is.
+    /// Reports an exception that never matches.
     fn tell_left_out(&self, look: &mut Look<'_>) {
         let message =
             format!("{} is never true with what else the policy says, so it leaves out nothing", told(self.part));
         self.add(look, Severity::Warning, message, "leave it out, or ask for what was meant");
     }
 
-    /// How often it is true.
+    /// Returns how often it is true.
     fn word(&self) -> &'static str {
         if self.holds { "never" } else { "always" }
     }

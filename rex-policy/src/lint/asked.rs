@@ -1,4 +1,4 @@
-//! A comparison with constants, taken apart.
+//! Comparisons with constants, in parsed form.
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp};
 
@@ -21,12 +21,12 @@ pub(super) enum Asked<'e> {
     Empty,
 }
 
-/// A pattern without wildcards is like one text.
+/// Returns the comparison of a pattern that matches one text.
 fn exactly(pattern: &[PatternElem]) -> Option<Asked<'_>> {
     Some(Asked::Among(vec![Constant::Text(pattern.iter().map(letter).collect::<Option<_>>()?)]))
 }
 
-/// The entities that something is asked to be in.
+/// Returns the entities that one side of a comparison names.
 pub(super) fn uids(expr: &Expr) -> Option<Vec<Uid>> {
     let one = |expr: &Expr| match expr {
         Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
@@ -38,7 +38,7 @@ pub(super) fn uids(expr: &Expr) -> Option<Vec<Uid>> {
     }
 }
 
-/// Takes a question about what a set holds apart.
+/// Parses a comparison of what a set holds.
 fn asked_of_set(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
     let listed = |expr: &Expr| -> Option<Vec<Constant>> {
         let Expr::Set(members) = expr else { return None };
@@ -58,7 +58,7 @@ fn asked_of_set(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
     Some((left, asked, false))
 }
 
-/// Takes a comparison of an address apart. What is no address of a request is told elsewhere, and makes no set of addresses.
+/// Parses a comparison of an address. Addresses that no request has are ignored; they are reported elsewhere.
 fn asked_of_address(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
     let one = |expr: &Expr| {
         let (_, written) = Written::of(expr).filter(|(_, written)| written.is_of_a_request())?;
@@ -84,7 +84,7 @@ fn asked_of_address(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
     }
 }
 
-/// Takes a comparison of something with constants apart; `bool` says whether it is the other way around.
+/// Parses a comparison of something with constants; `true` if it is negated.
 pub(super) fn asked(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
     if let Some(asked) = asked_of_address(expr).or_else(|| asked_of_set(expr)) {
         return Some(asked);
@@ -118,7 +118,7 @@ pub(super) fn asked(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
                 _ => return None,
             };
             let negated = matches!(op, BinaryOp::LessEq | BinaryOp::GreaterEq);
-            // `x <= 5` is not `x > 5`; `5 <= x` is not `x < 5`.
+            // `x <= 5` negates `x > 5`; `5 <= x` negates `x < 5`.
             Some((term, if below { Asked::Below(number) } else { Asked::Above(number) }, negated))
         }
         Expr::GetAttr { .. } => Some((expr, Asked::Among(vec![Constant::Bool(true)]), false)),
@@ -126,7 +126,7 @@ pub(super) fn asked(expr: &Expr) -> Option<(&Expr, Asked<'_>, bool)> {
     }
 }
 
-/// What a comparison is about.
+/// Returns the term of a comparison.
 pub(super) fn term(expr: &Expr) -> Option<&Expr> {
     asked(expr).map(|(term, ..)| term)
 }

@@ -1,4 +1,4 @@
-//! What a comparison compares, also within sets and records.
+//! The two sides of comparisons, also within sets and records.
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal};
 
@@ -6,16 +6,16 @@ use super::about::{Term, letter};
 
 /// A text or a number that something is compared with.
 pub(super) struct Compared<'e> {
-    /// What may be equal to it: one thing, or the members of a set.
+    /// Terms that may be equal to it: one term, or the members of a set.
     pub(super) terms: Vec<Term<'e>>,
     pub(super) with: With,
-    /// Whether it is one of several, of which others may be equal.
+    /// True if it is one of several values, of which others may be equal.
     pub(super) one_of: bool,
-    /// Whether the comparison is true of what is other than the text.
+    /// True if the comparison holds for terms that differ from the value.
     pub(super) differs: bool,
 }
 
-/// What something is compared with.
+/// The value that a term is compared with.
 pub(super) enum With {
     /// A text, as a pattern without wildcards.
     Text(Vec<Option<char>>),
@@ -24,7 +24,7 @@ pub(super) enum With {
     Number(i64),
 }
 
-/// The texts and numbers that an expression compares something with.
+/// Returns the texts and numbers that an expression compares something with.
 pub(super) fn compared(expr: &Expr) -> Vec<Compared<'_>> {
     let mut found = Vec::new();
     match expr {
@@ -46,7 +46,7 @@ pub(super) fn compared(expr: &Expr) -> Vec<Compared<'_>> {
     found
 }
 
-/// What two values compare that are to be equal.
+/// Collects the comparisons that follow if two values must be equal.
 fn equal<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<Compared<'e>>) {
     match (left, right) {
         (Expr::Record(ours), Expr::Record(theirs)) => {
@@ -63,7 +63,7 @@ fn equal<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<Compared<'e>>) {
     }
 }
 
-/// What the values of one side compare with those of the other. Each side is a value or a set of values.
+/// Collects the comparisons between the values of two sides. Each side is a value or a set of values.
 fn members<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<Compared<'e>>) {
     for (terms, values) in [(left, right), (right, left)] {
         let Some(terms) = all(terms).iter().map(|term| Term::of(term)).collect::<Option<Vec<_>>>() else { continue };

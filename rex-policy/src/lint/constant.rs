@@ -1,16 +1,16 @@
-//! Values that are written in a policy.
+//! Constants in a policy.
 
 use cedar_policy::pst::{Expr, Literal, UnaryOp};
 
 use crate::rule::{Uid, literal};
 
-/// A value that is written in a policy.
+/// A constant in a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Constant {
     Bool(bool),
     Text(String),
     Entity(Uid),
-    /// A number, or a point in time or a length of time in milliseconds.
+    /// A number; a point in time or a duration in milliseconds.
     Number(i128),
 }
 
@@ -35,7 +35,7 @@ impl Constant {
     }
 }
 
-/// The milliseconds of a text such as `2026-12-31` or `2026-12-31T22:00:00.000+0100`.
+/// Parses a text such as `2026-12-31` or `2026-12-31T22:00:00.000+0100` to milliseconds since 1970.
 fn datetime(text: &str) -> Option<i128> {
     let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
     let Some(time) = time else { return midnight(date) };
@@ -60,7 +60,7 @@ fn midnight(date: &str) -> Option<i128> {
     Some(time.as_millis().into())
 }
 
-/// The milliseconds of a text such as `1d2h30m` or `-5s`.
+/// Parses a text such as `1d2h30m` or `-5s` to milliseconds.
 fn duration(text: &str) -> Option<i128> {
     let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let mut sum = 0;

@@ -1,4 +1,4 @@
-//! What several comparisons of one thing leave of it: sets of values, a range, patterns.
+//! The values that several comparisons of one term leave: sets of values, a range, patterns.
 
 use cedar_policy::pst::{Expr, PatternElem};
 
@@ -11,16 +11,16 @@ use super::relation::Relation;
 use crate::rule::Uid;
 use crate::vocabulary::PRINCIPALS;
 
-/// What something can be at all.
+/// The possible values of a term.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Possible {
-    /// Numbers from the first to the second.
+    /// Numbers from the first to the second, inclusive.
     pub(super) range: Option<(i128, i128)>,
-    /// These words and nothing else.
+    /// Only these words.
     pub(super) words: Option<Vec<&'static str>>,
 }
 
-/// What is asked of one thing.
+/// All comparisons of one term, combined.
 #[derive(Debug, Clone)]
 pub(super) struct Constraint<'e> {
     pub(super) term: &'e Expr,
@@ -33,15 +33,15 @@ pub(super) struct Constraint<'e> {
     unlikes: Vec<&'e [PatternElem]>,
     kind: Option<String>,
     others: Vec<String>,
-    /// Of each of these, it is in one.
+    /// It is in one entity of each list.
     inside: Vec<Vec<Uid>>,
-    /// Of these, it is in none.
+    /// It is in none of these.
     outside: Vec<Uid>,
     holds: Holds,
-    /// The words that it is one of, if they are declared.
+    /// The words that it can be, if they are declared.
     words: Option<Vec<&'static str>>,
     addresses: Addresses,
-    /// Whether nothing can be all of it.
+    /// True if no value meets all comparisons.
     pub(super) void: bool,
 }
 
@@ -67,37 +67,37 @@ impl<'e> Constraint<'e> {
         }
     }
 
-    /// The values that it may have, if they are listed.
+    /// Returns the values that it may have, if they are listed.
     pub(super) fn only(&self) -> Option<&[Constant]> {
         self.only.as_deref()
     }
 
-    /// The patterns that it is like, each of them.
+    /// Returns the patterns that it must all match.
     pub(super) fn likes(&self) -> &[&'e [PatternElem]] {
         &self.likes
     }
 
-    /// The patterns that it is not like, none of them.
+    /// Returns the patterns of which it must match none.
     pub(super) fn unlikes(&self) -> &[&'e [PatternElem]] {
         &self.unlikes
     }
 
-    /// What it is in: of each of these, one.
+    /// Returns lists of entities; it is in one of each.
     pub(super) fn inside(&self) -> &[Vec<Uid>] {
         &self.inside
     }
 
-    /// What it is not in.
+    /// Returns what it is not in.
     pub(super) fn outside(&self) -> &[Uid] {
         &self.outside
     }
 
-    /// The addresses that it may be.
+    /// Returns the addresses that it may be.
     pub(super) fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// The highest number that it may be.
+    /// Returns the highest number that it may be.
     pub(super) fn high(&self) -> i128 {
         let number = |value: &Constant| match value {
             Constant::Number(number) => *number,
@@ -107,7 +107,7 @@ impl<'e> Constraint<'e> {
         listed.map_or(self.high, |listed| listed.min(self.high))
     }
 
-    /// Whether it may have a value.
+    /// Returns whether it may have a value.
     pub(super) fn fits(&self, value: &Constant) -> bool {
         let is = match value {
             Constant::Number(number) => (self.low..=self.high).contains(number),
@@ -142,14 +142,14 @@ impl<'e> Constraint<'e> {
                 fits && !self.never.contains(value)
             });
         }
-        // That a word is none of those that there are is told elsewhere; that each of them is left out, here.
+        // An undeclared word is reported elsewhere; this checks whether all declared words are excluded.
         let words = self.only.is_none() && self.likes.is_empty() && !(self.never.is_empty() && self.unlikes.is_empty());
         let words = words
             && self
                 .words
                 .as_ref()
                 .is_some_and(|words| !words.iter().any(|word| self.fits(&Constant::Text((*word).to_owned()))));
-        // What is in something is in none of what it is not in, by whatever way.
+        // Being in one of these contradicts being in none of them.
         let inside = self.inside.iter().any(|uids| uids.iter().all(|uid| self.outside.contains(uid)));
         self.void |= self.only.as_ref().is_some_and(Vec::is_empty)
             || self.low > self.high
@@ -159,7 +159,7 @@ impl<'e> Constraint<'e> {
             || inside;
     }
 
-    /// Adds a comparison of the term, that is to hold or not.
+    /// Adds a comparison of the term, which must hold or not.
     fn add(&mut self, asked: Asked<'e>, holds: bool) {
         match (asked, holds) {
             (Asked::Among(values), true) => self.among(&values),
@@ -174,7 +174,7 @@ impl<'e> Constraint<'e> {
                 self.likes.push(pattern);
             }
             (Asked::Like(pattern), false) => {
-                // Everything is like a wildcard alone.
+                // A lone wildcard matches everything.
                 self.void |=
                     covers(pattern, &[PatternElem::Wildcard]) || self.likes.iter().any(|known| covers(pattern, known));
                 self.unlikes.push(pattern);
@@ -187,7 +187,7 @@ impl<'e> Constraint<'e> {
                 self.void |= self.kind.as_ref() == Some(&kind);
                 self.others.push(kind);
             }
-            // Nothing is in a principal but itself.
+            // A principal holds only itself.
             (Asked::In(uids), holds) if uids.iter().all(|uid| PRINCIPALS.contains(&&*uid.kind)) => {
                 self.add(Asked::Among(uids.into_iter().map(Constant::Entity).collect()), holds);
             }
@@ -208,24 +208,24 @@ fn is_like(text: &str, likes: &[&[PatternElem]], unlikes: &[&[PatternElem]]) -> 
     likes.iter().all(|pattern| meet(&text, pattern)) && !unlikes.iter().any(|pattern| meet(&text, pattern))
 }
 
-/// All that is asked of different things at once.
+/// The constraints on several terms at once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Constraints<'e> {
     of: Vec<Constraint<'e>>,
-    /// What is asked besides, each with whether it is to hold.
+    /// Other comparisons, each with whether it must hold.
     besides: Vec<(Relation<'e>, bool)>,
 }
 
-/// What each thing can be at all.
+/// A lookup of possible values.
 type Ranges<'r> = dyn Fn(&Expr) -> Possible + 'r;
 
 impl<'e> Constraints<'e> {
-    /// Adds what is known of something without being asked.
+    /// Adds the values that a term is known to have.
     pub(super) fn known(&mut self, term: &'e Expr, values: &[Constant]) {
         self.of(term, &|_| Possible::default()).among(values);
     }
 
-    /// Adds what something is known to be in.
+    /// Adds an entity that a term is known to be in.
     pub(super) fn known_in(&mut self, term: &'e Expr, uid: Uid) {
         self.of(term, &|_| Possible::default()).add(Asked::In(vec![uid]), true);
     }
@@ -235,7 +235,7 @@ impl<'e> Constraints<'e> {
         self.of(term, &|_| Possible::default()).add(Asked::Kind(kind.to_owned()), true);
     }
 
-    /// What is asked of each thing.
+    /// Returns the constraint on each term.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Constraint<'e>> {
         self.of.iter()
     }
@@ -245,14 +245,14 @@ impl<'e> Constraints<'e> {
         if at == self.of.len() {
             self.of.push(Constraint::new(term, range(term)));
         }
-        // INVARIANT: it was pushed if it was not there.
+        // INVARIANT: the constraint was pushed if it was missing.
         #[expect(clippy::indexing_slicing, reason = "the place was found or made")]
         &mut self.of[at]
     }
 
-    /// Adds a comparison; `true` if nothing can be all of what is asked now.
+    /// Adds a comparison; `true` if the constraints become impossible.
     pub(super) fn add(&mut self, expr: &'e Expr, holds: bool, range: &Ranges<'_>) -> bool {
-        // Both hold, or one of the two does not.
+        // If it does not hold, either part may be false.
         if let (Expr::Is { expr: term, entity_type, in_expr: Some(within) }, true) = (expr, holds)
             && let Some(uids) = uids(within)
         {

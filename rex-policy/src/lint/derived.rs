@@ -1,4 +1,4 @@
-//! What one fact says of another: the name of a file has its extension, a URL its host.
+//! Facts that imply others: the name of a file implies its extension, a URL its host.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,21 +15,21 @@ use super::constraint::{Constraint, Constraints};
 use super::placed;
 use crate::finding::visible;
 
-/// How many comparisons are held against each other.
+/// Maximum number of comparisons checked together.
 pub(super) const COMPARED: usize = 16;
 
-/// What the id of a resource says of its attributes.
+/// Returns the attributes that the id of a resource implies.
 pub(super) fn of_id(spec: &ActionSpec, id: &str) -> Vec<(&'static str, Constant)> {
     let mut known = Vec::new();
-    // Of a process, the id is its number, and no more.
+    // The id of a process is its number, and implies nothing else.
     if spec.resource == Process::SPEC {
         known.extend(id.parse().ok().map(|pid| ("pid", Constant::Number(pid))));
         return known;
     }
-    // Of a program, the id does not say the hash, which whoever starts it may pin.
+    // The id of a program does not imply its hash, which a caller may pin.
     let program = spec.resource == Program::SPEC;
     let Ok(resource) = (spec.recall)(id, &BTreeMap::new()) else { return known };
-    // Of what is no id of a request, this is not the place to tell.
+    // Ids that no request has are reported elsewhere.
     if (!resource.id_says_all() && !program) || resource.id() != id {
         return known;
     }
@@ -47,7 +47,7 @@ pub(super) fn of_id(spec: &ActionSpec, id: &str) -> Vec<(&'static str, Constant)
     known
 }
 
-/// Something that contradicts the rest of what is asked for: its term, and what the rest says of it.
+/// Finds a term that contradicts the other constraints, and what they imply about it.
 pub(super) fn contradiction<'e>(about: &About, constraints: &Constraints<'e>) -> Option<(&'e Expr, String)> {
     let asked: Vec<&Constraint<'e>> = constraints.iter().take(COMPARED).collect();
     if asked.iter().any(|constraint| constraint.void) {
@@ -60,7 +60,7 @@ pub(super) fn named<'c, 'e>(asked: &[&'c Constraint<'e>], term: Term<'_>) -> Opt
     asked.iter().find(|constraint| Term::of(constraint.term) == Some(term)).copied()
 }
 
-/// The texts that something may be, if they are listed.
+/// Returns the texts that a term may have, if they are listed.
 pub(super) fn texts(constraint: &Constraint<'_>) -> Option<Vec<String>> {
     let text = |value: &Constant| match value {
         Constant::Text(text) => Some(text.clone()),
@@ -69,7 +69,7 @@ pub(super) fn texts(constraint: &Constraint<'_>) -> Option<Vec<String>> {
     constraint.only()?.iter().map(text).collect()
 }
 
-/// Facts about the act.
+/// Finds a contradiction between facts.
 fn of_context<'e>(asked: &[&Constraint<'e>]) -> Option<(&'e Expr, String)> {
     let fact = |name| named(asked, Term::Context(name));
     let hosts = hosts(asked);
@@ -98,7 +98,7 @@ fn of_context<'e>(asked: &[&Constraint<'e>]) -> Option<(&'e Expr, String)> {
     })
 }
 
-/// What all arguments of a program say of each, and of their number.
+/// Finds a contradiction between all arguments of a program, one of them, and their number.
 fn of_arguments<'e>(asked: &[&Constraint<'e>], arguments: &Constraint<'e>) -> Option<(&'e Expr, String)> {
     let others = || {
         asked.iter().filter_map(|other| match Term::of(other.term) {
@@ -137,7 +137,7 @@ fn of_arguments<'e>(asked: &[&Constraint<'e>], arguments: &Constraint<'e>) -> Op
     })
 }
 
-/// The arguments that a pattern starts with, and after which there is at least one more; `None` if one could be quoted.
+/// Returns the complete arguments before at least one more in a pattern; `None` if one of them could be quoted.
 fn first_words(pattern: &[PatternElem]) -> Option<Vec<String>> {
     let start: String = pattern.iter().map_while(letter).collect();
     if start.is_empty() || start.contains(['\'', '\\']) {
@@ -147,7 +147,7 @@ fn first_words(pattern: &[PatternElem]) -> Option<Vec<String>> {
     Some(complete.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }
 
-/// What networks addresses are part of, if it is none of those that are asked for.
+/// Names the networks of addresses, if the constraint excludes all of them.
 fn elsewhere(addresses: &Addresses, network: &Constraint<'_>) -> Option<String> {
     if *addresses == Addresses::all() {
         return None;
@@ -164,10 +164,10 @@ fn elsewhere(addresses: &Addresses, network: &Constraint<'_>) -> Option<String> 
     Some(format!("{what} is part of the network `{}`", possible.join("` or `")))
 }
 
-/// The addresses of hosts that are named by theirs.
+/// Returns the addresses of hosts named by address.
 fn hosts(asked: &[&Constraint<'_>]) -> Option<Addresses> {
     let kind = RemoteHost::SPEC.to_string();
-    // Nothing is in an address but itself.
+    // An address holds only itself.
     let inside = || -> Option<Vec<String>> {
         let uids = entity(asked)?.inside().first()?;
         uids.iter().map(|uid| (*uid.kind == *kind).then(|| uid.id.to_string())).collect()
@@ -177,12 +177,12 @@ fn hosts(asked: &[&Constraint<'_>]) -> Option<Addresses> {
     (!hosts.is_empty()).then(|| Addresses::union(hosts.into_iter().map(Addresses::one)))
 }
 
-/// What is asked of the resource itself.
+/// Returns the constraint on the resource itself.
 pub(super) fn entity<'c, 'e>(asked: &[&'c Constraint<'e>]) -> Option<&'c Constraint<'e>> {
     asked.iter().find(|constraint| *constraint.term == Expr::Var(Var::Resource)).copied()
 }
 
-/// The ids that the resource may have, if they are listed.
+/// Returns the ids that the resource may have, if they are listed.
 pub(super) fn ids(asked: &[&Constraint<'_>], id_attribute: Option<&str>, kind: &str) -> Option<Vec<String>> {
     if let Some(only) = entity(asked).and_then(|constraint| constraint.only()) {
         let of_kind = only.iter().filter_map(|value| match value {

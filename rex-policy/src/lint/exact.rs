@@ -1,4 +1,4 @@
-//! Comparisons by `==` of what a request has in one form alone, or for one moment: addresses and times.
+//! Comparisons by `==` with values that requests have in only one form (addresses), or for only one moment (times).
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
 use rex_core::FactKind;
@@ -9,7 +9,7 @@ use super::addresses::Written;
 use super::constant::Constant;
 use super::times::DAY;
 
-/// Looks at one comparison.
+/// Checks one comparison.
 pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Option<bool>) {
     let (term, with, differs) = match expr {
         Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } => {
@@ -39,10 +39,10 @@ fn is_constant(expr: &Expr) -> bool {
     Written::of(expr).is_some() || Constant::of(expr).is_some()
 }
 
-/// What is found, where it stands, and what to write instead.
+/// The text to underline, the message, and the help.
 type Found = (String, String, String);
 
-/// An address that no request has: a network, or one of version 4 inside of version 6.
+/// Finds an address that no request has: a network, or a version 4 address inside version 6.
 fn never(term: &Expr, text: &str, written: Written) -> Option<Found> {
     let term = Term::of(term)?.text();
     if written.is_of_a_request() {
@@ -57,7 +57,7 @@ fn never(term: &Expr, text: &str, written: Written) -> Option<Found> {
     Some((format!("\"{text}\""), message, help))
 }
 
-/// A time that is there for one millisecond, or never.
+/// Finds a time that matches for one millisecond, or never.
 fn moment(term: &Expr, with: &Expr) -> Option<Found> {
     let Expr::UnaryOp { op: UnaryOp::Datetime | UnaryOp::Duration, expr } = with else { return None };
     let (Expr::Literal(Literal::String(text)), Constant::Number(number)) = (&**expr, Constant::of(with)?) else {

@@ -1,11 +1,11 @@
-//! Characters that do not read as what they are: invisible ones, and letters that look like others.
+//! Deceptive characters: invisible ones, and letters that look like others.
 
 use rex_core::text::is_invisible;
 use unicode_security::MixedScript;
 
 use crate::finding::{Finding, Severity, Text, visible};
 
-/// Looks at a file of policies as it is written, so that what is written as an escape, which everybody sees, passes.
+/// Checks a file of policies in its written form, so that escapes, which everybody sees, pass.
 pub(crate) fn file(text: &Text) -> Vec<Finding> {
     if text.text.is_ascii() {
         return Vec::new();
@@ -31,12 +31,12 @@ pub(crate) fn file(text: &Text) -> Vec<Finding> {
     findings
 }
 
-/// What does not read as it is in a text that is written without escapes.
+/// Describes the first deceptive part of a text that is written without escapes.
 pub(crate) fn in_text(text: &str) -> Option<String> {
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return None;
     }
-    // JSON has no other way to write these than by an escape.
+    // JSON can write these only as an escape.
     let written: String = text.chars().map(|c| if c < ' ' { ' ' } else { c }).collect();
     suspicious(&written, true).map(|(_, _, what)| visible(&what))
 }
@@ -66,7 +66,7 @@ struct Part {
     kind: Kind,
 }
 
-/// The strings and comments of a text, and what is between.
+/// Splits a text into strings, comments, and what is between.
 fn split(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut chars = text.char_indices().peekable();
@@ -107,7 +107,7 @@ fn split(text: &str) -> Vec<Part> {
     parts
 }
 
-/// The first thing in a text that does not read as it is: where, how long, and what it is.
+/// Finds the first deceptive part of a text: its place, its length, and a description.
 fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
     let hidden = text.char_indices().find_map(|(at, c)| {
         let what = if is_invisible(c) && !matches!(c, '\n' | '\t' | '\r') {
@@ -132,14 +132,14 @@ fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
         if word.is_single_script() {
             return None;
         }
-        // Alphabets are mixed in many languages; what nobody mixes is two that look the same.
+        // Many languages mix alphabets, but nobody mixes two that look the same.
         let other = word.chars().find(|c| !c.is_ascii() && ascii(*c).is_some())?;
         let what =
             format!("a letter of another alphabet than the rest of the word `{word}`: U+{:04X}", u32::from(other));
         Some((at, word.len(), what))
     });
     mixed.or_else(|| {
-        // In a text that has other words of its alphabet, one that could be of another one is nothing special.
+        // In a text with other words of its alphabet, a word that could be ASCII is normal.
         let mut all = words(text).map(|(at, word)| Some((at, word, in_ascii(word)?)));
         let (at, word, shown) = all.next()??;
         let what =
@@ -148,7 +148,7 @@ fn suspicious(text: &str, letters: bool) -> Option<(usize, usize, String)> {
     })
 }
 
-/// The ASCII text that a word of other letters is drawn as.
+/// Returns the ASCII text that a word of other letters looks like.
 fn in_ascii(word: &str) -> Option<String> {
     word.chars().map(|c| if c.is_ascii() { None } else { ascii(c) }).collect()
 }
@@ -160,7 +160,7 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(move |word| (word.as_ptr().addr() - start, word))
 }
 
-/// The ASCII character that another one is drawn as, where nobody would write that other one in a name.
+/// Returns the ASCII character that another one looks like, if nobody would write that other one in a name.
 fn looks_like(c: char) -> Option<char> {
     if c.is_ascii() || (c.is_alphanumeric() && !is_styled(c)) {
         return None;
@@ -168,8 +168,8 @@ fn looks_like(c: char) -> Option<char> {
     ascii(c)
 }
 
-/// Whether a letter of the Latin alphabet is drawn as others of ASCII are: a dotless i, a ligature. Those that whole languages have without
-/// an accent are left out, but for the dotless i.
+/// Returns whether a Latin letter looks like ASCII letters: a dotless i, a ligature. Letters without an accent that whole languages use are
+/// excluded, except the dotless i.
 fn is_disguised(c: char) -> bool {
     let latin = matches!(c, '\u{c0}'..='\u{2af}' | '\u{1d00}'..='\u{1dbf}' | '\u{1e00}'..='\u{1eff}' | '\u{2c60}'..='\u{2c7f}'
         | '\u{a720}'..='\u{a7ff}' | '\u{ab30}'..='\u{ab6f}' | '\u{fb00}'..='\u{fb06}');
@@ -181,7 +181,7 @@ fn is_disguised(c: char) -> bool {
     }
 }
 
-/// The ASCII character that another one is drawn as.
+/// Returns the ASCII character that another one looks like.
 fn ascii(c: char) -> Option<char> {
     let shown: String = unicode_security::skeleton(c.encode_utf8(&mut [0; 4])).collect();
     let mut shown = shown.chars();
@@ -189,7 +189,7 @@ fn ascii(c: char) -> Option<char> {
     shown.next().is_none().then_some(ascii)
 }
 
-/// Whether a letter or digit is one of the Latin alphabet in another style: full width, mathematical, raised, Roman numerals.
+/// Returns whether a letter or digit is Latin in another style: full width, mathematical, raised, Roman numerals.
 fn is_styled(c: char) -> bool {
     matches!(c, '\u{aa}' | '\u{b2}' | '\u{b3}' | '\u{b9}' | '\u{ba}' | '\u{2070}'..='\u{209f}' | '\u{2b0}'..='\u{2b8}'
         | '\u{ff01}'..='\u{ff5e}' | '\u{1d400}'..='\u{1d7ff}' | '\u{2100}'..='\u{218f}' | '\u{1fbf0}'..='\u{1fbf9}')

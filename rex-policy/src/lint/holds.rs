@@ -1,8 +1,8 @@
-//! What several questions leave of a set.
+//! The conditions on one set, combined.
 
 use super::constant::Constant;
 
-/// What a set holds.
+/// Conditions on the members of a set.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Holds {
     all: Vec<Constant>,
@@ -17,7 +17,7 @@ impl Holds {
         match (holds, &values[..]) {
             (true, _) => self.all.extend(values),
             (false, [one]) => self.none.push(one.clone()),
-            // One of several is not there.
+            // At least one of several is missing.
             (false, all) => self.void |= all.iter().all(|value| self.all.contains(value)),
         }
     }

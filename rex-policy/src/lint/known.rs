@@ -1,4 +1,4 @@
-//! What the head of a policy says of each request that it is about.
+//! Facts that the head of a policy implies for each request it matches.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use super::constraint::Constraints;
 use super::derived;
 use crate::rule::{Scope, Uid, principal_scope, resource_scope};
 
-/// What one thing is.
+/// A statement about one term.
 enum Said {
-    /// One of these.
+    /// It is one of these.
     Among(Vec<Constant>),
-    /// In this.
+    /// It is in this.
     In(Uid),
-    /// Of this type.
+    /// It is of this type.
     Kind(Box<str>),
 }
 
-/// Things that the head of a policy says something of, each with what.
+/// The terms that the head of a policy is about, each with a statement.
 pub(super) struct Head(Vec<(Expr, Said)>);
 
 impl Head {
@@ -55,7 +55,7 @@ impl Head {
         }
     }
 
-    /// The same as something that is asked.
+    /// Returns the statements as constraints.
     pub(super) fn constraints(&self) -> Constraints<'_> {
         let mut constraints = Constraints::default();
         for (term, said) in &self.0 {
@@ -69,7 +69,7 @@ impl Head {
     }
 }
 
-/// What the id of a resource says of its attributes, or of those of what is in it.
+/// Returns the attributes that the id of a resource implies, for itself or for what is in it.
 fn attributes(about: &About, uid: &Uid, exact: bool) -> Vec<(Expr, Said)> {
     let url = *uid.kind == *Url::SPEC.to_string();
     if !exact && !url {
@@ -77,7 +77,7 @@ fn attributes(about: &About, uid: &Uid, exact: bool) -> Vec<(Expr, Said)> {
     }
     let spec = about.actions.iter().find(|spec| spec.resource.to_string() == *uid.kind);
     let said = spec.map(|spec| derived::of_id(spec, &uid.id)).unwrap_or_default();
-    // What is in a URL is at the same server.
+    // Everything in a URL is on the same server.
     let shared =
         |name: &str| exact || (*uid.kind == *Url::SPEC.to_string() && ["scheme", "host", "port"].contains(&name));
     let attribute = |name: &str| Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Resource)), attr: name.into() };

@@ -1,4 +1,4 @@
-//! Patterns of `like` against each other.
+//! Comparisons of `like` patterns with each other.
 
 use cedar_policy::pst::PatternElem;
 
@@ -6,14 +6,14 @@ pub(super) fn letters(text: &str) -> Vec<PatternElem> {
     text.chars().map(PatternElem::Char).collect()
 }
 
-/// Whether a text can be like both patterns.
+/// Returns whether a text can match both patterns.
 pub(super) fn meet(one: &[PatternElem], other: &[PatternElem]) -> bool {
-    // The places in the other pattern that can be reached with what was read of the first.
+    // Positions in the other pattern that can be reached by what was read of the first.
     let mut places = open(other, first(other));
     for element in one {
         let mut next = vec![false; other.len() + 1];
         match element {
-            // Any text: every place from the first on.
+            // Any text: every position from the first on.
             PatternElem::Wildcard => {
                 let first = places.iter().position(|reached| *reached).unwrap_or(places.len());
                 next.iter_mut().skip(first).for_each(|place| *place = true);
@@ -36,14 +36,14 @@ pub(super) fn meet(one: &[PatternElem], other: &[PatternElem]) -> bool {
     places.last() == Some(&true)
 }
 
-/// Whether each text that is like the second pattern is like the first. Where that takes more than a look, it says no.
+/// Returns whether every text that matches the second pattern matches the first; `false` if a simple check cannot tell.
 pub(super) fn covers(wide: &[PatternElem], narrow: &[PatternElem]) -> bool {
     let mut places = open(wide, first(wide));
     for element in narrow {
         let mut next = vec![false; wide.len() + 1];
         for (at, _) in places.iter().enumerate().filter(|(_, reached)| **reached) {
             let to = match (wide.get(at), element) {
-                // A wildcard holds any text, that of another wildcard too.
+                // A wildcard matches any text, including that of another wildcard.
                 (Some(PatternElem::Wildcard), _) => at,
                 (Some(PatternElem::Char(c)), PatternElem::Char(same)) if c == same => at + 1,
                 _ => continue,
@@ -57,12 +57,12 @@ pub(super) fn covers(wide: &[PatternElem], narrow: &[PatternElem]) -> bool {
     places.last() == Some(&true)
 }
 
-/// The place before a pattern alone.
+/// Returns the positions before anything is read.
 fn first(pattern: &[PatternElem]) -> Vec<bool> {
     std::iter::once(true).chain(pattern.iter().map(|_| false)).collect()
 }
 
-/// The places that are reached without reading: a wildcard may stand for nothing.
+/// Adds positions that are reached without reading, since a wildcard can match nothing.
 fn open(pattern: &[PatternElem], mut places: Vec<bool>) -> Vec<bool> {
     for (at, element) in pattern.iter().enumerate() {
         if places.get(at) == Some(&true)

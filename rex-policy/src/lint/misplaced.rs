@@ -1,4 +1,4 @@
-//! Groups, classes and groups of actions where one of their members is meant.
+//! Groups, classes and groups of actions used where only one of their members can match.
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
@@ -9,7 +9,7 @@ use crate::rule::{Scope, Uid, actions, literal, principal_scope, resource_scope}
 use crate::vocabulary::{GROUP, PRINCIPALS};
 
 impl Lint<'_> {
-    /// Looks at what the head says of principal, action and resource.
+    /// Checks the principal, action and resource of the head.
     pub(super) fn misplaced_in_head(&self, look: &mut Look<'_>, policy: &Policy) {
         let principal = principal_scope(policy.principal_constraint());
         let resource = resource_scope(policy.resource_constraint());
@@ -29,7 +29,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Looks at one comparison of a condition.
+    /// Checks one comparison of a condition.
     pub(super) fn misplaced(&self, look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
         let entity = |expr: &Expr| match expr {
             Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
@@ -62,7 +62,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Looks at what a part of a request is to equal.
+    /// Checks the entity that a part of a request must equal.
     fn equal(&self, look: &mut Look<'_>, var: &Var, uid: &Uid, holds: Option<bool>) {
         let (part, what) = match var {
             Var::Principal if self.is_other(&uid.kind) => ("principal", self.principal(&uid.kind)),
@@ -84,7 +84,7 @@ impl Lint<'_> {
         if kind == GROUP { "a group".to_owned() } else { format!("a `{kind}`") }
     }
 
-    /// Looks at the type that a part of a request is to have.
+    /// Checks the type that a part of a request must have.
     fn typed(&self, look: &mut Look<'_>, var: &Var, kind: &str, holds: Option<bool>) {
         let (part, help) = match var {
             Var::Principal if self.is_other(kind) => ("principal", "principals are of the types `Agent` and `User`"),
@@ -97,7 +97,7 @@ impl Lint<'_> {
         look.add(Some("REX001"), severity, &format!("is {kind}"), format!("no {part} is a `{kind}`"), help);
     }
 
-    /// Whether a type is declared, and none of a principal. One that is not declared is told by the validator.
+    /// Returns whether a type is declared, but not one of principals. The validator reports undeclared types.
     fn is_other(&self, kind: &str) -> bool {
         let resource = || self.vocabulary.resources().iter().any(|resource| resource.to_string() == kind);
         !PRINCIPALS.contains(&kind) && (self.named_by_owner.contains(kind) || resource())

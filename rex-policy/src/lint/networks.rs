@@ -2,10 +2,10 @@
 
 use super::addresses::Addresses;
 
-/// Where addresses of version 4 start among those of version 6.
+/// The start of version 4 addresses among those of version 6.
 const V4: u128 = 0xffff_0000_0000;
 
-/// Addresses of version 4 by their network and the length of its prefix; those of `public` are all others.
+/// Version 4 addresses by network, with the length of the prefix; all others are `public`.
 const OF_V4: &[(&str, [u8; 4], u32)] = &[
     ("loopback", [127, 0, 0, 0], 8),
     ("loopback", [0, 0, 0, 0], 32),
@@ -32,7 +32,7 @@ const OF_V4: &[(&str, [u8; 4], u32)] = &[
     ("metadata", [192, 0, 0, 192], 32),
 ];
 
-/// The same of version 6, by the first 32 bits; those of `reserved` can be anywhere.
+/// Version 6 addresses by network, first 32 bits and length of the prefix; `reserved` ones can be anywhere.
 const OF_V6: &[(&str, u32, u32)] = &[
     ("private", 0xfc00_0000, 7),
     ("private", 0xfec0_0000, 9),
@@ -42,14 +42,14 @@ const OF_V6: &[(&str, u32, u32)] = &[
     ("public", 0x2000_0000, 3),
 ];
 
-/// Addresses of version 6 that hold one of version 4, and are part of its network: RFC 4291, RFC 6052, RFC 3056.
+/// Version 6 addresses that hold a version 4 address, and belong to its network: RFC 4291, RFC 6052, RFC 3056.
 const TUNNELS: &[(u128, u128)] = &[
     (2, u32::MAX as u128),
     (0x0064_ff9b << 96, (0x0064_ff9b << 96) | u32::MAX as u128),
     (0x2002 << 112, (0x2003 << 112) - 1),
 ];
 
-/// The addresses that can be part of a network, and perhaps others.
+/// Returns the addresses that can belong to a network, and perhaps others.
 fn of(network: &str) -> Addresses {
     let v4 = |first: [u8; 4], bits: u32| {
         let first = V4 | u128::from(u32::from_be_bytes(first));
@@ -76,7 +76,7 @@ fn of(network: &str) -> Addresses {
 }
 
 impl Addresses {
-    /// Whether one of them can be part of a network. Where that is not known, it says yes.
+    /// Returns whether one of them can belong to a network; `true` if that is unknown.
     pub(super) fn may_be_in(&self, network: &str) -> bool {
         !self.meet(&of(network)).is_empty()
     }
@@ -96,7 +96,7 @@ mod tests {
         assert!(Addresses::one(address.to_canonical()).may_be_in(network), "{address} is in {network}");
     }
 
-    /// Each address is among those of its network, and of version 4 in no other but one that holds it.
+    /// Each address belongs to its network, and a public address of version 4 to no other.
     #[test]
     fn addresses_at_the_edges_are_in_their_networks() {
         for (_, first, bits) in OF_V4 {

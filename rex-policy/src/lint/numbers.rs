@@ -1,14 +1,14 @@
-//! Numbers that are read in another base than they are written in.
+//! Numbers that are written as octal, and read as decimal.
 
 use super::Look;
 use crate::finding::Severity;
 
-/// Permission bits as people write them in octal, which are other bits in decimal.
+/// Permission bits as people write them in octal, which mean other bits in decimal.
 const MODES: &[u32] = &[
     400, 440, 444, 555, 600, 640, 644, 660, 664, 666, 700, 750, 755, 770, 775, 777, 1777, 2750, 2755, 2775, 4750, 4755,
 ];
 
-/// Looks at the numbers of a policy as they are written.
+/// Checks the numbers of a policy in their written form.
 pub(super) fn check(look: &mut Look<'_>) {
     let Some((start, length)) = look.statement else { return };
     let Some(text) = look.file.text.text.get(start..start + length) else { return };
@@ -41,7 +41,7 @@ pub(super) fn check(look: &mut Look<'_>) {
     }
 }
 
-/// The numbers of a policy, outside of its texts, words and comments.
+/// Returns the numbers of a policy outside of its strings, words and comments.
 fn numbers(text: &str) -> Vec<&str> {
     let mut numbers = Vec::new();
     let mut chars = text.char_indices().peekable();

@@ -1,4 +1,4 @@
-//! Directories of parameters of the kernel where a parameter is meant.
+//! Directories of kernel parameters used where a parameter is required.
 
 use rex_core::Resource;
 use rex_core::machine::Parameter;
@@ -6,7 +6,7 @@ use rex_core::machine::Parameter;
 use super::{Look, wild};
 use crate::rule::Uid;
 
-/// Directories below others that kernels have; each name without a dot is one, too.
+/// Directories within others that kernels have; each name without a dot is a directory, too.
 const DIRECTORIES: &[&str] = &[
     "fs.binfmt_misc",
     "fs.epoll",
@@ -33,7 +33,7 @@ const DIRECTORIES: &[&str] = &[
     "net.unix",
 ];
 
-/// Looks at an id.
+/// Checks an id.
 pub(super) fn id(look: &mut Look<'_>, uid: &Uid) {
     let is_directory = !uid.id.contains('.') || DIRECTORIES.contains(&&*uid.id);
     if *uid.kind != *Parameter::SPEC.to_string() || !is_directory {

@@ -1,4 +1,4 @@
-//! What the id of a resource, what it is in, and what is asked of its attributes say of each other.
+//! Contradictions between the id of a resource, the resources that it is in, and its attributes.
 
 use cedar_policy::pst::Expr;
 use rex_core::net::Url;
@@ -13,13 +13,13 @@ use crate::finding::visible;
 use crate::pattern::{Pattern, apart, covers, exactly, exists, like, of_attribute, within};
 use crate::rule::Uid;
 
-/// How many alternatives of two comparisons are held against each other.
+/// Maximum number of pairs of alternatives that are checked against each other.
 const PAIRS: usize = 256;
 
-/// What contradicts the rest, and what the rest says of it.
+/// A term that contradicts the rest, and what the rest implies about it.
 type Found<'e> = (&'e Expr, String);
 
-/// Attributes of the resource: a contradiction is one for each type that it can have.
+/// Finds a contradiction between attributes for each type that the resource can have.
 pub(super) fn of_resource<'e>(about: &About, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
     let of_attributes =
         asked.iter().filter(|constraint| matches!(Term::of(constraint.term), Some(Term::Resource(_)))).count();
@@ -44,7 +44,7 @@ fn of_type<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>
     if let Some(ids) = ids(asked, resource.id_attribute, &resource.to_string()) {
         return of_ids(spec, asked, &ids, None);
     }
-    // A name says the extension, and no more.
+    // A name implies the extension, and nothing else.
     if let (Some(name), true) = (named(asked, Term::Resource("name")), resource == AbsPath::SPEC)
         && let Some(names) = texts(name)
     {
@@ -56,12 +56,12 @@ fn of_type<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>
     of_patterns(spec, asked)
 }
 
-/// What each of some ids says of an attribute, or of any, where none has all that is asked for.
+/// Finds a contradiction if none of these ids meets all constraints, or the one on the attribute `alone`.
 fn of_ids<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], ids: &[String], alone: Option<&str>) -> Option<Found<'e>> {
     let mut found = None;
     for id in ids {
         let says = of_id(spec, id);
-        // What is no id at all is told elsewhere.
+        // An invalid id is reported elsewhere.
         if says.is_empty() {
             return None;
         }
@@ -86,11 +86,11 @@ fn because(name: &str, id: &str, value: &Constant) -> String {
     format!("`resource.{name}` of `{}` is {}", visible(id), if value == "``" { "empty" } else { &value })
 }
 
-/// What an id is asked to be in and is not, or the other way around.
+/// Finds an entity that an id must be in but is not, or must not be in but is.
 fn misplaced<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], id: &str) -> Option<Found<'e>> {
     let entity = entity(asked)?;
     let kind = spec.resource.to_string();
-    // Of classes, the entities file tells.
+    // Only the entities file knows members of classes.
     let known = |uids: &&Vec<Uid>| uids.iter().all(|uid| *uid.kind == *kind);
     let is_in = |uid: &Uid| *uid.kind == *kind && lies_in(spec, id, &uid.id);
     let missing = entity.inside().iter().filter(known).find(|uids| !uids.iter().any(is_in));
@@ -102,7 +102,7 @@ fn misplaced<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], id: &str) -> Opti
     Some((entity.term, why))
 }
 
-/// Whether the first of two ids of a type is the second, or in it.
+/// Returns whether an id equals another of its type or lies in it.
 fn lies_in(spec: &ActionSpec, id: &str, above: &str) -> bool {
     let mut found = id == above;
     if let (false, Ok(resource)) = (found, (spec.recall)(id, &Default::default())) {
@@ -111,21 +111,21 @@ fn lies_in(spec: &ActionSpec, id: &str, above: &str) -> bool {
     found
 }
 
-/// What something said of the resource says of its id.
+/// The patterns of the id that a constraint implies.
 struct Said<'c, 'e> {
     constraint: &'c Constraint<'e>,
-    /// The attribute; `None` if it is what the resource is in.
+    /// The attribute; `None` for a constraint on what the resource is in.
     name: Option<&'c str>,
     patterns: Vec<Pattern>,
-    /// As a message names it.
+    /// Its name in messages.
     told: String,
 }
 
-/// Patterns of the id that two things said of it have to be like, of which no id is like both.
+/// Finds two constraints whose patterns no id can match together.
 fn of_patterns<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
     let paths = [AbsPath::SPEC, Program::SPEC].contains(&spec.resource);
     let mut said = said(spec, asked);
-    // What nothing is like by itself is told elsewhere.
+    // Impossible patterns are reported elsewhere.
     said.retain(|one| one.name.is_none() || one.patterns.iter().any(|pattern| exists(pattern, paths)));
     for (place, one) in said.iter().enumerate() {
         for before in said.iter().take(place).filter(|before| before.name != one.name || one.name.is_none()) {
@@ -138,7 +138,7 @@ fn of_patterns<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found
     port(spec, asked).or_else(|| excluded(spec, asked, &said))
 }
 
-/// The port of URLs whose server a pattern says.
+/// Finds a port that contradicts the server in a URL pattern.
 fn port<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
     let (url, port) = (named(asked, Term::Resource("url"))?, named(asked, Term::Resource("port"))?);
     if spec.resource != Url::SPEC {
@@ -192,11 +192,11 @@ fn said<'c, 'e>(spec: &ActionSpec, asked: &[&'c Constraint<'e>]) -> Vec<Said<'c,
             places.push(Said { constraint: entity, name: None, patterns: patterns.concat(), told });
         }
     }
-    // What a comparison goes against stands before it.
+    // Findings name the later one, so places come first.
     places.into_iter().chain(said).collect()
 }
 
-/// Something said of the resource of which all is left out again.
+/// Finds a constraint whose matches are all excluded.
 fn excluded<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], said: &[Said<'_, 'e>]) -> Option<Found<'e>> {
     let kind = spec.resource.to_string();
     let id = spec.resource.id_attribute.and_then(|name| named(asked, Term::Resource(name)));

@@ -1,26 +1,26 @@
-//! What somebody was to fill in, `<name>`, `{name}`, `%s`, `TODO`, and what is no part of a name.
+//! Placeholders to fill in, `<name>`, `{name}`, `%s`, `TODO`, and text that does not belong to a name.
 
-/// Whether a text as a whole stands for another.
+/// Returns whether the whole text is a placeholder.
 pub(super) fn is_open(text: &str) -> bool {
     ["TODO", "FIXME", "XXX", "TBD", "CHANGEME", "CHANGE_ME", "CHANGE-ME", "REPLACE_ME", "REPLACEME"].contains(&text)
 }
 
-/// The part of the name of somebody that stands for another.
+/// Returns the placeholder in the name of a principal.
 pub(super) fn in_name(text: &str) -> Option<String> {
     in_text(text).or_else(|| between(text, '{', '}'))
 }
 
-/// The same of another text. Names of files may have braces, as those of routes do.
+/// Returns the placeholder in another text. Names of files may have braces, as those of routes do.
 pub(super) fn in_text(text: &str) -> Option<String> {
     in_angles(text).or_else(|| format(text))
 }
 
-/// `<name>`.
+/// Finds `<name>`.
 pub(super) fn in_angles(text: &str) -> Option<String> {
     between(text, '<', '>')
 }
 
-/// A word between two signs, with them.
+/// Returns a word between two signs, with the signs.
 fn between(text: &str, open: char, close: char) -> Option<String> {
     text.match_indices(open).find_map(|(at, _)| {
         let rest = text.get(at..)?;
@@ -31,7 +31,7 @@ fn between(text: &str, open: char, close: char) -> Option<String> {
     })
 }
 
-/// `%s` as `printf` and service managers have it.
+/// Finds `%s`, as in `printf` and service managers.
 fn format(text: &str) -> Option<String> {
     text.match_indices('%').find_map(|(at, _)| {
         let rest = text.get(at + 1..)?;
@@ -41,12 +41,12 @@ fn format(text: &str) -> Option<String> {
     })
 }
 
-/// Whether a text begins or ends with a blank.
+/// Returns whether a text starts or ends with a blank.
 pub(super) fn is_padded(text: &str) -> bool {
     text.trim() != text
 }
 
-/// Whether a text is a program with its arguments: an option comes after a blank, or the directory is one of those whose programs have none
+/// Returns whether a text is a program with its arguments: an option follows a blank, or the directory is one whose programs have no blanks
 /// in their names.
 pub(super) fn has_arguments(text: &str) -> bool {
     let Some((program, rest)) = text.split_once(' ') else { return false };

@@ -1,8 +1,8 @@
-//! What is true or false of a request and is no comparison with a constant: the same as another, or its opposite.
+//! Comparisons without a constant, which can be equal or opposite to others.
 
 use cedar_policy::pst::{BinaryOp, Expr};
 
-/// Something that holds or not. Of `a != b`, `b == a` is the opposite; of `a < b`, `a >= b` and `b <= a`.
+/// A comparison that holds or not. `b == a` is the opposite of `a != b`; `a >= b` and `b <= a` are that of `a < b`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Relation<'e> {
     Equal(&'e Expr, &'e Expr),
@@ -11,7 +11,7 @@ pub(super) enum Relation<'e> {
 }
 
 impl<'e> Relation<'e> {
-    /// What an expression says, and whether it says the opposite.
+    /// Returns the relation, and whether the expression is its opposite.
     pub(super) fn of(expr: &'e Expr) -> (Self, bool) {
         let Expr::BinaryOp { op, left, right } = expr else { return (Self::Other(expr), false) };
         match op {

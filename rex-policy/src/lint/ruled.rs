@@ -1,4 +1,4 @@
-//! Conditions that a known fact rules out.
+//! Conditions that known facts rule out.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use super::about::parts;
 use super::constant::Constant;
 use super::constraint::{Constraints, Possible};
 
-/// A fact about an act.
+/// The known value of a fact.
 pub(crate) enum Known<'k> {
     Text(&'k str),
     Number(i64),
 }
 
-/// Whether a condition is false where the context has these facts.
+/// Returns whether a condition is false if the context has these facts.
 pub(crate) fn rules_out(condition: &Expr, facts: &[(&str, Known<'_>)]) -> bool {
     let fact = |(name, known): &(&str, Known<'_>)| {
         let value = match known {

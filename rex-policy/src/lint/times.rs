@@ -1,4 +1,4 @@
-//! The numbers that an expression can be, and permits whose time is over.
+//! Ranges of expressions, and policies that have expired.
 
 use cedar_policy::pst::{BinaryOp, Expr, UnaryOp};
 
@@ -7,13 +7,13 @@ use super::constant::Constant;
 use super::constraint::{Constraints, Possible};
 use super::told::{needle, told};
 
-/// The milliseconds of a day.
+/// Number of milliseconds in a day.
 pub(super) const DAY: i128 = 86_400_000;
 
-/// Numbers from the first to the second; of times, milliseconds.
+/// Numbers from the first to the second, inclusive; times in milliseconds.
 pub(super) type Range = (i128, i128);
 
-/// The numbers that an expression can be, by what a fact or an attribute can be.
+/// Returns the range of an expression, by the ranges of facts and attributes.
 pub(super) fn range(expr: &Expr, of: &dyn Fn(&Expr) -> Option<Range>) -> Option<Range> {
     if let Some(Constant::Number(number)) = Constant::of(expr) {
         return Some((number, number));
@@ -44,19 +44,19 @@ pub(super) fn range(expr: &Expr, of: &dyn Fn(&Expr) -> Option<Range>) -> Option<
     }
 }
 
-/// When a request can be made: at a time, or later.
+/// Returns a lookup of ranges for requests at a time or later.
 fn from(start: i128) -> impl Fn(&Expr) -> Option<Range> {
     move |expr| {
         range(expr, &|expr| (Term::of(expr) == Some(Term::Context("now"))).then_some((start, i128::from(i64::MAX))))
     }
 }
 
-/// The same as what constraints take.
+/// Converts such a lookup for constraints.
 fn of(time: &dyn Fn(&Expr) -> Option<Range>) -> impl Fn(&Expr) -> Possible {
     |expr| Possible { range: time(expr), words: None }
 }
 
-/// Whether a condition may hold, by when a request can be made.
+/// Returns whether a condition may hold for requests at these times.
 fn may_hold(expr: &Expr, holds: bool, time: &dyn Fn(&Expr) -> Option<Range>) -> bool {
     for all in [true, false] {
         let mut found = Vec::new();
@@ -77,8 +77,8 @@ fn may_hold(expr: &Expr, holds: bool, time: &dyn Fn(&Expr) -> Option<Range>) -> 
     }
 }
 
-/// The comparison of a condition by which it can never hold from a time on, in milliseconds: where it stands, and in words. Where no single
-/// one is, it is empty. `None` if the condition may hold then, or never did.
+/// Finds the comparison that makes a condition false from a time (in milliseconds) on: the text to underline, and a description; empty if
+/// it is not a single one. `None` if the condition may hold then, or never did.
 pub(crate) fn expired(condition: &Expr, now: i128) -> Option<(String, String)> {
     let (any, later) = (from(0), from(now));
     if may_hold(condition, true, &later) || !may_hold(condition, true, &any) {

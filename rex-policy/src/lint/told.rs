@@ -1,4 +1,4 @@
-//! Comparisons in few words, for messages, and where they stand.
+//! Comparisons in a few words for messages, and the texts to underline.
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
 
@@ -7,7 +7,7 @@ use super::constant::Constant;
 use super::wild;
 use crate::rule::literal;
 
-/// A comparison in few words.
+/// Describes a comparison in a few words.
 pub(super) fn told(expr: &Expr) -> String {
     let side = |expr: &Expr| match expr {
         Expr::Literal(Literal::String(text)) => format!("\"{}\"", text.escape_debug()),
@@ -54,7 +54,7 @@ pub(super) fn told(expr: &Expr) -> String {
     format!("`{text}`")
 }
 
-/// The name of a method that sets have.
+/// Returns the name of a method of sets.
 fn of_set(op: BinaryOp) -> Option<&'static str> {
     match op {
         BinaryOp::Contains => Some("contains"),
@@ -64,7 +64,7 @@ fn of_set(op: BinaryOp) -> Option<&'static str> {
     }
 }
 
-/// The name of a method that addresses have, or sets.
+/// Returns the name of a method of addresses or sets.
 fn method(op: UnaryOp) -> Option<&'static str> {
     match op {
         UnaryOp::IsEmpty => Some("isEmpty"),
@@ -89,7 +89,7 @@ fn sign(op: BinaryOp) -> &'static str {
     }
 }
 
-/// What stands in the policy for a comparison: its constant.
+/// Returns the text to underline for a comparison: its constant.
 pub(super) fn needle(expr: &Expr) -> String {
     match expr {
         Expr::Literal(Literal::Bool(value)) => value.to_string(),

@@ -13,13 +13,13 @@ use super::{Look, walk, wild};
 use crate::finding::{Severity, visible};
 use crate::rule::Uid;
 
-/// The values that are paths.
+/// Values that are paths.
 const PATHS: [Values; 3] = [Values::Form(&PATH), Values::Form(&PROGRAM), Values::Form(&DIRECTORY)];
 
-/// The values that are names of files, or parts of such names.
+/// Values that are names of files, or parts of such names.
 const NAMES: [Values; 5] = [PATHS[0], PATHS[1], PATHS[2], Values::Form(&NAME), Values::Form(&EXTENSION)];
 
-/// The text with its bytes that are not UTF-8 spelled as names have them, `\xE9`, if it has one in another case.
+/// Returns the text with its escaped bytes in upper case, `\xE9`, as names spell them; `None` if they already are.
 pub(super) fn upper_bytes(text: &str) -> Option<String> {
     let mut parts = text.split("\\x");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -34,7 +34,7 @@ pub(super) fn upper_bytes(text: &str) -> Option<String> {
     (upper != text).then_some(upper)
 }
 
-/// What to tell of a byte that is spelled in lower case.
+/// Returns message and help for a lower-case byte.
 pub(super) fn lower_bytes(text: &str) -> Option<(String, String)> {
     let upper = upper_bytes(text)?;
     let message = format!("`{}` spells a byte in lower case, which names never do", visible(text));
@@ -45,7 +45,7 @@ pub(super) fn lower_bytes(text: &str) -> Option<(String, String)> {
     Some((message, help))
 }
 
-/// Looks at one comparison.
+/// Checks one comparison.
 pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Option<bool>) {
     for compared in compared(expr) {
         let all: Vec<_> = compared.terms.iter().map(|term| about.values(*term)).collect();
@@ -60,7 +60,7 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
         match &compared.with {
             With::Text(text) => of_text(look, about, (*term, text, false), &values, severity),
             With::Pattern(pattern) => of_text(look, about, (*term, pattern, true), &values, severity),
-            // Of one number alone, it is told that the comparison never holds.
+            // A comparison with a single number is reported elsewhere, as never true.
             With::Number(number) if compared.one_of && !values.iter().any(|values| values.has_number(*number)) => {
                 let message = format!("`{}` is never `{number}`", term.text());
                 look.add(Some("REX013"), severity, &number.to_string(), message, &they_are(&values));
@@ -71,7 +71,7 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
     directory(look, expr);
 }
 
-/// A `forbid` of programs that run as `root`: one that is started without a user runs as the one that Rex runs as, which often is that.
+/// Checks a `forbid` of programs that run as `root`: a program started without a user runs as that of Rex, which often is `root`.
 fn own_user(look: &mut Look<'_>, about: &About, compared: &Compared<'_>) {
     let is_of_user = |compared: &Compared<'_>, name: &str| {
         let is_name = |text: &[Option<char>]| text.iter().copied().eq(name.chars().map(Some));
@@ -91,7 +91,7 @@ fn own_user(look: &mut Look<'_>, about: &About, compared: &Compared<'_>) {
     }
 }
 
-/// Looks at a text, or a pattern of `like`, that something is compared with.
+/// Checks a text, or a pattern of `like`, that something is compared with.
 fn of_text(
     look: &mut Look<'_>,
     about: &About,
@@ -129,14 +129,14 @@ fn never(
     severity: Severity,
 ) {
     let text = wild::shown(pattern);
-    // Of paths, it always was an error.
+    // For paths, this always was an error.
     let paths = |spec: &&rex_core::ActionSpec| ["Path", "Program"].contains(&spec.resource.name);
     let severity = match term {
         Term::Resource("path" | "name" | "extension") if about.actions.iter().all(paths) => Severity::Error,
         _ => severity,
     };
     let message = format!("`{}` is never{} `{}`", term.text(), if like { " like" } else { "" }, visible(&text));
-    // A star may stand in a URL as it is.
+    // A URL may contain a star.
     let meant = |values: &&Values| !like || [Values::Form(&URL), Values::Form(&URL_PATH)].contains(values);
     let meant = values.iter().filter(meant).find_map(|values| values.meant(&text));
     let help = match meant {
@@ -146,7 +146,7 @@ fn never(
     look.add(Some("REX013"), severity, &wild::raw(pattern), message, &help);
 }
 
-/// The values that something has, in words.
+/// Describes the values that something has.
 fn they_are(values: &[Values]) -> String {
     let mut help: Vec<String> = Vec::new();
     for values in values {
@@ -158,7 +158,7 @@ fn they_are(values: &[Values]) -> String {
     help.join(", or ")
 }
 
-/// Looks for `resource in` a URL that is no directory.
+/// Looks for `resource in` with a URL that is not a directory.
 fn directory(look: &mut Look<'_>, expr: &Expr) {
     let (Expr::BinaryOp { op: BinaryOp::In, right, .. } | Expr::Is { in_expr: Some(right), .. }) = expr else { return };
     let uids: Vec<Uid> = match &**right {
@@ -175,10 +175,10 @@ fn directory(look: &mut Look<'_>, expr: &Expr) {
     uids.iter().for_each(|uid| without_slash(look, uid));
 }
 
-/// Tells of a URL without a slash at its end that something is to be in.
+/// Reports a URL without a final slash that resources must be in.
 pub(super) fn without_slash(look: &mut Look<'_>, uid: &Uid) {
     let last = uid.id.rsplit('/').next().unwrap_or_default();
-    // What has an extension is no directory, and what has a query names one answer.
+    // A URL with an extension is not a directory, and one with a query names a single response.
     if &*uid.kind != "net::Url" || last.is_empty() || last.contains(['.', '?']) || look.asks_for("query") {
         return;
     }

@@ -1,4 +1,4 @@
-//! Wildcards, variables and the like where they are letters.
+//! Wildcards, variables and the like that are letters.
 
 use cedar_policy::pst::Expr;
 use rex_core::Values;
@@ -9,7 +9,7 @@ use super::{Look, placeholder};
 use crate::finding::Severity;
 use crate::rule::Uid;
 
-/// What a text holds that means something elsewhere.
+/// A sign in a text that has a meaning elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Star,
@@ -25,36 +25,36 @@ enum Sign {
     Arguments,
 }
 
-/// Which of them somebody would write.
+/// The signs that count as a mistake in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {
-    /// Any.
+    /// All signs.
     All,
-    /// Wildcards of whole names alone: the others are letters of such a text.
+    /// Wildcards, `${name}` and `<name>`; other signs are letters in such a text.
     Stars,
-    /// Those, variables, and what was to be filled in.
+    /// Wildcards, variables, placeholders, and blanks at the ends.
     Names,
-    /// Any, and the arguments after a program.
+    /// All signs, and arguments after a program.
     Programs,
 }
 
-/// Whether a text has any sign at all that could mean something elsewhere.
+/// Returns whether a text may have a sign that has a meaning elsewhere.
 fn may_hold(text: &str) -> bool {
     let open = text.contains(['*', '?', '[', '{', '$', '~', '^', '\\', '+', '<', '%']);
     open || is_padded(text) || has_arguments(text) || placeholder::is_open(text)
 }
 
-/// A text as policies write it, in quotes: what looks like a wildcard or a variable, and is a letter, with escapes.
+/// Writes a text in quotes as policies do, with escapes for letters that look like wildcards or variables.
 pub(crate) fn quoted(text: &str) -> String {
     let is_odd = |taken| sign(&letters(text), taken).is_some();
     let odd = may_hold(text) && [Taken::Programs, Taken::Names].into_iter().any(is_odd);
     if odd { format!("\"{}\"", escaped(text)) } else { rex_core::uid::quoted(text).to_string() }
 }
 
-/// The same for a pattern: these texts with wildcards between.
+/// Writes a pattern of these texts in the same way, with wildcards between them.
 pub(crate) fn quoted_pattern(parts: &[&str]) -> String {
     let shown = parts.iter().map(|part| letters(part)).collect::<Vec<_>>().join(&None);
-    // A star has an escape of its own in a pattern.
+    // In a pattern, a star has its own escape.
     let odd = parts.iter().any(|part| may_hold(part)) && sign(&shown, Taken::All).is_some();
     let part = |part: &&str| {
         let letters = |text: &str| if odd { escaped(text) } else { text.escape_debug().to_string() };
@@ -63,7 +63,7 @@ pub(crate) fn quoted_pattern(parts: &[&str]) -> String {
     format!("\"{}\"", parts.iter().map(part).collect::<Vec<_>>().join("*"))
 }
 
-/// A text with escapes for what looks like a wildcard or a variable, without quotes.
+/// Escapes letters that look like wildcards or variables, without adding quotes.
 fn escaped(text: &str) -> String {
     let blanks = is_padded(text) || has_arguments(text);
     let first = placeholder::is_open(text);
@@ -75,7 +75,7 @@ fn escaped(text: &str) -> String {
     })
 }
 
-/// The part of a text that makes it look like something else than a text. A wildcard of `like` is `None`.
+/// Finds the first sign that counts in a text, and the part that it is. A wildcard of `like` is `None`.
 fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
     let text: String = pattern.iter().map(|c| c.unwrap_or('\0')).collect();
     if pattern.contains(&Some('*')) {
@@ -123,7 +123,7 @@ fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
         .or_else(padded)
 }
 
-/// A variable as a shell, a service manager or a template writes it: `$HOME`, `${user}`, `%h/`.
+/// Returns a variable as a shell or a template writes it: `$HOME`, `${user}`, `{{name}}`.
 fn variable(text: &str) -> Option<String> {
     for (at, _) in text.match_indices('$') {
         let rest = text.get(at + 1..).unwrap_or_default();
@@ -139,12 +139,12 @@ fn variable(text: &str) -> Option<String> {
     text.contains("{{").then(|| text.split("{{").nth(1)?.split("}}").next().map(|name| format!("{{{{{name}}}}}")))?
 }
 
-/// The pattern as people read it.
+/// Returns the pattern as people read it.
 pub(super) fn shown(pattern: &[Option<char>]) -> String {
     pattern.iter().map(|c| c.unwrap_or('*')).collect()
 }
 
-/// The pattern as a policy writes it without escapes, but for a star that is one.
+/// Returns the pattern in quotes as in a policy, with an escape only for a literal star.
 pub(super) fn raw(pattern: &[Option<char>]) -> String {
     let wild = pattern.contains(&None);
     let text: String = pattern
@@ -159,7 +159,7 @@ pub(super) fn raw(pattern: &[Option<char>]) -> String {
     format!("\"{text}\"")
 }
 
-/// What is written in place of it.
+/// Returns what to write instead of a sign.
 fn help(sign: Sign, like: &str) -> String {
     match sign {
         Sign::Star => format!(
@@ -188,7 +188,7 @@ fn help(sign: Sign, like: &str) -> String {
     }
 }
 
-/// What a text is taken for where it stands.
+/// Describes what a sign means where it is written.
 fn meaning(sign: Sign, place: &str) -> String {
     match sign {
         Sign::Star => format!("is no wildcard in {place}, which is compared letter by letter"),
@@ -204,7 +204,7 @@ fn meaning(sign: Sign, place: &str) -> String {
     }
 }
 
-/// The comparison that a pattern would be: with a star for what `like` does not know.
+/// Writes the comparison for a pattern, with a star for whatever `like` does not know.
 fn like(term: &str, pattern: &[Option<char>]) -> String {
     let (mut text, mut skip) = (String::new(), None);
     for c in pattern.iter().map(|c| c.unwrap_or('*')) {
@@ -223,7 +223,7 @@ fn like(term: &str, pattern: &[Option<char>]) -> String {
     format!("{term} like \"{text}\"")
 }
 
-/// Looks at a text that something is compared with. Says whether it found something.
+/// Checks a text that something is compared with, and returns whether it reported a finding.
 pub(super) fn text(
     look: &mut Look<'_>,
     (term, is_program): (&str, bool),
@@ -253,7 +253,7 @@ pub(super) fn text(
     };
     let Some((sign, part)) = sign(pattern, taken) else { return false };
     let raw = raw(pattern);
-    // Whoever writes a star of a pattern, or any sign, with an escape means the letter.
+    // A sign with an escape, or a star with one in a pattern, means the letter.
     if look.find(&raw).is_none() || (is_like && sign == Sign::Star) {
         return false;
     }
@@ -282,7 +282,7 @@ fn message(part: &str, text: &str, meaning: String) -> String {
     }
 }
 
-/// The pattern with a star for `**/`.
+/// Returns the pattern with a star for `**/`.
 fn collapsed(pattern: &[Option<char>]) -> Vec<Option<char>> {
     let mut text = shown(pattern);
     while text.contains("**/") {
@@ -295,7 +295,7 @@ fn letters(id: &str) -> Vec<Option<char>> {
     id.chars().map(Some).collect()
 }
 
-/// What can be taken for something else in ids of a type.
+/// Returns the signs that count as a mistake in ids of a type.
 fn taken_in(kind: &str) -> Taken {
     match kind {
         "net::Url" => Taken::Stars,
@@ -305,7 +305,7 @@ fn taken_in(kind: &str) -> Taken {
     }
 }
 
-/// The attribute that says the id of a resource once more.
+/// Returns the attribute that equals the id of a resource.
 fn attribute(kind: &str) -> &'static str {
     match kind {
         "fs::Path" | "process::Program" => "resource.path",
@@ -314,7 +314,7 @@ fn attribute(kind: &str) -> &'static str {
     }
 }
 
-/// What to write in place of an id that is a pattern, or of a type that has none.
+/// Describes what to write instead of an id that looks like a pattern, by its type.
 fn instead_of(uid: &Uid, sign: Sign) -> String {
     let id = &*uid.id;
     let all_in =
@@ -336,7 +336,7 @@ fn instead_of(uid: &Uid, sign: Sign) -> String {
     }
 }
 
-/// The help for an id that is refused, if it is a pattern.
+/// Returns the help for a rejected id that looks like a pattern.
 pub(super) fn instead(uid: &Uid) -> Option<String> {
     if uid.kind.ends_with("::Action") || &*uid.kind == "process::Process" || !may_hold(&uid.id) {
         return None;
@@ -344,13 +344,13 @@ pub(super) fn instead(uid: &Uid) -> Option<String> {
     sign(&letters(&uid.id), taken_in(&uid.kind)).map(|(sign, _)| instead_of(uid, sign))
 }
 
-/// Looks at an id that a request could have by its form.
+/// Checks an id that is valid by its form.
 pub(super) fn id(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
     if uid.kind.ends_with("::Action") || !may_hold(&uid.id) {
         return;
     }
     let Some((sign, part)) = sign(&letters(&uid.id), taken_in(&uid.kind)) else { return };
-    // Whoever writes it with an escape means it.
+    // A sign with an escape means the letter.
     let quoted = format!("\"{}\"", uid.id);
     if look.find(&quoted).is_none() {
         return;
@@ -361,7 +361,7 @@ pub(super) fn id(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
     look.add(Some("REX012"), severity, &format!("{}::{quoted}", uid.kind), message, &instead_of(uid, sign));
 }
 
-/// Whether a condition is to be false of an entity: what it names is left out of the policy.
+/// Returns whether a condition must be false for an entity, so that the policy excludes it.
 pub(super) fn is_excepted(expr: &Expr, holds: bool, uid: &Uid) -> bool {
     use cedar_policy::pst::{BinaryOp, Literal, UnaryOp};
     match expr {
@@ -378,7 +378,7 @@ pub(super) fn is_excepted(expr: &Expr, holds: bool, uid: &Uid) -> bool {
     }
 }
 
-/// Why an id of the entities file is a pattern, and what to write instead.
+/// Returns message and help for an id of the entities file that is a pattern.
 pub(crate) fn in_entities(uid: &Uid) -> Option<(String, String)> {
     if !may_hold(&uid.id) {
         return None;

@@ -78,7 +78,7 @@ fn any_principal(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     )
 }
 
-/// Whether a condition is another for some principals than for others. One that lists all their types is not.
+/// Returns whether a condition differs between principals. A condition that lists all their types does not.
 fn tells_apart(condition: &Expr) -> bool {
     let mut of_types = PRINCIPALS.iter().map(|kind| settled(condition, kind));
     let first = of_types.next();
@@ -89,7 +89,7 @@ fn tells_apart(condition: &Expr) -> bool {
     named || of_types.any(|other| Some(other) != first)
 }
 
-/// What is left of a condition for principals of one type.
+/// Simplifies a condition for principals of one type.
 fn settled(expr: &Expr, kind: &str) -> Expr {
     let truth = |value: bool| Expr::Literal(Literal::Bool(value));
     let principal = |expr: &Expr| *expr == Expr::Var(Var::Principal);
@@ -105,7 +105,7 @@ fn settled(expr: &Expr, kind: &str) -> Expr {
             other => Expr::UnaryOp { op: UnaryOp::Not, expr: Arc::new(other) },
         },
         Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), left, right } => {
-            // This one, of either side, says nothing.
+            // On either side, this value changes nothing.
             let idle = truth(*op == BinaryOp::And);
             match (settle(left), settle(right)) {
                 (one, other) | (other, one) if one == idle => other,
@@ -145,17 +145,18 @@ fn exact(scope: &Scope) -> Option<&Uid> {
     scope.entity.as_ref().filter(|_| scope.exact)
 }
 
-/// What may be run, for each way to write a file: without what is forbidden to everyone, without a condition, to run or to write so.
+/// The programs that may be run, for each way to write a file, except where a `forbid` without a condition denies everyone to run or to
+/// write.
 #[derive(Debug)]
 pub(super) struct Programs(Vec<Runnable>);
 
-/// What may be run, for one way to write a file.
+/// The programs that may be run, for one way to write a file.
 #[derive(Debug)]
 struct Runnable {
     write: &'static ActionSpec,
     forbidden: Extent,
     all: Runs,
-    /// By the principal, where the permit names one; the others are under `None`.
+    /// By the principal that a permit names; permits that name no single one are under `None`.
     by_principal: HashMap<Option<Uid>, Runs>,
 }
 
@@ -164,7 +165,7 @@ struct Runs {
     places: BTreeSet<Place>,
     /// The first policy for each place.
     rules: HashMap<Place, usize>,
-    /// The first policy that permits to run anything.
+    /// The first policy that permits running anything.
     anything: Option<usize>,
 }
 
@@ -199,7 +200,7 @@ fn extent(look: &Look<'_>, rule: &Rule, spec: &ActionSpec) -> Option<Extent> {
     Some(look.survey.extent(rule, act))
 }
 
-/// What is left of some places without those that are forbidden.
+/// Removes the places that are forbidden.
 fn left(extent: Extent, forbidden: &Extent) -> Extent {
     match (extent, forbidden) {
         (_, Extent::Anything) => Extent::default(),
@@ -238,7 +239,7 @@ impl Programs {
         Self(ways.collect())
     }
 
-    /// What may be both written, by a policy, and run, by another that it finds.
+    /// Finds a place that the rule permits to write and another policy to run, and that policy.
     fn reached<'p>(&self, look: &Look<'p>, rule: &Rule) -> Option<(&'p Rule, String)> {
         self.0.iter().find_map(|way| {
             let writes = left(extent(look, rule, way.write)?, &way.forbidden);
@@ -257,7 +258,7 @@ impl Programs {
     }
 }
 
-/// The first of some places in words.
+/// Describes the first of some places.
 fn told(both: &Extent) -> Option<String> {
     Some(match both {
         Extent::Anything => "any program".to_owned(),

@@ -1,4 +1,4 @@
-//! Policies without which every decision would be the same.
+//! Policies that change no decision.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
@@ -95,7 +95,7 @@ fn shadowed(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     let by = shapes.wider(look, number, rule).into_iter().find_map(|other| {
         let by = look.policy.rules().get(other)?;
         look.compare();
-        // Of two that say the same, the first stays.
+        // Of two equivalent policies, the first stays.
         let covers = other != number && covers(look, (other, by), (number, rule)) && {
             let both = by.permit == rule.permit && self::covers(look, (number, rule), (other, by));
             !both || other < number
@@ -114,13 +114,13 @@ fn shadowed(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     with_help(look.found(number, message), help)
 }
 
-/// What a policy says, but for its actions: effect, principal, resource, and the hash of its condition.
+/// A policy without its actions: effect, principal, resource, and the hash of its condition.
 type Shape = (bool, ScopeKey, ScopeKey, Option<u64>);
 
-/// The policies by what they say, so that those that may cover one are found without looking at the others.
+/// The policies by shape, so that those that may cover another one are found without a search through all.
 #[derive(Debug)]
 pub(super) struct Shapes {
-    /// Of those that say the same of the same actions, the first.
+    /// The first policy of each shape, actions and `@allow`.
     rules: HashMap<Shape, Vec<usize>>,
     /// The types whose ids are paths.
     paths: HashSet<String>,
@@ -140,7 +140,7 @@ impl Shapes {
         shapes
     }
 
-    /// The policies that may cover another, in their order.
+    /// Returns the policies that may cover another one, in order.
     fn wider(&self, look: &Look<'_>, number: usize, rule: &Rule) -> Vec<usize> {
         let principals = self.wider_scopes(&rule.principal, false);
         let resources = self.wider_scopes(&rule.resource, true);
@@ -162,7 +162,7 @@ impl Shapes {
         found
     }
 
-    /// All that a head can say so that [`scope_covers`] what another says.
+    /// Returns all scopes that may cover another one by [`scope_covers`].
     fn wider_scopes(&self, scope: &Scope, nested: bool) -> Vec<ScopeKey> {
         let mut kinds = vec![None];
         kinds.extend(scope.kind.clone().map(Some));
@@ -185,7 +185,7 @@ impl Shapes {
     }
 }
 
-/// The hash of a condition, whatever its layout.
+/// Returns the hash of a condition, regardless of its layout.
 fn condition(look: &Look<'_>, number: usize) -> Option<u64> {
     let condition = look.policy.cedar(number)?.as_ref().non_scope_constraints()?;
     let mut hasher = DefaultHasher::new();
@@ -193,7 +193,7 @@ fn condition(look: &Look<'_>, number: usize) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// Whether a policy is known to make another needless.
+/// Returns whether a policy is known to make another one redundant.
 fn covers(look: &Look<'_>, (wide_number, wide): (usize, &Rule), (number, rule): (usize, &Rule)) -> bool {
     if wide.permit != rule.permit && wide.permit {
         return false;
@@ -207,7 +207,7 @@ fn covers(look: &Look<'_>, (wide_number, wide): (usize, &Rule), (number, rule): 
     let nested = |kind: &str| look.survey.acts.iter().any(|act| act.kind == kind && act.nesting == Nesting::Paths);
     scope_covers(&wide.principal, &rule.principal, &|_| false)
         && scope_covers(&wide.resource, &rule.resource, &nested)
-        // What a permit lets go besides is its own.
+        // The `@allow` of a permit must not be lost.
         && (rule.allows.is_none() || !wide.permit || rule.allows == wide.allows)
         && condition_covers(look, wide_number, number)
         && actions()
@@ -222,7 +222,7 @@ fn condition_covers(look: &Look<'_>, wide: usize, number: usize) -> bool {
     }
 }
 
-/// Whether whatever the second says of a principal or resource implies the first. `paths` tells the types whose ids are paths.
+/// Returns whether the wide scope matches everything that the narrow one matches. `paths` reports the types whose ids are paths.
 fn scope_covers(wide: &Scope, narrow: &Scope, paths: &dyn Fn(&str) -> bool) -> bool {
     let kind = wide.kind.as_ref().is_none_or(|kind| {
         narrow.kind.as_ref() == Some(kind)

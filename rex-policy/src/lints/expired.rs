@@ -1,4 +1,4 @@
-//! Policies whose time is over.
+//! Policies that have expired.
 
 use super::{Lint, Look, with_help};
 use crate::finding::Finding;

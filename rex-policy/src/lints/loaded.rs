@@ -1,10 +1,10 @@
-//! What is found while policies are loaded. In a `forbid` it is an error there, because the `forbid` would protect nothing; in a `permit` it
-//! is a warning, which can be allowed.
+//! Lints that are found while policies are loaded. In a `forbid`, that is an error, because the `forbid` would protect nothing; in a
+//! `permit`, it is a warning, which can be allowed.
 
 use super::{Find, Lint};
 use crate::finding::Severity;
 
-/// Finds nothing more.
+/// No further findings.
 const LOADED: Find = |_, _, _| Vec::new();
 
 pub(super) const WILD: Lint = Lint {

@@ -1,4 +1,4 @@
-//! What a policy does not say about itself.
+//! Annotations that a policy lacks.
 
 use super::{Lint, Look, with_help};
 use crate::finding::{Finding, Severity};

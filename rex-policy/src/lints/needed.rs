@@ -1,4 +1,4 @@
-//! What is left of the permits for an action where an operation needs it beside another.
+//! The reach of the permits for an action that an operation needs in addition to another.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,17 +12,17 @@ use super::places::{Reached, ScopeKey, key};
 use crate::lint::{Known, rules_out};
 use crate::rule::{Rule, Scope, syntax};
 
-/// How many ports are told apart.
+/// Maximum number of different ports.
 const PORTS: usize = 16;
 
-/// What is needed, by the action and the port that a connection is made to.
+/// The reach of needed actions, by action and by port of the connection.
 #[derive(Debug, Default)]
 pub(super) struct Needs(RefCell<HashMap<Act, Rc<Needed>>>);
 
 /// The namespace and the name of an action, and the port.
 type Act = (&'static str, &'static str, Option<u16>);
 
-/// Where an action is permitted, and where it is forbidden whatever the condition of a permit is.
+/// The places where an action is permitted, and where it is forbidden without a condition.
 #[derive(Debug)]
 pub(super) struct Needed {
     permitted: Reached,
@@ -30,7 +30,7 @@ pub(super) struct Needed {
 }
 
 impl Needs {
-    /// What the policies say of an action; of connections, of those to a port. `None` if the action is none of theirs.
+    /// Returns the reach of an action, for connections to one port if there is one. `None` if the policies do not know the action.
     pub(super) fn of(&self, look: &Look<'_>, spec: &ActionSpec, port: Option<u16>) -> Option<Rc<Needed>> {
         let act = look.survey.acts.iter().find(|act| act.spec == spec)?;
         let key = |port| (act.spec.namespace, act.spec.name, port);
@@ -48,7 +48,7 @@ impl Needed {
         let text = |name| (name, Known::Text(""));
         let facts = match port {
             Some(port) => vec![("port", Known::Number(port.into()))],
-            // Whoever connects asks for the addresses.
+            // A connection resolves addresses by this machine's servers.
             None if *spec == *net::Resolve::SPEC => vec![text("record"), text("server")],
             None => Vec::new(),
         };
@@ -63,7 +63,7 @@ impl Needed {
         needed
     }
 
-    /// Whether it may be permitted to the principal of a rule, for a host if it is known.
+    /// Returns whether it may be permitted to the principal of a rule, for a host if known.
     pub(super) fn is_given(&self, look: &Look<'_>, rule: &Rule, host: Option<&str>) -> bool {
         let forbids = |scope: &Scope| {
             self.forbidden.get(&key(scope)).is_some_and(|extent| match (extent, host) {
@@ -79,7 +79,7 @@ impl Needed {
     }
 }
 
-/// Whether a host lies in some places.
+/// Returns whether a host lies in some places.
 fn holds(extent: &Extent, host: &str) -> bool {
     let Extent::Within(places) = extent else { return true };
     places.iter().any(|place| match place {

@@ -1,5 +1,5 @@
-//! Patterns that more is like than it seems. Looked at where it broadens what is permitted: what a permit asks for, and what is
-//! excepted from a `forbid`.
+//! Patterns that match more than it seems. Only those that broaden what is permitted are checked: in permits, and in exceptions to a
+//! `forbid`.
 
 use cedar_policy::pst::{BinaryOp, Expr, PatternElem, UnaryOp};
 
@@ -41,7 +41,7 @@ pub(super) const URL: Lint = Lint {
     find: |look, number, rule| patterns(look, number, rule, open_host),
 };
 
-/// What is wrong with a pattern of an attribute, whose wildcards are NULs, and what to do about it.
+/// The message for a pattern of an attribute, whose wildcards are NULs, and the help.
 type Wrong = (String, &'static str);
 
 fn patterns(look: &Look<'_>, number: usize, rule: &Rule, wrong: fn(&str, &str) -> Option<Wrong>) -> Vec<Finding> {
@@ -56,7 +56,7 @@ fn patterns(look: &Look<'_>, number: usize, rule: &Rule, wrong: fn(&str, &str) -
     findings
 }
 
-/// Calls `visit` with each pattern and the attribute of the resource, where more is permitted if more is like it.
+/// Calls `visit` with the attribute and the pattern of each `like` that permits more if it matches more.
 fn broadening(expr: &Expr, broadens: bool, visit: &mut dyn FnMut(&str, &str)) {
     match expr {
         Expr::Like { expr, pattern } if broadens => {
@@ -74,7 +74,7 @@ fn broadening(expr: &Expr, broadens: bool, visit: &mut dyn FnMut(&str, &str)) {
             broadening(right, broadens, visit);
         }
         Expr::IfThenElse { cond, then_expr, else_expr } => {
-            // Which branch is the wider one is not known.
+            // Which branch is wider is unknown.
             broadening(cond, true, visit);
             broadening(then_expr, broadens, visit);
             broadening(else_expr, broadens, visit);
@@ -83,7 +83,7 @@ fn broadening(expr: &Expr, broadens: bool, visit: &mut dyn FnMut(&str, &str)) {
     }
 }
 
-/// What stands before a wildcard that ends a pattern and is its only one.
+/// Returns the text before the only wildcard of a pattern, if that is at its end.
 fn before_last(pattern: &str) -> Option<&str> {
     pattern.strip_suffix('\0').filter(|before| !before.contains('\0'))
 }
@@ -105,7 +105,7 @@ fn query(attribute: &str, pattern: &str) -> Option<Wrong> {
         return None;
     }
     let (before, after) = pattern.split_once('\0')?;
-    // What comes after the question mark is the query anyway.
+    // Everything after the question mark is the query anyway.
     if before.contains('?') || after.trim_matches('\0').is_empty() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Where the permits reach, found by whom they are for.
+//! The reach of the permits, by principal.
 
 use std::collections::HashMap;
 
@@ -9,18 +9,18 @@ use crate::reach::Act;
 use crate::rule::{Scope, Uid};
 use crate::vocabulary::PRINCIPALS;
 
-/// What the head of a policy says of its principal or its resource: the type, the entity, and whether it is that one itself.
+/// The principal or resource of a head as a key: the type, the entity, and whether it is exactly that entity.
 pub(super) type ScopeKey = (Option<Box<str>>, Option<(Uid, bool)>);
 
 pub(super) fn key(scope: &Scope) -> ScopeKey {
     (scope.kind.clone(), scope.entity.clone().map(|uid| (uid, scope.exact)))
 }
 
-/// For each action, in the order of the table, where the permits reach: all of them, and those of each head.
+/// The reach of the permits for each action, in the order of the table.
 #[derive(Debug, Default)]
 pub(super) struct Permits(Vec<Reached>);
 
-/// The same for one action.
+/// The reach of the permits for one action.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
     all: Extent,
@@ -32,14 +32,14 @@ impl Permits {
         Self(look.survey.acts.iter().map(|act| Reached::new(look, act, &|_| true)).collect())
     }
 
-    /// Where permits reach that can be for a principal, by the place of the action in the table; one principal, or any.
+    /// Returns the reach by [`Reached::of`] for an action of the table.
     pub(super) fn of<'s>(&'s self, look: &Look<'_>, act: usize, scope: &Scope) -> Vec<&'s Extent> {
         self.0.get(act).map_or_else(Vec::new, |reached| reached.of(look, scope))
     }
 }
 
 impl Reached {
-    /// Where some of the permits reach.
+    /// Collects the reach of the wanted permits.
     pub(super) fn new(look: &Look<'_>, act: &Act, is_wanted: &dyn Fn(usize) -> bool) -> Self {
         let mut reached = Self::default();
         for (number, rule) in look.policy.rules().iter().enumerate().filter(|(_, rule)| rule.permit) {
@@ -57,7 +57,7 @@ impl Reached {
         reached
     }
 
-    /// Where they reach that can be for a principal; one, or any.
+    /// Returns the reach for the principal of a scope, or of all if it does not name one.
     pub(super) fn of(&self, look: &Look<'_>, scope: &Scope) -> Vec<&Extent> {
         let Some(one) = single(scope) else {
             return Some(&self.all).filter(|all| !all.is_empty()).into_iter().collect();
@@ -72,7 +72,7 @@ impl Reached {
     }
 }
 
-/// The one principal that a head is for.
+/// Returns the single principal that a head names.
 fn single(scope: &Scope) -> Option<Principal> {
     match scope {
         Scope { entity: Some(uid), exact: true, .. } if PRINCIPALS.contains(&&*uid.kind) => {

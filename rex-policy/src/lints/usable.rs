@@ -67,10 +67,10 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     with_help(look.found(number, message), &help)
 }
 
-/// The operation that comes nearest to using a permit, what it lacks, and the host that it lacks it for.
+/// The operation closest to using a permit, the actions that it lacks, and for which host.
 type Lacking = (&'static str, Vec<&'static ActionSpec>, Option<String>);
 
-/// What each operation that asks for an action lacks; `None` if one lacks nothing, or none asks for it.
+/// Returns what the closest operation with an action lacks; `None` if one lacks nothing, or none exists.
 fn lacking(look: &Look<'_>, rule: &Rule, spec: &'static ActionSpec, extent: &Extent) -> Option<Lacking> {
     let mut nearest: Option<Lacking> = None;
     let server = server(spec, extent);
@@ -94,12 +94,12 @@ fn lacking(look: &Look<'_>, rule: &Rule, spec: &'static ActionSpec, extent: &Ext
     nearest
 }
 
-/// Whether a need may not be asked for: an address is not resolved, and where the host is not known, it may be one.
+/// Returns whether a need may not arise: an address is not resolved, and an unknown host may be an address.
 fn is_spared(need: &ActionSpec, host: Option<&str>) -> bool {
     *need == *net::Resolve::SPEC && host.is_none_or(|host| host.parse::<IpAddr>().is_ok())
 }
 
-/// The one server of the URLs that a permit is about, where that is known.
+/// Returns the only server of a permit's URLs, if known.
 fn server(spec: &ActionSpec, extent: &Extent) -> Option<Url> {
     if spec.resource != Url::SPEC {
         return None;
@@ -115,7 +115,7 @@ fn server(spec: &ActionSpec, extent: &Extent) -> Option<Url> {
     servers.first().filter(|first| servers.iter().all(|server| server == *first)).cloned()
 }
 
-/// Tells of programs that are not started without a word of `@allow`.
+/// Reports programs that cannot be started without a word of `@allow`.
 fn withheld(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     let allowed =
         rule.allows.as_ref().is_some_and(|words| words.split_ascii_whitespace().any(|word| word == "interpreter"));

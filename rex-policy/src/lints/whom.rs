@@ -1,4 +1,4 @@
-//! Whom the permits are for.
+//! The principals of permits.
 
 use std::collections::HashSet;
 
@@ -12,18 +12,18 @@ use crate::vocabulary::PRINCIPALS;
 /// The principals that permits name.
 #[derive(Debug, Default)]
 pub(super) struct Whom<'p> {
-    /// Whether there is a permit that names none, or none at all.
+    /// True if a permit names no principal, or if no permit exists.
     anyone: bool,
     /// Principals and groups.
     named: HashSet<&'p Uid>,
     kinds: HashSet<&'p str>,
-    /// Whether the entities file does not say who is in one of the groups.
+    /// True if the entities file does not list the members of one of the groups.
     unknown: bool,
-    /// Who is in each group, by the type of principals.
+    /// The members of each group, by type of principal.
     below: Vec<(&'static str, HashMap<&'p Uid, Vec<&'p str>>)>,
 }
 
-/// Of each of these lists, the principal is one, or in one.
+/// Returns lists of scopes; the principal matches one of each.
 fn said(rule: &Rule) -> Vec<Vec<&Scope>> {
     let head = Some(&rule.principal).filter(|scope| scope.kind.is_some() || scope.entity.is_some());
     let condition = rule.condition.iter().flat_map(|condition| &condition.principals);
@@ -50,7 +50,7 @@ impl<'p> Whom<'p> {
         whom
     }
 
-    /// The principals that a `forbid` is for, if no permit is for any of them, and what to do about it.
+    /// Describes the principals of a `forbid` if no permit is for any of them, and suggests another.
     pub(super) fn missed(&self, look: &Look<'p>, rule: &Rule) -> Option<(String, String)> {
         if self.anyone {
             return None;
@@ -66,7 +66,7 @@ impl<'p> Whom<'p> {
         Some((whom, near.unwrap_or_default()))
     }
 
-    /// Whether a permit may be for one of the principals of a head. Who is in a group that the entities file does not name is not known.
+    /// Returns whether a permit may be for a principal of a head. The members of an undeclared group are unknown.
     fn meets(&self, look: &Look<'p>, scope: &Scope) -> bool {
         let is_of_kind = |kind: &str| scope.kind.as_deref().is_none_or(|wanted| wanted == kind);
         match &scope.entity {
@@ -89,7 +89,7 @@ impl<'p> Whom<'p> {
         }
     }
 
-    /// Whether a permit may be for one principal.
+    /// Returns whether a permit may be for one principal.
     fn is_for(&self, look: &Look<'p>, kind: &str, id: &str) -> bool {
         self.unknown
             || self.kinds.contains(kind)
@@ -97,7 +97,7 @@ impl<'p> Whom<'p> {
             || look.policy.groups(kind, id).iter().any(|group| self.named.contains(group))
     }
 
-    /// Whether a principal is of a type, or one in a group may be.
+    /// Returns whether an entity is a principal of a type, or a group that may hold one.
     fn holds(&self, uid: &Uid, is_of_kind: &dyn Fn(&str) -> bool) -> bool {
         if PRINCIPALS.contains(&&*uid.kind) {
             return is_of_kind(&uid.kind);
@@ -105,7 +105,7 @@ impl<'p> Whom<'p> {
         self.unknown || self.below.iter().any(|(kind, below)| below.contains_key(uid) && is_of_kind(kind))
     }
 
-    /// Which of those that permits name was probably meant.
+    /// Suggests a similar principal from the permits.
     fn near(&self, uid: &Uid) -> Option<String> {
         let mut named: Vec<&Uid> = self.named.iter().copied().collect();
         named.sort_unstable();

@@ -1,5 +1,5 @@
-//! What makes a difference between two policies: the parts of heads and the clauses because of which one allows a request and the
-//! other does not. Each request for which the same holds differs likewise, so it is shown by the one that was found.
+//! The reasons for a difference between two policies: the parts of heads and the clauses because of which one allows a request and the
+//! other does not. Every request with the same reasons differs likewise, so the one that was found represents them all.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ enum Part {
     Principal,
     Resource,
     Clause(usize),
-    /// A clause that holds if one of several things does, and which of them.
+    /// A clause that holds if one of several alternatives does, and its number.
     Member(usize, usize),
 }
 
-/// Something that is so of a request: whether a part of a policy holds.
+/// A part of a policy that holds, or does not hold, for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reason {
     number: usize,
@@ -34,24 +34,24 @@ struct Reason {
     holds: bool,
 }
 
-/// What makes that one policy allows a request, and the other does not.
+/// The reasons why one policy allows a request and the other does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cube {
-    /// Why the one allows it: what one of its permits says.
+    /// Reasons why a permit of the one applies.
     more: Vec<Reason>,
-    /// Why the other does not, where one of its forbids says so.
+    /// Reasons why a `forbid` of the other applies, if one does.
     less: Vec<Reason>,
-    /// Why no other policy stands in the way, of those that are in one of the two alone.
+    /// Reasons why no other policy interferes, among those that only one of the two has.
     finely: [Vec<Reason>; 2],
 }
 
-/// Two policies of which the first allows what the second does not, and which of their policies are in one of them alone.
+/// Two policies, the first of which allows what the second does not, and which of their policies only one of them has.
 #[derive(Clone, Copy)]
 pub(crate) struct Sides<'p> {
     pub(crate) more: &'p Policy,
     pub(crate) less: &'p Policy,
     pub(crate) changed: [&'p [bool]; 2],
-    /// What `@allow` must say, so that something is allowed.
+    /// The word that `@allow` must have for a permit to count.
     pub(crate) word: Option<&'p str>,
 }
 
@@ -62,14 +62,14 @@ impl Sides<'_> {
 }
 
 impl Cube {
-    /// What makes that two policies decide a request otherwise. The error says why that cannot be told.
+    /// Finds the reasons why two policies decide a request differently. The error says why they cannot be found.
     pub(crate) fn of(sides: &Sides<'_>, operation: &Operation) -> Result<Self, Untold> {
         let mut cube = Self::default();
         let (more, less) = (came_out(sides.more, operation)?, came_out(sides.less, operation)?);
         let counts = |one: &Met<'_>| !one.rule.permit || sides.word.is_none_or(|word| one.rule.lets(word));
         let by = |side: usize, met: &[Met<'_>], permit: bool| {
             let fits = |one: &&Met<'_>| one.applies && one.rule.permit == permit && counts(one);
-            // One that is in one policy alone tells more than one that is in both.
+            // A policy that only one of the two has explains more than one that both have.
             let found = met.iter().filter(fits).max_by_key(|one| sides.changed(side, one.number));
             found.map(|one| one.reasons.clone())
         };
@@ -90,17 +90,17 @@ impl Cube {
         Ok(cube)
     }
 
-    /// Whether more is known of it than which permit and which forbid make it so.
+    /// Returns whether there are reasons other than those of the deciding permit and `forbid`.
     pub(crate) fn is_fine(&self) -> bool {
         self.finely.iter().any(|reasons| !reasons.is_empty())
     }
 
-    /// Whether another is the same, taken finely or not.
+    /// Returns whether another has the same reasons, compared finely or not.
     pub(crate) fn is_like(&self, other: &Self, fine: bool) -> bool {
         (&self.more, &self.less) == (&other.more, &other.less) && (!fine || self.finely == other.finely)
     }
 
-    /// That a request is one of these.
+    /// Encodes that a request has these reasons.
     pub(super) fn told(
         &self,
         variables: &mut Variables,
@@ -147,8 +147,8 @@ fn syntax(clause: &Expression) -> Option<Expr> {
     Expr::try_from(clause.as_ref().clone()).ok()
 }
 
-/// The things of which one is enough for a clause to hold: `["a", "b"].contains(x)` is `x == "a"` or `x == "b"`. None if there is one
-/// alone.
+/// Returns the alternatives of which one is enough for a clause: `["a", "b"].contains(x)` is `x == "a"` or `x == "b"`. Empty if there is
+/// only one.
 fn alternatives(clause: &Expr) -> Vec<Expr> {
     let each = |set: &Expr, one: &dyn Fn(&Arc<Expr>) -> Expr| match set {
         Expr::Set(members) if members.len() > 1 => members.iter().map(one).collect(),
@@ -170,7 +170,7 @@ fn alternatives(clause: &Expr) -> Vec<Expr> {
     }
 }
 
-/// A policy about the action of a request: whether it applies, and what makes it so.
+/// A policy about the action of a request, whether it applies, and the reasons.
 struct Met<'p> {
     number: usize,
     rule: &'p Rule,
@@ -178,7 +178,7 @@ struct Met<'p> {
     reasons: Vec<Reason>,
 }
 
-/// What each policy says that is about the action of a request.
+/// Evaluates each policy about the action of a request.
 fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>>, Trouble> {
     let request = operation.asked.request();
     let (subject, spec) = (&request.subject.principal, request.action.spec());
@@ -196,7 +196,7 @@ fn came_out<'p>(policy: &'p Policy, operation: &Operation) -> Result<Vec<Met<'p>
             _ => None,
         }
     };
-    // Which of several things made that a clause holds.
+    // Find the alternative because of which a clause holds.
     let part = |clauses: &Clauses, clause: usize| {
         let syntax = clauses.clauses.get(clause).and_then(|clause| syntax(&clause.expression));
         let members = syntax.iter().flat_map(alternatives);

@@ -1,7 +1,7 @@
-//! Policies about one action, told as conditions on a flat record of facts: no entities, no hierarchy.
+//! Encoding of policies about one action as conditions on a flat record of facts: no entities, no hierarchy.
 //!
-//! What a principal or a resource is, is said of the text of its id; where something lies, too. So a solver can choose no path that lies
-//! in two places, and none whose attributes are not its own.
+//! The identity of a principal or resource is the text of its id, and so is its place. So a solver cannot choose a path in two places, or
+//! the attributes of another path.
 
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ use crate::vocabulary::{GROUP, PRINCIPALS};
 pub(super) struct Act<'p> {
     pub(super) spec: &'static ActionSpec,
     pub(super) principal: &'static str,
-    /// What the names of its own facts start with, so that two acts have each their own.
+    /// The start of the names of its facts, so that two acts do not share them.
     pub(super) prefix: &'static str,
     pub(super) kind: Kind,
     resource: String,
     pub(super) policy: &'p Policy,
-    /// What the `@allow` of a permit must say, so that it counts.
+    /// The word that the `@allow` of a permit must have for it to count.
     word: Option<&'p str>,
 }
 
-/// The policies of a set, each as whether it permits, and when it applies.
+/// The policies of a set: whether each permits, and when it applies.
 pub(super) type Side = Vec<(bool, Expr)>;
 
-/// What a policy compares.
+/// An entity in a comparison.
 enum Thing {
     Principal,
     Action,
@@ -68,27 +68,27 @@ impl<'p> Act<'p> {
         Self { spec, principal, prefix, kind, resource, policy, word: None }
     }
 
-    /// The same act, where no permit counts but one whose `@allow` says this.
+    /// Returns the act with only the permits whose `@allow` has this word.
     pub(super) fn letting(self, word: Option<&'p str>) -> Self {
         Self { word, ..self }
     }
 
-    /// The same act as another policy sees it.
+    /// Returns the act as another policy sees it.
     pub(super) fn seen_by<'q>(&self, policy: &'q Policy) -> Act<'q> {
         Act::new(policy, self.spec, self.principal, self.prefix)
     }
 
-    /// The name of the variable for a fact about the act.
+    /// Returns the name of the variable for a fact about the action.
     pub(super) fn fact(&self, name: &str) -> String {
         format!("{}fact_{name}", self.prefix)
     }
 
-    /// The name of the variable for an attribute of the resource.
+    /// Returns the name of the variable for an attribute of the resource.
     pub(super) fn attribute(name: &str) -> String {
         format!("attribute_{name}")
     }
 
-    /// The policies that can have a say. `wider` leaves out a `forbid` that cannot be told, so that more is allowed than is.
+    /// Encodes the policies that may apply. `wider` leaves out a `forbid` that cannot be encoded, so that more is allowed.
     pub(super) fn side(&self, variables: &mut Variables, wider: bool) -> Result<Side, Untold> {
         let mut side = Vec::new();
         for (number, rule) in self.policy.rules().iter().enumerate() {
@@ -105,7 +105,7 @@ impl<'p> Act<'p> {
         Ok(side)
     }
 
-    /// When a policy applies.
+    /// Encodes when a policy applies.
     pub(super) fn rule(&self, variables: &mut Variables, number: usize, rule: &Rule) -> Result<Expr, Untold> {
         if !action_meets(rule.actions.as_ref(), self.spec) {
             return Ok(truth(false));
@@ -121,12 +121,12 @@ impl<'p> Act<'p> {
         Ok(and(head, self.expr(variables, &condition).map_err(untold)?))
     }
 
-    /// When the principal is one that the head of a policy is about.
+    /// Encodes that the principal matches a head.
     pub(super) fn principal_is(&self, variables: &mut Variables, rule: &Rule) -> Result<Expr, Untold> {
         self.scope(variables, &rule.principal, &Thing::Principal)
     }
 
-    /// When the resource is.
+    /// Encodes that the resource matches a head.
     pub(super) fn resource_is(&self, variables: &mut Variables, rule: &Rule) -> Result<Expr, Untold> {
         self.scope(variables, &rule.resource, &Thing::Resource)
     }
@@ -140,7 +140,7 @@ impl<'p> Act<'p> {
         Ok(and(typed, entity?))
     }
 
-    /// When an expression of a condition holds, or what it is.
+    /// Encodes an expression of a condition.
     pub(super) fn expr(&self, variables: &mut Variables, expr: &Expr) -> Result<Expr, Untold> {
         match expr {
             Expr::Literal(Literal::EntityUID(_)) | Expr::Var(_) | Expr::Slot(_) | Expr::Unknown { .. } => Err(no(expr)),
@@ -187,7 +187,7 @@ impl<'p> Act<'p> {
         (op, left, right): (BinaryOp, &Expr, &Expr),
     ) -> Result<Expr, Untold> {
         match op {
-            // What is not looked at need not be told: it may be about another type.
+            // An operand that is never evaluated may be about another type.
             BinaryOp::And => match self.expr(variables, left)? {
                 no @ Expr::Literal(Literal::Bool(false)) => Ok(no),
                 left => Ok(and(left, self.expr(variables, right)?)),
@@ -229,7 +229,7 @@ impl<'p> Act<'p> {
                 }
                 Ok(any)
             }
-            // Each text is told of the id, where it can be.
+            // Encode each text as a part of the id if possible.
             BinaryOp::Contains if self.part_of_id(right).is_some() => match left {
                 Expr::Set(members) => members.iter().try_fold(truth(false), |any, member| {
                     Ok(or(any, self.binary(variables, whole, (BinaryOp::Eq, right, member))?))
@@ -241,7 +241,7 @@ impl<'p> Act<'p> {
         }
     }
 
-    /// Whether two things are one.
+    /// Encodes that two entities are equal.
     fn same(&self, variables: &mut Variables, one: &Thing, other: &Thing) -> Result<Expr, Untold> {
         let mut text = |name: &str, uid: &Uid| {
             variables.use_of(name.to_owned(), "String");
@@ -266,7 +266,7 @@ impl<'p> Act<'p> {
         })
     }
 
-    /// Whether a thing is another or lies in it.
+    /// Encodes that an entity is another or lies in it.
     fn within(&self, variables: &mut Variables, below: &Thing, above: &Thing) -> Result<Expr, Untold> {
         match (below, above) {
             (Thing::Action, Thing::Named(uid)) => {
@@ -303,7 +303,7 @@ impl<'p> Act<'p> {
         uid.kind.split_once("::") == class.map(|class| (self.spec.resource.namespace, class))
     }
 
-    /// Membership of what the entities file says, or is free to say where there is none.
+    /// Encodes a declared membership, or a free variable if nothing is declared.
     fn member(
         &self,
         variables: &mut Variables,
@@ -322,7 +322,7 @@ impl<'p> Act<'p> {
         told.unwrap_or_else(|| variables.free(group, of_principal))
     }
 
-    /// Whether one name is declared to be in another.
+    /// Returns whether one entity is declared to be in another.
     fn declared(&self, one: &Uid, other: &Uid) -> Result<Expr, Untold> {
         let members = self.policy.members();
         let unrelated = PRINCIPALS.contains(&&*one.kind) || *one.kind == *GROUP;
@@ -363,7 +363,7 @@ impl<'p> Act<'p> {
         }
     }
 
-    /// Whether there is such an attribute; all that are declared are there.
+    /// Returns whether an attribute exists; all declared ones do.
     fn has<'n>(&self, of: &Expr, mut names: impl Iterator<Item = &'n str>) -> Option<Expr> {
         let (name, None) = (names.next()?, names.next()) else { return None };
         let there = match of {
@@ -377,7 +377,7 @@ impl<'p> Act<'p> {
         Some(truth(there))
     }
 
-    /// The name of an attribute that is part of the id, and of which the variable would say less than the id.
+    /// Returns the name of an attribute that may be a part of the id, which says more than a variable.
     fn part_of_id(&self, expr: &Expr) -> Option<Box<str>> {
         rule::of_resource(expr).filter(|name| self.spec.resource.id_attribute != Some(name))
     }

@@ -1,4 +1,4 @@
-//! What ids say, told in terms of their text: what lies in what, and the attributes that are parts of an id.
+//! Encoding of ids as text: what lies in what, and attributes that are parts of an id.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use rex_core::process::{Process, Program};
 use rex_core::resource::{Host, Manager, Unit};
 use rex_core::{AbsPath, Resource, ResourceSpec, Value};
 
-/// The variable that stands for the id of the resource.
+/// The variable for the id of the resource.
 pub(super) const ID: &str = "id";
-/// At how many places of a name another is tried.
+/// Maximum number of positions to insert a name at.
 const PLACES: usize = 24;
 
-/// A type of resource whose ids are known to Rex.
+/// A type of resource, by the form of its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Path,
@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Host,
     Url,
     Process,
-    /// There is one alone.
+    /// A type with one resource, which has this id.
     One(&'static str),
     Other,
 }
@@ -40,7 +40,7 @@ pub(super) fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
     Expr::BinaryOp { op, left: Arc::new(left), right: Arc::new(right) }
 }
 
-/// `a && b`. What is not looked at cannot be an error, so nothing is left out but what is never looked at.
+/// Returns `a && b`. Only literals and operands that are never evaluated are dropped, so every possible error stays.
 pub(super) fn and(left: Expr, right: Expr) -> Expr {
     match (&left, &right) {
         (Expr::Literal(Literal::Bool(true)), _) => right,
@@ -49,7 +49,7 @@ pub(super) fn and(left: Expr, right: Expr) -> Expr {
     }
 }
 
-/// `a || b`, likewise.
+/// Returns `a || b`, likewise.
 pub(super) fn or(left: Expr, right: Expr) -> Expr {
     match (&left, &right) {
         (Expr::Literal(Literal::Bool(false)), _) => right,
@@ -69,7 +69,7 @@ pub(super) fn is(name: &str, text: &str) -> Expr {
     binary(BinaryOp::Eq, variable(name), Expr::Literal(Literal::String(text.into())))
 }
 
-/// Whether a variable is these texts with anything between them.
+/// Encodes that a variable is these texts with anything between them.
 fn like(name: &str, parts: &[&str]) -> Expr {
     matches(name, glob(parts))
 }
@@ -89,7 +89,7 @@ fn matches(name: &str, pattern: Vec<PatternElem>) -> Expr {
     Expr::Like { expr: Arc::new(variable(name)), pattern }
 }
 
-/// The text of a pattern that has no wildcard.
+/// Returns the text of a pattern; `None` if it has a wildcard.
 fn exact(pattern: &[PatternElem]) -> Option<String> {
     pattern.iter().map(|part| if let PatternElem::Char(c) = part { Some(*c) } else { None }).collect()
 }
@@ -109,7 +109,7 @@ impl Kind {
         known.into_iter().find(|(known, _)| *known == spec).map_or(Self::Other, |(_, kind)| kind)
     }
 
-    /// Whether a resource is one of its type or lies in it, by their ids; `None` if that cannot be told.
+    /// Encodes that a resource is one of its type or lies in it, by their ids; `None` if impossible.
     pub(super) fn within(self, spec: &ResourceSpec, id: &str) -> Option<Expr> {
         let itself = is(ID, id);
         Some(match self {
@@ -124,7 +124,7 @@ impl Kind {
         })
     }
 
-    /// The attributes that whatever lies in a resource shares with it.
+    /// Returns the attributes that a resource shares with everything in it.
     pub(super) fn shared(self, id: &str) -> Vec<(&'static str, Literal)> {
         match (self, Url::parse(id)) {
             (Self::Url, Ok(url)) => {
@@ -134,7 +134,7 @@ impl Kind {
         }
     }
 
-    /// Whether an attribute that the id says is a text, told of the id; `None` if it cannot be told in this way.
+    /// Encodes by the id that an attribute is a text; `None` if impossible.
     pub(super) fn part_is(self, attribute: &str, text: &str) -> Option<Expr> {
         let ends = |end: String| like(ID, &["", &end]);
         Some(match (self, attribute) {
@@ -158,7 +158,7 @@ impl Kind {
         })
     }
 
-    /// The same of an attribute that is `like` a pattern.
+    /// Encodes by the id that an attribute is `like` a pattern; `None` if impossible.
     pub(super) fn part_like(self, attribute: &str, pattern: &[PatternElem]) -> Option<Expr> {
         if let Some(text) = exact(pattern) {
             return self.part_is(attribute, &text);
@@ -173,7 +173,7 @@ impl Kind {
         }
     }
 
-    /// What follows of the id from an attribute that is `like` a pattern.
+    /// Encodes what follows for the id if an attribute is `like` a pattern.
     pub(super) fn follows(self, attribute: &str, pattern: &[PatternElem]) -> Option<Expr> {
         let some = pattern.iter().any(|part| matches!(part, PatternElem::Char(_)));
         let around = |before: &[&str], after: &[&str]| {
@@ -190,7 +190,7 @@ impl Kind {
         }
     }
 
-    /// What holds of an attribute, whatever it is part of.
+    /// Encodes what holds for every value of an attribute.
     pub(super) fn part(self, attribute: &str, name: &str) -> Option<Expr> {
         match (self, attribute) {
             (Self::Path | Self::Program, "name") => Some(not(like(name, &["", "/", ""]))),
@@ -204,7 +204,7 @@ impl Kind {
         }
     }
 
-    /// What holds of each id of the type.
+    /// Encodes what holds for every id of the type.
     pub(super) fn shape(self) -> Expr {
         match self {
             Self::Path | Self::Program => {
@@ -224,7 +224,7 @@ impl Kind {
         }
     }
 
-    /// Ids that a request can have, the best first, where a solver has chosen an id, or attributes, or neither.
+    /// Returns ids that a request can have, the best first, for an id and attributes that a solver may have chosen.
     pub(super) fn candidates(self, id: Option<&str>, attributes: &BTreeMap<String, Value>) -> Vec<String> {
         let mut ids: Vec<String> = id.into_iter().flat_map(|id| [id.to_owned(), id.to_lowercase()]).collect();
         let text = |name: &str| match attributes.get(name) {
@@ -273,8 +273,7 @@ impl Kind {
     }
 }
 
-/// Paths like one that was chosen, in whose last part stands the name that was chosen: as it is, or somewhere in it, which is where
-/// a wildcard may be.
+/// Returns paths like the chosen one whose last part is the chosen name, or holds it somewhere, where a wildcard may be.
 fn named(path: &str, name: &str) -> Vec<String> {
     let (above, last) = path.rsplit_once('/').unwrap_or(("", path));
     let places = last.char_indices().map(|(at, _)| at).chain([last.len()]).take(PLACES);
@@ -293,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    /// What a condition on the variables of a resource comes to.
+    /// Evaluates a condition on the variables of a resource.
     fn holds(expr: &Expr, id: &str, attributes: &[(&str, String)]) -> bool {
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let facts = attributes.iter().map(|(name, value)| ((*name).to_owned(), text(value)));
@@ -311,7 +310,7 @@ mod tests {
         Asked::new(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0)).ok()
     }
 
-    /// Of each type an action on it, and ids that are near each other.
+    /// Generates an action on each type, and ids that are near each other.
     fn ids() -> impl Strategy<Value = (&'static str, String, String)> {
         let pair = |action: &'static str, id: &'static str| (Just(action), id, id);
         prop_oneof![
@@ -335,7 +334,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// What is told of ids is what resources say of themselves.
+        /// The encoding of ids agrees with resources.
         #[test]
         fn what_is_told_of_ids_is_so((action, one, other) in ids(), pattern in "[ab.*/]{0,3}") {
             let (Some(one), Some(other)) = (resource(action, &one), resource(action, &other)) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What is stated of a policy, as policies.
+//! Properties of a policy, stated as policies.
 
 use cedar_policy::pst::Expr;
 
@@ -10,7 +10,7 @@ use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::rule::{self, Rule};
 
-/// What a policy of a file of properties states; its annotation `@prove` says which.
+/// A property that a policy states by its annotation `@prove`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Property {
     AtMost,
@@ -20,7 +20,7 @@ pub(super) enum Property {
 }
 
 impl Property {
-    /// What a policy states; the error says why it states nothing.
+    /// Returns the property that a policy states; the error says why it states none.
     pub(super) fn of(properties: &Policy, number: usize) -> Result<Self, Option<Box<Finding>>> {
         let statement = properties.cedar(number).ok_or(None)?;
         if let Some((message, help)) = annotation::no_property(statement) {
@@ -45,18 +45,18 @@ pub(super) struct Stated<'p> {
 }
 
 impl Stated<'_> {
-    /// When it applies to an act.
+    /// Encodes when it applies to an act.
     pub(super) fn applies(&self, act: &Act<'_>, variables: &mut Variables) -> Result<Expr, Untold> {
         act.seen_by(self.properties).rule(variables, self.number, self.rule)
     }
 
-    /// Whether it matches a request, whatever the others do.
+    /// Returns whether it matches a request by itself.
     pub(super) fn matches(&self, operation: &Operation) -> bool {
         self.properties.applies(self.number, &operation.asked.request(), &operation.with(self.properties))
     }
 }
 
-/// Whether the evaluation of a policy can be an error, as far as its shape tells.
+/// Returns whether the evaluation of a policy can be an error, judged by its shape.
 pub(super) fn can_fail(policy: &Policy, number: usize) -> bool {
     policy.cedar(number).is_some_and(|policy| {
         let condition = policy.as_ref().non_scope_constraints();

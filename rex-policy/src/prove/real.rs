@@ -1,4 +1,4 @@
-//! From what a solver chose to a request that can be.
+//! Conversion of a solver's choices to requests that can exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::variables::{PRINCIPAL, Variables};
 use crate::operation::{ANYONE, Operation, any_value};
 use crate::rule::Uid;
 
-/// The requests that a model stands for, one for each act: for each id that may do, the best first.
+/// Returns the requests of a model, one for each act: for each candidate id, the best first.
 pub(super) fn requests(
     table: &'static [&'static ActionSpec],
     acts: &[Act<'_>],
@@ -77,7 +77,7 @@ fn request(
     Some(Operation { asked, members, told: told(act, variables) })
 }
 
-/// The facts and attributes that policies look at.
+/// Returns the facts and attributes that policies compare.
 fn told(act: &Act<'_>, variables: &Variables) -> BTreeSet<String> {
     let facts = act.spec.context.iter().map(|fact| fact.name).chain(["now", "script", "tags"]);
     let facts = facts.filter(|name| variables.types.contains_key(&act.fact(name)));
@@ -86,7 +86,7 @@ fn told(act: &Act<'_>, variables: &Variables) -> BTreeSet<String> {
     facts.map(str::to_owned).chain(attributes.map(|name| format!("resource.{name}"))).collect()
 }
 
-/// What is to be known so that a solver does not choose the same again: what ids like the one that it chose say, or that there is none.
+/// Returns a condition against choosing the same again: what ids like the chosen one imply, or that it does not exist.
 pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, found: &[Vec<Operation>]) -> Option<Expr> {
     let id = &*model.get(ID).and_then(said)?;
     let operation = found.iter().flatten().find(|operation| operation.asked.request().resource.id() == id);
@@ -109,7 +109,7 @@ pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, fou
             Some(part) => both_or_none(part, same),
             None => or(not(is(ID, id)), same),
         };
-        // So it is with the text that was chosen.
+        // The same holds for the chosen text.
         if let Some(Value::Text(text)) = model.get(&own)
             && let Some(part) = act.kind.part_is(name, text)
         {
@@ -121,12 +121,12 @@ pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, fou
     (all && says != truth(true)).then_some(says)
 }
 
-/// That an id has a part exactly where an attribute is that text.
+/// Encodes that an id has a part exactly if an attribute is that text.
 fn both_or_none(part: Expr, same: Expr) -> Expr {
     and(or(not(part.clone()), same.clone()), or(not(same), part))
 }
 
-/// A time as Cedar prints it: a date, or one with an offset in milliseconds.
+/// Parses a time as Cedar prints it: a date, or an offset in milliseconds from 1970.
 fn time(text: &str) -> Option<Timestamp> {
     let quoted: Vec<_> = text.split('"').skip(1).step_by(2).collect();
     let millis = quoted.iter().find_map(|part| part.strip_suffix("ms")?.parse::<i64>().ok());
@@ -136,7 +136,7 @@ fn time(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// An address as Cedar prints it, without what it is in.
+/// Returns an address as Cedar prints it, without its prefix length.
 fn address(text: &str) -> String {
     let text = text.split('"').nth(1).unwrap_or(text);
     text.split('/').next().unwrap_or(text).to_owned()

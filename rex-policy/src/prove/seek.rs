@@ -1,4 +1,4 @@
-//! Seeks requests that show something: a solver proposes, the policy decides.
+//! Search for requests that show something: a solver proposes, the policy decides.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::vocabulary::PRINCIPALS;
 
-/// How often a solver is asked again because what it chose can be no request.
+/// Maximum number of questions while a solver chooses what no request can have.
 const ROUNDS: usize = 24;
 
-/// What is told where a solver finds only what is no request.
+/// The reason if a solver finds only values that no request can have.
 pub(super) const UNREAL: &str = "a counterexample was found only with what no request can be";
 
-/// What is asked of one action by one type of principal, or of two actions by one.
+/// A question about one action by one type of principal, or about two actions by the same.
 pub(super) struct Question<'p> {
     pub(super) variables: Variables,
     pub(super) acts: Vec<Act<'p>>,
@@ -33,22 +33,22 @@ pub(super) enum Ask {
     Error(Expr),
 }
 
-/// Requests that were found, or that there are none; an error if that cannot be decided.
+/// Requests that were found, or `None` if none exist; an error if undecided.
 pub(super) type Sought = Result<Option<Vec<Operation>>, Untold>;
 
-/// Each action by each type of principal.
+/// Returns each action with each type of principal.
 pub(crate) fn acts(policy: &Policy) -> impl Iterator<Item = (&'static ActionSpec, &'static str)> + use<> {
     policy.actions().iter().flat_map(|spec| PRINCIPALS.map(|principal| (*spec, principal)))
 }
 
 impl Prover<'_> {
-    /// What comes of asking about each action by each type of principal, until requests are found.
+    /// Asks about each action by each type of principal until requests are found.
     pub(super) fn each(
         &mut self,
         policy: &Policy,
         mut ask: impl FnMut(&mut Self, &'static ActionSpec, &'static str) -> Result<Sought, Broken>,
     ) -> Result<Verdict, Broken> {
-        // Why it could not be decided, with where that is so.
+        // The reasons why it is undecided, with the places.
         let mut reasons = BTreeMap::<Untold, Vec<String>>::new();
         for (spec, principal) in acts(policy) {
             match ask(self, spec, principal)? {
@@ -73,7 +73,7 @@ impl Prover<'_> {
         Ok(Verdict::Undecided(reasons.collect()))
     }
 
-    /// Requests that show something, of those that a solver proposes.
+    /// Asks a solver for requests until `shows` accepts some of them.
     pub(super) fn seek(
         &mut self,
         question: Result<Question<'_>, Untold>,
@@ -91,7 +91,7 @@ impl Prover<'_> {
         }
         let sought = self.rounds(&mut question, policy, false, shows)?;
         if matches!(sought, Ok(Some(_))) && !question.variables.polite.is_empty() {
-            // There are some, so there may be some that a person likes to read.
+            // Such requests exist, so some of them may be easier to read.
             if let Ok(Some(found)) = self.rounds(&mut question, policy, true, shows)? {
                 return Ok(Ok(Some(found)));
             }

@@ -1,4 +1,4 @@
-//! Questions to a solver, by way of Cedar's symbolic compiler.
+//! Questions to a solver, through Cedar's symbolic compiler.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -18,25 +18,25 @@ use super::flat::Side;
 use super::kinds::{and, truth};
 use super::variables::{Untold, Variables};
 
-/// What is asked of two sets of policies.
+/// A relation between two sets of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// Whether what the first allows is allowed by the second.
+    /// The second allows everything that the first allows.
     Implies,
-    /// Whether nothing is allowed by both.
+    /// No request is allowed by both.
     Disjoint,
 }
 
-/// Values for variables that make a counterexample. A variable that made no difference is not there.
+/// Values of variables that make a counterexample. A variable that makes no difference is missing.
 pub(super) type Model = BTreeMap<String, Value>;
 
-/// What came of a question: nothing there is, or a model of it; an error if it cannot be decided.
+/// The answer to a question: a model of a counterexample, or `None` without one; an error if undecided.
 type Found = Result<Option<Model>, Untold>;
 
-/// Why a solver cannot go on, in its own words.
+/// The message of a solver that cannot continue.
 pub(super) type Broken = String;
 
-/// Asks a solver, each question once.
+/// A solver that is asked each question only once.
 pub(super) struct Solving<'s> {
     compiler: CedarSymCompiler<Bridge<'s>>,
     known: HashMap<String, Found>,
@@ -49,7 +49,7 @@ impl<'s> Solving<'s> {
         Ok(Self { compiler, known: HashMap::new() })
     }
 
-    /// A request that the relation of two sets does not hold of.
+    /// Finds a request for which the relation of two sets does not hold.
     pub(super) fn against(
         &mut self,
         relation: Relation,
@@ -80,7 +80,7 @@ impl<'s> Solving<'s> {
         })
     }
 
-    /// A request whose evaluation of a condition is an error.
+    /// Finds a request for which a condition is an error.
     pub(super) fn error(&mut self, variables: &Variables, condition: &Expr) -> Result<Found, Broken> {
         let known = variables.known.iter().cloned().fold(truth(true), and);
         let policy = text(&vec![(true, and(known, condition.clone()))]);
@@ -168,7 +168,7 @@ fn value(value: EvalResult) -> Option<Value> {
     })
 }
 
-/// What a future gives that waits for nothing: a solver is asked and answers in one call.
+/// Returns the output of a future that never waits: a solver answers within one call.
 fn at_once<T>(future: impl Future<Output = T>) -> Result<T, Failed> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Ok(value),
@@ -176,7 +176,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> Result<T, Failed> {
     }
 }
 
-/// A solver as the symbolic compiler wants it: what is written is kept until a question is asked.
+/// A solver as the symbolic compiler expects it: commands are collected until a question is asked.
 struct Bridge<'s> {
     script: Vec<u8>,
     solver: &'s mut dyn Solver,

@@ -1,4 +1,4 @@
-//! Properties that hold whatever the policy: they match no request, or are a ceiling over every request.
+//! Vacuous properties: they match no request, or are a ceiling over every request.
 
 use rex_core::ActionSpec;
 
@@ -13,7 +13,7 @@ use crate::operation::Operation;
 use crate::policy::Policy;
 
 impl Prover<'_> {
-    /// What a property comes to that one statement states.
+    /// Makes a verdict vacuous if the statement matches no request.
     pub(super) fn of_one(
         &mut self,
         verdict: Verdict,
@@ -21,7 +21,7 @@ impl Prover<'_> {
         stated: &Stated<'_>,
         property: Property,
     ) -> Result<Verdict, Broken> {
-        // What can be run has a path.
+        // Only a path can be run.
         let about = |spec: &ActionSpec| property != Property::NeverRun || Kind::of(spec.resource) == Kind::Path;
         match verdict {
             refuted @ Verdict::Refuted(_) => Ok(refuted),
@@ -32,7 +32,7 @@ impl Prover<'_> {
         }
     }
 
-    /// What a ceiling comes to, of which each permit is to permit something, and all together not everything.
+    /// Makes the verdict on a ceiling vacuous if a permit matches no request, or if it permits every request.
     pub(super) fn of_ceiling(
         &mut self,
         mut verdict: Verdict,
@@ -72,7 +72,7 @@ impl Prover<'_> {
             let ask = Ask::Pair(Relation::Disjoint, vec![(true, applies)], vec![(true, truth(true))]);
             let question = Question { variables, acts: vec![act], ask };
             match prover.seek(Ok(question), policy, &|it| it.iter().all(|it| stated.matches(it)))? {
-                // It contradicts nothing that is known of requests. That there is one is likely, and not needed for what is proved.
+                // It contradicts no known condition, so such a request probably exists; the proof does not need it.
                 Err(why) if why == UNREAL => Ok(Ok(Some(Vec::new()))),
                 sought => Ok(sought),
             }
@@ -95,7 +95,7 @@ impl Prover<'_> {
     }
 }
 
-/// What a verdict comes to, if it is worth something only where the other is refuted.
+/// Returns a verdict that is vacuous or undecided unless the other is refuted.
 fn worth(verdict: Verdict, other: Verdict, why: impl FnOnce() -> String) -> Verdict {
     match (verdict, other) {
         (verdict @ Verdict::Vacuous(_), _) | (verdict, Verdict::Refuted(_)) => verdict,

@@ -1,4 +1,4 @@
-//! What a solver chooses values for, and what it is told of them.
+//! Variables for which a solver chooses values, and what is known about them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use rex_core::FactKind;
 use super::kinds::{and, binary, is, not, variable};
 use crate::rule::Uid;
 
-/// Why something cannot be told in this way.
+/// The reason why something cannot be encoded.
 pub(super) type Untold = String;
 
-/// The variable that stands for the id of the principal.
+/// The variable for the id of the principal.
 pub(super) const PRINCIPAL: &str = "principal";
 
-/// The variables that conditions speak of, and what is known of them.
+/// The variables of conditions, and what is known about them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variables {
-    /// Each with its type in Cedar.
+    /// The variables with their Cedar types.
     pub(super) types: BTreeMap<String, &'static str>,
-    /// Variables that stand for a membership which the entities file is free to say: of the principal, or else of the resource.
+    /// Variables for memberships that the entities file may declare: of the principal (`true`), or of the resource.
     pub(super) members: BTreeMap<String, (bool, Uid)>,
-    /// What holds of every request.
+    /// Conditions that every request meets.
     pub(super) known: Vec<Expr>,
-    /// What holds of every request, if the variable is used at all.
+    /// Conditions that every request meets, by the variable that they need.
     pub(super) if_used: Vec<(String, Expr)>,
-    /// What holds of the requests that a person likes to read.
+    /// Conditions on requests that are easy to read.
     pub(super) polite: Vec<Expr>,
 }
 
 impl Variables {
-    /// A variable, which from now on there is.
+    /// Declares a variable and returns it.
     pub(super) fn use_of(&mut self, name: String, kind: &'static str) -> Expr {
         let variable = variable(&name);
         let new = self.types.insert(name.clone(), kind).is_none();
@@ -44,7 +44,7 @@ impl Variables {
         variable
     }
 
-    /// Takes something for known; says whether it was not.
+    /// Adds a known condition, and returns whether it is new.
     pub(super) fn learn(&mut self, known: Expr) -> bool {
         let new = !self.known.contains(&known);
         if new {
@@ -53,7 +53,7 @@ impl Variables {
         new
     }
 
-    /// A membership that nothing is known of.
+    /// Returns a free variable for a membership.
     pub(super) fn free(&mut self, group: &Uid, of_principal: bool) -> Expr {
         let member = (of_principal, group.clone());
         let known = self.members.iter().find(|(_, known)| **known == member).map(|(name, _)| name.clone());
@@ -63,7 +63,7 @@ impl Variables {
     }
 }
 
-/// The Cedar type of a fact.
+/// Returns the Cedar type of a fact.
 pub(super) fn cedar_type(kind: FactKind) -> &'static str {
     match kind {
         FactKind::Long => "Long",
@@ -73,7 +73,7 @@ pub(super) fn cedar_type(kind: FactKind) -> &'static str {
     }
 }
 
-/// What clocks say: a time that has four digits for its year.
+/// Encodes that a clock can show a time: from 1970 to before 9999-12-31.
 pub(super) fn in_reach_of_clocks(now: &Expr) -> Expr {
     let time = |text: &str| {
         let text = Expr::Literal(Literal::String(text.into()));

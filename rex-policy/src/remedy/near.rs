@@ -1,4 +1,4 @@
-//! Policies that nearly permit what is denied, each in one line.
+//! Policies that nearly permit a denied request, each in one line.
 
 use rex_core::Request;
 
@@ -8,15 +8,15 @@ use crate::policy::Policy;
 use crate::rule::{Rule, Scope};
 use crate::trace::Traced;
 
-/// How many lines are told.
+/// Maximum number of lines.
 pub(super) const MOST: usize = 3;
-/// How many policies are looked at one by one; of more, only those whose heads match.
+/// Maximum number of policies to examine one by one; of more, only those whose heads match.
 const LOOKED_AT: usize = 5_000;
-/// How much of a condition is told, in characters.
+/// Maximum length of a condition, in characters.
 const CONDITION: usize = 200;
 
 impl Policy {
-    /// What came near, as comments before the permits.
+    /// Describes policies that came near, as comments.
     pub(super) fn near(&self, wanted: &[Wanted<'_>]) -> Vec<String> {
         let mut lines = Vec::new();
         for wanted in wanted {
@@ -43,7 +43,7 @@ impl Policy {
     }
 }
 
-/// How a policy comes near, and how near.
+/// Describes how near a policy comes, with its rank.
 fn told(rule: &Rule, traced: &Traced, wanted: &Wanted<'_>) -> Option<(u8, String)> {
     let request = &wanted.request;
     match traced.misses[..] {
@@ -76,7 +76,7 @@ fn who(scope: &Scope) -> Option<String> {
     }
 }
 
-/// What the head of a policy is about, if a slip may have kept it from this resource.
+/// Describes the resource of a head that may miss this resource by a slip.
 fn resource(rule: &Rule, wanted: &Wanted<'_>) -> Option<String> {
     let Request { resource, .. } = wanted.request;
     let uid = rule.resource.entity.as_ref()?;

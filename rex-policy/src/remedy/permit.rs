@@ -1,4 +1,4 @@
-//! Permits for what is wanted, merged and written.
+//! Permits for requests, merged and written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,10 +11,10 @@ use super::SAID_BY_ARGUMENTS;
 use crate::annotation::id_of;
 use crate::vocabulary::same_type;
 
-/// What an address is part of that stands for no address: in a plan, names have such an address.
+/// The network of placeholder addresses: in a plan, names resolve to one.
 const NOBODY: &str = "reserved";
 
-/// A request that a permit is wanted for.
+/// A request that needs a permit.
 #[derive(Clone)]
 pub(super) struct Wanted<'a> {
     pub(super) request: Request<'a>,
@@ -57,7 +57,7 @@ impl<'a> Wanted<'a> {
         same_type(self.request.resource.spec(), Process::SPEC)
     }
 
-    /// What has to hold besides.
+    /// Returns conditions besides the head.
     fn conditions(&self) -> Vec<String> {
         let mut all = Vec::new();
         match &self.width {
@@ -84,7 +84,7 @@ impl<'a> Wanted<'a> {
         all
     }
 
-    /// What the id does not say of the resource: which process it is, which contents a program must have.
+    /// Returns conditions that the id does not imply: the identity of a process, the contents of a program.
     fn attributes(&self) -> Vec<String> {
         let (mut all, mut exe) = (Vec::new(), false);
         let process = self.is_process();
@@ -99,9 +99,9 @@ impl<'a> Wanted<'a> {
                 all.push((name, equals(&format!("resource.{name}"), fact)));
             }
         });
-        // A process can change its own name, so that it is asked for only where there is nothing else.
+        // A process can change its own name, so the name is compared only if the program is unknown.
         all.retain(|(name, _)| *name != "name" || !exe);
-        // What could not be found out of another process is not there, and to ask for it denies what other permits allow.
+        // An attribute of another process may be unknown, and so missing: comparing it then would deny what other permits allow.
         let unsure = |name: &str| ["exe", "user", "unit"].contains(&name).then(|| format!("resource has {name}"));
         all.into_iter().flat_map(|(name, condition)| unsure(name).into_iter().chain([condition])).collect()
     }
@@ -114,7 +114,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Whether a fact is another one each time: how many bytes are moved, which address a name has today.
+/// Returns whether a fact always changes: a number of bytes, or the address of a name.
 pub(super) fn is_measure(spec: &ActionSpec, name: &str) -> bool {
     name == "bytes" || (name == "address" && *spec == *net::Connect::SPEC)
 }
@@ -136,7 +136,7 @@ fn pattern(text: &str) -> String {
     text.escape_debug().to_string().replace('*', "\\*")
 }
 
-/// What the head of a permit says of the resource.
+/// The resource in the head of a permit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Head {
     Any,
@@ -144,7 +144,7 @@ enum Head {
     Within(String),
 }
 
-/// What tells permits apart that are not one for several actions.
+/// The parts in which permits must agree to be merged for several actions.
 type Shape = (String, &'static str, Head, Vec<String>, String);
 
 /// Permits before they have ids.
@@ -152,7 +152,7 @@ pub(super) struct Drafts {
     drafts: Vec<Draft>,
     /// Resources that no policy can name.
     misleading: Vec<String>,
-    /// Whether some process is not known.
+    /// True if some process is unknown.
     unknown: bool,
 }
 
@@ -197,7 +197,7 @@ impl Drafts {
         all
     }
 
-    /// Drops what a permit for all of a directory permits already.
+    /// Drops actions that a permit for a whole directory already permits.
     fn drop_covered(&mut self) {
         let wide: Vec<_> = self
             .drafts
@@ -229,7 +229,7 @@ impl Drafts {
         self.drafts.retain(|draft| !draft.actions.is_empty());
     }
 
-    /// Makes one permit of those that differ in the resource alone.
+    /// Merges permits that differ only in the resource.
     fn merge(&mut self) {
         let mut merged: Vec<Draft> = Vec::new();
         for draft in std::mem::take(&mut self.drafts) {
@@ -251,7 +251,7 @@ impl Drafts {
         self.drafts = merged;
     }
 
-    /// What a reader of the permits has to know, as comments.
+    /// Returns comments that a reader of the permits needs.
     pub(super) fn remarks(&self) -> Vec<String> {
         let mut all = Vec::new();
         if let Some(id) = self.misleading.first() {
@@ -269,7 +269,7 @@ impl Drafts {
         all
     }
 
-    /// What they permit besides what is wanted, in words.
+    /// Describes what they permit besides the requests.
     pub(super) fn beyond(&self, wanted: &[Wanted<'_>]) -> Vec<String> {
         let mut all = Vec::new();
         for wanted in wanted {
@@ -299,7 +299,7 @@ impl Drafts {
         all
     }
 
-    /// The permits with their ids, of which `is_taken` says those that are not free.
+    /// Writes the permits, and returns their ids. `is_taken` reports ids that are in use.
     pub(super) fn text(&self, is_taken: &mut dyn FnMut(&str) -> bool) -> (String, Vec<String>) {
         let (mut texts, mut ids) = (Vec::new(), Vec::<String>::new());
         for draft in &self.drafts {
@@ -356,7 +356,7 @@ impl Draft {
         format!("needed by {}", all.join(", "))
     }
 
-    /// A name that says who may do what to what.
+    /// Returns an id that says who may do what to what.
     fn id(&self) -> String {
         let verbs: Vec<_> = self.actions.iter().map(|spec| spec.name).collect();
         let verbs = if verbs.len() > 2 { "use".to_owned() } else { verbs.join(" ") };

@@ -5,32 +5,32 @@ use rex_core::{Action, ActionSpec};
 
 use super::Severity::{self, Critical, High, Medium};
 
-/// Something bad that a policy can let through.
+/// A bad outcome that a policy can allow.
 #[derive(Debug)]
 pub struct Risk {
-    /// Its name, which does not change.
+    /// The name, which does not change.
     pub name: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What somebody can do: `read the password hashes of all accounts`.
+    /// The outcome in words: `read the password hashes of all accounts`.
     pub title: &'static str,
-    /// Why that is bad.
+    /// The reason why it is bad.
     pub why: &'static str,
     pub(super) acts: &'static [Act],
 }
 
-/// Requests that bring it about, one of which is enough.
+/// Requests that bring the outcome about; one of them is enough.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Act {
-    /// The actions, each of which does it.
+    /// Actions, each of which brings it about.
     pub(super) actions: &'static [&'static ActionSpec],
-    /// Ids that are asked for whatever the policy says.
+    /// Ids that are tried whatever the policy says.
     pub(super) ids: &'static [&'static str],
-    /// Which others count, of those that a policy names: `*` is a part between slashes, `**` any number of them.
+    /// Globs for other ids that a policy names: `*` is a part between slashes, `**` any number of them.
     pub(super) like: &'static [&'static str],
-    /// What is looked for below the homes that a policy names.
+    /// Paths below the home directories that a policy names.
     pub(super) below: &'static [&'static str],
-    /// Facts about the act and attributes of the resource that make it what it is: one of the values.
+    /// Essential facts about the action and attributes of the resource, with the values of which one is enough.
     pub(super) facts: &'static [(&'static str, &'static [Is])],
 }
 
@@ -44,20 +44,20 @@ pub(super) enum Is {
 use Is::{Number, Text};
 
 pub(super) const ANY: Act = Act { actions: &[], ids: &[], like: &[], below: &[], facts: &[] };
-/// Ways to put something into a file, or a link in its place.
+/// Actions that write to a file, or put a link in its place.
 const WRITE: &[&ActionSpec] = &[fs::Write::SPEC, fs::Append::SPEC, fs::Symlink::SPEC];
-/// The same, and ways to give a file away.
+/// Actions that write a file or give it away.
 const CHANGE: &[&ActionSpec] =
     &[fs::Write::SPEC, fs::Append::SPEC, fs::Symlink::SPEC, fs::Chmod::SPEC, fs::Chown::SPEC];
-/// Ways to what is in a file: a second name for it is one, and another name where it may be read.
+/// Actions that lead to the contents of a file, also by a second or another name under which it may be read.
 const READ: &[&ActionSpec] = &[fs::Read::SPEC, fs::HardLink::SPEC, fs::Rename::SPEC];
-/// Rights for everybody.
+/// Modes with rights for everybody.
 const OPEN: (&str, &[Is]) = ("mode", &[Number(0o666), Number(0o777), Number(0o644)]);
 const RUN: &[&ActionSpec] = &[process::Run::SPEC];
 
 macro_rules! risks {
     ($($name:literal $severity:ident $title:literal: $why:literal [$($act:expr),* $(,)?];)*) => {
-        /// All of them, by severity.
+        /// All outcomes, by severity.
         pub static RISKS: &[Risk] = &[$(Risk { name: $name, severity: $severity, title: $title, why: $why, acts: &[$($act),*] }),*];
     };
 }

@@ -1,4 +1,4 @@
-//! Ids that an outcome and a policy both speak of: texts that are like the patterns of both.
+//! Ids that both an outcome and a policy are about: texts that match the patterns of both.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -14,35 +14,35 @@ use crate::pattern::{Letter, Meeting, Pattern, exactly, like, meet, of_attribute
 use crate::policy::Policy;
 use crate::rule::{self, Rule, literal, of_resource, walk};
 
-/// How many combinations of patterns are made of one policy.
+/// Maximum number of combined patterns for one policy.
 const COMBINED: usize = 64;
 
-/// What the permits say of attributes, as patterns of ids.
+/// The patterns of ids that permits imply, by action.
 #[derive(Debug, Default)]
 pub(super) struct Patterns(RefCell<HashMap<Name, Rc<Vec<Group>>>>);
 
 /// The namespace and the name of an action.
 type Name = (&'static str, &'static str);
 
-/// Patterns that an id is like, each of them.
+/// Patterns that an id must all match.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     patterns: Vec<Pattern>,
-    /// Each with `x` for its wildcards.
+    /// Each pattern with `x` for its wildcards.
     typical: Vec<String>,
-    /// Whether one of them says where something is, and not only what it is called.
+    /// True if one of them limits the place of a resource, and not only its name.
     placed: bool,
 }
 
 impl Group {
-    /// Whether the policy speaks of what a glob is about.
+    /// Returns whether the policy is about the same ids as a glob.
     fn is_about(&self, glob: &str) -> bool {
         (self.placed && is_anchored(glob)) || self.typical.iter().any(|typical| names(typical, glob))
     }
 }
 
 impl Patterns {
-    /// Ids that a permit may be about and that are like a glob of an outcome.
+    /// Returns ids that a permit may be about and that match a glob of an outcome.
     pub(super) fn ids(
         &self,
         policy: &Policy,
@@ -71,7 +71,7 @@ impl Patterns {
     }
 }
 
-/// Where the permits reach that say no pattern, but a place and all below it.
+/// Returns patterns for the places that permits reach with all below them.
 fn of_places(spec: &ResourceSpec, extent: Option<&Extent>) -> Vec<Pattern> {
     let Some(Extent::Within(places)) = extent else { return Vec::new() };
     let below = places.iter().filter_map(|place| match place {
@@ -94,7 +94,7 @@ fn of_permit(policy: &Policy, number: usize, rule: &Rule, spec: &ResourceSpec) -
     let kind = spec.to_string();
     let head = match &rule.resource.entity {
         Some(uid) if *uid.kind == *kind && !rule.resource.exact => within(spec, &uid.id),
-        // One thing alone is found without a pattern, and where the members of a class are, nobody knows here.
+        // A single resource is found without a pattern, and the members of a class are unknown here.
         _ => None,
     };
     let heads: Vec<Vec<Pattern>> =
@@ -136,7 +136,7 @@ fn flatten<'e>(expr: &'e Expr, out: &mut Vec<&'e Expr>) {
     }
 }
 
-/// The patterns of the id, one of which holds where a comparison does.
+/// Returns the patterns of the id of which one matches if a comparison holds.
 fn said(spec: &ResourceSpec, expr: &Expr) -> Option<Vec<Pattern>> {
     let text = |expr: &Expr| match expr {
         Expr::Literal(Literal::String(text)) => Some(exactly(text)),
@@ -172,7 +172,7 @@ fn typical(pattern: &[Letter]) -> String {
     pattern.iter().map(|letter| if let Letter::Char(c) = letter { *c } else { 'x' }).collect()
 }
 
-/// Whether a glob says where something is, and not only what it is called: all of a directory, or what is two names deep.
+/// Returns whether a glob limits the place, and not only the name: to a directory, or two names deep.
 fn is_anchored(glob: &str) -> bool {
     let (start, rest) = glob.split_at(glob.find('*').unwrap_or(glob.len()));
     let deep = !glob.starts_with('/') || start.split('/').filter(|part| !part.is_empty()).count() > 1;
@@ -180,7 +180,7 @@ fn is_anchored(glob: &str) -> bool {
     !start.trim_start_matches('/').is_empty() && (deep || all)
 }
 
-/// Whether a policy names what a glob does. That `/srv/*` may hold an `x.key`, nobody has to be told; that `/srv/*.key` does, yes.
+/// Returns whether a policy names what a glob does: a `.key` is worth reporting for `/srv/*.key`, but not for `/srv/*`.
 fn names(typical: &str, glob: &str) -> bool {
     let last = |text: &'_ str| text.rsplit('/').next().unwrap_or_default().to_owned();
     let named = |part: &str| part.chars().any(|c| c != '*' && c != '.');
@@ -191,7 +191,7 @@ fn names(typical: &str, glob: &str) -> bool {
         || whole.is_some_and(|whole| typical.split('/').any(|part| part == whole))
 }
 
-/// The patterns of a glob: `*` is a part between slashes, `**` any number of them, none among these.
+/// Returns the patterns of a glob: `*` is a part between slashes, `**` any number of them, including zero.
 fn of_glob(glob: &str) -> Vec<Pattern> {
     let Some(c) = glob.chars().next() else { return vec![Vec::new()] };
     let after = |letters: &[Letter], rest: &str| -> Vec<Pattern> {

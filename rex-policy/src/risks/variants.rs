@@ -1,4 +1,4 @@
-//! The facts that requests are tried with: what an outcome asks for, and else what the policy does.
+//! Facts with which requests are tried: those of the outcome, or else those that the policy compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,19 +12,19 @@ use crate::operation::any_value;
 use crate::policy::Policy;
 use crate::rule::{self, walk};
 
-/// How many combinations are tried for one policy and one resource.
+/// Maximum number of combinations for one policy and one resource.
 const COMBINATIONS: usize = 256;
-/// When a request is made, if no policy asks for a time, in microseconds: it makes no difference which.
+/// The time of a request if no policy compares it, in microseconds: any time will do.
 const SOME_TIME: i64 = 1_800_000_000_000_000;
 
-/// What a policy compares facts and attributes with.
+/// The values with which a policy compares facts and attributes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Words {
     compared: Compared,
     tags: BTreeSet<String>,
 }
 
-/// What a request is tried with.
+/// The values for one request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variant {
     pub(super) context: BTreeMap<String, Value>,
@@ -35,7 +35,7 @@ pub(super) struct Variant {
 }
 
 impl Words {
-    /// What stands in the condition of a policy.
+    /// Collects the values in the condition of a policy.
     pub(super) fn of(policy: &Policy, number: usize) -> Self {
         let mut words = Self::default();
         if let Some(condition) = policy.cedar(number).and_then(rule::syntax) {
@@ -44,7 +44,7 @@ impl Words {
         words
     }
 
-    /// The same, with those of other policies after.
+    /// Adds the values of other policies at the end.
     pub(super) fn with(&self, others: &[&Self]) -> Self {
         let mut all = self.clone();
         for other in others {
@@ -82,7 +82,7 @@ impl Words {
         }
     }
 
-    /// What to try for an act: each combination of what it asks for, else of what this policy does.
+    /// Returns the combinations to try: of values for the act, else of those that this policy compares.
     pub(super) fn variants(&self, act: &Act, spec: &ActionSpec) -> Vec<Variant> {
         let given = |name: &str| act.facts.iter().find(|(known, _)| *known == name).map(|(_, values)| values);
         let mut choices: Vec<(Place, Vec<Value>)> = Vec::new();
@@ -109,7 +109,7 @@ impl Words {
         let mut variants = Vec::new();
         for number in 0..COMBINATIONS {
             let Some(variant) = combination(&choices, number, &tags) else { break };
-            // Together, none, and where a policy asks for one and another for its absence, each alone.
+            // All together, none, and each alone, as one policy may require a tag and another its absence.
             let alone = tags.iter().filter(|_| tags.len() > 1).map(|tag| vec![tag.clone()]);
             let none = (!tags.is_empty()).then(Vec::new);
             let others = none.into_iter().chain(alone).map(|tags| Variant { tags, ..variant.clone() });
@@ -120,7 +120,7 @@ impl Words {
         variants
     }
 
-    /// What of a variant is worth to be told: what the outcome or this policy asks for.
+    /// Returns the facts worth reporting: those that the outcome or this policy compares.
     pub(super) fn told(&self, act: &Act, variant: &Variant, resource: &dyn AnyResource) -> BTreeMap<String, String> {
         let asked = |of: &BTreeMap<String, Vec<Value>>, name: &str| {
             of.contains_key(name) || act.facts.iter().any(|(known, _)| *known == name)
@@ -129,7 +129,7 @@ impl Words {
         for (name, value) in variant.context.iter().filter(|(name, _)| asked(&self.compared.facts, name)) {
             told.insert(format!("context.{name}"), value.to_string());
         }
-        // Of what its id says, there is nothing to tell.
+        // The id already says these.
         if !resource.id_says_all() {
             for (name, value) in variant.attributes.iter().filter(|(name, _)| asked(&self.compared.attributes, name)) {
                 told.insert(format!("resource.{name}"), value.to_string());
@@ -153,7 +153,7 @@ impl Words {
     }
 }
 
-/// What is chosen.
+/// The value that is chosen.
 #[derive(Clone, Copy)]
 enum Place {
     Context(&'static str),
@@ -162,7 +162,7 @@ enum Place {
     Now,
 }
 
-/// The combination of a number; `None` if there are fewer.
+/// Returns the combination with a number; `None` if there are fewer.
 fn combination(choices: &[(Place, Vec<Value>)], number: usize, tags: &[String]) -> Option<Variant> {
     let mut left = number;
     let mut variant = Variant { tags: tags.to_vec(), now: Timestamp::from_micros(SOME_TIME), ..Variant::default() };

@@ -1,17 +1,17 @@
-//! What the evaluation of a condition looks at.
+//! The data that the evaluation of a condition reads.
 
 use cedar_policy::pst::{BinaryOp, Expr, Var};
 
-/// What the evaluation of a condition looks at. What none looks at is not built.
+/// The data that the evaluation of a condition reads. Other data is not built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     /// Attributes of the resource.
     pub(crate) attributes: bool,
-    /// What the principal, action or resource is in.
+    /// Ancestors of the principal, action or resource.
     pub(crate) parents: bool,
-    /// What other entities are in.
+    /// Ancestors of other entities.
     pub(crate) strangers: bool,
-    /// Facts about the act.
+    /// Facts about the action.
     pub(crate) facts: bool,
     /// The time.
     pub(crate) now: bool,
@@ -35,7 +35,7 @@ impl Needs {
     }
 }
 
-/// What an expression looks at. Says everything where it meets what it does not know.
+/// Returns the data that an expression reads, or all data if it has an unknown part.
 pub(crate) fn needs(expr: &Expr) -> Needs {
     let none = Needs::default();
     match expr {

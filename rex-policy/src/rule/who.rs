@@ -1,10 +1,10 @@
-//! What a condition says of who asks.
+//! The principals that a condition names.
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 
 use super::{Scope, flatten, literal};
 
-/// For each conjunct that says who the principal is, which those are.
+/// Returns the principals of each conjunct that limits the principal.
 pub(super) fn principals(condition: &Expr) -> Vec<Vec<Scope>> {
     let mut conjuncts = Vec::new();
     flatten(condition, &mut conjuncts);

@@ -1,4 +1,4 @@
-//! Policies about the arguments of programs, each with what it means.
+//! Policies about the arguments of programs, each with its meaning.
 
 use arbitrary::{Result, Unstructured};
 use rex_core::action::process::Run;
@@ -8,17 +8,17 @@ use rex_core::{AbsPath, Action as _, Authorize, Effect, Principal, Request, Subj
 use super::compile;
 use crate::Source;
 
-/// Reads a condition on the arguments of a program and some starts of it from `data`, and asserts that a permit with that
-/// condition allows those which it means: that no arguments pass for others. Says whether one was allowed.
+/// Reads a condition on the arguments of a program and some starts of it from `data`, and asserts that a permit with it allows exactly what
+/// it means. Returns whether a start was allowed.
 ///
 /// # Panics
-/// If others pass.
+/// If it allows others or denies one of them, or does not validate.
 #[must_use]
 pub fn arguments_agree(data: &[u8]) -> bool {
     agree(&mut Unstructured::new(data)).unwrap_or(false)
 }
 
-/// What it asks of the arguments.
+/// The meaning of a condition: whether arguments meet it.
 type Meaning = Box<dyn Fn(&[String]) -> bool>;
 
 fn agree(input: &mut Unstructured<'_>) -> Result<bool> {
@@ -46,7 +46,7 @@ fn agree(input: &mut Unstructured<'_>) -> Result<bool> {
     Ok(allowed)
 }
 
-/// Up to eleven words: those beyond the ninth are seen in the text of all alone.
+/// Generates up to eleven words; those after the ninth are only in the text of all arguments.
 fn words(input: &mut Unstructured<'_>) -> Result<Vec<String>> {
     (0..input.int_in_range(0..=11)?).map(|_| word(input)).collect()
 }
@@ -60,7 +60,7 @@ fn word(input: &mut Unstructured<'_>) -> Result<String> {
     Ok((*input.choose(&WORDS)?).to_owned())
 }
 
-/// The text as a literal of Cedar, or as a pattern that stands for itself.
+/// Escapes a text for a string in Cedar.
 fn literal(text: &str) -> String {
     let escape = |c: char| match c {
         '"' => "\\\"".to_owned(),

@@ -1,4 +1,4 @@
-//! Proofs against decisions on random requests.
+//! Comparisons of proofs with decisions on random requests.
 
 use std::fmt::Write;
 
@@ -9,20 +9,19 @@ use super::{Asked, Random, World, compile, everything};
 use crate::rule::Rule;
 use crate::{Change, Policy, PolicyLimits, Proof, ProveError, Prover, Solver, Source, Verdict, Vocabulary};
 
-/// How many of the properties were proved, refuted and left undecided.
+/// Number of properties that were proved, refuted and left undecided.
 pub type Verdicts = [usize; 3];
 
-/// Reads a policy and properties of it from `data`, and asserts that no random request is at odds with what a solver proves. `None` if
-/// they do not validate.
+/// Reads a policy and properties of it from `data`, and asserts that no random request contradicts a proof. `None` if they do not validate.
 ///
 /// # Errors
-/// If the solver cannot go on.
+/// If the solver cannot continue.
 ///
 /// # Panics
-/// If a request is.
+/// If a request does.
 pub fn proofs_agree(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Verdicts>, ProveError> {
     let mut random = Random(Unstructured::new(data));
-    // INVARIANT: bytes that have run out read as zeros, so every choice is made.
+    // INVARIANT: exhausted input reads as zeros, so every choice is made.
     let Ok(Some((world, stated, properties))) = random.stated() else { return Ok(None) };
     let mut prover = Prover::new(solver)?;
     let mut proofs = prover.prove(&world.policy, &properties)?;
@@ -47,21 +46,20 @@ pub fn proofs_agree(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Verdi
     Ok(Some([proved.len(), refuted, undecided]))
 }
 
-/// How many differences were found by asking for everything, and how many of them were told.
+/// Number of differences found by deciding all requests, and of those that were reported.
 pub type Told = [usize; 2];
 
-/// Reads two policies from `data`, asks both for whatever there is to ask, and asserts that each difference is told by
-/// [`Prover::diff`], with a permit that allows it, or else that this is not said to be proved of that action and type of principal.
-/// `None` if they do not validate.
+/// Reads two policies from `data`, has both decide all requests, and asserts that [`Prover::diff`] reports each difference with a permit
+/// that allows it, or does not call it proved for that action and type of principal. `None` if they do not validate.
 ///
 /// # Errors
-/// If the solver cannot go on.
+/// If the solver cannot continue.
 ///
 /// # Panics
 /// If a difference is hidden.
 pub fn differences_are_told(data: &[u8], solver: &mut dyn Solver) -> Result<Option<Told>, ProveError> {
     let mut random = Random(Unstructured::new(data));
-    // INVARIANT: bytes that have run out read as zeros, so every choice is made.
+    // INVARIANT: exhausted input reads as zeros, so every choice is made.
     let Ok(Some([older, newer])) = random.pair() else { return Ok(None) };
     let diff = Prover::new(solver)?.diff(&older.policy, &newer.policy)?;
     let (mut found, mut told) = (0, 0);
@@ -89,7 +87,7 @@ pub fn differences_are_told(data: &[u8], solver: &mut dyn Solver) -> Result<Opti
     Ok(Some([found, told]))
 }
 
-/// What stands for "both mean the same".
+/// The name of the property that both mean the same.
 const SAME: &str = "same";
 
 impl Random<'_> {
@@ -107,14 +105,14 @@ impl Random<'_> {
         Ok(properties.ok().map(|properties| (world, stated, properties)))
     }
 
-    /// Two policies, some of which are in both.
+    /// Generates two policies that share some statements.
     fn pair(&mut self) -> arbitrary::Result<Option<[World; 2]>> {
         let entities = Source::new("entities", self.entities()?);
         let mut texts = [String::new(), String::new()];
         for number in 0..self.0.int_in_range(2..=6)? {
             let (policy, place) = (self.policy()?, self.0.int_in_range(0..=3)?);
             for (side, text) in texts.iter_mut().enumerate().filter(|(side, _)| place > 1 || place == *side) {
-                // The same policy, whose condition was edited.
+                // The same policy with an edited condition.
                 let edited =
                     if side == 1 && self.0.ratio(1, 3)? { policy.replacen("\"/a", "\"/b", 1) } else { policy.clone() };
                 let _ = writeln!(text, "@id(\"p{number}\") {edited}");
@@ -129,7 +127,7 @@ impl Random<'_> {
         Ok(Some([older, newer]))
     }
 
-    /// Whatever there is to ask, by agents and by users.
+    /// Generates all requests, by agents and by users.
     fn all_requests(&mut self) -> arbitrary::Result<Vec<Asked>> {
         let mut all = Vec::new();
         for (number, id) in ["x", "y", "z", "x", "y", "z"].into_iter().enumerate() {
@@ -159,7 +157,7 @@ impl Random<'_> {
     }
 }
 
-/// Whether a property holds of a request, by what Cedar makes of each policy.
+/// Returns whether a property holds for a request, by Cedar's evaluation of each policy.
 fn holds(property: &str, policy: &Policy, properties: &Policy, request: &Request<'_>) -> bool {
     let decided = policy.by_cedar(policy.all(), request, policy.members());
     if property == SAME {

@@ -22,7 +22,7 @@ proptest! {
     }
 }
 
-/// How many of 200 random inputs have a property.
+/// Counts how many of 200 random inputs have a property.
 fn count(property: fn(&[u8]) -> bool) -> usize {
     inputs().take(200).filter(|data| property(data)).count()
 }

@@ -1,10 +1,10 @@
-//! Annotations that there are not, in policies and in properties.
+//! Unknown annotations, in policies and in properties.
 
 use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
 
 type Read = fn(&Vocabulary, &[Source], Option<&Source>, &PolicyLimits) -> Result<Policy, Rejected>;
 
-/// What is found, as `line:column message; help`.
+/// Returns the findings as `line:column message; help`.
 fn found(read: Read, text: &str) -> Vec<String> {
     let sources = [Source::new("test.cedar", text)];
     let rejected = match read(&Vocabulary::rex(), &sources, None, &PolicyLimits::default()) {
@@ -100,14 +100,14 @@ fn a_statement_that_states_no_property_is_refused() {
     }
 }
 
-/// What is looked at and decides nothing may be either, but no mixture.
+/// A file that is only checked may hold policies or properties, but not both.
 #[test]
 fn a_file_is_of_policies_or_of_properties() {
     let ceiling = format!("@prove(\"at-most\") permit {REST}");
     assert_eq!(found(Policy::compile_either, &ceiling), [""; 0]);
     assert_eq!(found(Policy::compile_either, &format!("permit {REST}")), [""; 0]);
     assert_eq!(found(Policy::compile_either, &format!("{ceiling}\npermit {REST}")).len(), 1);
-    // One that is misspelt makes none of the others a policy.
+    // A misspelled property does not turn the others into policies.
     let told = found(Policy::compile_either, &format!("{ceiling}\n@prov(\"at-most\") permit {REST}"));
     assert_eq!(told.first().map(String::as_str), Some("2:1 there is no annotation `@prov`; did you mean `@prove`?"));
 }

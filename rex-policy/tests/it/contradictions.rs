@@ -1,4 +1,4 @@
-//! Conditions that nothing meets for what the head says, for what stands around them, and for what one fact says of another.
+//! Conditions that no request meets because of the head, of their context, or of what one fact implies about another.
 
 use rex_policy::Severity;
 
@@ -7,7 +7,7 @@ use crate::impossible::{DOES, GET, READ, RUN, found, impossible, nothing};
 const CONNECT: &str = "net::Action::\"connect\"";
 const STOP: &str = "service::Action::\"stop\"";
 
-/// That a condition goes against a head: refused in a `forbid`, and told in a `permit` with this.
+/// Checks that a condition contradicts a head: refused in a `forbid`, reported in a `permit` with this help.
 fn against(action: &str, head: &str, condition: &str, help: &str) {
     for effect in ["forbid", "permit"] {
         let text = format!("{effect} (principal, action == {action}, {head}) when {{ {condition} }};");
@@ -22,7 +22,7 @@ fn against(action: &str, head: &str, condition: &str, help: &str) {
     }
 }
 
-/// That nothing is told of a condition with a head.
+/// Checks that nothing is reported for a condition with a head.
 fn fits(action: &str, head: &str, condition: &str) {
     for effect in ["forbid", "permit"] {
         let text = format!("{effect} (principal, action == {action}, {head}) when {{ {condition} }};");
@@ -126,7 +126,7 @@ fn what_is_asked_for_and_left_out_again_is_found() {
             let always = format!("{effect} (principal, action == {READ}, resource) when {{ {part} || !({part}) }};");
             let (refused, findings) = found(&always);
             let told = findings.iter().any(|one| one.code == Some("REX014"));
-            // What is made of others is looked at by its parts, of which each may hold.
+            // A compound part is checked by its parts, each of which may hold.
             assert!((refused && told) || part.starts_with('('), "{always}\n{findings:#?}");
             let twice =
                 format!("{effect} (principal, action == {READ}, resource) when {{ {part} }} unless {{ {part} }};");
@@ -205,7 +205,7 @@ fn networks_go_together_with_addresses() {
     }
 }
 
-/// What is told of a policy: how bad it is, and the message.
+/// Returns the severity and the message of each finding.
 fn told(text: &str) -> Vec<(Severity, String)> {
     let mut all: Vec<_> = found(text)
         .1
@@ -217,7 +217,7 @@ fn told(text: &str) -> Vec<(Severity, String)> {
     all
 }
 
-/// An alternative that the rest of the policy rules out is told, and the others stand.
+/// An alternative that the rest of the policy rules out is reported, and the others stay.
 #[test]
 fn an_alternative_that_never_applies_is_a_warning() {
     for (action, head, condition, message) in [
@@ -281,7 +281,7 @@ fn an_alternative_that_never_applies_is_a_warning() {
             );
         }
     }
-    // Where each is ruled out, nothing is left.
+    // If all are ruled out, nothing is left.
     for effect in ["forbid", "permit"] {
         let text = format!(
             "{effect} (principal, action == {READ}, resource in fs::Path::\"/srv\") when {{ resource.path like \"/etc/*\" || resource.path == \"/x\" }};"
@@ -309,7 +309,7 @@ fn what_is_left_out_and_could_not_be_there_is_a_warning() {
             );
         }
     }
-    // Of alternatives, one that goes against itself.
+    // One of the alternatives contradicts itself.
     let text = format!(
         "permit (principal, action == {READ}, resource) unless {{ (resource.name == \"a\" && resource.name == \"b\") || resource.name == \"c\" }};"
     );
@@ -331,7 +331,7 @@ fn what_is_left_out_and_could_not_be_there_is_a_warning() {
 }
 
 mod universe {
-    //! What is told to match nothing is allowed to nobody, whatever is asked for.
+    //! A condition that is reported to match nothing allows nobody, whatever the request.
 
     use proptest::prelude::*;
     use rex_core::action::{AnyAction, fs, net};
@@ -345,7 +345,7 @@ mod universe {
 
     type Asked = (Subject, Box<dyn AnyAction>, Box<dyn AnyResource>);
 
-    /// A kind of request: the action, heads, what conditions are made of, and all that can be asked for.
+    /// A kind of request: the action, heads, parts of conditions, and all possible requests.
     struct Kind {
         action: &'static str,
         heads: &'static [&'static str],
@@ -558,7 +558,7 @@ mod universe {
         findings.map(|one| one.message).collect()
     }
 
-    /// Says whether something was told, having asserted that it is so.
+    /// Asserts that the findings are right, and returns whether there are any.
     fn holds(kind: &Kind, head: usize, parts: &[(usize, bool)]) -> bool {
         let all = (kind.all)();
         let written: Vec<String> = parts
@@ -570,11 +570,11 @@ mod universe {
             .collect();
         let decide = |conditions: &str| {
             let text = permit(kind, head, conditions);
-            // What the validator finds to be impossible is no policy.
+            // The validator refuses conditions that it finds impossible.
             compile_any(&text).ok().map(|policy| allowed(&policy, &all))
         };
         let none = |allowed: &Option<Vec<bool>>| allowed.as_ref().is_none_or(|all| !all.contains(&true));
-        // Of all at once, one finding is enough.
+        // For all parts at once, one finding is enough.
         let text = permit(kind, head, &format!("when {{ {} }}", written.join(" && ")));
         let said = told(&text);
         let never = |said: &&String| !said.ends_with("is always true") && !said.contains("never true with what else");
@@ -584,9 +584,9 @@ mod universe {
             assert!(none(&decide(&format!("when {{ {} }}", written.join(" && ")))), "{text}\n{said:?}");
         }
         let (first, rest) = written.split_first().unwrap();
-        // An `if` has alternatives of its own.
+        // An `if` has its own alternatives.
         if !rest.is_empty() && written.iter().all(|part| !part.contains("(if ")) {
-            // Each alternative that is told never applies.
+            // Each reported alternative never applies.
             let text = permit(kind, head, &format!("when {{ {first} && ({}) }}", rest.join(" || ")));
             let said: Vec<_> = told(&text)
                 .into_iter()
@@ -599,7 +599,7 @@ mod universe {
             if said.len() == rest.len() && left_out == 0 {
                 assert!(none(&decide(&format!("when {{ {first} && ({}) }}", rest.join(" || ")))), "{text}\n{said:?}");
             }
-            // What leaves out nothing changes nothing.
+            // An exception that leaves out nothing changes nothing.
             let text = permit(kind, head, &format!("when {{ {first} }} unless {{ {} }}", rest.join(" && ")));
             let said = told(&text);
             if said.iter().any(|said| said.contains("leaves out nothing")) && matches!(parts, [(_, true), (_, true)]) {
@@ -626,7 +626,7 @@ mod universe {
         }
     }
 
-    /// Each pair of parts, so that it is known that much is found.
+    /// Checks each pair of parts, and that enough is found.
     #[test]
     fn pairs_of_parts_are_told_where_they_never_apply() {
         for (kind, least) in KINDS.iter().zip([150, 60, 40]) {
@@ -639,7 +639,7 @@ mod universe {
     }
 }
 
-/// Other ways to say what is never true, or always.
+/// Other conditions that are never true, or always.
 #[test]
 fn truth_values_words_and_arguments_are_held_against_each_other() {
     for (action, condition) in [

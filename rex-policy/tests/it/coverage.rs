@@ -1,4 +1,4 @@
-//! What counts as covered.
+//! Coverage of policies and clauses.
 
 use rex_core::action::fs;
 use rex_core::{Authorize, Request};
@@ -6,7 +6,7 @@ use rex_policy::{Case, Coverage, Policy, Rejected, Source, Vocabulary};
 
 use crate::support::{NOON, compile, path, triage};
 
-/// What was seen after reading these paths, as `decided: held/failed of each clause`.
+/// Returns the coverage after reading these paths, as `decided: held/failed of each clause`.
 fn seen(policy: &Policy, paths: &[&str]) -> Vec<String> {
     let (mut coverage, subject) = (Coverage::new(policy), triage());
     for file in paths {
@@ -42,14 +42,14 @@ fn a_clause_that_did_not_decide_is_not_covered() {
     assert_eq!((coverage.of_policies(), coverage.of_clauses(), coverage.percent()), ((1, 2), (2, 3), 60));
 }
 
-/// A policy that matched, but was not the one that decided, is not covered.
+/// A policy that matched but did not decide is not covered.
 #[test]
 fn a_permit_that_a_forbid_beat_is_not_covered() {
     let policy = compile("permit (principal, action, resource);\nforbid (principal, action, resource);");
     assert_eq!(seen(&policy, &["/x"]), ["0: ", "1: "]);
 }
 
-/// A clause counts where the decision and its policies turn with it, not where its own policy alone would have.
+/// A clause counts only if it changes the decision and its policies; to change its own policy alone is not enough.
 #[test]
 fn a_clause_of_a_policy_that_did_not_decide_is_not_covered() {
     let policy = compile(

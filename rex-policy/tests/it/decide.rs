@@ -1,4 +1,4 @@
-//! What is decided (ATTACKS row 10 and the laws of DESIGN).
+//! Decisions (ATTACKS row 10 and the laws of DESIGN).
 
 use expect_test::expect;
 use rex_core::action::{fs, process, service, sys};
@@ -94,7 +94,7 @@ fn a_forbid_that_fails_at_run_time_denies() {
     assert_eq!(ask(&policy, &triage(), &fs::Append { bytes: 1 }, &path("/x")).policies[0].as_ref(), "overflow");
 }
 
-/// A fact that is not known is no other value: `resource.user == "root"` may not fail open where nobody knows the user.
+/// An unknown attribute has no value: `resource.user == "root"` must not fail open if nobody knows the user.
 #[test]
 fn what_is_not_known_of_a_process_denies() {
     let policy = compile(
@@ -119,7 +119,7 @@ fn what_is_not_known_of_a_process_denies() {
     assert_eq!(ask(&policy, &triage(), &process::Environ {}, &unknown).effect, Effect::Deny);
 }
 
-/// A permit that asks first whether the user is known leaves a process without one to other permits.
+/// A permit that first checks whether the user is known leaves a process without one to other permits.
 #[test]
 fn a_permit_may_ask_whether_something_is_known() {
     let policy = |condition: &str| {
@@ -218,7 +218,7 @@ fn a_maintenance_window() {
     assert_eq!(at(18 * minute), Effect::Deny);
     assert_eq!(at(-43 * minute), Effect::Deny);
     assert_eq!(at(0), Effect::Allow, "an earlier denial was kept");
-    // A time that has no date is an error, and so a denial.
+    // A time without a date is an error, and so a denial.
     assert_eq!(
         ask_at(&policy, &triage(), &service::Restart {}, &nginx, Timestamp::from_micros(i64::MAX)).effect,
         Effect::Deny
@@ -249,7 +249,7 @@ fn tags_and_pinned_scripts() {
     assert_eq!(ask(&policy, &subject, &fs::Read {}, &file).effect, Effect::Deny);
 }
 
-/// Whatever a decision depends on keeps decisions apart.
+/// Everything that a decision depends on keeps decisions apart.
 #[test]
 fn the_cache_confuses_nothing() {
     let policy = compile(
@@ -280,7 +280,7 @@ fn the_cache_confuses_nothing() {
     }
 }
 
-/// The remedy of a denial is valid Cedar, and with it the request is allowed.
+/// The remedy of a denial is valid Cedar and allows the request.
 #[test]
 fn the_remedy_is_the_smallest_permit() {
     let policy = compile(EXAMPLE);
@@ -321,7 +321,7 @@ fn the_remedy_is_the_smallest_permit() {
         .assert_eq(&remedy(&robot, &fs::Read {}, &path("/x")).unwrap());
 }
 
-/// Cedar with the schema and the entities decides so.
+/// Cedar decides this way with the schema and the entities.
 #[test]
 fn what_a_condition_names_has_its_parents() {
     let entities = r#"[
@@ -347,7 +347,7 @@ fn what_a_condition_names_has_its_parents() {
         (r#"(if context.script == "" then fs::Path::"/a/b" else resource) in fs::Class::"C""#, true),
         (r#"(if context.script == "" then fs::Action::"stat" else action) in fs::Action::"ReadOnly""#, true),
     ] {
-        // Beside another condition, so that it is not refused as one that never holds.
+        // Next to another condition, so that it is not refused as one that never holds.
         let permit = format!(
             r#"permit (principal, action == fs::Action::"read", resource) when {{ context.script == "no" || {condition} }};"#
         );
@@ -355,7 +355,7 @@ fn what_a_condition_names_has_its_parents() {
         let forbid = format!(
             "permit (principal, action, resource);\nforbid (principal, action == fs::Action::\"read\", resource) when {{ {condition} }};"
         );
-        // What never holds, as the schema alone says, is refused.
+        // A condition that never holds by the schema alone is refused.
         match try_compile(&forbid, Some(entities)) {
             Ok(policy) => assert_eq!(reads(&policy, "/y"), !holds, "{condition}"),
             Err(rejected) => assert!(!holds, "{rejected}"),

@@ -1,6 +1,5 @@
-//! Coverage never counts a clause that did not decide, and counts each that did: held against a second evaluation, which knows nothing of
-//! Cedar, as `docs/policy-tests.md` says it: a clause decided if it was looked at, and the condition would have come out otherwise
-//! had the clause.
+//! Coverage counts exactly the clauses that decided. It is compared with a second evaluation that does not use Cedar and follows
+//! `docs/policy-tests.md`: a clause decided if it was evaluated, and the condition would have had the opposite value if the clause had.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +10,7 @@ use rex_policy::Coverage;
 
 use crate::support::{NOON, compile_any, path};
 
-/// What cannot be taken apart any further, with what it says in Cedar.
+/// A part of a condition that cannot be split further, with its text in Cedar.
 #[derive(Debug, Clone, Copy)]
 enum Clause {
     Above(i64),
@@ -22,11 +21,11 @@ enum Clause {
     FileBelow(&'static str),
     Asks(&'static str),
     Tagged,
-    /// An error for everything that is more than nothing.
+    /// An error for every number above zero.
     Overflows,
 }
 
-/// What a request says.
+/// The facts of a request.
 #[derive(Debug, Clone, Copy)]
 struct Facts {
     bytes: i64,
@@ -62,7 +61,7 @@ impl Clause {
         }
     }
 
-    /// Whether it holds; `None` if it is an error.
+    /// Returns whether it holds; `None` if it is an error.
     fn holds(self, facts: &Facts) -> Option<bool> {
         Some(match self {
             Self::Above(bytes) => facts.bytes > bytes,
@@ -89,7 +88,7 @@ impl Tree {
         }
     }
 
-    /// The clauses, as they stand in the text.
+    /// Collects the clauses in the order of the text.
     fn clauses(&self, found: &mut Vec<Clause>) {
         match self {
             Self::Constant(_) => {}
@@ -101,17 +100,17 @@ impl Tree {
     }
 }
 
-/// One evaluation of a condition: clauses are counted as they are passed, whether they are looked at or not.
+/// An evaluation of a condition. Clauses are counted as they are passed, even if they are not evaluated.
 struct Evaluation<'f> {
     facts: &'f Facts,
-    /// Which clause is to be the opposite of what it is.
+    /// The clause whose value is inverted.
     turned: Option<usize>,
     passed: usize,
     looked_at: BTreeSet<usize>,
 }
 
 impl Evaluation<'_> {
-    /// What a part comes to; `None` is an error. One that is not `wanted` is passed only.
+    /// Returns the value of a part; `None` for an error. A part that is not `wanted` is only passed.
     fn part(&mut self, tree: &Tree, wanted: bool) -> Option<bool> {
         match tree {
             Tree::Constant(value) => Some(*value),
@@ -144,7 +143,7 @@ impl Evaluation<'_> {
     }
 }
 
-/// What a condition comes to, and which clauses were looked at for that.
+/// Returns the value of a condition, and the clauses that were evaluated for it.
 fn evaluated(tree: &Tree, facts: &Facts, turned: Option<usize>) -> (Option<bool>, BTreeSet<usize>) {
     let mut evaluation = Evaluation { facts, turned, passed: 0, looked_at: BTreeSet::new() };
     let holds = evaluation.part(tree, true);
@@ -189,7 +188,7 @@ fn facts() -> impl Strategy<Value = Facts> {
     })
 }
 
-/// A policy of these conditions, and the tree that they are together.
+/// Returns a policy with these conditions, and the tree that they form together.
 fn policy(permit: bool, conditions: &[(bool, Tree)]) -> (String, Tree) {
     let head = if permit { "permit" } else { "permit (principal, action, resource);\nforbid" };
     let mut text = format!("{head} (principal, action == fs::Action::\"append\", resource)");
@@ -213,7 +212,7 @@ proptest! {
         let (text, whole) = policy(permit, &conditions);
         let compiled = compile_any(&text);
         if let Err(rejected) = &compiled {
-            // Constants may leave nothing that it could ever be about. There is no other reason.
+            // Constants may leave a policy that never applies; only then is it refused.
             prop_assert!(rejected.to_string().contains("this policy never applies"), "{}\n{}", text, rejected);
         }
         prop_assume!(compiled.is_ok());
@@ -229,7 +228,7 @@ proptest! {
             let decision = policy.decide(&request);
             coverage.observe(&policy, &request, &decision);
             let (came_out, looked_at) = evaluated(&whole, facts, None);
-            // The second evaluation is right about the condition in the first place: an error denies.
+            // The second evaluation must first agree on the condition: an error denies.
             let allowed = came_out == Some(permit);
             prop_assert_eq!(decision.effect == Effect::Allow, allowed, "{}\n{:?}\n{:?}", text, facts, decision);
             for number in looked_at {

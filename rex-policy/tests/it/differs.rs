@@ -1,4 +1,4 @@
-//! What examples alone show of a change.
+//! Differences that examples alone show.
 
 use rex_policy::Change;
 
@@ -6,7 +6,7 @@ use crate::support::compile;
 
 const ALL: &str = r#"@id("all") permit (principal, action, resource);"#;
 
-/// Whether examples show that a forbid takes something away, and that its absence gives it back.
+/// Checks that examples show that a `forbid` denies something, and that its absence allows it again.
 #[track_caller]
 fn shown(permit: &str, forbid: &str) {
     let (older, newer) = (compile(permit), compile(&format!("{permit} @id(\"no\") {forbid}")));

@@ -1,10 +1,10 @@
-//! Mistakes that people make, and what they are told to write.
+//! Common mistakes, and the help that is shown for them.
 
 use crate::support::try_compile;
 
 const HEAD: &str = "permit (principal, action == fs::Action::\"read\", resource)";
 
-/// Mistakes with the help that is told; `@` stands for the head of a policy.
+/// Mistakes with the help that is shown; `@` is replaced with the head of a policy.
 const MISTAKES: &[(&str, &str)] = &[
     ("@", "a policy ends with `;`"),
     ("@\n@;", "a policy ends with `;`"),

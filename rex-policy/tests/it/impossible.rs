@@ -1,4 +1,4 @@
-//! Policies that match nothing, or everything: refused where they are to forbid, told where they are to permit.
+//! Policies that match nothing or everything: a `forbid` is refused, a `permit` gets a warning.
 
 use rex_policy::{Finding, Levels, Severity};
 
@@ -6,7 +6,7 @@ use crate::support::{compile, try_compile};
 
 pub(crate) const DOES: &str = "process::Action::\"signal\"";
 
-/// All that is found in one policy, and whether it is refused.
+/// Returns whether a policy is refused, and all findings in it.
 pub(crate) fn found(text: &str) -> (bool, Vec<Finding>) {
     match try_compile(text, None) {
         Ok(policy) => (false, policy.warnings().iter().filter(|finding| finding.code.is_some()).cloned().collect()),
@@ -14,7 +14,7 @@ pub(crate) fn found(text: &str) -> (bool, Vec<Finding>) {
     }
 }
 
-/// That a condition is refused in a `forbid` and told in a `permit`, each time with the message and the help that hold these texts.
+/// Checks that a condition is refused in a `forbid` and reported in a `permit`, with these texts in the message and the help.
 pub(crate) fn impossible(action: &str, condition: &str, said: &str, help: &str) {
     for (effect, refused) in [("forbid", true), ("permit", false)] {
         let text = format!("{effect} (principal, action == {action}, resource) when {{ {condition} }};");
@@ -133,7 +133,7 @@ fn a_value_that_is_never_there_is_told_with_the_one_that_is() {
     ] {
         impossible(READ, tag, "`context.tags` is never `urgent`", "key=value");
     }
-    // Whatever else it may be, it is not of that type.
+    // Whatever the action, the resource is not of that type.
     let typed = "forbid (principal, action, resource) when { resource is net::Url && resource.path == \"api\" };";
     assert!(found(typed).0, "{:?}", found(typed));
 }
@@ -175,7 +175,7 @@ fn what_leaves_out_nothing_is_refused_in_a_permit_too() {
     }
 }
 
-/// That an id is refused in a `forbid` and told in a `permit`, with the fix.
+/// Checks that an id is refused in a `forbid` and reported in a `permit`, with the fix.
 fn wild(head: &str, help: &str) {
     for (effect, refused) in [("forbid", true), ("permit", false)] {
         let text = format!("{effect} (principal, action, resource {head});");
@@ -205,7 +205,7 @@ fn a_wildcard_in_an_id_is_told_with_what_to_write() {
     wild("== service::Unit::\"web-*.service\"", "resource.name like \"web-*.service\"");
     wild("== net::Host::\"*.example.com\"", "`resource in net::Host::\"example.com\"`");
     wild("== net::Url::\"https://example.com/*\"", "`resource in net::Url::\"https://example.com/\"`");
-    // Whoever writes an escape means the letter, and other letters mean themselves.
+    // A sign that is written with an escape means the letter, and other letters mean themselves.
     for id in [
         "/srv/a\\u{2a}b",
         "/srv/a\\u{5b}id].tsx",
@@ -447,8 +447,8 @@ fn ids_of_the_entities_file_are_no_patterns() {
     assert!(!file("/var/log/*.log") && !file("/home/$USER") && !file("/var/l\u{200b}og"));
 }
 
-/// A process whose user has no name has no `user`, so a `forbid` that asked for it would let its signal pass, and so would what a permit leaves
-/// out. A permit that asks for it leaves such a process to others.
+/// A process whose user has no name has no `user`. A `forbid` that required it would let the signal pass, and so would an exception of a
+/// permit. A permit that asks for it leaves such a process to others.
 #[test]
 fn what_may_be_unknown_is_not_asked_to_be_there() {
     let of = |policy: &str| {

@@ -1,4 +1,4 @@
-//! A decision that is kept answers for no other request: over a table of its own, requests that differ in one small thing only.
+//! A cached decision answers no other request: tests with their own table, and with requests that differ in one detail only.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 
 use crate::support::{ask, triage};
 
-/// A sample in a laboratory. Its id says nothing of the rest.
+/// A sample in a laboratory. Its id does not imply its attributes.
 #[derive(Debug, Clone, Default)]
 #[expect(unreachable_pub, reason = "a public trait names it")]
 pub struct Sample {
@@ -56,22 +56,22 @@ impl Resource for Sample {
 }
 
 rex_core::actions! {
-    /// What can be done to samples.
+    /// The actions on samples.
     static TABLE;
     /// Samples.
     lab {
         /// Take some of it.
         Take = "take" on Sample {
-            /// What for.
+            /// The purpose.
             purpose: String,
-            /// How much.
+            /// The weight in grams.
             grams: i64,
-            /// Whether it comes back.
+            /// `true` if it comes back.
             back: bool,
         } in [];
         /// Throw it away.
         Waste = "waste" on Sample {
-            /// What for.
+            /// The purpose.
             purpose: String,
         } in [];
     }
@@ -79,10 +79,10 @@ rex_core::actions! {
 
 const WORDS: [&str; 5] = ["", "a", "b", "ab", "ba"];
 const ABOVE: [&[&str]; 5] = [&[], &["x"], &["y"], &["x", "y"], &["y", "x"]];
-/// That differ in one byte, wherever that is.
+/// Numbers that differ in one byte, wherever it is.
 const NUMBERS: [i64; 4] = [0, 1, 256, i64::MIN];
 
-/// A policy whose decision names all that there is to a request: each value has a permit of its own.
+/// Returns a policy whose decision names everything in a request: each value has its own permit.
 fn telling() -> Policy {
     let mut text = String::new();
     let mut tell = |head: &str, condition: &str| {
@@ -119,8 +119,8 @@ fn compile(text: &str) -> Policy {
 const ADDRESS: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
 const OTHER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(11, 0, 0, 1)));
 
-/// Asks all of these of one policy, so that what is kept of one could answer for each of the others. `ask` compares each answer with
-/// Cedar's own, which keeps nothing.
+/// Decides all these requests by one policy, so that a cached decision could answer another request. `ask` compares each decision with
+/// Cedar's own, which caches nothing.
 fn check(samples: impl Iterator<Item = Sample>, takes: &[lab::Take]) {
     let (policy, mut decisions) = (telling(), std::collections::BTreeSet::new());
     let mut count = 0;
@@ -135,7 +135,7 @@ fn check(samples: impl Iterator<Item = Sample>, takes: &[lab::Take]) {
         decisions.insert(ask(&policy, &triage(), &waste, &sample).policies.to_vec());
         count += 1;
     }
-    // The order of what is above is not told.
+    // Decisions do not depend on the order of ancestors.
     assert!(decisions.len() * 2 >= count, "{} decisions on {count} requests", decisions.len());
 }
 
@@ -143,7 +143,7 @@ fn take(purpose: &str, grams: i64, back: bool) -> lab::Take {
     lab::Take { purpose: purpose.to_owned(), grams, back }
 }
 
-/// Texts that are the start of the id, its end, both, or neither; on both sides of each border between them.
+/// Texts that are the start of the id, its end, both, or neither, on both sides of each border between them.
 #[test]
 fn no_text_passes_for_another() {
     let texts = WORDS.iter().flat_map(|id| WORDS.map(|owner| (*id, owner)));
@@ -181,7 +181,7 @@ fn no_number_address_or_truth_passes_for_another() {
     check(samples, &takes.collect::<Vec<_>>());
 }
 
-/// Where an attribute that is declared is not there, a policy that asks for it is an error, however the index would have found it.
+/// If a declared attribute is missing, a policy that asks for it is an error, even if the index could decide it.
 #[test]
 fn an_attribute_that_is_missing_denies() {
     for condition in [

@@ -1,4 +1,4 @@
-//! What is learned permits what it was learned from, and no action and nobody that was not seen.
+//! A learned policy permits what it was learned from, and no other action and nobody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ fn allows(policy: &Policy, request: &Request<'_>) -> bool {
     policy.decide(request).effect == Effect::Allow
 }
 
-/// A word that is hard to write down, or an easy one.
+/// Generates words that are easy or hard to write in Cedar.
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("a".to_owned()),
@@ -96,7 +96,7 @@ fn fact(kind: FactKind) -> BoxedStrategy<Value> {
         }
         FactKind::Bool => any::<bool>().prop_map(Value::from).boxed(),
         FactKind::String => text().prop_map(Value::from).boxed(),
-        // Cedar takes no IPv4 address in IPv6 clothes, so whatever is asked about one is denied.
+        // Cedar rejects version 4 addresses inside version 6, so every request with one is denied.
         FactKind::Ip => any::<std::net::IpAddr>().prop_map(|ip| ip.to_canonical().to_string().into()).boxed(),
     }
 }
@@ -107,7 +107,7 @@ fn act(spec: &'static ActionSpec) -> BoxedStrategy<(String, Values, Values)> {
     (resource(spec), facts).prop_map(move |((id, attributes), facts)| (id, attributes, named(facts))).boxed()
 }
 
-/// Requests of a few principals, of any actions, files more often than others.
+/// Generates requests of a few principals with any actions, mostly on files.
 fn run() -> impl Strategy<Value = Vec<Asked>> {
     let files: Vec<_> = ACTIONS.iter().copied().filter(|spec| spec.namespace == "fs").collect();
     let spec = prop_oneof![prop::sample::select(files), prop::sample::select(ACTIONS.to_vec())];
@@ -118,7 +118,7 @@ fn run() -> impl Strategy<Value = Vec<Asked>> {
     prop::collection::vec(one, 1..40)
 }
 
-/// Who did what.
+/// Returns who did what.
 fn done(request: &Request<'_>) -> (String, String) {
     (request.subject.principal.to_string(), request.action.spec().to_string())
 }
@@ -131,12 +131,12 @@ proptest! {
         let known: BTreeSet<_> = seen.iter().map(|asked| done(&asked.request())).collect();
         for breadth in BREADTHS {
             let learned = learn(breadth, None, &seen);
-            // Random facts are often none that a request could have.
+            // Random facts are often those that no request has.
             let policy = match compile_any(&learned.text) {
                 Ok(policy) => policy,
                 Err(rejected) => panic!("{rejected}\n{}", learned.text),
             };
-            // A name in several scripts is worth a warning, and the name that was seen.
+            // A name in several scripts is the one that was seen, and gets a warning.
             let plain = !learned.text.contains("日");
             let other = policy.warnings().iter().all(|warning| warning.code.is_some());
             prop_assert!(!plain || other, "{:?}", policy.warnings());
@@ -152,7 +152,7 @@ proptest! {
                     prop_assert!(!unseen || !allows(&policy, &other), "{other:?}\n{}", learned.text);
                 }
             }
-            // Below the root is everything.
+            // The root holds everything.
             for (action, extent) in policy.reach(None).iter().filter(|(action, _)| action.namespace == "fs") {
                 let Extent::Within(places) = extent else { panic!("{action} reaches anything:\n{}", learned.text) };
                 prop_assert!(!places.contains(&Place::Below("/".to_owned())), "{}", learned.text);
@@ -554,7 +554,7 @@ fn keys_are_never_generalised() {
     let learned =
         learn(Breadth::Directory, None, &files("fs::read", &["/etc/ssl/private/a.pem", "/etc/ssl/private/b.pem"]));
     assert!(learned.text.contains("// Never generalised, as keys"), "{}", learned.text);
-    // Among so many files of a directory as well.
+    // Also with that many files in a directory.
     let many: Vec<String> = (0..40).map(|number| format!("/etc/{}", "x".repeat(number + 1))).collect();
     breadths("fs::read", &many.iter().map(String::as_str).collect::<Vec<_>>(), &[], &["/etc/shadow", "/etc/y"], &wide);
 }
@@ -638,7 +638,7 @@ fn principals_that_do_the_same_are_one_permit() {
     );
     let policy = compile(&learned.text);
     assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
-    // What a kernel holds is for those alone.
+    // The reach, which a kernel enforces, is only for those.
     let reach = |principal: Principal| policy.reach(Some(&principal)).iter().count();
     assert_eq!([reach(Principal::agent("a")), reach(Principal::agent("z")), reach(Principal::user("z"))], [1, 0, 0]);
 }
@@ -652,7 +652,7 @@ fn what_there_is_no_room_for_is_left_out_and_told() {
         full += usize::from(learner.see(&files("fs::read", &[&path])[0].request(), &number).is_err());
         number += 1;
     }
-    // What is known has room still.
+    // Known requests still have room.
     learner.see(&files("fs::read", &["/d1/x"])[0].request(), &number).unwrap();
     assert_eq!(learner.different(), number - 3);
     let learned = learner.learn();
@@ -660,7 +660,7 @@ fn what_there_is_no_room_for_is_left_out_and_told() {
     assert!(learned.text.contains("// A part of what was seen: there was no room for 3 requests more"));
 }
 
-/// A name with a star is that name, and no lint takes it for a pattern.
+/// A name with a star is that name, and lints do not take it for a pattern.
 #[test]
 fn names_that_look_like_patterns_are_written_with_escapes() {
     for breadth in [Breadth::Exact, Breadth::Siblings, Breadth::Directory] {
@@ -685,7 +685,7 @@ fn names_that_look_like_patterns_are_written_with_escapes() {
     }
 }
 
-/// `rex policy fmt --check` passes on what was learned as it is.
+/// `rex policy fmt --check` accepts a learned policy unchanged.
 #[test]
 fn what_is_learned_is_laid_out() {
     let kept = compile(
@@ -712,7 +712,7 @@ fn what_a_program_needs_to_be_started_is_let_go() {
         let policy = compile(&learned.text);
         assert_eq!(policy.outcome(&started().request()).effect, Effect::Allow, "{}", learned.text);
     }
-    // What the policy that is kept permits without is refused today, too.
+    // A start that the kept policy permits without `@allow` is refused today, too.
     let old = compile(r#"permit (principal, action == process::Action::"run", resource);"#);
     let learned = learn(Breadth::Exact, Some(&old), &[started()]);
     assert_eq!(compile(&learned.text).outcome(&started().request()).effect, Effect::Deny, "{}", learned.text);
@@ -729,7 +729,7 @@ fn a_path_that_names_a_process_is_told() {
     assert!(learn(Breadth::Exact, None, &files("fs::read", &["/proc/meminfo", "/proc/sys/1"])).fleeting.is_empty());
 }
 
-/// A process whose program is not known, as one of another user.
+/// Returns a process whose program is unknown, like one of another user.
 fn obscure(name: &str, exe: &str, unit: &str) -> Asked {
     let known = [("name", name), ("exe", exe), ("user", "shop"), ("unit", unit)];
     let known = known.into_iter().filter(|(_, value)| *value != "unknown");

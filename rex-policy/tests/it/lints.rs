@@ -1,4 +1,4 @@
-//! What the lints find, and what they leave alone.
+//! Findings of the lints, and policies without findings.
 
 use rex_core::action::{fs, net, process};
 use rex_core::{AbsPath, Action, ActionSpec};
@@ -6,14 +6,14 @@ use rex_policy::{LINTS, Levels, Lint, Severity};
 
 use crate::support::{NOON, compile, compile_with};
 
-/// The codes of what is found, without those for what a policy does not say about itself.
+/// Returns the codes of the findings, except those about missing annotations.
 fn found(text: &str) -> Vec<&'static str> {
     let allow = ["REX010", "REX011"].into_iter().filter_map(Lint::of).collect();
     let levels = Levels { allow, ..Levels::default() };
     compile(text).lints(&levels).iter().filter_map(|finding| finding.code).collect()
 }
 
-/// The levels that a command line has that knows which operation needs what.
+/// Returns levels with the actions that operations need, as the command line sets them.
 fn with_operations() -> Levels {
     let operations: Vec<(&'static str, &'static [&'static ActionSpec])> = vec![
         ("net::get", &[net::Get::SPEC, net::Resolve::SPEC, net::Connect::SPEC]),
@@ -31,11 +31,11 @@ fn with_operations() -> Levels {
     Levels { operations, interpreter: Some(interpreter), ..Levels::default() }
 }
 
-/// The table is held to its own examples: each is found by its lint and by no other, and what is better by none.
+/// Each example in the table is found by its lint and by no other, and the better version by none.
 #[test]
 fn each_lint_finds_its_example_and_nothing_in_what_is_better() {
     for lint in LINTS {
-        // Of the operations, only that lint asks.
+        // Only this lint uses the operations.
         let levels = match lint.code {
             "REX016" => with_operations(),
             "REX019" => Levels { now: Some(NOON), ..Levels::default() },
@@ -48,7 +48,7 @@ fn each_lint_finds_its_example_and_nothing_in_what_is_better() {
     }
 }
 
-/// What time it is, whoever asks says; where nobody does, nothing has expired.
+/// The caller supplies the time; without it, nothing has expired.
 #[test]
 fn an_expired_policy_is_told_with_the_day() {
     let policy = |effect: &str, time: &str| {
@@ -107,7 +107,7 @@ fn a_place_in_the_policy_is_underlined() {
     assert_eq!(finding.source_text().get(finding.offset..finding.offset + finding.length), Some("\"/var/log*\""));
 }
 
-/// Where more that is like a pattern makes less permitted, there is nothing to find.
+/// A pattern that permits less if it matches more has no findings.
 #[test]
 fn what_narrows_may_be_broad() {
     let of = |effect: &str, kind: &str| {
@@ -207,7 +207,7 @@ fn a_forbid_takes_something_away_only_from_who_is_permitted_something() {
     assert_eq!(of(" == Agent::\"b\""), ["REX003"]);
 }
 
-/// A permit of the second action is no help where its condition asks for something else, or a `forbid` takes it away.
+/// A permit for the second action does not help if its condition excludes the need, or if a `forbid` does.
 #[test]
 fn what_an_operation_needs_besides_is_not_given_by_any_permit() {
     let told = |others: &str| {

@@ -1,4 +1,4 @@
-//! What a policy refuses, what it decides, and that the index decides as Cedar does.
+//! Tests of policies that are refused, of decisions, and of the index against Cedar.
 
 #[cfg(test)]
 mod agree;

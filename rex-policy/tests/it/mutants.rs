@@ -33,7 +33,7 @@ fn each_part_is_dropped_and_each_effect_turned() {
     );
 }
 
-/// What a mutant decides is what the policy decides that is written like it.
+/// A mutant decides like the policy written with that change.
 #[test]
 fn a_mutant_decides_as_the_changed_policy_would() {
     let [p, f] = {

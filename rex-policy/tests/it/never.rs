@@ -1,4 +1,4 @@
-//! Conditions that no request meets, by what one fact says of another, or by the one form that a fact has.
+//! Conditions that no request meets, by what one fact implies about another, or by the only form that a fact has.
 
 use crate::impossible::{DOES, GET, READ, RUN, found, impossible, nothing};
 
@@ -62,7 +62,7 @@ fn a_time_is_there_for_one_millisecond() {
     nothing(READ, "context.now >= datetime(\"2026-12-31\") && context.now.toTime() < duration(\"22h\")");
 }
 
-/// As [`impossible`], also where a permit is refused: of paths, what is never there always was an error.
+/// Checks as [`impossible`] does, but a permit may be refused: for paths, an impossible value always was an error.
 fn refused(action: &str, condition: &str, said: &str, help: &str) {
     for effect in LOOKS {
         let text = format!("{effect} (principal, action == {action}, resource) when {{ {condition} }};");
@@ -111,7 +111,7 @@ fn attributes_of_one_thing_go_together() {
     ] {
         impossible(action, condition, "at once", help);
     }
-    // Of alternatives that leave nothing out, the same.
+    // The same for alternatives that leave out nothing.
     for effect in LOOKS {
         let text = format!(
             "{effect} (principal, action == {READ}, resource) when {{ resource.name != \"a.log\" || resource.extension != \"key\" }};"
@@ -167,7 +167,7 @@ fn attributes_that_go_together_are_left_alone() {
     }
 }
 
-/// Every attribute and fact that is a path has one spelling of each.
+/// Every attribute and fact that is a path has only one spelling.
 #[test]
 fn paths_are_normalized_wherever_they_stand() {
     use rex_core::values::{DIRECTORY, PATH, PROGRAM, Values};
@@ -219,7 +219,7 @@ fn texts_below_links_of_every_host_are_told() {
     nothing(READ, "resource.path like \"/binary/*\" || resource.path == \"/usr/bin/id\" || resource.path like \"/b*\"");
 }
 
-/// What looks like something else is refused in policies and in the entities file: in keys, parents and texts.
+/// Deceptive letters are refused in policies and in the entities file: in keys, parents and texts.
 #[test]
 fn letters_that_look_like_others_are_refused_everywhere() {
     use crate::support::try_compile;
@@ -253,7 +253,7 @@ fn letters_that_look_like_others_are_refused_everywhere() {
     }
 }
 
-/// An escape is the letter that it stands for, and a fact that has one case has no other.
+/// An escape is the letter that it represents, and a fact with a fixed case has no other.
 #[test]
 fn escapes_and_cases_are_looked_at_by_what_they_mean() {
     for (action, condition, help) in [
@@ -278,7 +278,7 @@ fn escapes_and_cases_are_looked_at_by_what_they_mean() {
     nothing(READ, "resource in fs::Path::\"/srv/caf\\\\xE9\" || resource.name == \"a\\\\x41\"");
 }
 
-/// What a case makes up is what a run can have.
+/// A case can only invent facts that a run can have.
 #[test]
 fn cases_take_no_facts_that_no_run_has() {
     let read = |rest: &str| {

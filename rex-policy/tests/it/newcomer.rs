@@ -1,4 +1,4 @@
-//! Mistakes of people who are new to policies, and policies of theirs that are right.
+//! Mistakes of people who are new to policies, and correct policies of theirs.
 
 use rex_policy::{Finding, Levels, Severity};
 
@@ -8,7 +8,7 @@ use crate::support::{compile, try_compile};
 const CONNECT: &str = "net::Action::\"connect\"";
 const PARAMETER: &str = "sys::Action::\"get_parameter\"";
 
-/// All that is found in some policies, or why they are refused.
+/// Returns all findings in some policies, also if they are refused.
 fn all(text: &str, entities: Option<&str>) -> Vec<Finding> {
     match try_compile(text, entities) {
         Ok(policy) => {
@@ -21,7 +21,7 @@ fn all(text: &str, entities: Option<&str>) -> Vec<Finding> {
     }
 }
 
-/// That a policy has this finding and no other, with the help that holds a text.
+/// Checks that a policy has this finding and no other, with a text in the help.
 fn one(text: &str, code: &str, severity: Severity, said: &str, help: &str) {
     let found = all(text, None);
     let told = matches!(&found[..], [one] if one.code == Some(code)
@@ -94,13 +94,13 @@ fn a_forbid_for_nobody_that_a_permit_is_for_names_the_near_principal() {
         (&["principal in Group::\"all\""], "principal in Group::\"robots\""),
         (&["principal in Group::\"robots\""], "principal is Agent"),
         (&["principal is User"], "principal in Group::\"staff\""),
-        // Who is in a group that the entities file does not name is not known.
+        // The members of a group that the entities file does not name are unknown.
         (&["principal in Group::\"unknown\""], "principal == Agent::\"deploy\""),
         (&["principal == Agent::\"deploy\""], "principal in Group::\"unknown\""),
     ] {
         assert_eq!(told(permits, forbids), "", "{permits:?} {forbids}");
     }
-    // Also where the conditions say it.
+    // Also if the principals are in the conditions.
     let permit = format!("permit (principal, action == {READ}, resource) when {{ principal == Agent::\"deploy\" }};");
     let forbid = format!("forbid (principal, action == {READ}, resource) when {{ principal == Agent::\"deplyo\" }};");
     let found = all(&format!("{permit}\n{forbid}"), None);
@@ -131,7 +131,7 @@ fn a_value_inside_of_a_set_or_a_record_is_looked_at() {
     nothing(DOES, "[\"TERM\", \"HUP\"].containsAny([context.signal])");
     nothing(DOES, "{signal: context.signal, unit: \"x\"} == {signal: \"TERM\", unit: resource.name}");
     nothing(CONNECT, "[443, 8443].contains(context.port)");
-    // What one of the two never is, the other may be.
+    // A value that one of the two never has, the other may have.
     nothing(RUN, "[context.user, context.arg1].contains(\"1000\")");
 }
 
@@ -188,7 +188,7 @@ fn an_attribute_that_is_always_there_is_no_question() {
         assert!(found.iter().any(|one| one.message.contains("is always true")), "{text}\n{found:#?}");
         assert_eq!(refused, effect == "forbid", "{text}\n{found:#?}");
     }
-    // Where it depends on the action, and of a process, which is not always known.
+    // If it depends on the action, and for a process, whose attributes may be unknown.
     let head = "permit (principal == Agent::\"a\", action";
     for text in [
         format!("{head}, resource) when {{ resource has path && resource.path like \"/srv/*\" }};"),
@@ -372,7 +372,7 @@ fn all_types_of_principals_are_everybody() {
     }
 }
 
-/// Of one file, an old name beside the real one is no mistake, and who asks for queries knows of them.
+/// An old name next to the real one is correct, and a policy that asks for queries accounts for them.
 #[test]
 fn what_is_named_beside_what_is_meant_is_no_mistake() {
     let permit = |action: &str, head: &str, condition: &str| {

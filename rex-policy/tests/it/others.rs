@@ -1,4 +1,4 @@
-//! A vocabulary of somebody else: the spelling of its ids is what its own type says.
+//! A vocabulary of another program: its own type defines the spelling of its ids.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ impl Resource for Document {
 }
 
 rex_core::actions! {
-    /// What can be done to documents.
+    /// The actions on documents.
     static TABLE;
     /// Documents.
     docs {

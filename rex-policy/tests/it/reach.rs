@@ -1,4 +1,4 @@
-//! What a policy could ever permit.
+//! The reach of policies.
 
 use expect_test::{Expect, expect};
 use rex_core::{Attribute, Extent, Fact, FactKind, Place, Principal, Reach, Resource, ResourceSpec};
@@ -162,7 +162,7 @@ const MEMBERS: &str = r#"[
     {"uid": {"type": "service::Unit", "id": "nginx.service"}, "parents": [{"type": "service::Class", "id": "Web"}]}
 ]"#;
 
-/// The reach of a policy as owners write them is not simply anything.
+/// The reach of a typical policy is limited.
 #[test]
 fn a_typical_policy() {
     let policy = compile_with(HOST, MEMBERS);
@@ -244,11 +244,11 @@ fn forbids_that_cut_something_out_are_exceptions() {
     assert_eq!(of(Some(Principal::agent("stranger"))), "");
 }
 
-/// Everything that a policy says for sure is a bound, not only what its index makes most of.
+/// Everything that a policy requires is a bound, not only what its index uses.
 #[test]
 fn all_that_holds_bounds_together() {
     for (policy, places) in [
-        // Whichever of head and condition is the narrower.
+        // The narrower one of head and condition.
         ("resource in fs::Path::\"/a/b\") when { resource.path like \"/a*\" }", "/a/b/**"),
         ("resource in fs::Path::\"/a\") when { resource.path like \"/a/b/*\" }", "/a/b/*"),
         (
@@ -257,7 +257,7 @@ fn all_that_holds_bounds_together() {
         ),
         ("resource in fs::Class::\"LogFile\") when { resource.path like \"/var/log/w*\" }", "/var/log/web.log/**"),
         ("resource in fs::Path::\"/\") when { resource.path like \"/*\" }", "/**"),
-        // Other attributes than the id say nothing of the place, and hide nothing that does.
+        // Attributes other than the id say nothing about the place, and hide nothing that does.
         ("resource in fs::Path::\"/a\") when { resource.name like \"access*\" }", "/a/**"),
         ("resource) when { resource.name == \"a\" }", "anything"),
         ("resource) when { resource in fs::Path::\"/a\" && resource.name == \"very-telling\" }", "/a/**"),
@@ -270,10 +270,10 @@ fn all_that_holds_bounds_together() {
         ("resource is fs::Path in fs::Path::\"/a\")", "/a/**"),
         ("resource) when { resource is fs::Path in fs::Path::\"/a\" }", "/a/**"),
         ("resource) when { fs::Path::\"/a\" == resource }", "/a"),
-        // After what can be an error, too: then nothing is allowed.
+        // Also after a part that can be an error: then nothing is allowed.
         ("resource) when { context.bytes * 2 > 4 && resource == fs::Path::\"/a\" }", "/a"),
         ("resource) unless { context.bytes > 4 } when { resource == fs::Path::\"/a\" }", "/a"),
-        // What can never hold reaches nothing.
+        // A condition that never holds reaches nothing.
         ("resource in fs::Path::\"/a\") when { resource in fs::Path::\"/ab\" }", ""),
         ("resource in fs::Path::\"/a\") when { resource.path like \"/ab*\" }", ""),
         ("resource == fs::Path::\"/a\") when { resource.path == \"/b\" }", ""),
@@ -381,7 +381,7 @@ fn a_resource_of_another_type_is_out_of_reach() {
     );
 }
 
-/// A parcel, whose `path` is the way that it takes and not its id, and which can change hands.
+/// A parcel, whose `path` is its route and not its id, and which can change hands.
 #[derive(Debug)]
 #[expect(unreachable_pub, reason = "a public trait names it")]
 pub struct Parcel;
@@ -408,7 +408,7 @@ impl Resource for Parcel {
 }
 
 rex_core::actions! {
-    /// What can be done to parcels.
+    /// The actions on parcels.
     static POST;
     /// Parcels.
     post {
@@ -424,7 +424,7 @@ fn another_program_says_which_attribute_is_the_id() {
         ("resource.label == \"p/1\"", "p/1"),
         ("resource.path like \"/a/*\"", "anything"),
         ("resource in post::Parcel::\"p\"", "p/**"),
-        // What is in which is not told by the id, so neither is known to be the narrower.
+        // The id does not say what lies in what, so it is unknown which is narrower.
         ("resource in post::Parcel::\"p\" && resource in post::Parcel::\"q/r\"", "p/**"),
     ] {
         let text = format!("permit (principal, action, resource) when {{ {condition} }};");

@@ -1,4 +1,4 @@
-//! Policies that are refused, and how they are told so (ATTACKS rows 9 and 12).
+//! Policies that are refused, and their messages (ATTACKS rows 9 and 12).
 
 use expect_test::{Expect, expect};
 use miette::Diagnostic;
@@ -6,7 +6,7 @@ use rex_policy::{Policy, PolicyLimits, Severity, Source, Vocabulary};
 
 use crate::support::{compile, reads, try_compile};
 
-/// The findings as text: place, what is underlined, message, help.
+/// Compares the findings as text: place, underlined text, message, help.
 fn check(policy: &str, expected: Expect) {
     let rejected = try_compile(policy, None).unwrap_err();
     let mut out = String::new();
@@ -307,7 +307,7 @@ fn a_hundred_megabytes_of_policy_are_refused_at_once() {
     assert!(Policy::compile(&Vocabulary::rex(), &split, None, &limits).is_err());
 }
 
-/// On a thread with a stack as small as any that Rex runs on.
+/// Runs on a thread with the smallest stack that Rex uses.
 #[test]
 fn a_deeply_nested_policy_is_refused_without_a_crash() {
     let deep = |open: &str, inner: &str, close: &str, times: usize| {
@@ -341,7 +341,7 @@ fn a_deeply_nested_policy_is_refused_without_a_crash() {
     std::thread::Builder::new().stack_size(2 << 20).spawn(refuse_all).unwrap().join().unwrap();
 }
 
-/// What the limits do allow compiles and decides on such a stack.
+/// Policies at the limits compile and decide on such a stack.
 #[test]
 fn a_policy_at_the_limits_is_taken() {
     let limits = PolicyLimits::default();

@@ -1,4 +1,4 @@
-//! The smallest permit: for every action of the table, it allows the very request that was denied, and no neighbour of it.
+//! The smallest permit: for every action of the table, it allows exactly the denied request, and no neighbor of it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rex_policy::Policy;
 
 use crate::support::{NOON, compile, try_compile};
 
-/// Policies under which all of the requests below are denied, some of them nearly not.
+/// Policies that deny all requests below, some of them narrowly.
 const WORLD: &str = r#"@id("others") permit (principal == Agent::"other", action, resource);
 @id("logs") permit (principal, action in fs::Action::"ReadOnly", resource in fs::Path::"/srv")
 when { context.tags.contains("ticket=7") } unless { resource.extension == "key" };
@@ -17,7 +17,7 @@ when { context.tags.contains("ticket=7") } unless { resource.extension == "key" 
 @id("nginx") permit (principal, action == service::Action::"restart", resource == service::Unit::"nginx.service")
 when { context.script == "abc" };"#;
 
-/// Ids of resources of a type, each a neighbour of the first.
+/// Returns ids of resources of a type, each a neighbor of the first.
 fn ids(spec: &ActionSpec) -> &'static [&'static str] {
     match &*spec.resource.to_string() {
         "fs::Path" => &["/srv/app/a \"b\"*.log", "/srv/app", "/srv/app/a \"b\"*.log/c", "/srv/app/a", "/srv/app/a.key"],
@@ -37,7 +37,7 @@ fn ids(spec: &ActionSpec) -> &'static [&'static str] {
 }
 
 fn facts(spec: &ActionSpec) -> BTreeMap<String, Value> {
-    // Of texts the first that such a fact can have: lints say of others that they never match.
+    // The first text that such a fact can have, since lints report others as never true.
     let texts =
         ["a \"b\" \\ '*'\n\té", "user.a \"b\" '*'", "TERM", "public", "TXT", "192.0.2.1:53", "/srv/a b", "a", ""];
     let value = |fact: &Attribute| match fact.kind {
@@ -63,7 +63,7 @@ fn asked(principal: &Principal, spec: &ActionSpec, id: &str, context: BTreeMap<S
     Asked::new(ACTIONS, &written, Subject::new(principal.clone()), NOON).unwrap()
 }
 
-/// A text with a unified diff applied.
+/// Returns a text with a unified diff applied.
 fn applied(old: &str, diff: &str) -> String {
     let mut old = old.split_inclusive('\n');
     let (mut new, mut at) = (String::new(), 1);
@@ -81,7 +81,7 @@ fn applied(old: &str, diff: &str) -> String {
             new += same;
             at += 1;
         } else if line.starts_with('-') {
-            // A last line without its end is replaced by one that has it.
+            // A last line without a line end is replaced by one that has it.
             old.next();
             at += 1;
         } else {
@@ -97,7 +97,7 @@ fn effect(policy: &Policy, asked: &Asked) -> Effect {
     decision.effect
 }
 
-/// What differs from a request in one thing.
+/// Returns requests that differ in one detail.
 fn neighbours(principal: &Principal, spec: &'static ActionSpec, id: &str) -> Vec<Asked> {
     let principals = [Principal::agent("a"), Principal::user("a"), Principal::agent("b"), Principal::user("b")];
     let mut all: Vec<_> = principals
@@ -107,10 +107,10 @@ fn neighbours(principal: &Principal, spec: &'static ActionSpec, id: &str) -> Vec
         .collect();
     let actions = ACTIONS.iter().filter(|other| **other != spec && other.resource == spec.resource);
     all.extend(actions.map(|other| asked(principal, other, id, facts(other))));
-    // Of a process, its number says nothing.
+    // The number of a process says nothing about it.
     let others = ids(spec).iter().filter(|other| **other != id && spec.resource.name != "Process");
     all.extend(others.map(|other| asked(principal, spec, other, facts(spec))));
-    // Those are said by the fact that holds all of the arguments; how many bytes are moved, and which address a name has, is another each time.
+    // `arguments` implies the others; the number of bytes and the address of a name change each time.
     let said = |name: &str| {
         let argument = name == "count" || name.starts_with("arg") && name != "arguments";
         (spec.name == "run" && argument) || name == "bytes" || name == "address"
@@ -196,7 +196,7 @@ fn a_process_is_named_by_what_it_is_and_never_by_its_number() {
     assert_eq!(effect(&changed, &asked("7", process("worker", "/usr/sbin/nginx", "www-data"))), Effect::Allow);
     assert_eq!(effect(&changed, &asked("4242", process("nginx", "/usr/sbin/nginx", "root"))), Effect::Deny);
     assert_eq!(effect(&changed, &asked("4242", process("nginx", "/tmp/nginx", "www-data"))), Effect::Deny);
-    // Of a process that is not fully known, other permits decide.
+    // A process that is not fully known is left to other permits.
     let named = r#"permit (principal, action == process::Action::"signal", resource) when { resource.name == "x" };"#;
     let both = compile(&format!("{WORLD}{named}{}", patch.added));
     let name = |name: &str| BTreeMap::from([("name".to_owned(), name.into())]);
@@ -294,7 +294,7 @@ fn where_a_forbid_denies_no_permit_helps() {
     assert!(trace.remedy.unwrap().contains("`no-etc` forbids this"));
 }
 
-/// What came near is told, and which part of its condition it was.
+/// Policies that came near are reported, with the parts that failed.
 #[test]
 fn what_came_near_is_told() {
     let policy = compile(WORLD);
@@ -334,7 +334,7 @@ fn what_came_near_is_told() {
     .assert_eq(&trace.remedy.unwrap());
 }
 
-/// `==` in a head is about the thing itself, `in` also about what is in it; `is` bounds both.
+/// In a head, `==` matches only the entity itself, `in` also what is in it; `is` limits both.
 #[test]
 fn a_head_is_told_to_meet_what_it_meets() {
     let policy = compile(

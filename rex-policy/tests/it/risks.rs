@@ -1,4 +1,4 @@
-//! Which bad outcomes a policy lets through.
+//! The bad outcomes that a policy allows.
 
 use std::fmt::Write;
 
@@ -90,7 +90,7 @@ fn narrow_permits_and_forbids_let_nothing_through() {
     }
 }
 
-/// What conditions ask for is tried, whatever it is.
+/// Everything that conditions ask for is tried.
 #[test]
 fn a_condition_hides_nothing() {
     for condition in [
@@ -216,7 +216,7 @@ fn patterns_are_held_against_those_of_the_outcomes() {
     assert!(names(chmod).contains(&"sets-setuid"));
     let stop = "permit (principal, action == service::Action::\"stop\", resource) when { resource.name like \"*-journald.service\" };";
     assert!(names(stop).contains(&"stops-guards"));
-    // A forbid of the same takes it away.
+    // A `forbid` for the same ids takes it away.
     let both =
         "permit (principal, action == fs::Action::\"read\", resource) when { resource.path like \"/etc/*/shadow\" };
         forbid (principal, action, resource is fs::Path) when { resource.name == \"shadow\" };";

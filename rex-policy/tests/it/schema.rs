@@ -154,7 +154,7 @@ fn another_programs_table() {
     assert_eq!(effect(&edit(1, false, "typo"), &public), Effect::Deny);
     assert_eq!(effect(&edit(100, false, "typo?"), &public), Effect::Deny);
     assert_eq!(effect(&edit(1, true, "typo?"), &public), Effect::Deny);
-    // The same id, moved or changed: nothing that was decided before holds for it.
+    // The same id, moved or changed: no earlier decision holds for it.
     assert_eq!(effect(&edit(1, false, "typo?"), &page(&["team"], false)), Effect::Deny);
     assert_eq!(effect(&edit(1, false, "typo?"), &page(&["team", "public"], true)), Effect::Deny);
     assert_eq!(effect(&edit(1, false, "typo?"), &public), Effect::Allow);

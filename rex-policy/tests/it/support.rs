@@ -1,4 +1,4 @@
-//! Short ways to compile and to ask.
+//! Helpers to compile policies and decide requests.
 
 use rex_core::action::{AnyAction, fs, service};
 use rex_core::resource::{AnyResource, Unit};
@@ -14,7 +14,7 @@ pub(crate) fn try_compile(policy: &str, entities: Option<&str>) -> Result<Policy
     Policy::compile(&Vocabulary::rex(), &sources, entities.as_ref(), &PolicyLimits::default())
 }
 
-/// Policies that may ask for what no request has.
+/// Compiles policies that may be impossible.
 pub(crate) fn compile_any(policy: &str) -> Result<Policy, Rejected> {
     let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
     Policy::compile(&Vocabulary::rex(), &[Source::new("test.cedar", policy)], None, &limits)
@@ -28,7 +28,7 @@ pub(crate) fn compile_with(policy: &str, entities: &str) -> Policy {
     try_compile(policy, Some(entities)).unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 
-/// Asks, twice so that the cache answers too, and compares with Cedar's own decision.
+/// Decides twice, so that the cache answers too, and compares with Cedar's own decision.
 pub(crate) fn ask(policy: &Policy, subject: &Subject, action: &dyn AnyAction, resource: &dyn AnyResource) -> Decision {
     ask_at(policy, subject, action, resource, NOON)
 }
@@ -55,12 +55,12 @@ pub(crate) fn path(text: &str) -> AbsPath {
     AbsPath::parse(text).unwrap()
 }
 
-/// Whether the agent `triage` may read a file.
+/// Returns whether the agent `triage` may read a file.
 pub(crate) fn reads(policy: &Policy, file: &str) -> bool {
     ask(policy, &triage(), &fs::Read {}, &path(file)).effect == Effect::Allow
 }
 
-/// Whether the agent `triage` may restart a unit.
+/// Returns whether the agent `triage` may restart a unit.
 pub(crate) fn restarts(policy: &Policy, unit: &str) -> bool {
     ask(policy, &triage(), &service::Restart {}, &Unit::parse(unit).unwrap()).effect == Effect::Allow
 }
