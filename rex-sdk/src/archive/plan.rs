@@ -1,4 +1,4 @@
-//! What is to be done to extract an archive, made of all that it has before any of it is done.
+//! The steps to extract an archive, computed from all of its entries before any step is performed.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use rex_core::{Code, Error, Limits, Timestamp, Value};
 use super::{Kind, Member};
 use crate::ops::fs::skipped;
 
-/// A name in an archive, with the owner and the group that it has there, if they are known, and its time.
+/// A name in an archive with its time, and its owner and group if they are known.
 pub(crate) type Owned = (String, Option<(u32, u32)>, Timestamp);
 
-/// How many links one name may cross, as the kernel has it.
+/// Maximum number of links that one name may cross, as in the kernel.
 const HOPS: usize = 40;
 
-/// What a name of an archive stands for.
+/// The thing that a name of an archive refers to.
 #[derive(Debug, Clone)]
 enum Known {
-    /// A directory, with its mode where the archive says it.
+    /// A directory, with its mode if the archive states it.
     Directory(Option<u32>),
     /// A file of this size.
     File(u64),
@@ -25,39 +25,39 @@ enum Known {
     Link(String),
 }
 
-/// What is to be done.
+/// The steps to extract an archive.
 pub(crate) struct Plan {
     strip: usize,
     skip_links: bool,
     entries: u64,
     depth: u64,
-    /// How many more bytes may be written.
+    /// Number of bytes that may still be written.
     room: u64,
     written: u64,
     /// Every name so far.
     known: BTreeMap<String, Known>,
-    /// The directories, those above before those below.
+    /// The directories, parents before children.
     pub(crate) directories: Vec<String>,
     /// The files with their sizes and modes.
     pub(crate) files: Vec<(String, u64, u32)>,
-    /// The second names of files, with their first ones and their sizes.
+    /// The second names of files, with their first names and their sizes.
     pub(crate) hard_links: Vec<(String, String, u64)>,
-    /// What the archive says of owner and time of its files and directories.
+    /// Owner and time of files and directories, as the archive states them.
     pub(crate) owners: Vec<Owned>,
     /// The symbolic links with their texts.
     pub(crate) symlinks: Vec<(String, String)>,
-    /// What is left out.
+    /// The entries that are left out.
     pub(crate) skipped: Vec<Value>,
 }
 
-/// The error for an entry that is not extracted.
+/// Returns the error for an entry that is not extracted.
 pub(crate) fn refused(name: &[u8], why: &str) -> Error {
     let message = format!("the entry `{}` is not extracted: {why}", String::from_utf8_lossy(name).escape_debug());
     Error::new(Code::Unsupported, message)
 }
 
 impl Plan {
-    /// Nothing yet. So many directories are left out at the start of each name.
+    /// Creates an empty plan. `strip` is the number of leading directories to remove from each name.
     pub(crate) fn new(strip: usize, skip_links: bool, limits: &Limits, bytes_written: u64) -> Self {
         Self {
             strip,
@@ -76,7 +76,7 @@ impl Plan {
         }
     }
 
-    /// The mode that the archive has for a directory, if it has the directory.
+    /// Returns the archive's mode for a directory, if the archive has that directory.
     pub(crate) fn mode(&self, directory: &str) -> Option<u32> {
         match self.known.get(directory) {
             Some(Known::Directory(mode)) => *mode,
@@ -84,7 +84,7 @@ impl Plan {
         }
     }
 
-    /// The name below the destination; `None` if nothing is left of it.
+    /// Returns the name below the destination; `None` if `strip` removes all of it.
     pub(crate) fn relative(&self, name: &[u8]) -> Result<Option<String>, &'static str> {
         let name = std::str::from_utf8(name).map_err(|_| "its name is not UTF-8")?;
         if name.starts_with('/') {
@@ -100,7 +100,7 @@ impl Plan {
         Ok(parts.get(self.strip..).filter(|rest| !rest.is_empty()).map(|rest| rest.join("/")))
     }
 
-    /// Adds what an archive has.
+    /// Adds an entry of an archive.
     pub(crate) fn add(&mut self, member: &Member) -> Result<(), Error> {
         let refuse = |why: &str| refused(&member.name, why);
         let name = self.relative(&member.name).map_err(refuse)?;
@@ -195,8 +195,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses a plan with a symbolic link that leads to nothing in the archive: what it would lend its name to, nobody knows.
-    /// `check` is called for each.
+    /// Refuses a plan with a symbolic link that leads to nothing in the archive, since it would lead to an unknown
+    /// file. Calls `check` before each link.
     pub(crate) fn finish(&self, check: impl Fn() -> Result<(), Error>) -> Result<(), Error> {
         for (name, target) in &self.symlinks {
             check()?;
@@ -208,7 +208,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Follows a link as the kernel would, if there were nothing but what is in the archive.
+    /// Follows a link as the kernel would if nothing but the archive existed.
     fn follow(&self, link: &str, target: &str) -> Result<(), &'static str> {
         let mut at: Vec<&str> = link.split('/').collect();
         at.pop();

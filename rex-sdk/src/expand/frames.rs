@@ -8,19 +8,19 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::{WINDOW, damage, too_far};
 
-/// How a frame starts, and, but for four bits, one that is to be skipped.
+/// The start of a frame and, except for its low four bits, of a skippable frame.
 const FRAME: u32 = 0xFD2F_B528;
 const SKIPPED: u32 = 0x184D_2A50;
 
-/// What begins.
+/// The next frame.
 pub(super) enum Begun<R> {
     /// A frame that holds data.
     Frame(Box<Frame<R>>),
-    /// One that held none was passed over.
+    /// A skippable frame, which was passed over.
     Skipped(R),
 }
 
-/// Begins the next frame.
+/// Starts reading the next frame.
 pub(super) fn begin<R: BufRead>(mut source: R) -> io::Result<Begun<R>> {
     let magic: [u8; 4] = exactly(&mut source)?;
     match u32::from_le_bytes(magic) {
@@ -59,7 +59,7 @@ fn exactly<const N: usize>(source: &mut impl Read) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Reads the rest of a header, and tells how far back the frame refers, in bytes; RFC 8878, section 3.1.1.1.
+/// Reads the rest of a header and returns how far back the frame refers, in bytes; RFC 8878, section 3.1.1.1.
 fn window(source: &mut impl Read, header: &mut Vec<u8>) -> io::Result<u64> {
     let mut read = |length: usize| -> io::Result<u64> {
         let mut bytes = [0; 8];
@@ -86,14 +86,14 @@ fn window(source: &mut impl Read, header: &mut Vec<u8>) -> io::Result<u64> {
     Ok(if single { size } else { base + base / 8 * (window & 7) })
 }
 
-/// A last block that holds nothing, and the checksum after it.
+/// A last block that is empty, followed by the checksum.
 const END: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
 
-/// A frame that holds data, held against its checksum, if it has one.
+/// A frame that holds data, checked against its checksum if it has one.
 pub(super) struct Frame<R> {
     source: R,
     decoder: FrameDecoder,
-    /// Why it goes no further, once what was decoded before is read.
+    /// The error that stops decoding, returned after the data decoded before it.
     failed: Option<io::Error>,
 }
 
@@ -115,7 +115,8 @@ impl<R: BufRead> Read for Frame<R> {
                 Ok(_) => damage("the compressed data is damaged"),
                 Err(error) => error,
             });
-            // The decoder keeps what later blocks could refer to until it sees the end. What is wrong is told after that.
+            // The decoder keeps data that later blocks could refer to until it sees the end. The error is returned
+            // after that.
             let _ = self.decoder.decode_blocks(END, BlockDecodingStrategy::All);
         }
         let count = self.decoder.read(buffer)?;

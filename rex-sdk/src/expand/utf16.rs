@@ -1,4 +1,4 @@
-//! UTF-16, told by the mark at its start, as UTF-8; and UTF-8 without such a mark.
+//! Decoding of UTF-16, recognized by the mark at its start, to UTF-8; and UTF-8 without such a mark.
 
 use std::io::{self, Read};
 
@@ -8,21 +8,21 @@ use rex_core::{Code, Error};
 use super::{Damage, damage, read_into};
 use crate::os::{Source, SourceState};
 
-/// How much is decoded at a time, in bytes.
+/// Number of bytes decoded at a time.
 const PIECE: usize = 32 << 10;
-/// What a message says of text that is not what its mark says.
+/// The message for text that does not match its mark.
 const MALFORMED: &str = "it is not UTF-16, as its byte order mark says, to its end";
 
 /// An encoding whose characters are wider than a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wide {
     Utf16(&'static Encoding),
-    /// One that is known, and not read.
+    /// An encoding that is recognized but not read.
     Utf32,
 }
 
 impl Wide {
-    /// The encoding of a text that starts like this, if it is such a one.
+    /// Returns the encoding of a text with this start, if it is a wide one.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
         match start {
             [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some(Self::Utf32),
@@ -43,7 +43,7 @@ impl Wide {
     }
 }
 
-/// All of a text as UTF-8, up to so many bytes; one in another encoding as it is.
+/// Returns a text as UTF-8, cut at one byte more than `max`; text in other encodings is unchanged.
 pub(crate) fn decode(bytes: Vec<u8>, max: u64) -> io::Result<Vec<u8>> {
     if Wide::of(&bytes).is_none() {
         return Ok(bytes);
@@ -53,22 +53,22 @@ pub(crate) fn decode(bytes: Vec<u8>, max: u64) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The mark at the start of a text in UTF-8.
+/// The UTF-8 byte order mark.
 pub(crate) const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A text that reads as UTF-8, if it is UTF-16; anything else as it is, but for a mark at its start.
+/// A reader that turns UTF-16 into UTF-8, and passes on anything else unchanged except for a mark at its start.
 pub(crate) struct Decoded<R> {
     inner: R,
-    /// Whether a mark of UTF-8 is read too.
+    /// `true` if a UTF-8 mark is passed on too.
     keeps_mark: bool,
-    /// How it is decoded; `None` before its start was seen.
+    /// The decoder; the outer `None` before the start was read.
     decoder: Option<Option<Box<Decoder>>>,
-    /// What was read of it to see its start.
+    /// Bytes read ahead to examine the start.
     ahead: Vec<u8>,
-    /// What was decoded, and how much of it was given.
+    /// The decoded text; `given` is how much of it was returned.
     text: Vec<u8>,
     given: usize,
-    /// What comes after that.
+    /// The state after that text.
     then: Then,
 }
 
@@ -85,12 +85,12 @@ impl<R: Read> Decoded<R> {
         Self { inner, keeps_mark: false, decoder: None, ahead, text, given: 0, then: Then::More }
     }
 
-    /// The same with a mark of UTF-8 as it is.
+    /// Creates a reader that keeps a UTF-8 mark.
     pub(crate) fn with_mark(inner: R) -> Self {
         Self { keeps_mark: true, ..Self::new(inner) }
     }
 
-    /// What it reads from.
+    /// Returns the underlying reader.
     pub(crate) fn inner(&self) -> &R {
         &self.inner
     }
@@ -98,7 +98,7 @@ impl<R: Read> Decoded<R> {
     fn start(&mut self) -> io::Result<()> {
         if self.decoder.is_none() {
             if let Err(error) = self.inner.by_ref().take(4).read_to_end(&mut self.ahead)
-                // Damage is told again by whoever met it, after what came before it.
+                // The inner reader reports damage again, after the data before it.
                 && (self.ahead.is_empty() || Damage::of(&error).is_none())
             {
                 return Err(error);
@@ -181,7 +181,7 @@ impl<R: Read + Send> Source for Decoded<R> {
     }
 }
 
-/// A file that begins after its mark.
+/// A file without its mark at the start.
 pub(crate) struct Unmarked {
     inner: Box<dyn Source>,
     is_at_start: bool,
@@ -231,7 +231,7 @@ impl Source for Unmarked {
 mod tests {
     use super::*;
 
-    /// The text in both orders of bytes.
+    /// Returns the text in both byte orders.
     fn wide(text: &str) -> [Vec<u8>; 2] {
         let units = || std::iter::once(0xFEFF).chain(text.encode_utf16());
         [units().flat_map(u16::to_le_bytes).collect(), units().flat_map(u16::to_be_bytes).collect()]

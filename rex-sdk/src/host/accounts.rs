@@ -1,4 +1,4 @@
-//! Users and groups, as all programs of this machine find them: by the C library, in files and directory services.
+//! Users and groups, as the C library finds them, in files and directory services.
 
 use std::ffi::CString;
 
@@ -9,13 +9,14 @@ use rex_core::{Code, Error};
 use super::confine;
 use crate::os::OsError;
 
-/// The name of a user; `None` if there is none, it could not be found out, or it is none that a policy could write.
+/// Returns the name of a user; `None` if the user does not exist or cannot be looked up, or a policy could not contain
+/// the name.
 pub(super) fn name_of(uid: u32) -> Option<String> {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
     (!user.name.is_empty() && !user.name.contains(char::REPLACEMENT_CHARACTER)).then_some(user.name)
 }
 
-/// The number of a user or of a group.
+/// Returns the number of a user or a group.
 pub(super) fn number_of(name: &str, group: bool) -> Result<Option<u32>, OsError> {
     if group {
         return found(Group::from_name(name)).map(|group| group.map(|group| group.gid.as_raw()));
@@ -23,12 +24,12 @@ pub(super) fn number_of(name: &str, group: bool) -> Result<Option<u32>, OsError>
     found(User::from_name(name)).map(|user| user.map(|user| user.uid.as_raw()))
 }
 
-/// A user by name, with all groups that it is in.
+/// Returns a user by name, with all of its groups.
 pub(super) fn user(name: &str) -> Result<confine::User, OsError> {
     let named = name.escape_debug();
     let unknown = || Error::new(Code::NotFound, format!("there is no user `{named}`"));
     let user = found(User::from_name(name))?.ok_or_else(unknown)?;
-    // A policy speaks of one name: another name of the same user would lead around it.
+    // A policy names one name of a user: another name would bypass it.
     match name_of(user.uid.as_raw()) {
         Some(own) if own == name => {}
         Some(own) => {
@@ -43,7 +44,7 @@ pub(super) fn user(name: &str) -> Result<confine::User, OsError> {
     Ok(confine::User { uid: user.uid.as_raw(), gid, groups: groups.collect() })
 }
 
-/// What was found: some libraries say by an error that there is nothing.
+/// Returns the result of a lookup: some libraries report a missing entry as an error.
 fn found<T>(result: nix::Result<Option<T>>) -> Result<Option<T>, OsError> {
     match result {
         Ok(found) => Ok(found),

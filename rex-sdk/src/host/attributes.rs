@@ -1,6 +1,7 @@
-//! What a file keeps when its contents are replaced: mode, owner, access control list, security label, user attributes.
+//! The attributes that a file keeps when its contents are replaced: mode, owner, access control list, security label,
+//! user attributes.
 //!
-//! Left behind is what vouched for the old contents: setuid, setgid, file capabilities, signatures.
+//! It loses those that vouched for the old contents: setuid, setgid, file capabilities, signatures.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -16,13 +17,13 @@ use super::resolve::{self, open_entry};
 use crate::OsError;
 use crate::os::Access;
 
-/// As much as the kernel lets the list of names, or one value, be.
+/// The kernel's limit for the list of names, and for one value, in bytes.
 const MAX_ATTRIBUTE: usize = rex_core::bounds::ATTRIBUTE_BYTES;
 
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 
-/// The bits that something new in a directory may have, if it is made of `like`. Its owner will be this process, its group that of the
-/// directory or of this process.
+/// Returns the bits of something new in a directory, if it is made from `like`. Its owner will be this process, its
+/// group that of the directory or of this process.
 pub(super) fn new_mode(parent: &OwnedFd, like: Access) -> Result<Mode, OsError> {
     let directory = fstat(parent).map_err(resolve::system)?;
     let inherits = directory.st_mode & Mode::S_ISGID.bits() != 0;
@@ -30,8 +31,8 @@ pub(super) fn new_mode(parent: &OwnedFd, like: Access) -> Result<Mode, OsError> 
     Ok(Mode::from_bits_truncate(like.bound(geteuid().as_raw(), gid, false)))
 }
 
-/// Holds a new file to what it is made of, before anything is in it: the file system may have given it another group, and the
-/// directory a list of others who may read it.
+/// Limits a new, empty file to the permissions of what it is made from: the file system may have given it another
+/// group, and the directory an access control list with others who may read it.
 pub(super) fn bind(file: &File, like: Access) -> Result<(), OsError> {
     match fremovexattr(file, ACCESS_LIST) {
         Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
@@ -45,7 +46,7 @@ pub(super) fn bind(file: &File, like: Access) -> Result<(), OsError> {
     fchmod(file, Mode::from_bits_truncate(allowed)).map_err(resolve::system)
 }
 
-/// Gives `file` what the file `name`, which it is about to replace, has, as far as what it is made of lets it.
+/// Gives `file` the attributes of the file `name`, which it is about to replace, as far as what it is made from allows.
 pub(super) fn keep(
     file: &File,
     parent: &OwnedFd,
@@ -58,7 +59,7 @@ pub(super) fn keep(
         fchown(file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid))).map_err(resolve::system)?;
     }
     let open = |flags| open_entry(parent, name, flags | OFlag::O_NOFOLLOW | WARY, Mode::empty());
-    // One that may be written but not read has its attributes all the same.
+    // The attributes of a file that may be written but not read are accessible, too.
     let previous = match open(OFlag::O_RDONLY) {
         Err(nix::errno::Errno::EACCES) => open(OFlag::O_WRONLY),
         other => other,
@@ -69,7 +70,7 @@ pub(super) fn keep(
         return Err(OsError::Changed);
     }
     extended(file, &previous).map_err(|error| OsError::Io(error.into()))?;
-    // After all else: a change of owner or of the access control list takes bits away.
+    // Last: a change of owner or of the access control list clears bits.
     let mut mode = old.st_mode & 0o1777;
     if let Some(like) = like {
         let listed = fgetxattr(file, ACCESS_LIST, &mut [0; 0]).is_ok();
@@ -79,7 +80,7 @@ pub(super) fn keep(
 }
 
 fn extended(file: &File, old: &OwnedFd) -> Result<(), Errno> {
-    // What a new file has of its own, from the directory's default list, gives others access that they did not have.
+    // A list that the new file got from the directory's default gives others access that they did not have.
     match fgetxattr(old, ACCESS_LIST, &mut [0; 0]) {
         Err(Errno::NODATA) => match fremovexattr(file, ACCESS_LIST) {
             Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
@@ -98,7 +99,7 @@ fn extended(file: &File, old: &OwnedFd) -> Result<(), Errno> {
     for name in names.get(..length).unwrap_or_default().split(|&byte| byte == 0).filter(|name| kept(name)) {
         let length = fgetxattr(old, name, wanted.as_mut_slice())?;
         let value = wanted.get(..length).unwrap_or_default();
-        // A label that the new file got by itself need not be set, which not everybody may.
+        // A label that the new file has already need not be set, which not every process may.
         let same =
             fgetxattr(file, name, present.as_mut_slice()).is_ok_and(|length| present.get(..length) == Some(value));
         if !same {

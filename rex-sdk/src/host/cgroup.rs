@@ -1,7 +1,8 @@
-//! A control group for a worker, where one was delegated to this process: bounds that hold for all that is in it together.
+//! A control group for a worker, below a group that was delegated to this process: limits for all of its processes
+//! together.
 //!
-//! Only what was delegated is touched: systemd marks that with the attribute `user.delegate` (or `trusted.delegate`) on the
-//! group's directory; see "Control Group APIs and Delegation" in systemd's documentation, and the kernel's
+//! Only a delegated group is touched: systemd marks it with the attribute `user.delegate` (or `trusted.delegate`) on
+//! the group's directory; see "Control Group APIs and Delegation" in systemd's documentation, and the kernel's
 //! `Documentation/admin-guide/cgroup-v2.rst` for the files.
 
 use std::io;
@@ -9,21 +10,21 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::getpid;
 
-/// What all processes of a group may use together.
+/// The limits for all processes of a group together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupBounds {
-    /// Memory, in bytes.
+    /// Maximum memory, in bytes.
     pub memory: u64,
-    /// Processes and threads.
+    /// Maximum number of processes and threads.
     pub processes: u64,
-    /// Processor time, in microseconds for each tenth of a second: 100,000 is one processor.
+    /// Maximum processor time, in microseconds for each tenth of a second: 100,000 is one processor.
     pub cpu: u64,
 }
 
-/// The group that this process moves to, below the one that it was given: a group that hands controllers on holds no process.
+/// The group, below the delegated one, that this process moves to: a group that passes controllers on holds no process.
 const SUPERVISOR: &str = "supervisor";
 
-/// A control group. What is in it is ended, and it is removed, when this is dropped.
+/// A control group. When this is dropped, its processes are killed, and it is removed.
 #[derive(Debug)]
 pub struct Group {
     directory: PathBuf,
@@ -31,11 +32,11 @@ pub struct Group {
 }
 
 impl Group {
-    /// Makes a group below the one that was delegated to this process, and holds it to the bounds, as far as the
-    /// controllers for them are there; `None` if nothing was delegated.
+    /// Creates a group below the one that was delegated to this process, with the bounds whose controllers exist;
+    /// `None` if no group was delegated.
     ///
     /// # Errors
-    /// If what was delegated cannot be used.
+    /// If the delegated group cannot be used.
     pub fn create(name: &str, bounds: &GroupBounds) -> io::Result<Option<Self>> {
         match delegated()? {
             Some(own) => Self::below(&own, name, bounds).map(Some),
@@ -43,7 +44,7 @@ impl Group {
         }
     }
 
-    /// The same below a directory, which holds this process and no other.
+    /// Creates a group below a directory that contains this process and no other.
     #[expect(
         clippy::disallowed_methods,
         reason = "the files of control groups are the kernel's own, under fixed names"
@@ -65,7 +66,7 @@ impl Group {
                 std::fs::write(own.join("cgroup.subtree_control"), format!("+{controller}"))?;
                 let file = group.directory.join(file);
                 std::fs::write(&file, &bound)?;
-                // What was asked for is not yet what holds: the kernel rounds memory down to pages.
+                // Read back to check that it holds; the kernel rounds memory down to pages.
                 let held = std::fs::read_to_string(&file)?;
                 if held.trim_start().starts_with("max") {
                     return Err(io::Error::other(format!("`{}` does not hold", file.display())));
@@ -76,7 +77,7 @@ impl Group {
         Ok(group)
     }
 
-    /// The controllers whose bounds hold.
+    /// Returns the controllers whose bounds hold.
     #[must_use]
     pub fn held(&self) -> &[&'static str] {
         &self.held
@@ -85,7 +86,7 @@ impl Group {
     /// Moves a process into it.
     ///
     /// # Errors
-    /// If the system does not.
+    /// If the system does not move it.
     #[expect(
         clippy::disallowed_methods,
         reason = "the files of control groups are the kernel's own, under fixed names"
@@ -102,7 +103,7 @@ impl Drop for Group {
     )]
     fn drop(&mut self) {
         let _ = std::fs::write(self.directory.join("cgroup.kill"), "1");
-        // A process that was ended leaves its group a moment later.
+        // A killed process leaves its group a moment later.
         for _ in 0..1_000 {
             match std::fs::remove_dir(&self.directory) {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => std::thread::yield_now(),
@@ -112,7 +113,7 @@ impl Drop for Group {
     }
 }
 
-/// The group of this process, if it was delegated.
+/// Returns the group of this process, if it was delegated.
 #[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
 fn delegated() -> io::Result<Option<PathBuf>> {
     let groups = std::fs::read_to_string("/proc/self/cgroup")?;
@@ -127,12 +128,12 @@ fn delegated() -> io::Result<Option<PathBuf>> {
         };
         one("user.delegate") || one("trusted.delegate")
     };
-    // The second is where an earlier run of the same service has put this process.
+    // The second is for a process that an earlier run of the same service moved.
     let parent = own.parent().filter(|_| own.ends_with(SUPERVISOR));
     Ok([Some(&*own), parent].into_iter().flatten().find(marked).map(Path::to_owned))
 }
 
-/// Where a version 2 hierarchy is mounted, if this line of `mountinfo` is about one.
+/// Returns the mount point of a version 2 hierarchy, if this line of `mountinfo` is about one.
 fn mount_point(line: &str) -> Option<&str> {
     let (mount, kind) = line.split_once(" - ")?;
     kind.starts_with("cgroup2 ").then(|| mount.split(' ').nth(4)).flatten()

@@ -1,4 +1,4 @@
-//! Adds to files; creates directories; removes names.
+//! Appending to files, creation of directories and links, and removal of names.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,9 +17,9 @@ use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{Access, EntryKind, OsError, words};
 
-/// How often a file is looked for and created by turns, while others remove and create it.
+/// Maximum number of attempts to open or create a file, while others remove and create it.
 const MAX_TURNS: usize = 8;
-/// What a new file may be at most; the umask takes from it.
+/// Maximum permission bits of a new file; the umask removes some.
 pub(super) const NEW_FILE: Mode = Mode::from_bits_truncate(0o666);
 const NEW_DIRECTORY: Mode = Mode::from_bits_truncate(0o777);
 
@@ -36,7 +36,7 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
                 let Some((parent, name)) = open_parent(path, Last::Cross)? else {
                     return Err(OsError::WrongKind(EntryKind::Directory));
                 };
-                // O_EXCL on top of refusing links: what appears here meanwhile is looked at first, not opened.
+                // O_EXCL, besides refusing links: what appears here meanwhile is examined first, not opened.
                 match resolve::open_entry(&parent, name, FLAGS | WARY | OFlag::O_CREAT | OFlag::O_EXCL, NEW_FILE) {
                     Ok(file) => File::from(file),
                     Err(Errno::EEXIST) => continue,
@@ -54,7 +54,7 @@ pub(super) fn append(grant: &Grant<fs::Append>, bytes: &[u8], options: &HostOpti
     Err(OsError::Changed)
 }
 
-/// Writes in one piece, or says how much of it came to be written.
+/// Writes all bytes; after a partial write, the error says how many were written.
 fn add(file: &mut File, bytes: &[u8]) -> Result<(), OsError> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -98,12 +98,13 @@ pub(super) fn symlink(grant: &Grant<fs::Symlink>) -> Result<(), OsError> {
 /// Removes anything but a directory.
 pub(super) fn remove(path: &AbsPath, options: &HostOptions) -> Result<(), OsError> {
     if options.journal.is_some() {
-        // What is swapped in between this look and the act is removed: whoever writes the journal notices that.
+        // A file that is swapped in between this check and the act is removed, too; the writer of the journal notices
+        // that.
         let found = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
         demand_changeable(&fstat(found).map_err(resolve::system)?, options)?;
     }
     match unlink(path, UnlinkatFlags::NoRemoveDir) {
-        // A kernel that confines this process looks at its rights first, and at the kind of the thing afterwards.
+        // A kernel that confines this process checks its rights first, and the kind of the thing afterwards.
         Err(OsError::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied && is_directory(path) => {
             Err(resolve::system(Errno::EISDIR))
         }

@@ -1,4 +1,4 @@
-//! Lists directories.
+//! Listing of directories.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -13,14 +13,14 @@ use super::resolve;
 use crate::links::Last;
 use crate::os::{Access, DirEntry, Directory, EntryKind, Metadata, OsError};
 
-/// A directory that is kept open.
+/// An open directory.
 pub(super) struct HostDirectory {
     path: AbsPath,
     directory: Dir,
     entries: Vec<DirEntry>,
 }
 
-/// Opens a directory, with its entries, at most `max`, in the order of their names.
+/// Opens a directory with its entries, at most `max`, in the order of their names.
 pub(super) fn open(path: &AbsPath, max: u64) -> Result<HostDirectory, OsError> {
     given(path.clone(), descriptor(path)?, max)
 }
@@ -30,7 +30,7 @@ pub(super) fn descriptor(path: &AbsPath) -> Result<OwnedFd, OsError> {
     resolve::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | WARY, Last::Cross)
 }
 
-/// The same for one that was opened.
+/// Reads the entries of an open directory, at most `max`, in the order of their names.
 pub(super) fn given(path: AbsPath, directory: OwnedFd, max: u64) -> Result<HostDirectory, OsError> {
     let mut directory = Dir::from_fd(directory).map_err(resolve::system)?;
     let mut entries = Vec::new();
@@ -76,7 +76,7 @@ impl Directory for HostDirectory {
     }
 }
 
-/// What the directory itself keeps of an entry.
+/// Returns the kind that the directory itself stores for an entry.
 fn listed(entry: &Entry) -> EntryKind {
     match entry.file_type() {
         Some(Type::File) => EntryKind::File,
@@ -85,7 +85,7 @@ fn listed(entry: &Entry) -> EntryKind {
         Some(Type::Fifo) => EntryKind::Fifo,
         Some(Type::Socket) => EntryKind::Socket,
         Some(Type::BlockDevice | Type::CharacterDevice) => EntryKind::Device,
-        // Some file systems keep no kinds in their directories.
+        // Some file systems store no kinds in their directories.
         None => EntryKind::Unknown,
     }
 }

@@ -1,14 +1,14 @@
-//! Whether `/proc` shows all processes: it may be mounted so that it does not; see `hidepid` in `proc(5)`.
+//! Detection of processes that `/proc` does not show, because of how it is mounted; see `hidepid` in `proc(5)`.
 #![expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, getegid, getgroups};
 
-/// The capability that sees all; see `linux/capability.h`.
+/// The capability that sees all processes; see `linux/capability.h`.
 const CAP_SYS_PTRACE: u32 = 19;
 
-/// Whether others than those that are shown may run; or, if one is asked for, whether that one does and is not shown.
+/// Checks whether processes may be hidden; with `only`, whether that process runs and is hidden.
 pub(super) fn others(only: Option<u32>) -> bool {
     let hides = || {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
@@ -24,14 +24,14 @@ pub(super) fn others(only: Option<u32>) -> bool {
     !std::path::Path::new("/proc").join(pid.to_string()).exists() && exists() && hides()
 }
 
-/// By the mounts, the rights and the groups of whoever looks.
+/// Checks whether mounts hide processes from a process with this status and these groups.
 fn hides(mounts: &str, status: &str, groups: &[u32]) -> bool {
     let options = mounts.lines().rev().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let (target, kind) = (left.split(' ').nth(4)?, right.split(' ').next()?);
         (target == "/proc" && kind == "proc").then(|| right.rsplit(' ').next())?
     });
-    // Who looks at nothing at all is not told that there is nothing.
+    // If the mounts cannot be read, processes may be hidden.
     let Some(options) = options else { return mounts.is_empty() };
     let option = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name)?.strip_prefix('='));
     let Some(how) = option("hidepid").filter(|how| !["0", "off"].contains(how)) else { return false };
@@ -39,7 +39,7 @@ fn hides(mounts: &str, status: &str, groups: &[u32]) -> bool {
     if rights.is_some_and(|rights| rights >> CAP_SYS_PTRACE & 1 == 1) {
         return false;
     }
-    // This group sees all, except where only the right counts.
+    // This group sees all processes, unless only the capability counts.
     let group = option("gid").map_or(Some(0), |group| group.parse().ok());
     ["4", "ptraceable"].contains(&how) || !group.is_some_and(|group| groups.contains(&group))
 }

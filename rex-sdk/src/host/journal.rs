@@ -1,25 +1,25 @@
-//! The files of a run's journal, which scripts do not change.
+//! The files of a run's journal, which scripts may not change.
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A journal by its name, and the files that it had under other names when this was made.
+/// The path of a journal, and the files that it had under other names when this was made.
 ///
-/// A journal `j` that is rotated goes on in a new file of that name; the old one becomes `j.000001`, the next `j.000002`. Names are
-/// never used again. So what becomes of a journal while a run goes on can be found by looking at names, which a
-/// confined worker can still do.
+/// When a journal `j` is rotated, it continues in a new file with that name; the old file becomes `j.000001`, the next
+/// `j.000002`. Names are never reused. So the files of a journal can be found by name during a run, which a confined
+/// worker can still do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalFiles {
     path: PathBuf,
-    /// Device and inode of each.
+    /// Device and inode of each file.
     known: Vec<(u64, u64)>,
     last: u32,
 }
 
 impl JournalFiles {
-    /// The journal of this name, which must not have links in it.
+    /// Finds the files of the journal at this path, which must not contain links.
     ///
     /// # Errors
     /// If its directory cannot be read.
@@ -35,13 +35,13 @@ impl JournalFiles {
         Ok(files)
     }
 
-    /// The file that lines are added to.
+    /// Returns the file that lines are added to.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file that takes that name next, while it is made.
+    /// Returns the file that takes that name next, while it is being made.
     #[must_use]
     pub fn next(&self) -> PathBuf {
         let mut name = OsString::from(".");
@@ -50,7 +50,7 @@ impl JournalFiles {
         self.path.with_file_name(name)
     }
 
-    /// The file of this number.
+    /// Returns the rotated file with this number.
     #[must_use]
     pub fn rotated(&self, number: u32) -> PathBuf {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
@@ -58,7 +58,7 @@ impl JournalFiles {
         self.path.with_file_name(name)
     }
 
-    /// The number of the youngest one that was there when this was made, 0 if there was none.
+    /// Returns the number of the newest rotated file when this was made, 0 without one.
     #[must_use]
     pub fn last(&self) -> u32 {
         self.last
@@ -69,12 +69,12 @@ impl JournalFiles {
         (digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
     }
 
-    /// Whether this device and inode are of one of its files, also of one that came there later.
+    /// Checks whether this device and inode are those of one of its files, including later ones.
     #[must_use]
     pub fn contain(&self, file: (u64, u64)) -> bool {
         let is = |path: PathBuf| id(&path).map(|there| there == file);
         let mut later = (self.last.saturating_add(1)..).map_while(|number| is(self.rotated(number)));
-        // In this order: a file that gets another name meanwhile is found under it.
+        // In this order: a file that is renamed meanwhile is found under its new name.
         self.known.contains(&file)
             || is(self.next()) == Some(true)
             || is(self.path.clone()) == Some(true)
@@ -82,7 +82,7 @@ impl JournalFiles {
     }
 }
 
-/// Device and inode, if it is a regular file.
+/// Returns the device and inode of a regular file.
 fn id(path: &Path) -> Option<(u64, u64)> {
     let metadata = path.symlink_metadata().ok()?;
     metadata.is_file().then(|| (metadata.dev(), metadata.ino()))

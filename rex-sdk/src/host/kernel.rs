@@ -1,17 +1,17 @@
-//! Files that are the kernel's own: none is made, replaced or removed there by whoever writes files.
+//! Files of the kernel, among which none can be created, replaced or removed.
 
 use nix::errno::Errno;
 use rex_core::{AbsPath, Code, Error};
 
 use crate::os::OsError;
 
-/// The error of what could not be made in a directory that is there: where that is the kernel's, that is why.
+/// Explains an error of creating something in a directory of the kernel; returns any other error unchanged.
 pub(super) fn told(error: OsError, path: &AbsPath) -> OsError {
     let refused =
         [Errno::ENOENT, Errno::EACCES, Errno::EPERM, Errno::EROFS, Errno::EOPNOTSUPP].map(|errno| errno as i32);
     let is_refused =
         matches!(&error, OsError::Io(inner) if inner.raw_os_error().is_some_and(|errno| refused.contains(&errno)));
-    // INVARIANT: no link is crossed on the way, so what a name begins with is where it is.
+    // INVARIANT: no link is crossed on the way, so the start of a name shows where it is.
     if !is_refused || !["/proc/", "/sys/"].iter().any(|own| path.as_str().starts_with(own)) {
         return error;
     }

@@ -1,4 +1,4 @@
-//! What units have logged: the journal of systemd, read by its own program, which is confined to the journal's files.
+//! Logs of units: systemd's journal, read by its own program, which is confined to the journal's files.
 
 use std::io;
 
@@ -8,13 +8,13 @@ use rex_core::resource::Unit;
 use super::tool;
 use crate::os::{ALL_UNITS, LogQuery, OsError};
 
-/// The program, where systemd puts it.
+/// The path where systemd installs the program.
 const JOURNALCTL: &str = "/usr/bin/journalctl";
-/// What it reads: the journal on disk and in memory, and which machine this is.
+/// The paths that it reads: the journal on disk and in memory, the machine's id, `/proc`, and time zones.
 const JOURNAL: [&str; 5] = ["/var/log/journal", "/run/log/journal", "/etc/machine-id", "/proc", "/usr/share/zoneinfo"];
 
-/// The records of a unit's log, or of the whole journal, which `find` looks for. The manager may have forgotten a unit that the journal
-/// still knows, or may not be there.
+/// Returns records of a unit's log, or of the whole journal. `find` checks that the unit exists. The journal may still
+/// have a unit that the manager has forgotten, or the manager may be missing.
 pub(super) fn of(
     unit: &Unit,
     find: impl FnOnce() -> Result<(), OsError>,
@@ -38,7 +38,7 @@ pub(super) fn of(
     }
 }
 
-/// The records that are meant of a unit's log, or of the whole journal, oldest first.
+/// Returns the selected records of a unit's log, or of the whole journal, oldest first.
 fn read(unit: Option<&Unit>, query: &LogQuery, budget: &Budget) -> Result<Vec<String>, OsError> {
     let words = arguments(unit, query);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -55,11 +55,11 @@ fn arguments(unit: Option<&Unit>, query: &LogQuery) -> Vec<String> {
     let mut words: Vec<String> =
         ["--quiet", "--no-pager", "--all", "--output=json"].iter().map(|&word| word.to_owned()).collect();
     words.push(format!("--output-fields={fields}"));
-    // With `--all`, fields of any length come whole; without, long ones come as if they were not there.
-    // Each by its option in one word, so that no value can be taken for an option.
+    // With `--all`, fields of any length are complete; without it, long ones appear to be missing.
+    // Each option is one word with its value, so that no value can be taken for an option.
     words.extend(unit.map(|unit| format!("--unit={}", unit.name())));
     words.push(format!("--lines={}", query.max));
-    // Whole seconds, and one more for what begins within one.
+    // In whole seconds; one more at the end, for what begins within a second.
     words.extend(query.since.map(|time| format!("--since=@{}", time.as_secs())));
     words.extend(query.until.map(|time| format!("--until=@{}", time.as_secs().saturating_add(1))));
     words.extend(query.priority.map(|priority| format!("--priority={priority}")));

@@ -1,4 +1,4 @@
-//! Changes what is kept about files: times, permission bits, owners, attributes, length.
+//! Changes of metadata: times, permission bits, owners, attributes, length.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +20,7 @@ use super::{HostOptions, kernel};
 use crate::links::Last;
 use crate::os::{EntryKind, OsError};
 
-/// Makes a regular file as long as was granted, if it grows by no more than `room`; says by how much.
+/// Sets the length of a regular file to that of the grant, if it grows by at most `room`; returns by how much.
 pub(super) fn resize(grant: &Grant<fs::Write>, room: u64, options: &HostOptions) -> Result<u64, OsError> {
     let (file, status) = regular(grant.resource(), OFlag::O_WRONLY, options)?;
     demand_changeable(&status, options)?;
@@ -32,7 +32,7 @@ pub(super) fn resize(grant: &Grant<fs::Write>, room: u64, options: &HostOptions)
     Ok(growth)
 }
 
-/// Refuses a length that the resource limits of this process do not allow, though another process sets it.
+/// Refuses a length beyond the resource limits of this process, although another process sets it.
 pub(super) fn demand_room(bytes: i64) -> Result<(), OsError> {
     let (most, _) = getrlimit(Resource::RLIMIT_FSIZE).map_err(resolve::system)?;
     if u64::try_from(bytes).is_ok_and(|bytes| bytes > most) { Err(resolve::system(Errno::EFBIG)) } else { Ok(()) }
@@ -56,14 +56,14 @@ pub(super) fn touch(
     rustix::fs::utimensat(&entry, c"", &times, rustix::fs::AtFlags::EMPTY_PATH).map_err(failed)
 }
 
-/// A new empty file.
+/// Creates an empty file.
 fn make(path: &AbsPath) -> Result<OwnedFd, OsError> {
     let Some((parent, name)) = open_parent(path, Last::Cross)? else {
         return Err(OsError::WrongKind(EntryKind::Directory));
     };
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | WARY;
     open_entry(&parent, name, flags, NEW_FILE).map_err(|error| match error {
-        // A link is there that leads through what does not exist.
+        // The name is a link that leads through something missing.
         Errno::EEXIST => resolve::system(Errno::ENOENT),
         error => kernel::told(resolve::system(error), path),
     })
@@ -75,7 +75,7 @@ pub(super) fn chmod(grant: &Grant<fs::Chmod>, options: &HostOptions) -> Result<(
     let mode = u32::try_from(grant.action().mode).ok().filter(|mode| *mode <= 0o7777);
     let mode = mode.ok_or(OsError::Refused("permission bits are at most 07777"))?;
     let mode = rustix::fs::Mode::from_bits_truncate(mode);
-    // By the file itself, where the kernel can (Linux 6.6), else by its name among the descriptors.
+    // By the file itself if the kernel can (Linux 6.6), otherwise by its name among the descriptors.
     match rustix::fs::chmodat(&entry, c"", mode, rustix::fs::AtFlags::EMPTY_PATH) {
         Err(rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => {
             let name = format!("/proc/self/fd/{}", entry.as_raw_fd());
@@ -90,7 +90,7 @@ pub(super) fn chown(grant: &Grant<fs::Chown>, options: &HostOptions) -> Result<(
     let (entry, _) = entry(grant.resource(), Last::Keep, options)?;
     let number = |number: i64| match number {
         -1 => Ok(None),
-        // The largest one means none, too.
+        // The kernel takes the largest number as no change, too.
         number => match u32::try_from(number) {
             Ok(number) if number != u32::MAX => Ok(Some(number)),
             _ => Err(OsError::Refused("there is no such owner")),
@@ -101,7 +101,7 @@ pub(super) fn chown(grant: &Grant<fs::Chown>, options: &HostOptions) -> Result<(
         .map_err(resolve::system)
 }
 
-/// The names of the extended attributes.
+/// Returns the names of the extended attributes.
 pub(super) fn xattrs(grant: &Grant<fs::GetXattr>, options: &HostOptions) -> Result<Vec<String>, OsError> {
     let file = readable(grant.resource(), options)?;
     let names = whole(|buffer| rustix::fs::flistxattr(&file, buffer))?;
@@ -114,7 +114,7 @@ pub(super) fn xattrs(grant: &Grant<fs::GetXattr>, options: &HostOptions) -> Resu
     Ok(names)
 }
 
-/// One extended attribute.
+/// Returns one extended attribute.
 pub(super) fn xattr(grant: &Grant<fs::GetXattr>, options: &HostOptions) -> Result<Vec<u8>, OsError> {
     let file = readable(grant.resource(), options)?;
     whole(|buffer| rustix::fs::fgetxattr(&file, &*grant.action().name, buffer))
@@ -135,9 +135,9 @@ pub(super) fn set_xattr(
     .map_err(absent)
 }
 
-/// What something says whose length is only known when it fits.
+/// Reads a value whose length is not known beforehand.
 fn whole(say: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u8>, OsError> {
-    /// The kernel's own limit, of both.
+    /// The kernel's limit for a list of names and for a value, in bytes.
     const MOST: usize = 64 << 10;
     let mut buffer = vec![0; MOST];
     let count = say(&mut buffer).map_err(absent)?;
@@ -145,13 +145,13 @@ fn whole(say: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u8>
     Ok(buffer)
 }
 
-/// A file or directory, open so that its attributes can be reached. A pipe or a device would wait, or do something.
+/// Opens a file or directory to access its attributes. Refuses others: opening a pipe or a device would wait, or act.
 fn readable(path: &AbsPath, options: &HostOptions) -> Result<File, OsError> {
     let (_, status) = entry(path, Last::Cross, options)?;
     match kind(&status) {
         EntryKind::File | EntryKind::Directory => {
             let file = resolve::open(path, OFlag::O_RDONLY | WARY, Last::Cross)?;
-            // Looked at again, since it is opened again.
+            // Checked again, since it is opened again.
             demand_changeable(&fstat(&file).map_err(resolve::system)?, options)?;
             Ok(File::from(file))
         }
@@ -159,7 +159,7 @@ fn readable(path: &AbsPath, options: &HostOptions) -> Result<File, OsError> {
     }
 }
 
-/// What has this name, not opened.
+/// Returns what has this name, without opening its contents.
 fn entry(path: &AbsPath, last: Last, options: &HostOptions) -> Result<(OwnedFd, FileStat), OsError> {
     let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, last)?;
     let status = fstat(&entry).map_err(resolve::system)?;

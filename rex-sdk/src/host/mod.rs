@@ -1,9 +1,10 @@
-//! The real operating system: Linux 5.6 or later. The only place with system calls.
+//! The real operating system: Linux 5.6 or later. The only module with system calls.
 //!
-//! How names are held to what was checked: every name is opened with `openat2` (or, in a worker on a kernel whose Landlock does not
-//! hold which files are cut, directory by directory), which refuses to cross a symbolic link anywhere in it. Where it would, `resolve` finds the canonical name, [`OsError::Crossed`] hands that out, and the
-//! caller asks for it and comes back with it. What creates, renames or removes opens the parent directory so, and acts
-//! on the last component of that descriptor.
+//! Only the name that was checked is opened: `openat2` refuses to cross a symbolic link anywhere in it. (A worker on a
+//! kernel whose Landlock does not limit which files are truncated opens names directory by directory.) If a name
+//! crosses a link, `resolve` finds the canonical name, [`OsError::Crossed`] returns it, and the caller asks for a grant
+//! for that name. To create, rename or remove something, the parent directory is opened this way, and the act is on the
+//! last component in that descriptor.
 #![expect(clippy::disallowed_types, reason = "this is where everything else is sent to")]
 
 mod accounts;
@@ -47,21 +48,20 @@ pub use journal::JournalFiles;
 pub use network::{Socket, authorities};
 pub use services::Bus;
 
-// All that the table of what is brokered names.
+// All types that the table of brokered acts names.
 use crate::os::*;
 
-/// What an operator decides about the real operating system.
+/// The operator's options for the real operating system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostOptions {
-    /// Refuse to read, write, append to or rename a file that has more than one name. A policy speaks of names: who can
-    /// make a hard link can give a file a name that is permitted.
+    /// `true` if a file with more than one name may not be read, written, appended to or renamed. A policy speaks of
+    /// names: anyone who can make a hard link can give a file a permitted name.
     pub deny_hard_links: bool,
-    /// The run's own journal. None of its files is changed, moved or removed, whatever the policy permits.
+    /// The run's own journal. None of its files may be changed, moved or removed, whatever the policy permits.
     pub journal: Option<JournalFiles>,
-    /// Where the service manager is reached.
+    /// The address of the service manager.
     pub bus: Bus,
-    /// The file with the certificates of the authorities that are trusted, as PEM; where it is not said, the one that the
-    /// distribution keeps.
+    /// The file with the certificates of the trusted authorities, as PEM; by default that of the distribution.
     pub authorities: Option<PathBuf>,
 }
 
@@ -75,7 +75,7 @@ pub struct HostOs {
 }
 
 impl HostOs {
-    /// The operating system, as the operator wants it to be treated.
+    /// Creates the operating system with the operator's options.
     #[must_use]
     pub fn new(options: HostOptions) -> Self {
         let network = network::Own::new(options.authorities.clone());
@@ -83,14 +83,14 @@ impl HostOs {
         Self { options, broker: None, processes, network }
     }
 
-    /// The same, with somebody else asked for what a confined process cannot do: it reaches no bus, and no other process.
+    /// Sets the broker, which does what a confined process cannot: that process reaches no bus and no other process.
     #[must_use]
     pub fn with_broker(mut self, broker: Arc<dyn Broker>) -> Self {
         self.broker = Some(broker);
         self
     }
 
-    /// The same, starting programs, each of them held to this reach; see [`confine::Program`].
+    /// Enables starting programs, each confined to this reach; see [`confine::Program`].
     #[must_use]
     pub fn with_programs(mut self, reach: Reach) -> Self {
         self.processes.reach = Some(reach);
@@ -98,7 +98,7 @@ impl HostOs {
     }
 }
 
-/// Whether this host can open a name without following links, which no operation on files goes without.
+/// Checks that this host can open a name without following links, which every operation on files needs.
 ///
 /// # Errors
 /// If it cannot.
@@ -112,7 +112,7 @@ impl fmt::Debug for HostOs {
     }
 }
 
-/// What does what nobody else is asked for, trait by trait.
+/// The implementations of each trait that are used without a broker.
 struct Own;
 
 #[expect(non_snake_case, reason = "each is called as its trait")]
@@ -161,13 +161,14 @@ crate::brokered!(delegate);
 
 impl Os for HostOs {}
 
-/// Whether the kernel keeps this process from something. It may do so because a place was not there when the process was confined, or
-/// because a right to it is one to its neighbors, too. Its supervisor can tell: it decides again, and does what the policy permits.
+/// Checks whether the kernel kept this process from something. It may have, because the path did not exist when the
+/// process was confined, or because a right to it would include its neighbors. The supervisor decides again, and does
+/// what the policy permits.
 fn is_barred<T>(result: &Result<T, OsError>) -> bool {
     matches!(result, Err(OsError::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// How long the supervisor is waited for; it ends a run that takes too long by itself.
+/// Returns the budget for waiting for the supervisor, which itself ends a run that takes too long.
 fn patience() -> Budget {
     Budget::new(rex_core::Limits::default(), Arc::default())
 }
@@ -257,7 +258,7 @@ impl Files for HostOs {
     }
 
     fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError> {
-        // A worker that the kernel does not hold in this way cuts no file itself.
+        // A worker whose kernel does not limit which files are truncated cannot truncate any.
         let held = confine::own().is_none_or(confine::Version::holds_cuts);
         match self.broker.as_ref().filter(|_| !held) {
             Some(broker) => {

@@ -1,7 +1,7 @@
-//! The network: addresses that are looked up, connections that are made, and what the kernel tells.
+//! The network: address lookup, connections, and the kernel's tables.
 //!
-//! A connection is made to an address that was decided on. What came from a stranger is not looked into here, where there may be
-//! rights that a confined process has not: whoever asked gets the bytes, and the connection.
+//! A connection goes to an address that was decided on. Data from strangers is not parsed here, where the process may
+//! have rights that a confined process lacks: the caller gets the bytes and the connection.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -32,19 +32,19 @@ use crate::dns;
 use crate::os::{Connection, Interface, Network, NetworkTable, OsError, Stream, words};
 use crate::proc::devices;
 
-/// How long to wait between two looks at the budget.
+/// Interval between two checks of the budget.
 const SLICE: Duration = Duration::from_millis(20);
-/// How long a name server may take, and how often each is asked; as `resolv.conf(5)` has it, but less patient.
+/// Timeout of a name server, and how often each is asked; as in `resolv.conf(5)`, but less patient.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 const SERVER_TURNS: usize = 2;
-/// How many servers of `/etc/resolv.conf` are asked; `resolv.conf(5)`.
+/// Maximum number of servers from `/etc/resolv.conf` to ask; `resolv.conf(5)`.
 const SERVERS: usize = 3;
 
 /// The network of this machine.
 #[derive(Default)]
 pub(super) struct Own {
     authorities: Option<PathBuf>,
-    /// What was found for each name: a connection goes nowhere else.
+    /// The addresses found for each name; connections go nowhere else.
     found: Mutex<BTreeMap<String, BTreeSet<IpAddr>>>,
 }
 
@@ -54,19 +54,19 @@ impl Own {
     }
 }
 
-/// The certificates of the authorities that this machine trusts, or of those in a file, as PEM.
+/// Returns the certificates of the authorities that this machine trusts, or of those in a file, as PEM.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn authorities(given: Option<&Path>) -> io::Result<String> {
-    /// Where distributions keep them: Debian, Fedora, SUSE, Alpine and macOS.
+    /// The paths of the bundles in distributions: Debian, Fedora, SUSE, Alpine and macOS.
     const BUNDLES: [&str; 4] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",
         "/etc/ssl/ca-bundle.pem",
         "/etc/ssl/cert.pem",
     ];
-    // What is between the certificates need not be UTF-8; the mark of an editor would hide the first of them.
+    // Text between the certificates need not be UTF-8; an editor's byte order mark would hide the first certificate.
     let read = |path: &Path| {
         let bytes = std::fs::read(path)?;
         Ok(String::from_utf8_lossy(&bytes).trim_start_matches('\u{feff}').to_owned())
@@ -76,7 +76,7 @@ pub fn authorities(given: Option<&Path>) -> io::Result<String> {
             io::Error::other(format!("the authorities in `{}`: {}", path.display(), words(&error)))
         });
     }
-    // Without any, no certificate is trusted.
+    // Without a bundle, no certificate is trusted.
     Ok(BUNDLES.iter().find_map(|path| read(Path::new(path)).ok()).unwrap_or_default())
 }
 
@@ -86,11 +86,11 @@ impl Network for Own {
         if let Some(address) = grant.resource().address() {
             return Ok(vec![address]);
         }
-        // The resolver of the system knows no deadline. Whoever waits for it no longer leaves it behind.
+        // The system resolver has no deadline. A run that ends first leaves its thread behind.
         let (sender, receiver) = channel();
         let asked = name.clone();
         let look_up = move || {
-            // Of no use to anybody any more if it cannot be told.
+            // The receiver is gone if the run ended meanwhile.
             let _ = sender.send((&*asked, 0).to_socket_addrs().map(Vec::from_iter));
         };
         std::thread::Builder::new().name("rex-resolver".to_owned()).spawn(look_up)?;
@@ -197,9 +197,10 @@ impl Network for Own {
     }
 }
 
-/// Why a name has no address. The library has no kind for it: it says so in the words of `gai_strerror(3)`.
+/// Returns the error for a name without an address. The library has no kind for it, only the words of
+/// `gai_strerror(3)`.
 fn unresolved(name: &str, error: &io::Error) -> io::Error {
-    // Domains that are nobody's, whether a name server can be reached or not; RFC 6761.
+    // Domains that nobody owns, whether or not a name server can be reached; RFC 6761.
     let nobodys = ["invalid", "test", "example"]
         .into_iter()
         .any(|domain| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
@@ -223,7 +224,7 @@ fn table(table: NetworkTable) -> io::Result<String> {
     }
 }
 
-/// Connects, looking at the budget again and again.
+/// Connects, with repeated checks of the budget.
 fn open(to: SocketAddr, deadline: Instant, budget: &Budget) -> Result<Socket, OsError> {
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -289,7 +290,7 @@ impl Stream for Socket {
     }
 }
 
-/// The name servers of this machine; `resolv.conf(5)`.
+/// Returns the name servers of this machine; `resolv.conf(5)`.
 fn servers() -> io::Result<Vec<SocketAddr>> {
     let text = std::fs::read_to_string("/etc/resolv.conf")?;
     let server = |line: &str| {
@@ -300,7 +301,7 @@ fn servers() -> io::Result<Vec<SocketAddr>> {
     Ok(text.lines().filter_map(server).take(SERVERS).collect())
 }
 
-/// Reads as many bytes as there is room for, before a deadline, however few come at once.
+/// Fills the buffer before a deadline, however few bytes arrive at once.
 fn fill(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant, budget: &Budget) -> Result<(), OsError> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -319,12 +320,12 @@ fn fill(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant, budget: &B
     Ok(())
 }
 
-/// Asks one server: by UDP, and where the answer is cut, again by TCP.
+/// Asks one server: by UDP, and again by TCP if the answer is truncated.
 fn ask(server: SocketAddr, query: &[u8], budget: &Budget) -> Result<Vec<u8>, OsError> {
     let deadline = Instant::now() + SERVER_TIMEOUT;
     let any = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     let socket = UdpSocket::bind((any, 0))?;
-    // From now on nothing comes in from anybody else.
+    // From now on, only packets of this server are received.
     socket.connect(server)?;
     socket.set_read_timeout(Some(SLICE))?;
     socket.send(query)?;
@@ -337,7 +338,7 @@ fn ask(server: SocketAddr, query: &[u8], budget: &Budget) -> Result<Vec<u8>, OsE
         match socket.recv(&mut buffer) {
             Ok(count) => {
                 let answer = buffer.get(..count).unwrap_or_default();
-                // Anything else is not to this question.
+                // Any other packet does not answer this question.
                 if dns::answers(answer, query) {
                     break answer;
                 }

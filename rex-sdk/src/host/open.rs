@@ -1,4 +1,4 @@
-//! Opens regular files, and looks at names.
+//! Opening of regular files, and metadata of names.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,8 +19,8 @@ use super::resolve;
 use crate::links::Last;
 use crate::os::{Access, EntryKind, Metadata, OsError, Source, SourceState};
 
-/// How anything is opened whose kind is not known yet: without waiting for the other end of a pipe, and without a
-/// terminal taking hold of this process.
+/// Flags to open something of unknown kind, without waiting for the other end of a pipe, and without a terminal
+/// becoming the controlling terminal of this process.
 pub(super) const WARY: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 
 /// Opens a regular file for reading.
@@ -29,7 +29,7 @@ pub(super) fn read(path: &AbsPath, options: &HostOptions) -> Result<HostSource, 
     Ok(HostSource { file, size: u64::try_from(status.st_size).unwrap_or(0) })
 }
 
-/// A regular file that somebody else has opened.
+/// Takes over a regular file that another process has opened.
 pub(super) fn given(descriptor: OwnedFd, options: &HostOptions) -> Result<HostSource, OsError> {
     let status = fstat(&descriptor).map_err(resolve::system)?;
     demand_regular(&status, options)?;
@@ -39,9 +39,9 @@ pub(super) fn given(descriptor: OwnedFd, options: &HostOptions) -> Result<HostSo
 
 /// Opens exactly this name, if it is a regular file.
 pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Result<(File, FileStat), OsError> {
-    // Opening a device can act on it (a watchdog starts, a tape rewinds), and opening a pipe wakes whoever waits at its
-    // other end, so Rex looks first. This is a courtesy and no check: nothing depends on it. `stat` may cross links, so
-    // nobody is told what it finds but a regular file, of which it takes one system call to learn instead of three.
+    // Opening a device can act on it (a watchdog starts, a tape rewinds), and opening a pipe wakes a process that waits
+    // at its other end, so Rex looks first. This is a courtesy and not a check: nothing depends on it. `stat` may cross
+    // links, so it reveals nothing but that something is a regular file, in one system call instead of three.
     if !fstatat(AT_FDCWD, &*path.bytes(), AtFlags::empty()).is_ok_and(|status| kind(&status) == EntryKind::File) {
         demand_regular(&fstat(resolve::open(path, OFlag::O_PATH, Last::Cross)?).map_err(resolve::system)?, options)?;
     }
@@ -55,8 +55,8 @@ pub(super) fn regular(path: &AbsPath, flags: OFlag, options: &HostOptions) -> Re
     Ok((File::from(file), status))
 }
 
-/// Waits until a name that is being removed is gone. The kernel counts one name less before that; it removes names under a lock of their
-/// directory, which looking for a name that nobody has looked for takes, too.
+/// Waits until a name that is being removed is gone. The kernel lowers the count of names before that. It removes names
+/// under a lock of their directory, which the lookup of a name that was never looked up takes, too.
 fn settled(path: &AbsPath) -> Result<(), OsError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let Some(directory) = resolve::open_parent_of(path, Last::Cross)? else { return Ok(()) };
@@ -69,8 +69,9 @@ fn settled(path: &AbsPath) -> Result<(), OsError> {
     }
 }
 
-/// Refuses a file that was opened under a name which it has no more, where files with several names are refused: what counts as its one
-/// name then is another one. The kernel tells of an open file whether its name was removed since, also where it was made again.
+/// Refuses a file that has lost the name under which it was opened, where files with several names are refused: the one
+/// name that is counted is then a different one. The kernel knows whether the name of an open file was removed since,
+/// even if it exists again.
 fn demand_name(file: impl AsFd, name: Option<&[u8]>, status: &FileStat, options: &HostOptions) -> Result<(), OsError> {
     const REMOVED: &[u8] = b" (deleted)";
     if !options.deny_hard_links {
@@ -83,7 +84,7 @@ fn demand_name(file: impl AsFd, name: Option<&[u8]>, status: &FileStat, options:
     if is_there { Ok(()) } else { Err(OsError::HardLinks(status.st_nlink.saturating_add(1))) }
 }
 
-/// Refuses what is no regular file, or has more names than the operator wants.
+/// Refuses anything but a regular file, and a file with more names than the operator allows.
 pub(super) fn demand_regular(status: &FileStat, options: &HostOptions) -> Result<(), OsError> {
     match kind(status) {
         EntryKind::File if options.deny_hard_links && status.st_nlink > 1 => Err(OsError::HardLinks(status.st_nlink)),
@@ -92,7 +93,7 @@ pub(super) fn demand_regular(status: &FileStat, options: &HostOptions) -> Result
     }
 }
 
-/// What cannot be opened like a file says so with an error that tells nobody what it is; this finds out.
+/// Replaces the error of opening a directory, a pipe or a device like a file by one with the kind.
 fn explain(error: OsError, path: &AbsPath) -> OsError {
     let telling = match &error {
         OsError::Io(error) => error.raw_os_error().map(Errno::from_raw),
@@ -108,7 +109,7 @@ fn explain(error: OsError, path: &AbsPath) -> OsError {
     }
 }
 
-/// What the name itself stands for.
+/// Returns the metadata of the name itself.
 pub(super) fn stat(path: &AbsPath) -> Result<Metadata, OsError> {
     let entry = resolve::open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Last::Keep)?;
     let status = fstat(&entry).map_err(resolve::system)?;
@@ -116,7 +117,7 @@ pub(super) fn stat(path: &AbsPath) -> Result<Metadata, OsError> {
     Ok(metadata(&status, target))
 }
 
-/// What the system says, in words of ours.
+/// Converts the system's metadata.
 pub(super) fn metadata(status: &FileStat, target: Option<String>) -> Metadata {
     Metadata {
         kind: kind(status),
@@ -130,7 +131,7 @@ pub(super) fn metadata(status: &FileStat, target: Option<String>) -> Metadata {
         links: status.st_nlink,
         device: status.st_dev,
         inode: status.st_ino,
-        // In units of 512 bytes, whatever the blocks of the file system are.
+        // In units of 512 bytes, whatever the block size of the file system.
         allocated: u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512),
         target,
     }
@@ -140,7 +141,7 @@ fn target(link: &OwnedFd) -> Option<String> {
     readlinkat(link.as_fd(), "").ok().and_then(|target| String::from_utf8(target.into_vec()).ok())
 }
 
-/// Refuses what must not be changed.
+/// Refuses a file of the journal, which only Rex may change.
 pub(super) fn demand_changeable(status: &FileStat, options: &HostOptions) -> Result<(), OsError> {
     match &options.journal {
         Some(journal) if journal.contain((status.st_dev, status.st_ino)) => {
@@ -150,17 +151,17 @@ pub(super) fn demand_changeable(status: &FileStat, options: &HostOptions) -> Res
     }
 }
 
-/// Whether a descriptor is of a directory.
+/// Checks whether a descriptor is that of a directory.
 pub(super) fn is_directory(thing: &OwnedFd) -> bool {
     fstat(thing).is_ok_and(|status| kind(&status) == EntryKind::Directory)
 }
 
-/// Who may do what with it.
+/// Returns the permission bits with their owner.
 pub(super) fn access(status: &FileStat) -> Access {
     Access { mode: status.st_mode & 0o7777, uid: status.st_uid, gid: status.st_gid }
 }
 
-/// What the system says it is.
+/// Returns the kind.
 pub(super) fn kind(status: &FileStat) -> EntryKind {
     match SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG => EntryKind::File,
@@ -195,7 +196,7 @@ impl Source for HostSource {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        // Beyond what the system can count lies nothing.
+        // Nothing lies beyond what the system can count.
         let last = offset.saturating_add(buffer.len() as u64);
         if i64::try_from(last).is_err() {
             return Ok(0);
@@ -209,13 +210,13 @@ impl Source for HostSource {
         Ok(SourceState { id: (status.st_dev, status.st_ino), size, access: access(&status) })
     }
 
-    /// Without filling the room with zeros first, which for large files takes as long as reading.
+    /// Reads without filling the buffer with zeros first, which for large files takes as long as reading.
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
         again(|| Ok(rustix::io::read(&self.file, spare_capacity(bytes))?))
     }
 }
 
-/// A signal in between is no reason to fail.
+/// Repeats an act that a signal interrupted.
 fn again<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match act() {

@@ -1,5 +1,5 @@
-//! Programs that are pinned: what is started is a copy in memory that was sealed before it was hashed. A file can be written to by its
-//! owner at any time, also by whoever has it open already.
+//! Pinned programs: a copy in memory is started, which was sealed before it was hashed. The owner of a file, and any
+//! process that has it open, can write to it at any time.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -15,15 +15,15 @@ use sha2::{Digest, Sha256};
 use super::resolve;
 use crate::os::OsError;
 
-/// How much is read at a time, in bytes.
+/// Number of bytes read at a time.
 const PIECE: usize = 1 << 20;
 
-/// A copy of the program, if it has this SHA-256.
+/// Copies the program, if it has this SHA-256.
 pub(super) fn copy(mut file: File, path: &AbsPath, sha256: &str, budget: &Budget) -> Result<OwnedFd, OsError> {
     copy_then(&mut file, path, sha256, budget, || {})
 }
 
-/// The same; `then` happens after the first look at the file, in tests.
+/// Copies the program; `then` runs after the first look at the file, in tests.
 fn copy_then(
     file: &mut File,
     path: &AbsPath,
@@ -31,7 +31,7 @@ fn copy_then(
     budget: &Budget,
     then: impl FnOnce(),
 ) -> Result<OwnedFd, OsError> {
-    // As it is first, so that no more memory is taken than what is pinned needs.
+    // Checked before, so that the copy takes no more memory than the pinned program needs.
     let bytes = demand(file, path, sha256, budget)?;
     then();
     let status = fstat(&*file).map_err(resolve::system)?;
@@ -47,7 +47,7 @@ fn copy_then(
     Ok(copy.into())
 }
 
-/// Hashes all of a file; says how long it is if it is the one that is pinned.
+/// Hashes a whole file; returns its length if it is the pinned one.
 fn demand(file: &mut File, path: &AbsPath, sha256: &str, budget: &Budget) -> Result<u64, OsError> {
     file.rewind()?;
     let (mut hash, mut length, mut piece) = (Sha256::new(), 0_u64, vec![0; PIECE]);
@@ -68,11 +68,11 @@ fn demand(file: &mut File, path: &AbsPath, sha256: &str, budget: &Budget) -> Res
     Err(Error::new(Code::Io, message).into())
 }
 
-/// A file in memory that can be executed by whoever may execute the other one.
+/// Creates a file in memory, executable by those who may execute the other one.
 fn memory(like: &FileStat) -> Result<OwnedFd, OsError> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let made = match memfd_create("rex-program", flags | MemfdFlags::EXEC) {
-        // Before Linux 6.3 there was no such flag, and all could be executed.
+        // Before Linux 6.3, this flag did not exist, and all such files were executable.
         Err(rustix::io::Errno::INVAL) => memfd_create("rex-program", flags),
         made => made,
     };
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// Its owner writes to it in place, while it is looked at or afterwards.
+    /// Writes to the file in place, as its owner may, during the copy and after it.
     #[test]
     fn what_is_started_is_what_was_hashed() {
         let directory = tempfile::tempdir().unwrap();
@@ -114,7 +114,7 @@ mod tests {
         };
         for text in ["EVIL-TOOL", "GOOD-TOOL and more"] {
             let copied = copy_then(&mut open, &path, &pin, &budget, || write(text));
-            // What was added is left behind, what was changed is found out.
+            // Added bytes are left out; changed ones are detected.
             assert_eq!(copied.is_ok(), text.starts_with("GOOD"), "{text}");
             std::fs::write(&name, "GOOD-TOOL").unwrap();
         }

@@ -1,4 +1,4 @@
-//! Processes, as `/proc` tells of them, and by descriptors that stand for one process and never for a later one.
+//! Processes, read from `/proc`, and acted on by descriptors that refer to one process and never to a later one.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -31,17 +31,17 @@ use super::{JournalFiles, accounts, confine, hidden, run};
 use crate::os::{DELETED, Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start};
 use crate::pid::{self, Known, Machine, Stat};
 
-/// How often whoever waits for an end looks whether the run may go on.
+/// Interval between checks whether the run may continue, while it waits.
 const POLL: Duration = Duration::from_millis(50);
-/// How much of a file of `/proc/PID` is read, in bytes. No command line or environment is longer by default.
+/// Maximum size of a file of `/proc/PID` that is read, in bytes. No command line or environment is longer by default.
 const FILE_BYTES: u64 = rex_core::bounds::PROCESS_TEXT_BYTES as u64;
 
 /// The processes of this host.
 #[derive(Default)]
 pub(super) struct Own {
-    /// What programs are held to.
+    /// The reach that programs are confined to.
     pub(super) reach: Option<Reach>,
-    /// The journal of the run, which no program is to change.
+    /// The journal of the run, which no program may change.
     pub(super) journal: Option<JournalFiles>,
 }
 
@@ -68,7 +68,7 @@ impl Processes for Own {
             .collect();
         let mut after = list(only, budget)?;
         for status in &mut after.processes {
-            // One that was not there before has used all of it since.
+            // A process that is new has used all of its time since then.
             let before = used.get(&(status.process.pid(), status.process.identity().started)).unwrap_or(&0.0);
             status.cpu_percent = Some((status.cpu - before).max(0.0) * 100.0 / elapsed.max(0.001));
         }
@@ -99,7 +99,7 @@ impl Processes for Own {
         wait(&grant, Duration::from_millis(timeout_ms), budget)
     }
     fn run(&self, grant: Grant<process::Run>, start: Start, budget: &Budget) -> Result<Finished, OsError> {
-        // A program is held by the kernel alone, which knows nothing of a journal.
+        // Only the kernel confines a program, and it does not know about a journal.
         let changes = |journal: &JournalFiles| {
             self.reach.as_ref().is_some_and(|reach| confine::may_change(reach, journal.path()))
         };
@@ -112,7 +112,7 @@ impl Processes for Own {
     }
 }
 
-/// The processes that run; all, or one.
+/// Returns the running processes: all, or only one.
 fn list(only: Option<u32>, budget: &Budget) -> Result<ProcessList, OsError> {
     let around = Around::new()?;
     let max = budget.limits().entries;
@@ -132,16 +132,16 @@ fn list(only: Option<u32>, budget: &Budget) -> Result<ProcessList, OsError> {
         budget.check()?;
         match Entry::open(pid).and_then(|entry| entry.status(&around)) {
             Ok(status) => processes.push(status),
-            // One that ends meanwhile is not there.
+            // A process that ended meanwhile is left out.
             Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => {}
-            // One is there, and cannot be told of.
+            // The process exists, but Rex may not look at it.
             Err(_) => hidden = true,
         }
     }
     Ok(ProcessList { processes, hidden })
 }
 
-/// What a process was started with and works with.
+/// Returns how a process was started, and what it uses.
 fn details(grant: &Grant<process::Inspect>) -> Result<ProcessDetails, OsError> {
     let entry = Entry::same(grant.resource())?;
     let text = |name: &str| entry.text(name).unwrap_or_default();
@@ -158,7 +158,7 @@ fn details(grant: &Grant<process::Inspect>) -> Result<ProcessDetails, OsError> {
     })
 }
 
-/// What a process has open.
+/// Returns the open files of a process.
 fn open_files(grant: &Grant<process::Inspect>, max: u64, all: bool) -> Result<Vec<OpenFile>, OsError> {
     let entry = Entry::same(grant.resource())?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -168,7 +168,7 @@ fn open_files(grant: &Grant<process::Inspect>, max: u64, all: bool) -> Result<Ve
         return Err(OsError::TooMany(max));
     }
     descriptors.sort_unstable();
-    // One that is closed meanwhile is not open.
+    // A descriptor that was closed meanwhile is left out.
     let open = |descriptor: u32| entry.used(Some(descriptor), &format!("fd/{descriptor}"));
     let mut used: Vec<_> = descriptors.into_iter().filter_map(open).collect();
     if all {
@@ -197,26 +197,26 @@ fn signal(grant: &Grant<process::Signal>) -> Result<(), OsError> {
     pidfd_send_signal(&handle, number).map_err(|error| gone(Errno::from_raw(error.raw_os_error())))
 }
 
-/// Sets the nice value, and tells the one before.
+/// Sets the nice value and returns the old one.
 fn set_priority(grant: &Grant<process::SetPriority>) -> Result<i64, OsError> {
     let nice = i32::try_from(grant.action().nice).map_err(|_| OsError::Refused("a nice value is from -20 to 19"))?;
     let (pid, handle) = held(grant.resource())?;
     let failed = |error: rustix::io::Errno| gone(Errno::from_raw(error.raw_os_error()));
     let before = getpriority_process(Some(pid)).map_err(failed)?;
     setpriority_process(Some(pid), nice).map_err(failed)?;
-    // The call takes a number; that it still stood for the same process shows in that one not having ended.
+    // The call takes a number, which was still that of this process if the process has not ended.
     if ended(&handle, Duration::ZERO)? {
         return Err(OsError::Changed);
     }
     Ok(before.into())
 }
 
-/// Waits until a process has ended.
+/// Waits until a process has ended, and returns whether it has.
 fn wait(grant: &Grant<process::Inspect>, timeout: Duration, budget: &Budget) -> Result<bool, OsError> {
     let start = Instant::now();
     let (_, handle) = match hold(grant.resource()) {
         Ok(held) => held,
-        // Whoever waits for an end is told of one that came before.
+        // A process that ended before counts, too.
         Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),
     };
@@ -232,7 +232,7 @@ fn wait(grant: &Grant<process::Inspect>, timeout: Duration, budget: &Budget) -> 
     }
 }
 
-/// A handle of the process that was decided on, which is none of Rex's own.
+/// Returns a handle of the process that was decided on; refuses Rex's own processes.
 fn held(process: &Process) -> Result<(Pid, OwnedFd), OsError> {
     let own = u32::try_from(getpid().as_raw()).unwrap_or(0);
     let ours = process.pid() == own || Entry::open(process.pid())?.stat()?.parent == own;
@@ -246,7 +246,7 @@ fn hold(process: &Process) -> Result<(Pid, OwnedFd), OsError> {
     let number = i32::try_from(process.pid()).ok().and_then(Pid::from_raw).ok_or_else(missing)?;
     let handle =
         pidfd_open(number, PidfdFlags::empty()).map_err(|error| gone(Errno::from_raw(error.raw_os_error())))?;
-    // INVARIANT: looked at after the handle was there: as long as that one has not ended, the number is its own.
+    // INVARIANT: checked after the handle exists: until the process of the handle ends, the number is its own.
     Entry::same(process)?;
     Ok((number, handle))
 }
@@ -260,10 +260,10 @@ fn ended(handle: &OwnedFd, timeout: Duration) -> Result<bool, OsError> {
     }
 }
 
-/// What is the same for all processes that are looked at in one go.
+/// Values shared by all processes that are looked at together.
 struct Around {
     machine: Machine,
-    /// The names of users that were asked for.
+    /// The names of users that were looked up.
     users: RefCell<HashMap<u32, Option<String>>>,
 }
 
@@ -285,7 +285,7 @@ impl Around {
     }
 }
 
-/// The directory of one process: what is read through it is never that of a later one with the same number.
+/// The directory of one process in `/proc`: reads through it never return data of a later process with its number.
 struct Entry {
     pid: u32,
     directory: OwnedFd,
@@ -298,7 +298,7 @@ impl Entry {
         Ok(Self { pid, directory })
     }
 
-    /// The process that was decided on, if it is that one still.
+    /// Opens the process that was decided on, if its number is still its own.
     fn same(process: &Process) -> Result<Self, OsError> {
         let entry = Self::open(process.pid())?;
         let status = entry.status(&Around::new()?)?;
@@ -308,17 +308,18 @@ impl Entry {
     fn status(&self, around: &Around) -> Result<ProcessStatus, OsError> {
         let (uid, group) = pid::user_and_group(&self.text("status")?).ok_or_else(unclear)?;
         if group != self.pid {
-            // A thread has a directory too, which no list shows.
+            // A thread has a directory, too, but no listing shows it.
             return Err(missing());
         }
         let known = Known { uid, user: around.user(uid), exe: self.exe()?, unit: self.unit()? };
         Ok(around.machine.process(self.pid, self.stat()?, known))
     }
 
-    /// The program that it runs; empty for a thread of the kernel, `None` where Rex may not look, or a policy could not name it.
+    /// Returns the path of its program; empty for a kernel thread, `None` if Rex may not read it or a policy could not
+    /// name it.
     fn exe(&self) -> Result<Option<String>, OsError> {
         match readlinkat(&self.directory, "exe") {
-            // The kernel says so of a program whose file was replaced or removed since.
+            // The kernel adds this to the path of a program whose file was replaced or removed.
             Ok(path) => Ok(path.to_str().map(|path| path.strip_suffix(DELETED).unwrap_or(path).to_owned())),
             Err(Errno::ENOENT) => Ok(Some(String::new())),
             Err(Errno::ESRCH) => Err(missing()),
@@ -326,7 +327,7 @@ impl Entry {
         }
     }
 
-    /// The unit that it belongs to; empty if there is none.
+    /// Returns its unit; empty if it has none, `None` if it is unknown.
     fn unit(&self) -> Result<Option<String>, OsError> {
         match self.read("cgroup") {
             Ok(text) => Ok(std::str::from_utf8(&text).ok().and_then(pid::unit)),
@@ -341,9 +342,9 @@ impl Entry {
         }
     }
 
-    /// What a link of it leads to; `None` if it is not there any more.
+    /// Returns the file that one of its links leads to; `None` if the link is gone.
     fn used(&self, descriptor: Option<u32>, link: &str) -> Option<OpenFile> {
-        // A path in its one spelling, so that what has another name is not taken for it.
+        // In Rex's one spelling of a path, so that a file with another name is not taken for it.
         let bytes = readlinkat(&self.directory, link).ok()?.into_vec();
         let name = AbsPath::of_bytes(&bytes)
             .map_or_else(|_| String::from_utf8_lossy(&bytes).into_owned(), |path| path.to_string());
@@ -351,7 +352,7 @@ impl Entry {
         let file = file.filter(|file| SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG);
         Some(OpenFile {
             descriptor,
-            // What was never given a name, such as memory, has a mark of its own.
+            // Things that never had a name, such as memory, only carry the kernel's mark.
             deleted: file.as_ref().is_some_and(|file| file.st_nlink == 0) || name.ends_with(DELETED),
             size: file.and_then(|file| u64::try_from(file.st_size).ok()),
             name,
@@ -389,7 +390,7 @@ impl Entry {
     }
 }
 
-/// The entries of a directory that are numbers.
+/// Returns the entries of a directory that are numbers.
 fn numbers(mut directory: Dir) -> Result<Vec<u32>, OsError> {
     let mut numbers = Vec::new();
     for entry in directory.iter() {
@@ -406,7 +407,7 @@ fn unclear() -> OsError {
     io::Error::new(ErrorKind::InvalidData, "what `/proc` says of it is not as expected").into()
 }
 
-/// A process that has ended is not there.
+/// Converts an error; a process that has ended does not exist.
 fn gone(error: Errno) -> OsError {
     if error == Errno::ESRCH { missing() } else { io::Error::from(error).into() }
 }

@@ -1,4 +1,4 @@
-//! Gives files other names, or second ones.
+//! Renaming of files, and second names.
 
 use std::os::fd::OwnedFd;
 
@@ -16,7 +16,7 @@ use super::{HostOptions, confine};
 use crate::links::Last;
 use crate::os::{EntryKind, Held, OsError, Taken, WriteOptions};
 
-/// A regular file that is about to get another name: the directory that it is in, and the file itself.
+/// A regular file that is about to be renamed or linked: its directory, and the file itself.
 pub(super) struct HostTaken {
     parent: OwnedFd,
     name: String,
@@ -25,7 +25,7 @@ pub(super) struct HostTaken {
     options: HostOptions,
 }
 
-/// Takes hold of a regular file.
+/// Opens a regular file that is to be renamed or linked.
 pub(super) fn take(path: &AbsPath, options: &HostOptions) -> Result<HostTaken, OsError> {
     let Some((parent, name)) = open_parent(path, Last::Keep)? else {
         return Err(OsError::WrongKind(EntryKind::Directory));
@@ -75,12 +75,13 @@ impl Taken for HostTaken {
 }
 
 impl HostTaken {
-    /// Whether it is this process's confinement that keeps the file in its directory: the other one is on the same file system.
+    /// Checks whether this process's confinement keeps the file in its directory: the other one is on the same file
+    /// system.
     fn is_kept(&self, other: &OwnedFd) -> bool {
         confine::own().is_some_and(|version| !version.holds_moves()) && is_same_system(&self.parent, other)
     }
 
-    /// That the name still is that of the file, which this tells about.
+    /// Checks that the name is still that of the file, and returns the file's status.
     fn still(&self) -> Result<FileStat, OsError> {
         let taken = fstat(&self.entry).map_err(resolve::system)?;
         match fstatat(&self.parent, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -117,7 +118,7 @@ impl Held for HostTaken {
             Errno::EXDEV => OsError::Refused("the new name is on another file system, where the file cannot be"),
             error => resolve::system(error),
         })?;
-        // By a name: another file may have been put under it meanwhile, which nobody was asked about.
+        // `linkat` works by name: another file may have taken that name meanwhile, without a decision.
         let linked = fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(resolve::system)?;
         if !same(&linked, &held) {
             let _ = unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir);
@@ -127,13 +128,13 @@ impl Held for HostTaken {
     }
 }
 
-/// Whether two directories are on one file system, so that the kernel has another reason to say that they are not: Landlock lets a
-/// file get no rights by its new place (`LANDLOCK_ACCESS_FS_REFER` in the kernel's documentation).
+/// Checks whether two directories are on one file system, so that the kernel's `EXDEV` has another reason: Landlock
+/// lets no file gain rights in its new place (`LANDLOCK_ACCESS_FS_REFER` in the kernel's documentation).
 fn is_same_system(one: &OwnedFd, other: &OwnedFd) -> bool {
     matches!((fstat(one), fstat(other)), (Ok(one), Ok(other)) if one.st_dev == other.st_dev)
 }
 
-/// Whether two looks saw the same file.
+/// Checks whether both are the same file.
 fn same(one: &FileStat, other: &FileStat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }

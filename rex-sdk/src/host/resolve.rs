@@ -1,7 +1,8 @@
-//! Opens names without crossing symbolic links, and finds where a name leads that crosses one.
+//! Opening of names without crossing symbolic links, and the search for the name behind a link.
 //!
-//! With `openat2`, in one call. A worker on a kernel whose Landlock does not hold which files are cut cannot have that call: its flags
-//! are in memory, where no filter sees them. It opens names by [`steps`], one directory after the other.
+//! Uses one call, `openat2`. A worker on a kernel whose Landlock does not limit which files are truncated may not make
+//! that call: its flags are in memory, where no filter sees them. It opens names by [`steps`], one directory after the
+//! other.
 
 use std::borrow::Cow;
 use std::io;
@@ -18,10 +19,10 @@ use super::{confine, steps};
 use crate::OsError;
 use crate::links::{Last, canonical};
 
-/// What Rex asks of the kernel for every name.
+/// Flags for every name.
 const STRICT: ResolveFlag = ResolveFlag::RESOLVE_NO_SYMLINKS.union(ResolveFlag::RESOLVE_NO_MAGICLINKS);
 
-/// Opens exactly this name. `last` says which name is asked for next if the way there crosses a link.
+/// Opens exactly this name. If the way crosses a link, the error has the name behind it, resolved according to `last`.
 pub(super) fn open(path: &AbsPath, flags: OFlag, last: Last) -> Result<OwnedFd, OsError> {
     open_strict(AT_FDCWD, &*path.bytes(), flags, Mode::empty()).map_err(|error| failed(error, path, last))
 }
@@ -31,8 +32,8 @@ pub(super) fn open_entry(parent: &OwnedFd, name: &str, flags: OFlag, mode: Mode)
     open_strict(parent, name, flags, mode)
 }
 
-/// Opens the directory that `path` is in, to act on the last component, which is returned as well. `None` for the root
-/// directory, which is in none.
+/// Opens the directory that contains `path`, and returns it with the last component, to act on that. Returns `None` for
+/// the root directory.
 pub(super) fn open_parent(path: &AbsPath, last: Last) -> Result<Option<(OwnedFd, &str)>, OsError> {
     if matches!(path.name_bytes(), Cow::Owned(_)) {
         return Err(OsError::Refused(
@@ -42,7 +43,7 @@ pub(super) fn open_parent(path: &AbsPath, last: Last) -> Result<Option<(OwnedFd,
     Ok(open_parent_of(path, last)?.map(|directory| (directory, path.name())))
 }
 
-/// The same without the last component, which may be any bytes.
+/// Opens the directory that contains `path`, whose last component may be any bytes.
 pub(super) fn open_parent_of(path: &AbsPath, last: Last) -> Result<Option<OwnedFd>, OsError> {
     let Some(parent) = path.parent() else { return Ok(None) };
     let directory = open_strict(AT_FDCWD, &*parent.bytes(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
@@ -62,7 +63,7 @@ fn open_strict<P: ?Sized + NixPath>(
     openat2(directory, path, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).mode(mode).resolve(STRICT))
 }
 
-/// Whether this process opens names without `openat2`.
+/// Checks whether this process opens names without `openat2`.
 fn by_steps() -> bool {
     confine::own().is_some_and(|version| !version.holds_cuts())
 }
@@ -74,7 +75,7 @@ fn failed(error: Errno, path: &AbsPath, last: Last) -> OsError {
     }
 }
 
-/// The error for a name that crosses a link: the name behind it, or why there is none.
+/// Returns the error for a name that crosses a link: the name behind it, or the reason why it has none.
 pub(super) fn crossed(path: &AbsPath, last: Last) -> OsError {
     match canonical(path, last, read_link) {
         Ok(_) if magic(path, last) => {
@@ -85,7 +86,7 @@ pub(super) fn crossed(path: &AbsPath, last: Last) -> OsError {
     }
 }
 
-/// Where a name leads, if it is a link.
+/// Returns where a name leads, if it is a link.
 fn read_link(path: &AbsPath) -> io::Result<Option<Vec<u8>>> {
     match readlink(&*path.bytes()) {
         Ok(target) => Ok(Some(target.into_vec())),
@@ -94,10 +95,10 @@ fn read_link(path: &AbsPath) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Whether the way crosses a magic link, such as `/proc/self/root` or `/proc/self/fd/0`. Reading one gives a text that looks
-/// like a name, but may be none, or one of another mount namespace.
+/// Checks whether the way crosses a magic link, such as `/proc/self/root` or `/proc/self/fd/0`. Reading one returns a
+/// text that looks like a name, but may be invalid, or a name in another mount namespace.
 ///
-/// The kernel says `ELOOP` for one as for a circle of links, which the caller has ruled out.
+/// The kernel returns `ELOOP` for it as for a loop of links, which the caller has ruled out.
 fn magic(path: &AbsPath, last: Last) -> bool {
     if by_steps() {
         return steps::magic(path, last, read_link);
@@ -108,7 +109,7 @@ fn magic(path: &AbsPath, last: Last) -> bool {
     openat2(AT_FDCWD, &*path.bytes(), how).is_err_and(|error| error == Errno::ELOOP)
 }
 
-/// The error of a system call.
+/// Converts the error of a system call.
 pub(super) fn system(error: Errno) -> OsError {
     match error {
         Errno::ENOSYS => OsError::Unavailable(

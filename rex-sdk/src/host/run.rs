@@ -1,4 +1,4 @@
-//! Starts programs: what was looked at is what runs, with what the policy saw, under the confinement of programs.
+//! Starting of programs: the file that was examined runs, with what the policy saw, under the confinement of programs.
 #![expect(clippy::disallowed_types, reason = "this is where everything else is sent to")]
 
 use std::ffi::OsStr;
@@ -27,11 +27,11 @@ use super::written::Written;
 use crate::links::Last;
 use crate::os::{EntryKind, Finished, OsError, Start, permitted};
 
-/// How often it is looked whether the run may go on, if nothing else happens.
+/// Interval between checks whether the run may continue, if nothing else happens.
 const POLL: Duration = Duration::from_millis(50);
-/// How long a program that was killed may take to end: the kernel may be in the middle of something.
+/// Maximum time that a killed program may take to end: the kernel may be in the middle of a call.
 const DYING: Duration = Duration::from_secs(5);
-/// Starts the program of the grant and waits for its end.
+/// Starts the program of the grant and waits until it ends.
 pub(super) fn run(
     grant: &Grant<process::Run>,
     start: &Start,
@@ -42,7 +42,7 @@ pub(super) fn run(
     let action = grant.action();
     let directory = AbsPath::parse(&action.directory).map_err(|_| OsError::Refused("it starts in an absolute path"))?;
     let (arguments, environment) = (action.arguments.clone(), action.environment.clone());
-    // What was decided on is what is done, whatever was made of its parts.
+    // The derived parts of the action must match the others: what was decided on is what is done.
     if process::Run::new(arguments, environment, &directory, &action.user, start.stdin.is_some()) != *action {
         return Err(OsError::Changed);
     }
@@ -53,11 +53,11 @@ pub(super) fn run(
         std::iter::once(path).chain(action.arguments.as_slice().iter().map(String::as_str)).map(OsStr::new).collect();
     let pairs = variables(grant)?;
     let timeout = Duration::from_millis(start.timeout_ms);
-    // Whoever asks knows what was written before; it may have been taken over.
+    // The caller knows what was written before, but it may be compromised, so the limit of the run applies as well.
     let most = start.written_bytes.min(budget.limits().written_bytes);
     let bounds = Bounds {
         file_bytes: most,
-        // It may have as many threads as there are processors.
+        // It may use several processors at once.
         cpu: timeout.saturating_mul(4).saturating_add(Duration::from_secs(1)),
         ..Bounds::default()
     };
@@ -74,7 +74,7 @@ pub(super) fn run(
         processes,
     }
     .start(reach, &bounds)?;
-    // Where nothing can be changed, there is nothing to count.
+    // If no file can be changed, there is nothing to count.
     let written = confine::changes_files(reach).then(|| Written::new(&mut running, user.clone(), processes, most));
     let written = written.transpose()?;
     let finished = attend(running, start, written, Instant::now().checked_add(timeout), budget)?;
@@ -82,10 +82,10 @@ pub(super) fn run(
     Ok(Finished { help, ..finished })
 }
 
-/// The program of the grant, if it is one that may be started; of one that is pinned, a copy that nobody changes any more.
+/// Opens the program of the grant, if it may be started. For a pinned one, returns a sealed copy.
 fn open(grant: &Grant<process::Run>, reach: &Reach, budget: &Budget) -> Result<OwnedFd, OsError> {
     let Program { path, sha256 } = grant.resource();
-    // Without waiting: a pipe would.
+    // Without waiting, as a pipe would make it.
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = resolve::open(path, flags, Last::Cross)?;
     let status = fstat(&file).map_err(io::Error::from)?;
@@ -107,7 +107,7 @@ fn open(grant: &Grant<process::Run>, reach: &Reach, budget: &Budget) -> Result<O
     super::pin::copy(file, path, sha256, budget)
 }
 
-/// The environment of the grant.
+/// Returns the environment of the grant.
 fn variables(grant: &Grant<process::Run>) -> Result<Vec<(&OsStr, &OsStr)>, OsError> {
     let mut pairs = Vec::new();
     for word in grant.action().environment.as_slice() {
@@ -117,13 +117,13 @@ fn variables(grant: &Grant<process::Run>) -> Result<Vec<(&OsStr, &OsStr)>, OsErr
     Ok(pairs)
 }
 
-/// One of the streams that a program writes to.
+/// One of the output streams of a program.
 struct Captured {
     pipe: Option<File>,
     kept: Vec<u8>,
     most: usize,
     discarded: u64,
-    /// All that came.
+    /// Number of bytes received.
     bytes: u64,
 }
 
@@ -133,7 +133,7 @@ impl Captured {
         Ok(Self { pipe, kept: Vec::new(), most: usize::try_from(most).unwrap_or(usize::MAX), discarded: 0, bytes: 0 })
     }
 
-    /// Takes what there is, up to a bound, so that none of what has to be looked at waits for the other.
+    /// Reads what is available, up to a bound, so that the other streams are not kept waiting.
     fn take(&mut self) -> io::Result<()> {
         const TURNS: usize = 16;
         let mut buffer = [0; 64 << 10];
@@ -160,7 +160,7 @@ impl Captured {
     }
 }
 
-/// What a program reads.
+/// The standard input of a program.
 struct Given<'s> {
     pipe: Option<File>,
     rest: &'s [u8],
@@ -172,7 +172,7 @@ impl Given<'_> {
         match pipe.write(self.rest) {
             Ok(count) => self.rest = self.rest.get(count..).unwrap_or_default(),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            // It need not read what it is given.
+            // It need not read its input.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => self.rest = &[],
             Err(error) => return Err(error),
         }
@@ -183,8 +183,8 @@ impl Given<'_> {
     }
 }
 
-/// Gives it what it reads, takes what it writes, and ends it when its time is over, or it has written more than it may. Ended with it is
-/// all of its group.
+/// Writes the program's input, captures its output, and kills it with its whole group when its time is over or it has
+/// written more than it may.
 pub(super) fn attend(
     mut running: Running,
     start: &Start,
@@ -228,7 +228,7 @@ pub(super) fn attend(
         }
         given.give()?;
     }
-    // With it, its group is ended, so that nobody holds a pipe open for longer.
+    // This ends its group as well, so that no process keeps a pipe open.
     let status = running.wait(DYING)?.ok_or_else(|| OsError::Unavailable("it does not end".to_owned()))?;
     out.take()?;
     err.take()?;
@@ -248,12 +248,12 @@ pub(super) fn attend(
     })
 }
 
-/// Waits until there is something to do; `true` if that is to note its end.
+/// Waits until there is something to do; returns `true` if the program has ended.
 fn until(running: &Running, pipes: [&Option<File>; 2], stdin: &Option<File>, wait: Duration) -> io::Result<bool> {
     let mut wanted = vec![PollFd::new(running.handle(), PollFlags::POLLIN)];
     wanted.extend(pipes.into_iter().flatten().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
     wanted.extend(stdin.iter().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)));
-    // Up, so that a wait of less than a millisecond is one.
+    // Rounded up, so that a wait below one millisecond is not 0.
     let wait = PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
     match poll(&mut wanted, wait) {
         Ok(_) | Err(Errno::EINTR) => {}

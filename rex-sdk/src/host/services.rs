@@ -18,14 +18,14 @@ use crate::os::{LogQuery, OsError, Services, TimerStatus, UnitFileChange, UnitSt
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
-/// How often whoever waits for the bus looks whether the run may go on.
+/// Interval between checks whether the run may continue, while it waits for the bus.
 const POLL: Duration = Duration::from_millis(50);
-/// How many units one may be enabled along with.
+/// Maximum number of units that one unit may be enabled along with.
 const MOST_UNITS: usize = 1_000;
-/// How long one call may take at the most.
+/// Timeout of one call.
 const CALL: Duration = Duration::from_secs(120);
 
-/// Where the service manager is reached.
+/// The address of the service manager.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Bus {
     /// The system bus.
@@ -114,7 +114,7 @@ impl Services for Bus {
                 if status.active == active || left.is_zero() {
                     return Ok(status);
                 }
-                // Whoever waits for this thread closes its connection when the run ends.
+                // The caller closes this thread's connection when the run ends.
                 std::thread::sleep(left.min(POLL));
             }
         })
@@ -149,7 +149,7 @@ impl Bus {
         self.talk(budget, move |manager| manager.job(method, &unit))
     }
 
-    /// Acts on the files of a unit, if it reaches no other unit than these.
+    /// Acts on the files of a unit if it reaches no other units than `also`.
     fn reaching<T: Send + 'static>(
         &self,
         unit: &Unit,
@@ -164,8 +164,8 @@ impl Bus {
         })
     }
 
-    /// Talks to the service manager in a thread of its own, so that a bus that hangs does not hang the run. If the run
-    /// ends first, the connection is closed under the thread, which ends it too.
+    /// Talks to the service manager in a separate thread, so that a hanging bus does not hang the run. If the run ends
+    /// first, the connection is closed under the thread, which ends the thread, too.
     fn talk<T: Send + 'static>(
         &self,
         budget: &Budget,
@@ -176,7 +176,7 @@ impl Bus {
         let open = Arc::new(OnceLock::new());
         let opened = open.clone();
         std::thread::Builder::new().name("rex-bus".to_owned()).spawn(move || {
-            // Nobody listens any more if the run ended meanwhile.
+            // The receiver is gone if the run ended meanwhile.
             drop(sender.send(Manager::connect(&bus).and_then(|manager| {
                 drop(opened.set(manager.connection.clone()));
                 talk(&manager)
@@ -199,7 +199,7 @@ impl Bus {
     }
 }
 
-/// The service manager at the other end of a connection.
+/// A connection to the service manager.
 struct Manager {
     connection: Connection,
     proxy: Proxy<'static>,
@@ -238,7 +238,7 @@ impl Manager {
         Ok(units)
     }
 
-    /// Finds a unit under its own name; nothing is done to it.
+    /// Finds a unit under its own name, without changing it.
     fn find(&self, unit: &Unit) -> Result<(OwnedObjectPath, Properties), OsError> {
         let path: OwnedObjectPath = self.proxy.call("LoadUnit", &(unit.name(),)).map_err(failed)?;
         let properties = self.properties(&path, UNIT)?;
@@ -273,10 +273,10 @@ impl Manager {
         })
     }
 
-    /// Has a job done and waits for its result.
+    /// Starts a job and waits for its result.
     fn job(&self, method: &str, unit: &Unit) -> Result<UnitStatus, OsError> {
         self.find(unit)?;
-        // Listening starts before the job does, so that its end is not missed.
+        // Listening starts before the job, so that its end is not missed.
         let removed = self.proxy.receive_signal("JobRemoved").map_err(failed)?;
         self.proxy.call::<_, _, ()>("Subscribe", &()).map_err(failed)?;
         let job: OwnedObjectPath = self.proxy.call(method, &(unit.name(), "replace")).map_err(failed)?;
@@ -301,7 +301,8 @@ impl Manager {
         Err(OsError::Unavailable("the service manager went away before the job ended".to_owned()))
     }
 
-    /// The units that are enabled and disabled along with one, and those whose names it takes, in the order of their names.
+    /// Returns the units that are enabled and disabled along with a unit, and those whose names it takes, in the order
+    /// of their names.
     fn also(&self, unit: &Unit) -> Result<Vec<Unit>, OsError> {
         self.find(unit)?;
         let directories: Vec<String> = self.proxy.get_property("UnitPath").map_err(failed)?;
@@ -316,7 +317,7 @@ impl Manager {
             for also in found.also {
                 named.insert(self.load(&also)?.own(&also));
             }
-            // A name that is nobody's, or its own already, is taken from nobody.
+            // An alias that no unit has, or that is already the unit's own, is taken from no unit.
             for alias in found.aliases {
                 let loaded = self.load(&alias)?;
                 named.extend((loaded.text("LoadState") != "not-found").then(|| loaded.own(&alias)));
@@ -332,7 +333,7 @@ impl Manager {
         all.iter().map(|name| Unit::parse(name)).collect::<Result<_, _>>().map_err(|_| refused)
     }
 
-    /// What the manager says of a unit; nothing of one that it does not load, as a template.
+    /// Returns the properties of a unit; nothing for a unit that the manager does not load, such as a template.
     fn load(&self, name: &str) -> Result<Properties, OsError> {
         match self.proxy.call::<_, _, OwnedObjectPath>("LoadUnit", &(name,)) {
             Ok(path) => self.properties(&path, UNIT),
@@ -341,7 +342,7 @@ impl Manager {
         }
     }
 
-    /// Enables a unit, which may have nothing to say of when it is to be started.
+    /// Enables a unit; refuses one whose files do not say when to start it.
     fn enable(&self, unit: &Unit) -> Result<Vec<UnitFileChange>, OsError> {
         self.find(unit)?;
         let arguments = (&[unit.name()][..], false, false);
@@ -360,7 +361,7 @@ impl Manager {
         unit: &Unit,
         arguments: &A,
     ) -> Result<Vec<UnitFileChange>, OsError> {
-        // A unit that is masked has no file that could be found.
+        // A masked unit has no file that could be found.
         match self.find(unit) {
             Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound && method == "UnmaskUnitFiles" => {}
             found => drop(found?),
@@ -368,7 +369,7 @@ impl Manager {
         self.changed(self.proxy.call(method, arguments).map_err(failed)?)
     }
 
-    /// Has the manager look at what was changed, as `systemctl` does.
+    /// Makes the manager reload the changed files, as `systemctl` does.
     fn changed(&self, changes: Vec<(String, String, String)>) -> Result<Vec<UnitFileChange>, OsError> {
         self.proxy.call::<_, _, ()>("Reload", &()).map_err(failed)?;
         Ok(changes.into_iter().map(|(kind, path, target)| UnitFileChange { kind, path, target }).collect())
@@ -379,7 +380,7 @@ impl Manager {
         for unit in self.units()?.into_iter().filter(|unit| unit.name.ends_with(".timer")) {
             let path: OwnedObjectPath = self.proxy.call("LoadUnit", &(&*unit.name,)).map_err(failed)?;
             let properties = self.properties(&path, &interface("timer"))?;
-            // 0 is never, and so is the largest number.
+            // Both 0 and the largest number mean never.
             let time = |name| {
                 let micros = properties.number::<u64>(name).filter(|&micros| micros > 0 && micros < u64::MAX)?;
                 i64::try_from(micros).ok().map(Timestamp::from_micros)
@@ -400,13 +401,13 @@ impl Manager {
     }
 }
 
-/// The interface of a type of units: `org.freedesktop.systemd1.Timer`.
+/// Returns the interface of a unit type: `org.freedesktop.systemd1.Timer`.
 fn interface(kind: &str) -> String {
     let (first, rest) = kind.split_at_checked(1).unwrap_or((kind, ""));
     format!("org.freedesktop.systemd1.{}{rest}", first.to_ascii_uppercase())
 }
 
-/// A value of the bus, as scripts see it. What they have no word for becomes its text.
+/// Converts a value of the bus to one for scripts. A type that scripts lack becomes text.
 fn value(of: &zbus::zvariant::Value<'_>) -> rex_core::Value {
     use zbus::zvariant::Value as Bus;
     match of {
@@ -417,7 +418,7 @@ fn value(of: &zbus::zvariant::Value<'_>) -> rex_core::Value {
         Bus::I32(value) => i64::from(*value).into(),
         Bus::U32(value) => i64::from(*value).into(),
         Bus::I64(value) => (*value).into(),
-        // The largest number stands for none.
+        // The largest number means no value.
         Bus::U64(u64::MAX) => rex_core::Value::Null,
         Bus::U64(number) => rex_core::Value::count(*number),
         Bus::F64(value) => (*value).into(),
@@ -434,19 +435,19 @@ fn value(of: &zbus::zvariant::Value<'_>) -> rex_core::Value {
 struct Properties(HashMap<String, OwnedValue>);
 
 impl Properties {
-    /// The name of its own of a unit of this name.
+    /// Returns the own name of the unit with this name.
     fn own(&self, name: &str) -> String {
         Some(self.text("Id")).filter(|id| !id.is_empty()).unwrap_or_else(|| name.to_owned())
     }
 
-    /// All names of a unit of this name.
+    /// Returns all names of the unit with this name.
     fn names(&self, name: &str) -> BTreeSet<String> {
         let mut names = BTreeSet::from([name.to_owned()]);
         names.extend(self.texts("Names"));
         names
     }
 
-    /// The files that it was read from.
+    /// Returns the files that the unit was read from.
     fn files(&self) -> Vec<String> {
         let mut files = self.texts("DropInPaths");
         files.extend(Some(self.text("FragmentPath")).filter(|path| !path.is_empty()));
@@ -467,7 +468,7 @@ impl Properties {
     }
 }
 
-/// What went wrong with the bus, in words for people.
+/// Describes an error of the bus for people.
 fn plain(error: &zbus::Error) -> String {
     match error {
         zbus::Error::InputOutput(error) | zbus::Error::Connection(error, _) => words(error),
@@ -478,7 +479,7 @@ fn plain(error: &zbus::Error) -> String {
     }
 }
 
-/// What an error of the bus means.
+/// Converts an error of the bus.
 fn failed(error: zbus::Error) -> OsError {
     let zbus::Error::MethodError(name, message, _) = &error else {
         return OsError::Unavailable(format!("the service manager did not answer: {}", plain(&error)));

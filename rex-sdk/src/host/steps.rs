@@ -1,7 +1,8 @@
-//! Opens names without `openat2`: one directory after the other, of which none may be a link.
+//! Opening of names without `openat2`: one directory after the other, none of which may be a link.
 //!
-//! INVARIANT: the result is that of `openat2` with `RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`, also its errors. Each step opens one
-//! name in a directory that is open already, without following a link, so whatever is swapped meanwhile, no link is crossed.
+//! INVARIANT: the result is that of `openat2` with `RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`, including its errors.
+//! Each step opens one name in an open directory without following a link, so no link is crossed, whatever is swapped
+//! meanwhile.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,12 +15,12 @@ use rex_core::AbsPath;
 use crate::OsError;
 use crate::links::{Last, canonical};
 
-/// The type of `/proc`, in `statfs(2)`.
+/// The type of `/proc`, as in `statfs(2)`.
 const PROC: u64 = 0x9FA0;
-/// The number of its top directory.
+/// The inode number of its top directory.
 const TOP: u64 = 1;
 
-/// Opens exactly this name, without `.` or `..` on the way. What is no link at its end is opened as `flags` say.
+/// Opens exactly this name, with no `.` or `..` on the way. `flags` apply to what is at its end.
 pub(super) fn open(directory: BorrowedFd<'_>, path: &[u8], flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
     const WAY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
     let mut parts = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
@@ -37,11 +38,11 @@ pub(super) fn open(directory: BorrowedFd<'_>, path: &[u8], flags: OFlag, mode: M
     step(at.as_ref().map_or(directory, AsFd::as_fd), last, flags, mode)
 }
 
-/// Opens an entry of a directory, which is no link unless the link itself is asked for.
+/// Opens an entry of a directory. Refuses a link, unless `flags` open the link itself.
 fn step(directory: BorrowedFd<'_>, name: &[u8], flags: OFlag, mode: Mode) -> Result<OwnedFd, Errno> {
     let link_itself = flags.contains(OFlag::O_PATH | OFlag::O_NOFOLLOW);
     match openat(directory, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, mode) {
-        // Of a link, the kernel says here that it is no directory.
+        // For a link, the kernel says here that it is not a directory.
         Err(Errno::ENOTDIR) => {
             let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
             Err(if found.is_ok_and(|found| is_link(&found)) && !link_itself { Errno::ELOOP } else { Errno::ENOTDIR })
@@ -55,7 +56,8 @@ fn is_link(status: &FileStat) -> bool {
     SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFLNK
 }
 
-/// Whether the way crosses a magic link: one that is anywhere in a `/proc` but in its top directory, where `self` and its like are.
+/// Checks whether the way crosses a magic link: any link in a `/proc`, except in its top directory, which contains
+/// `self` and its like.
 pub(super) fn magic(path: &AbsPath, last: Last, read_link: impl Fn(&AbsPath) -> io::Result<Option<Vec<u8>>>) -> bool {
     let mut magic = false;
     let found: Result<_, OsError> = canonical(path, last, |name| {
@@ -66,7 +68,8 @@ pub(super) fn magic(path: &AbsPath, last: Last, read_link: impl Fn(&AbsPath) -> 
     magic || found.is_err()
 }
 
-/// Whether the directory of a name is one of `/proc`, and not the top one. A directory that cannot be looked at may be one.
+/// Checks whether the directory of a name is in a `/proc`, but not its top one. A directory that cannot be examined
+/// counts.
 fn lies_in_proc(name: &AbsPath) -> bool {
     let Some(parent) = name.parent() else { return false };
     let Ok(parent) = open(AT_FDCWD, &parent.bytes(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty()) else {
@@ -87,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    /// What is opened, by its number.
+    /// Returns the device and number of what was opened.
     fn of(opened: Result<OwnedFd, Errno>) -> Result<(u64, u64), Errno> {
         opened.map(|opened| fstat(&opened).map(|status| (status.st_dev, status.st_ino)).unwrap())
     }
@@ -130,7 +133,7 @@ mod tests {
         let mut compared = 0;
         for name in names.iter().map(String::as_str).chain(own).chain(magic.iter().map(String::as_str)) {
             for flags in flags {
-                // What is made is made once.
+                // A file is created only once.
                 if flags.contains(OFlag::O_CREAT) && !std::path::Path::new(name).is_symlink() {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! The machine, as `/proc` and a few system calls tell it.
+//! The machine, as `/proc` and a few system calls describe it.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -32,9 +32,9 @@ pub(super) struct Own;
 impl System for Own {
     fn disk(&self, _: Grant<sys::Disk>, _: &Budget) -> Result<Vec<Mount>, OsError> {
         let table = table()?;
-        // Of several mounts on one directory the last is the one that is seen.
+        // Of several mounts on one directory, only the last is visible.
         let mut mounts: BTreeMap<String, (String, String)> = table.lines().filter_map(mount_line).collect();
-        // Asking for the space of what is mounted on demand would mount it.
+        // Asking for the space of an automount would mount it.
         mounts.retain(|_, (kind, _)| kind != "autofs");
         Ok(mounts.into_iter().filter_map(|(target, (kind, source))| space(target, kind, source)).collect())
     }
@@ -91,13 +91,13 @@ impl System for Own {
         if !Path::new(HIERARCHY).join("cgroup.controllers").exists() {
             return Err(OsError::Refused("this machine has no control groups of version 2 where they belong"));
         }
-        // Every group has it, so a group that is not there is found out.
+        // Every group but the root has this file, so a missing group is detected.
         let mut files = BTreeMap::from([("cgroup.events".to_owned(), String::new())]);
         if group.as_str() != "/" {
             files.insert("cgroup.events".to_owned(), read("cgroup.events")?);
         }
         for file in GROUP_FILES {
-            // Which of them are there depends on the controllers.
+            // Which of them exist depends on the controllers.
             files.extend(read(file).ok().map(|text| ((*file).to_owned(), text)));
         }
         Ok(files)
@@ -122,7 +122,7 @@ impl System for Own {
         let mut todo = vec![(Path::new(PARAMETERS).to_owned(), String::new())];
         while let Some((directory, name)) = todo.pop() {
             budget.check()?;
-            // What may not be listed has no names to tell.
+            // A directory that may not be listed adds no names.
             for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
                 let part = entry.file_name().to_string_lossy().replace('.', "/");
                 let name = if name.is_empty() { part } else { format!("{name}.{part}") };
@@ -137,7 +137,7 @@ impl System for Own {
         Ok(names)
     }
     fn kernel_log(&self, _: Grant<sys::KernelLog>, max: u64, budget: &Budget) -> Result<Vec<String>, OsError> {
-        /// A record is at most that long, in bytes.
+        /// Maximum length of a record, in bytes.
         const RECORD: usize = 8 << 10;
         let mut log = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open("/dev/kmsg")?;
         let mut records = VecDeque::new();
@@ -153,7 +153,7 @@ impl System for Own {
                     records.push_back(String::from_utf8_lossy(text).into_owned());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // It was overwritten meanwhile; the next one is there.
+                // The record was overwritten meanwhile; the next one is available.
                 Err(error) if error.raw_os_error() == Some(Errno::EPIPE as i32) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -172,7 +172,7 @@ impl System for Own {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(OsError::Refused("this machine keeps no record of who is logged in"))
             }
-            // Nobody is logged in any more by a process that has ended, whatever a record says that was not cleared.
+            // Records of processes that have ended are left out, as not every record is cleared on logout.
             other => {
                 Ok(crate::proc::current_sessions(&other?, |pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)))
             }
@@ -185,14 +185,14 @@ impl System for Own {
         let (resource, value) = (grant.resource(), &grant.action().value);
         let before = read_parameter(resource).ok();
         let put = |value: &str| -> Result<bool, OsError> {
-            // In one piece: the kernel takes each write for a value.
+            // In one piece: the kernel takes each write as a value.
             let value = format!("{}\n", value.trim_end_matches('\n'));
             Ok(parameter(resource, OFlag::O_WRONLY)?.write(value.as_bytes())? == value.len())
         };
         if put(value)? {
             return Ok(());
         }
-        // What was set is not what was decided on.
+        // The value that was set is not the one that was decided on.
         let name = resource.name().escape_debug();
         let back = before.is_some_and(|before| put(&before).unwrap_or(false));
         let now = match (back, read_parameter(resource)) {
@@ -211,16 +211,17 @@ impl System for Own {
     }
 }
 
-/// Unmounts what is mounted there: under the last part of the name, in the directory that is opened here without crossing a link. Whatever
-/// becomes of the other parts then, which `then` has happen in tests, it is that one.
+/// Unmounts what is mounted at a path: by the last part of the name, in its directory, which is opened without crossing
+/// a link. So later changes to the other parts have no effect; in tests, `then` makes one.
 fn unmount(path: &AbsPath, then: impl FnOnce()) -> Result<(), OsError> {
-    // Says whether there is something, and where it lies if the last part is a link.
+    // Fails if the path is missing, and reports the name behind a link at its end.
     drop(resolve::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Last::Cross)?);
     let Some((parent, name)) = resolve::open_parent(path, Last::Cross)? else {
         return Err(OsError::Refused("the root of all files stays mounted"));
     };
     then();
-    // The kernel unmounts by names alone, and a name begins where a thread is, which is its own only after `unshare`.
+    // The kernel unmounts only by name. A relative name starts at the working directory, which is the thread's own
+    // after `unshare`.
     let unmount = || {
         unshare(CloneFlags::CLONE_FS)?;
         fchdir(&parent)?;
@@ -234,9 +235,9 @@ fn unmount(path: &AbsPath, then: impl FnOnce()) -> Result<(), OsError> {
     done.map_err(resolve::system)
 }
 
-/// Where the kernel has its parameters.
+/// The directory of the kernel parameters.
 const PARAMETERS: &str = "/proc/sys";
-/// What a control group says of what it uses and may use; see the kernel's `cgroup-v2.rst`.
+/// The files of a control group about what it uses and may use; see the kernel's `cgroup-v2.rst`.
 const GROUP_FILES: &[&str] = &[
     "memory.current",
     "memory.max",
@@ -251,7 +252,7 @@ const GROUP_FILES: &[&str] = &[
     "io.stat",
 ];
 
-/// What a parameter is, with U+FFFD for what is not UTF-8.
+/// Returns the value of a parameter, with U+FFFD for what is not UTF-8.
 fn read_parameter(name: &Parameter) -> Result<String, OsError> {
     let mut bytes = Vec::new();
     parameter(name, OFlag::O_RDONLY)?.read_to_end(&mut bytes)?;
@@ -265,18 +266,18 @@ fn parameter(parameter: &Parameter, flags: OFlag) -> Result<File, OsError> {
     match resolve::open(&path, flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Last::Cross) {
         Ok(file) if super::open::is_directory(&file) => Err(OsError::Refused("it holds other parameters")),
         Ok(file) => Ok(File::from(file)),
-        // There are none.
+        // No parameter is reached through a link.
         Err(OsError::Crossed(_)) => Err(OsError::Refused("its name leads through a link")),
         Err(error) => Err(error),
     }
 }
 
-/// The mounts. Names that are not UTF-8 are shown as well as they can be.
+/// Returns the mount table. Names that are not UTF-8 are shown as well as possible.
 fn table() -> Result<String, OsError> {
     Ok(String::from_utf8_lossy(&std::fs::read("/proc/self/mountinfo")?).into_owned())
 }
 
-/// Mount point, type and source of a line of `/proc/self/mountinfo`; see `proc_pid_mountinfo(5)`.
+/// Parses mount point, type and source from a line of `/proc/self/mountinfo`; see `proc_pid_mountinfo(5)`.
 fn mount_line(line: &str) -> Option<(String, (String, String))> {
     let (left, right) = line.split_once(" - ")?;
     let target = left.split(' ').nth(4)?;
@@ -284,7 +285,7 @@ fn mount_line(line: &str) -> Option<(String, (String, String))> {
     Some((unescape(target), (right.next()?.to_owned(), unescape(right.next()?))))
 }
 
-/// The space of a mounted file system; `None` if it has none (`proc`), or is out of reach.
+/// Returns the space of a mounted file system; `None` if it has none (`proc`) or cannot be reached.
 fn space(target: String, kind: String, source: String) -> Option<Mount> {
     let stat = statvfs(target.as_str()).ok().filter(|stat| stat.blocks() > 0)?;
     let unit = stat.fragment_size();
@@ -304,7 +305,7 @@ fn space(target: String, kind: String, source: String) -> Option<Mount> {
 mod tests {
     use super::*;
 
-    /// Another directory takes the place of the one that was decided on, between the look at the name and the act.
+    /// Swaps the directory that was decided on for another one, between the check of the name and the act.
     #[test]
     fn what_is_unmounted_is_what_was_decided_on() {
         use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -331,14 +332,14 @@ mod tests {
                 };
                 let path = AbsPath::parse(at("u/dir/m").to_str().unwrap()).unwrap();
                 put("other/m", "rex-protected");
-                // Nothing is mounted where it was decided on: so nothing is unmounted.
+                // Nothing is mounted in the directory that was decided on, so nothing is unmounted.
                 assert!(unmount(&path, swap).is_err());
                 assert!(mounts().contains("rex-protected"));
                 swap();
                 put("u/dir/m", "rex-permitted");
                 unmount(&path, swap).unwrap();
                 assert!(mounts().contains("rex-protected") && !mounts().contains("rex-permitted"));
-                // The thread that did it left this one where it was.
+                // The unmounting thread left the working directory of this one alone.
                 assert_eq!(std::fs::read_link("/proc/thread-self/cwd").unwrap(), std::env::current_dir().unwrap());
                 true
             };

@@ -1,4 +1,4 @@
-//! Programs of the system that know its databases, each confined to its database.
+//! Programs of the system that read its databases, each confined to its database.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -15,7 +15,8 @@ use super::{resolve, run};
 use crate::links::Last;
 use crate::os::{OsError, Start};
 
-/// What a program writes that may read these places and nothing else. One that is not there is an [`OsError::Io`].
+/// Returns the output of a program that may read these places and nothing else. A missing program is an
+/// [`OsError::Io`].
 pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget: &Budget) -> Result<String, OsError> {
     let path = AbsPath::parse(program).map_err(|_| OsError::Refused("its path is none"))?;
     let file = resolve::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Last::Cross)?;
@@ -42,7 +43,7 @@ pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget:
         written_bytes: 0,
     };
     let finished = run::attend(running, &start, None, Instant::now().checked_add(remaining), budget)?;
-    // Some end with 1 where there is nothing to tell.
+    // Some exit with 1 if there is nothing to report.
     if finished.status != Some(0) && !(finished.status == Some(1) && finished.stderr.is_empty()) {
         let why = finished.stderr.lines().next().unwrap_or("it does not say why");
         return Err(OsError::Unavailable(format!("`{}` failed: {why}", path.as_str())));

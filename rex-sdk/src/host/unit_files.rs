@@ -1,4 +1,4 @@
-//! Files of units: which other units the manager enables and disables along with one (`Also=`, see `systemd.unit(5)`).
+//! Unit files, which name the units that are enabled and disabled along with a unit (`Also=`, see `systemd.unit(5)`).
 #![expect(
     clippy::disallowed_methods,
     reason = "the manager reads these files under the names that it tells, links included"
@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 
 use crate::os::OsError;
 
-/// What the section `[Install]` of a unit names.
+/// The names in the section `[Install]` of a unit.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Install {
     /// Units that are enabled and disabled with it.
     pub(super) also: BTreeSet<String>,
-    /// Names that it gets.
+    /// Names that it takes.
     pub(super) aliases: BTreeSet<String>,
 }
 
-/// Reads what the files of a unit in these directories, and these files besides, say. Also those that the manager would pass over for another:
-/// what is asked for in vain does no harm.
+/// Reads the files of a unit in these directories, and the files in `besides`. This includes files that the manager
+/// ignores in favor of others: to request a unit too many does no harm.
 pub(super) fn install(name: &str, directories: &[String], besides: &[String]) -> Result<Install, OsError> {
     let mut files: BTreeSet<PathBuf> = besides.iter().map(PathBuf::from).collect();
     for directory in directories.iter().map(Path::new) {
@@ -54,7 +54,8 @@ fn is_absent(error: &io::Error) -> bool {
     [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
 }
 
-/// The names under which a unit has files: its own, that of its template, what all units of such a beginning and of its type have.
+/// Returns the names under which a unit has files: its own, its template's, and those for all units of its prefix or
+/// type.
 fn names(name: &str) -> BTreeSet<String> {
     let (stem, kind) = name.rsplit_once('.').unwrap_or((name, "service"));
     let mut names = BTreeSet::from([name.to_owned(), kind.to_owned()]);
@@ -70,7 +71,7 @@ fn names(name: &str) -> BTreeSet<String> {
 }
 
 impl Install {
-    /// Adds what another one names.
+    /// Adds the names of another one.
     pub(super) fn extend(&mut self, other: Self) {
         self.also.extend(other.also);
         self.aliases.extend(other.aliases);
@@ -89,7 +90,7 @@ impl Install {
                 "Also" => self.also.extend(words().collect::<Result<Vec<_>, _>>()?),
                 "Alias" => self.aliases.extend(words().collect::<Result<Vec<_>, _>>()?),
                 "DefaultInstance" => {
-                    // What is enabled of a template.
+                    // The instance that is enabled with a template.
                     if let Some((template, kind)) = name.rsplit_once("@.") {
                         for instance in words() {
                             self.also.insert(format!("{template}@{}.{kind}", instance?));
@@ -103,7 +104,7 @@ impl Install {
     }
 }
 
-/// Lines without comments; one that ends in a backslash goes on in the next, past comments between.
+/// Splits a text into lines without comments. A line that ends in a backslash continues on the next, past comments.
 fn lines(text: &str) -> Vec<String> {
     let (mut lines, mut open) = (Vec::<String>::new(), false);
     for line in text.lines().map(str::trim) {
@@ -123,7 +124,7 @@ fn lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// A word with its specifiers replaced, as far as they are about the name of the unit.
+/// Replaces the specifiers in a word that are about the name of the unit; refuses others.
 fn expanded(word: &str, name: &str) -> Result<String, OsError> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let (prefix, instance) = stem.split_once('@').unwrap_or((stem, ""));

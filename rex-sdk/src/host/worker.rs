@@ -1,4 +1,4 @@
-//! A second process that does the work, so that the first one outlives whatever becomes of it.
+//! A second process that does the work, so that the first one survives whatever happens to it.
 #![expect(
     unsafe_code,
     reason = "`fork` is unsafe where there are other threads, and so are handlers of signals; there are none of either here"
@@ -19,30 +19,30 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, close, dup2_stderr, dup2_stdin, dup2_stdout, fork, getppid, setpgid};
 use rustix::process::set_parent_process_death_signal;
 
-/// A worker: a copy of this process that goes on by itself, connected by a socket.
+/// A worker: a copy of this process that continues on its own, connected by a socket.
 ///
-/// It is ended when this is dropped, and when this process ends, however that happens.
+/// It is killed when this is dropped, and when this process ends, however that happens.
 #[derive(Debug)]
 pub struct Worker {
     pid: Pid,
     ended: Option<Ending>,
 }
 
-/// How a worker ended.
+/// The end of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// By itself, with this status.
+    /// An exit with this status.
     Exited(i32),
-    /// By this signal.
+    /// A kill by this signal.
     Killed(&'static str),
 }
 
 impl Worker {
-    /// Starts a worker that does `work` and ends. It inherits memory and the working directory; of the descriptors it
-    /// has its end of the socket alone, and reads and writes nothing where this process does.
+    /// Starts a worker that does `work` and ends. It inherits memory and the working directory. Its only descriptor is
+    /// its end of the socket, besides standard streams from and to `/dev/null`.
     ///
     /// # Errors
-    /// If this process has other threads, or the system gives no process or socket.
+    /// If this process has other threads, or the system cannot make a process or a socket.
     pub fn start(work: impl FnOnce(UnixStream)) -> io::Result<(Self, UnixStream)> {
         let others = other_threads()?;
         if !others.is_empty() {
@@ -68,19 +68,19 @@ impl Worker {
         self.send(Signal::SIGTERM);
     }
 
-    /// Ends it at once.
+    /// Kills it.
     pub fn kill(&self) {
         self.send(Signal::SIGKILL);
     }
 
     fn send(&self, signal: Signal) {
         if self.ended.is_none() {
-            // INVARIANT: it was not waited for, so the number is still its own. With its group, whatever it started.
+            // INVARIANT: it was not waited for, so the number is still its own. Its group includes whatever it started.
             let _ = kill(Pid::from_raw(-self.pid.as_raw()), signal).or_else(|_| kill(self.pid, signal));
         }
     }
 
-    /// The memory that it holds now, in bytes; `None` if that cannot be told.
+    /// Returns the memory that it holds now, in bytes; `None` if it is unknown.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
     pub fn resident(&self) -> Option<u64> {
@@ -89,10 +89,10 @@ impl Worker {
         Some(pages.saturating_mul(u64::try_from(rustix::param::page_size()).ok()?))
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// # Errors
-    /// If the system cannot tell.
+    /// If the system cannot wait for it.
     pub fn wait(&mut self) -> io::Result<Ending> {
         loop {
             if let Some(ending) = self.ended {
@@ -107,11 +107,11 @@ impl Worker {
         }
     }
 
-    /// Waits for its end, for so long at most; says whether it has come. A file system that does not answer can hold a process
-    /// beyond any signal.
+    /// Waits at most `most` until it ends, and returns whether it has. A file system that does not answer can keep a
+    /// process alive despite any signal.
     ///
     /// # Errors
-    /// If the system cannot tell.
+    /// If the system cannot wait for it.
     pub fn wait_for(&mut self, most: Duration) -> io::Result<bool> {
         if self.ended.is_some() {
             return Ok(true);
@@ -135,24 +135,24 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.kill();
-        // Whoever is left behind ends when it can, and the system takes it over.
+        // A worker that is left behind ends when it can, and the system takes it over.
         let _ = self.wait_for(PATIENCE);
     }
 }
 
-/// How long a worker that was ended may take to be gone.
+/// Maximum time that a killed worker may take to end.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What the worker does before its work: it lives no longer than its supervisor, and holds nothing that it was not given.
+/// Prepares the worker: it ends with its supervisor, and holds nothing that it was not given.
 fn settle(supervisor: Pid, stream: &UnixStream) -> io::Result<()> {
     set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     if getppid() != supervisor {
         return Err(io::Error::other("the supervisor has ended"));
     }
-    // A file that would be too large is an error of the call that would make it so, and no end of the process.
+    // A file that would become too large is an error of the call, and does not end the process.
     // SAFETY: no handler is set.
     unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
-    // Keys that end the supervisor's group are for the supervisor alone, which passes them on.
+    // Keys that end the supervisor's group are only for the supervisor, which passes the signal on.
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     let nothing = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     dup2_stdin(&nothing)?;
@@ -161,20 +161,20 @@ fn settle(supervisor: Pid, stream: &UnixStream) -> io::Result<()> {
     drop(nothing);
     for descriptor in descriptors_or_threads("/proc/self/fd")? {
         if descriptor > 2 && descriptor != stream.as_raw_fd() {
-            // The one that the list was read from is closed already.
+            // The descriptor that the list was read from is closed already.
             let _ = close(descriptor);
         }
     }
     Ok(())
 }
 
-/// Ends this process with a status, and runs nothing before that: for a process that has no memory left.
+/// Ends this process with a status, without running anything first: for a process that has no memory left.
 pub fn end_at_once(status: i32) {
     // SAFETY: it takes a number, and does not return.
     unsafe { libc::_exit(status) }
 }
 
-/// The threads of this process besides this one, each with its name and number.
+/// Returns the other threads of this process, each with its name and number.
 #[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
 pub(super) fn other_threads() -> io::Result<Vec<String>> {
     let own = nix::unistd::gettid().as_raw();

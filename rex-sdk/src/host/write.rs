@@ -1,8 +1,8 @@
-//! Writes files atomically: a temporary file in the same directory takes the name when it is complete and on disk.
+//! Atomic writing of files: a temporary file in the same directory takes the name when it is complete and on disk.
 //!
-//! The temporary file is `.NAME.rex-` and some digits. A process that is killed while it writes leaves it there, and leaves
-//! the old file as it was. What an old file hands on to the new one, [`keep`] says; other hard links to the old file keep
-//! the old contents.
+//! The temporary file is named `.NAME.rex-` and some digits. A process that is killed while it writes leaves it behind,
+//! and the old file unchanged. [`keep`] copies the attributes of the old file; other hard links to it keep the old
+//! contents.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -36,7 +36,7 @@ pub(super) fn replace(
     host: &HostOptions,
 ) -> Result<u64, OsError> {
     let path = grant.resource();
-    // What must be new is not looked for behind a link: the link is already in its place.
+    // A file that must be new is not looked for behind a link: the link has the name already.
     let last = if options.new { Last::Keep } else { Last::Cross };
     let Some((parent, name)) = open_parent(path, last)? else {
         return Err(OsError::WrongKind(EntryKind::Directory));
@@ -46,7 +46,7 @@ pub(super) fn replace(
         old => old?,
     };
     let mode = match options.like {
-        // Nobody else reads what may become a secret file, until it is known who may.
+        // Until it is known who may read it, nobody else reads what may become a secret file.
         _ if options.private || old.is_some() => Mode::S_IRUSR | Mode::S_IWUSR,
         Some(like) => new_mode(&parent, like)?,
         None => NEW_FILE,
@@ -66,7 +66,8 @@ pub(super) fn replace(
     Ok(count)
 }
 
-/// The regular file that is about to be replaced; `None` if there is nothing. Anything else may not be replaced.
+/// Returns the regular file that is about to be replaced; `None` if the name is free. Anything else may not be
+/// replaced.
 pub(super) fn destination(
     parent: &OwnedFd,
     name: &str,
@@ -83,13 +84,13 @@ pub(super) fn destination(
     }
 }
 
-/// How a rename treats what is in its place.
+/// Returns the flags for a rename, which may replace a file or not.
 pub(super) fn rename_flags(options: WriteOptions) -> RenameFlags {
     if options.new { RenameFlags::RENAME_NOREPLACE } else { RenameFlags::empty() }
 }
 
-/// Has a directory's entries on disk. One that Rex may write but not read cannot be asked for that; there, syncing the file
-/// that got the new name does it on the common file systems, whose logs keep the two together.
+/// Syncs a directory's entries to disk. If Rex may write but not read the directory, it syncs the file with the new
+/// name instead, which has this effect on the common file systems, whose logs keep the two together.
 pub(super) fn sync_directory(directory: &OwnedFd, file: Option<&File>) -> Result<(), OsError> {
     match open_entry(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()) {
         Ok(readable) => fsync(readable).map_err(resolve::system),
@@ -117,7 +118,7 @@ fn copy(contents: &mut dyn io::Read, mut file: &File, max: i64) -> Result<u64, O
     }
 }
 
-/// A file that is removed unless it gets its name.
+/// A file that is removed unless it is renamed.
 struct Temporary<'d> {
     parent: &'d OwnedFd,
     name: String,
@@ -151,13 +152,13 @@ impl<'d> Temporary<'d> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.renamed {
-            // There is nobody left to tell: the error that led here is being returned.
+            // Cannot be reported: the error that led here is being returned.
             let _ = unlinkat(self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
         }
     }
 }
 
-/// `.NAME.rex-` and eight digits, with the name cut so that it fits.
+/// Returns `.NAME.rex-` and eight hexadecimal digits, with the name shortened to fit.
 fn temporary_name(name: &str) -> String {
     let digits = RandomState::new().build_hasher().finish() & 0xffff_ffff;
     let ending = format!(".rex-{digits:08x}");

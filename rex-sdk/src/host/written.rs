@@ -1,7 +1,7 @@
-//! How much a program writes to files, as the kernel counts it for each process.
+//! The number of bytes that a program writes to files, as the kernel counts them for each process.
 //!
-//! Counted are the bytes that the program hands to `write` and its like, less those that came out of the pipes that Rex reads. So what it
-//! writes to memory that is a file is not counted, and what its processes write to pipes between them is.
+//! The count includes the bytes passed to `write` and similar calls, less those read from the pipes to Rex. So it omits
+//! writes to memory-mapped files, and includes writes to pipes between the program's processes.
 
 #![expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
 
@@ -18,20 +18,20 @@ use super::confine::{Running, User};
 use crate::os::OsError;
 use crate::pid::{self, Stat};
 
-/// How often it is looked how much there is, if much more may be written.
+/// Interval between looks at the count, if much more may be written.
 const SELDOM: Duration = Duration::from_millis(50);
-/// The same, if little may be.
+/// Interval between looks at the count, if little more may be written.
 const OFTEN: Duration = Duration::from_millis(1);
-/// So many bytes a millisecond are written by nobody who writes to a disk.
+/// Number of bytes a millisecond that no writer to a disk exceeds.
 const FAST: u64 = 2_000_000;
-/// Of the time, no more than one part in so many goes into looking.
+/// The share of time that looking may take, as a divisor: at most one part in 20.
 const SHARE: u32 = 20;
 
-/// What a program may write, and has written.
+/// The limit of a program's writes, and their count.
 pub(super) struct Written {
     leader: u32,
     counts: File,
-    /// Whose rights it has, if not those of this process.
+    /// The user that it runs as, if not that of this process.
     user: Option<User>,
     processes: bool,
     most: u64,
@@ -40,31 +40,32 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Of a program that has just started. If it may make `processes`, those of its group count too.
+    /// Creates the count of a program that has just started. If it may make `processes`, those of its group count, too.
     pub(super) fn new(running: &mut Running, user: Option<User>, processes: bool, most: u64) -> io::Result<Self> {
         let (leader, counts) = (running.child().id(), running.counts()?);
         Ok(Self { leader, counts, user, processes, most, bytes: 0, next: Instant::now() })
     }
 
-    /// The bytes so far.
+    /// Returns the number of bytes so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether these are more than it may write.
+    /// Checks whether it has written more than it may.
     pub(super) fn is_too_much(&self) -> bool {
         self.bytes > self.most
     }
 
-    /// How long until it is to be looked again.
+    /// Returns the time until the next look.
     pub(super) fn rest(&self) -> Duration {
         self.next.saturating_duration_since(Instant::now())
     }
 
-    /// All that it has written so far, wherever to. To be asked before its pipes are emptied, and then [noted](Self::note).
+    /// Returns all bytes that it has written so far, including those to pipes. Call it before emptying its pipes; the
+    /// result is then [noted](Self::note).
     pub(super) fn look(&mut self) -> Result<u64, OsError> {
         let start = Instant::now();
-        // What may have been written is taken for all that was left.
+        // If the count is unknown, all that was left counts as written.
         let unknown = |error| {
             let limit = exhausted("written_bytes", self.most, "bytes written");
             let message =
@@ -78,14 +79,14 @@ impl Written {
         Ok(handed)
     }
 
-    /// Notes what there was at a look, and what has come out of its pipes by now.
+    /// Notes the result of a look, and the number of bytes read from its pipes by then.
     pub(super) fn note(&mut self, handed: u64, piped: u64) {
-        // What a process that nobody waited for had written is not forgotten.
+        // Keeps the bytes of a process that ended without being waited for.
         self.bytes = self.bytes.max(handed.saturating_sub(piped));
     }
 
-    /// The bytes that it, or all of its group, have handed to the kernel to be written. Those of a process that was waited for are its
-    /// parent's by then.
+    /// Returns the bytes that it, or its whole group, passed to the kernel to be written. Those of a process that was
+    /// waited for are included in its parent's.
     fn handed(&self) -> io::Result<u64> {
         let mut all = Vec::new();
         if self.processes {
@@ -94,14 +95,14 @@ impl Written {
                 let others = stat(pid).filter(|stat| stat.group == self.leader && pid != self.leader);
                 all.extend(others.map(|stat| (stat.started, pid)));
             }
-            // A parent before its children, so that none counts twice.
+            // Parents before children, so that no process counts twice.
             all.sort_unstable();
         }
         let mut sum = self.count(&self.counts)?;
         for (_, pid) in all {
             match File::open(format!("/proc/{pid}/io")).and_then(|file| self.count(&file)) {
                 Ok(bytes) => sum = sum.saturating_add(bytes),
-                // What it had written is its parent's once that has waited for it.
+                // Its bytes are included in its parent's once that has waited for it.
                 Err(_) if stat(pid).is_none_or(|stat| stat.has_ended()) => {}
                 Err(error) => return Err(error),
             }
@@ -109,13 +110,13 @@ impl Written {
         Ok(sum)
     }
 
-    /// What the kernel says of a process, to whoever has its rights.
+    /// Reads the kernel's count for a process, with the rights of its user.
     fn count(&self, mut file: &File) -> io::Result<u64> {
         file.rewind()?;
         let mut text = String::new();
         let count = |text: &str| pid::handed(text).ok_or_else(|| io::Error::from(ErrorKind::InvalidData));
         let Some(user) = &self.user else { return file.read_to_string(&mut text).and_then(|_| count(&text)) };
-        // Of this thread alone, and for as long as this takes.
+        // Changes only this thread, and only for this read.
         let own = (setfsgid(Gid::from_raw(user.gid)), setfsuid(Uid::from_raw(user.uid)));
         let read = file.read_to_string(&mut text);
         setfsuid(own.1);
@@ -124,7 +125,7 @@ impl Written {
     }
 }
 
-/// What the kernel says of a process, if it is there.
+/// Returns the kernel's status of a process, if it exists.
 fn stat(pid: u32) -> Option<Stat> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     Stat::parse(&String::from_utf8_lossy(&text))

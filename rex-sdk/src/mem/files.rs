@@ -15,7 +15,7 @@ use crate::os::{
     WriteOptions, demand_permission,
 };
 
-/// Nobody is confined here.
+/// No process is confined here.
 impl Places for MemOs {
     fn open_file(&self, _: Grant<fs::Read>, _: &Budget) -> Result<Opened, OsError> {
         Err(OsError::Refused("there are no descriptors in memory"))
@@ -34,7 +34,7 @@ impl Places for MemOs {
     }
 }
 
-/// What an umask of 022, which this world has, leaves of all bits.
+/// The bits that remain after this world's umask, 022.
 const NEW: u32 = 0o755;
 
 impl Files for MemOs {
@@ -86,7 +86,7 @@ impl Files for MemOs {
         let last = if options.new { Last::Keep } else { Last::Cross };
         destination(&mut self.tree(), path, last, options)?;
         let mut bytes = Vec::new();
-        // Not while the tree is locked: the contents may come from another file of it.
+        // Without locking the tree: the contents may come from another of its files.
         contents.take(u64::try_from(max).unwrap_or(0).saturating_add(1)).read_to_end(&mut bytes)?;
         if i64::try_from(bytes.len()).is_ok_and(|count| count <= max) {
             let count = bytes.len() as u64;
@@ -95,7 +95,7 @@ impl Files for MemOs {
             let entries = tree.parent(path, last)?;
             match entries.get(&*path.name_bytes()) {
                 Some(old) => file.take_over(old),
-                // What was executable stays so; a new file is otherwise not.
+                // A file made from an executable stays executable; any other new file is not.
                 None if options.like.is_some() => file.mode = if options.private { 0o600 } else { NEW },
                 None if options.private => file.mode = 0o600,
                 None => {}
@@ -121,7 +121,7 @@ impl Files for MemOs {
                 let file = tree.node(Body::File(bytes.to_vec().into()));
                 match tree.parent(path, Last::Cross)?.entry(path.name_bytes().into_owned()) {
                     Entry::Vacant(free) => free.insert(file),
-                    // A link that leads through what does not exist.
+                    // The name is a link that leads through something missing.
                     Entry::Occupied(_) => return Err(error.into()),
                 };
                 Ok(())
@@ -299,7 +299,7 @@ impl Files for MemOs {
 }
 
 impl MemOs {
-    /// One call that looks at something, or changes it where it is.
+    /// Performs a call that reads or changes a node in place.
     fn change<T>(
         &self,
         path: &AbsPath,
@@ -312,7 +312,7 @@ impl MemOs {
         tree.change(path, work)
     }
 
-    /// One call about the extended attributes of a file or a directory.
+    /// Performs a call about the extended attributes of a file or a directory.
     fn attributes<T>(
         &self,
         path: &AbsPath,
@@ -337,7 +337,7 @@ impl MemOs {
     }
 }
 
-/// Whether there is nothing, or a regular file. Anything else may not be replaced.
+/// Checks that a name is free or that of a regular file. Anything else may not be replaced.
 pub(super) fn destination(tree: &mut Tree, path: &AbsPath, last: Last, options: WriteOptions) -> Result<(), OsError> {
     if path.is_root() {
         return Err(OsError::WrongKind(EntryKind::Directory));

@@ -1,4 +1,4 @@
-//! Files and directories in memory that somebody has open.
+//! Open files and directories in memory.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

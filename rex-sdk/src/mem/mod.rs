@@ -1,4 +1,5 @@
-//! An operating system in memory: for tests, fuzzing and simulation. It does what `host` does, and reaches nothing.
+//! An operating system in memory, for tests, fuzzing and simulation. It behaves like `host`, and reaches nothing
+//! outside.
 
 mod files;
 mod handles;
@@ -18,7 +19,7 @@ use crate::os::{EntryKind, Os};
 pub use processes::Behaviour;
 use tree::{Body, Contents, Entries, Tree};
 
-/// When everything was made, in every world in memory: 2026-03-02T12:00:00Z.
+/// The time when everything was made, in every world in memory: 2026-03-02T12:00:00Z.
 pub(crate) const EPOCH: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
 
 const LOG: &str = "\
@@ -29,14 +30,14 @@ const LOG: &str = "\
 2026-03-02T12:00:00Z INFO request path=/ ms=3
 ";
 
-/// An ELF file that is a header and nothing else: an executable for x86-64 that starts at 0x401000.
+/// An ELF file that consists of a header: an executable for x86-64 that starts at 0x401000.
 const PROGRAM: &[u8; 64] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0\0\x10\x40\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\x38\0\0\0\x40\0\0\0\0\0";
 
-/// The text `1.4.2` and a newline in the format of gzip, as it is.
+/// The text `1.4.2` and a newline in gzip format, stored without compression.
 const NOTES: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x06\0\xf9\xff1.4.2\n\xbd]*@\x06\0\0\0";
 
-/// An archive of tar with one file. If it cannot be made, it is empty, and the examples fail.
+/// Returns a tar archive with one file. If it cannot be made, it is empty, and the examples fail.
 fn archive() -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o644);
@@ -64,7 +65,7 @@ pub struct MemOs {
     processes: Mutex<processes::Table>,
     parameters: Mutex<BTreeMap<String, String>>,
     hides_processes: bool,
-    /// Users and groups, as the files of a machine list them.
+    /// Users and groups, as `/etc/passwd` and `/etc/group` list them.
     accounts: [String; 2],
     hosts: Mutex<network::Hosts>,
 }
@@ -78,7 +79,7 @@ impl Default for MemOs {
 }
 
 impl MemOs {
-    /// An empty world: the root directory, no unit, and the machine of the examples.
+    /// Creates an empty world: the root directory, no units, and the machine of the examples.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -93,7 +94,7 @@ impl MemOs {
         }
     }
 
-    /// The world in which the example of every operation is shown and tested.
+    /// Creates the world in which the example of every operation is shown and tested.
     #[must_use]
     pub fn example() -> Self {
         const MONTH: i64 = 30 * 86_400 * 1_000_000;
@@ -129,16 +130,16 @@ impl MemOs {
             .example_processes()
     }
 
-    /// The same world with this file. Directories above it are made where they are missing; so for everything below.
+    /// Adds a file and its missing parent directories, as `dir`, `link` and `special` do.
     ///
     /// # Panics
-    /// If nothing can be put there: the path is not absolute, or leads through something that is no directory.
+    /// If the path is not absolute, is the root, or leads through something other than a directory.
     #[must_use]
     pub fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
         self.put(path, Body::File(contents.as_ref().to_vec().into()))
     }
 
-    /// The same world with this empty directory.
+    /// Adds an empty directory.
     ///
     /// # Panics
     /// As [`MemOs::file`].
@@ -147,7 +148,7 @@ impl MemOs {
         self.put(path, Body::Directory(Entries::new()))
     }
 
-    /// The same world with this symbolic link.
+    /// Adds a symbolic link.
     ///
     /// # Panics
     /// As [`MemOs::file`].
@@ -156,7 +157,7 @@ impl MemOs {
         self.put(path, Body::Link(target.as_ref().to_vec()))
     }
 
-    /// The same world with a pipe, a socket or a device.
+    /// Adds a pipe, a socket or a device.
     ///
     /// # Panics
     /// As [`MemOs::file`].
@@ -165,10 +166,10 @@ impl MemOs {
         self.put(path, Body::Special(kind))
     }
 
-    /// The same world with an empty file in `dir` whose name is not UTF-8, or is otherwise nothing that a path can say.
+    /// Adds an empty file to `dir` with a name that is not UTF-8, or that a path cannot contain for another reason.
     ///
     /// # Panics
-    /// If there is no such directory.
+    /// If the directory does not exist.
     #[must_use]
     pub fn raw_name(self, dir: &str, name: &[u8]) -> Self {
         let mut tree = self.tree();
@@ -182,24 +183,24 @@ impl MemOs {
         self
     }
 
-    /// The same world with other users and groups, as `/etc/passwd` and `/etc/group` list them.
+    /// Replaces the users and groups, as `/etc/passwd` and `/etc/group` list them.
     #[must_use]
     pub fn with_accounts(mut self, users: &str, groups: &str) -> Self {
         self.accounts = [users.to_owned(), groups.to_owned()];
         self
     }
 
-    /// The same world with a parameter of the kernel.
+    /// Adds a kernel parameter.
     #[must_use]
     pub fn parameter(self, name: &str, value: &str) -> Self {
         self.parameters.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same world where this was changed at another time.
+    /// Sets the modification time of a path.
     ///
     /// # Panics
-    /// If there is no such thing.
+    /// If the path does not exist.
     #[must_use]
     pub fn modified(self, path: &str, time: Timestamp) -> Self {
         let known =
@@ -208,10 +209,10 @@ impl MemOs {
         self
     }
 
-    /// The same world where another file system, with this number, is mounted on this directory.
+    /// Mounts another file system, with this number, on a directory.
     ///
     /// # Panics
-    /// If there is no such thing.
+    /// If the path does not exist.
     #[must_use]
     pub fn mounted(self, path: &str, device: u64) -> Self {
         let mount = |node: &mut tree::Node| node.device = Some(device);
@@ -220,10 +221,10 @@ impl MemOs {
         self
     }
 
-    /// The same world where something has this extended attribute.
+    /// Adds an extended attribute to a path.
     ///
     /// # Panics
-    /// If there is no such thing.
+    /// If the path does not exist.
     #[must_use]
     pub fn xattr(self, path: &str, name: &str, value: &str) -> Self {
         let set = |node: &mut tree::Node| drop(node.xattrs.insert(name.to_owned(), value.as_bytes().to_vec()));
@@ -232,13 +233,13 @@ impl MemOs {
         self
     }
 
-    /// How often a method of [`Os`] was called, that is, how often the system was reached.
+    /// Returns how often a method of [`Os`] was called, that is, how often the system was reached.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Relaxed)
     }
 
-    /// The contents of a file; `None` if there is no file of exactly this name. For tests: it counts as no call.
+    /// Returns the contents of a file; `None` if no file has exactly this name. For tests: it does not count as a call.
     #[must_use]
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         match &self.tree().get(&AbsPath::parse(path).ok()?).ok()?.body {
@@ -247,7 +248,7 @@ impl MemOs {
         }
     }
 
-    /// Counts a call. Every method of the capability trait starts with it.
+    /// Counts a call. Every method of the capability trait that reaches this world calls it.
     pub(crate) fn count(&self) {
         self.calls.fetch_add(1, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! A network in memory: hosts with addresses, pages that they serve, and what the kernel would tell of it.
+//! A network in memory: hosts with addresses, the pages that they serve, and the kernel's tables.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, ErrorKind, Read, Write};
@@ -20,13 +20,13 @@ use crate::dns;
 use crate::os::{Connection, Interface, Network, NetworkTable, OsError, Stream};
 use crate::tls::provider;
 
-/// The certificate of `app.example.com`, which signed itself, and its key, which is no secret.
+/// The self-signed certificate of `app.example.com`. Its key, below, is not secret.
 pub(super) const CERTIFICATE: &str = include_str!("example-certificate.pem");
 /// The host that the certificate is for.
 const CERTIFIED: &str = "app.example.com";
 const KEY: &[u8] = include_bytes!("example-key.der");
 
-/// Hosts by their names, and raw answers of servers by URL.
+/// Hosts by name, and raw answers of servers by URL.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hosts {
     addresses: BTreeMap<String, Vec<IpAddr>>,
@@ -34,10 +34,10 @@ pub(super) struct Hosts {
 }
 
 impl MemOs {
-    /// The same world with a host of this name at this address, or one more address of it.
+    /// Adds a host with this address, or adds the address to a known host.
     ///
     /// # Panics
-    /// If it is no address.
+    /// If the address is invalid.
     #[must_use]
     pub fn host(self, name: &str, address: &str) -> Self {
         let known = address.parse().map(|address| {
@@ -48,8 +48,8 @@ impl MemOs {
         self
     }
 
-    /// The same world where a server answers this to every request for a URL: `HTTP/1.1 200 OK`, and what follows. To others it answers that
-    /// they are not found.
+    /// Makes a server answer every request for a URL with this text, which starts with `HTTP/1.1 200 OK` or the like.
+    /// Other URLs get 404.
     #[must_use]
     pub fn page(self, url: &str, answer: impl AsRef<[u8]>) -> Self {
         let answer = answer.as_ref().to_vec();
@@ -98,7 +98,7 @@ impl Network for MemOs {
         Ok(answer.to_vec().map_err(io::Error::other)?)
     }
 
-    /// Port 443 speaks TLS, port 80 and 8080 do not, and no other port is open.
+    /// Connects to a server: port 443 speaks TLS; ports 80, 8080 and those of pages do not; all others are closed.
     fn connect(&self, grant: Grant<net::Connect>, trusted: bool, _: u64, _: &Budget) -> Result<Connection, OsError> {
         self.count();
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +108,7 @@ impl Network for MemOs {
         if !own && !found {
             return Err(OsError::Refused("the address is not one that was found for this name"));
         }
-        // The one certificate that there is names one host. Of others, that they show theirs is assumed.
+        // The only certificate names one host. Other hosts are assumed to present a valid one.
         let page = |scheme: &str, port: &str| {
             let start = format!("{scheme}://{}{port}/", host.name());
             hosts.pages.keys().any(|url| url.starts_with(&start))
@@ -173,7 +173,7 @@ fn server() -> io::Result<Box<ServerConnection>> {
     ServerConnection::new(Arc::new(config)).map(Box::new).map_err(io::Error::other)
 }
 
-/// The other end of a connection: it answers one request with the page of that URL, and ends.
+/// The other end of a connection: it answers one request with the page of that URL, and closes.
 struct Server {
     pages: BTreeMap<String, Vec<u8>>,
     asked: Vec<u8>,
@@ -183,7 +183,7 @@ struct Server {
 }
 
 impl Server {
-    /// Answers when all headers have come: what follows does not matter here.
+    /// Returns the answer when all headers have arrived; what follows does not matter here.
     fn heard(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let before = self.asked.len();
         self.asked.extend_from_slice(bytes);

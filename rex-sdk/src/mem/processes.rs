@@ -12,7 +12,7 @@ use super::{EPOCH, MemOs};
 use crate::links::Last;
 use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start, permitted};
 
-/// What a program in memory does: what it is given to what comes of it.
+/// The behavior of a program in memory: its result for some arguments and standard input.
 pub type Behaviour = fn(arguments: &Words, stdin: Option<&str>) -> Finished;
 
 /// A process of a world in memory.
@@ -32,7 +32,7 @@ pub(crate) struct Table {
     reach: Option<Reach>,
 }
 
-/// What comes of the start of a program.
+/// The result of starting a program.
 #[derive(Debug, Clone)]
 enum Acts {
     As(Behaviour),
@@ -40,7 +40,7 @@ enum Acts {
 }
 
 impl MemOs {
-    /// The same world with a process that sleeps, which was started by the first one and has this command line.
+    /// Adds a sleeping process with this command line, started by process 1.
     #[must_use]
     pub fn process(self, pid: u32, identity: Identity, arguments: &[&str]) -> Self {
         let details = ProcessDetails {
@@ -68,10 +68,10 @@ impl MemOs {
         self
     }
 
-    /// The same world where a process has a file open.
+    /// Adds an open file to a process.
     ///
     /// # Panics
-    /// If there is no such process.
+    /// If the process does not exist.
     #[must_use]
     pub fn open_file(self, pid: u32, descriptor: u32, name: &str) -> Self {
         let size = name.starts_with('/').then_some(204);
@@ -81,14 +81,14 @@ impl MemOs {
         self
     }
 
-    /// The same world, which may have other processes that it does not show.
+    /// Makes the world report that it may hide processes.
     #[must_use]
     pub fn hiding_processes(mut self) -> Self {
         self.hides_processes = true;
         self
     }
 
-    /// The same world with a program.
+    /// Adds a program.
     ///
     /// # Panics
     /// As [`MemOs::file`].
@@ -97,7 +97,7 @@ impl MemOs {
         self.acting(path, Acts::As(behaviour))
     }
 
-    /// The same world with a program that always ends in one way, whatever it is given.
+    /// Adds a program that always has this result, whatever its input.
     ///
     /// # Panics
     /// As [`MemOs::file`].
@@ -117,7 +117,7 @@ impl MemOs {
         world
     }
 
-    /// The same world for a principal with this reach: a program that the principal may replace is not started.
+    /// Sets the reach of the principal: a program that the principal may replace is not started.
     #[must_use]
     pub fn with_programs(self, reach: Reach) -> Self {
         self.with_processes(|table| table.reach = Some(reach));
@@ -149,7 +149,7 @@ impl MemOs {
         work(&mut self.processes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One call about one process, if it is the one that is meant.
+    /// Performs a call about one process, if it is the expected one.
     fn about<T>(&self, process: &Process, work: impl FnOnce(&mut MemProcess) -> T) -> Result<T, OsError> {
         self.count();
         self.with_processes(|table| {
@@ -159,7 +159,7 @@ impl MemOs {
     }
 }
 
-/// The number of a user of the example.
+/// Returns the number of a user of the example.
 pub(super) fn number(user: &str) -> Option<u32> {
     [("root", 0), ("www-data", 33), ("alice", 1000)]
         .into_iter()
@@ -220,7 +220,7 @@ impl Processes for MemOs {
         self.about(grant.resource(), |process| std::mem::replace(&mut process.status.nice, nice))
     }
     fn wait(&self, grant: Grant<process::Inspect>, _: u64, _: &Budget) -> Result<bool, OsError> {
-        // Nothing happens here by itself.
+        // Nothing changes here by itself.
         match self.about(grant.resource(), |_| false) {
             Err(OsError::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(true),
             other => other,
@@ -231,7 +231,7 @@ impl Processes for MemOs {
         let Program { path, .. } = grant.resource();
         let (acts, reach) =
             self.with_processes(|table| (table.programs.get(path.as_str()).cloned(), table.reach.clone()));
-        // A link to a program is followed as the host does: by asking again.
+        // A link to a program is followed as on the host: the caller asks again.
         self.tree().find(path, Last::Cross).map(drop)?;
         let acts = acts.ok_or_else(missing)?;
         permitted(&grant, reach.as_ref())?;

@@ -21,14 +21,14 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// What is enabled and disabled along with a unit.
+    /// Returns the units that are enabled and disabled along with a unit.
     fn reached(&self, name: &str) -> Vec<Unit> {
         self.also.get(name).cloned().unwrap_or_default()
     }
 }
 
 impl MemOs {
-    /// The same world with an inactive unit of this name. One that is called `broken` never starts.
+    /// Adds an inactive unit. `broken.service` never starts.
     #[must_use]
     pub fn unit(self, name: &str, description: &str) -> Self {
         let status = UnitStatus {
@@ -44,7 +44,7 @@ impl MemOs {
         self
     }
 
-    /// The same world where a unit is in a state: `active`, `inactive` or `failed`.
+    /// Sets the state of a known unit: `active`, `inactive` or `failed`.
     #[must_use]
     pub fn unit_in_state(self, name: &str, state: &str) -> Self {
         self.with_units(|units| {
@@ -64,14 +64,14 @@ impl MemOs {
         self
     }
 
-    /// The same world where a unit is enabled and disabled along with another one.
+    /// Makes `also` enabled and disabled along with a unit.
     #[must_use]
     pub fn unit_also(self, name: &str, also: Unit) -> Self {
         self.with_units(|units| units.also.entry(name.to_owned()).or_default().push(also));
         self
     }
 
-    /// The same world where a unit has another name too.
+    /// Adds an alias of a unit.
     #[must_use]
     pub fn unit_alias(self, alias: &str, name: &str) -> Self {
         self.with_units(|units| units.aliases.insert(alias.to_owned(), name.to_owned()));
@@ -93,7 +93,7 @@ impl MemOs {
         work(&mut self.units.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One call about one unit.
+    /// Performs a call about one unit.
     fn on<T>(&self, unit: &Unit, work: impl FnOnce(&mut UnitStatus) -> Result<T, OsError>) -> Result<T, OsError> {
         self.count();
         self.with_units(|units| match units.aliases.get(unit.name()) {
@@ -204,7 +204,7 @@ impl Services for MemOs {
         Ok(())
     }
     fn wait_until(&self, grant: Grant<service::Status>, _: String, _: u64, _: &Budget) -> Result<UnitStatus, OsError> {
-        // Nothing happens here by itself.
+        // Nothing changes here by itself.
         self.on(grant.resource(), |unit| Ok(unit.clone()))
     }
     fn properties(&self, grant: Grant<service::Status>, _: &Budget) -> Result<BTreeMap<String, Value>, OsError> {
@@ -242,7 +242,7 @@ impl Services for MemOs {
     }
 }
 
-/// What was changed on disk, if anything was.
+/// Returns the change on disk, if there was one.
 fn change(kind: &str, name: &str, target: &str, changed: bool) -> Vec<UnitFileChange> {
     let (kind, path) = (kind.to_owned(), format!("/etc/systemd/system/{name}"));
     if changed { vec![UnitFileChange { kind, path, target: target.to_owned() }] } else { Vec::new() }

@@ -11,7 +11,7 @@ use crate::os::{Mount, OsError, System, SystemFile};
 
 const GIB: u64 = 1 << 30;
 
-/// What the files of the example machine hold.
+/// Returns the text of a file of the example machine.
 fn text(file: SystemFile) -> &'static str {
     match file {
         SystemFile::Memory => {

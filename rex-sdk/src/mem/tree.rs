@@ -10,26 +10,26 @@ use crate::OsError;
 use crate::links::{Last, canonical};
 use crate::os::{Access, EntryKind, Metadata};
 
-/// What a directory holds, by name.
+/// The entries of a directory, by name.
 pub(crate) type Entries = BTreeMap<Vec<u8>, Node>;
 
-/// The file system at the root.
+/// The number of the root file system.
 const ROOT_DEVICE: u64 = 1;
 
 /// Extended attributes, by name.
 pub(crate) type Xattrs = BTreeMap<String, Vec<u8>>;
 
-/// One thing that has a name.
+/// A file, directory, link or other thing with a name.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    /// Tells it from whatever has the name later.
+    /// A number that distinguishes it from a later one with this name.
     pub(crate) id: u64,
     pub(crate) modified: Timestamp,
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) xattrs: Xattrs,
-    /// The file system that it is on; `None` for that of the directory that it is in.
+    /// The file system that it is on; `None` for that of its directory.
     pub(crate) device: Option<u64>,
     pub(crate) body: Body,
 }
@@ -42,11 +42,11 @@ pub(crate) enum Body {
     Special(EntryKind),
 }
 
-/// What is in a file.
+/// The contents of a file.
 #[derive(Debug, Clone)]
 pub(crate) enum Contents {
     Here(Arc<Vec<u8>>),
-    /// What the file of this name holds in the system below an [`Overlay`](crate::Overlay), and how long it is by now.
+    /// The contents of the file with this name below an [`Overlay`](crate::Overlay), and the current length.
     Below {
         path: AbsPath,
         size: u64,
@@ -93,7 +93,7 @@ impl Node {
         Self { id, modified: super::EPOCH, mode, uid: 0, gid: 0, xattrs: Xattrs::new(), device: None, body }
     }
 
-    /// Gets what is kept of a file that it replaces.
+    /// Takes over mode, owner and extended attributes of a file that it replaces.
     pub(super) fn take_over(&mut self, old: &Self) {
         (self.mode, self.uid, self.gid, self.xattrs) = (old.mode, old.uid, old.gid, old.xattrs.clone());
     }
@@ -102,7 +102,7 @@ impl Node {
         Access { mode: self.mode, uid: self.uid, gid: self.gid }
     }
 
-    /// Lets nobody do more with it than with what it is made of.
+    /// Limits its permissions to those of what it is made from.
     pub(super) fn bind(&mut self, like: Access) {
         self.mode &= like.bound(self.uid, self.gid, false);
     }
@@ -120,7 +120,7 @@ impl Node {
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) root: Node,
-    /// The files that were given another name. Each name has a node of its own, with the same id and the same in it.
+    /// The ids of files with several names. Each name has its own node, with the same id and contents.
     linked: BTreeSet<u64>,
     ids: u64,
 }
@@ -141,7 +141,7 @@ impl Tree {
         Node::new(self.ids, mode, body)
     }
 
-    /// What has exactly this name; nothing is crossed.
+    /// Returns the node with exactly this name; it crosses no link.
     pub(crate) fn get(&self, path: &AbsPath) -> io::Result<&Node> {
         path.names().try_fold(&self.root, |node, part| match &node.body {
             Body::Directory(entries) => entries.get(&*part).ok_or_else(|| io::ErrorKind::NotFound.into()),
@@ -158,14 +158,14 @@ impl Tree {
         })
     }
 
-    /// Gives a file another name, where nothing is.
+    /// Gives a file another name, which must be free.
     pub(super) fn link(&mut self, file: Node, to: &AbsPath) -> Result<(), OsError> {
         self.linked.insert(file.id);
         self.parent(to, Last::Keep)?.insert(to.name_bytes().into_owned(), file);
         Ok(())
     }
 
-    /// Changes what has exactly this name, and so what its other names stand for.
+    /// Changes the node with exactly this name, and those of the file's other names.
     pub(super) fn change<T>(
         &mut self,
         path: &AbsPath,
@@ -185,18 +185,18 @@ impl Tree {
         Ok(done)
     }
 
-    /// How many names it has.
+    /// Returns how many names a node's file has.
     pub(super) fn links(&self, node: &Node) -> u64 {
         if self.linked.contains(&node.id) { names(&self.root, node.id) } else { 1 }
     }
 
-    /// What the system says about a name; of a link, about the link.
+    /// Returns the metadata of a name; for a link, that of the link.
     pub(super) fn stat(&self, path: &AbsPath) -> Result<Metadata, OsError> {
         let node = self.find(path, Last::Keep)?;
         Ok(Metadata { device: self.device(path), ..self.metadata(node) })
     }
 
-    /// The file system of a name, which is that of the nearest directory above it that has one of its own.
+    /// Returns the file system of a name: its own number, or that of the nearest directory above it that has one.
     fn device(&self, path: &AbsPath) -> u64 {
         let mut node = Some(&self.root);
         let mut device = self.root.device.unwrap_or(ROOT_DEVICE);
@@ -233,7 +233,7 @@ impl Tree {
         }
     }
 
-    /// What has this name, where the caller means what a link at the end points to, or the link itself.
+    /// Returns the node with this name. A link at the end is an error with [`Last::Cross`].
     pub(crate) fn find(&self, path: &AbsPath, last: Last) -> Result<&Node, OsError> {
         match self.get(path) {
             Ok(node) if node.kind() == EntryKind::Symlink && last == Last::Cross => Err(self.crossed(path, last)),
@@ -242,7 +242,8 @@ impl Tree {
         }
     }
 
-    /// The entries of the directory that `path` is in. `last` says which name is asked for if the way there crosses a link.
+    /// Returns the entries of the directory that contains `path`. If the way crosses a link, the error has the name
+    /// behind it, resolved according to `last`.
     pub(crate) fn parent(&mut self, path: &AbsPath, last: Last) -> Result<&mut Entries, OsError> {
         let parent = path.parent().unwrap_or_else(AbsPath::root);
         match self.get(&parent) {
@@ -266,7 +267,7 @@ impl Tree {
         canonical(path, last, read_link).map_or_else(|error| error, OsError::Crossed)
     }
 
-    /// Puts something there, and directories above it where they are missing.
+    /// Puts a node at a path, and creates missing directories above it.
     pub(super) fn put(&mut self, path: &AbsPath, node: Node) -> Option<()> {
         let above: Vec<_> = path.parents().map(str::to_owned).collect();
         for parent in above.iter().rev().skip(1) {
@@ -296,7 +297,7 @@ fn names(node: &Node, id: u64) -> u64 {
     below + u64::from(node.id == id)
 }
 
-/// Stands for a link in the way, which is an error of no other kind here.
+/// Returns the error for a link on the way, which has a kind that no other error here has.
 fn crossing() -> io::Error {
     io::ErrorKind::Other.into()
 }

@@ -8,7 +8,7 @@ use super::Needs;
 use crate::os::{ANY_MODE, is_permission};
 
 impl Needs<'_> {
-    /// Operations that make one file of another.
+    /// Adds the needs of operations that make one file from another.
     pub(super) fn files(&mut self, name: &str) -> Result<bool, Error> {
         use Width::This;
         match name.split_once("::").unwrap_or_default() {
@@ -50,7 +50,7 @@ impl Needs<'_> {
         Ok(true)
     }
 
-    /// Operations that change one thing, and say how.
+    /// Adds the needs of operations that change one thing in a stated way.
     pub(super) fn changes(&mut self, name: &str) -> Result<bool, Error> {
         use Width::{Below, This};
         let args = self.args;
@@ -99,7 +99,7 @@ impl Needs<'_> {
         Ok(true)
     }
 
-    /// The owner and the time of something else, given to what is made.
+    /// Adds the needs to give the new file the owner and time of another one.
     fn owned(&mut self, width: Width) -> Result<(), Error> {
         let chown = Need::new(fs::Chown { uid: 0, gid: 0 }, self.args.path("to")?);
         self.add(chown.with_width(width.clone()).with_unknown(&["uid", "gid"]));
@@ -112,7 +112,7 @@ impl Needs<'_> {
             match self.args.text_option(name)?.map(str::parse::<u32>) {
                 None => {}
                 Some(Ok(given)) => *number = given.into(),
-                // A name, whose number is looked up first.
+                // A name; its number is looked up first.
                 Some(Err(_)) => unknown.push(if name == "owner" { "uid" } else { "gid" }),
             }
         }
@@ -128,7 +128,7 @@ impl Needs<'_> {
         Ok(())
     }
 
-    /// Operations that go on below a directory, or above it.
+    /// Adds the needs of operations that work below a directory, or above it.
     pub(super) fn trees(&mut self, name: &str) -> Result<bool, Error> {
         use Width::{Below, This};
         match name.split_once("::").unwrap_or_default() {

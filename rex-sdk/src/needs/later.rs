@@ -1,4 +1,4 @@
-//! Needs that only the call itself finds out: of what a file lists, what a server answers, what systemd says.
+//! Needs that are only known during the call: from a file's contents, a server's answer, or systemd's state.
 
 use rex_core::action::{fs, net, service, sys};
 use rex_core::machine::Parameter;
@@ -43,7 +43,7 @@ impl Needs<'_> {
         }
     }
 
-    /// A need of something that stands for what is found out later.
+    /// Adds a need for resources that are found out later; `resource` is an example of them.
     fn found<A, E>(&mut self, action: A, resource: Result<A::Resource, E>, later: Later)
     where
         A: Action + 'static,
@@ -58,7 +58,7 @@ impl Needs<'_> {
         self.found(action, self.args.unit("unit"), later);
     }
 
-    /// Each redirect is asked for as the call itself was.
+    /// Adds the need of each redirect, if the call follows any, with the action of the call.
     fn redirected(&mut self, action: impl Action<Resource = rex_core::net::Url> + 'static) {
         if self.args.count("redirects").is_ok_and(|count| count > 0) {
             let url = self.args.text("url").map_err(|_| ()).and_then(|text| crate::url::url(text).map_err(|_| ()));

@@ -61,7 +61,7 @@ impl Needs<'_> {
         Ok(true)
     }
 
-    /// A process as the filters of a call describe it, and what they do not say.
+    /// Returns a process as the filters of a call describe it, and the attributes that they leave open.
     fn filtered(&self) -> Result<(Process, Vec<&'static str>), Error> {
         let mut unknown = Vec::new();
         let mut given = |name| -> Result<String, Error> {
@@ -124,7 +124,7 @@ impl Needs<'_> {
             ("sys", "parameters") => {
                 self.all.push(Need::new(sys::Inspect {}, Host));
                 let prefix = args.text("prefix")?;
-                // An example: the prefix itself, unless something has to come after it.
+                // An example: the prefix itself, unless a name must continue after it.
                 let named = [prefix.to_owned(), format!("{prefix}any")]
                     .into_iter()
                     .find_map(|name| Parameter::parse(&name).ok());

@@ -1,4 +1,4 @@
-//! Who may do what with a file, and what may be made of it.
+//! Permission bits of files, and the bounds that they set for files made from them.
 
 /// Permission bits with their owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,18 +11,19 @@ pub struct Access {
     pub gid: u32,
 }
 
-/// The bits of one class of users: group or others.
+/// Returns the bits of one class of users: `shift` is 6 for the owner, 3 for the group, 0 for others.
 fn class(mode: u32, shift: u32) -> u32 {
     (mode >> shift) & 7
 }
 
 impl Access {
-    /// The bits that something made of this file may have at most when it belongs to this user and this group, so that nobody may
-    /// do more with it than with the file. With `listed`, an access control list makes the group stand for others, too.
+    /// Returns the maximum bits of something made from this file that belongs to this user and group, so that nobody
+    /// may do more with it than with the file. With `listed`, the group bits also apply to others, by an access control
+    /// list.
     #[must_use]
     pub fn bound(self, uid: u32, gid: u32, listed: bool) -> u32 {
         let (owner, group, others) = (class(self.mode, 6), class(self.mode, 3), class(self.mode, 0));
-        // Whoever owns the file is of another class at what is made of it, if that has another owner.
+        // The owner of this file is in another class of the new thing, if that has another owner.
         let everybody = if uid == self.uid { 7 } else { owner };
         let same = gid == self.gid;
         let new_group = if same && !listed { group } else { group & others };
@@ -30,7 +31,7 @@ impl Access {
         owner << 6 | (new_group & everybody) << 3 | (new_others & everybody)
     }
 
-    /// What may be done with something that is made of both.
+    /// Returns the permissions of something that is made from both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let mode = self.mode & other.mode & 0o777;
@@ -41,8 +42,9 @@ impl Access {
         Self { mode: mode & 0o700 | common << 3 | common, ..self }
     }
 
-    /// What may be done with an entry of an archive that says so itself: executables stay executable, and whoever may not read the
-    /// archive gets nothing out of it. What vouches for contents (setuid, setgid) is never taken from an archive.
+    /// Returns the permissions of an archive's entry with this `mode`: executables stay executable, and users who may
+    /// not read the archive get no rights. Setuid and setgid, which vouch for contents, are never taken from an
+    /// archive.
     #[must_use]
     pub fn of_entry(self, mode: u32) -> Self {
         let readable = [3, 0].into_iter().filter(|shift| class(self.mode, *shift) & 4 != 0);
@@ -50,7 +52,7 @@ impl Access {
         Self { mode: mode & kept, ..self }
     }
 
-    /// What a directory lets its users find: nothing, unless they may list it and go into it.
+    /// Returns what users may learn from a directory: all if they may list it and enter it, otherwise nothing.
     #[must_use]
     pub fn of_directory(self) -> Self {
         let open = [6, 3, 0].into_iter().filter(|shift| class(self.mode, *shift) & 5 == 5);
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn nobody_may_do_more_than_with_the_file() {
-        // Every class that a user may be of at the file, and at what is made of it.
+        // Every class that a user may have at the file, and at what is made from it.
         for mode in 0..0o1000 {
             for (uid, gid) in [(33, 4), (0, 4), (33, 0), (0, 0)] {
                 let made = of(mode).bound(uid, gid, false);

@@ -1,20 +1,20 @@
-//! Extended attributes that say who may do what.
+//! Extended attributes that set permissions.
 
 use rex_core::Grant;
 use rex_core::action::fs;
 
 use super::OsError;
 
-/// The mode that a grant besides is for: such an attribute may give anybody anything.
+/// The mode of the extra grant: such an attribute may give anybody any right.
 pub(crate) const ANY_MODE: i64 = 0o7777;
 
-/// Whether an attribute of this name says who may do what: access control lists, capabilities, labels. Those of users say nothing to the
-/// kernel; whatever is not known to be one of them is taken for a permission.
+/// Checks whether an attribute of this name sets permissions: access control lists, capabilities, labels. The kernel
+/// ignores those in `user.`; every other attribute counts as a permission.
 pub(crate) fn is_permission(name: &str) -> bool {
     !name.starts_with("user.")
 }
 
-/// Refuses a change of permissions that is granted as one of an attribute alone.
+/// Refuses a change of permissions that has only the grant for an attribute.
 pub(crate) fn demand_permission(
     grant: &Grant<fs::SetXattr>,
     permissions: Option<&Grant<fs::Chmod>>,

@@ -1,4 +1,4 @@
-//! Errors of the system as data, so that an error means the same in the process that asked and in the one that acted.
+//! Errors of the system as data, so that an error means the same in the asking process and in the actor.
 
 use std::io::{self, ErrorKind};
 
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{EntryKind, OsError};
 
-/// An [`OsError`] on its way from one process to another. Nothing that tells one error from another is lost.
+/// An [`OsError`] on its way from one process to another. It keeps everything that distinguishes one error from
+/// another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// [`OsError::Crossed`]
@@ -17,7 +18,7 @@ pub enum Failure {
     Alias(Unit),
     /// [`OsError::Besides`]
     Besides(Vec<Unit>),
-    /// [`OsError::WrongKind`], by its word.
+    /// [`OsError::WrongKind`], with the word for the kind.
     WrongKind(String),
     /// [`OsError::HardLinks`]
     HardLinks(u64),
@@ -29,7 +30,7 @@ pub enum Failure {
     Changed,
     /// [`OsError::ServiceFailed`]
     ServiceFailed(String),
-    /// [`OsError::Refused`] and [`OsError::Unavailable`], which are the same to a script.
+    /// [`OsError::Refused`] and [`OsError::Unavailable`], which a script cannot tell apart.
     Unavailable(String),
     /// [`OsError::Stopped`], or an [`Error`] inside of an [`io::Error`].
     Stopped {
@@ -39,16 +40,16 @@ pub enum Failure {
         message: String,
         /// The advice.
         help: Option<String>,
-        /// Whether the run ends with it, see [`Error::exhausted`].
+        /// `true` if it ends the run, see [`Error::exhausted`].
         exhausted: bool,
     },
-    /// An error of a system call, by its number.
+    /// An error of a system call, with its number.
     System(i32),
-    /// An error without a number, by its kind, and what is said about it if anything is.
+    /// An error without a number: the name of its kind, and its message if it has one.
     Kind(String, Option<String>),
 }
 
-/// The kinds of errors that travel, by their names. Whatever is not here is [`ErrorKind::Other`].
+/// The kinds of errors that are transferred, with their names. Any other kind becomes [`ErrorKind::Other`].
 const KINDS: &[(&str, ErrorKind)] = &[
     ("not_found", ErrorKind::NotFound),
     ("permission_denied", ErrorKind::PermissionDenied),
@@ -150,7 +151,7 @@ impl From<Failure> for OsError {
             Failure::ServiceFailed(why) => Self::ServiceFailed(why),
             Failure::Unavailable(why) => Self::Unavailable(why),
             Failure::Stopped { code, message, help, exhausted } => {
-                // Whoever acts decides nothing that a script could take for a denial of its own gate.
+                // The actor must not return an error that a script could take for a denial by its own gate.
                 let known = Code::ALL.iter().copied().find(|known| known.as_str() == code);
                 let code = known.filter(|code| *code != Code::AccessDenied).unwrap_or(Code::Internal);
                 Self::Stopped(Error { help, exhausted, ..Error::new(code, message) })
@@ -164,7 +165,7 @@ impl From<Failure> for OsError {
     }
 }
 
-/// An error of the system in words for people: without its number, and without the words that a library has for a kind.
+/// Describes an error of the system for people, without its number and without the library's words for its kind.
 pub(crate) fn words(error: &io::Error) -> String {
     if error.raw_os_error().is_some() {
         let text = error.to_string();
@@ -175,7 +176,7 @@ pub(crate) fn words(error: &io::Error) -> String {
     }
     if error.get_ref().is_some() {
         let text = error.to_string();
-        // What the library for gzip says is about its own insides.
+        // The messages of the gzip library are about its internals.
         let inner = ["incomplete deflate", "corrupt deflate", "corrupt gzip", "invalid gzip"];
         return match inner.iter().any(|start| text.starts_with(start)) {
             true => "the compressed data is damaged, or ends too early".to_owned(),
@@ -211,7 +212,7 @@ pub(crate) fn words(error: &io::Error) -> String {
 mod tests {
     use super::*;
 
-    /// There and back again, by the form in which it travels.
+    /// Converts an error to its transferred form and back.
     fn travels(error: OsError) -> OsError {
         let text = serde_json::to_string(&Failure::from(error)).unwrap();
         serde_json::from_str::<Failure>(&text).unwrap().into()

@@ -1,4 +1,4 @@
-//! Connections, and what is known of the network.
+//! Connections, and the state of the network.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,31 +9,31 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Both ends of a connection. Reading and writing never wait: where they would, they fail with
-/// [`WouldBlock`](std::io::ErrorKind::WouldBlock).
+/// Both directions of a connection. Reading and writing never block: they fail with
+/// [`WouldBlock`](std::io::ErrorKind::WouldBlock) instead.
 pub trait Stream: Read + Write + Send {
-    /// Waits until something can be read, or written, for so long at most; says whether it can.
+    /// Waits at most `timeout` until it can be read, or written, and returns whether it can.
     ///
     /// # Errors
     /// If the system cannot wait.
     fn ready(&self, write: bool, timeout: Duration) -> std::io::Result<bool>;
 
-    /// The descriptor below it, if there is one, to hand it to another process.
+    /// Returns the descriptor below it, if there is one, to pass to another process.
     fn into_descriptor(self: Box<Self>) -> Option<OwnedFd> {
         None
     }
 }
 
-/// A connection that was made. As data it lacks the stream, which whoever sends it hands over in another way.
+/// An open connection. Serialized, it lacks the stream, which is passed separately.
 #[derive(Serialize, Deserialize)]
 pub struct Connection {
-    /// The bytes.
+    /// The stream of bytes.
     #[serde(skip)]
     pub stream: Option<Box<dyn Stream>>,
-    /// Certificates of the authorities that this machine trusts, as PEM (RFC 7468), if they were asked for.
+    /// Certificates of the authorities that this machine trusts, as PEM (RFC 7468), if requested.
     pub authorities: Option<String>,
-    /// Whether there is nobody at the other end, and what comes from there is assumed; see [`Overlay`](crate::Overlay). There is
-    /// no encryption then.
+    /// `true` if nothing is connected, and the data from the other end is assumed; see [`Overlay`](crate::Overlay). It
+    /// is not encrypted then.
     #[serde(skip)]
     pub assumed: bool,
 }
@@ -49,30 +49,30 @@ impl fmt::Debug for Connection {
 pub struct Interface {
     /// Its number.
     pub index: u32,
-    /// Whether it is switched on.
+    /// `true` if it is switched on.
     pub up: bool,
-    /// Whether there is something at its other end.
+    /// `true` if its other end is connected.
     pub running: bool,
-    /// Whether it leads back to this machine.
+    /// `true` if it leads back to this machine.
     pub loopback: bool,
     /// Its hardware address; empty if it has none.
     pub hardware: String,
-    /// The largest packet, in bytes; `None` where this is not told.
+    /// The largest packet, in bytes; `None` if unknown.
     pub mtu: Option<u64>,
-    /// What it received and sent since it is there: `received_bytes`, ...
+    /// Counts of received and sent data since it exists: `received_bytes`, ...
     pub statistics: BTreeMap<String, u64>,
-    /// Its addresses, with how many bits of each are the network's.
+    /// Its addresses, each with the number of bits that are the network's.
     pub addresses: Vec<(IpAddr, u8)>,
 }
 
 macro_rules! tables {
     ($($(#[doc = $doc:literal])* $name:ident = $file:literal,)*) => {
-        /// A table in which the kernel tells of the network, below `/proc/net`; see `proc_pid_net(5)`.
+        /// A table of the kernel about the network, below `/proc/net`; see `proc_pid_net(5)`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         pub enum NetworkTable { $($(#[doc = $doc])* $name,)* }
 
         impl NetworkTable {
-            /// The name of the file.
+            /// Returns the name of the file.
             #[must_use]
             pub fn file(self) -> &'static str {
                 match self { $(Self::$name => $file,)* }
@@ -94,12 +94,12 @@ tables! {
     Raw = "raw",
     /// Raw sockets of IPv6.
     Raw6 = "raw6",
-    /// Sockets of this machine's own programs; `unix(7)`.
+    /// Unix domain sockets; `unix(7)`.
     Unix = "unix",
     /// Routes.
     Route = "route",
     /// Routes of IPv6.
     Route6 = "ipv6_route",
-    /// What the interfaces sent and received.
+    /// Counters of the interfaces.
     Devices = "dev",
 }

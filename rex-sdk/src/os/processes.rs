@@ -1,4 +1,4 @@
-//! What is known of processes.
+//! The state of processes.
 
 use std::collections::BTreeMap;
 
@@ -6,128 +6,129 @@ use rex_core::Timestamp;
 use rex_core::process::Process;
 use serde::{Deserialize, Serialize};
 
-/// The processes that whoever lists them may see.
+/// The processes that the listing process may see.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ProcessList {
     /// The processes, in the order of their numbers.
     pub processes: Vec<ProcessStatus>,
-    /// Whether there may be others, which the machine hides from Rex.
+    /// `true` if the machine may hide other processes from Rex.
     pub hidden: bool,
 }
 
-/// A process, as whoever lists processes sees it; see `proc_pid_stat(5)`.
+/// A process in a list; see `proc_pid_stat(5)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStatus {
     /// The process with its identity.
     pub process: Process,
     /// The number of the user whose rights it has.
     pub uid: u32,
-    /// The number of the process that made it, or took it over; 0 if there is none.
+    /// The number of its parent process; 0 if it has none.
     pub parent: u32,
     /// `running`, `sleeping`, `disk-sleep`, `stopped`, `traced`, `zombie`, `dead`, `idle`, or another letter of the kernel's.
     pub state: String,
-    /// Memory that it holds, in bytes, what it shares with others included.
+    /// Memory that it holds, in bytes, including what it shares.
     pub memory: u64,
-    /// What it may address, in bytes.
+    /// Its address space, in bytes.
     pub virtual_memory: u64,
     /// Processor time of all its threads, in seconds.
     pub cpu: f64,
-    /// How much of one processor it used in the interval, in percent; `None` without an interval.
+    /// Its use of one processor in the interval, in percent; `None` without an interval.
     pub cpu_percent: Option<f64>,
-    /// When it was started.
+    /// The time of its start.
     pub started: Timestamp,
-    /// How many threads it has.
+    /// The number of its threads.
     pub threads: u64,
     /// Its nice value.
     pub nice: i64,
 }
 
-/// What a process was started with and works with. What Rex may not look at is `None`.
+/// The start of a process and what it uses. A value that Rex may not read is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProcessDetails {
-    /// The command line, the program's name first, as the process shows it; empty for a thread of the kernel.
+    /// The command line, starting with the program's name, as the process shows it; empty for a kernel thread.
     pub arguments: Vec<String>,
-    /// Where it works.
+    /// Its working directory.
     pub directory: Option<String>,
-    /// What it takes for the root directory.
+    /// Its root directory.
     pub root: Option<String>,
     /// Its control group, below the root of the hierarchy.
     pub cgroup: Option<String>,
-    /// Its namespaces: kind, and the number that processes in the same one share.
+    /// Its namespaces: the kind, and the number that identifies the namespace.
     pub namespaces: BTreeMap<String, u64>,
-    /// What it may use at most.
+    /// Its resource limits.
     pub limits: Vec<ProcessLimit>,
-    /// What it has read from and written to disks, in bytes.
+    /// Bytes read from and written to disks.
     pub io: Option<(u64, u64)>,
 }
 
 /// A limit of a process; see `getrlimit(2)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessLimit {
-    /// Its name, `Max open files`.
+    /// Its name, such as `Max open files`.
     pub name: String,
-    /// The limit that holds; `None` if there is none.
+    /// The limit in effect; `None` if unlimited.
     pub soft: Option<u64>,
-    /// The most that the process may set it to; `None` if there is none.
+    /// The maximum that the process may set it to; `None` if unlimited.
     pub hard: Option<u64>,
 }
 
-/// Something that a process has open.
+/// A file, socket or similar that a process has open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenFile {
-    /// The number of its descriptor; `None` for what it uses without one: its program, its directories, what it has mapped.
+    /// The number of its descriptor; `None` for what it uses without one: its program, directories and mapped files.
     pub descriptor: Option<u32>,
-    /// The path, or what the kernel calls it: `socket:[4711]`, `/tmp/f (deleted)`.
+    /// The path, or the kernel's name for it: `socket:[4711]`, `/tmp/f (deleted)`.
     pub name: String,
-    /// Its size in bytes, if it is a file and could be looked at.
+    /// Its size in bytes, if it is a file that could be examined.
     pub size: Option<u64>,
-    /// Whether it is a file that has no name any more.
+    /// `true` if it is a file that has no name any more.
     pub deleted: bool,
 }
 
-/// What the kernel adds to the name of a file that has none any more.
+/// The suffix that the kernel adds to the name of a deleted file.
 pub(crate) const DELETED: &str = " (deleted)";
 
 impl OpenFile {
-    /// The name that it has, or had before it was deleted.
+    /// Returns its name, or its last one if it was deleted.
     #[must_use]
     pub fn path(&self) -> &str {
         self.name.strip_suffix(DELETED).filter(|_| self.deleted).unwrap_or(&self.name)
     }
 }
 
-/// How a program is started, besides what its grant says.
+/// The parameters of a program's start that are not in its grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// What it reads.
+    /// The text on its standard input.
     pub stdin: Option<String>,
-    /// How much of its output, and how much of its complaints, is kept, in bytes. The rest is counted.
+    /// Maximum of standard output, and of standard error, to keep, in bytes. The rest is only counted.
     pub output_bytes: u64,
-    /// How long it may take, in milliseconds. After that it is ended, with all its group.
+    /// The timeout, in milliseconds. After that, its whole process group is killed.
     pub timeout_ms: u64,
-    /// How much it may write to files, in bytes. Past that it is ended, with all its group.
+    /// Maximum that it may write to files, in bytes. Beyond that, its whole process group is killed.
     pub written_bytes: u64,
 }
 
-/// How a program ended.
+/// The result of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Finished {
     /// Its exit status; `None` if a signal ended it.
     pub status: Option<i32>,
     /// The signal that ended it, `SIGKILL`.
     pub signal: Option<String>,
-    /// Whether it was ended because it took too long.
+    /// `true` if it was killed because it took too long.
     pub timed_out: bool,
-    /// What it wrote, with U+FFFD for what is not UTF-8.
+    /// Captured standard output, with U+FFFD for what is not UTF-8.
     pub stdout: String,
-    /// What it complained.
+    /// Captured standard error.
     pub stderr: String,
-    /// How many bytes of what it wrote were not kept.
+    /// Number of bytes of standard output that were not kept.
     pub stdout_discarded: u64,
-    /// How many bytes of what it complained were not kept.
+    /// Number of bytes of standard error that were not kept.
     pub stderr_discarded: u64,
-    /// How many bytes it wrote to files.
+    /// Number of bytes written to files.
     pub written_bytes: u64,
-    /// Where it failed, what it was let to open: a program that may not see a file need not say so. `None` where it succeeded.
+    /// If it failed, the files that it was allowed to open, since its own message may not mention a file that it could
+    /// not see. `None` if it succeeded.
     pub help: Option<String>,
 }

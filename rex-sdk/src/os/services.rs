@@ -1,4 +1,4 @@
-//! What is known of units.
+//! The state of units.
 
 use rex_core::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct UnitStatus {
     /// The full name.
     pub name: String,
-    /// What it says about itself.
+    /// Its description of itself.
     pub description: String,
     /// `loaded`, `not-found`, `masked`, ...
     pub load: String,
@@ -16,9 +16,9 @@ pub struct UnitStatus {
     pub active: String,
     /// `running`, `dead`, `exited`, ...
     pub sub: String,
-    /// The main process of a service; `None` if there is none, or in a list.
+    /// The main process of a service; `None` if it has none, or in a list.
     pub main_pid: Option<i64>,
-    /// When it became active; `None` if it is not, or in a list.
+    /// The time when it became active; `None` if it is not active, or in a list.
     pub since: Option<Timestamp>,
 }
 
@@ -29,37 +29,37 @@ pub struct UnitFileChange {
     pub kind: String,
     /// The file.
     pub path: String,
-    /// Where a link leads.
+    /// The target of a link.
     pub target: String,
 }
 
 /// A timer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerStatus {
-    /// Its name, `backup.timer`.
+    /// Its name, such as `backup.timer`.
     pub name: String,
     /// The unit that it starts.
     pub unit: String,
-    /// When it elapses next by the calendar; `None` if it does not, or not by the calendar.
+    /// The next time by the calendar; `None` if it has no calendar time.
     pub next: Option<Timestamp>,
-    /// When it elapsed last; `None` if it never did.
+    /// The time when it elapsed last; `None` if it never did.
     pub last: Option<Timestamp>,
 }
 
-/// The unit in which all others are, whose log is that of the machine; `systemd.special(7)`.
+/// The unit that contains all others; its log is that of the machine; `systemd.special(7)`.
 pub const ALL_UNITS: &str = "-.slice";
 
-/// Which records of a unit's log are meant.
+/// A selection of a unit's log records.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LogQuery {
-    /// Those since then.
+    /// Only records since this time.
     pub since: Option<Timestamp>,
-    /// Those until then.
+    /// Only records until this time.
     pub until: Option<Timestamp>,
-    /// Those at least as urgent as this: from 0, the most urgent, to 7.
+    /// Only records at least this urgent: from 0, the most urgent, to 7.
     pub priority: Option<u8>,
-    /// Those whose message matches this pattern (PCRE2).
+    /// Only records whose message matches this pattern (PCRE2).
     pub pattern: Option<String>,
-    /// The last so many of them.
+    /// Maximum number of records; the last ones are kept.
     pub max: u64,
 }

@@ -1,15 +1,15 @@
-//! What is known of the machine.
+//! The state of the machine.
 
 use serde::{Deserialize, Serialize};
 
 macro_rules! files {
     ($($(#[doc = $doc:literal])* $name:ident = $path:literal,)*) => {
-        /// A file in which the kernel, or the distribution, tells of the machine.
+        /// A file in which the kernel or the distribution describes the machine.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         pub enum SystemFile { $($(#[doc = $doc])* $name,)* }
 
         impl SystemFile {
-            /// Where it is.
+            /// Returns its path.
             #[must_use]
             pub fn path(self) -> &'static str {
                 match self { $(Self::$name => $path,)* }
@@ -57,7 +57,7 @@ files! {
     Machine = "/proc/sys/kernel/arch",
     /// The distribution; `os-release(5)`.
     OsRelease = "/etc/os-release",
-    /// The time zone, as Debian keeps it.
+    /// The time zone, as stored by Debian.
     TimeZone = "/etc/timezone",
     /// Shared memory; `proc_sysvipc_shm(5)`.
     SharedMemory = "/proc/sysvipc/shm",
@@ -70,20 +70,20 @@ files! {
 /// One mounted file system. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// Where it is mounted.
+    /// The mount point.
     pub target: String,
-    /// What is mounted: a device, or a word.
+    /// The device or word that is mounted.
     pub source: String,
     /// `ext4`, `tmpfs`, ...
     pub kind: String,
     /// Size of the file system.
     pub total: u64,
-    /// Free, the part for the superuser included.
+    /// Free space, including the part reserved for the superuser.
     pub free: u64,
-    /// Free for ordinary users.
+    /// Free space for ordinary users.
     pub available: u64,
-    /// How many files it can hold; 0 where there is no such number.
+    /// Maximum number of files; 0 if the file system has no such maximum.
     pub inodes: u64,
-    /// How many more it can hold.
+    /// Number of files that can still be created.
     pub inodes_free: u64,
 }

@@ -1,4 +1,4 @@
-//! Files: those below, with what became of them.
+//! Files of an overlay: those below, with the effects on them.
 
 use std::io;
 
@@ -13,19 +13,19 @@ use crate::mem::tree::{Body, Contents};
 use crate::os::{Access, DirEntry, Directory, Files, Held, Metadata, OsError, Source, Taken, WriteOptions};
 use crate::{MemOs, Os};
 
-/// What an effect changes of a file that is below.
+/// The part of a file below that must be loaded before an effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// All of it, or nothing that it is made of.
+    /// Nothing: the effect creates or removes the whole file.
     Whole,
-    /// Its attributes, or all but those.
+    /// The attributes, which the effect changes or keeps.
     Attributes,
-    /// Some of what is in it.
+    /// The attributes and the contents, of which the effect changes a part.
     Contents,
 }
 
 impl<O: Os> Shared<O> {
-    /// Does something to what has the name of the grant, and notes it.
+    /// Changes what has the name of the grant, and records the effect.
     fn change<A: Action<Resource = AbsPath>, T>(
         &self,
         grant: Grant<A>,
@@ -45,12 +45,12 @@ impl<O: Os> Shared<O> {
         Ok(done)
     }
 
-    /// Whether nothing has been done yet: everything is as it is below.
+    /// Checks whether nothing was changed yet, so that everything is as it is below.
     pub(super) fn is_fresh(&self) -> bool {
         self.state().touched.is_empty()
     }
 
-    /// Whether what has a name is to be read below; if not, or if it leads elsewhere, `above` says what to tell.
+    /// Checks whether a name is to be read below. If not, or if it leads elsewhere, `above` has the answer.
     pub(super) fn reads_below(&self, path: &AbsPath, last: Last) -> Result<bool, OsError> {
         if self.is_fresh() {
             return Ok(true);
@@ -72,7 +72,7 @@ impl<O: Os> Shared<O> {
         found
     }
 
-    /// That something is not there is something that was seen.
+    /// Records a failed read: a later run must find the same error.
     fn missed(&self, what: &str, path: &AbsPath, error: &OsError) {
         self.state().reads.add(what, path.as_str(), error.to_string().as_bytes());
     }
@@ -271,7 +271,7 @@ impl<O: Os + 'static> Files for Overlay<O> {
     }
 }
 
-/// What goes into a file, with its hash.
+/// The contents of a file, hashed while they are read.
 struct Hashed<'c> {
     contents: &'c mut dyn io::Read,
     hasher: blake3::Hasher,

@@ -1,4 +1,4 @@
-//! What somebody has hold of.
+//! Open directories of an overlay, and files that are about to be renamed or linked.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl<O: Os> Directory for OverlayDirectory<O> {
 }
 
 impl<O: Os> Shared<O> {
-    /// Gives a file another name, or a second one, and notes it.
+    /// Renames a file, or gives it a second name, and records the effect.
     fn name<A: Action<Resource = AbsPath>>(
         &self,
         (sequence, from): (u64, &AbsPath),

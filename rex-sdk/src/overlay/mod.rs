@@ -1,12 +1,13 @@
-//! An operating system in which everything is tried and nothing is done: reads are those of the system below, effects are kept in
-//! memory, in their order, and are seen by later reads.
+//! An operating system that tries everything and changes nothing: it reads from the system below, and keeps effects in
+//! memory, in order, where later reads see them.
 //!
-//! Files: what an effect touches, and the names on the way to it, are looked up below once and kept in a [`MemOs`], which does what the
-//! real system does, as a differential test shows. What nobody touched is read below, with the grant of whoever reads.
+//! Files: paths that an effect touches, and the names on the way to them, are looked up below once and kept in a
+//! [`MemOs`], which behaves like the real system, as a differential test shows. Untouched files are read below, with
+//! the reader's grant.
 //!
-//! What cannot be told without doing it is assumed, and the effect says so: a program ends with 0 and says nothing, a server
-//! answers 200 and nothing else, a unit that was started runs. Nor is it known what the system itself would refuse: the rights of the user
-//! that Rex runs as, a full disk.
+//! A result that only the real act could show is assumed, and the effect says so: a program exits with 0 and prints
+//! nothing, a server answers 200 with an empty body, a started unit runs. Refusals by the system itself are unknown as
+//! well: missing rights of the user that Rex runs as, a full disk.
 
 mod files;
 mod handles;
@@ -29,22 +30,22 @@ use crate::{MemOs, OpSpec, Os, OsError};
 pub use reads::Seen;
 pub use tree::{Changed, Thing};
 
-/// Something that would have been done.
+/// An effect that is recorded and not performed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     /// The number of its grant in the journal of the run.
     pub sequence: u64,
-    /// What it is.
+    /// The action.
     pub action: &'static ActionSpec,
-    /// The id of what it is done to.
+    /// The id of the resource.
     pub resource: String,
-    /// What else belongs to it: the name that a file had before, the text of a link, what was written, by its hash.
+    /// Further details: the new name of a file, the text of a link, the size and hash of what was written.
     pub about: String,
-    /// Whether what the script saw of it is assumed, and so all that follows from that.
+    /// `true` if the result that the script saw is assumed, and so all that follows from it.
     pub assumed: bool,
 }
 
-/// A system over another one, which it only reads.
+/// An operating system over another one, which it only reads.
 ///
 /// ```
 /// use rex_core::{AbsPath, Authorize, Decision, Limits, MemoryJournal, Principal, Request, Run, Subject};
@@ -78,26 +79,26 @@ struct Shared<O> {
     state: Mutex<State>,
 }
 
-/// What is known by now.
+/// The state of an overlay.
 #[derive(Default)]
 struct State {
-    /// Names that were looked up below. Whatever is there by now, `above` tells.
+    /// Names that were looked up below. Their current state is in `above`.
     seen: BTreeSet<AbsPath>,
-    /// Directories that were created here, in which nothing is from below.
+    /// Directories that were created here, which contain nothing from below.
     own: BTreeSet<AbsPath>,
-    /// Names of what is not as it is below.
+    /// Names whose state differs from below.
     touched: BTreeSet<AbsPath>,
     units: BTreeMap<String, UnitStatus>,
     ended: BTreeSet<u32>,
     parameters: BTreeMap<String, String>,
     effects: Vec<Effect>,
     reads: reads::Reads,
-    /// The actions by which was looked at what changes by itself.
+    /// The actions that read something that changes by itself.
     unheld: BTreeSet<String>,
 }
 
 impl<O: Os> Overlay<O> {
-    /// A system over this one.
+    /// Creates an overlay over this system.
     pub fn new(below: O, limits: Limits) -> Self {
         let subject = Subject::new(rex_core::Principal::agent("overlay"));
         let journal = Arc::new(MemoryJournal::new(0));
@@ -106,46 +107,47 @@ impl<O: Os> Overlay<O> {
         Self { shared, goes_on: false, reach: None }
     }
 
-    /// The same, for a principal with this reach: a program that the principal may replace is not started.
+    /// Sets the reach of the principal: a program that the principal may replace is not started.
     #[must_use]
     pub fn with_programs(self, reach: Reach) -> Self {
         Self { reach: Some(reach), ..self }
     }
 
-    /// The same, on which an operation that is denied gives its most neutral result: what its example in the documentation returns, with
-    /// every number 0, and every text and list empty. So the script goes on, and all that would be denied is found at once.
+    /// Makes a denied operation return a neutral result instead of an error: that of its documented example, with every
+    /// number 0, every Boolean `false`, and every text and list empty. So the script continues, and one run finds all
+    /// denials.
     #[must_use]
     pub fn going_on(self) -> Self {
         Self { goes_on: true, ..self }
     }
 
-    /// The system below.
+    /// Returns the system below.
     #[must_use]
     pub fn below(&self) -> &O {
         &self.shared.below
     }
 
-    /// What would have been done, in its order.
+    /// Returns the effects, in order.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
         self.shared.state().effects.clone()
     }
 
-    /// What reads of the system below gave, in the order in which it was asked for.
+    /// Returns the reads of the system below with the hashes of their results, in order.
     #[must_use]
     pub fn reads(&self) -> Vec<Seen> {
         self.shared.state().reads.told()
     }
 
-    /// The actions by which was looked at what changes by itself, such as processes and how much of a disk is used, and what is not among
-    /// [`reads`](Self::reads): a script may find something else there the next time.
+    /// Returns the actions that read something that changes by itself, such as processes and disk usage. Their results
+    /// are not among [`reads`](Self::reads): a later run may find something else.
     #[must_use]
     pub fn unheld(&self) -> Vec<String> {
         self.shared.state().unheld.iter().cloned().collect()
     }
 
-    /// The files, directories and links that are not as they are below, by their names. What is in a file is told of those that
-    /// `may_read` says yes to.
+    /// Returns the files, directories and links that differ from those below, in the order of their names. The contents
+    /// of a file are included if `may_read` returns `true` for it.
     #[must_use]
     pub fn changed(&self, may_read: &dyn Fn(&AbsPath) -> bool) -> Vec<Changed> {
         self.shared.changed(may_read)
@@ -173,7 +175,7 @@ impl<O> Shared<O> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leave to look at something below, as the effect that was permitted would.
+    /// Gets a grant to read something below, as the permitted effect would.
     fn look<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, OsError> {
         self.looks.gate(Call::default()).permit(action, resource).map_err(|denial| OsError::Stopped(denial.into()))
     }
@@ -184,8 +186,8 @@ impl<O> Shared<O> {
     }
 }
 
-/// Decides what an overlay looks at by itself, to find out what an effect that the run's own policy permitted would meet. Nothing but
-/// reads, whatever becomes of the rest. What it finds, the script learns as far as the effect itself would tell it.
+/// An authorizer for the overlay's own reads, which find out what an effect that the run's policy permitted would meet.
+/// It permits nothing but reads. The script learns from them no more than the effect itself would reveal.
 struct Looks;
 
 impl Authorize for Looks {

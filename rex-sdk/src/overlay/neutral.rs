@@ -1,16 +1,16 @@
-//! What an operation gives where it must give something, and nothing is known.
+//! Neutral results of denied operations, of which nothing else is known.
 
 use rex_core::Value;
 
 use crate::OpSpec;
 
-/// A result of the same shape as that in the example of the operation, which says nothing. The name of a file that would have been made
-/// is the name that was tried.
+/// Returns a result with the shape of the operation's example and no information. A temporary file that would have been
+/// created gets the name that was tried.
 pub(super) fn result(operation: &OpSpec, denied: &str) -> Value {
     if operation.name == crate::ops::fs::temp_file::OP.spec.name {
         return denied.into();
     }
-    // INVARIANT: a conformance test reads the example of every operation.
+    // INVARIANT: a conformance test parses the example of every operation.
     let example = serde_json::from_str(operation.example.returns).unwrap_or_default();
     match (operation.returns.value_kind(), neutral(example)) {
         ("bytes", _) => Value::Bytes(Vec::new()),

@@ -1,4 +1,4 @@
-//! What reads of the system below gave, so that a later run can be told to find the same.
+//! The results of reads of the system below, recorded so that a later run can be required to find the same.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,28 +7,28 @@ use blake3::Hasher;
 
 use crate::os::{Access, DirEntry, EntryKind, Metadata, Source, SourceState};
 
-/// How many are kept apart. Those after them are one.
+/// Maximum number of separate entries; later reads are added to the last one.
 const MOST: usize = 10_000;
 
-/// Something that was read.
+/// A read of the system below.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Seen {
-    /// What was done: `read`, `list`, `stat`, ...
+    /// The kind of read: `read`, `list`, `stat`, ...
     pub what: String,
-    /// To what.
+    /// The id of the resource.
     pub resource: String,
-    /// The BLAKE3 of what it gave. Times of reading, numbers of processes and how much was used are no part of it.
+    /// The BLAKE3 hash of the result, which excludes access times, process numbers and amounts of use.
     pub hash: String,
 }
 
 type Shared = Arc<Mutex<Hasher>>;
 
-/// All that was read.
+/// All reads so far.
 #[derive(Default)]
 pub(super) struct Reads(Vec<(String, String, Shared)>);
 
 impl Reads {
-    /// Where what comes of a read is added up.
+    /// Returns the hasher for the result of a read.
     fn of(&mut self, what: &str, resource: &str) -> Shared {
         if let Some((.., last)) = self.0.last().filter(|_| self.0.len() >= MOST) {
             return last.clone();
@@ -38,20 +38,20 @@ impl Reads {
         hasher
     }
 
-    /// Something that was read at once.
+    /// Adds a read with its whole result.
     pub(super) fn add(&mut self, what: &str, resource: &str, gave: &[u8]) {
         add(&self.of(what, resource), gave);
     }
 
-    /// Something that was looked at.
+    /// Adds the metadata of a name.
     pub(super) fn stat(&mut self, resource: &str, metadata: &Metadata) {
         let Metadata { kind, mode, uid, gid, .. } = metadata;
-        // The size of a directory, and when it changed, is up to the file system.
+        // The size and modification time of a directory depend on the file system.
         let own = (*kind != EntryKind::Directory).then_some((metadata.size, metadata.modified));
         self.add("stat", resource, format!("{kind:?} {mode} {uid} {gid} {own:?} {:?}", metadata.target).as_bytes());
     }
 
-    /// A directory that was listed.
+    /// Adds a directory with its entries.
     pub(super) fn list(&mut self, resource: &str, entries: &[DirEntry]) {
         let hasher = self.of("list", resource);
         for DirEntry { name, kind } in entries {
@@ -62,7 +62,8 @@ impl Reads {
         }
     }
 
-    /// A file that was opened: what is read of it is added up. In the plan it may have other bits than the one below has.
+    /// Adds an open file, and hashes what is read from it. In the plan, its permission bits may differ from those
+    /// below.
     pub(super) fn source(
         &mut self,
         resource: &str,

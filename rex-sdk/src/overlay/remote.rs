@@ -1,4 +1,4 @@
-//! Units, processes, the network and the machine: read below, and otherwise assumed.
+//! Units, processes, the network and the machine of an overlay: read from below, or else assumed.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -15,13 +15,14 @@ use crate::links::Last;
 use crate::mem::tree::{Body, Node};
 use crate::os::*;
 
-/// What a host has for an address: one that is nobody's (RFC 5737).
+/// The assumed address of a host: one that nobody has (RFC 5737).
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-/// What a server says.
+/// The assumed answer of a server.
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-/// Read below. What comes of it changes by itself, so it is not part of a plan, and that is told.
+/// Implements methods that read below. Their results change by themselves, so they are no part of a plan, which lists
+/// the action.
 macro_rules! below {
     ($($method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;)*) => {$(
         fn $method(&self, grant: Grant<$action>, $($arg: $type,)* budget: &Budget) -> Result<$output, OsError> {
@@ -31,7 +32,7 @@ macro_rules! below {
     )*};
 }
 
-/// The same, with what comes of it noted.
+/// Implements methods that read below and record the result.
 macro_rules! noted {
     ($($method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;)*) => {$(
         fn $method(&self, grant: Grant<$action>, $($arg: $type,)* budget: &Budget) -> Result<$output, OsError> {
@@ -68,12 +69,12 @@ macro_rules! unit_files {
 }
 
 impl<O: Os> Shared<O> {
-    /// Notes a look at what changes by itself.
+    /// Notes that an action read something that changes by itself.
     fn leave_unheld<A: Action>(&self, _: &Grant<A>) {
         self.state().unheld.insert(A::SPEC.to_string());
     }
 
-    /// Notes something that is done to something else than a file.
+    /// Records an effect on something other than a file.
     fn assume<A: Action>(&self, grant: &Grant<A>, about: String) {
         self.record::<A>((grant.sequence(), grant.resource()), about, true);
     }
@@ -84,7 +85,7 @@ impl<O: Os> Shared<O> {
         }
     }
 
-    /// What is done to a unit, and the state that it would be in: this one, or that in which it is.
+    /// Records an effect on a unit. Returns its new state, which is running or not as `active` says, or unchanged.
     fn unit<A: Action<Resource = Unit>>(
         &self,
         grant: &Grant<A>,
@@ -96,10 +97,10 @@ impl<O: Os> Shared<O> {
         let before = match before {
             Some(status) => status,
             None => match self.below.status(self.look(service::Status {}, unit.clone())?, budget) {
-                // Whoever acts on it asks for the other name, as in a run.
+                // The caller asks again with the other name, as in a run.
                 Err(OsError::Alias(other)) => return Err(OsError::Alias(other)),
                 Err(OsError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Err(error.into()),
-                // Where it may not be looked at, or nobody tells, it is taken for one that is there.
+                // If it may not be looked at, or nothing answers, it is assumed to exist.
                 Err(_) => {
                     UnitStatus { name: unit.name().to_owned(), load: "loaded".to_owned(), ..UnitStatus::default() }
                 }
@@ -118,16 +119,16 @@ impl<O: Os> Shared<O> {
         Ok(after)
     }
 
-    /// Refuses an act on a unit that reaches others than these. Where nobody tells, the run finds out.
+    /// Refuses an act on a unit that reaches other units than these. If they are unknown, the run finds out.
     fn reaches(&self, unit: &Unit, also: &[Unit], budget: &Budget) -> Result<(), OsError> {
         let look = self.look(service::Status {}, unit.clone())?;
         demand_also(self.below.also(look, budget).unwrap_or_default(), also)
     }
 
-    /// Looks at a program before its start is assumed: a run would not start what is not there, or is no program.
+    /// Checks a program before its start is assumed: a run does not start what is missing, or not a program.
     fn program(&self, path: &AbsPath) -> Result<(), OsError> {
         if self.know(path).is_err() {
-            // What may not be looked at is taken for what it is named as.
+            // A path that may not be looked at is assumed to be a program.
             return Ok(());
         }
         match self.above.tree().find(path, Last::Cross)? {
@@ -145,12 +146,12 @@ impl<O: Os> Shared<O> {
         Ok(())
     }
 
-    /// What is known of a unit that something was done to.
+    /// Returns the state of a unit that an effect changed.
     fn known(&self, unit: &Unit) -> Option<UnitStatus> {
         self.state().units.get(unit.name()).cloned()
     }
 
-    /// What a unit was found to be: numbers of processes and times are no part of it.
+    /// Records the state of a unit, without process numbers and times.
     fn found(&self, found: &Result<UnitStatus, OsError>, unit: &str) {
         let told = match found {
             Ok(status) => format!("{} {} {}", status.load, status.active, status.sub),
@@ -232,7 +233,7 @@ impl<O: Os + 'static> Services for Overlay<O> {
         timeout_ms: u64,
         budget: &Budget,
     ) -> Result<UnitStatus, OsError> {
-        // What was done to it is taken to have led where it is waited for.
+        // An earlier act on it is assumed to have led to the state that the script waits for.
         match self.shared.known(grant.resource()) {
             Some(known) => Ok(UnitStatus { active, ..known }),
             None => {
@@ -311,7 +312,7 @@ impl<O: Os + 'static> Network for Overlay<O> {
 
     fn addresses(&self, grant: Grant<net::Resolve>, _: &Budget) -> Result<Vec<IpAddr>, OsError> {
         let name = grant.resource().name();
-        // Nothing is there by any name of this domain (RFC 6761), which needs no look.
+        // No name in this domain exists (RFC 6761), so no lookup is needed.
         if name == "invalid" || name.ends_with(".invalid") {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         }
@@ -380,7 +381,7 @@ impl<O: Os + 'static> System for Overlay<O> {
     }
 
     fn set_parameter(&self, grant: Grant<sys::SetParameter>, budget: &Budget) -> Result<(), OsError> {
-        // One that is not there cannot be set. Where it may not be looked at, or nobody tells, it is taken for one that is.
+        // A missing parameter cannot be set. If it may not be looked at, or nothing answers, it is assumed to exist.
         let look = self.shared.look(sys::GetParameter {}, grant.resource().clone())?;
         if let Err(OsError::Io(error)) = self.shared.below.parameter(look, budget)
             && error.kind() == io::ErrorKind::NotFound
@@ -399,7 +400,7 @@ impl<O: Os + 'static> System for Overlay<O> {
     }
 }
 
-/// The other end of a connection that was not made: it takes everything, and answers once.
+/// The other end of a connection that was not made: it accepts everything and answers once.
 #[derive(Default)]
 struct Nobody {
     said: usize,

@@ -1,4 +1,4 @@
-//! What is known of the files below, and what became of them.
+//! The known files of the system below, and the effects on them.
 
 use std::io::{self, Read};
 
@@ -11,32 +11,32 @@ use crate::mem::tree::{Body, Contents, Entries, Node};
 use crate::os::{EntryKind, Metadata};
 use crate::{Os, OsError};
 
-/// What is not as it is below.
+/// A name whose state differs from below.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// Its name.
     pub path: AbsPath,
-    /// What it is below, and what it would be. `None`: nothing.
+    /// Its state below; `None` if it does not exist.
     pub before: Option<Thing>,
-    /// See `before`.
+    /// Its state after the effects; `None` if it does not exist.
     pub after: Option<Thing>,
 }
 
-/// What has a name.
+/// A file, a directory, a link or another thing with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thing {
-    /// What it is.
+    /// Its kind.
     pub kind: EntryKind,
     /// Permission bits.
     pub mode: u32,
     /// Owner and group, by their numbers.
     pub owner: (u32, u32),
-    /// What is in a file, where that may be told and can be held in memory; the text of a link.
+    /// The contents of a file, if they may be shown and fit into memory; the text of a link.
     pub contents: Option<Vec<u8>>,
 }
 
 impl<O: Os> Shared<O> {
-    /// Looks up below what is known here of a name by its end: itself, those above it, and those that links on the way lead to.
+    /// Looks up a name below: itself, the directories above it, and those that links on the way lead to.
     pub(super) fn know(&self, path: &AbsPath) -> Result<(), OsError> {
         let mut failed = None;
         let found = canonical(path, Last::Cross, |name| match self.know_one(name) {
@@ -49,13 +49,13 @@ impl<O: Os> Shared<O> {
         });
         match (failed, found) {
             (Some(error), _) => Err(error),
-            // A name that leads nowhere: whatever is asked for about it says so.
+            // A name that leads nowhere: any operation on it reports that.
             (None, Err(OsError::Io(error))) if !is_missing(&error) && error.get_ref().is_none() => Err(error.into()),
             (None, _) => Ok(()),
         }
     }
 
-    /// The same for one name, of which those above it are known. The text of a link, if it is one.
+    /// Looks up one name whose parents are known, and returns its text if it is a link.
     fn know_one(&self, path: &AbsPath) -> Result<Option<Vec<u8>>, OsError> {
         let parent = path.parent().unwrap_or_else(AbsPath::root);
         let known = {
@@ -65,7 +65,7 @@ impl<O: Os> Shared<O> {
         if !known {
             let found = match self.below.stat(self.look(fs::Stat {}, path.clone())?) {
                 Ok(metadata) => Some(metadata),
-                // What is below is not what leads here by now.
+                // The name leads elsewhere by now than it does below.
                 Err(OsError::Crossed(_)) => None,
                 Err(OsError::Io(error)) if is_missing(&error) => None,
                 Err(error) => return Err(error),
@@ -87,19 +87,19 @@ impl<O: Os> Shared<O> {
         })
     }
 
-    /// Whether a name, which is known, is that of something that is as it is below.
+    /// Checks whether a known name exists and is unchanged from below.
     pub(super) fn is_below(&self, path: &AbsPath) -> bool {
         !self.state().touched.contains(path) && self.above.tree().get(path).is_ok()
     }
 
-    /// What a directory, which is known, may be said to hold below: nothing, if it was created here.
+    /// Checks whether a known directory was created here, so that it contains nothing from below.
     pub(super) fn is_own(&self, path: &AbsPath) -> bool {
         self.state().own.contains(path)
     }
 
-    /// Has what a file is made of here, before that is changed: its attributes, and if `contents`, what is in it.
+    /// Loads a file before it is changed: its attributes, and with `contents`, its contents.
     ///
-    /// What may not be read, or is too long, stays below: of such a file, its length is known.
+    /// Contents that may not be read, or are too long, stay below; only their length is known.
     pub(super) fn load(&self, path: &AbsPath, contents: bool) -> Result<(), OsError> {
         let (fresh, below) = {
             let (touched, tree) = (self.state().touched.contains(path), self.above.tree());
@@ -135,7 +135,7 @@ impl<O: Os> Shared<O> {
         Ok(all)
     }
 
-    /// What is in a file below, if it can be read and is no longer than a run holds of one.
+    /// Returns the contents of a file below, if they can be read and are within the limit `file_bytes`.
     fn contents(&self, path: &AbsPath) -> Result<Option<Vec<u8>>, OsError> {
         let max = self.looks.limits().file_bytes;
         let Ok(source) = self.below.open(self.look(fs::Read {}, path.clone())?) else { return Ok(None) };
@@ -144,7 +144,7 @@ impl<O: Os> Shared<O> {
         Ok((read.is_ok() && bytes.len() as u64 <= max).then_some(bytes))
     }
 
-    /// Looks up all that a directory holds below, if it is of below.
+    /// Looks up all entries of a directory, if it is from below.
     pub(super) fn know_entries(&self, path: &AbsPath) -> Result<(), OsError> {
         let directory = matches!(self.above.tree().get(path).map(|node| &node.body), Ok(Body::Directory(_)));
         if !directory || self.is_own(path) {
@@ -198,12 +198,12 @@ impl<O: Os> Shared<O> {
     }
 }
 
-/// What is below, as far as it is known without reading it.
+/// Returns the body of something below, as far as it is known without reading it.
 fn body(path: &AbsPath, metadata: &Metadata) -> Body {
     match metadata.kind {
         EntryKind::File => Body::File(Contents::Below { path: path.clone(), size: metadata.size }),
         EntryKind::Directory => Body::Directory(Entries::new()),
-        // Where one leads that is not UTF-8 is not told, so this leads nowhere.
+        // The text of a link that is not UTF-8 is unknown, so the link leads nowhere here.
         EntryKind::Symlink => Body::Link(metadata.target.as_ref().map_or_else(|| vec![0], |text| text.clone().into())),
         other => Body::Special(other),
     }
@@ -213,7 +213,7 @@ pub(super) fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The names in a directory, as entries.
+/// Returns the entries of a directory with their kinds.
 pub(super) fn kinds(entries: &Entries) -> impl Iterator<Item = (&Vec<u8>, EntryKind)> {
     entries.iter().map(|(name, node): (&Vec<u8>, &Node)| (name, node.kind()))
 }

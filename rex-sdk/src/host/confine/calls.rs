@@ -1,4 +1,4 @@
-//! The system calls that a worker can still make: a seccomp filter from what the reach needs.
+//! The system calls that a worker can still make: a seccomp filter derived from the reach.
 
 use libc::{c_int, c_long};
 use seccompiler::{BpfProgram, apply_filter};
@@ -8,7 +8,7 @@ use super::filter::{Action, Filter, Test};
 use super::requests::{OF_OTHERS, OPTIONS, OWNERS, REQUESTS};
 use super::version::Version;
 
-/// What every run needs: memory, threads, time, the descriptors that it has.
+/// Calls that every run needs: memory, threads, time, its own descriptors.
 const ALWAYS: &[c_long] = &[
     libc::SYS_brk,
     libc::SYS_munmap,
@@ -45,9 +45,9 @@ const ALWAYS: &[c_long] = &[
     libc::SYS_fstat,
     libc::SYS_lseek,
 ];
-/// What opening files needs. Landlock says which.
+/// Calls that open files. Landlock limits which.
 const OPENS: &[c_long] = &[libc::SYS_openat, libc::SYS_openat2];
-/// What reading and looking at files needs.
+/// Calls that read and examine files.
 const FILES: &[c_long] = &[
     libc::SYS_pread64,
     libc::SYS_preadv,
@@ -57,11 +57,11 @@ const FILES: &[c_long] = &[
     libc::SYS_getdents64,
     libc::SYS_fadvise64,
 ];
-/// What changing files needs besides.
+/// More calls that change files.
 const WRITES: &[c_long] = &[
     libc::SYS_pwrite64,
     libc::SYS_renameat2,
-    // What the C library makes of it where there are no flags.
+    // The C library calls this one instead if there are no flags.
     libc::SYS_renameat,
     libc::SYS_unlinkat,
     libc::SYS_mkdirat,
@@ -74,22 +74,22 @@ const WRITES: &[c_long] = &[
     libc::SYS_fsetxattr,
     libc::SYS_fremovexattr,
 ];
-/// What changing the length of a file needs. Landlock says of which.
+/// Calls that change the length of a file. Landlock limits of which.
 const CUTS: &[c_long] = &[libc::SYS_ftruncate];
-/// What a process needs that opens names without `openat2`: whether a link is one of the kernel's own.
+/// Calls of a process that opens names without `openat2`: to recognize a magic link.
 const STEPS: &[c_long] = &[libc::SYS_fstatfs];
-/// What setting times, permission bits and owners needs. Landlock does not hold it.
+/// Calls that set times, permission bits and owners. Landlock does not limit them.
 const ATTRIBUTES: &[c_long] = &[libc::SYS_utimensat, libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_fchownat];
-/// What making links needs.
+/// Calls that make links.
 const LINKS: &[c_long] = &[libc::SYS_symlinkat, libc::SYS_linkat];
-/// What reading extended attributes needs.
+/// Calls that read extended attributes.
 const XATTRS: &[c_long] = &[libc::SYS_fgetxattr, libc::SYS_flistxattr];
-/// The same calls by older names, which some machines still have.
+/// Older names of some of these calls, which some machines still have.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[c_long] = &[libc::SYS_poll, libc::SYS_readlink];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
-/// What a process that means well has no use for here, whatever the policy: it is ended.
+/// Calls that no well-meaning process makes here, whatever the policy: they end the process.
 const NEVER: &[c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -131,18 +131,18 @@ const NEVER: &[c_long] = &[
     libc::SYS_seccomp,
 ];
 
-/// Restricts this thread, and all that it starts; `Err` says what the kernel lacks. With `cuts`, somebody else holds which files are
-/// cut; otherwise no call cuts one.
+/// Restricts this thread, and all that it starts; `Err` says what the kernel lacks. With `cuts`, another mechanism
+/// limits which files are truncated; without, no call truncates one.
 pub(super) fn restrict(needs: &Needs, cuts: bool) -> Result<(), String> {
     apply(&of_worker(needs, cuts))
 }
 
-/// Holds this thread, and all that it starts, to a filter.
+/// Applies a filter to this thread, and to all that it starts.
 pub(super) fn apply(program: &BpfProgram) -> Result<(), String> {
     apply_filter(program).map_err(|error| format!("seccomp: {error}"))
 }
 
-/// What is not listed fails, so that a library that only tries something finds out.
+/// The action for an unlisted call: it fails, so that a library that only tries it notices.
 const REFUSED: Action = Action::Refuse(libc::EPERM);
 
 fn of_worker(needs: &Needs, cuts: bool) -> BpfProgram {
@@ -164,34 +164,35 @@ fn of_worker(needs: &Needs, cuts: bool) -> BpfProgram {
     ];
     let wanted = groups.into_iter().filter(|(wanted, _)| *wanted);
     filter.among(&wanted.flat_map(|(_, calls)| calls).copied().collect::<Vec<_>>(), Action::Allow);
-    // No memory that is written and then run.
+    // No memory that is written and then executed.
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         filter.when(call, &[&[Test::Masked(2, bits(libc::PROT_EXEC), 0)]], REFUSED);
     }
-    // Its descriptors.
+    // Commands on its own descriptors.
     let commands = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC];
     let commands = commands.map(|command| [equals(1, command)]);
     filter.when(libc::SYS_fcntl, &commands.each_ref().map(|list| &list[..]), REFUSED);
-    // Threads, and no processes; by the call whose flags can be looked at, which the C library takes if there is no other.
+    // Threads, and no processes. Only the flags of `clone` can be checked; the C library uses it if `clone3` does not
+    // exist.
     filter.when(libc::SYS_clone, &[&[Test::Masked(0, thread() | spaces(), thread())]], REFUSED);
     filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
     // `abort` signals its own thread.
     filter.when(libc::SYS_tgkill, &[&[Test::Masked(0, u32::MAX, std::process::id())]], REFUSED);
     filter.when(libc::SYS_prctl, &[&[equals(0, libc::PR_SET_NAME)]], REFUSED);
-    // Its own limits can be read.
+    // Its own limits can be read, but not set.
     filter.when(libc::SYS_prlimit64, &[&[Test::Zero(0), Test::Zero(2)]], REFUSED);
     filter.among(NEVER, Action::Kill);
     filter.finish(REFUSED)
 }
 
-/// What a program that a script starts must not do, and what Landlock does not hold.
+/// Calls that a program started by a script must not make, and that Landlock does not limit.
 const NOT_BY_PROGRAMS: &[c_long] = &[
-    // The network, and everybody who listens on this host.
+    // The network, including whatever listens on this host.
     libc::SYS_socket,
-    // A group or session of its own would outlive the group that is ended with the run.
+    // A group or session of its own would outlive the group that is killed with the run.
     libc::SYS_setsid,
     libc::SYS_setpgid,
-    // Attributes of files, whichever they are.
+    // Attributes of any file.
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
     libc::SYS_fchmodat2,
@@ -204,11 +205,11 @@ const NOT_BY_PROGRAMS: &[c_long] = &[
     libc::SYS_lremovexattr,
     libc::SYS_fremovexattr,
     libc::SYS_utimensat,
-    // What happens to files, whichever they are.
+    // Events of any file.
     libc::SYS_inotify_init1,
     libc::SYS_fanotify_init,
-    // Memory, queues and semaphores that others share. A number is enough to use one, so what makes one is not all there is to
-    // refuse.
+    // Memory, queues and semaphores that others share. A number is enough to use one, so it is not enough to refuse the
+    // calls that make one.
     libc::SYS_shmget,
     libc::SYS_shmat,
     libc::SYS_shmdt,
@@ -240,7 +241,7 @@ const NOT_BY_PROGRAMS: &[c_long] = &[
     libc::SYS_sched_setparam,
     libc::SYS_sched_setattr,
 ];
-/// The same by older names.
+/// Older names of some of these calls.
 #[cfg(target_arch = "x86_64")]
 const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[
     libc::SYS_chmod,
@@ -253,27 +254,27 @@ const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const NOT_BY_PROGRAMS_OLDER: &[c_long] = &[];
-/// What writes, and is in no count of written bytes: asynchronous writes, and pipes that are passed on.
+/// Calls whose writes are not counted: asynchronous writes, and transfers through pipes.
 const UNCOUNTED: &[c_long] =
     &[libc::SYS_io_setup, libc::SYS_io_submit, libc::SYS_splice, libc::SYS_tee, libc::SYS_vmsplice];
-/// What signals others, where Landlock does not hold signals.
+/// Calls that signal others, if Landlock does not limit signals.
 const SIGNALS: &[c_long] =
     &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo];
-/// What opens files, with the argument that has the flags.
+/// Calls that open files, with the argument that holds the flags.
 #[cfg(target_arch = "x86_64")]
 const OPENS_BY_NAME: &[(c_long, u8)] = &[(libc::SYS_openat, 2), (libc::SYS_open, 1)];
 #[cfg(not(target_arch = "x86_64"))]
 const OPENS_BY_NAME: &[(c_long, u8)] = &[(libc::SYS_openat, 2)];
-/// What makes a process without flags that could be looked at.
+/// Calls that make a process and have no flags to check.
 #[cfg(target_arch = "x86_64")]
 const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
 #[cfg(not(target_arch = "x86_64"))]
 const FORKS: &[c_long] = &[];
-/// The newest system call that was thought of. What comes after it is unknown, and refused.
+/// The newest known system call. Later ones are refused.
 const NEWEST: c_long = libc::SYS_mseal;
 
-/// The filter for a program that a script starts: all system calls that are known, less those that it must not make, and those
-/// whose effect this version of Landlock does not hold.
+/// Returns the filter for a program that a script starts: all known system calls, except those that it must not make,
+/// and those that this version of Landlock does not limit.
 pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
     let mut filter = Filter::new();
     filter.above(NEWEST, REFUSED);
@@ -281,12 +282,12 @@ pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
     let signals = if version.holds_signals() { &[] } else { SIGNALS };
     let refused = [NEVER, NOT_BY_PROGRAMS, NOT_BY_PROGRAMS_OLDER, forks, signals].concat();
     filter.among(&refused, REFUSED);
-    // Those for which there is another way, and which write what the kernel counts for nobody.
+    // Calls that have an alternative, and those whose writes the kernel does not count.
     filter.among(&[libc::SYS_clone3], Action::Refuse(libc::ENOSYS));
     filter.among(UNCOUNTED, Action::Refuse(libc::ENOSYS));
     let (mask, value) = if processes { (spaces(), 0) } else { (thread() | spaces(), thread()) };
     filter.when(libc::SYS_clone, &[&[Test::Masked(0, mask, value)]], REFUSED);
-    // Bounds of its own, and of no other process.
+    // Limits of its own, and of no other process.
     for call in [libc::SYS_prlimit64, libc::SYS_sched_setaffinity] {
         filter.when(call, &[&[equals(0, 0)]], REFUSED);
     }
@@ -301,8 +302,8 @@ pub(super) fn of_program(processes: bool, version: Version) -> BpfProgram {
     filter.finish(Action::Allow)
 }
 
-/// Has files cut by descriptors that are open for writing alone, since Landlock holds which files are opened so. Otherwise a
-/// file could be cut that is open for reading, or (with an access mode of 3) for nothing.
+/// Limits truncation to descriptors that are open for writing, since Landlock limits which files are opened so.
+/// Otherwise a file could be truncated that is open for reading, or (with an access mode of 3) for nothing.
 fn cut_by_whoever_writes(filter: &mut Filter) {
     filter.among(&[libc::SYS_truncate], REFUSED);
     filter.among(&[libc::SYS_openat2], Action::Refuse(libc::ENOSYS));
@@ -313,12 +314,12 @@ fn cut_by_whoever_writes(filter: &mut Filter) {
     }
 }
 
-/// The flags of `clone` that make a thread.
+/// Returns the flags of `clone` that make a thread.
 fn thread() -> u32 {
     bits(libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND)
 }
 
-/// Those that make a namespace.
+/// Returns the flags of `clone` that make a namespace.
 fn spaces() -> u32 {
     bits(
         libc::CLONE_NEWNS

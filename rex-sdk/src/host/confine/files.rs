@@ -1,7 +1,7 @@
-//! Landlock rules from a reach.
+//! Landlock rules derived from a reach.
 //!
-//! A rule holds for a file or for a directory with all below it. What creates, replaces or removes a name changes the
-//! directory that the name is in, so there the rule is for that directory: the kernel's bound is that much wider.
+//! A rule applies to a file, or to a directory with everything below it. To create, replace or remove a name is to
+//! change the directory that contains it, so the rule is for that directory, which makes the kernel's bound wider.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -20,17 +20,17 @@ use super::super::resolve;
 use super::version::Version;
 use crate::links::Last;
 
-/// What is held.
+/// The Landlock rules that restrict a thread.
 pub(super) struct Held {
     rules: BTreeMap<String, BitFlags<AccessFs>>,
-    /// The rights that were asked for.
+    /// The version whose rights were requested.
     pub(super) version: Version,
-    /// The version of the kernel, which may have more.
+    /// The version of the kernel, which may be newer.
     pub(super) number: u32,
 }
 
 impl Held {
-    /// Whether the rules let a path be opened so.
+    /// Checks whether the rules allow this access to a path.
     pub(super) fn lets(&self, path: &str, access: AccessFs) -> bool {
         let holds = |root: &str| {
             root == "/" || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -44,7 +44,7 @@ pub(super) fn restrict(reach: &Reach, version: Version) -> Result<Held, String> 
     Rulebook::new(rules(reach), version)?.restrict()
 }
 
-/// Rules that the kernel knows, and that nobody is held to yet.
+/// Rules that the kernel knows, and that restrict no thread yet.
 pub(super) struct Rulebook {
     rules: BTreeMap<String, BitFlags<AccessFs>>,
     kernel: RulesetCreated,
@@ -56,10 +56,10 @@ impl Rulebook {
         Ok(Self { kernel: tell(&rules, version).map_err(failed)?, rules, version })
     }
 
-    /// The rules of a program that a script starts: the reach, and the program itself with its libraries.
+    /// Creates the rules of a program that a script starts: the reach, and the program itself with its libraries.
     ///
-    /// Where the kernel does not hold which files are cut, whoever can write a file can cut it. So what may be added to and
-    /// not be cut is not opened for writing at all.
+    /// If the kernel does not limit which files are truncated, a process that can write a file can truncate it. So a
+    /// file that may be appended to but not truncated cannot be opened for writing.
     pub(super) fn of_program(reach: &Reach, program: &OwnedFd, version: Version) -> Result<Self, String> {
         let mut rules = rules(reach);
         if !version.holds_cuts() {
@@ -69,7 +69,7 @@ impl Rulebook {
         }
         let Self { rules, mut kernel, .. } = Self::new(rules, version)?;
         let run = AccessFs::Execute | AccessFs::ReadFile;
-        // Landlock has no rules about what is in memory alone, and lets it be; of that, a program makes none itself.
+        // Landlock has no rules for files that are only in memory, and allows them; a program makes none itself.
         if !is_sealed(program) {
             kernel = kernel.add_rule(PathBeneath::new(program, run)).map_err(failed)?;
         }
@@ -79,7 +79,7 @@ impl Rulebook {
             .chain(LIBRARIES.iter().map(|path| (path, AccessFs::ReadFile | AccessFs::ReadDir)));
         let devices = [(&"/dev/null", AccessFs::ReadFile | AccessFs::WriteFile)];
         for (path, access) in shared.chain(devices) {
-            // Fixed names of the system's own, of which each host has some; most are links.
+            // Fixed names of the system, some of which each host has; most are links.
             if let Ok(place) = nix::fcntl::open(*path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
                 let directory = super::super::open::is_directory(&place);
                 let access = if directory { access } else { access & of_a_file() };
@@ -98,13 +98,13 @@ impl Rulebook {
     }
 }
 
-/// Whether this is a copy in memory that nobody changes any more.
+/// Checks whether this is a copy in memory that is sealed against writing.
 fn is_sealed(file: &OwnedFd) -> bool {
     let seals = nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_GET_SEALS);
     seals.is_ok_and(|seals| seals & nix::libc::F_SEAL_WRITE != 0)
 }
 
-/// Programs that the kernel starts to start others: the dynamic loaders of the GNU and musl C libraries.
+/// Programs that the kernel starts to load others: the dynamic loaders of the GNU and musl C libraries.
 const LOADERS: &[&str] = &[
     "/lib64/ld-linux-x86-64.so.2",
     "/lib/ld-linux-aarch64.so.1",
@@ -112,7 +112,7 @@ const LOADERS: &[&str] = &[
     "/lib/ld-musl-x86_64.so.1",
     "/lib/ld-musl-aarch64.so.1",
 ];
-/// What programs are made of besides themselves. Nothing there can be started but by the loaders.
+/// Files that programs use besides their own. Only the loaders can start something there.
 const LIBRARIES: &[&str] = &[
     "/lib",
     "/lib64",
@@ -127,15 +127,15 @@ const LIBRARIES: &[&str] = &[
     "/dev/urandom",
 ];
 
-/// Whether a program that is held to a reach can change a file, or put another one in its place.
+/// Checks whether a program confined to a reach can change a file, or replace it.
 pub(in crate::host) fn may_change(reach: &Reach, file: &Path) -> bool {
     let changes = !(AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute);
     rules(reach).iter().any(|(path, access)| access.intersects(changes) && file.starts_with(path))
 }
 
-/// What a program that is held to a reach can open, for whoever wonders why it failed.
+/// Describes what a program confined to a reach can open, for people who wonder why it failed.
 pub(in crate::host) fn in_words(reach: &Reach) -> String {
-    /// More are not told.
+    /// Maximum number of names in a list.
     const MOST: usize = 8;
     let rules = rules(reach);
     let list = |accesses: BitFlags<AccessFs>| {
@@ -157,7 +157,7 @@ fn failed(error: RulesetError) -> String {
     format!("Landlock: {error}")
 }
 
-/// The version of the kernel.
+/// Returns the Landlock version of the kernel.
 fn found(status: &LandlockStatus) -> Result<u32, String> {
     match status {
         LandlockStatus::Available { effective_abi, kernel_abi } => {
@@ -170,7 +170,7 @@ fn found(status: &LandlockStatus) -> Result<u32, String> {
     }
 }
 
-/// The rights that there are to something that is no directory.
+/// Returns the rights that apply to anything but a directory.
 fn of_a_file() -> BitFlags<AccessFs> {
     AccessFs::from_file(ABI::V6)
 }
@@ -185,7 +185,7 @@ fn tell(rules: &BTreeMap<String, BitFlags<AccessFs>>, version: Version) -> Resul
     }
     let mut ruleset = ruleset.create()?;
     for (path, access) in rules {
-        // What is not there, or is reached through a link, has no rule: the name behind a link has its own.
+        // A path that is missing, or crosses a link, has no rule: the name behind a link has its own.
         if let Some((place, directory)) = open(path) {
             let access = if directory { *access } else { *access & of_a_file() } & version.files();
             if !access.is_empty() {
@@ -203,7 +203,7 @@ fn open(path: &str) -> Option<(OwnedFd, bool)> {
     Some((place, directory))
 }
 
-/// Which access each path needs.
+/// Returns the access that each path needs.
 fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     let mut rules = Rules { reach, map: BTreeMap::new() };
     rules.on_the_thing(fs::Read::SPEC, AccessFs::ReadFile.into());
@@ -211,7 +211,7 @@ fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     rules.on_the_thing_or_its_directory(fs::Append::SPEC, AccessFs::WriteFile | AccessFs::MakeReg);
     rules.on_its_directory(fs::CreateDir::SPEC, AccessFs::MakeDir.into());
     rules.on_its_directory(fs::Remove::SPEC, AccessFs::RemoveFile | AccessFs::RemoveDir);
-    // Written beside the old file and renamed over it, so the name is removed too. Programs write it in place.
+    // Rex writes beside the old file and renames over it, which removes the name as well. Programs write in place.
     let write = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     let reaches = |spec: &ActionSpec| reach.extent(spec).is_some_and(|extent| !extent.is_empty());
     let renames = reaches(fs::Rename::SPEC) || reaches(fs::HardLink::SPEC);
@@ -220,7 +220,7 @@ fn rules(reach: &Reach) -> BTreeMap<String, BitFlags<AccessFs>> {
     rules.on_its_directory(fs::HardLink::SPEC, AccessFs::Refer.into());
     rules.on_its_directory(fs::Symlink::SPEC, AccessFs::MakeSym.into());
     rules.on_the_thing_or_its_directory(fs::Touch::SPEC, AccessFs::WriteFile | AccessFs::MakeReg);
-    // They are reached by way of an open file. Permission bits and owners are not held at all.
+    // Extended attributes are accessed through an open file. Permission bits and owners are not limited.
     rules.on_the_thing(fs::GetXattr::SPEC, AccessFs::ReadFile | AccessFs::ReadDir);
     rules.on_the_thing(fs::SetXattr::SPEC, AccessFs::ReadFile | AccessFs::ReadDir);
     rules.map
@@ -232,7 +232,8 @@ struct Rules<'r> {
 }
 
 impl Rules<'_> {
-    /// A directory that is not there, and that the script may make, is where it will be made: a kernel knows only what there is.
+    /// Adds access to a path. For a missing directory that the script may make, the access is for the one in which it
+    /// will be made: a kernel knows only what exists.
     fn add(&mut self, path: &str, access: BitFlags<AccessFs>) {
         let makes = |path: &str| {
             AbsPath::parse(path).is_ok_and(|name| self.reach.covers(fs::CreateDir::SPEC, &name)) && open(path).is_none()
@@ -244,8 +245,8 @@ impl Rules<'_> {
         *self.map.entry(path.to_owned()).or_default() |= access;
     }
 
-    /// What is done to a thing itself. A file that the script may replace is another file afterwards, so that its directory is
-    /// meant.
+    /// Adds access to the thing itself. A file that the script may replace is another file afterwards, so the access is
+    /// for its directory.
     fn on_the_thing(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             match place {
@@ -256,7 +257,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What is done to a thing that is there, and that makes it if it is not.
+    /// Adds access to a thing that exists, or to the directory in which the act makes it.
     fn on_the_thing_or_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             match place {
@@ -266,7 +267,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What is done to a name in a directory.
+    /// Adds access to the directory that contains a name.
     fn on_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             self.add_directory(place, access);
@@ -280,8 +281,8 @@ impl Rules<'_> {
         }
     }
 
-    /// The directory that a path is in. One that is missing, and that the script may create, is a change of the one above it, and so is
-    /// what comes to be in it.
+    /// Returns the directory that contains a path. A missing one that the script may create is itself a change of the
+    /// directory above, as is everything in it, so that one is returned.
     fn above<'p>(&self, path: &'p str) -> &'p str {
         let mut directory = parent(path);
         while directory != "/" && open(directory).is_none() && self.creates(directory) {
@@ -314,7 +315,7 @@ fn is_directory(path: &str) -> bool {
     open(path).is_some_and(|(_, directory)| directory)
 }
 
-/// The directory that a path, or the beginning of one, is in.
+/// Returns the directory that contains a path, or the beginning of one.
 fn parent(path: &str) -> &str {
     match path.rsplit_once('/') {
         Some(("", _)) | None => "/",

@@ -1,10 +1,10 @@
-//! Programs for seccomp, as short as they can be: the kernel compiles them for each run, and that is most of what confining a
-//! worker costs.
+//! Programs for seccomp, as short as possible: the kernel compiles them for each run, which is most of the cost of
+//! confining a worker.
 //!
 //! The format is that of the classic Berkeley packet filter over `struct seccomp_data`; see seccomp(2) and the kernel's
-//! `Documentation/userspace-api/seccomp_filter.rst`. Instructions are laid out by hand rather than by `seccompiler`, which
-//! needs one program for each action and about five instructions for a call that is allowed as it is; here it is one program and one
-//! instruction.
+//! `Documentation/userspace-api/seccomp_filter.rst`. The instructions are laid out by hand: `seccompiler` needs one
+//! program for each action, and about five instructions for an unconditionally allowed call. Here it is one program and
+//! one instruction.
 
 use libc::c_long;
 use seccompiler::sock_filter;
@@ -21,7 +21,7 @@ const IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const IF_GREATER: u16 = 0x25; // BPF_JMP | BPF_JGT | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
-/// `AUDIT_ARCH_*` of the machine that this is built for: the numbers of calls are its own.
+/// `AUDIT_ARCH_*` of the machine that this is built for, which has its own numbers of calls.
 #[cfg(target_arch = "x86_64")]
 const THIS_MACHINE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
@@ -29,7 +29,7 @@ const THIS_MACHINE: u32 = 0xC000_00B7;
 #[cfg(target_arch = "riscv64")]
 const THIS_MACHINE: u32 = 0xC000_00F3;
 
-/// What becomes of a call.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// It is made.
@@ -50,7 +50,7 @@ impl Action {
     }
 }
 
-/// Something about an argument.
+/// A condition on an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Test {
     /// These bits of the low half of the argument have this value.
@@ -61,13 +61,13 @@ pub(super) enum Test {
     Zero(u8),
 }
 
-/// A program in the making. What comes first counts.
+/// A program under construction. The first match decides.
 pub(super) struct Filter {
     instructions: Vec<sock_filter>,
 }
 
 impl Filter {
-    /// A filter that ends whoever calls by the numbers of another machine.
+    /// Creates a filter that kills a process that uses the call numbers of another machine.
     pub(super) fn new() -> Self {
         let mut filter = Self { instructions: Vec::with_capacity(256) };
         filter.push(LOAD, 0, 0, MACHINE);
@@ -81,15 +81,15 @@ impl Filter {
         self.instructions.push(sock_filter { code, jt, jf, k });
     }
 
-    /// Calls with numbers above this one.
+    /// Handles calls with numbers above this one.
     pub(super) fn above(&mut self, call: c_long, action: Action) {
         self.push(IF_GREATER, 0, 1, number(call));
         self.push(RETURN, 0, 0, action.code());
     }
 
-    /// These calls, whatever their arguments.
+    /// Handles these calls, whatever their arguments.
     pub(super) fn among(&mut self, calls: &[c_long], action: Action) {
-        // Jumps that depend on something reach 255 instructions far.
+        // Conditional jumps reach at most 255 instructions.
         for calls in calls.chunks(200) {
             for (left, call) in (1..=u8::MAX).rev().skip(usize::from(u8::MAX) - calls.len()).zip(calls) {
                 self.push(IF_EQUAL, left, 0, number(*call));
@@ -99,11 +99,11 @@ impl Filter {
         }
     }
 
-    /// This call: allowed if all tests of one of the lists hold, otherwise as it says.
+    /// Allows this call if all tests of one of the lists hold; `otherwise` applies if not.
     pub(super) fn when(&mut self, call: c_long, lists: &[&[Test]], otherwise: Action) {
         let mut body = Self { instructions: Vec::new() };
         for tests in lists {
-            // Each test jumps, if it fails, behind the `RETURN` of its list.
+            // A test that fails jumps behind the `RETURN` of its list.
             let lengths: usize = tests.iter().map(|test| test.length()).sum();
             let mut left = lengths;
             for test in *tests {
@@ -117,9 +117,9 @@ impl Filter {
         self.instructions.append(&mut body.instructions);
     }
 
-    /// This call: allowed if the low half of this argument is one of the values, otherwise as it says.
+    /// Allows this call if the low half of this argument is one of the values; `otherwise` applies if not.
     pub(super) fn only(&mut self, call: c_long, argument: u8, values: &[u32], otherwise: Action) {
-        // INVARIANT: a table of some tens of values, so that jumps reach over all of it.
+        // INVARIANT: the table has some tens of values, so that jumps reach across it.
         let (length, over) = (u8::try_from(values.len()).unwrap_or(u8::MAX), 3);
         self.push(IF_EQUAL, 0, length.saturating_add(over), number(call));
         self.push(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument));
@@ -130,7 +130,7 @@ impl Filter {
         self.push(RETURN, 0, 0, Action::Allow.code());
     }
 
-    /// All other calls.
+    /// Handles all other calls, and returns the program.
     pub(super) fn finish(mut self, action: Action) -> Vec<sock_filter> {
         self.push(RETURN, 0, 0, action.code());
         self.instructions
@@ -146,7 +146,7 @@ impl Test {
         }
     }
 
-    /// `fail` is how many instructions behind this test what is done lies if it fails.
+    /// Writes the test. If it fails, it jumps over `fail` instructions behind it.
     fn write(self, to: &mut Filter, fail: u8) {
         match self {
             Self::Masked(argument, mask, value) => {

@@ -1,8 +1,8 @@
-//! What a worker does to itself before it looks at a script: gives up, for good and in the kernel, whatever the policy
-//! could not permit anyway.
+//! The confinement of a worker: before it looks at a script, it gives up in the kernel, permanently, whatever the
+//! policy could not permit.
 //!
-//! The bound is a [`Reach`], compiled from the same policy that decides each act. A kernel's sandbox cannot subtract, so
-//! `forbid` and conditions stay with the decision in user space; what both hold, both would have to fail for.
+//! The bound is a [`Reach`], compiled from the same policy that decides each act. A kernel's sandbox cannot subtract,
+//! so only the decision in user space enforces `forbid` and conditions. Where both apply, both would have to fail.
 
 mod calls;
 mod files;
@@ -26,20 +26,20 @@ pub use process::Bounds;
 pub use program::{Program, Running, User};
 pub(super) use version::{Version, own};
 
-/// How much of the confinement a run may go without.
+/// The parts of the confinement that a run may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// Nothing: where the kernel lacks a part, the run is refused.
+    /// No part: if the kernel lacks one, the run is refused.
     #[default]
     Require,
-    /// Whatever this kernel lacks.
+    /// Any part that this kernel lacks.
     Available,
-    /// All of it.
+    /// All parts.
     Off,
 }
 
 impl Mode {
-    /// The word for it.
+    /// Returns the word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,22 +50,23 @@ impl Mode {
     }
 }
 
-/// One thing that the kernel holds.
+/// A part of the confinement, which the kernel enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
-    /// Which files can be opened and changed: Landlock, and before Linux 6.2 seccomp and the supervisor for which are cut.
+    /// A limit on opening and changing files: Landlock; before Linux 6.2, seccomp and the supervisor limit which are
+    /// truncated.
     Files,
-    /// That no program can be started and no process be made: seccomp.
+    /// A ban on starting programs and making processes: seccomp.
     Programs,
-    /// That no socket can be made: seccomp.
+    /// A ban on making sockets: seccomp.
     Network,
-    /// That no other process can be signalled or traced: seccomp.
+    /// A ban on signaling and tracing other processes: seccomp.
     Signals,
-    /// That only those system calls can be made that the permitted operations need: seccomp.
+    /// A restriction to the system calls that the permitted operations need: seccomp.
     Calls,
-    /// That no privilege is held or can be gained: capabilities, `no_new_privs`, not dumpable.
+    /// A ban on holding and gaining privileges: capabilities, `no_new_privs`, not dumpable.
     Privileges,
-    /// Memory, descriptors, file sizes, no core files: resource limits.
+    /// Limits on memory, descriptors and file sizes, and no core files: resource limits.
     Resources,
 }
 
@@ -74,7 +75,7 @@ impl Part {
     pub const ALL: [Self; 7] =
         [Self::Files, Self::Programs, Self::Network, Self::Signals, Self::Calls, Self::Privileges, Self::Resources];
 
-    /// The word for it in reports.
+    /// Returns the word for it in reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -88,19 +89,19 @@ impl Part {
         }
     }
 
-    /// The part of that word.
+    /// Returns the part with this word.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|part| part.as_str() == word)
     }
 
-    /// That it does not hold, for this reason, and what that means.
+    /// Describes that it does not hold, for this reason, and the consequence.
     #[must_use]
     pub fn missing(self, why: &str) -> String {
         format!("`{}` does not hold ({why}): {}", self.as_str(), self.without())
     }
 
-    /// What it means to go without it.
+    /// Describes the consequence of running without it.
     #[must_use]
     pub fn without(self) -> &'static str {
         match self {
@@ -120,7 +121,7 @@ impl Part {
 }
 
 impl Part {
-    /// What a host needs for it.
+    /// Describes what a host needs for it.
     #[must_use]
     pub fn needs(self) -> &'static str {
         match self {
@@ -138,19 +139,19 @@ impl Part {
     }
 }
 
-/// Whether a part holds.
+/// The state of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It was tried from inside, and the kernel refused.
     Verified,
-    /// The policy could permit anything there, so there is nothing to hold.
+    /// The policy could permit anything there, so there is nothing to enforce.
     Unbounded,
     /// It does not hold, for this reason.
     Missing(String),
 }
 
 impl State {
-    /// The word for it in reports.
+    /// Returns the word for it in reports.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -161,17 +162,17 @@ impl State {
     }
 }
 
-/// What was found to hold, part by part.
+/// The parts of the confinement, each with the state that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Confinement {
     /// Each part with its state, in the order of [`Part::ALL`].
     pub parts: Vec<(Part, State)>,
-    /// The version of the kernel's Landlock; `None` where it has none, or was not asked.
+    /// The version of the kernel's Landlock; `None` if it is missing, or was not requested.
     pub landlock: Option<u32>,
 }
 
 impl Confinement {
-    /// Returns what holds a part on this kernel, each with what it holds if that is not all of the part.
+    /// Returns the mechanisms that enforce a part on this kernel, each with its share if that is not the whole part.
     #[must_use]
     pub fn holders(&self, part: Part) -> Vec<String> {
         let texts: &[&str] = match part {
@@ -183,7 +184,7 @@ impl Confinement {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
-    /// The parts that do not hold, with the reason.
+    /// Returns the parts that do not hold, with the reason.
     pub fn missing(&self) -> impl Iterator<Item = (Part, &str)> {
         self.parts.iter().filter_map(|(part, state)| match state {
             State::Missing(why) => Some((*part, &**why)),
@@ -192,7 +193,7 @@ impl Confinement {
     }
 }
 
-/// What holds files where the kernel has this version of Landlock.
+/// Returns the mechanisms that protect files with this version of Landlock.
 fn of_files(landlock: u32) -> Vec<String> {
     let mut holders = vec![format!("Landlock, version {landlock}")];
     if landlock < 3 {
@@ -207,7 +208,7 @@ fn of_files(landlock: u32) -> Vec<String> {
     holders
 }
 
-/// The parts that do not hold, where all were required.
+/// The parts that do not hold, although all were required.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unconfined(pub Confinement);
 
@@ -225,19 +226,19 @@ impl fmt::Display for Unconfined {
 
 impl std::error::Error for Unconfined {}
 
-/// What the policy reaches, in the terms of this kernel.
+/// The kinds of access to files that a reach includes.
 struct Needs {
-    /// Whether files are read, listed, or looked at.
+    /// `true` if files are read, listed or examined.
     reads: bool,
-    /// Whether files are changed.
+    /// `true` if files are changed.
     writes: bool,
-    /// Whether times, permission bits or owners are set.
+    /// `true` if times, permission bits or owners are set.
     attributes: bool,
-    /// Whether links are made.
+    /// `true` if links are made.
     links: bool,
-    /// Whether extended attributes are read.
+    /// `true` if extended attributes are read.
     xattrs: bool,
-    /// Whether files that are there are added to.
+    /// `true` if existing files are appended to.
     appends: bool,
 }
 
@@ -259,23 +260,24 @@ impl Needs {
     }
 }
 
-/// Whether what is held to a reach can change any file.
+/// Checks whether a process confined to a reach can change any file.
 pub(super) fn changes_files(reach: &Reach) -> bool {
     Needs::new(reach).writes
 }
 
-/// Confines this thread, and all that it starts, to a reach, for good. Then tries from inside what must not work.
+/// Confines this thread, and all that it starts, to a reach, permanently. Then tries from inside what must not work.
 ///
-/// No socket can be made any more, so whoever is asked about services is asked by somebody else; see
+/// Afterwards it cannot make sockets, so another process must ask the service manager; see
 /// [`HostOs::with_broker`](super::HostOs::with_broker).
 ///
-/// Before Linux 6.2 it cuts no file any more either: that broker changes the length of a file.
+/// Before Linux 6.2, it cannot truncate files either: that broker sets the length of a file.
 ///
-/// The process must have no other thread: the kernel holds what is done to one thread for that one, and its bounds for all of them.
+/// The process must have no other thread: the kernel applies the confinement to one thread, but resource limits to all
+/// of them.
 ///
 /// # Errors
-/// If the process has other threads, which are named; then nothing is given up. With [`Mode::Require`], if a part does not hold; then the
-/// thread may be confined in part.
+/// If the process has other threads, which the error names; then nothing is given up. With [`Mode::Require`], if a part
+/// does not hold; then the thread may be partly confined.
 pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement, Unconfined> {
     if mode == Mode::Off {
         return Ok(Confinement::default());
@@ -288,7 +290,7 @@ pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement
     let supervisor = getppid();
     let version = Version::of_kernel();
     version.into_iter().for_each(version::remember);
-    // In this order: each takes away what the one before it needs.
+    // In this order: each step takes away what the one before it needs.
     let given = process::give_up(&needs, bounds);
     let files = files::restrict(reach, version.unwrap_or(Version::NEWEST));
     let privileges = given.as_ref().map_err(Clone::clone).and_then(verify::privileges);
@@ -316,7 +318,7 @@ pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement
     Ok(confinement)
 }
 
-/// Whether this is the only thread of the process. What the kernel holds of one thread, it does not hold of those that were there before.
+/// Checks that this is the only thread of the process. The kernel does not confine threads that existed before.
 fn alone() -> Result<(), String> {
     let others = other_threads().map_err(|error| format!("the threads of the process are unknown: {error}"))?;
     if others.is_empty() {
@@ -335,14 +337,14 @@ mod tests {
 
     use super::*;
 
-    /// What a thread meets that is held by the rights of an older Landlock, with its filter or without. The process itself keeps what
-    /// it has.
+    /// Returns what a thread meets under an older version of Landlock, with its seccomp filter or without. The process
+    /// itself stays unconfined.
     fn held(version: i32, filtered: bool) -> State {
         let reach = Reach::default();
         thread::spawn(move || {
             let held = files::restrict(&reach, Version::numbered(version)).unwrap();
             if filtered {
-                // What gives up privileges for good belongs to the process.
+                // The filter needs this. `process::give_up` sets it as well, but also limits the whole process.
                 rustix::thread::set_no_new_privs(true).unwrap();
                 let needs = Needs { reads: true, writes: true, ..Needs::new(&reach) };
                 calls::restrict(&needs, held.version.holds_cuts()).unwrap();

@@ -1,4 +1,4 @@
-//! What a process gives up of itself: privileges, resources, what it inherited.
+//! The privileges, resources and inherited rights that a process gives up.
 
 use std::io;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use rustix::thread::{
 
 use super::Needs;
 
-/// What a worker may use at most.
+/// Maximum resources of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Address space beyond what it has when it is confined, in bytes.
     pub address_space: u64,
-    /// Size of a file that it makes, in bytes. Where files may be added to, their size is theirs.
+    /// Size of a file that it makes, in bytes; unlimited if files may be appended to.
     pub file_bytes: u64,
     /// Open descriptors.
     pub descriptors: u64,
@@ -32,26 +32,26 @@ impl Default for Bounds {
     }
 }
 
-/// What was given up.
+/// The capabilities and limits that remain.
 pub(super) struct Given {
-    /// The capabilities that are left.
+    /// The remaining capabilities.
     pub(super) capabilities: CapabilitySet,
-    /// Each resource with its bound.
+    /// Each resource with its limit.
     pub(super) resources: Vec<(Resource, u64)>,
 }
 
-/// Gives up what the reach does not need; `Err` says what did not work.
+/// Gives up what the reach does not need; `Err` says what failed.
 pub(super) fn give_up(needs: &Needs, bounds: &Bounds) -> Result<Given, String> {
     let present = address_space().map_err(|error| format!("address space: {error}"))?;
-    // Files that may be added to are as large as they are.
+    // A file that may be appended to may have any size.
     let file_bytes = if needs.appends { RLIM_INFINITY } else { bounds.file_bytes };
     let bounds = Bounds { address_space: present.saturating_add(bounds.address_space), file_bytes, ..*bounds };
     give_up_to(needed(needs), &resources(&bounds))
 }
 
-/// Gives up all but these capabilities, and bounds these resources.
+/// Gives up all but these capabilities, and limits these resources.
 pub(super) fn give_up_to(wanted: CapabilitySet, resources: &[(Resource, u64)]) -> Result<Given, String> {
-    // Whatever the user's own mask is, nothing that is made can be written by others.
+    // Whatever the user's own mask is, others cannot write to new files.
     let own = umask(Mode::empty());
     umask(own | Mode::S_IWGRP | Mode::S_IWOTH);
     for (resource, bound) in resources {
@@ -64,7 +64,7 @@ pub(super) fn give_up_to(wanted: CapabilitySet, resources: &[(Resource, u64)]) -
     Ok(Given { capabilities, resources: resources.to_vec() })
 }
 
-/// The bounds in the kernel's terms. None is raised.
+/// Returns the bounds as resource limits. None is raised.
 pub(super) fn resources(bounds: &Bounds) -> Vec<(Resource, u64)> {
     let wanted = [
         (Resource::RLIMIT_AS, bounds.address_space),
@@ -76,7 +76,7 @@ pub(super) fn resources(bounds: &Bounds) -> Vec<(Resource, u64)> {
     wanted.map(|(resource, bound)| (resource, getrlimit(resource).map_or(bound, |(_, hard)| hard.min(bound)))).into()
 }
 
-/// What this process has of it now, in bytes.
+/// Returns the size of this process's address space, in bytes.
 #[expect(clippy::disallowed_methods, reason = "the files of `/proc` are the kernel's own words, under fixed names")]
 fn address_space() -> io::Result<u64> {
     let text = std::fs::read_to_string("/proc/self/statm")?;
@@ -85,7 +85,7 @@ fn address_space() -> io::Result<u64> {
     pages.map(|pages| pages.saturating_mul(page)).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-/// The capabilities that permitted operations need.
+/// Returns the capabilities that permitted operations need.
 fn needed(needs: &Needs) -> CapabilitySet {
     let mut wanted = CapabilitySet::empty();
     if needs.reads {
@@ -98,12 +98,12 @@ fn needed(needs: &Needs) -> CapabilitySet {
     wanted
 }
 
-/// Drops every other capability; says which of these are left.
+/// Drops every other capability; returns which of these are left.
 fn keep(wanted: CapabilitySet) -> io::Result<CapabilitySet> {
     let kept = capabilities(None)?.permitted & wanted;
     clear_ambient_capability_set()?;
     for capability in CapabilitySet::all().iter() {
-        // Only who could give it to others may drop it; for all others `no_new_privs` does it.
+        // Only a process that could pass it on may drop it; for all others, `no_new_privs` has that effect.
         let _ = remove_capability_from_bounding_set(capability);
     }
     set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() })?;

@@ -1,4 +1,4 @@
-//! Programs that scripts start: confined before their first instruction, ended with whoever started them.
+//! Programs that scripts start: confined before their first instruction, and killed with the process that started them.
 #![expect(
     unsafe_code,
     reason = "what happens between `fork` and `exec` is up to the caller of `pre_exec` to get right"
@@ -35,51 +35,51 @@ use super::process::Bounds;
 use super::version::Version;
 use super::{State, calls, files, process, verify};
 
-/// A program that is about to be started, with nothing of this process but what it is given: no environment, no
-/// descriptor but the three, no capability, no network.
+/// A program to start, with nothing of this process but what the fields say: no environment, no descriptors but the
+/// standard streams, no capability, no network.
 ///
-/// It opens and changes the files of the reach, as far as its user may, and reads itself and the libraries of the
-/// system; nothing else can be executed. It makes no socket, leaves neither its process group nor its session, and, on
-/// kernels that hold that (Linux 6.12) signals nobody outside; on others it signals nobody. Before Linux 6.2 it cuts files by
-/// descriptors that are open for writing alone, and does not write what the reach has it only add to. It
-/// makes no `ioctl` but those that ask something or are about its own descriptors, sets of itself by `prctl` what gives nothing back, and
-/// uses no queue, semaphore or memory of others (System V).
+/// It can open and change the files of the reach, as far as its user may, and read itself and the libraries of the
+/// system; it can execute nothing else. It cannot make a socket, or leave its process group or session. On kernels that
+/// limit signals (Linux 6.12), it can signal only its own processes; on others, none. Before Linux 6.2, it can truncate
+/// only files that it has open for writing, and cannot write files that the reach only lets it append to. Of `ioctl`,
+/// it can make only requests that query something or are about its own descriptors; of `prctl`, it can set only options
+/// that restore no right. It cannot use queues, semaphores or memory of others (System V, POSIX queues).
 #[derive(Debug)]
 pub struct Program<'a> {
-    /// The program itself, opened: what was looked at is what is started.
+    /// The program itself, opened: the file that was examined is the one that starts.
     pub file: &'a OwnedFd,
-    /// Its arguments, in order, of which the first is its name.
+    /// Its arguments, in order; the first is its name.
     pub arguments: &'a [&'a OsStr],
-    /// Its environment, all of it.
+    /// Its whole environment.
     pub environment: &'a [(&'a OsStr, &'a OsStr)],
-    /// Where it starts.
+    /// The directory that it starts in.
     pub directory: &'a Path,
-    /// What it reads.
+    /// Its standard input.
     pub stdin: Stdio,
-    /// Where it writes.
+    /// Its standard output.
     pub stdout: Stdio,
-    /// Where it complains.
+    /// Its standard error.
     pub stderr: Stdio,
-    /// The user whose rights it gets; `None` for the one of this process.
+    /// The user that it runs as; `None` for that of this process.
     pub user: Option<&'a User>,
-    /// Whether it may make processes. They end with its group; but where *this* process is killed, only the program
+    /// `true` if it may make processes. They end with its group; but if *this* process is killed, only the program
     /// itself is sure to end.
     pub processes: bool,
 }
 
-/// A user, with all the groups that it has.
+/// A user, with all of its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Its number.
     pub uid: u32,
     /// The number of its own group.
     pub gid: u32,
-    /// The numbers of the other groups that it is in.
+    /// The numbers of its other groups.
     pub groups: Vec<u32>,
 }
 
 impl User {
-    /// Becomes this user, for good.
+    /// Becomes this user, permanently.
     fn take_over(&self) -> io::Result<()> {
         let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
         setgroups(&groups)?;
@@ -89,7 +89,7 @@ impl User {
 }
 
 impl Program<'_> {
-    /// Starts it. It is ended when the thread that started it ends, however that happens.
+    /// Starts it. It is killed when the thread that started it ends, however that happens.
     ///
     /// # Errors
     /// If this host cannot confine it, or the system does not start it.
@@ -97,7 +97,7 @@ impl Program<'_> {
         let broken = |why: String| io::Error::new(io::ErrorKind::Unsupported, why);
         let file = self.file.try_clone()?;
         let inherited = descriptors_or_threads("/proc/self/fd")?;
-        // What the child does must not allocate: another thread may hold the allocator's lock for good.
+        // The child must not allocate: another thread may hold the allocator's lock forever.
         let version = Version::of_kernel().unwrap_or(Version::NEWEST);
         let mut rulebook = Some(files::Rulebook::of_program(reach, self.file, version).map_err(broken)?);
         let filter = calls::of_program(self.processes, version);
@@ -113,15 +113,15 @@ impl Program<'_> {
         let user = self.user.cloned();
         let (counts, sender) = UnixStream::pair()?;
         let directory = text(&[self.directory.as_os_str()])?;
-        // What starts the program is the closure below, by its descriptor and not by a name; this one is never started.
+        // The closure below starts the program, by its descriptor and not by a name; this path is never started.
         let mut command = Command::new("/");
         command.stdin(self.stdin).stdout(self.stdout).stderr(self.stderr).process_group(0);
         let confine = move || {
             send_counts(&sender)?;
-            // A change of the user would undo what comes after it.
+            // First: a change of the user would undo the steps below.
             user.as_ref().map_or(Ok(()), User::take_over)?;
             for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
-                // SAFETY: no handler is set; what this process ignores, the program need not.
+                // SAFETY: no handler is set; the program need not ignore what this process ignores.
                 let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
             }
             set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
@@ -143,7 +143,7 @@ impl Program<'_> {
                 return Err(io::Error::from_raw_os_error(nix::libc::EOPNOTSUPP));
             }
             for descriptor in &inherited {
-                // The standard library's own, by which it tells of an error, is newer than the list, and closes itself.
+                // The standard library's own, which reports errors, is newer than the list, and closes itself.
                 if *descriptor > 2 && *descriptor != keep && *descriptor != why {
                     let _ = close(*descriptor);
                 }
@@ -167,19 +167,19 @@ impl Program<'_> {
     }
 }
 
-/// Sends what the kernel counts of this process to whoever starts it, who may not open it any more once the process has ended.
+/// Sends this process's I/O counters to the process that starts it, which may not open them once this one has ended.
 fn send_counts(to: &UnixStream) -> io::Result<()> {
     let file = rustix::fs::open(c"/proc/self/io", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let files = [file.as_fd()];
-    // INVARIANT: the room is for one.
+    // INVARIANT: there is room for one.
     control.push(SendAncillaryMessage::ScmRights(&files));
     sendmsg(to, &[IoSlice::new(b"x")], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-/// What [`send_counts`] has sent.
+/// Receives what [`send_counts`] has sent.
 fn take_counts(from: &UnixStream) -> io::Result<File> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -192,7 +192,7 @@ fn take_counts(from: &UnixStream) -> io::Result<File> {
     files.flatten().next().map(File::from).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Makes a directory that is open to what this process may still do its own, by its very name.
+/// Enters a directory by exactly this name, if this process may still open it.
 fn start_in(directory: &CStr) -> Result<(), String> {
     if directory == c"/" {
         return rustix::process::chdir(directory).map_err(|error| error.to_string());
@@ -216,13 +216,13 @@ fn start_in(directory: &CStr) -> Result<(), String> {
     })
 }
 
-/// A word for the kernel, made of these parts.
+/// Joins parts to a word for the kernel.
 fn text(parts: &[&OsStr]) -> io::Result<CString> {
     let bytes: Vec<u8> = parts.iter().flat_map(|part| part.as_bytes()).copied().collect();
     CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a word for a program holds a NUL"))
 }
 
-/// A program that was started. It is ended, with its group, when this is dropped.
+/// A running program. When this is dropped, it is killed with its group.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -244,26 +244,26 @@ impl Running {
         }
     }
 
-    /// Its standard streams, as far as they are pipes.
+    /// Returns the child process, with those standard streams that are pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// What the kernel counts of what it reads and writes, see `proc_pid_io(5)`.
+    /// Returns the kernel's counters of its I/O; see `proc_pid_io(5)`.
     pub(in crate::host) fn counts(&self) -> io::Result<File> {
         self.counts.try_clone()
     }
 
-    /// What becomes readable when it ends.
+    /// Returns a descriptor that becomes readable when it ends.
     #[must_use]
     pub fn handle(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
     }
 
-    /// Waits for its end, and ends what is left of its group; `None` if that does not come in time.
+    /// Waits until it ends, and kills the rest of its group; `None` after the timeout.
     ///
     /// # Errors
-    /// If the system cannot tell.
+    /// If the system cannot wait for it.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
@@ -276,7 +276,7 @@ impl Running {
         Ok(self.ended)
     }
 
-    /// Ends it, and all of its group.
+    /// Kills it, and all of its group.
     pub fn kill(&self) {
         if self.ended.is_none() {
             // INVARIANT: it was not waited for, so the number is still its own.
@@ -291,10 +291,10 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
-        // A file system that does not answer holds it beyond any signal. Whoever is left behind ends when it can.
+        // A file system that does not answer can keep it alive despite any signal. It ends when it can.
         let _ = self.wait(PATIENCE);
     }
 }
 
-/// How long a program that was ended may take to be gone.
+/// Maximum time that a killed program may take to end.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -1,16 +1,18 @@
-//! Calls that do one thing or another by their number: what a program that a script starts asks of `fcntl`, `ioctl` and `prctl`.
+//! Calls that do different things by a number: the `fcntl`, `ioctl` and `prctl` of a program that a script starts.
 
 use libc::c_int;
 
-/// What `fcntl` does to a file that may be open for reading alone, or tells of it: leases, hints, and who changes a directory.
+/// Commands of `fcntl` that affect a file that may be open only for reading, or report on it: leases, hints, changes of
+/// a directory.
 pub(super) const OF_OTHERS: [c_int; 4] = [libc::F_SETLEASE, libc::F_NOTIFY, F_SET_RW_HINT, F_SET_FILE_RW_HINT];
 const F_SET_RW_HINT: c_int = 1036;
 const F_SET_FILE_RW_HINT: c_int = 1038;
-/// Signals for another process when a descriptor is ready.
+/// Commands that signal another process when a descriptor is ready.
 pub(super) const OWNERS: [c_int; 2] = [libc::F_SETOWN, F_SETOWN_EX];
 const F_SETOWN_EX: c_int = 15;
-/// The requests of `ioctl` that a program makes: of its own descriptors, and questions. Landlock does not hold what others do to a file
-/// that was opened for reading (FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, ...), and each file system has some of its own.
+/// Allowed requests of `ioctl`: those about the program's own descriptors, and queries. Landlock does not limit what
+/// others do to a file that is open for reading (FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, ...), and each
+/// file system has some of its own.
 pub(super) const REQUESTS: [u32; 23] = [
     0x5451,      // FIOCLEX
     0x5450,      // FIONCLEX
@@ -24,11 +26,11 @@ pub(super) const REQUESTS: [u32; 23] = [
     0x8004_6601, // FS_IOC32_GETFLAGS
     0x8008_7601, // FS_IOC_GETVERSION
     0x801C_581F, // FS_IOC_FSGETXATTR
-    // Copies into what is open for writing, and shares what is the same already.
+    // Copies into a file that is open for writing, and shares data that is equal already.
     0x4004_9409, // FICLONE
     0x4020_940D, // FICLONERANGE
     0xC018_9436, // FIDEDUPERANGE
-    // Whether something is a terminal, and which.
+    // Queries whether something is a terminal, and which.
     0x5401,      // TCGETS
     0x802C_542A, // TCGETS2
     0x5405,      // TCGETA
@@ -38,9 +40,9 @@ pub(super) const REQUESTS: [u32; 23] = [
     0x5429,      // TIOCGSID
     0x8004_5430, // TIOCGPTN
 ];
-/// The options of `prctl` that a program sets of itself, and questions. Others give back what confines it: it would not end with
-/// whoever started it (PR_SET_PDEATHSIG), or let itself be traced (PR_SET_PTRACER),
-/// or keep from whoever started it how much it writes (PR_SET_DUMPABLE).
+/// Allowed options of `prctl`: those that a program sets for itself, and queries. Others weaken its confinement: it
+/// would not end with the process that started it (PR_SET_PDEATHSIG), could be traced (PR_SET_PTRACER), or could hide
+/// from that process how much it writes (PR_SET_DUMPABLE).
 pub(super) const OPTIONS: &[u32] = &[
     2,  // PR_GET_PDEATHSIG
     3,  // PR_GET_DUMPABLE
@@ -60,7 +62,7 @@ pub(super) const OPTIONS: &[u32] = &[
     40, // PR_GET_TID_ADDRESS
     41, // PR_SET_THP_DISABLE
     42, // PR_GET_THP_DISABLE
-    // What processors have: vectors, signed pointers, tagged memory, speculation.
+    // Features of processors: vectors, signed pointers, tagged memory, speculation.
     50,          // PR_SVE_SET_VL
     51,          // PR_SVE_GET_VL
     52,          // PR_GET_SPECULATION_CTRL

@@ -1,4 +1,5 @@
-//! Tries from inside what must not work any more. What was asked of the kernel is not yet what the kernel does.
+//! Checks from inside that what must not work fails. A request to the kernel does not prove that the kernel enforces
+//! it.
 
 use landlock::AccessFs;
 use nix::errno::Errno;
@@ -15,7 +16,7 @@ use super::State;
 use super::files::Held;
 use super::process::Given;
 
-/// Things that every host has, with what opening them for reading needs.
+/// Paths that every host has, with the access to open them for reading.
 const THERE: [(&str, AccessFs); 4] = [
     ("/", AccessFs::ReadDir),
     ("/proc", AccessFs::ReadDir),
@@ -23,7 +24,8 @@ const THERE: [(&str, AccessFs); 4] = [
     ("/etc/passwd", AccessFs::ReadFile),
 ];
 
-/// Opens something that lies outside, and cuts what is nothing, where the kernel's Landlock does not hold that.
+/// Tries to open something outside the rules, and to truncate something invalid if the kernel's Landlock does not limit
+/// that.
 pub(super) fn files(held: &Held, who: Who) -> State {
     let outside = outside(held);
     match if held.version.holds_cuts() { Ok(()) } else { cuts(who) } {
@@ -32,19 +34,19 @@ pub(super) fn files(held: &Held, who: Who) -> State {
     }
 }
 
-/// Who tries.
+/// The process that tries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
-    /// A worker, which cuts no file.
+    /// A worker, which may truncate no file.
     Worker,
-    /// A program, which cuts those that it can write.
+    /// A program, which may truncate the files that it can write.
     Program,
 }
 
-/// Tries each way to cut a file that Landlock does not hold. The name is empty and the descriptor is none, which a kernel would say
-/// that lets the call through, so that nothing is cut here even then.
+/// Tries each way to truncate a file that Landlock does not limit. The name is empty and the descriptor invalid: a
+/// kernel that lets the call through reports that, so nothing is truncated even then.
 fn cuts(who: Who) -> Result<(), String> {
-    // An access mode of 3 is one, for those who open a device only to control it.
+    // An access mode of 3 exists, to open a device only to control it.
     let modes = [(OFlag::O_RDONLY, "reading"), (OFlag::O_ACCMODE, "nothing")];
     for (mode, what) in modes {
         let opened = openat(AT_FDCWD, "", mode | OFlag::O_TRUNC | OFlag::O_CLOEXEC, Mode::empty());
@@ -69,16 +71,16 @@ fn outside(held: &Held) -> State {
     let Some((path, _)) = THERE.into_iter().find(|(path, access)| !held.lets(path, *access)) else {
         return State::Unbounded;
     };
-    // By the call that the filter of a worker lists, whatever the C library makes of `open`.
+    // By the call that the filter of a worker lists, whichever one the C library uses for `open`.
     match openat(AT_FDCWD, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
-        // Landlock says the one, the filter of a worker that opens nothing the other.
+        // Landlock returns the first; the filter of a worker that opens nothing returns the second.
         Err(Errno::EACCES | Errno::EPERM) => State::Verified,
         Err(error) => State::Missing(format!("opening `{path}` failed for another reason: {error}")),
         Ok(_) => State::Missing(format!("`{path}` could be opened")),
     }
 }
 
-/// Starts nothing: the empty name names no program, which another kernel would say.
+/// Tries to start a program with an empty name, so that a kernel that lets the call through starts nothing.
 pub(super) fn programs() -> State {
     match execv(c"", &[c""]) {
         Err(error) => refused(error, "a program"),
@@ -91,7 +93,7 @@ pub(super) fn network() -> State {
     tcp.map_or_else(|error| refused(error, "a socket"), |_| State::Missing("a socket could be made".to_owned()))
 }
 
-/// Signal 0 asks only whether a signal could be sent, here to the supervisor, which is of the same user.
+/// Tries to send the supervisor, which has the same user, signal 0: it only checks whether a signal could be sent.
 pub(super) fn signals(supervisor: Pid) -> State {
     let sent = kill(supervisor, None);
     sent.map_or_else(|error| refused(error, "a signal"), |()| State::Missing("a signal could be sent".to_owned()))

@@ -1,24 +1,24 @@
-//! Versions of Landlock: which rights this kernel has, and what holds the others.
+//! Versions of Landlock: the rights that a kernel has, and what enforces the others.
 //!
-//! | version | Linux | what it added | what holds it before |
+//! | version | Linux | what it added | what enforces it before |
 //! |---|---|---|---|
 //! | 1 | 5.13 | which files are opened, made and removed | nothing: the run is refused |
 //! | 2 | 5.19 | which files are moved or linked to another directory | the kernel refuses every such move |
-//! | 3 | 6.2 | which files are cut | seccomp; for a worker, the supervisor changes lengths |
-//! | 4 | 6.7 | TCP | seccomp: nobody makes a socket |
-//! | 5 | 6.10 | which devices are controlled | seccomp: a worker has no `ioctl`, a program those that ask |
-//! | 6 | 6.12 | signals, abstract sockets | seccomp: nobody signals or makes a socket |
+//! | 3 | 6.2 | which files are truncated | seccomp; for a worker, the supervisor changes lengths |
+//! | 4 | 6.7 | TCP | seccomp: no process makes a socket |
+//! | 5 | 6.10 | which devices are controlled | seccomp: a worker has no `ioctl`, a program only queries |
+//! | 6 | 6.12 | signals, abstract sockets | seccomp: no process signals or makes a socket |
 
 use std::sync::OnceLock;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
 
-/// A version of Landlock, of those that differ in what they hold.
+/// A version of Landlock, of those that differ in what they enforce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct Version(ABI);
 
 impl Version {
-    /// The newest that was tried with this code.
+    /// The newest version that was tried with this code.
     pub(super) const NEWEST: Self = Self(ABI::V6);
 
     /// Returns the version of this kernel; `None` where Landlock is missing or not enabled.
@@ -27,7 +27,7 @@ impl Version {
         newest.into_iter().map(Self).find(|version| version.is_complete())
     }
 
-    /// Whether the kernel has every right of this version.
+    /// Checks whether the kernel has every right of this version.
     fn is_complete(self) -> bool {
         let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
         let ruleset = ruleset.handle_access(self.files());
@@ -42,32 +42,32 @@ impl Version {
         ruleset.and_then(Ruleset::create).is_ok()
     }
 
-    /// The rights to files.
+    /// Returns the rights to files.
     pub(super) fn files(self) -> BitFlags<AccessFs> {
         AccessFs::from_all(self.0)
     }
 
-    /// The rights to the network.
+    /// Returns the rights to the network.
     pub(super) fn network(self) -> BitFlags<AccessNet> {
         AccessNet::from_all(self.0)
     }
 
-    /// The scopes.
+    /// Returns the scopes.
     pub(super) fn scopes(self) -> BitFlags<Scope> {
         Scope::from_all(self.0)
     }
 
-    /// Whether it can let a file move to another directory. Before, it lets none.
+    /// Checks whether it can let a file move to another directory. Earlier versions let none.
     pub(in super::super) fn holds_moves(self) -> bool {
         self.0 >= ABI::V2
     }
 
-    /// Whether it holds which files are cut.
+    /// Checks whether it limits which files are truncated.
     pub(in super::super) fn holds_cuts(self) -> bool {
         self.0 >= ABI::V3
     }
 
-    /// Whether it keeps whoever is restricted from signalling others.
+    /// Checks whether it keeps a restricted process from signaling others.
     pub(super) fn holds_signals(self) -> bool {
         self.0 >= ABI::V6
     }
@@ -80,12 +80,12 @@ impl Version {
 
 static OWN: OnceLock<Version> = OnceLock::new();
 
-/// Remembers what this process was confined with.
+/// Remembers the version that this process was confined with.
 pub(super) fn remember(version: Version) {
     let _ = OWN.set(version);
 }
 
-/// Returns what this process was confined with; `None` where it is not confined.
+/// Returns the version that this process was confined with; `None` if it is not confined.
 pub(in super::super) fn own() -> Option<Version> {
     OWN.get().copied()
 }
