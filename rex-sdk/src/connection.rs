@@ -32,7 +32,7 @@ pub(crate) struct Line<'r> {
     pub(crate) address: IpAddr,
     /// The certificate authorities that this machine trusts, as PEM, if they were requested.
     pub(crate) authorities: String,
-    /// `true` if there is no peer, as in a plan.
+    /// `true` if nothing is connected, as in a plan.
     pub(crate) assumed: bool,
 }
 

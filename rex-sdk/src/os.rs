@@ -32,10 +32,10 @@ pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessLis
 pub use services::{ALL_UNITS, LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 
-/// Checks that a grant allows the start of a program, on any system.
+/// Checks that the permit behind a grant has every `@allow` word that the start of the program requires, on any system.
 ///
 /// # Errors
-/// If the permit withholds something that the start needs.
+/// If a word is missing.
 pub(crate) fn permitted(grant: &Grant<process::Run>, reach: Option<&Reach>) -> Result<(), OsError> {
     let program = &grant.resource().path;
     let mut withheld = program::withheld(program, &grant.action().environment, reach).into_iter();

@@ -23,7 +23,7 @@ pub(crate) const ONE_FILE_SYSTEM: Param = Param::option(
 );
 
 /// Returns a directory and everything below it, the contents of a directory before the directory. Requests `fs::list`
-/// on each; a denial or an unreadable entry is an error, so that nothing is done by halves.
+/// on each; a denial or an unreadable entry is an error, so that no act stops halfway because of it.
 pub(crate) fn all(session: &Session<'_>, top: AbsPath) -> Result<Vec<(AbsPath, EntryKind)>, Error> {
     let mut found = Vec::new();
     // Directories that are still to be listed, and those whose entries were found already.
