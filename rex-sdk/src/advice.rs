@@ -23,11 +23,11 @@ impl Session<'_> {
         }
     }
 
-    /// Requests several actions that are performed later, once all of them are permitted. Requests all of them even
-    /// after a denial, so that one run shows everything that a policy lacks.
+    /// Requests several actions that are performed later, once all are permitted. It continues after a denial, so that
+    /// one run shows everything that a policy lacks.
     ///
     /// # Errors
-    /// The first denial, or any other error. It stops after 64 denials.
+    /// The first denial, or any other error. At most 64 denials.
     pub fn permit_all<A: Action>(
         &self,
         all: impl IntoIterator<Item = (A, A::Resource)>,

@@ -28,8 +28,8 @@ pub(crate) enum Form {
 /// Bytes of memory that a JSON value takes beyond its text.
 const VALUE_BYTES: usize = 80;
 
-/// Returns a response as a value. An expanded body may take at most `max` bytes. A body that cannot be returned in the
-/// requested form is returned as it is, with the reason in `why`.
+/// Returns a response as a value. Its body may expand to at most `max` bytes. A body that does not have the requested
+/// form is returned as it is, with `why`.
 pub(crate) fn tell(
     url: &Url,
     answer: &Response<()>,
@@ -123,7 +123,7 @@ fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encod
         let named = text.split(',').map(|name| name.trim().to_owned());
         encodings.extend(named.filter(|name| !matches!(name.as_str(), "" | "identity")));
     }
-    // Some servers send the header without a body, in a response to HEAD or with status 204.
+    // Some servers send the header without a body, to HEAD or with 204.
     if body.is_empty() || encodings.is_empty() {
         return Ok(body.to_vec());
     }

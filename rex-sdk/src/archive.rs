@@ -82,7 +82,7 @@ pub(crate) fn walk(
             return Err(exceeded("entries", max, "entries"));
         }
         left.set(u64::MAX);
-        // A global extended header, such as a comment, applies to all members that follow and is not a member.
+        // A global header, such as a comment, is about later members and is not a member.
         if entry.header().entry_type() != EntryType::XGlobalHeader {
             let member = member(&mut entry).map_err(|error| damaged(file, error))?;
             if !visit(&member, &mut entry)? {
@@ -145,8 +145,7 @@ fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
     })
 }
 
-/// Returns the error of an archive that cannot be read, without text from the library, which may contain data of the
-/// archive.
+/// Returns the error of an unreadable archive, without messages of the library, which may quote its contents.
 fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
@@ -166,7 +165,7 @@ fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
     }
 }
 
-/// A reader that fails once the remaining number of bytes is used up.
+/// A reader that fails after `left` bytes.
 struct Bounded<'c, R> {
     inner: R,
     left: &'c Cell<u64>,

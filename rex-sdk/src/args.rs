@@ -115,7 +115,7 @@ impl Args {
         path.map_err(|error| Error::validation(error.to_string()))
     }
 
-    /// Returns a path, or `None` if the option is missing.
+    /// Returns a path, if present.
     ///
     /// # Errors
     /// As [`Args::path`].
@@ -131,7 +131,7 @@ impl Args {
         Unit::parse(self.text(name)?).map_err(|error| Error::validation(error.to_string()))
     }
 
-    /// Returns a unit, or `None` if the option is missing.
+    /// Returns a unit, if present.
     ///
     /// # Errors
     /// As [`Args::unit`].
@@ -147,7 +147,7 @@ impl Args {
         self.text_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// Returns a text, or `None` if the option is missing.
+    /// Returns a text, if present.
     pub fn text_option(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.value(name) {
             Value::Text(text) => Ok(Some(text)),
@@ -165,7 +165,7 @@ impl Args {
         }
     }
 
-    /// Returns a list of texts; empty if the option is missing.
+    /// Returns a list of texts; empty if missing.
     pub fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
         let text = |value: &Value| match value {
             Value::Text(text) => Ok(text.clone()),
@@ -178,7 +178,7 @@ impl Args {
         }
     }
 
-    /// Returns the entries of a map of texts in the order of their keys; empty if the option is missing.
+    /// Returns the entries of a map of texts, ordered by key; empty if missing.
     pub fn text_map<'a>(&'a self, name: &str) -> Result<Vec<(&'a str, &'a str)>, Error> {
         let entry = |(key, value): (&'a String, &'a Value)| match value {
             Value::Text(text) => Ok((key.as_str(), text.as_str())),
@@ -191,7 +191,7 @@ impl Args {
         }
     }
 
-    /// Returns an integer, or `None` if the option is missing.
+    /// Returns an integer, if present.
     pub fn int_option(&self, name: &str) -> Result<Option<i64>, Error> {
         match self.value(name) {
             Value::Int(value) => Ok(Some(*value)),
@@ -205,7 +205,7 @@ impl Args {
         self.int_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// Returns a count, or `None` if the option is missing.
+    /// Returns a count, if present.
     pub fn count_option(&self, name: &str) -> Result<Option<u64>, Error> {
         self.int_option(name)?.map(|value| u64::try_from(value).map_err(|_| self.wrong(name))).transpose()
     }
@@ -215,7 +215,7 @@ impl Args {
         self.count_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// Returns a duration, or `None` if the option is missing.
+    /// Returns a duration, if present.
     pub fn duration_option(&self, name: &str) -> Result<Option<Duration>, Error> {
         let wrong = || self.wrong(name);
         match self.value(name) {
@@ -237,8 +237,7 @@ impl Args {
         self.duration(name).map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// Returns a point in time, or `None` if the option is missing. A negative number is a number of seconds before
-    /// now.
+    /// Returns a point in time, if present. Negative numbers are seconds before now.
     pub fn moment_option(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         match self.value(name) {
             Value::Int(seconds) => {
@@ -252,7 +251,7 @@ impl Args {
         }
     }
 
-    /// Returns a size in bytes, or `None` if the option is missing.
+    /// Returns a size in bytes, if present.
     pub fn size_option(&self, name: &str) -> Result<Option<u64>, Error> {
         match self.value(name) {
             Value::Text(text) => units::size(text).map(Some).map_err(|_| self.wrong(name)),

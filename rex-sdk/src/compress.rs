@@ -65,8 +65,8 @@ pub(crate) fn compress(format: Format, mut contents: impl Read, max: u64) -> io:
     Ok(spool.into_bytes())
 }
 
-/// A reader or writer that hides errors, because the encoder panics on them: the encoder sees the end of the data, the
-/// error is kept in `failed`, and the output is discarded.
+/// A reader or writer that keeps its first error in `failed` and shows the encoder the end of the data instead: the
+/// encoder panics on errors.
 struct Infallible<'f, T> {
     inner: T,
     failed: &'f RefCell<Option<io::Error>>,

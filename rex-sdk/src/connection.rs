@@ -1,4 +1,4 @@
-//! Connections to hosts: each address requires a grant, each wait is bounded by the run's time, each byte is counted.
+//! Connections to hosts: every address is granted, every wait bounded by the run's time, every byte counted.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ pub(crate) struct Line<'r> {
     deadline: Instant,
     /// The address of the peer.
     pub(crate) address: IpAddr,
-    /// The certificate authorities that this machine trusts, as PEM, if they were requested.
+    /// The trusted certificate authorities, as PEM, if requested.
     pub(crate) authorities: String,
     /// `true` if nothing is connected, as in a plan.
     pub(crate) assumed: bool,
@@ -69,8 +69,7 @@ impl<'r> Line<'r> {
         let mut last = None;
         for (place, address) in all.iter().enumerate() {
             let grant = session.permit(net::Connect::to(*address, port), host.clone())?;
-            // Each address gets an equal share of the remaining time, so that one that does not answer leaves time for
-            // the next.
+            // Addresses share the remaining time, so that a silent one leaves some for the next.
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
             let share = u64::try_from(left).unwrap_or(u64::MAX) / (all.len() - place) as u64;
             match session.os.connect(grant, trusted, share, session.run.budget()) {

@@ -6,7 +6,7 @@ use rex_core::{AbsPath, Error};
 
 use crate::{Args, Kind, Literal, Param};
 
-/// The option for the entry after which a walk continues.
+/// The option to continue after an entry.
 pub(crate) const AFTER: Param = Param::option(
     "after",
     Kind::Path,
@@ -14,11 +14,11 @@ pub(crate) const AFTER: Param = Param::option(
     "Go on after this entry: what `next` of an earlier call says. It need not be there any more.",
 );
 
-/// The last entry that an earlier call returned; `None` if the walk starts from the beginning.
+/// The last entry that an earlier call returned; `None` at the beginning.
 pub(crate) struct Cursor(Option<AbsPath>);
 
 impl Cursor {
-    /// Returns the cursor of a walk that starts from the beginning.
+    /// Returns the cursor of a new walk.
     pub(crate) fn none() -> Self {
         Self(None)
     }
@@ -27,7 +27,7 @@ impl Cursor {
         args.path_option("after").map(Self)
     }
 
-    /// Checks that the entry lies below the start of the walk; otherwise the walk would never reach it.
+    /// Checks that the entry lies below the start; otherwise the walk would never reach it.
     pub(crate) fn demand_below(&self, top: &AbsPath) -> Result<(), Error> {
         match &self.0 {
             Some(at) if at == top || !at.is_in(top) => {
@@ -39,13 +39,12 @@ impl Cursor {
         }
     }
 
-    /// Returns `true` if a walk that returns all entries of a directory before deeper ones has already returned this
-    /// one.
+    /// Returns `true` if a walk that returns all of a directory before deeper entries is past this one.
     pub(crate) fn passed(&self, path: &AbsPath) -> bool {
         self.order(path).is_some_and(|order| order != Ordering::Greater)
     }
 
-    /// Returns `true` if such a walk has already returned everything below this directory.
+    /// Returns `true` if such a walk is past everything below this directory.
     pub(crate) fn passed_below(&self, directory: &AbsPath) -> bool {
         let Some(at) = &self.0 else { return false };
         let (mut path, mut at) = (directory.components(), at.components());
@@ -59,7 +58,7 @@ impl Cursor {
         }
     }
 
-    /// Returns `true` if a walk that goes level by level has already returned this entry.
+    /// Returns `true` if a walk that goes level by level is past this entry.
     pub(crate) fn passed_by_level(&self, path: &AbsPath) -> bool {
         self.0.as_ref().is_some_and(|at| {
             let level = |path: &AbsPath| path.components().count();

@@ -6,7 +6,7 @@ use rex_core::{Value, units};
 
 use crate::{Kind, OpSpec};
 
-/// Returns the documentation of an operation as a section of Markdown.
+/// Formats the documentation of an operation as Markdown.
 #[must_use]
 pub fn markdown(spec: &OpSpec) -> String {
     let mut text = format!("## `{spec}`\n\n{}\n\n", spec.doc.replace('\n', "\n\n"));

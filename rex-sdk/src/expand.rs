@@ -175,7 +175,7 @@ impl<R: Read> Expanded<R> {
         })
     }
 
-    /// Reads from the current part; at its end, moves to the next one and returns `None`.
+    /// Reads from the current part; at its end, starts the next step and returns `None`.
     fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let count = match &mut self.part {
             Part::Start(_) | Part::Between(_) => 0,
@@ -286,7 +286,7 @@ fn read_into(reader: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
     reader.by_ref().take(room).read_to_end(bytes).map(|_| bytes.len() - length)
 }
 
-/// A reader of a file from an offset, independent of other readers of the file.
+/// A reader of a file that shares no position with others.
 pub(crate) struct At<'m> {
     pub(crate) source: &'m dyn Source,
     pub(crate) offset: u64,

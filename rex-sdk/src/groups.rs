@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use regex_automata::util::interpolate;
 use rex_core::Error;
 
-/// Checks that the pattern has every group that a replacement names. `count` is the number of its groups, including the
-/// whole match; `index` returns the number of a named group. `$1x` is the group `1x`.
+/// Checks that a pattern has every group that a replacement names: `count` groups, including the whole match; `index`
+/// returns the number of a named one. `$1x` is the group `1x`.
 ///
 /// # Errors
 /// If a group is missing.

@@ -147,7 +147,7 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     tell(&url, &answer, body, form, (max, session.run.budget()))
 }
 
-/// Returns the targets of a call's first request: its URLs, the host that it connects to, and the port.
+/// Returns the first targets of a call: its URLs, the host that it connects to, and the port.
 pub(crate) fn aims(args: &Args) -> Result<(Vec<Url>, RemoteHost, u16), Error> {
     let (url, (_, site)) = (url(args)?, headers_and_site(args)?);
     let at = args.text_option("address")?.map(address).transpose()?;

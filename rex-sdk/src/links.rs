@@ -19,9 +19,8 @@ pub(crate) enum Last {
     Keep,
 }
 
-/// Returns the canonical name behind `path`. Works component by component, so that `..` after a link leaves the
-/// directory that the link points to. Missing components keep their names. `read_link` returns the target if a name is
-/// a link.
+/// Returns the canonical name behind `path`, component by component: `..` after a link leaves the directory that the
+/// link points to. Missing components keep their names. `read_link` returns the target if a name is a link.
 pub(crate) fn canonical(
     path: &AbsPath,
     last: Last,

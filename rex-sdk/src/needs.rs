@@ -119,7 +119,7 @@ impl Needs<'_> {
         Ok(())
     }
 
-    /// Adds the needs of writing a file with this many bytes; `None` if the number is not known yet.
+    /// Adds the needs of writing this many bytes to a file; `None` if unknown.
     fn write(&mut self, name: &str, bytes: Option<usize>, width: Width) -> Result<(), Error> {
         let path = self.args.path(name)?;
         let known = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));

@@ -32,7 +32,7 @@ pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessLis
 pub use services::{ALL_UNITS, LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 
-/// Checks that the permit behind a grant has every `@allow` word that the start of the program requires, on any system.
+/// Checks that a permit has every `@allow` word that the start of a program requires, on any system.
 ///
 /// # Errors
 /// If a word is missing.
@@ -47,7 +47,7 @@ pub(crate) fn permitted(grant: &Grant<process::Run>, reach: Option<&Reach>) -> R
 
 /// An operating system.
 pub trait Os: Files + Broker {
-    /// Returns `true` if effects are kept in memory and not performed, as in an [`Overlay`](crate::Overlay).
+    /// Returns `true` if effects are kept and not performed, as in an [`Overlay`](crate::Overlay).
     fn is_planned(&self) -> bool {
         false
     }
@@ -73,8 +73,8 @@ pub trait Files: Send + Sync {
     /// [`OsError::TooMany`].
     fn list(&self, grant: Grant<fs::List>, max: u64) -> Result<Vec<DirEntry>, OsError>;
 
-    /// Lists a directory as [`list`](Self::list) does and keeps it open, so that each entry can be inspected without
-    /// resolving the directory again.
+    /// Lists a directory as [`list`](Self::list) does and keeps it open, for inspecting entries without resolving it
+    /// again.
     fn directory(&self, grant: Grant<fs::List>, max: u64) -> Result<Box<dyn Directory>, OsError>;
 
     /// Returns the metadata of a name; for a symbolic link at the end, those of the link.
@@ -156,7 +156,7 @@ pub trait Directory {
     /// Returns its name.
     fn path(&self) -> &AbsPath;
 
-    /// Returns its entries, ordered by name; the second call returns none.
+    /// Returns its entries, ordered by name, once.
     fn take_entries(&mut self) -> Vec<DirEntry>;
 
     /// Returns its owner and permission bits.
@@ -165,8 +165,7 @@ pub trait Directory {
     /// If the system does not report them.
     fn access(&self) -> Result<Access, OsError>;
 
-    /// Returns the metadata of one of its entries, without resolving any other name; for a symbolic link, those of the
-    /// link.
+    /// Returns the metadata of an entry, resolving no other name; for a symbolic link, those of the link.
     ///
     /// # Errors
     /// See [`OsError`]; [`OsError::Changed`] if the grant is for something that is not directly in this directory.
@@ -203,9 +202,9 @@ pub trait Source: io::Read + Send {
 pub struct SourceState {
     /// Device and inode number, which identify the file.
     pub id: (u64, u64),
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Its owner and permission bits.
+    /// The owner and permission bits.
     pub access: Access,
 }
 
@@ -286,14 +285,14 @@ impl EntryKind {
 pub struct DirEntry {
     /// The name, as it is on disk: any bytes but NUL and `/`.
     pub name: Vec<u8>,
-    /// Its type.
+    /// The type of the entry.
     pub kind: EntryKind,
 }
 
 /// The metadata of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// Its type.
+    /// The type of the entry.
     pub kind: EntryKind,
     /// Size in bytes.
     pub size: u64,
@@ -311,9 +310,9 @@ pub struct Metadata {
     pub gid: u32,
     /// Number of its names (hard links).
     pub links: u64,
-    /// The number of its file system on this machine.
+    /// The file system, by its number on this machine.
     pub device: u64,
-    /// Its inode number on that file system.
+    /// The inode number on that file system.
     pub inode: u64,
     /// Space on disk, in bytes.
     pub allocated: u64,
@@ -338,7 +337,7 @@ pub(crate) fn demand_also(reached: Vec<Unit>, also: &[Unit]) -> Result<(), OsErr
     if reached.iter().all(|unit| also.contains(unit)) { Ok(()) } else { Err(OsError::Besides(reached)) }
 }
 
-/// The reason why the system did not perform an act.
+/// The reason why an act failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OsError {

@@ -67,7 +67,7 @@ pub(crate) struct Machine {
     pub(crate) boot: Timestamp,
 }
 
-/// Facts about a process from outside its `stat`. Unknown values are `None`.
+/// Data about a process from outside its `stat`. Unknown values are `None`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     pub(crate) uid: u32,
@@ -194,7 +194,7 @@ pub(crate) fn io(text: &str) -> Option<(u64, u64)> {
     Some((field("read_bytes:")?, field("write_bytes:")?))
 }
 
-/// Returns the number of bytes that a process passed to write calls for any target, from `io`.
+/// Returns the number of bytes passed to write calls, for any target, from `io`.
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn handed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())

@@ -27,7 +27,7 @@ pub(crate) fn numbers<const N: usize>(line: &str) -> Option<[f64; N]> {
     Some(all)
 }
 
-/// Returns the counts in lines such as `name 123`; `proc_vmstat(5)`.
+/// Returns the counts of `name 123`; `proc_vmstat(5)`.
 pub(crate) fn counts(text: &str) -> BTreeMap<String, u64> {
     let pair = |line: &str| {
         let (name, count) = line.split_once(' ')?;

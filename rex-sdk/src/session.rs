@@ -105,7 +105,7 @@ impl<'r> Session<'r> {
         let bytes = (budget.bytes_read() + budget.bytes_written()).saturating_sub(before);
         let code = result.as_ref().err().map(|error| error.code);
         let recorded = session.gate.outcome(code, bytes, start.elapsed());
-        // If a record was lost earlier, that error says why; this one only says that a record was lost.
+        // A record that was lost earlier has its own error, which says why.
         if code != Some(Code::JournalFailed) {
             recorded?;
         }
@@ -135,7 +135,7 @@ impl<'r> Session<'r> {
         self.run.limits()
     }
 
-    /// Checks that the run has this much time left, so that no script waits only to be stopped.
+    /// Checks that the run has this much time left, so that no wait is futile.
     ///
     /// # Errors
     /// If it has less.
@@ -404,7 +404,7 @@ impl Metered<'_> {
         start
     }
 
-    /// Returns its compression format, if it is compressed.
+    /// Returns its compression format, if any.
     pub(crate) fn format(&self) -> Option<Format> {
         Format::of(&self.start())
     }

@@ -11,7 +11,7 @@ use crate::os::{CHANGED, NOT_LET};
 #[derive(Default)]
 pub(crate) struct Skipped {
     told: Vec<Value>,
-    /// For each reason, the number of further entries, and the first of them.
+    /// Number of further entries for each reason, and the first of them.
     more: BTreeMap<&'static str, (u64, Value)>,
 }
 

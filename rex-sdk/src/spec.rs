@@ -60,7 +60,7 @@ impl Operation for Op {
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         (self.call)(session, args)
     }
-    /// Returns `true` for Rex's own operations.
+    /// Returns `true` for Rex's operations.
     fn can_be_planned(&self) -> bool {
         OPS.iter().any(|own| std::ptr::eq(own.spec(), &raw const self.spec))
     }
@@ -76,11 +76,11 @@ pub struct OpSpec {
     /// The actions that it requests, in this order. An action that only an option requires is named in the text of the
     /// option instead.
     pub needs: &'static [&'static ActionSpec],
-    /// Its parameters: first the required ones, in order, then the options.
+    /// The parameters: first the required ones, in order, then the options.
     pub params: &'static [Param],
-    /// Its result.
+    /// The result.
     pub returns: Returns,
-    /// Its documentation: a summary line, then details.
+    /// The documentation: a summary line, then details.
     pub doc: &'static str,
     /// The codes that it fails with, apart from `ACCESS_DENIED_EXCEPTION`, `VALIDATION_EXCEPTION`, and the run's
     /// limits.
@@ -107,7 +107,7 @@ impl OpSpec {
         self.params.iter().filter(|param| param.default.is_none())
     }
 
-    /// Returns the options: parameters that are passed by name, in a map after the others.
+    /// Returns the options, which are passed by name in a final map.
     pub fn options(&self) -> impl Iterator<Item = &'static Param> {
         self.params.iter().filter(|param| param.default.is_some())
     }
@@ -128,7 +128,7 @@ impl fmt::Display for OpSpec {
 /// One parameter of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Param {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
     /// The kind of its values.
     pub kind: Kind,
@@ -136,7 +136,7 @@ pub struct Param {
     pub default: Option<Literal>,
     /// The texts that it accepts.
     pub form: Form,
-    /// Its meaning and its unit.
+    /// The meaning and the unit.
     pub doc: &'static str,
 }
 
@@ -194,7 +194,7 @@ pub enum Kind {
     Duration,
     /// A size: a number of bytes, or text with a unit.
     Size,
-    /// A point in time: seconds since the epoch, a negative number of seconds from now, or text.
+    /// A point in time: seconds since the epoch, below 0 before now, or text.
     Moment,
     /// A Boolean.
     Bool,
@@ -291,7 +291,7 @@ impl From<Literal> for Value {
 pub struct Returns {
     /// The kind of value, in the words of [`Value::kind`]; `map of names` is a map whose keys come from the host.
     pub kind: &'static str,
-    /// Its meaning: for a map, each entry with its unit.
+    /// The meaning: for a map, each entry with its unit.
     pub doc: &'static str,
 }
 

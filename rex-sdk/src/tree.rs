@@ -105,7 +105,7 @@ pub(crate) fn each<A: Action<Resource = AbsPath>>(
     Ok(all as u64)
 }
 
-/// Rejects a name behind a symbolic link, which is not the one that the script named.
+/// Rejects a name that turns out to lie behind a symbolic link.
 pub(crate) fn crossed(error: OsError, path: &AbsPath) -> OsError {
     match error {
         OsError::Crossed(_) => {
@@ -165,13 +165,13 @@ pub(crate) struct Walk<'s, 'r> {
     denied: Option<Error>,
     /// `true` if it stopped early because the run has few decisions left.
     pub(crate) stopped: bool,
-    /// Entries that were left out, with the reason.
+    /// The entries that were left out, with the reason.
     pub(crate) skipped: Skipped,
 }
 
 /// An entry of a walk.
 pub(crate) struct Visited<'v> {
-    /// Its depth, from 1.
+    /// The depth, from 1.
     pub(crate) level: u64,
     /// The number of its directory: the entries of one directory follow one another.
     pub(crate) directory: u64,
@@ -283,7 +283,7 @@ impl<'s, 'r> Walk<'s, 'r> {
                 Err(error) => self.skip(&path, error)?,
             }
         }
-        // Only one directory is open at a time; otherwise a wide tree would use up all descriptors.
+        // Only one directory is open at a time, or a wide tree would use up all descriptors.
         drop(directory);
         for path in below {
             if depth == limits.tree_depth {

@@ -148,7 +148,7 @@ const INTERVAL: Param = Param::option(
 const INTERVAL_MS: Param =
     Param::option("interval_ms", Kind::Count, Literal::Null, "`interval` as a number of milliseconds.");
 
-/// Returns the length of an observation that a call requests, if any.
+/// Returns the time for which a call observes, if any.
 fn interval(args: &Args) -> Result<Option<Duration>, Error> {
     let millis = args.count_option("interval_ms")?.map(Duration::from_millis);
     match (args.duration_option("interval")?, millis) {
@@ -158,7 +158,7 @@ fn interval(args: &Args) -> Result<Option<Duration>, Error> {
     }
 }
 
-/// Converts a time to seconds since the epoch, with their fraction.
+/// Converts a time to seconds since the epoch.
 #[expect(clippy::cast_precision_loss, reason = "a float holds microseconds of today's times exactly enough")]
 fn epoch(time: Timestamp) -> Value {
     Value::Float(time.as_micros() as f64 / 1e6)

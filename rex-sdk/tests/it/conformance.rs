@@ -61,8 +61,8 @@ impl World {
         self.call(operation, example(operation.spec()))
     }
 
-    /// Returns the requests of one call with their decisions, and the code that it failed with. Its outcome must be
-    /// recorded once, and last.
+    /// Returns the requests of one call with their decisions, and its error code. The outcome is recorded once, and
+    /// last.
     #[track_caller]
     fn recorded(&self, name: &str) -> (Vec<(&'static ActionSpec, String, Effect)>, Option<Code>) {
         let (records, _) = self.journal.take();
@@ -144,8 +144,8 @@ fn the_journal_equals_needs() {
                 actions.push(action);
                 continue;
             }
-            // Repeated requests of an action are for another name in the arguments, for another process, or, in a walk,
-            // for the first name and names below it; none is requested twice.
+            // An action is requested again only for another argument, for another process, or, in a walk, for the start and
+            // names below it; never for the same name.
             let first = &asked[0].1;
             let given = example(spec).iter().any(|arg| *arg == resource.as_str().into());
             let below = resource == first || resource.starts_with(&format!("{first}/"));
@@ -175,7 +175,7 @@ fn removing_each_permit_denies() {
 
 #[test]
 fn a_denied_caller_learns_nothing_about_what_exists() {
-    // A file, a directory, a link to a file, a link to a missing name, a missing name, a name below a file.
+    // A file, a directory, links to a file and to nothing, a missing name, a name below a file.
     let paths = ["version.txt", "logs", "current.log", "lost", "none", "version.txt/none"].as_slice();
     let units = ["nginx", "www", "broken", "none"].as_slice();
     for (operation, spec) in specs() {
@@ -215,7 +215,7 @@ fn a_denied_caller_learns_nothing_about_what_exists() {
                 world.os = world.os.link("/srv/app/lost", "/none");
                 let error = world.call(operation, args).unwrap_err();
                 let denial = error.denial.unwrap();
-                // The denial is for the name in the arguments, not for the target of a link.
+                // For the name in the arguments, not for the target of a link.
                 assert!([format!("/srv/app/{other}"), format!("{other}.service")].contains(&denial.resource));
                 let shown = format!("{:?} {} {:?}", error.code, error.message, error.help);
                 told.push((shown.replace(&denial.resource, "it"), world.os.calls(), world.run.budget().bytes_read()));
@@ -271,8 +271,8 @@ fn nasty() -> Vec<Value> {
     all
 }
 
-/// Returns calls with every number of arguments, and calls in which each argument, all of them, or each option is
-/// replaced by each of these values.
+/// Returns calls with every number of arguments, and with one argument, all of them, or one option replaced by each of
+/// these.
 fn strange_calls(spec: &OpSpec) -> Vec<Vec<Value>> {
     let usual = example(spec);
     let required = spec.required().count();

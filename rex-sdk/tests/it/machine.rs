@@ -12,7 +12,7 @@ use rex_core::{
 };
 use rex_sdk::{HostOs, OPS, Session};
 
-/// A policy that permits everything except on the resource with this id.
+/// A policy that permits everything but resources with this id.
 struct AllBut(&'static str);
 
 impl Authorize for AllBut {
@@ -43,7 +43,7 @@ fn text(value: &Value, key: &str) -> String {
     }
 }
 
-/// Checks that every operation without arguments works here, or reports that this machine lacks the feature.
+/// Checks that operations without arguments work here, or say what this machine lacks.
 #[test]
 fn everything_is_told_or_said_to_be_missing() {
     let mut told = 0;

@@ -21,7 +21,7 @@ use rex_sdk::os::{OsError, Processes};
 use rex_sdk::{HostOs, Session};
 use tempfile::TempDir;
 
-/// A policy that permits everything, with these words of `@allow`.
+/// A policy that permits everything, with these `@allow` words.
 struct Allowing(&'static str);
 
 impl Authorize for Allowing {
@@ -37,7 +37,7 @@ struct World {
 }
 
 impl World {
-    /// Creates a world in which programs read all files, and change those below `/tmp/none`.
+    /// Lets programs read all files, and change those below `/tmp/none`.
     fn new(allows: &'static str) -> Self {
         Self::reaching(allows, &[])
     }

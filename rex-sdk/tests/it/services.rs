@@ -65,7 +65,7 @@ impl World {
         Session::new(&self.run, &self.os, &self.base).call(&format!("service::{operation}"), args)
     }
 
-    /// Returns the requests, as `status nginx.service`, with a leading `!` for denied ones.
+    /// Returns the requests: `status nginx.service`, with a leading `!` if denied.
     fn asked(&self) -> Vec<String> {
         let line = |event| match event {
             Event::Decision { action, resource, effect, .. } => {

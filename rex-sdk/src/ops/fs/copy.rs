@@ -101,7 +101,7 @@ pub(super) fn write(
 ) -> Result<Value, Error> {
     let action = fs::Write { bytes: i64::try_from(bytes).unwrap_or(i64::MAX) };
     let write = |grant: Grant<fs::Write>| {
-        // The name may lead there by a link. Data that is written to the old file from now on would be lost.
+        // A link led to the same file. Data written to the old file from now on would be lost.
         if grant.resource() == opened {
             return Err(onto_itself(opened).into());
         }

@@ -93,7 +93,7 @@ impl<'d, H: FileHeader<Endian = Endianness>> Elf<'d, H> {
         let symbols = self.sections.iter().any(|section| section.sh_type(self.endian) == elf::SHT_SYMTAB);
         Ok(Value::map([
             ("type", kind.into()),
-            // Old linkers do not set the flag; a library has a `soname`, and is not started.
+            // Old linkers set no flag, but only libraries have a `soname`.
             ("pie", (shared && (linked.pie || (interpreter.is_some() && linked.soname.is_none()))).into()),
             ("machine", machine(self.header.e_machine(self.endian)).into()),
             ("bits", Value::Int(if self.header.is_class_64() { 64 } else { 32 })),

@@ -457,7 +457,7 @@ mod tests {
                     _ => break,
                 }
             }
-            // `fs::walk` knows that nothing follows its last page; the other operation has to look.
+            // `fs::walk` knows that its last page is the last; `fs::find` has to look.
             let expected = if operation == "fs::walk" { 4 } else { 5 };
             assert_eq!((all.len(), calls), (12, expected), "{operation}: {all:?}");
             let once: std::collections::BTreeSet<_> = all.iter().collect();
@@ -505,7 +505,7 @@ mod tests {
             (value.get("directories"), value.get("truncated")),
             (Some(&Value::Int(1)), Some(&Value::Bool(false)))
         );
-        // Without permission to inspect a directory, a walk does not enter it, and reports that.
+        // Without permission to inspect a directory, a walk does not enter it, and says so.
         let blind = World::ruled(mounted(), |action, path| action != "stat" || path != "/d/m");
         let value = blind.call("fs::find", r#"["/d", {"one_file_system": true}]"#).unwrap();
         assert_eq!(

@@ -56,7 +56,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::List(listed))
 }
 
-/// Adds advice to the error of a long list, which cannot report that it is incomplete.
+/// Adds advice to the error of a long list: an incomplete list could not say so.
 fn in_parts(error: Error) -> Error {
     match (error.code, &error.help) {
         (Code::LimitExceeded, Some(help)) => {

@@ -75,8 +75,7 @@ fn describe(entry: &mut Entry, metadata: &Metadata) {
 
 pub(crate) use crate::skipped::skipped;
 
-/// Converts the error for a name that a listing returned: if the name has since become a symbolic link, the result
-/// would be about something else.
+/// Converts the error for a listed name: if it now crosses a symbolic link, the result would be about something else.
 pub(crate) fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
     result.map_err(|error| match error {
         OsError::Crossed(_) => OsError::Changed,
@@ -84,7 +83,7 @@ pub(crate) fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
     })
 }
 
-/// Adds help to the error of creating a name: a missing name there means that its directory is missing.
+/// Adds help to the error of creating a name: the directory is missing, not the name.
 fn into_missing(error: Error) -> Error {
     match error.code {
         Code::NotFound => {

@@ -126,7 +126,7 @@ fn expanded(pattern: &Regex, found: &Captures<'_>, replacement: &str) -> usize {
     groups.saturating_add(plain.len())
 }
 
-/// Returns the new text and the number of replacements; `None` if there are none. `length` returns the length of the
+/// Returns the new text and the number of replacements; `None` without any. `length` measures the
 /// replacement for a match.
 fn replace(
     session: &Session<'_>,

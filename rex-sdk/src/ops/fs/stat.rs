@@ -60,7 +60,7 @@ pub(super) fn look(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Met
     })
 }
 
-/// Returns the canonical path and metadata of a name after following all links, each inspected with its own permission.
+/// Returns the path and metadata of a name after all links, each inspected with its own permission.
 pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Metadata), Error> {
     let mut todo = Vec::new();
     let (mut found, mut links) = (path, 0);

@@ -125,7 +125,7 @@ impl Read for From<'_> {
 /// The texts found so far.
 struct Found {
     strings: Vec<Value>,
-    /// The current text, which may continue in the next piece.
+    /// The current text, which may continue.
     text: Vec<u8>,
     /// Number of bytes searched.
     offset: u64,

@@ -275,7 +275,7 @@ impl<'s, 'r> Tail<'s, 'r> {
         }
     }
 
-    /// Opens the name again, and switches to its file; returns `true` if a last line of the old file matched.
+    /// Opens the name again and switches to its file; returns `true` if the old file still had a match.
     fn reopen(&mut self, until: Option<&Regex>) -> Result<bool, Error> {
         let file = match self.session.open(self.path.clone()) {
             Ok(file) => file,

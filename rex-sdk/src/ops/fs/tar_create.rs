@@ -138,7 +138,7 @@ struct Archive<'s, 'r> {
     skip_denied: bool,
     now: Timestamp,
     builder: Builder<Sink>,
-    /// Owner and permission bits that everything in it so far allows.
+    /// The access that everything in it so far allows.
     access: Option<Access>,
     files: u64,
     directories: u64,

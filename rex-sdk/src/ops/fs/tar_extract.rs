@@ -311,7 +311,7 @@ impl Extraction<'_, '_> {
     }
 }
 
-/// Rejects a link in the way: nothing is written through a link, as there is no grant for its target.
+/// Rejects a link in the way: no grant covers its target.
 fn uncrossed(error: OsError) -> OsError {
     match error {
         OsError::Crossed(_) => OsError::Refused("a symbolic link is in the way, and nothing is extracted through one"),
@@ -325,7 +325,7 @@ pub(super) mod testing {
     use crate::compress::compress;
     use crate::expand::Format;
 
-    /// Returns a header with this name unchanged, and with noon of the example as its time.
+    /// Returns a header with exactly this name, dated noon of the example.
     pub(in super::super) fn header(name: &str, kind: char, size: usize) -> Vec<u8> {
         linked(name.as_bytes(), kind, size, "")
     }
@@ -344,7 +344,7 @@ pub(super) mod testing {
         block
     }
 
-    /// Returns an archive of members by name, type and contents; for links, the contents are the target.
+    /// Returns an archive of members by name, type and contents; for links, the target.
     pub(in super::super) fn archive(members: &[(&str, char, &str)]) -> Vec<u8> {
         let mut archive = Vec::new();
         for (name, kind, contents) in members {

@@ -26,7 +26,7 @@ pub static OP: Op = Op {
     call,
 };
 
-/// Number of further names to try after the first.
+/// Maximum number of further names to try.
 const TRIES: u64 = 16;
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {

@@ -44,5 +44,5 @@ pub(super) fn named(args: &Args) -> Result<String, Error> {
     Ok(name.to_owned())
 }
 
-/// The name of an attribute, as a parameter of operations.
+/// The parameter for the name of an attribute.
 pub(super) const NAME: Param = Param::required("name", Kind::Text, "The name with its namespace: `user.origin`.");

@@ -26,7 +26,7 @@ use rex_core::{Action, Code, Error, Grant, Value};
 use crate::os::{ProcessList, ProcessStatus};
 use crate::{Args, Form, Kind, Literal, OsError, Param, Session};
 
-/// The parameter for the number of a process.
+/// The parameter that names a process.
 const PID: Param = Param::required("pid", Kind::Count, "The number of the process.");
 
 /// The options that select processes.
@@ -48,7 +48,7 @@ const FILTERS: [Param; 4] = [
     Param::option("unit", Kind::Unit, Literal::Null, "Only those of this unit; `nginx` is `nginx.service`."),
 ];
 
-/// The option to return the known processes if not all are known.
+/// The option to accept partial results.
 const PARTIAL: Param = Param::option(
     "partial",
     Kind::Bool,
@@ -59,7 +59,7 @@ const PARTIAL: Param = Param::option(
 /// Number of bytes of a name that the kernel keeps.
 const NAME_BYTES: usize = 15;
 
-/// Returns the status of a process as a script sees it.
+/// Returns a process as a script sees it.
 fn describe(status: &ProcessStatus) -> BTreeMap<String, Value> {
     let identity = status.process.identity();
     let entries: [(&str, Value); 15] = [
@@ -122,8 +122,7 @@ struct Meant {
 }
 
 impl Meant {
-    /// Returns the selected processes. If others may match, this is an error, unless the script accepts partial
-    /// results.
+    /// Returns the selected processes; an error if others may match, unless the script accepts partial results.
     fn complete(self, args: &Args) -> Result<Vec<ProcessStatus>, Error> {
         match self.others {
             Some(why) if !args.flag("partial")? => {
@@ -136,7 +135,7 @@ impl Meant {
     }
 }
 
-/// Returns the reason why other processes may be running, if any.
+/// Returns the reason why others may be running, if any.
 fn hidden(list: &ProcessList) -> Option<String> {
     list.hidden.then(|| "this machine hides those of other users from the user that Rex runs as".to_owned())
 }

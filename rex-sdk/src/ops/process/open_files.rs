@@ -47,7 +47,7 @@ pub(in super::super) fn open(session: &Session<'_>, process: &Process) -> Result
     used(session, process, false)
 }
 
-/// Returns the open files of a process; with `all`, every file that it uses.
+/// Returns the open files of a process, or, with `all`, every file that it uses.
 pub(super) fn used(session: &Session<'_>, process: &Process, all: bool) -> Result<Vec<OpenFile>, Error> {
     let max = session.limits().entries;
     act(session, process::Inspect {}, process, |grant| session.os.open_files(grant, max, all, session.run.budget()))

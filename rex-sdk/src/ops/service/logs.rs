@@ -139,7 +139,7 @@ impl Permits<'_, '_> {
     }
 }
 
-/// Returns the error of too many records, since a list cannot report that it is incomplete.
+/// Returns the error of too many records: an incomplete list could not say so.
 fn too_many(limit: u64) -> Error {
     let error = exceeded("entries", limit, "records");
     let help = error.help.clone().unwrap_or_default();
@@ -176,7 +176,7 @@ impl Record {
         self.text(name)?.parse().ok()
     }
 
-    /// Returns the unit that the record is about, or that wrote it.
+    /// Returns the unit that the record is about, or comes from.
     fn unit(&self) -> Option<String> {
         self.text("UNIT").or_else(|| self.text("_SYSTEMD_UNIT"))
     }
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((urgency("err"), urgency("error")), (Some(3), None));
     }
 
-    /// A policy that permits everything except this action or resource.
+    /// A policy that permits everything but this action or resource.
     struct But(&'static str);
 
     impl Authorize for But {

@@ -33,5 +33,5 @@ pub(crate) fn named(args: &Args) -> Result<Parameter, Error> {
     Parameter::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))
 }
 
-/// The name of a kernel parameter, as a parameter of operations.
+/// The parameter for the name of a kernel parameter.
 pub(super) const NAME: Param = Param::required("name", Kind::Text, "Its name: `net.ipv4.ip_forward`.");

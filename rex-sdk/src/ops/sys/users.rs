@@ -55,8 +55,8 @@ fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     Ok(Value::List(records(&text).map(entry).collect()))
 }
 
-/// Returns the records of an account file with their line numbers. Lines that start with a plus or a minus refer to
-/// other sources and are skipped.
+/// Returns the records of an account file with their line numbers. Lines with a leading plus or minus refer to other
+/// sources and are skipped.
 pub(super) fn records(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
     lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with(['#', '+', '-']))

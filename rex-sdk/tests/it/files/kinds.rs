@@ -108,7 +108,7 @@ fn the_log_of_the_kernel_neither_hangs_nor_ends_the_run() {
         let small = Limits { file_bytes: 1 << 16, ..Limits::default() };
         World::limited(HostOs::default(), disk.root.clone(), Box::new(|_, _| true), small).read("/proc/kmsg")
     });
-    // A process that may read it gets an end, a limit, or the kernel's report that there is no more data for now.
+    // A reader gets an end, a limit, or the kernel's report that there is nothing for now.
     if let Err(error) = result {
         assert!([Code::Io, Code::LimitExceeded, Code::NotFound].contains(&error.code), "{error}");
         assert!(!error.is_fatal(), "{error}");

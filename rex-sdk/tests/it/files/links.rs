@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Creates a disk on which `open` may be read and written, and `closed` may not.
+/// Creates a disk with `open` permitted and `closed` denied.
 fn open_only() -> Disk {
     let disk = Disk::ruled(|_, path| path == "open" || path.starts_with("open/"));
     disk.put("open/f", "public").put("closed/f", "secret").put("closed/deep/g", "secret");

@@ -112,7 +112,7 @@ fn links_are_made_under_new_names() {
     assert_eq!(disk.asked(), ["hard_link f", "write hard"]);
     assert_eq!(fs::metadata(disk.at("hard")).unwrap().nlink(), 2);
     assert_eq!(code(on(&disk, "hard_link", ["f", "taken"], &[])), Code::AlreadyExists);
-    // A link is not followed, and only regular files can get a second name.
+    // A link is not followed, and only files get a second name.
     assert_eq!(code(on(&disk, "hard_link", ["soft", "h"], &[])), Code::Unsupported);
     let strict = Disk::optioned(|_, _| true, HostOptions { deny_hard_links: true, ..HostOptions::default() });
     strict.put("f", "");

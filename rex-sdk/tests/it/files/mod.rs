@@ -154,7 +154,7 @@ impl std::ops::Deref for Disk {
 }
 
 impl Disk {
-    /// Creates a disk on which everything is permitted.
+    /// Creates a disk that permits everything.
     fn new() -> Self {
         Self::ruled(|_, _| true)
     }
@@ -198,7 +198,7 @@ impl Disk {
         self
     }
 
-    /// Returns the contents of a file on disk.
+    /// Returns the contents of a file.
     fn on_disk(&self, name: &str) -> String {
         fs::read_to_string(self.at(name)).unwrap()
     }

@@ -11,8 +11,8 @@ const PUBLIC: &str = "public";
 const SECRET: &str = "the secret";
 
 /// Creates a disk on which only names in `open` are permitted. There, `d` alternates between a directory and a link to
-/// `closed`, `e` between a directory and another one in which the same name is a link to the secret, and `f` between a
-/// file and such a link.
+/// `closed`, `e` between a directory and one in which the name is a link to the secret, and `f` between a file and such
+/// a link.
 ///
 /// Two directories of which one lies in `closed` are not tested: exchanging those gives its files names in `open`.
 fn world() -> Disk {
@@ -53,7 +53,7 @@ fn while_flipping(disk: &Disk, work: impl FnOnce(&AtomicU64)) -> u64 {
     flips.into_inner()
 }
 
-/// Returns the outcome of a call, if it is an allowed one. Any other outcome fails the test.
+/// Returns the outcome of a call; fails if it is not an allowed one.
 fn outcome<T>(disk: &Disk, name: &str, result: Result<T, Error>, is_public: impl Fn(T) -> bool) -> &'static str {
     match result {
         // It reached the permitted file.

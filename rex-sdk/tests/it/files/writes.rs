@@ -244,7 +244,7 @@ fn an_append_neither_reads_nor_rewrites() {
     assert!(text.starts_with(b"\xff\xfe") && text.ends_with(b"\0line\n"));
 }
 
-/// Returns the number of bytes that this thread has read.
+/// Returns the number of bytes this thread has read.
 fn bytes_read() -> i64 {
     let counters = fs::read_to_string("/proc/thread-self/io").unwrap();
     counters.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()

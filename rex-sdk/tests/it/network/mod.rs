@@ -24,7 +24,7 @@ use server::{Authority, Server, closed, full};
 
 type Rule = fn(&str, &str, &BTreeMap<&str, String>) -> bool;
 
-/// A policy that permits what the rule accepts, by the action's name, the resource id and the facts.
+/// A policy that decides by the action's name, the resource id and the facts.
 struct Ruled(Rule);
 
 impl Authorize for Ruled {
@@ -122,7 +122,7 @@ fn an_answer_is_told_as_it_is() {
     for line in [format!("host: {}", server.address), "x-token: secret".to_owned(), "connection: close".to_owned()] {
         assert!(body.contains(&format!("\r\n{line}\r\n")), "{line} in {body}");
     }
-    // Compression is not requested, so the body is not expanded and its length is that of the message.
+    // Compression is not requested, so the body is not expanded.
     assert!(!body.to_ascii_lowercase().contains("accept-encoding"), "{body}");
     let address = Ipv4Addr::LOCALHOST;
     assert_eq!(world.asked(), [format!("get {}", server.url("/echo?q=1")), format!("connect {address}")]);
@@ -589,7 +589,7 @@ fn sockets_are_told_with_who_has_them() {
     assert_eq!(list(told.get("sockets").unwrap()).len(), 1);
     let skipped = list(told.get("skipped").unwrap());
     assert!(skipped.iter().any(|entry| text(entry, "why") == "denied"), "{told}");
-    // The process that has it open is unknown then, which does not mean that there is none.
+    // It is unknown then who has it open, which does not mean nobody.
     let [socket] = list(told.get("sockets").unwrap()) else { panic!("{told}") };
     assert_eq!((socket.get("processes"), told.get("complete")), (Some(&Value::Null), Some(&false.into())));
     let inode = format!("socket:[{}]", socket.get("inode").unwrap());

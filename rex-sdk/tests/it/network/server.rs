@@ -172,7 +172,7 @@ fn forever(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
     }
 }
 
-/// A stream for reading and writing, so that the reading side can be buffered.
+/// A stream for both directions; only reading is buffered.
 struct Both<S>(S);
 
 impl<S: Read> Read for Both<S> {
