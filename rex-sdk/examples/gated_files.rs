@@ -1,4 +1,4 @@
-//! rex-sdk alone: real files, gated by a policy of one's own, on record, without a script language.
+//! rex-sdk alone: real files behind a custom policy, with a journal and without a script language.
 
 #[cfg(target_os = "linux")]
 use linux::main;
@@ -12,7 +12,7 @@ mod linux {
     use rex_sdk::os::{Files, WriteOptions};
     use rex_sdk::{HostOs, Session};
 
-    /// Below one directory everything can be read, and only notes can be written.
+    /// A policy that permits reading everything below one directory, and writing only notes.
     struct Notes {
         directory: String,
     }
@@ -46,11 +46,11 @@ mod linux {
         let os = HostOs::default();
         let session = Session::new(&run, &os, &base);
 
-        // An operation, called by its name, as a script would.
+        // Call an operation by its name, as a script would.
         let version = base.join("version.txt")?;
         tell(session.call("fs::read", vec![text("version.txt")]));
         tell(session.call("fs::read", vec![text("/etc/shadow")]));
-        // The same a level below: ask for an action, and spend the grant on the system.
+        // One level below: request an action, and spend the grant on the system.
         let line = b"looked at the version\n";
         let note = session.act(fs::Append { bytes: 22 }, base.join("today.note")?, |grant| os.append(grant, line));
         tell(note.map(|()| text("noted")));

@@ -1,4 +1,4 @@
-//! Advice on calls that were denied something: all that they need is told at once.
+//! Advice on calls that were denied: one remedy names everything that the call needs.
 
 use blake3::Hasher;
 use rex_core::{Action, DeniedCall, Error, Grant, Need};
@@ -6,7 +6,7 @@ use rex_core::{Action, DeniedCall, Error, Grant, Need};
 use crate::{Args, OpSpec, Session, needs};
 
 impl Session<'_> {
-    /// Has the policy say what would allow a call all that it needs, if it was denied something.
+    /// Adds the policy's remedy to the error of a call, if the call was denied something.
     pub(crate) fn advised<T>(&self, spec: &OpSpec, args: Option<&Args>, result: Result<T, Error>) -> Result<T, Error> {
         let denied = self.run.take_denials();
         let Some(args) = args.filter(|_| !denied.is_empty()) else { return result };
@@ -26,16 +26,16 @@ impl Session<'_> {
         }
     }
 
-    /// Asks for several actions that are done later, when all of them are permitted. All are asked for, so that who corrects a policy
-    /// learns of all that is denied.
+    /// Requests several actions that are performed later, once all are permitted. It continues after a denial, so that
+    /// one run shows everything that a policy lacks.
     ///
     /// # Errors
-    /// The first denial, or if the run may not go on.
+    /// The first denial, or any other error. At most 64 denials.
     pub fn permit_all<A: Action>(
         &self,
         all: impl IntoIterator<Item = (A, A::Resource)>,
     ) -> Result<Vec<Grant<A>>, Error> {
-        /// So many denials say enough.
+        /// Maximum number of denials before it stops.
         const DENIALS: usize = 64;
         let (mut grants, mut denials) = (Vec::new(), Vec::new());
         for (action, resource) in all {

@@ -1,4 +1,4 @@
-//! An answer of HTTP, as a script sees it: whatever comes, status and body are told.
+//! An HTTP response as a script sees it: always with status and body.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -9,27 +9,27 @@ use http::{HeaderMap, Response};
 use rex_core::net::Url;
 use rex_core::{Budget, Code, Error, Value};
 
-/// How often a body may be compressed on top of itself.
+/// Maximum number of encodings on top of each other in one body.
 const ENCODINGS: usize = 3;
 
-/// How a script wants to have the body.
+/// The form in which a script wants the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Not at all: the answer to HEAD has none.
+    /// No body, as in the response to HEAD.
     None,
     /// As text.
     Text,
-    /// As it came.
+    /// As it was sent.
     Bytes,
-    /// As what the JSON in it says.
+    /// As the value of its JSON.
     Json,
 }
 
-/// What a value of JSON takes in memory, beyond its text.
+/// Bytes of memory that a JSON value takes beyond its text.
 const VALUE_BYTES: usize = 80;
 
-/// Tells an answer, whose body may be so many bytes when it is expanded. A body that is not of the form that was wanted is told as it
-/// is, with `why`.
+/// Returns a response as a value. Its body may expand to at most `max` bytes. A body that does not have the requested
+/// form is returned as it is, with `why`.
 pub(crate) fn tell(
     url: &Url,
     answer: &Response<()>,
@@ -107,15 +107,15 @@ fn headers(headers: &HeaderMap) -> Value {
     Value::Map(told.into_iter().map(|(name, value)| (name, value.into())).collect())
 }
 
-/// Why a body is not expanded.
+/// The reason why a body is not expanded.
 enum Encoded {
-    /// It is longer than it may be.
+    /// It is longer than allowed.
     TooLong,
-    /// It cannot be, for this reason.
+    /// It cannot be expanded, for this reason.
     Not(String),
 }
 
-/// What is in a body that the server says is compressed; RFC 9110, section 8.4.
+/// Expands a body by its `Content-Encoding`; RFC 9110, section 8.4.
 fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
     let mut encodings = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {
@@ -123,7 +123,7 @@ fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encod
         let named = text.split(',').map(|name| name.trim().to_owned());
         encodings.extend(named.filter(|name| !matches!(name.as_str(), "" | "identity")));
     }
-    // Some servers say it of a body that is none, to HEAD or with 204.
+    // Some servers send the header without a body, to HEAD or with 204.
     if body.is_empty() || encodings.is_empty() {
         return Ok(body.to_vec());
     }
@@ -140,7 +140,7 @@ fn expanded(headers: &HeaderMap, body: &[u8], max: u64) -> Result<Vec<u8>, Encod
 fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
     let decoder: Box<dyn Read + '_> = match name {
         "gzip" | "x-gzip" => Box::new(MultiGzDecoder::new(body)),
-        // Some servers leave out the two bytes at the start (RFC 1950), which are a multiple of 31.
+        // Some servers leave out the two-byte header (RFC 1950), which is a multiple of 31.
         "deflate" => match body {
             [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0 => {
                 Box::new(ZlibDecoder::new(body))
@@ -169,7 +169,7 @@ fn expand(name: &str, body: &[u8], max: u64) -> Result<Vec<u8>, Encoded> {
     }
 }
 
-/// What is wrong with an answer, in words for people.
+/// Describes what is wrong with a response, for people.
 pub(crate) fn wrong(error: &ureq_proto::Error) -> &'static str {
     use ureq_proto::Error as Http;
     match error {

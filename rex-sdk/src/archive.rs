@@ -1,4 +1,4 @@
-//! Archives of tar, member by member, plain or compressed. Nothing here is written, and no name is believed.
+//! Tar archives, member by member, plain or compressed. This module writes nothing and trusts no name.
 
 mod plan;
 
@@ -13,12 +13,13 @@ use crate::Session;
 use crate::session::Metered;
 pub(crate) use plan::{Plan, refused};
 
-/// What the headers of one member may take, in bytes. They are held in memory: names and extensions can be of any length.
+/// Maximum size of the headers of one member, in bytes. They are held in memory: names and extensions can have any
+/// length.
 const HEADERS: u64 = rex_core::bounds::ARCHIVE_HEADER_BYTES as u64;
 
 const FOLLOWED: &str = "something follows its end";
 
-/// What a member is.
+/// The type of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -27,13 +28,13 @@ pub(crate) enum Kind {
     HardLink,
     Fifo,
     Device,
-    /// A file with holes, which are not stored.
+    /// A sparse file, whose holes are not stored.
     Sparse,
     Unknown,
 }
 
 impl Kind {
-    /// The word for it in results and messages.
+    /// Returns its name in results and messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -48,22 +49,22 @@ impl Kind {
     }
 }
 
-/// What an archive says about one member. The name may be anything.
+/// The header data of one member. The name is not validated.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: Vec<u8>,
     pub(crate) kind: Kind,
     pub(crate) size: u64,
     pub(crate) mode: u32,
-    /// User and group, by their numbers, where it says them.
+    /// User and group ids, if the archive has them.
     pub(crate) owner: Option<(u32, u32)>,
     pub(crate) modified: Timestamp,
-    /// What a link points to.
+    /// The target of a link.
     pub(crate) target: Option<Vec<u8>>,
 }
 
-/// Shows every member with its contents, until `visit` says that it has seen enough. If it sees all, what comes after the last one is
-/// read too, so that a compressed archive is held against its checksum.
+/// Calls `visit` with every member and its contents, until it returns `false`. If it sees all members, the rest of the
+/// archive is read too, so that a compressed archive is verified against its checksum.
 pub(crate) fn walk(
     session: &Session<'_>,
     file: &Metered<'_>,
@@ -81,14 +82,14 @@ pub(crate) fn walk(
             return Err(exceeded("entries", max, "entries"));
         }
         left.set(u64::MAX);
-        // What is said about all members that follow, such as a comment, is no member.
+        // A global header, such as a comment, is about later members and is not a member.
         if entry.header().entry_type() != EntryType::XGlobalHeader {
             let member = member(&mut entry).map_err(|error| damaged(file, error))?;
             if !visit(&member, &mut entry)? {
                 return Ok(());
             }
             if member.kind == Kind::Sparse {
-                // Its holes would take time; what is stored of it is passed over with the next headers.
+                // Its holes would take time; its stored data is skipped with the next headers.
                 left.set(HEADERS.saturating_add(entry.header().entry_size().unwrap_or(0)));
                 continue;
             }
@@ -111,14 +112,14 @@ pub(crate) fn walk(
 
 fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
     let name = entry.path_bytes().into_owned();
-    // A file with holes in the newer format is marked by what is said about it.
+    // Its extensions mark a sparse file in the newer format.
     let holes = entry.pax_extensions()?.is_some_and(|mut extensions| {
         extensions.any(|extension| extension.is_ok_and(|extension| extension.key_bytes().starts_with(b"GNU.sparse.")))
     });
     let header = entry.header();
     let kind = match header.entry_type() {
         EntryType::Regular | EntryType::Continuous if holes => Kind::Sparse,
-        // Old archives know no other mark of a directory.
+        // Old archives have no other mark of a directory.
         EntryType::Regular if entry.size() == 0 && name.ends_with(b"/") => Kind::Directory,
         EntryType::Regular | EntryType::Continuous => Kind::File,
         EntryType::Directory => Kind::Directory,
@@ -144,7 +145,7 @@ fn member<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Member> {
     })
 }
 
-/// The error of an archive that cannot be read. What is said about it may hold what is in it.
+/// Returns the error of an unreadable archive, without messages of the library, which may quote its contents.
 fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => error,
@@ -152,7 +153,8 @@ fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
             let (path, why) = (file.path().as_str().escape_debug(), error.to_string());
             let why = match error.kind() {
                 io::ErrorKind::UnexpectedEof => "it ends too early",
-                // What the library says of an end in a header, and of the rest, is about its own insides, and may hold what is in it.
+                // The library's messages about a truncated header, and all others, describe its internals and may
+                // contain data of the archive.
                 _ if why.contains("read entire block") || why.contains("unexpected EOF") => "it ends too early",
                 _ if why == FOLLOWED => FOLLOWED,
                 _ if why.starts_with("the compressed data is damaged") => "the compressed data is damaged",
@@ -163,7 +165,7 @@ fn damaged(file: &Metered<'_>, error: io::Error) -> Error {
     }
 }
 
-/// A reader that fails after so many bytes.
+/// A reader that fails after `left` bytes.
 struct Bounded<'c, R> {
     inner: R,
     left: &'c Cell<u64>,
@@ -182,8 +184,8 @@ impl<R: Read> Read for Bounded<'_, R> {
     }
 }
 
-/// Contents that are an error if they are shorter than was said, so that no part of a file takes the place of a whole one, and that end
-/// there if they are longer.
+/// Contents of a fixed size. Shorter contents are an error, so that a part of a file never replaces a whole one; longer
+/// contents are cut off.
 pub(crate) struct Exactly<R> {
     contents: R,
     left: u64,

@@ -12,7 +12,7 @@ use crate::session::hash;
 use crate::spec::MANY_SECONDS;
 use crate::{Form, Kind, OpSpec, Param};
 
-/// The arguments of one call: every parameter is there, of its kind; options that were not given have their default.
+/// The arguments of one call: every parameter is present, with a value of its kind; missing options have their default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Args {
     values: Vec<(&'static str, Value)>,
@@ -20,10 +20,10 @@ pub struct Args {
 }
 
 impl Args {
-    /// Checks what was given against a declaration. Relative paths are taken from `base`.
+    /// Checks arguments against a declaration. Relative paths are resolved against `base`.
     ///
     /// # Errors
-    /// If something is missing, too much, unknown, or not of its kind.
+    /// If an argument is missing, superfluous or unknown, or has the wrong kind.
     pub fn bind(spec: &OpSpec, base: &AbsPath, mut given: Vec<Value>) -> Result<Self, Error> {
         let required = spec.required().count();
         let mut options = match given.pop() {
@@ -58,10 +58,10 @@ impl Args {
         Ok(Self { values, base: base.clone() })
     }
 
-    /// Checks one argument, as far as its declaration goes.
+    /// Checks one argument against its declaration.
     ///
     /// # Errors
-    /// If the parameter does not take such a value.
+    /// If the parameter does not accept the value.
     pub fn check(spec: &OpSpec, param: &Param, value: &Value) -> Result<(), Error> {
         let defaulted = param.default.is_some_and(|default| Value::from(default) == *value);
         if defaulted {
@@ -98,7 +98,8 @@ impl Args {
         self.values.iter().for_each(|(_, value)| hash(value, hasher));
     }
 
-    /// The value of a parameter; `Null` for an option without a value. A name that the declaration lacks is a defect.
+    /// Returns the value of a parameter; `Null` for an option without a value. A name that is not declared is a bug in
+    /// the operation.
     pub(crate) fn value(&self, name: &str) -> &Value {
         const NULL: &Value = &Value::Null;
         self.values.iter().find(|(known, _)| *known == name).map_or(NULL, |(_, value)| value)
@@ -108,20 +109,20 @@ impl Args {
         Error::new(rex_core::Code::Internal, format!("the operation has no such parameter `{name}`"))
     }
 
-    /// A path.
+    /// Returns a path.
     ///
     /// # Errors
-    /// If it is none; see [`AbsPath::resolve`].
+    /// If it is invalid; see [`AbsPath::resolve`].
     pub fn path(&self, name: &str) -> Result<AbsPath, Error> {
         let path = match self.value(name) {
-            // As `fs::list` tells those that are not UTF-8.
+            // As `fs::list` returns paths that are not UTF-8.
             Value::Bytes(bytes) => self.base.resolve_bytes(bytes),
             _ => self.base.resolve(self.text(name)?),
         };
         path.map_err(|error| Error::validation(error.to_string()))
     }
 
-    /// A path, if it was given.
+    /// Returns a path, if present.
     ///
     /// # Errors
     /// As [`Args::path`].
@@ -129,15 +130,15 @@ impl Args {
         if *self.value(name) == Value::Null { Ok(None) } else { self.path(name).map(Some) }
     }
 
-    /// A unit.
+    /// Returns a unit.
     ///
     /// # Errors
-    /// If it is none; see [`Unit::parse`].
+    /// If it is invalid; see [`Unit::parse`].
     pub fn unit(&self, name: &str) -> Result<Unit, Error> {
         Unit::parse(self.text(name)?).map_err(|error| Error::validation(error.to_string()))
     }
 
-    /// A unit, if it was given.
+    /// Returns a unit, if present.
     ///
     /// # Errors
     /// As [`Args::unit`].
@@ -145,15 +146,15 @@ impl Args {
         if *self.value(name) == Value::Null { Ok(None) } else { self.unit(name).map(Some) }
     }
 
-    /// Text.
+    /// Returns a text.
     ///
     /// # Errors
-    /// If the operation declares no such parameter; so for every accessor below.
+    /// If the operation declares no such parameter; this applies to every accessor below.
     pub fn text(&self, name: &str) -> Result<&str, Error> {
         self.text_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// Text, if it was given.
+    /// Returns a text, if present.
     pub fn text_option(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.value(name) {
             Value::Text(text) => Ok(Some(text)),
@@ -162,7 +163,7 @@ impl Args {
         }
     }
 
-    /// Text or bytes, as bytes.
+    /// Returns a text or bytes, as bytes.
     pub fn data(&self, name: &str) -> Result<&[u8], Error> {
         match self.value(name) {
             Value::Text(text) => Ok(text.as_bytes()),
@@ -171,7 +172,7 @@ impl Args {
         }
     }
 
-    /// A list of texts; empty, if it was not given.
+    /// Returns a list of texts; empty if missing.
     pub fn texts(&self, name: &str) -> Result<Vec<String>, Error> {
         let text = |value: &Value| match value {
             Value::Text(text) => Ok(text.clone()),
@@ -184,7 +185,7 @@ impl Args {
         }
     }
 
-    /// The entries of a map of texts, in the order of their keys; none, if it was not given.
+    /// Returns the entries of a map of texts, ordered by key; empty if missing.
     pub fn text_map<'a>(&'a self, name: &str) -> Result<Vec<(&'a str, &'a str)>, Error> {
         let entry = |(key, value): (&'a String, &'a Value)| match value {
             Value::Text(text) => Ok((key.as_str(), text.as_str())),
@@ -197,7 +198,7 @@ impl Args {
         }
     }
 
-    /// An integer, if it was given.
+    /// Returns an integer, if present.
     pub fn int_option(&self, name: &str) -> Result<Option<i64>, Error> {
         match self.value(name) {
             Value::Int(value) => Ok(Some(*value)),
@@ -206,22 +207,22 @@ impl Args {
         }
     }
 
-    /// An integer.
+    /// Returns an integer.
     pub fn int(&self, name: &str) -> Result<i64, Error> {
         self.int_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// A count, if it was given.
+    /// Returns a count, if present.
     pub fn count_option(&self, name: &str) -> Result<Option<u64>, Error> {
         self.int_option(name)?.map(|value| u64::try_from(value).map_err(|_| self.wrong(name))).transpose()
     }
 
-    /// A count.
+    /// Returns a count.
     pub fn count(&self, name: &str) -> Result<u64, Error> {
         self.count_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// A duration, if it was given.
+    /// Returns a duration, if present.
     pub fn duration_option(&self, name: &str) -> Result<Option<Duration>, Error> {
         let wrong = || self.wrong(name);
         match self.value(name) {
@@ -233,17 +234,17 @@ impl Args {
         }
     }
 
-    /// A duration.
+    /// Returns a duration.
     pub fn duration(&self, name: &str) -> Result<Duration, Error> {
         self.duration_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// A duration in whole milliseconds.
+    /// Returns a duration in whole milliseconds.
     pub fn millis(&self, name: &str) -> Result<u64, Error> {
         self.duration(name).map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// A point in time, if it was given. Below 0 it is so many seconds before now.
+    /// Returns a point in time, if present. Negative numbers are seconds before now.
     pub fn moment_option(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         match self.value(name) {
             Value::Int(seconds) => {
@@ -257,7 +258,7 @@ impl Args {
         }
     }
 
-    /// A size in bytes, if it was given.
+    /// Returns a size in bytes, if present.
     pub fn size_option(&self, name: &str) -> Result<Option<u64>, Error> {
         match self.value(name) {
             Value::Text(text) => units::size(text).map(Some).map_err(|_| self.wrong(name)),
@@ -265,12 +266,12 @@ impl Args {
         }
     }
 
-    /// A size in bytes.
+    /// Returns a size in bytes.
     pub fn size(&self, name: &str) -> Result<u64, Error> {
         self.size_option(name)?.ok_or_else(|| self.wrong(name))
     }
 
-    /// A truth value.
+    /// Returns a Boolean.
     pub fn flag(&self, name: &str) -> Result<bool, Error> {
         match self.value(name) {
             Value::Bool(value) => Ok(*value),
@@ -342,7 +343,7 @@ mod tests {
                 };
                 assert_eq!(param.kind, expected, "{} of {}", param.name, spec.name);
             }
-            // What is in seconds or bytes has units; a name that ends with its unit does without.
+            // Durations and sizes take units; a parameter whose name ends with its unit is a plain number.
             let plain = |param: &&crate::Param| matches!(param.kind, Kind::Count | Kind::Int);
             for param in spec.params.iter().filter(plain).filter(|param| !param.name.ends_with("_ms")) {
                 let about_time = param.doc.contains("How long") && !param.doc.contains("in bytes");

@@ -1,4 +1,4 @@
-//! What an X.509 certificate says; RFC 5280.
+//! The contents of an X.509 certificate; RFC 5280.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
-/// A certificate in DER as a map.
+/// Returns a certificate in DER as a map.
 pub(crate) fn describe(der: &[u8]) -> Result<Value, Error> {
     let (_, certificate) =
         X509Certificate::from_der(der).map_err(|_| Error::new(Code::Unsupported, "it is not an X.509 certificate"))?;
@@ -34,8 +34,8 @@ pub(crate) fn describe(der: &[u8]) -> Result<Value, Error> {
     ]))
 }
 
-/// A distinguished name, with what has a meaning in it escaped inside of values, as RFC 4514, section 2.4, has it: no value can pass for
-/// two.
+/// Formats a distinguished name. Special characters in values are escaped as in RFC 4514, section 2.4, so that one
+/// value never looks like two.
 fn name(name: &X509Name<'_>) -> String {
     let part = |part: &AttributeTypeAndValue<'_>| {
         let kind = part.attr_type();

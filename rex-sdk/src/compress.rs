@@ -1,4 +1,4 @@
-//! Compresses into memory, so that what comes out has a size before anything is written: gzip and Zstandard.
+//! Compression into memory (gzip and Zstandard), so that the size of the result is known before anything is written.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use ruzstd::encoding::{CompressionLevel, FrameCompressor};
 
 use crate::expand::Format;
 
-/// Bytes in memory, up to the limit `file_bytes`.
+/// A buffer in memory, up to the limit `file_bytes`.
 pub(crate) struct Spool {
     bytes: Vec<u8>,
     max: u64,
@@ -40,7 +40,7 @@ impl Write for Spool {
     }
 }
 
-/// All of `contents`, compressed, up to `max` bytes of what comes out.
+/// Compresses all of `contents`, into at most `max` bytes.
 pub(crate) fn compress(format: Format, mut contents: impl Read, max: u64) -> io::Result<Vec<u8>> {
     let mut spool = Spool::new(max);
     match format {
@@ -65,7 +65,8 @@ pub(crate) fn compress(format: Format, mut contents: impl Read, max: u64) -> io:
     Ok(spool.into_bytes())
 }
 
-/// The encoder panics where reading or writing fails. So it sees the end instead, and what it made is thrown away.
+/// A reader or writer that keeps its first error in `failed` and shows the encoder the end of the data instead: the
+/// encoder panics on errors.
 struct Infallible<'f, T> {
     inner: T,
     failed: &'f RefCell<Option<io::Error>>,

@@ -1,4 +1,4 @@
-//! Connections to hosts: each address asked for, each wait within the run's time, each byte counted.
+//! Connections to hosts: every address is granted, every wait bounded by the run's time, every byte counted.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::IpAddr;
@@ -10,33 +10,33 @@ use rex_core::action::net;
 use rex_core::net::RemoteHost;
 use rex_core::{Code, Error, Run};
 
-/// How long to wait between two looks at the budget.
+/// Time between two checks of the budget.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// How long something on the network may take.
+/// The option for the maximum duration of a network operation.
 pub(crate) const TIMEOUT: Param =
     Param::option("timeout", Kind::Duration, Literal::Text("30s"), "How long it may take, all in all.");
 
-/// The end of the time that a call gives; no later than that of the run.
+/// Returns the deadline of a call: its timeout, but no later than the end of the run.
 pub(crate) fn deadline(session: &Session<'_>, args: &Args) -> Result<Instant, Error> {
     let (timeout, left) = (args.duration("timeout")?, session.run.budget().remaining());
     Ok(Instant::now() + timeout.min(left))
 }
 
-/// A connection that was made.
+/// An open connection.
 pub(crate) struct Line<'r> {
     stream: Box<dyn Stream>,
     run: &'r Run,
     deadline: Instant,
-    /// Where it leads to.
+    /// The address of the peer.
     pub(crate) address: IpAddr,
-    /// Whom this machine trusts, if that was asked.
+    /// The trusted certificate authorities, as PEM, if requested.
     pub(crate) authorities: String,
-    /// Whether there is nobody at the other end.
+    /// `true` if nothing is connected, as in a plan.
     pub(crate) assumed: bool,
 }
 
-/// The addresses of a host, each of which is still to be asked for.
+/// Returns the addresses of a host. Each of them still requires a grant.
 pub(crate) fn addresses(session: &Session<'_>, host: &RemoteHost) -> Result<Vec<IpAddr>, Error> {
     if let Some(address) = host.address() {
         return Ok(vec![address]);
@@ -56,8 +56,8 @@ pub(crate) fn addresses(session: &Session<'_>, host: &RemoteHost) -> Result<Vec<
 }
 
 impl<'r> Line<'r> {
-    /// Connects to the first address of a host that takes the connection. One that is denied is an error, whatever the others are: a name
-    /// that stands for good and bad addresses is not to be trusted.
+    /// Connects to the first address of a host that accepts the connection. A denied address is an error even if others
+    /// are permitted: a name with both permitted and denied addresses is not trusted.
     pub(crate) fn open(
         session: &Session<'r>,
         host: &RemoteHost,
@@ -69,7 +69,7 @@ impl<'r> Line<'r> {
         let mut last = None;
         for (place, address) in all.iter().enumerate() {
             let grant = session.permit(net::Connect::to(*address, port), host.clone())?;
-            // Each has its share of the time, so that one that is silent leaves some for the next.
+            // Addresses share the remaining time, so that a silent one leaves some for the next.
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
             let share = u64::try_from(left).unwrap_or(u64::MAX) / (all.len() - place) as u64;
             match session.os.connect(grant, trusted, share, session.run.budget()) {
@@ -104,7 +104,7 @@ impl<'r> Line<'r> {
 impl Read for Line<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            // Also where there is always something to read.
+            // Also if there is always something to read.
             if self.deadline <= Instant::now() {
                 return Err(io::Error::new(ErrorKind::TimedOut, "it takes longer than was given"));
             }
@@ -141,7 +141,7 @@ impl Write for Line<'_> {
     }
 }
 
-/// The error of a connection, as a script sees it. What a stranger sent is not repeated.
+/// Returns the error of a connection, as a script sees it. It does not repeat data that the peer sent.
 pub(crate) fn failed(host: &RemoteHost, error: io::Error) -> Error {
     let name = host.name();
     match error.downcast::<Error>() {

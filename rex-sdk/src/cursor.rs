@@ -1,4 +1,4 @@
-//! Where a walk that was stopped goes on.
+//! The position at which a stopped walk continues.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use rex_core::{AbsPath, Error};
 
 use crate::{Args, Kind, Literal, Param};
 
-/// After which entry a walk goes on.
+/// The option to continue after an entry.
 pub(crate) const AFTER: Param = Param::option(
     "after",
     Kind::Path,
@@ -14,11 +14,11 @@ pub(crate) const AFTER: Param = Param::option(
     "Go on after this entry: what `next` of an earlier call says. It need not be there any more.",
 );
 
-/// The last entry that an earlier call told; none, if this one begins.
+/// The last entry that an earlier call returned; `None` at the beginning.
 pub(crate) struct Cursor(Option<AbsPath>);
 
 impl Cursor {
-    /// A walk that begins.
+    /// Returns the cursor of a new walk.
     pub(crate) fn none() -> Self {
         Self(None)
     }
@@ -27,7 +27,7 @@ impl Cursor {
         args.path_option("after").map(Self)
     }
 
-    /// That it lies below where the walk starts, or the walk would never come to it.
+    /// Checks that the entry lies below the start; otherwise the walk would never reach it.
     pub(crate) fn demand_below(&self, top: &AbsPath) -> Result<(), Error> {
         match &self.0 {
             Some(at) if at == top || !at.is_in(top) => {
@@ -39,26 +39,26 @@ impl Cursor {
         }
     }
 
-    /// Whether a walk that tells all of a directory before what lies deeper has told this.
+    /// Returns `true` if a walk that returns all of a directory before deeper entries is past this one.
     pub(crate) fn passed(&self, path: &AbsPath) -> bool {
         self.order(path).is_some_and(|order| order != Ordering::Greater)
     }
 
-    /// Whether such a walk has told all that lies below this directory.
+    /// Returns `true` if such a walk is past everything below this directory.
     pub(crate) fn passed_below(&self, directory: &AbsPath) -> bool {
         let Some(at) = &self.0 else { return false };
         let (mut path, mut at) = (directory.components(), at.components());
         loop {
             match (path.next(), at.next()) {
                 (Some(a), Some(b)) if a == b => {}
-                // Only where the other goes deeper, too, do names tell.
+                // The names decide only if the cursor, too, lies deeper.
                 (Some(a), Some(b)) => return a < b && at.next().is_some(),
                 _ => return false,
             }
         }
     }
 
-    /// Whether a walk that tells level after level has told this.
+    /// Returns `true` if a walk that goes level by level is past this entry.
     pub(crate) fn passed_by_level(&self, path: &AbsPath) -> bool {
         self.0.as_ref().is_some_and(|at| {
             let level = |path: &AbsPath| path.components().count();
@@ -72,7 +72,7 @@ impl Cursor {
         loop {
             match (path.next(), at.next()) {
                 (Some(a), Some(b)) if a == b => {}
-                // What is in the directory itself comes before all that lies deeper.
+                // Entries of the directory itself come before all deeper ones.
                 (Some(a), Some(b)) => {
                     let deeper = (path.next().is_some(), at.next().is_some());
                     return Some(deeper.0.cmp(&deeper.1).then_with(|| a.cmp(b)));
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn entries_have_an_order() {
         let path = |text: &str| AbsPath::parse(text).unwrap();
-        // As a walk tells them, with what lies below each directory after all of the directory.
+        // In the order of a walk, which returns all entries of a directory before what lies below them.
         let walk = ["/d/a", "/d/b", "/d/c", "/d/a/x", "/d/a/y", "/d/a/x/1", "/d/b/w", "/d/c/v", "/d/c/v/0"];
         let levels = ["/d/a", "/d/b", "/d/c", "/d/a/x", "/d/a/y", "/d/b/w", "/d/c/v", "/d/a/x/1", "/d/c/v/0"];
         for (place, at) in walk.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Questions to the domain name system, and what is in the answers; RFC 1035.
+//! DNS queries, and the records in the answers; RFC 1035.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,26 +8,26 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use rex_core::net::RemoteHost;
 use rex_core::{Code, Error, Value};
 
-/// What the domain name system has about a name.
+/// One record of a name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DnsRecord {
-    /// The name that it is about: the one that was asked for, or one that this is another name of.
+    /// The name that the record belongs to: the requested one, or the one that it is an alias of.
     pub(crate) name: String,
-    /// For how many seconds it may be kept.
+    /// Number of seconds for which it may be cached.
     pub(crate) ttl: u32,
-    /// What it says: `address`, `exchange`, ...
+    /// The fields of the record: `address`, `exchange`, ...
     pub(crate) data: BTreeMap<String, Value>,
 }
 
-/// Where name servers listen.
+/// The port of name servers.
 pub(crate) const PORT: u16 = 53;
-/// The largest answer by UDP that no network cuts into pieces, in bytes; see dnsflagday.net/2020.
+/// The largest answer by UDP that no network fragments, in bytes; see dnsflagday.net/2020.
 const UDP_BYTES: u16 = 1232;
 
-/// The types of records that are taken apart.
+/// The supported record types.
 pub(crate) use rex_core::net::RECORDS as TYPES;
 
-/// The question for the records of one type.
+/// Returns a query for the records of one type.
 pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {
     let no_name = |_| io::Error::other("it is no name of the domain name system");
     let kind: RecordType = record.parse().map_err(|_| io::Error::other("there is no such type of records"))?;
@@ -45,15 +45,16 @@ pub(crate) fn query(host: &RemoteHost, record: &str) -> io::Result<Vec<u8>> {
     message.to_vec().map_err(io::Error::other)
 }
 
-/// Whether a message is an answer to this question, by its number and by the question that it repeats; RFC 1035, section 4.1.1. A server
-/// that does not understand a question may leave it out.
+/// Returns `true` if a message is an answer to this query, by its number and the question that it repeats; RFC 1035,
+/// section 4.1.1. An error may leave out the question.
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn answers(answer: &[u8], query: &[u8]) -> bool {
     const HEADER: usize = 12;
     let is_numbered = answer.len() >= HEADER && answer.get(..2) == query.get(..2);
     let [is_answer, is_error] =
         [(2, 0x80), (3, 0x0f)].map(|(at, bits)| answer.get(at).is_some_and(|flags| flags & bits != 0));
-    // The name of a question that we wrote: parts that begin with their length, up to one of length 0; then its type and class.
+    // The name in a query that we wrote: labels that begin with their length, up to one of length 0; then its type and
+    // class.
     let mut end = HEADER;
     while let Some(&length) = query.get(end).filter(|length| **length > 0) {
         end += 1 + usize::from(length);
@@ -69,13 +70,13 @@ pub(crate) fn answers(answer: &[u8], query: &[u8]) -> bool {
     is_numbered && is_answer && repeats
 }
 
-/// Whether an answer is cut because it was too long.
+/// Returns `true` if an answer was truncated because it was too long.
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn is_cut(answer: &[u8]) -> bool {
     answer.get(2).is_some_and(|flags| flags & 0x02 != 0)
 }
 
-/// The records of an answer, of the type that was asked for. Where the name is another name, they are those of that one.
+/// Returns the records of an answer, of the requested type. If the name is an alias, they are those of its target.
 pub(crate) fn records(host: &RemoteHost, record: &str, answer: &[u8]) -> Result<Vec<DnsRecord>, Error> {
     let name = host.name();
     let broken =
@@ -95,7 +96,7 @@ pub(crate) fn records(host: &RemoteHost, record: &str, answer: &[u8]) -> Result<
     Ok(message.answers.iter().filter(asked).map(record).collect())
 }
 
-/// Why a name server has no answer; RFC 1035, section 4.1.1.
+/// Describes why a name server has no answer; RFC 1035, section 4.1.1.
 fn refusal(code: ResponseCode) -> String {
     match code {
         ResponseCode::ServFail => "failed to find out (SERVFAIL)".to_owned(),
@@ -106,7 +107,7 @@ fn refusal(code: ResponseCode) -> String {
     }
 }
 
-/// A name as RFC 1035 writes it, without the dot at its end. Bytes that are no letters are escaped there.
+/// Formats a name as in RFC 1035, without the dot at its end. Bytes that are not letters are escaped there.
 fn text(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_owned()
 }
@@ -126,7 +127,7 @@ fn data(data: &RData) -> BTreeMap<String, Value> {
             ("port", Value::count(srv.port)),
             ("target", text(&srv.target).into()),
         ],
-        // One text may be in several pieces, which belong together; RFC 7208, section 3.3.
+        // One text may be split into several strings, which belong together; RFC 7208, section 3.3.
         RData::TXT(txt) => vec![("text", lossy(&txt.txt_data.concat()))],
         RData::CAA(caa) => vec![
             ("critical", caa.issuer_critical.into()),

@@ -1,4 +1,4 @@
-//! The documentation of an operation, written from its declaration.
+//! The documentation of an operation, generated from its declaration.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use rex_core::{Value, units};
 
 use crate::{Kind, OpSpec};
 
-/// An operation as a section of Markdown.
+/// Formats the documentation of an operation as Markdown.
 #[must_use]
 pub fn markdown(spec: &OpSpec) -> String {
     let mut text = format!("## `{spec}`\n\n{}\n\n", spec.doc.replace('\n', "\n\n"));
@@ -57,7 +57,7 @@ fn list(items: impl Iterator<Item = impl std::fmt::Display>) -> String {
     items.map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The example as a script calls it: JSON but for the maps, which Rhai marks with `#`.
+/// Returns the example as a script calls it: in JSON, except for maps, which Rhai marks with `#`.
 #[must_use]
 pub fn call(spec: &OpSpec) -> String {
     let args: Vec<serde_json::Value> = serde_json::from_str(spec.example.args).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Compressed text that reads as if it were plain: gzip (RFC 1952), Zstandard (RFC 8878), xz and bzip2, told by how it starts; and
-//! UTF-16 that reads as if it were UTF-8.
+//! Transparent decoding of compressed data (gzip (RFC 1952), Zstandard (RFC 8878), xz and bzip2), recognized by its
+//! first bytes, and of UTF-16.
 
 mod frames;
 mod utf16;
@@ -17,14 +17,14 @@ use self::frames::{Begun, Frame};
 pub(crate) use self::utf16::{Decoded, MARK, Unmarked, Wide, decode};
 use crate::os::{Source, SourceState};
 
-/// How many bytes tell the format.
+/// Number of bytes that identify the format.
 pub(crate) const START: usize = 16;
-/// How far back what is compressed may refer to what came before, in bytes: what is held in memory. It is what `zstd` takes by itself.
+/// Maximum window of compressed data, in bytes, which is held in memory. It is the default of `zstd`.
 const WINDOW: u64 = 128 << 20;
-/// What decoding xz takes beside its window, in KiB.
+/// Memory for decoding xz beyond its window, in KiB.
 const XZ_KIB: u32 = 256;
 
-/// How a file is compressed.
+/// A compression format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Gzip,
@@ -33,26 +33,26 @@ pub(crate) enum Format {
     Bzip2,
 }
 
-/// The formats that are read, in the words of messages.
+/// The supported formats, for messages.
 pub(crate) const READ: &str = "gzip, Zstandard, xz or bzip2";
 
 impl Format {
-    /// The format of what starts like this, if it is one that is read.
+    /// Returns the format of data that starts like this, if it is supported.
     pub(crate) fn of(start: &[u8]) -> Option<Self> {
         match start {
-            // The third byte is the method, of which there is one.
+            // The third byte is the method; only one exists.
             [0x1F, 0x8B, 8, ..] => Some(Self::Gzip),
-            // A frame, or one to be skipped before it.
+            // A frame, or a skippable frame before it.
             [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Self::Zstandard),
             [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
-            // The first block, or the end where there is none.
+            // The first block, or the end if there is no block.
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Some(Self::Bzip2),
             _ => None,
         }
     }
 
-    /// The format of what starts like this, if it is one that is known, and not read.
+    /// Returns the name of the format of data that starts like this, if Rex knows but does not read it.
     pub(crate) fn unread(start: &[u8]) -> Option<&'static str> {
         match start {
             [0x04, 0x22, 0x4D, 0x18, ..] | [0x02, 0x21, 0x4C, 0x18, ..] => Some("lz4"),
@@ -80,13 +80,13 @@ impl Format {
     }
 }
 
-/// The error of a file in a format that is known, and not read.
+/// Returns the error of a file in a format that Rex does not read.
 pub(crate) fn unread(format: &str, path: &str) -> Error {
     let message = format!("`{}` is compressed by {format}, which Rex does not read", path.escape_debug());
     Error::new(Code::Unsupported, message).with_help(format!("expand it first, or compress it by {READ}"))
 }
 
-/// Why no more could be read of a file that is damaged or cut off. What came before it is as it was.
+/// The reason why a damaged or truncated file could not be read further. The data before the damage is correct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Damage(String);
 
@@ -99,7 +99,7 @@ impl fmt::Display for Damage {
 impl std::error::Error for Damage {}
 
 impl Damage {
-    /// What an error says of damage, if it is about that.
+    /// Returns the damage that an error reports, if any.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -109,13 +109,13 @@ fn damage(why: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Damage(why.into()))
 }
 
-/// The error of what would take too much memory.
+/// Returns the error of data that would take too much memory.
 fn too_far() -> io::Error {
     let message = format!("it was compressed with a window of more than {} MiB", WINDOW >> 20);
     io::Error::other(Error::new(Code::LimitExceeded, message).with_help("compress it with a smaller one, as is usual"))
 }
 
-/// What is in a compressed file. Its size is unknown, and it is read from its start to its end.
+/// The contents of a compressed file. Their size is unknown, and they can only be read from start to end.
 pub(crate) struct Expanded<R: Read> {
     format: Format,
     part: Part<BufReader<Input<R>>>,
@@ -130,11 +130,11 @@ enum Part<R: Read> {
     Zstandard(Box<Frame<R>>),
     Xz(Box<XzReader<R>>),
     Bzip2(Box<BzDecoder<R>>),
-    /// All was read, or no more can be, for this reason.
+    /// Everything was read, or reading failed for this reason.
     Over(Option<Damage>),
 }
 
-/// What went wrong below a decoder, which would tell it in other words.
+/// The error of the reader below a decoder, which the decoder would replace with its own.
 type Failed = Arc<Mutex<Option<io::Error>>>;
 
 struct Input<R> {
@@ -159,7 +159,7 @@ impl<R: Read> Expanded<R> {
         Self { format, part: Part::Start(BufReader::with_capacity(64 << 10, input)), failed }
     }
 
-    /// The next part.
+    /// Starts the next part.
     fn begin(&self, input: BufReader<Input<R>>) -> io::Result<Part<BufReader<Input<R>>>> {
         Ok(match self.format {
             Format::Gzip => Part::Gzip(Box::new(GzDecoder::new(input))),
@@ -175,7 +175,7 @@ impl<R: Read> Expanded<R> {
         })
     }
 
-    /// Reads on, or goes on to the next part, and then says nothing.
+    /// Reads from the current part; at its end, starts the next step and returns `None`.
     fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let count = match &mut self.part {
             Part::Start(_) | Part::Between(_) => 0,
@@ -204,7 +204,7 @@ impl<R: Read> Expanded<R> {
         Ok(None)
     }
 
-    /// What went wrong, in plain words.
+    /// Returns the cause of an error, in plain words.
     fn told(&self, error: io::Error) -> io::Error {
         if let Some(error) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return error;
@@ -219,7 +219,8 @@ impl<R: Read> Expanded<R> {
     }
 }
 
-/// Passes over zeros, which fill the last block of a tape, or of a file system after a crash; `false` if nothing follows them.
+/// Skips zeros, which fill the last block of a tape, or of a file system after a crash; `false` if nothing follows
+/// them.
 fn after_padding(input: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let rest = input.fill_buf()?;
@@ -250,7 +251,7 @@ impl<R: Read> Read for Expanded<R> {
                 Ok(None) => {}
                 Err(error) => {
                     let error = self.told(error);
-                    // Whoever reads on is told the same; a decoder that failed is not asked again.
+                    // Further reads return this error again; a failed decoder is not used again.
                     let why = Damage::of(&error).cloned().unwrap_or_else(|| Damage(error.to_string()));
                     self.part = Part::Over(Some(why));
                     return Err(error);
@@ -278,14 +279,14 @@ impl<R: Read + Send> Source for Expanded<R> {
     }
 }
 
-/// Reads once, into the room that a vector has beyond its length.
+/// Reads once, into the spare capacity of a vector.
 fn read_into(reader: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
     let room = (bytes.capacity() - bytes.len()) as u64;
     let length = bytes.len();
     reader.by_ref().take(room).read_to_end(bytes).map(|_| bytes.len() - length)
 }
 
-/// A file from its start, next to whoever else reads it.
+/// A reader of a file that shares no position with others.
 pub(crate) struct At<'m> {
     pub(crate) source: &'m dyn Source,
     pub(crate) offset: u64,
@@ -299,7 +300,7 @@ impl Read for At<'_> {
     }
 }
 
-/// A file that is not read, for a reason.
+/// A file that is not read: every read returns this error.
 pub(crate) struct Unread(pub(crate) Error);
 
 impl Read for Unread {
@@ -335,11 +336,11 @@ mod tests {
     use super::*;
     use crate::compress::compress;
 
-    /// What `printf 'one\ntwo\n' | zstd --check` writes.
+    /// The output of `printf 'one\ntwo\n' | zstd --check`.
     const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x04\x58\x41\x00\x00one\ntwo\n\xe6\xa6\x0e\x40";
-    /// The same by `xz`.
+    /// The same text compressed by `xz`.
     const XZ: &[u8] = b"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6\xd6\xb4\x46\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x07\x6f\x6e\x65\x0a\x74\x77\x6f\x0a\x00\x51\xab\x9e\xaf\x57\x75\x70\x49\x00\x01\x20\x08\xbb\x19\xd9\xbb\x1f\xb6\xf3\x7d\x01\x00\x00\x00\x00\x04\x59\x5a";
-    /// The same by `bzip2`.
+    /// The same text compressed by `bzip2`.
     const BZIP2: &[u8] = b"\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\xa7\x14\x2b\x77\x00\x00\x02\xc1\x80\x00\x10\x02\x01\x84\x80\x20\x00\x21\x80\x0c\x02\x38\xf5\x1b\x8b\xb9\x22\x9c\x28\x48\x53\x8a\x15\xbb\x80";
 
     fn gzip(text: &[u8]) -> Vec<u8> {
@@ -411,7 +412,7 @@ mod tests {
 
     #[test]
     fn a_window_is_bounded_and_that_is_no_damage() {
-        // Of 2^41 bytes, and of 256 MiB; and a dictionary of xz of 1.5 GiB.
+        // Windows of 2^41 bytes and of 256 MiB, and an xz dictionary of 1.5 GiB.
         let mut xz = XZ.to_vec();
         xz[16] = 37;
         let sum = crc(&xz[12..20]);
@@ -431,7 +432,7 @@ mod tests {
         assert_eq!(expand(b"\x28\xb5\x2f\xfd\x00\x88\x41\x00\x00one\ntwo\n").unwrap(), b"one\ntwo\n");
     }
 
-    /// The checksum of a header of xz.
+    /// Computes the checksum of an xz header.
     fn crc(bytes: &[u8]) -> u32 {
         let mut sum = flate2::Crc::new();
         sum.update(bytes);

@@ -1,15 +1,15 @@
-//! The groups of a pattern, as a replacement names them.
+//! The groups of a pattern that a replacement names.
 
 use std::cell::RefCell;
 
 use regex_automata::util::interpolate;
 use rex_core::Error;
 
-/// Checks that the pattern has each group which a replacement names: `count` groups, the whole match included, of which `index` gives the
-/// number of a name. `$1x` is the group `1x`.
+/// Checks that a pattern has every group that a replacement names: `count` groups, including the whole match; `index`
+/// returns the number of a named one. `$1x` is the group `1x`.
 ///
 /// # Errors
-/// If it lacks one.
+/// If a group is missing.
 pub fn known_groups(replacement: &str, count: usize, index: &dyn Fn(&str) -> Option<usize>) -> Result<(), Error> {
     let unknown = RefCell::new(None);
     let note = |name: String| {

@@ -1,4 +1,4 @@
-//! HTTP: one request on one connection, and the redirects after it, each of them asked for; RFC 9110, RFC 9112.
+//! HTTP: one request per connection, and its redirects, each with its own grants; RFC 9110, RFC 9112.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use crate::connection::{Line, deadline, failed};
 use crate::tls::{Checker, secure};
 use crate::{Args, Kind, Literal, Param, Session};
 
-/// What the headers of an answer may take, in bytes, those of answers before the last (1xx) included.
+/// Maximum size of the response headers, in bytes, including those of interim (1xx) responses.
 const HEADER_BYTES: usize = rex_core::bounds::HTTP_HEADER_BYTES;
-/// How much is read and written at a time, in bytes.
+/// Number of bytes that are read and written at a time.
 const BLOCK: usize = 16 << 10;
-/// Headers that say how a message is sent. They are Rex's to set, or one message could be taken for two.
+/// Headers that frame a message. Only Rex sets them; otherwise one message could be taken for two.
 const FRAMING: [HeaderName; 8] =
     [CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
-/// Headers that go along to another origin. Any other may be a credential.
+/// Headers that are sent along to another origin. Any other header may be a credential.
 const HARMLESS: [HeaderName; 9] = [
     ACCEPT,
     ACCEPT_ENCODING,
@@ -87,11 +87,11 @@ pub(crate) const AS_JSON: Param = Param::option(
     "Ask for JSON, and return what the body says as `json` instead of `body`. Of a body that is no JSON, `json` is `()`, `body` holds it, and `why` says where.",
 );
 
-/// What an answer is, in the documentation of operations.
+/// The description of a response, in the documentation of operations.
 pub(crate) const ANSWER: &str = "`status` (404, for instance: whatever the server says is an answer), `headers` (by their names in lower case; several of one \
      name with `, ` between), `body`, and `url`, where redirects led to. A body that cannot be told as it was asked for is `()`, and is in `bytes`, with `why`.";
 
-/// A request as a script makes it.
+/// A request of a script.
 pub(crate) struct Asked {
     method: Method,
     url: Url,
@@ -100,18 +100,18 @@ pub(crate) struct Asked {
     redirects: u64,
     max: u64,
     deadline: Instant,
-    /// Where to connect, if not to an address of the URL's host.
+    /// The host to connect to, if it is not the host of the URL.
     address: Option<RemoteHost>,
-    /// The site that is asked for, with a port if it has one, if not that of the URL.
+    /// The site to request, with an optional port, if it is not that of the URL.
     site: Option<String>,
 }
 
-/// The URL of a call.
+/// Returns the URL of a call.
 fn url(args: &Args) -> Result<Url, Error> {
     crate::url::url(args.text("url")?)
 }
 
-/// Makes the request of a call, and tells the answer.
+/// Makes the request of a call and returns the response.
 pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Option<Vec<u8>>) -> Result<Value, Error> {
     let limit = session.limits().file_bytes;
     let max = args.size_option("max_bytes")?.unwrap_or(limit);
@@ -147,7 +147,7 @@ pub(crate) fn call(session: &Session<'_>, args: &Args, method: Method, body: Opt
     tell(&url, &answer, body, form, (max, session.run.budget()))
 }
 
-/// What a call asks for first: its URLs, the host that it connects to, and the port.
+/// Returns the first targets of a call: its URLs, the host that it connects to, and the port.
 pub(crate) fn aims(args: &Args) -> Result<(Vec<Url>, RemoteHost, u16), Error> {
     let (url, (_, site)) = (url(args)?, headers_and_site(args)?);
     let at = args.text_option("address")?.map(address).transpose()?;
@@ -155,14 +155,14 @@ pub(crate) fn aims(args: &Args) -> Result<(Vec<Url>, RemoteHost, u16), Error> {
     Ok((both(url, site.as_deref())?, at, port))
 }
 
-/// A URL, and the same by the name of the site that is asked for, if that is another. One server has many sites: the policy speaks of
-/// both, of the server and of the site.
+/// Returns a URL and, if the call names another site, the URL of that site. One server has many sites, so the policy
+/// decides on both.
 fn both(url: Url, site: Option<&str>) -> Result<Vec<Url>, Error> {
     let named = named(&url, site)?.filter(|named| *named != url);
     Ok([Some(url), named].into_iter().flatten().collect())
 }
 
-/// The URL by the name of the site that is asked for, if one is.
+/// Returns the URL of the named site, if there is one.
 fn named(url: &Url, site: Option<&str>) -> Result<Option<Url>, Error> {
     let Some(site) = site else { return Ok(None) };
     let wrong = || Error::validation(format!("`{}` is no site for the header `Host`", site.escape_debug()));
@@ -173,7 +173,7 @@ fn named(url: &Url, site: Option<&str>) -> Result<Option<Url>, Error> {
     crate::url::url(&named).map(Some).map_err(|_| wrong())
 }
 
-/// The headers of a call but `Host`, and the site that is asked for, which that header or the option names.
+/// Returns the headers of a call without `Host`, and the site that this header or the option `host` names.
 fn headers_and_site(args: &Args) -> Result<(HeaderMap, Option<String>), Error> {
     let mut headers = headers(args)?;
     let site = headers.remove(HOST).and_then(|site| site.to_str().ok().map(str::to_owned));
@@ -212,7 +212,7 @@ fn headers(args: &Args) -> Result<HeaderMap, Error> {
 }
 
 impl Asked {
-    /// Makes the request, and follows redirects. What is permitted is asked before anybody is looked up.
+    /// Makes the request and follows redirects. Obtains the grants for a URL before it looks up any address.
     fn make(mut self, session: &Session<'_>) -> Result<(Url, Response<()>, Vec<u8>), Error> {
         loop {
             self.permit(session)?;
@@ -242,9 +242,9 @@ impl Asked {
         }
     }
 
-    /// The method with which a redirect is followed; `None` where following it would do something else than what was asked. Only POST
-    /// becomes GET, as browsers have it: what is to be changed or removed is not read instead, and what is asked of one address is not
-    /// asked of another host.
+    /// Returns the method with which a redirect is followed; `None` if it must not be followed. Only POST becomes GET,
+    /// as in browsers: PUT and DELETE never turn into a read. A request with its own address or site never moves to
+    /// another host.
     fn goes_on(&self, status: StatusCode, next: &Url) -> Option<Method> {
         let elsewhere = next.host() != self.url.host();
         if elsewhere && (self.address.is_some() || self.site.is_some()) {
@@ -310,7 +310,7 @@ impl Asked {
         let request = request.body(()).map_err(|_| Error::validation("the request holds what HTTP cannot say"))?;
         let mut wire = Wire { stream, host, input: Vec::new(), block: vec![0; BLOCK], ended: false };
         let mut call = Call::new(request).map_err(broken)?.proceed();
-        // Room for all headers that fit into the limits of arguments; what does not fit is an error.
+        // Room for all headers within the limits of arguments; larger headers are an error.
         let mut out = vec![0; HEADER_BYTES];
         while !call.can_proceed() {
             let count = call.write(&mut out).map_err(broken)?;
@@ -373,7 +373,7 @@ impl Asked {
             if call.can_proceed() && (!closes || !wire.more()?) {
                 return Ok(body);
             }
-            // What says how long a piece is has no length of its own.
+            // The header of a chunk has no length of its own.
             if wire.input.len() > HEADER_BYTES {
                 return Err(self.broken(ureq_proto::Error::ChunkLenNotAscii));
             }
@@ -389,7 +389,7 @@ impl Asked {
     }
 }
 
-/// Where an answer sends whoever asked.
+/// Returns the target of a redirect.
 fn redirect(answer: &Response<()>) -> Option<&str> {
     let codes = [
         StatusCode::MOVED_PERMANENTLY,
@@ -402,7 +402,7 @@ fn redirect(answer: &Response<()>) -> Option<&str> {
     codes.contains(&answer.status()).then(|| location.to_str().ok()).flatten()
 }
 
-/// The bytes of a connection, and what of them was not looked at yet.
+/// The bytes of a connection, and those that were received but not parsed yet.
 struct Wire<'h, S> {
     stream: S,
     host: &'h RemoteHost,
@@ -416,7 +416,7 @@ impl<S: Read + Write> Wire<'_, S> {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).map_err(|error| failed(self.host, error))
     }
 
-    /// Reads more; `false` at the end.
+    /// Reads more; returns `false` at the end.
     fn more(&mut self) -> Result<bool, Error> {
         if self.ended {
             return Ok(false);
@@ -427,7 +427,7 @@ impl<S: Read + Write> Wire<'_, S> {
         Ok(count > 0)
     }
 
-    /// Reads more, which there must be.
+    /// Reads more; the end is an error.
     fn demand(&mut self) -> Result<(), Error> {
         if self.more()? { Ok(()) } else { Err(failed(self.host, io::ErrorKind::UnexpectedEof.into())) }
     }

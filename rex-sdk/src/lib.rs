@@ -2,19 +2,19 @@
 //!
 //! # Map
 //!
-//! | module | what is there |
+//! | module | contents |
 //! |---|---|
 //! | [`os`] | [`Os`], the capability trait: every method that reaches the system consumes a grant |
 //! | [`spec`] | [`OpSpec`], the declaration of an operation, and the trait [`Operation`] |
 //! | [`args`] | [`Args`], arguments that were checked against the declaration |
-//! | [`session`] | [`Session`], which calls operations: counted, recorded, with panics caught |
-//! | [`lines`] | [`Lines`], the lines of an open file, read while they are used |
-//! | [`ops`] | the operations, one file each, and the slice of them all, [`OPS`] |
+//! | [`session`] | [`Session`], which calls operations: counts and records them, and catches panics |
+//! | [`lines`] | [`Lines`], the lines of an open file, read on demand |
+//! | [`ops`] | the operations, one file each, and the slice of all of them, [`OPS`] |
 //! | `host` | the real operating system, the only place with system calls |
-//! | [`overlay`] | a system over another one, in which nothing is done: plans |
+//! | [`overlay`] | a system that keeps changes in memory over another one: plans |
 //! | [`mem`] | an operating system in memory, for tests, fuzzing and simulation |
 //!
-//! What never is here: a policy language, a script language.
+//! This crate never contains a policy language or a script language.
 
 mod advice;
 mod answer;

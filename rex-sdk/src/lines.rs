@@ -1,4 +1,4 @@
-//! The lines of an open file, read while they are used: a script looks through a large log with the memory of one line.
+//! The lines of an open file, read on demand: a script can process a large log with the memory of one line.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,17 +11,18 @@ use crate::expand::{self, Decoded, Expanded, Format, MARK, Wide};
 use crate::os::{Source, io_error};
 use crate::session::Metered;
 
-/// The number of bytes that are read at a time.
+/// Number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
 
-/// The lines of an open file, as often as they are asked for. Of a file that grows, they end where it ended when it was opened.
+/// The lines of an open file, which can be read several times. If the file grows, they end where it ended when it was
+/// opened.
 #[derive(Clone)]
 pub struct Lines {
     origin: Origin,
     /// The size of the file when it was opened, in bytes.
     size: u64,
     format: Option<Format>,
-    /// Whether it is in another encoding, or has a byte order mark.
+    /// `true` if the file is in another encoding or has a byte order mark.
     decoded: bool,
     id: String,
     operation: &'static str,
@@ -33,7 +34,7 @@ pub struct Lines {
 #[derive(Clone)]
 enum Origin {
     File(Arc<Mutex<Box<dyn Source>>>),
-    /// A file of unknown size, such as those of `/proc`, which not every system reads at an offset.
+    /// A file of unknown size, such as those of `/proc`, which not every system can read at an offset.
     Memory(Arc<[u8]>),
 }
 
@@ -47,7 +48,7 @@ impl Lines {
     /// Takes over a file that was opened for an operation.
     ///
     /// # Errors
-    /// If the size of the file is unknown, and it cannot be read.
+    /// If the size of the file is unknown and it cannot be read.
     pub(crate) fn new(file: Metered<'_>, operation: &'static str) -> Result<Self, Error> {
         let (id, start, size) = (file.id().to_owned(), file.start(), file.size());
         if let Some(format) = Format::unread(&start) {
@@ -65,12 +66,12 @@ impl Lines {
         Ok(Self { origin, size, format, decoded, id, operation, lossy: false, skip: 0, max: u64::MAX })
     }
 
-    /// Replaces what is not UTF-8 instead of failing.
+    /// Replaces invalid UTF-8 instead of failing, if `lossy` is set.
     pub(crate) fn lossy(self, lossy: bool) -> Self {
         Self { lossy, ..self }
     }
 
-    /// Leaves out the first `skip` lines, and ends after `max` more.
+    /// Skips the first `skip` lines and ends after `max` more.
     pub(crate) fn range(self, skip: u64, max: u64) -> Self {
         Self { skip, max, ..self }
     }
@@ -127,7 +128,8 @@ impl fmt::Debug for Reading {
 }
 
 impl Reading {
-    /// Returns the next line without its end; `None` after the last one. The bytes that are read count in the budget of the run.
+    /// Returns the next line without its end; `None` after the last one. The bytes read count toward the budget of the
+    /// run.
     ///
     /// # Errors
     /// If the file cannot be read, a line is not UTF-8 or longer than the limit `file_bytes`, or the budget is used up.
@@ -157,7 +159,7 @@ impl Reading {
         Ok(None)
     }
 
-    /// Reads one more line; `false` at the end.
+    /// Reads one more line; returns `false` at the end.
     fn fill(&mut self, run: &Run) -> Result<bool, Error> {
         let limit = run.limits().file_bytes;
         self.line.clear();
@@ -194,7 +196,7 @@ pub(crate) fn content(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// A file from its start to where it ended when it was opened.
+/// A reader of a file up to where it ended when it was opened.
 struct At {
     origin: Origin,
     offset: u64,
@@ -224,7 +226,7 @@ impl Read for At {
     }
 }
 
-/// A reader that counts what was read.
+/// A reader that counts the bytes read.
 struct Counted {
     reader: Box<dyn Read + Send>,
     bytes: u64,

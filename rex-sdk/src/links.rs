@@ -1,5 +1,5 @@
-//! Where a name leads that crosses symbolic links. The walk only finds a name, for which another grant is asked and which
-//! is then opened without crossing anything, so nothing depends on links staying as they were seen.
+//! Resolution of names that cross symbolic links. It only finds a name, which requires another grant and is then opened
+//! without crossing any link, so nothing depends on links staying unchanged.
 
 use std::io;
 
@@ -7,20 +7,20 @@ use rex_core::{AbsPath, PathError};
 
 use crate::OsError;
 
-/// How many links one name may cross, as in the kernel.
+/// Maximum number of links that one name may cross, as in the kernel.
 const MAX_LINKS: usize = rex_core::bounds::LINKS;
 
-/// What is done about a link at the very end of the name.
+/// The treatment of a link in the last component of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Last {
-    /// It is crossed: what it points to is meant.
+    /// Follow it: the name means its target.
     Cross,
-    /// It stays: the link itself is meant.
+    /// Keep it: the name means the link itself.
     Keep,
 }
 
-/// The canonical name behind `path`: component by component, so that `..` after a link leaves the directory that the
-/// link led to. What does not exist keeps its name. `read_link` returns the target if a name is a link.
+/// Returns the canonical name behind `path`, component by component: `..` after a link leaves the directory that the
+/// link points to. Missing components keep their names. `read_link` returns the target if a name is a link.
 pub(crate) fn canonical(
     path: &AbsPath,
     last: Last,
@@ -35,8 +35,8 @@ pub(crate) fn canonical(
             continue;
         }
         if part == b".." {
-            // The kernel does not leave what it could not enter. Wrapped, so that it is not taken for the system's word
-            // that the name itself is free.
+            // The kernel does not leave a directory that it could not enter. The error is wrapped, so that it does not
+            // mean that the name itself is free.
             if let Some(error) = gone {
                 return Err(io::Error::new(error.kind(), error).into());
             }
@@ -69,7 +69,7 @@ pub(crate) fn canonical(
     Ok(found)
 }
 
-/// The error of a name that crosses more links than the kernel takes, or runs in a circle.
+/// Returns the error of a name that crosses more links than the kernel allows, or a cycle of links.
 pub(crate) fn too_many_links() -> OsError {
     io::Error::other("it crosses too many symbolic links, or they lead in a circle").into()
 }

@@ -1,5 +1,5 @@
-//! Needs of a call: all requests that it makes, as far as its arguments tell. Nothing is looked at for this, so that who is denied
-//! something learns no more than what was given.
+//! Needs of a call: all requests that it will make, as far as its arguments show. Nothing on the system is read for
+//! this, so that a denied script learns nothing beyond its own arguments.
 
 mod files;
 mod later;
@@ -14,7 +14,8 @@ use rex_core::{AbsPath, Action, ActionSpec, Error, Need, Resource, Value, Width}
 
 use crate::{Args, Kind, OpSpec};
 
-/// Names of directories that are links on most systems, and where they lead. Who is permitted a name needs what it leads to, too.
+/// Directories that are symbolic links on most systems, with their targets. Access by such a name also needs a permit
+/// for the target.
 const ALIASES: [(&str, &[&str]); 6] = [
     ("/bin", &["/usr/bin"]),
     ("/sbin", &["/usr/sbin", "/usr/bin"]),
@@ -24,10 +25,10 @@ const ALIASES: [(&str, &[&str]); 6] = [
     ("/var/lock", &["/run/lock"]),
 ];
 
-/// A number of bytes that is not known yet: more than any permit counts.
+/// A number of bytes that is not known yet: larger than any limit in a permit.
 const UNKNOWN: i64 = i64::MAX;
 
-/// Lists what a call needs. A call that fails on its arguments needs nothing.
+/// Lists what a call needs. A call with invalid arguments needs nothing.
 pub(crate) fn of(spec: &OpSpec, args: &Args) -> Vec<Need> {
     let mut needs = Needs { args, all: Vec::new() };
     match needs.special(spec.name) {
@@ -39,7 +40,7 @@ pub(crate) fn of(spec: &OpSpec, args: &Args) -> Vec<Need> {
     needs.all
 }
 
-/// The same need under the pattern of its name, if the name is one that a run with this id made up.
+/// Returns the need with a pattern in place of the name, if the run with this id generated the name.
 pub(crate) fn generalized(need: Need, run_id: &str) -> Need {
     let spec = need.spec();
     if *need.width() != Width::This || spec.resource != AbsPath::SPEC || run_id.is_empty() {
@@ -57,7 +58,7 @@ pub(crate) fn generalized(need: Need, run_id: &str) -> Need {
     }
 }
 
-/// What stands before and after the id of another run in the name of a file that it made.
+/// Returns the parts before and after the run id in the name of a file that another run created.
 fn made_up(name: &str) -> Option<(&str, &str)> {
     const ID: usize = 16;
     let rest = name.strip_prefix("rex-")?;
@@ -83,7 +84,7 @@ impl AnyAction for Plain {
 }
 
 impl Needs<'_> {
-    /// What an operation needs whose actions have no facts: each on the one argument, or on the one thing, that it can be about.
+    /// Adds the needs of actions without facts: each on the only argument, or the only resource, that it can apply to.
     fn plain(&mut self, spec: &OpSpec) {
         for action in spec.needs.iter().filter(|action| action.context.is_empty()) {
             let mut of_kind = spec.required().filter(|param| match param.kind {
@@ -118,7 +119,7 @@ impl Needs<'_> {
         Ok(())
     }
 
-    /// A file that will hold so many bytes; `None`: nobody knows yet.
+    /// Adds the needs of writing this many bytes to a file; `None` if unknown.
     fn write(&mut self, name: &str, bytes: Option<usize>, width: Width) -> Result<(), Error> {
         let path = self.args.path(name)?;
         let known = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -136,7 +137,7 @@ impl Needs<'_> {
         *self.args.value(name) != Value::Null
     }
 
-    /// Adds what an operation needs that is no plain one; says whether this is such an operation.
+    /// Adds the needs of an operation with its own rules; returns `false` if it has none.
     fn special(&mut self, name: &str) -> Result<bool, Error> {
         Ok(self.files(name)?
             || self.changes(name)?
@@ -146,7 +147,7 @@ impl Needs<'_> {
     }
 }
 
-/// The same need of what a name leads to that is a link on most systems.
+/// Returns the same need for the targets of a name that is a link on most systems.
 fn aliases(need: &Need) -> Vec<Need> {
     let id = need.resource().id();
     let known = ALIASES.iter().find_map(|(alias, targets)| {

@@ -1,7 +1,7 @@
-//! The capability trait: what an operating system can do, each act for a grant.
+//! The capability trait: the acts of an operating system, each of which consumes a grant.
 //!
 //! INVARIANT: every method that reaches the system takes its [`Grant`] by value, so it cannot be called without a
-//! permission that is on record, and one permission is one act.
+//! recorded permission, and one permission allows one act.
 
 use std::io;
 
@@ -32,10 +32,10 @@ pub use processes::{Finished, OpenFile, ProcessDetails, ProcessLimit, ProcessLis
 pub use services::{ALL_UNITS, LogQuery, TimerStatus, UnitFileChange, UnitStatus};
 pub use system::{Mount, SystemFile};
 
-/// Checks that a permit lets the start of a program go, on whatever system.
+/// Checks that a permit has every `@allow` word that the start of a program requires, on any system.
 ///
 /// # Errors
-/// If it does not.
+/// If a word is missing.
 pub(crate) fn permitted(grant: &Grant<process::Run>, reach: Option<&Reach>) -> Result<(), OsError> {
     let program = &grant.resource().path;
     let mut withheld = program::withheld(program, &grant.action().environment, reach).into_iter();
@@ -47,21 +47,21 @@ pub(crate) fn permitted(grant: &Grant<process::Run>, reach: Option<&Reach>) -> R
 
 /// An operating system.
 pub trait Os: Files + Broker {
-    /// Whether effects are kept and not had, as in an [`Overlay`](crate::Overlay).
+    /// Returns `true` if effects are kept and not performed, as in an [`Overlay`](crate::Overlay).
     fn is_planned(&self) -> bool {
         false
     }
 
-    /// What a script gets of an operation that was denied on `denied`, instead of the denial: nothing, so that it gets the denial. An
-    /// [`Overlay`](crate::Overlay), where nothing is done in any case, can go on, to find out what else would be denied.
+    /// Returns the value that an operation yields when it was denied on `denied`; `None` keeps the error. An
+    /// [`Overlay`](crate::Overlay) returns one in plans that continue after a denial, to find further denials.
     fn instead_of_denied(&self, operation: &OpSpec, denied: &str) -> Option<Value> {
         let _ = (operation, denied);
         None
     }
 }
 
-/// Files and directories. No method follows a symbolic link: where the name crosses one, it returns
-/// [`OsError::Crossed`] with the name behind it, for which the caller asks for another grant.
+/// Files and directories. No method follows a symbolic link: if the name crosses one, it returns [`OsError::Crossed`]
+/// with the canonical name, for which the caller requests another grant.
 pub trait Files: Send + Sync {
     /// Opens a regular file for reading.
     ///
@@ -69,19 +69,20 @@ pub trait Files: Send + Sync {
     /// See [`OsError`]; so for every method here.
     fn open(&self, grant: Grant<fs::Read>) -> Result<Box<dyn Source>, OsError>;
 
-    /// The entries of a directory in the order of their names, without `.` and `..`. More than `max` are
+    /// Returns the entries of a directory, ordered by name, without `.` and `..`. More than `max` entries are
     /// [`OsError::TooMany`].
     fn list(&self, grant: Grant<fs::List>, max: u64) -> Result<Vec<DirEntry>, OsError>;
 
-    /// The same, with the directory kept open, so that each entry can be looked at without finding the directory again.
+    /// Lists a directory as [`list`](Self::list) does and keeps it open, for inspecting entries without resolving it
+    /// again.
     fn directory(&self, grant: Grant<fs::List>, max: u64) -> Result<Box<dyn Directory>, OsError>;
 
-    /// What the name itself stands for: of a symbolic link at the end, the link.
+    /// Returns the metadata of a name; for a symbolic link at the end, those of the link.
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError>;
 
-    /// Replaces or creates a regular file with all of `contents`, atomically: whoever looks sees the old file or the new
-    /// one. Mode and owner of an old one are kept, as far as `options` let it. Returns the bytes written; more than the grant says are
-    /// an error.
+    /// Replaces or creates a regular file with all of `contents`, atomically: readers see either the old file or the
+    /// new one. Mode and owner of an old file are kept, as far as `options` allow. Returns the number of bytes written;
+    /// more than the grant allows are an error.
     fn write(
         &self,
         grant: Grant<fs::Write>,
@@ -89,49 +90,51 @@ pub trait Files: Send + Sync {
         options: WriteOptions,
     ) -> Result<u64, OsError>;
 
-    /// Adds to the end of a regular file, in one piece, without reading it; creates it if it is missing.
+    /// Appends to a regular file, in one piece, without reading it; creates it if it is missing.
     fn append(&self, grant: Grant<fs::Append>, bytes: &[u8]) -> Result<(), OsError>;
 
-    /// Creates one directory; its parent exists. With `like`, its permission bits are at most those that something made of that may
-    /// have, but for its owner, who may put something into it.
+    /// Creates one directory; its parent must exist. With `like`, its permission bits are bounded by those of the
+    /// source, except that the owner can always add entries.
     fn create_dir(&self, grant: Grant<fs::CreateDir>, like: Option<Access>) -> Result<(), OsError>;
 
-    /// Removes a file, a symbolic link (never what it points to), or another thing that is no directory.
+    /// Removes a file, a symbolic link (never its target), or any other non-directory.
     fn remove(&self, grant: Grant<fs::Remove>) -> Result<(), OsError>;
 
     /// Removes an empty directory.
     fn remove_dir(&self, grant: Grant<fs::Remove>) -> Result<(), OsError>;
 
-    /// Takes hold of a regular file that is to get another name. Nothing has changed yet.
+    /// Opens a regular file for a rename. Nothing changes yet.
     fn take(&self, grant: Grant<fs::Rename>) -> Result<Box<dyn Taken>, OsError>;
 
-    /// Makes a regular file that is there as long as the grant says, in place: it is cut, or filled up with zeros. Returns by how many
-    /// bytes it grows; where these are more than `room`, nothing is done.
+    /// Truncates a regular file to the size in the grant, or fills it up with zeros, in place. Returns the number of
+    /// bytes by which it grows; if that is more than `room`, it does nothing.
     fn resize(&self, grant: Grant<fs::Write>, room: u64) -> Result<u64, OsError>;
 
-    /// Sets when something was changed and read last. Creates an empty file if nothing is there and `create` is set.
+    /// Sets the times of the last change and the last access. Creates an empty file if the name is missing and `create`
+    /// is set.
     fn touch(&self, grant: Grant<fs::Touch>, time: Timestamp, create: bool) -> Result<(), OsError>;
 
-    /// Sets the permission bits of the grant; of a symbolic link there are none to set.
+    /// Sets the permission bits of the grant; a symbolic link has none.
     fn chmod(&self, grant: Grant<fs::Chmod>) -> Result<(), OsError>;
 
-    /// Sets the owner and group of the grant; of a symbolic link, those of the link.
+    /// Sets the owner and group of the grant; for a symbolic link, those of the link.
     fn chown(&self, grant: Grant<fs::Chown>) -> Result<(), OsError>;
 
     /// Creates a symbolic link with the text of the grant.
     fn symlink(&self, grant: Grant<fs::Symlink>) -> Result<(), OsError>;
 
-    /// Takes hold of a regular file that is to get a second name. Nothing has changed yet.
+    /// Opens a regular file for a second name. Nothing changes yet.
     fn hold(&self, grant: Grant<fs::HardLink>) -> Result<Box<dyn Held>, OsError>;
 
-    /// The names of all extended attributes, in their order.
+    /// Returns the names of all extended attributes, in order.
     fn xattrs(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<String>, OsError>;
 
-    /// The extended attribute of the grant; one that is not there is [`io::ErrorKind::NotFound`].
+    /// Returns the extended attribute of the grant; a missing one is [`io::ErrorKind::NotFound`].
     fn xattr(&self, grant: Grant<fs::GetXattr>) -> Result<Vec<u8>, OsError>;
 
-    /// Sets the extended attribute of the grant, or removes it if there is no value. One outside of `user.` says who may do what with
-    /// the file: without the second grant, of the same file and of any mode (07777), it is [`OsError::Refused`].
+    /// Sets the extended attribute of the grant, or removes it if `value` is `None`. An attribute outside of `user.`
+    /// controls access to the file: without the second grant, for the same file and any mode (07777), it is
+    /// [`OsError::Refused`].
     fn set_xattr(
         &self,
         grant: Grant<fs::SetXattr>,
@@ -140,7 +143,7 @@ pub trait Files: Send + Sync {
     ) -> Result<(), OsError>;
 }
 
-/// Something that was opened. As data it lacks the descriptor, which whoever sends it hands over in another way.
+/// An open descriptor. Serialized data lacks it; the sender passes it separately.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Opened {
     /// The descriptor.
@@ -150,97 +153,99 @@ pub struct Opened {
 
 /// A directory that was opened and listed.
 pub trait Directory {
-    /// Its name.
+    /// Returns its name.
     fn path(&self) -> &AbsPath;
 
-    /// Its entries in the order of their names, once.
+    /// Returns its entries, ordered by name, once.
     fn take_entries(&mut self) -> Vec<DirEntry>;
 
-    /// Who may do what with it.
+    /// Returns its owner and permission bits.
     ///
     /// # Errors
-    /// If the system does not say.
+    /// If the system does not report them.
     fn access(&self) -> Result<Access, OsError>;
 
-    /// What one of its entries is, without going anywhere else; of a symbolic link, the link.
+    /// Returns the metadata of an entry, resolving no other name; for a symbolic link, those of the link.
     ///
     /// # Errors
-    /// See [`OsError`]; [`OsError::Changed`] if the grant is on something that is not directly in this directory.
+    /// See [`OsError`]; [`OsError::Changed`] if the grant is for something that is not directly in this directory.
     fn stat(&self, grant: Grant<fs::Stat>) -> Result<Metadata, OsError>;
 }
 
 /// A regular file that is open for reading.
 pub trait Source: io::Read + Send {
-    /// The size when it was opened, in bytes; files of unknown size, such as those of `/proc`, say 0.
+    /// Returns the size at the time of opening, in bytes; 0 for files of unknown size, such as those of `/proc`.
     fn size(&self) -> u64;
 
-    /// Reads at an offset, without moving the place at which [`io::Read`] goes on. 0 bytes mean the end.
+    /// Reads at an offset, without moving the position of [`io::Read`]. 0 bytes mean the end.
     ///
     /// # Errors
     /// If the system cannot read there.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Which file it is, and its size by now.
+    /// Returns the identity and the current size of the file.
     ///
     /// # Errors
-    /// If the system does not say.
+    /// If the system does not report them.
     fn state(&self) -> io::Result<SourceState>;
 
-    /// Reads once, into the room that a vector has beyond its length, and says how much came. 0 bytes mean the end, or
-    /// that there is no room.
+    /// Reads once, into the spare capacity of a vector, and returns the number of bytes. 0 bytes mean the end, or no
+    /// spare capacity.
     ///
     /// # Errors
     /// If the system cannot read.
     fn read_into(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize>;
 }
 
-/// What an open file is by now.
+/// The current state of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceState {
-    /// Device and number: the same for as long as it is the same file.
+    /// Device and inode number, which identify the file.
     pub id: (u64, u64),
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Who may do what with it.
+    /// The owner and permission bits.
     pub access: Access,
 }
 
 /// A regular file that is about to get another name.
 pub trait Taken {
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     fn size(&self) -> u64;
 
-    /// Gives the file the name of the grant, in place of whatever regular file has it now (unless `options` say that it must be new).
+    /// Gives the file the name of the grant. Replaces any regular file of that name, unless `options` require a new
+    /// one.
     ///
     /// # Errors
-    /// See [`OsError`]; [`OsError::Changed`] if what was taken is no longer under its old name.
+    /// See [`OsError`]; [`OsError::Changed`] if the opened file is no longer under its old name.
     fn rename(&self, to: Grant<fs::Write>, options: WriteOptions) -> Result<(), OsError>;
 }
 
 /// A regular file that is about to get a second name.
 pub trait Held {
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     fn size(&self) -> u64;
 
-    /// Gives the file the name of the grant, which must be new, besides its old one.
+    /// Adds the name of the grant to the file. The name must be new.
     ///
     /// # Errors
-    /// See [`OsError`]; [`OsError::Changed`] if what was taken is no longer under its old name.
+    /// See [`OsError`]; [`OsError::Changed`] if the opened file is no longer under its old name.
     fn link(&self, to: Grant<fs::Write>) -> Result<(), OsError>;
 }
 
-/// How to write a file.
+/// Options for writing a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WriteOptions {
-    /// Fail with [`io::ErrorKind::AlreadyExists`] instead of replacing what is there.
+    /// Fail with [`io::ErrorKind::AlreadyExists`] instead of replacing an existing file.
     pub new: bool,
-    /// Let nobody but the owner read or write what is new: mode 0600.
+    /// Allow only the owner to read or write a new file: mode 0600.
     pub private: bool,
-    /// What the contents are made of: nobody may do more with the file than with that, from the moment on at which it is there.
+    /// Owner and permission bits of the source of the contents: from its creation on, the file grants no more than
+    /// that.
     pub like: Option<Access>,
 }
 
-/// What kind of thing has a name.
+/// The type of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntryKind {
     /// A regular file.
@@ -255,12 +260,12 @@ pub enum EntryKind {
     Socket,
     /// A block or character device.
     Device,
-    /// The file system does not say.
+    /// Not reported by the file system.
     Unknown,
 }
 
 impl EntryKind {
-    /// The word for it in results and messages.
+    /// Returns its name in results and messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -280,22 +285,22 @@ impl EntryKind {
 pub struct DirEntry {
     /// The name, as it is on disk: any bytes but NUL and `/`.
     pub name: Vec<u8>,
-    /// What it is.
+    /// The type of the entry.
     pub kind: EntryKind,
 }
 
-/// What the system says about one name.
+/// The metadata of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// What it is.
+    /// The type of the entry.
     pub kind: EntryKind,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// When the contents changed last.
+    /// Time of the last change of the contents.
     pub modified: Timestamp,
-    /// When the contents were read last, as far as the file system keeps that.
+    /// Time of the last access to the contents, if the file system keeps it.
     pub accessed: Timestamp,
-    /// When contents, mode, owner or links changed last.
+    /// Time of the last change of contents, mode, owner or links.
     pub changed: Timestamp,
     /// Permission bits with setuid, setgid and sticky.
     pub mode: u32,
@@ -303,73 +308,73 @@ pub struct Metadata {
     pub uid: u32,
     /// Number of the owning group.
     pub gid: u32,
-    /// How many names it has.
+    /// Number of its names (hard links).
     pub links: u64,
-    /// The file system that it is on, by the number that this machine has for it.
+    /// The file system, by its number on this machine.
     pub device: u64,
-    /// Its number on that file system.
+    /// The inode number on that file system.
     pub inode: u64,
-    /// What it takes on disk, in bytes.
+    /// Space on disk, in bytes.
     pub allocated: u64,
-    /// Where a symbolic link points to, as its text; `None` for other things and where that is not UTF-8.
+    /// The target of a symbolic link, as text; `None` for other types, and for targets that are not UTF-8.
     pub target: Option<String>,
 }
 
-/// Why a file is not renamed to another name of itself: the kernel would do nothing and call it done.
+/// The reason why a file is not renamed to another name of itself: the kernel would do nothing and report success.
 pub(crate) const SAME_FILE: &str = "both names are of the same file already (hard links)";
 
-/// How the error begins of what the operating system forbids to the user of the run.
+/// The start of the message if the operating system does not permit an act to the user of the run.
 pub(crate) const NOT_LET: &str = "the operating system does not let Rex act on";
-/// How the error ends of what has changed since it was looked at.
+/// The end of the message if something changed after it was inspected.
 pub(crate) const CHANGED: &str = "something else took its place meanwhile";
 
 fn names(units: &[Unit]) -> String {
     units.iter().map(Unit::name).collect::<Vec<_>>().join(", ")
 }
 
-/// Refuses an act that reaches more units than these.
+/// Rejects an act that reaches more units than `also`.
 pub(crate) fn demand_also(reached: Vec<Unit>, also: &[Unit]) -> Result<(), OsError> {
     if reached.iter().all(|unit| also.contains(unit)) { Ok(()) } else { Err(OsError::Besides(reached)) }
 }
 
-/// Why the system did not do it.
+/// The reason why an act failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OsError {
     /// The name crosses a symbolic link; this is the canonical name behind it. Nothing was opened or changed.
     #[error("the name crosses a symbolic link to `{}`", .0.as_str().escape_debug())]
     Crossed(AbsPath),
-    /// The act reaches these units, too, which are to be permitted. Nothing was done.
+    /// The act also reaches these units, which require permits. Nothing was done.
     #[error("it reaches other units: {}", names(.0))]
     Besides(Vec<Unit>),
-    /// The unit has another name of its own. Nothing was done.
+    /// The name is an alias of this unit. Nothing was done.
     #[error("the unit's own name is `{}`", .0.name())]
     Alias(Unit),
-    /// It is of a kind that this cannot be done to.
+    /// The act does not apply to this type.
     #[error("it is a {}, which this is not done to", .0.as_str())]
     WrongKind(EntryKind),
-    /// The file has several names, and the operator wants none such (`deny_hard_links`).
+    /// The file has several names, and the operator forbids such files (`deny_hard_links`).
     #[error("it has {0} names (hard links), and the operator allows only one")]
     HardLinks(u64),
-    /// There is more than the caller can take.
+    /// There are more than the caller accepts.
     #[error("there are more than {0}")]
     TooMany(u64),
-    /// There is more to write than was granted.
+    /// The contents are longer than the grant allows.
     #[error("there is more to write than the {0} bytes that were granted")]
     TooMuch(i64),
-    /// Something else took its place meanwhile. Nothing was done.
+    /// Something else took its place in the meantime. Nothing was done.
     #[error("{CHANGED}")]
     Changed,
-    /// The job ended, but not well.
+    /// The service job failed.
     #[error("{0}")]
     ServiceFailed(String),
-    /// It is not done, for this reason.
+    /// The act was refused, for this reason.
     #[error("{0}")]
     Refused(&'static str),
-    /// There is nobody to ask, a service manager for instance.
+    /// The service behind it is missing, such as the service manager.
     #[error("{0}")]
     Unavailable(String),
-    /// The run may not go on.
+    /// The run must end.
     #[error("{0}")]
     Stopped(#[from] Error),
     /// The system's own error.
@@ -378,7 +383,7 @@ pub enum OsError {
 }
 
 impl OsError {
-    /// The error that a script sees when this happens to `resource`.
+    /// Returns the error that a script gets when this happens to `resource`.
     #[must_use]
     pub fn about(self, resource: &impl Resource) -> Error {
         let id = resource.id().escape_debug().to_string();
@@ -393,7 +398,8 @@ impl OsError {
     }
 }
 
-/// The error that a script sees for an [`io::Error`] about the thing called `id`. An [`Error`] that travels inside comes out as it is.
+/// Returns the error that a script gets for an [`io::Error`] about the thing called `id`. An [`Error`] inside it is
+/// returned unchanged.
 #[must_use]
 pub fn io_error(error: io::Error, id: &str) -> Error {
     use io::ErrorKind;

@@ -1,4 +1,4 @@
-//! Owner, mode and time that something new is to have, each asked for before it is made.
+//! Owner, mode and time of something new, each granted before it is created.
 
 use rex_core::action::fs;
 use rex_core::{AbsPath, Error, Grant, Timestamp};
@@ -6,7 +6,7 @@ use rex_core::{AbsPath, Error, Grant, Timestamp};
 use crate::os::{Files, OsError};
 use crate::{Os, Session};
 
-/// What is set when the contents are there.
+/// Grants that are used once the contents exist.
 pub(crate) struct Ownership {
     chown: Grant<fs::Chown>,
     chmod: Option<Grant<fs::Chmod>>,
@@ -15,7 +15,7 @@ pub(crate) struct Ownership {
 }
 
 impl Ownership {
-    /// Asks for the owner and group, the mode if there is one to set, and the time.
+    /// Requests grants for owner and group, the mode if there is one to set, and the time.
     pub(crate) fn ask(
         session: &Session<'_>,
         path: &AbsPath,
@@ -28,7 +28,7 @@ impl Ownership {
         Ok(Self { chown, chmod, touch: session.permit(fs::Touch {}, path.clone())?, modified })
     }
 
-    /// Sets them. The mode comes last, since a change of the owner takes bits away.
+    /// Sets them. The mode comes last, since a change of the owner clears bits.
     pub(crate) fn set(self, os: &dyn Os) -> Result<(), OsError> {
         Files::chown(os, self.chown)?;
         if let Some(chmod) = self.chmod {

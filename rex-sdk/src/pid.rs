@@ -1,4 +1,5 @@
-//! The files of `/proc/PID`, each in the kernel's own format, see `proc(5)`. What cannot be told from them is left out.
+//! Parsers for the files of `/proc/PID`, each in the kernel's own format, see `proc(5)`. Unreadable fields are left
+//! out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use rex_core::{Timestamp, resource::Unit};
 
 use crate::os::{ProcessLimit, ProcessStatus};
 
-/// What `stat` says; see `proc_pid_stat(5)`.
+/// The fields of `stat`; see `proc_pid_stat(5)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stat {
     name: String,
@@ -25,10 +26,10 @@ pub(crate) struct Stat {
 
 impl Stat {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // The name may hold anything, parentheses and line breaks too.
+        // The name may contain anything, including parentheses and line breaks.
         let (name, rest) = (text.split_once('(')?.1).rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        // The first of them is the third in the manual.
+        // The first of them is the third field in the manual.
         let field = |number: usize| fields.get(number - 3).copied();
         let number = |place: usize| field(place)?.parse::<u64>().ok();
         Some(Self {
@@ -48,25 +49,25 @@ impl Stat {
 }
 
 impl Stat {
-    /// Whether it has ended, and is there for whoever waits for it.
+    /// Returns `true` if the process has ended and waits to be reaped.
     #[cfg(all(feature = "host", target_os = "linux"))]
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
 }
 
-/// What is the same for all processes of a machine.
+/// Values that are common to all processes of a machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
-    /// Ticks of the kernel's clock in a second.
+    /// Ticks of the kernel's clock per second.
     pub(crate) ticks: u64,
-    /// Bytes of a page.
+    /// Size of a page, in bytes.
     pub(crate) page: u64,
-    /// When the machine was started.
+    /// Boot time of the machine.
     pub(crate) boot: Timestamp,
 }
 
-/// What is known of a process beside its `stat`. What could not be found out is `None`.
+/// Data about a process from outside its `stat`. Unknown values are `None`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     pub(crate) uid: u32,
@@ -76,7 +77,7 @@ pub(crate) struct Known {
 }
 
 impl Machine {
-    /// A process from what its files say.
+    /// Returns the status of a process from its files.
     pub(crate) fn process(&self, pid: u32, stat: Stat, known: Known) -> ProcessStatus {
         let Known { uid, user, exe, unit } = known;
         let identity = Identity { name: stat.name, exe, user, unit, started: stat.started };
@@ -118,7 +119,7 @@ fn state(letter: char) -> String {
     .to_owned()
 }
 
-/// The effective user and the thread group of `status`; see `proc_pid_status(5)`.
+/// Returns the effective user and the thread group from `status`; see `proc_pid_status(5)`.
 pub(crate) fn user_and_group(status: &str) -> Option<(u32, u32)> {
     let field = |name: &str, place| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -127,7 +128,8 @@ pub(crate) fn user_and_group(status: &str) -> Option<(u32, u32)> {
     Some((field("Uid", 1)?, field("Tgid", 0)?))
 }
 
-/// The control group of `cgroup`: that of the unified hierarchy, or the one that systemd keeps in version 1; see `cgroups(7)`.
+/// Returns the control group from `cgroup`: that of the unified hierarchy, or the one that systemd keeps in version 1;
+/// see `cgroups(7)`.
 pub(crate) fn control_group(text: &str) -> Option<String> {
     let of = |wanted: &str| {
         text.lines().find_map(|line| {
@@ -136,34 +138,34 @@ pub(crate) fn control_group(text: &str) -> Option<String> {
             (controllers == wanted).then(|| path.to_owned())
         })
     };
-    // Where both are there, systemd uses the first for its units only if the second is not.
+    // If both exist, systemd uses the first for its units only if it does not use the second.
     of("name=systemd").or_else(|| of(""))
 }
 
-/// The unit of a process by its `cgroup`: empty if it belongs to none, `None` if that cannot be told.
+/// Returns the unit of a process from its `cgroup`: empty if it belongs to none, `None` if that is unknown.
 pub(crate) fn unit(text: &str) -> Option<String> {
     let Some(group) = control_group(text) else { return Some(String::new()) };
-    // From another namespace, the way to it begins above what this one calls the root.
+    // In another namespace, the path starts above the root of this one.
     if group.split('/').any(|part| part == "..") {
         return None;
     }
     Some(unit_of(&group).unwrap_or_default())
 }
 
-/// The unit that a control group belongs to: the first part that is no slice. What is below it belongs to the unit itself,
-/// which may call it what it wants.
+/// Returns the unit of a control group: the first part that is not a slice. Parts below it belong to the unit itself,
+/// which can name them as it likes.
 fn unit_of(group: &str) -> Option<String> {
     let part = group.split('/').find(|part| !part.is_empty() && !part.ends_with(".slice"))?;
-    // Names that could be mistaken for files of the kernel's start with one more.
+    // Names that could be mistaken for files of the kernel have an underscore in front.
     let part = part.strip_prefix('_').unwrap_or(part);
     let known = part.ends_with(".service") || part.ends_with(".scope");
     (known && Unit::parse(part).is_ok_and(|unit| unit.name() == part)).then(|| part.to_owned())
 }
 
-/// What a process may use, from `limits`; see `proc_pid_limits(5)`.
+/// Returns the limits of a process from `limits`; see `proc_pid_limits(5)`.
 pub(crate) fn limits(text: &str) -> Vec<ProcessLimit> {
     let limit = |line: &str| {
-        // Two blanks part the columns; the names hold single ones.
+        // Two blanks separate the columns; the names contain single ones.
         let mut fields = line.split("  ").map(str::trim).filter(|field| !field.is_empty());
         let name = fields.next()?.to_owned();
         let mut bound = || match fields.next()? {
@@ -175,34 +177,35 @@ pub(crate) fn limits(text: &str) -> Vec<ProcessLimit> {
     text.lines().skip(1).filter_map(limit).collect()
 }
 
-/// The files that a process has mapped, each once, from `maps`; see `proc_pid_maps(5)`.
+/// Returns the files that a process has mapped, each once, from `maps`; see `proc_pid_maps(5)`.
 pub(crate) fn mapped(text: &str) -> BTreeSet<String> {
     let file = |line: &str| {
-        // Five fields, blanks that align, and a path that may hold blanks; a line break in it is written as `\012`.
+        // Five fields, blanks for alignment, and a path that may contain blanks; a line break in it is written as
+        // `\012`.
         let path = line.splitn(6, ' ').nth(5)?.trim_start();
         path.starts_with('/').then(|| path.replace("\\012", "\n"))
     };
     text.lines().filter_map(file).collect()
 }
 
-/// Bytes read from and written to disks, from `io`; see `proc_pid_io(5)`.
+/// Returns the bytes read from and written to disks, from `io`; see `proc_pid_io(5)`.
 pub(crate) fn io(text: &str) -> Option<(u64, u64)> {
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     Some((field("read_bytes:")?, field("write_bytes:")?))
 }
 
-/// How many bytes it has handed over to be written, wherever to, by `io`.
+/// Returns the number of bytes passed to write calls, for any target, from `io`.
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub(crate) fn handed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok())
 }
 
-/// The number in `net:[4026531840]`.
+/// Returns the number in `net:[4026531840]`.
 pub(crate) fn namespace(link: &str) -> Option<u64> {
     link.split_once('[')?.1.strip_suffix(']')?.parse().ok()
 }
 
-/// The parts of a text whose parts end with NULs: `cmdline`, `environ`.
+/// Splits a text whose parts end with NUL bytes: `cmdline`, `environ`.
 pub(crate) fn parts(bytes: &[u8]) -> Vec<String> {
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     if bytes.is_empty() {
@@ -211,7 +214,7 @@ pub(crate) fn parts(bytes: &[u8]) -> Vec<String> {
     bytes.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
 }
 
-/// The namespaces of a process that could be read.
+/// Returns the namespaces of a process that could be read.
 pub(crate) fn namespaces(links: impl Iterator<Item = (String, String)>) -> BTreeMap<String, u64> {
     links.filter_map(|(kind, link)| Some((kind, namespace(&link)?))).collect()
 }
@@ -251,7 +254,7 @@ mod tests {
         let both = "12:pids:/a\n1:name=systemd:/system.slice/b.service\n0::/c\n";
         assert_eq!(control_group(both).as_deref(), Some("/system.slice/b.service"));
         assert_eq!(control_group("0::/x:y\n").as_deref(), Some("/x:y"));
-        // Where it is cannot be told from inside of another namespace.
+        // From inside another namespace, its position is unknown.
         assert_eq!(unit("0::/../b.service\n"), None);
         for (text, expected) in [("0::/\n", ""), ("12:pids:/a.service\n", ""), (both, "b.service")] {
             assert_eq!(unit(text).as_deref(), Some(expected), "{text}");

@@ -1,23 +1,23 @@
-//! The text formats of the kernel, taken apart. Each function names the manual page that is its source; what is not as the
-//! page says is left out, or is `None`.
+//! Parsers for the text formats of the kernel. Each function names the manual page that is its source; data that does
+//! not match the page is left out, or is `None`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rex_core::Value;
 
-/// Bytes of a sector, whatever the device says; `proc_diskstats(5)`.
+/// Size of a sector in bytes, on every device; `proc_diskstats(5)`.
 const SECTOR: u64 = 512;
-/// Ticks in a second, in which times are shown; `proc_stat(5)`.
+/// Ticks per second, the unit of times; `proc_stat(5)`.
 const TICKS: u64 = 100;
 
-/// The numbers of `Name:   123 kB`, in bytes; `proc_meminfo(5)`.
+/// Returns the number in `Name:   123 kB`, in bytes; `proc_meminfo(5)`.
 pub(crate) fn kibibytes<'t>(text: &'t str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line: &'t str| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.saturating_mul(1024))
 }
 
-/// The first so many numbers of a line.
+/// Returns the first `N` numbers of a line.
 pub(crate) fn numbers<const N: usize>(line: &str) -> Option<[f64; N]> {
     let mut numbers = line.split_ascii_whitespace().map_while(|word| word.parse::<f64>().ok());
     let mut all = [0.0; N];
@@ -27,7 +27,7 @@ pub(crate) fn numbers<const N: usize>(line: &str) -> Option<[f64; N]> {
     Some(all)
 }
 
-/// The counts of `name 123`; `proc_vmstat(5)`.
+/// Returns the counts of `name 123`; `proc_vmstat(5)`.
 pub(crate) fn counts(text: &str) -> BTreeMap<String, u64> {
     let pair = |line: &str| {
         let (name, count) = line.split_once(' ')?;
@@ -36,22 +36,22 @@ pub(crate) fn counts(text: &str) -> BTreeMap<String, u64> {
     text.lines().filter_map(pair).collect()
 }
 
-/// The rows of a table whose first line has the names, as `proc_swaps(5)`, `proc_sysvipc_shm(5)`.
+/// Returns the rows of a table whose first line has the names, as `proc_swaps(5)`, `proc_sysvipc_shm(5)`.
 pub(crate) fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().skip(1).map(|line| line.split_ascii_whitespace().collect())
 }
 
-/// What each processor did, and all of them together, in seconds; `proc_stat(5)`.
+/// Times of one processor, or of all of them together, in seconds; `proc_stat(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Cpu {
-    /// By the names in [`Cpu::NAMES`].
+    /// Seconds for each of [`Cpu::NAMES`].
     pub(crate) seconds: [f64; 8],
 }
 
 impl Cpu {
     pub(crate) const NAMES: [&'static str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
 
-    /// What it did since it was like that.
+    /// Returns the difference from an earlier state.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let mut seconds = self.seconds;
         for (place, before) in seconds.iter_mut().zip(before.seconds) {
@@ -60,17 +60,18 @@ impl Cpu {
         Self { seconds }
     }
 
-    /// How much of its time it worked, in percent.
+    /// Returns the share of time in which it worked, in percent.
     pub(crate) fn busy_percent(&self) -> f64 {
         let [user, nice, system, idle, iowait, irq, softirq, steal] = self.seconds;
         let busy = user + nice + system + irq + softirq + steal;
         let all = busy + idle + iowait;
-        // A share first, as it is never above one: seven ticks times a hundred by seven ticks are above a hundred.
+        // Divides first, since a quotient is never above 1: seven ticks times a hundred by seven ticks can exceed a
+        // hundred.
         if all > 0.0 { busy / all * 100.0 } else { 0.0 }
     }
 }
 
-/// The processors: `cpu` for all of them, `cpu0`, ...
+/// Returns the processors: `cpu` for all of them, `cpu0`, ...
 #[expect(clippy::cast_precision_loss, reason = "ticks of a machine that has not run for millions of years")]
 pub(crate) fn cpus(stat: &str) -> BTreeMap<String, Cpu> {
     let cpu = |line: &str| {
@@ -81,13 +82,13 @@ pub(crate) fn cpus(stat: &str) -> BTreeMap<String, Cpu> {
     stat.lines().filter_map(cpu).collect()
 }
 
-/// The first number of a line of `proc_stat(5)`: `ctxt`, `btime`, `processes`.
+/// Returns the first number of a line of `proc_stat(5)`: `ctxt`, `btime`, `processes`.
 pub(crate) fn stat(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Time lost waiting: `some` and `full`; `proc_pressure(5)`.
+/// Returns the time lost waiting: `some` and `full`; `proc_pressure(5)`.
 pub(crate) fn pressure(text: &str) -> Value {
     let line = |line: &str| {
         let (kind, rest) = line.split_once(' ')?;
@@ -105,7 +106,7 @@ pub(crate) fn pressure(text: &str) -> Value {
     Value::Map(text.lines().filter_map(line).collect())
 }
 
-/// What was read from and written to a disk; `proc_diskstats(5)`.
+/// Counters of reads from and writes to a disk; `proc_diskstats(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Disk {
     pub(crate) reads: u64,
@@ -152,7 +153,7 @@ pub(crate) fn disks(text: &str) -> BTreeMap<String, Disk> {
     text.lines().filter_map(disk).collect()
 }
 
-/// `NAME=value`, the value perhaps quoted; `os-release(5)`.
+/// Parses lines of `NAME=value` with optional quotes; `os-release(5)`.
 pub(crate) fn assignments(text: &str) -> BTreeMap<String, Value> {
     let pair = |line: &str| {
         let (name, value) = line.trim().split_once('=').filter(|(name, _)| !name.starts_with('#'))?;
@@ -163,7 +164,7 @@ pub(crate) fn assignments(text: &str) -> BTreeMap<String, Value> {
     text.lines().filter_map(pair).collect()
 }
 
-/// One mount; `proc_pid_mountinfo(5)`.
+/// Parses one mount; `proc_pid_mountinfo(5)`.
 pub(crate) fn mount(line: &str) -> Option<Value> {
     let (left, right) = line.split_once(" - ")?;
     let left: Vec<&str> = left.split(' ').collect();
@@ -179,28 +180,29 @@ pub(crate) fn mount(line: &str) -> Option<Value> {
     ]))
 }
 
-/// Blanks, tabs, newlines, hashes and backslashes are written as `\040` and the like.
+/// Decodes blanks, tabs, newlines, hashes and backslashes, which are written as `\040` and the like.
 pub(crate) fn unescape(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\")]
         .iter()
         .fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }
 
-/// A record of the kernel's log: its priority, microseconds since the start, its text; the kernel's `dev-kmsg`.
+/// Parses a record of the kernel log into its priority, microseconds since boot, and text; the kernel's `dev-kmsg`.
 pub(crate) fn log_record(record: &str) -> Option<(u8, u64, String)> {
     let (head, text) = record.split_once(';')?;
     let mut head = head.split(',');
     let priority: u32 = head.next()?.parse().ok()?;
     let micros = head.nth(1)?.parse().ok()?;
-    // The facility is above the lower three bits; what follows the first line are the record's properties.
+    // The facility is above the lower three bits; the lines after the first one are properties of the record.
     Some((u8::try_from(priority & 7).ok()?, micros, text.lines().next().unwrap_or_default().to_owned()))
 }
 
-/// The size of a record of `utmp(5)`, in bytes, and how one of a session starts.
+/// The size of a record of `utmp(5)`, in bytes, and the first bytes of a session record.
 const SESSION: usize = 384;
 const USER_PROCESS: [u8; 2] = [7, 0];
 
-/// A record of `utmp(5)`, as the C library lays it out on 64-bit machines: the user, the terminal, the host, and when.
+/// Parses the session records of `utmp(5)`, as the C library lays them out on 64-bit machines: user, terminal, host and
+/// time.
 pub(crate) fn sessions(bytes: &[u8]) -> Vec<(String, String, String, i64)> {
     let session = |record: &[u8]| {
         let text = |from: usize, length: usize| {
@@ -214,7 +216,7 @@ pub(crate) fn sessions(bytes: &[u8]) -> Vec<(String, String, String, i64)> {
     bytes.chunks_exact(SESSION).filter_map(session).collect()
 }
 
-/// The records of `utmp(5)` without those of sessions whose process has ended.
+/// Returns the records of `utmp(5)` without sessions whose process has ended.
 #[cfg(any(all(feature = "host", target_os = "linux"), test))]
 pub(crate) fn current_sessions(bytes: &[u8], runs: impl Fn(i32) -> bool) -> Vec<u8> {
     let current = |record: &&[u8]| {
@@ -224,7 +226,7 @@ pub(crate) fn current_sessions(bytes: &[u8], runs: impl Fn(i32) -> bool) -> Vec<
     bytes.chunks_exact(SESSION).filter(current).flatten().copied().collect()
 }
 
-/// A socket of the internet's protocols; `proc_pid_net(5)`.
+/// An Internet socket; `proc_pid_net(5)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Socket {
     pub(crate) local: (IpAddr, u16),
@@ -236,7 +238,7 @@ pub(crate) struct Socket {
     pub(crate) inode: u64,
 }
 
-/// The sockets of `tcp`, `udp6`, ...
+/// Parses the sockets of `tcp`, `udp6`, ...
 pub(crate) fn sockets(text: &str) -> Vec<Socket> {
     let socket = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -254,7 +256,7 @@ pub(crate) fn sockets(text: &str) -> Vec<Socket> {
     text.lines().skip(1).filter_map(socket).collect()
 }
 
-/// An address and a port in hexadecimal, the address in words as this machine has them in memory.
+/// Parses an address and a port in hexadecimal; the address consists of words in the byte order of this machine.
 fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = text.split_once(':')?;
     Some((words(address)?, u16::from_str_radix(port, 16).ok()?))
@@ -275,7 +277,7 @@ fn words(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// A socket of this machine's own programs; `proc_pid_net(5)`.
+/// A Unix socket; `proc_pid_net(5)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnixSocket {
     pub(crate) listening: bool,
@@ -287,7 +289,7 @@ pub(crate) struct UnixSocket {
 
 pub(crate) fn unix_sockets(text: &str) -> Vec<UnixSocket> {
     let socket = |line: &str| {
-        // The number of the inode is filled up with blanks; a path comes as it is, blanks and all.
+        // The inode number is padded with blanks; a path is unescaped and may contain blanks.
         let mut rest = line;
         let mut field = || {
             let (field, after) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
@@ -312,7 +314,7 @@ pub(crate) fn unix_sockets(text: &str) -> Vec<UnixSocket> {
     text.lines().skip(1).filter_map(socket).collect()
 }
 
-/// A route: to which addresses, by which interface and host.
+/// A route: destination network, gateway and interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) destination: IpAddr,
@@ -322,11 +324,11 @@ pub(crate) struct Route {
     pub(crate) metric: u64,
 }
 
-/// Routes that are in use: flag `RTF_UP` of `linux/route.h`, and none to nowhere (`RTF_REJECT`).
+/// Flags of `linux/route.h`. Routes in use have `RTF_UP` and not `RTF_REJECT`.
 const USED: u64 = 1;
 const REJECTED: u64 = 0x200;
 
-/// The routes of `route`; `proc_pid_net(5)`.
+/// Parses the routes of `route`; `proc_pid_net(5)`.
 pub(crate) fn routes(text: &str) -> Vec<Route> {
     let route = |fields: Vec<&str>| {
         let address = |place: usize| fields.get(place).filter(|text| text.len() == 8).and_then(|text| words(text));
@@ -344,7 +346,7 @@ pub(crate) fn routes(text: &str) -> Vec<Route> {
     rows(text).filter_map(route).collect()
 }
 
-/// The routes of `ipv6_route`: addresses are in the order of the network here.
+/// Parses the routes of `ipv6_route`, where addresses are in network byte order.
 pub(crate) fn routes6(text: &str) -> Vec<Route> {
     let route = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -365,7 +367,7 @@ pub(crate) fn routes6(text: &str) -> Vec<Route> {
     text.lines().filter_map(route).collect()
 }
 
-/// What the interfaces received and sent, by their names: bytes, packets, errors, dropped, in both directions; `proc_pid_net(5)`.
+/// Parses the counters of interfaces by name: bytes, packets, errors and drops, in both directions; `proc_pid_net(5)`.
 #[cfg(any(all(feature = "host", target_os = "linux"), feature = "testing", test))]
 pub(crate) fn devices(text: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
     const NAMES: [(&str, usize); 8] = [

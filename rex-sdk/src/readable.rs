@@ -1,4 +1,4 @@
-//! A file as far as it can be searched: to its damage, if there is some, and of each line as much as is searched in one go.
+//! The searchable part of a file: up to its first damage, and up to a maximum length of each line.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -6,24 +6,24 @@ use std::rc::Rc;
 
 use crate::expand::Damage;
 
-/// What was found out while a file was read.
+/// Observations made while reading a file.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Why no more could be read than was.
+    /// The reason why reading ended early.
     pub(super) damage: Option<String>,
-    /// The numbers of the lines of which only the start was given.
+    /// The numbers of the lines that were cut.
     pub(super) cut: Vec<u64>,
-    /// Whether there was a NUL byte.
+    /// `true` if the file contains a NUL byte.
     pub(super) binary: bool,
 }
 
-/// The file without the rest of lines that are too long, and without what is damaged.
+/// A reader that cuts long lines and ends at damaged data.
 pub(super) struct Readable<R> {
     inner: R,
-    /// How much of a line is given, in bytes, without its end.
+    /// Maximum length of a line, in bytes, without its end.
     line_bytes: u64,
     seen: Rc<RefCell<Seen>>,
-    /// The number of the line that goes on, and how much of it came.
+    /// The number of the current line, and the number of its bytes so far.
     line: u64,
     length: u64,
     over: bool,
@@ -34,10 +34,10 @@ impl<R: Read> Readable<R> {
         Self { inner, line_bytes, seen, line: 1, length: 0, over: false }
     }
 
-    /// Takes the rest of lines that are too long out of what came, and says how much is left.
+    /// Removes the rest of long lines from a piece and returns the remaining length.
     fn shorten(&mut self, bytes: &mut [u8]) -> usize {
         let ends = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
-        // Nearly always no line of a piece is too long.
+        // Fast path: nearly always, no line of a piece is too long.
         let first = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
         let most = self.line_bytes;
         if self.length + first as u64 <= most && bytes.len() as u64 <= most {
@@ -93,7 +93,7 @@ impl<R: Read> Read for Readable<R> {
                 self.seen.borrow_mut().binary = true;
             }
             let kept = self.shorten(piece);
-            // Where nothing of it is left, the rest of a long line goes on.
+            // If nothing is left, the piece was part of a long line: read on.
             if kept > 0 {
                 return Ok(kept);
             }

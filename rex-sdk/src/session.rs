@@ -1,4 +1,4 @@
-//! Calls operations: each counted, recorded, with panics caught.
+//! Calls operations: counts and records each call, and catches panics.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -18,15 +18,15 @@ use crate::os::{Source, SourceState, WriteOptions, io_error};
 use crate::spec::Answer;
 use crate::{Args, OPS, Operation, Os, OsError};
 
-/// How often a name may lead to another before it is given up: names that keep changing, aliases that go in circles.
+/// Maximum number of redirections of a name (names that keep changing, cycles of aliases).
 const MAX_HOPS: usize = 8;
 
-/// What an operation works with: the gate that it asks, and the system that it acts on.
+/// The environment of a call: the gate that makes its grants, and the system that it acts on.
 #[derive(Clone, Copy)]
 pub struct Session<'r> {
-    /// Where it asks.
+    /// The gate that makes its grants.
     gate: Gate<'r>,
-    /// What it acts on.
+    /// The system that it acts on.
     pub os: &'r dyn Os,
     /// The run that it is part of: time, limits, budget.
     pub run: &'r Run,
@@ -40,7 +40,7 @@ impl fmt::Debug for Session<'_> {
 }
 
 impl<'r> Session<'r> {
-    /// A session of a run on a system. Relative paths are taken from `base`.
+    /// Creates a session of a run on a system. Relative paths are resolved against `base`.
     pub fn new(run: &'r Run, os: &'r dyn Os, base: &'r AbsPath) -> Self {
         Self { gate: run.gate(Call::default()), os, run, base }
     }
@@ -54,16 +54,16 @@ impl<'r> Session<'r> {
         self.invoke(*operation, args, None)
     }
 
-    /// Calls an operation from a line of a script: counts it, checks its arguments, catches its panics, and records how
-    /// it ended.
+    /// Calls an operation from a line of a script: counts it, checks its arguments, catches its panics, and records its
+    /// outcome.
     ///
     /// # Errors
-    /// As the operation does, and if the run may not go on.
+    /// As the operation does, and if the run must end.
     pub fn invoke(&self, operation: &dyn Operation, args: Vec<Value>, line: Option<u32>) -> Result<Value, Error> {
         self.record(operation, args, line, |session, args| operation.call(session, args), |value| value)
     }
 
-    /// Calls an operation as [`invoke`](Self::invoke) does, and leaves what is long to be read while it is used.
+    /// Calls an operation as [`invoke`](Self::invoke) does, and leaves long results to be read on demand.
     ///
     /// # Errors
     /// As [`invoke`](Self::invoke).
@@ -71,8 +71,8 @@ impl<'r> Session<'r> {
         self.record(operation, args, line, |session, args| operation.answer(session, args), Answer::Value)
     }
 
-    /// Does the work of a call between counting it and recording how it ended; `neutral` makes a result of the value that a denied
-    /// operation yields in a plan.
+    /// Performs a call between counting it and recording its outcome; `neutral` converts the value that a denied
+    /// operation yields in a plan into a result.
     fn record<T>(
         &self,
         operation: &dyn Operation,
@@ -91,7 +91,7 @@ impl<'r> Session<'r> {
         }
         let start = Instant::now();
         let before = budget.bytes_read() + budget.bytes_written();
-        // What was denied outside of a call is told where it was asked for.
+        // Denials outside of a call were reported where they occurred.
         drop(self.run.take_denials());
         let bound = budget.count_operation().and_then(|()| Args::bind(spec, self.base, args));
         let bound = self.demand_plannable(operation).and(bound);
@@ -105,7 +105,7 @@ impl<'r> Session<'r> {
         let bytes = (budget.bytes_read() + budget.bytes_written()).saturating_sub(before);
         let code = result.as_ref().err().map(|error| error.code);
         let recorded = session.gate.outcome(code, bytes, start.elapsed());
-        // A record that was lost before says why; this one only that there was one.
+        // A record that was lost earlier has its own error, which says why.
         if code != Some(Code::JournalFailed) {
             recorded?;
         }
@@ -117,7 +117,7 @@ impl<'r> Session<'r> {
         denied.map_or(result, |value| Ok(neutral(value))).map_err(|error| Error { operation: Some(spec.name), ..error })
     }
 
-    /// That nothing is done by an operation in a plan.
+    /// Checks that an operation has no effect in a plan.
     fn demand_plannable(&self, operation: &dyn Operation) -> Result<(), Error> {
         let spec = operation.spec();
         let only_reads = !spec.needs.is_empty() && !spec.needs.iter().any(|action| action.has_effect());
@@ -129,16 +129,16 @@ impl<'r> Session<'r> {
             .with_help("an operation that acts through `Session::os` alone says so by `Operation::can_be_planned`"))
     }
 
-    /// The limits of the run.
+    /// Returns the limits of the run.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.run.limits()
     }
 
-    /// That the run has so much time left, so that nobody waits in vain.
+    /// Checks that the run has this much time left, so that no wait is futile.
     ///
     /// # Errors
-    /// If it has not.
+    /// If it has less.
     pub fn demand_time(&self, time: Duration) -> Result<(), Error> {
         if time < self.run.budget().remaining() {
             return Ok(());
@@ -146,10 +146,10 @@ impl<'r> Session<'r> {
         Err(exhausted("wall_ms", self.limits().wall_ms, "milliseconds of wall time"))
     }
 
-    /// Asks for an action that is done later, when others are permitted too.
+    /// Requests an action that is performed later, once others are permitted too.
     ///
     /// # Errors
-    /// If it is not permitted, or the run may not go on.
+    /// If it is not permitted, or the run must end.
     pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Error> {
         self.permit_behind(action, resource, None)
     }
@@ -158,11 +158,11 @@ impl<'r> Session<'r> {
         Ok(self.gate.permit_behind(action, resource, via)?)
     }
 
-    /// Asks for an action and does it. Where the name leads to another (a symbolic link, an alias of a unit), asks again
-    /// for that one, so that no name lends its permission to another.
+    /// Requests an action and performs it. If the name leads to another (a symbolic link, an alias of a unit), requests
+    /// the action on that one, so that no name lends its permission to another.
     ///
     /// # Errors
-    /// If it is not permitted, or the system does not do it.
+    /// If it is not permitted, or the system does not perform it.
     pub fn act<A, T>(
         &self,
         action: A,
@@ -185,7 +185,7 @@ impl<'r> Session<'r> {
         Err(Error::new(Code::Io, format!("`{}` keeps changing where it leads", resource.id().escape_debug())))
     }
 
-    /// Opens a file for reading. What is read from it counts.
+    /// Opens a file for reading. The bytes read count toward the budget.
     ///
     /// # Errors
     /// If it is not permitted, or cannot be opened.
@@ -200,7 +200,7 @@ impl<'r> Session<'r> {
 }
 
 impl Session<'_> {
-    /// Writes a file. What is written counts, and is what the run is held to, if it is held to anything.
+    /// Writes a file. The bytes written count toward the budget and must match the run's bond, if it has one.
     pub(crate) fn put(
         &self,
         grant: Grant<fs::Write>,
@@ -212,7 +212,7 @@ impl Session<'_> {
     }
 }
 
-/// Adds a value to a hash, with its kind and its length, so that no two values are one.
+/// Adds a value to a hash, with its kind and its length, so that different values hash different data.
 pub(crate) fn hash(value: &Value, hasher: &mut Hasher) {
     let (kind, bytes): (u8, &[u8]) = match value {
         Value::Null => (0, &[]),
@@ -240,7 +240,8 @@ fn unknown(name: &str) -> Error {
     Error { help, ..Error::validation(format!("there is no operation `{}`", name.escape_debug())) }
 }
 
-/// Bytes on their way to a file, counted as they go. At their end, before the file has them, the run's promise is asked.
+/// Contents on their way to a file, counted as they are read. At their end, before the file changes, the run's bond
+/// checks their hash.
 struct Written<'r, R> {
     contents: R,
     run: &'r Run,
@@ -263,12 +264,12 @@ impl<R: Read> Read for Written<'_, R> {
     }
 }
 
-/// A resource that may turn out to be another name for something else.
+/// A resource whose name may be an alias of another resource.
 pub trait Redirected: Resource + Clone {
-    /// The other name, if that is what the error is about.
+    /// Returns the other name, if the error names one.
     ///
     /// # Errors
-    /// The same error, if it is about something else.
+    /// The same error, if it does not.
     fn redirected(&self, error: OsError) -> Result<Self, OsError>;
 }
 
@@ -314,35 +315,35 @@ impl fmt::Debug for Metered<'_> {
 }
 
 impl Metered<'_> {
-    /// The name under which it was opened: where the given one led to.
+    /// Returns the name under which it was opened, after all redirections.
     #[must_use]
     pub fn path(&self) -> &AbsPath {
         &self.path
     }
 
-    /// The name that the operation was given.
+    /// Returns the name that the operation requested.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// The file without its budget.
+    /// Returns the file without its budget.
     pub(crate) fn into_source(self) -> Box<dyn Source> {
         self.source
     }
 
-    /// The size when it was opened, in bytes; 0 if that is unknown.
+    /// Returns the size at the time of opening, in bytes; 0 if it is unknown.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.source.size()
     }
 
-    /// What went wrong while reading, in the words of a script.
+    /// Converts a read error into the error that a script gets.
     #[must_use]
     pub fn error(&self, error: io::Error) -> Error {
         io_error(error, &self.id.escape_debug().to_string())
     }
 
-    /// Reads at an offset, without moving the place at which [`Read`] goes on. 0 bytes mean the end.
+    /// Reads at an offset, without moving the position of [`Read`]. 0 bytes mean the end.
     ///
     /// # Errors
     /// If the system cannot read there, or the budget is used up.
@@ -352,16 +353,17 @@ impl Metered<'_> {
         Ok(count)
     }
 
-    /// Which file it is, and its size by now.
+    /// Returns the identity and the current size of the file.
     ///
     /// # Errors
-    /// If the system does not say.
+    /// If the system does not report them.
     pub fn state(&self) -> Result<SourceState, Error> {
         self.source.state().map_err(|error| self.error(error))
     }
 
-    /// The same file, with what is in it if it is compressed, and as UTF-8 if it is UTF-16. Its size is then unknown, and what is read
-    /// from it counts as it comes out. A byte order mark is left out. One that is compressed in a way that is not read fails with the first read.
+    /// Decodes the file: expands it if it is compressed, converts UTF-16 to UTF-8, and drops a byte order mark. Its
+    /// size is then unknown, and decoded bytes count toward the budget. If its compression is not supported, the first
+    /// read fails.
     #[must_use]
     pub fn expanded(mut self) -> Self {
         let start = self.start();
@@ -376,7 +378,7 @@ impl Metered<'_> {
         self
     }
 
-    /// The same file, with what is in it if it is compressed, byte by byte.
+    /// Expands the file if it is compressed, without decoding its text.
     pub(crate) fn decompressed(mut self) -> Self {
         let start = self.start();
         self.source = match (Format::of(&start), Format::unread(&start)) {
@@ -387,27 +389,28 @@ impl Metered<'_> {
         self
     }
 
-    /// Whether it is neither compressed nor in another encoding, so that its bytes are those of its text.
+    /// Returns `true` if the file is neither compressed nor in UTF-16, so that its bytes are those of its text.
     pub(crate) fn is_plain(&self) -> bool {
         let start = self.start();
         Format::of(&start).is_none() && Format::unread(&start).is_none() && Wide::of(&start).is_none()
     }
 
-    /// Its first bytes.
+    /// Returns its first bytes.
     pub(crate) fn start(&self) -> Vec<u8> {
         let mut start = vec![0; expand::START];
-        // What cannot be read at a place is of the kernel's own making, and not compressed.
+        // Files that cannot be read at an offset are generated by the kernel, and not compressed.
         let count = self.source.read_at(&mut start, 0).unwrap_or(0);
         start.truncate(count);
         start
     }
 
-    /// How it is compressed, if it is.
+    /// Returns its compression format, if any.
     pub(crate) fn format(&self) -> Option<Format> {
         Format::of(&self.start())
     }
 
-    /// What is in it from its start, as often as this is asked for; of a compressed file, what is in that. It counts as it comes out.
+    /// Returns a new reader of its contents from the start, expanded if they are compressed. The expanded bytes count
+    /// toward the budget.
     pub(crate) fn contents(&self) -> Contents<'_> {
         let compressed = expand::At { source: self.source.as_ref(), offset: 0 };
         let reader: Box<dyn Read + '_> = match self.format() {
@@ -420,7 +423,8 @@ impl Metered<'_> {
         Contents { reader, run: self.run }
     }
 
-    /// Reads all of it, as [`Metered::read_all`] does; if it is compressed, what is in it; if it is UTF-16, as UTF-8; up to the same limit.
+    /// Reads all of it as [`Metered::read_all`] does, expanded if it is compressed, and as UTF-8 if it is UTF-16. The
+    /// same limit applies to the result.
     ///
     /// # Errors
     /// As [`Metered::read_all`], and if the compressed data is damaged.
@@ -444,13 +448,13 @@ impl Metered<'_> {
     /// Reads all of it, up to the limit `file_bytes`.
     ///
     /// # Errors
-    /// If there is more, it cannot be read, or the budget is used up.
+    /// If it is longer, it cannot be read, or the budget is used up.
     pub fn read_all(mut self) -> Result<Vec<u8>, Error> {
         self.fill()
     }
 
     fn fill(&mut self) -> Result<Vec<u8>, Error> {
-        /// The most that is read between two looks at the budget, in bytes.
+        /// Maximum number of bytes between two checks of the budget.
         const CHUNK: u64 = 16 << 20;
         let max = self.run.limits().file_bytes;
         let too_large = || exceeded("file_bytes", max, "bytes of one file in memory");
@@ -460,7 +464,7 @@ impl Metered<'_> {
         let known = self.size();
         let mut bytes = Vec::new();
         loop {
-            // One more than there should be, so that a read that comes short shows the end without another one.
+            // One byte more than expected, so that a short read shows the end without another read.
             let left = known.saturating_sub(bytes.len() as u64) + 1;
             let room = left.max(bytes.len() as u64).clamp(256, CHUNK);
             bytes.reserve_exact(usize::try_from(room).unwrap_or(256));
@@ -470,7 +474,8 @@ impl Metered<'_> {
             if bytes.len() as u64 > max {
                 return Err(too_large());
             }
-            // A file that says 0 may be one of `/proc`, which come in pieces, so it is read until nothing comes.
+            // A size of 0 may be a file of `/proc`, which arrives in pieces, so it is read until a read returns
+            // nothing.
             if count == 0 || (bytes.len() as u64 >= known && known > 0 && count < room) {
                 return Ok(bytes);
             }
@@ -486,7 +491,7 @@ impl Read for Metered<'_> {
     }
 }
 
-/// See [`Metered::contents`].
+/// The reader that [`Metered::contents`] returns.
 pub(crate) struct Contents<'m> {
     reader: Box<dyn Read + 'm>,
     run: &'m Run,

@@ -1,4 +1,4 @@
-//! What was left out of an answer, with why.
+//! Entries that are missing in a result, with the reason.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use rex_core::{Code, Error, Value};
 
 use crate::os::{CHANGED, NOT_LET};
 
-/// What was left out: each by itself, and where there are very many, the rest by its reason, with a count.
+/// Missing entries: the first ones one by one, the rest as a count for each reason.
 #[derive(Default)]
 pub(crate) struct Skipped {
     told: Vec<Value>,
-    /// By reason: how many more, and the first of them.
+    /// Number of further entries for each reason, and the first of them.
     more: BTreeMap<&'static str, (u64, Value)>,
 }
 
 impl Skipped {
-    /// Notes that something was left out.
+    /// Adds an entry.
     pub(crate) fn add(&mut self, path: &str, error: &Error) {
         self.add_as(path, error, why(error));
     }
 
-    /// Notes that something was left out, for another reason than the code of the error says.
+    /// Adds an entry with another reason than that of the error's code.
     pub(crate) fn add_as(&mut self, path: &str, error: &Error, why: &'static str) {
         if self.told.len() < SKIPPED {
             self.told.push(counted(entry(path, error, why), 1));
@@ -49,7 +49,7 @@ fn counted(mut entry: Value, count: u64) -> Value {
     entry
 }
 
-/// Something that was left out.
+/// Returns one missing entry as a value.
 pub(crate) fn skipped(path: &str, error: &Error) -> Value {
     entry(path, error, why(error))
 }
@@ -63,7 +63,7 @@ fn entry(path: &str, error: &Error, why: &'static str) -> Value {
     ])
 }
 
-/// The reason in a word: whether the policy, the operating system or something else was in the way.
+/// Returns the reason in a word: the policy, the operating system, or something else.
 pub(crate) fn why(error: &Error) -> &'static str {
     match error.code {
         Code::AccessDenied => "denied",

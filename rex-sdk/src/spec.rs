@@ -1,5 +1,5 @@
-//! The declaration of an operation, from which everything else is derived: the script modules, the documentation, the
-//! command line's listing, the conformance tests.
+//! The declaration of an operation, from which the script modules, the documentation, the command line's listing and
+//! the conformance tests are derived.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,24 +8,25 @@ use rex_core::{ActionSpec, Code, Error, Timestamp, Value, units};
 
 use crate::{Args, Lines, OPS, Session};
 
-/// What a script can call.
+/// An operation that a script can call.
 pub trait Operation: Send + Sync {
-    /// The declaration.
+    /// Returns the declaration.
     fn spec(&self) -> &OpSpec;
 
-    /// Does it. The arguments were checked against the declaration.
+    /// Performs the operation. The arguments were checked against the declaration.
     ///
     /// # Errors
-    /// With one of the codes that the declaration names, a denial, or a limit.
+    /// With one of the codes in the declaration, a denial, or a limit.
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error>;
 
-    /// Whether all that it does goes through [`Session::os`](crate::Session), so that a plan can call it and nothing is done. One of which that
-    /// is not said is called in a plan only if it has actions, and none of them [has an effect](rex_core::ActionSpec::has_effect).
+    /// Returns `true` if everything goes through [`Session::os`](crate::Session), so that a plan can call the operation
+    /// without effects. A plan calls other operations only if they declare actions of which none [has an
+    /// effect](rex_core::ActionSpec::has_effect).
     fn can_be_planned(&self) -> bool {
         false
     }
 
-    /// Does it, and leaves what is long to be read while it is used. Without an own implementation, all of it is there at once.
+    /// Performs the operation and leaves long results to be read on demand. By default, the whole result is in memory.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -37,9 +38,9 @@ pub trait Operation: Send + Sync {
 /// The result of an operation.
 #[derive(Debug)]
 pub enum Answer {
-    /// A value, all of it.
+    /// A complete value.
     Value(Value),
-    /// The lines of an open file, read as they are used.
+    /// The lines of an open file, read on demand.
     Lines(Lines),
 }
 
@@ -48,7 +49,7 @@ pub enum Answer {
 pub struct Op {
     /// The declaration.
     pub spec: OpSpec,
-    /// What does it.
+    /// The function that performs it.
     pub call: fn(&Session<'_>, &Args) -> Result<Value, Error>,
 }
 
@@ -59,7 +60,7 @@ impl Operation for Op {
     fn call(&self, session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         (self.call)(session, args)
     }
-    /// Rex's own can.
+    /// Returns `true` for Rex's operations.
     fn can_be_planned(&self) -> bool {
         OPS.iter().any(|own| std::ptr::eq(own.spec(), &raw const self.spec))
     }
@@ -70,48 +71,49 @@ impl Operation for Op {
 pub struct OpSpec {
     /// The full name: `fs::read`.
     pub name: &'static str,
-    /// Plain names for it, without a namespace: `read`.
+    /// Short names without a namespace: `read`.
     pub aliases: &'static [&'static str],
-    /// The actions that it asks for, in this order. One that it asks for only when an option says so is left out here
-    /// and named in the option's text.
+    /// The actions that it requests, in this order. An action that only an option requires is named in the text of the
+    /// option instead.
     pub needs: &'static [&'static ActionSpec],
-    /// Its parameters: first those that must be given, in order, then the options.
+    /// The parameters: first the required ones, in order, then the options.
     pub params: &'static [Param],
-    /// What it returns.
+    /// The result.
     pub returns: Returns,
-    /// What it does, in one line, then what else is to be known.
+    /// The documentation: a summary line, then details.
     pub doc: &'static str,
-    /// The codes that it fails with, besides `ACCESS_DENIED_EXCEPTION`, `VALIDATION_EXCEPTION`, and the run's limits.
+    /// The codes that it fails with, apart from `ACCESS_DENIED_EXCEPTION`, `VALIDATION_EXCEPTION`, and the run's
+    /// limits.
     pub errors: &'static [Code],
-    /// A call of it in the world that [`MemOs::example`](crate::MemOs::example) makes.
+    /// An example call in the world that [`MemOs::example`](crate::MemOs::example) creates.
     pub example: Example,
 }
 
 impl OpSpec {
-    /// The namespace, `fs`.
+    /// Returns the namespace, `fs`.
     #[must_use]
     pub fn namespace(&self) -> &'static str {
         self.name.split_once("::").map_or("", |(namespace, _)| namespace)
     }
 
-    /// The name within the namespace, `read`.
+    /// Returns the name within the namespace, `read`.
     #[must_use]
     pub fn verb(&self) -> &'static str {
         self.name.split_once("::").map_or(self.name, |(_, verb)| verb)
     }
 
-    /// The parameters that must be given.
+    /// Returns the required parameters.
     pub fn required(&self) -> impl Iterator<Item = &'static Param> {
         self.params.iter().filter(|param| param.default.is_none())
     }
 
-    /// The parameters that are given by name, in a map after the others.
+    /// Returns the options, which are passed by name in a final map.
     pub fn options(&self) -> impl Iterator<Item = &'static Param> {
         self.params.iter().filter(|param| param.default.is_some())
     }
 }
 
-/// A call as people write it: `fs::read(path)`, `fs::lines(path, #{first, last})`.
+/// Formats the call for people: `fs::read(path)`, `fs::lines(path, #{first, last})`.
 impl fmt::Display for OpSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<_> = self.required().map(|param| param.name.to_owned()).collect();
@@ -126,59 +128,59 @@ impl fmt::Display for OpSpec {
 /// One parameter of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Param {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it takes.
+    /// The kind of its values.
     pub kind: Kind,
-    /// What an option is when it is not given; `None` for a parameter that must be given.
+    /// The default of an option; `None` for a required parameter.
     pub default: Option<Literal>,
-    /// Which texts it takes.
+    /// The texts that it accepts.
     pub form: Form,
-    /// What it means, and its unit.
+    /// The meaning and the unit.
     pub doc: &'static str,
 }
 
 impl Param {
-    /// A parameter that must be given.
+    /// Returns a required parameter.
     #[must_use]
     pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
         Self { name, kind, default: None, form: Form::Any, doc }
     }
 
-    /// A parameter that is given by name, or not.
+    /// Returns an option.
     #[must_use]
     pub const fn option(name: &'static str, kind: Kind, default: Literal, doc: &'static str) -> Self {
         Self { name, kind, default: Some(default), form: Form::Any, doc }
     }
 
-    /// The same for texts of this form alone.
+    /// Returns the parameter restricted to texts of this form.
     #[must_use]
     pub const fn of(self, form: Form) -> Self {
         Self { form, ..self }
     }
 }
 
-/// Which texts a parameter takes.
+/// The texts that a parameter accepts.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
-    /// All.
+    /// All texts.
     Any,
     /// These words.
     OneOf(&'static [&'static str]),
-    /// Those that a function takes, which says what is wrong with the others.
+    /// Texts that a function accepts; it explains what is wrong with the others.
     Read(fn(&str) -> Result<(), Error>),
-    /// Ages of files: a number of seconds is at least an hour, since days are meant by `30`.
+    /// Ages of files: a number below one hour (in seconds) is rejected, since `30` probably means days.
     Age,
-    /// Regular expressions, where an option of this name has this value; else all.
+    /// Regular expressions, if an option of this name has this value; otherwise all texts.
     Pattern(&'static str, bool),
 }
 
-/// What a parameter takes.
+/// The values that a parameter accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A path: absolute, or taken from the base directory.
+    /// A path: absolute, or relative to the base directory.
     Path,
-    /// The name of a unit; a short one is a service.
+    /// The name of a unit; a name without a suffix is a service.
     Unit,
     /// Text.
     Text,
@@ -194,7 +196,7 @@ pub enum Kind {
     Size,
     /// A point in time: seconds since the epoch, below 0 before now, or text.
     Moment,
-    /// A truth value.
+    /// A Boolean.
     Bool,
     /// A list of texts.
     Texts,
@@ -202,12 +204,13 @@ pub enum Kind {
     TextMap,
 }
 
-/// More seconds than a script waits or looks back, and fewer than have passed since the epoch: that many had passed in 2001.
+/// More seconds than a script waits or looks back, and fewer than have passed since the epoch: 1,000,000,000 had passed
+/// in 2001.
 pub(crate) const MANY_SECONDS: i64 = 1_000_000_000;
 const MANY_YEARS: Duration = Duration::from_secs(MANY_SECONDS.unsigned_abs());
 
 impl Kind {
-    /// The word for it in documentation and messages.
+    /// Returns its name in documentation and messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -226,7 +229,7 @@ impl Kind {
         }
     }
 
-    /// Whether a value can stand for such a parameter.
+    /// Returns `true` if a parameter of this kind accepts the value.
     #[must_use]
     pub fn takes(self, value: &Value) -> bool {
         match self {
@@ -247,7 +250,7 @@ impl Kind {
                 _ => false,
             },
             Self::Moment => match value {
-                // What is neither a time of this century nor before now is a duration, or in milliseconds.
+                // Other numbers are durations, or in milliseconds.
                 Value::Int(seconds) => *seconds <= 0 || (MANY_SECONDS..100 * MANY_SECONDS).contains(seconds),
                 Value::Text(text) => units::moment(text, Timestamp::from_micros(0)).is_ok(),
                 _ => false,
@@ -262,7 +265,7 @@ impl Kind {
 /// The default of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Literal {
-    /// Not given; its documentation says what that means.
+    /// No default; the documentation of the option says what that means.
     Null,
     /// A truth value.
     Bool(bool),
@@ -283,12 +286,12 @@ impl From<Literal> for Value {
     }
 }
 
-/// What an operation returns.
+/// The result of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Returns {
     /// The kind of value, in the words of [`Value::kind`]; `map of names` is a map whose keys come from the host.
     pub kind: &'static str,
-    /// What it means: of a map, each entry with its unit.
+    /// The meaning: for a map, each entry with its unit.
     pub doc: &'static str,
 }
 
@@ -299,18 +302,18 @@ impl Returns {
         if self.has_any_keys() { "map" } else { self.kind }
     }
 
-    /// Whether it is a map whose keys come from the host, so that no list of fields has all of them.
+    /// Returns `true` if it is a map whose keys come from the host, so that no list of fields is complete.
     #[must_use]
     pub fn has_any_keys(&self) -> bool {
         self.kind == "map of names"
     }
 }
 
-/// A call that documentation shows and tests run.
+/// A call that the documentation shows and tests run.
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
     /// The arguments as a JSON array; the last one may be a map of options.
     pub args: &'static str,
-    /// What it returns, as JSON.
+    /// The result, as JSON.
     pub returns: &'static str,
 }

@@ -1,14 +1,14 @@
-//! What the fuzzer calls, and the property tests with it.
+//! Functions for the fuzzer and the property tests.
 
 use rex_core::Timestamp;
 use rex_core::resource::Unit;
 
 use crate::{pid, proc};
 
-/// Takes `data` for each of the texts that the kernel writes, in turn.
+/// Parses `data` as each of the kernel's text formats.
 ///
 /// # Panics
-/// If one cannot be read to its end, or something is made of it that it cannot say.
+/// If a parser fails, or returns something that the text cannot mean.
 pub fn kernel_texts(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     machine(text);

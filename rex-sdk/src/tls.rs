@@ -1,4 +1,4 @@
-//! TLS with a host: certificates that are checked, and what is wrong with one in words for people.
+//! TLS connections: certificates are verified, and problems are described for people.
 
 use std::fmt::Display;
 use std::io;
@@ -21,27 +21,27 @@ use x509_parser::time::ASN1Time;
 
 use crate::connection::{Line, failed};
 
-/// A connection with TLS.
+/// A TLS connection.
 pub(crate) type Secure<'r> = StreamOwned<ClientConnection, Line<'r>>;
 
-/// The provider of cryptography.
+/// Returns the provider of cryptography.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Checks a certificate against the authorities that a machine trusts, and keeps what is wrong with it.
+/// A verifier of certificates against the authorities that a machine trusts. It keeps a description of the problem.
 #[derive(Debug)]
 pub(crate) struct Checker {
     trust: Option<Arc<dyn ServerCertVerifier>>,
     provider: Arc<CryptoProvider>,
-    /// Whether the connection goes on whatever is wrong with the certificate. Signatures of the handshake are checked all the
-    /// same: who shows a certificate has its key.
+    /// `true` if the connection continues with an invalid certificate. Signatures of the handshake are always checked:
+    /// the peer has the key of the certificate that it presents.
     takes_any: bool,
     verdict: Mutex<Option<String>>,
 }
 
 impl Checker {
-    /// Checks against these authorities, as PEM.
+    /// Creates a verifier with these authorities, as PEM.
     pub(crate) fn new(authorities: &str, takes_any: bool) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(authorities.as_bytes()).flatten());
@@ -55,18 +55,18 @@ impl Checker {
         Ok(Self { trust, provider, takes_any, verdict: Mutex::default() })
     }
 
-    /// Whether there is any authority.
+    /// Returns `true` if it trusts any authority.
     pub(crate) fn trusts_anybody(&self) -> bool {
         self.trust.is_some()
     }
 
-    /// What is wrong with the certificate that was shown, if anything is.
+    /// Returns what is wrong with the certificate of the peer, if anything.
     pub(crate) fn verdict(&self) -> Option<String> {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Starts TLS with a host by a name, and has its certificate checked.
+/// Starts TLS with a host under a name, with `checker` as verifier.
 pub(crate) fn secure<'r>(mut line: Line<'r>, name: &RemoteHost, checker: &Arc<Checker>) -> Result<Secure<'r>, Error> {
     let internal = |_: &dyn Display| Error::new(Code::Internal, "TLS cannot be started");
     let config = ClientConfig::builder_with_provider(checker.provider.clone())
@@ -90,7 +90,7 @@ pub(crate) fn secure<'r>(mut line: Line<'r>, name: &RemoteHost, checker: &Arc<Ch
     Ok(StreamOwned::new(connection, line))
 }
 
-/// What went wrong with TLS itself; `None` if it is no error of TLS.
+/// Describes an error of TLS; `None` if the error has another cause.
 pub(crate) fn wrong(error: &io::Error) -> Option<&'static str> {
     use rustls::Error as Tls;
     Some(match error.get_ref()?.downcast_ref::<Tls>()? {
@@ -105,7 +105,7 @@ pub(crate) fn wrong(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// What is wrong with a certificate for this name, in words for people.
+/// Describes what is wrong with a certificate for this name, for people.
 fn describe(error: &rustls::Error, der: &[u8], name: &ServerName<'_>) -> String {
     let parsed = X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate);
     let time = |time: ASN1Time| Timestamp::from_micros(time.timestamp().saturating_mul(1_000_000));
@@ -123,7 +123,7 @@ fn describe(error: &rustls::Error, der: &[u8], name: &ServerName<'_>) -> String 
         }
         (error, _) => plain(error).to_owned(),
     };
-    // Nobody else vouches for one that names itself as its issuer.
+    // A certificate that names itself as its issuer has no other authority.
     let own = parsed.is_some_and(|certificate| certificate.issuer().as_raw() == certificate.subject().as_raw());
     match (own, error) {
         (true, CertificateError::UnknownIssuer | CertificateError::Other(_)) => {

@@ -1,4 +1,4 @@
-//! What lies below a directory, with a permission for every part of it.
+//! Walks through directories, with a permission for every entry.
 
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
@@ -11,10 +11,10 @@ use crate::os::{Directory, EntryKind, Metadata};
 use crate::skipped::Skipped;
 use crate::{Args, Kind, Literal, OsError, Param, Session};
 
-/// How many decisions a walk leaves to the rest of its run.
+/// Maximum number of decisions that a walk leaves for the rest of its run.
 const DECISIONS_KEPT: u64 = 10_000;
 
-/// Whether a walk stays where it starts.
+/// The option to stay on the file system of the start.
 pub(crate) const ONE_FILE_SYSTEM: Param = Param::option(
     "one_file_system",
     Kind::Bool,
@@ -22,11 +22,11 @@ pub(crate) const ONE_FILE_SYSTEM: Param = Param::option(
     "Stay on the file system of the directory, as `du -x` and `find -xdev` do; asks for `fs::stat` on the directory too.",
 );
 
-/// All that lies below a directory, and the directory, what is in a directory before the directory. Asks for `fs::list`
-/// on each; anything that is denied or cannot be looked at is an error, so that nothing is half done.
+/// Returns a directory and everything below it, the contents of a directory before the directory. Requests `fs::list`
+/// on each; a denial or an unreadable entry is an error, so that no act stops halfway because of it.
 pub(crate) fn all(session: &Session<'_>, top: AbsPath) -> Result<Vec<(AbsPath, EntryKind)>, Error> {
     let mut found = Vec::new();
-    // Directories whose entries are found already, and those that are still to be looked at.
+    // Directories that are still to be listed, and those whose entries were found already.
     let mut todo = vec![(top, 0, false)];
     let limits = session.limits();
     let mut visited = 0;
@@ -62,7 +62,7 @@ pub(crate) fn all(session: &Session<'_>, top: AbsPath) -> Result<Vec<(AbsPath, E
     Ok(found)
 }
 
-/// That all of these directories are on the file system of the last one, which holds the others.
+/// Checks that all directories are on the file system of the last one, which contains the others.
 pub(crate) fn demand_one_file_system(session: &Session<'_>, all: &[(AbsPath, EntryKind)]) -> Result<(), Error> {
     let mut here = None;
     for (path, _) in all.iter().rev().filter(|(_, kind)| *kind == EntryKind::Directory) {
@@ -77,7 +77,7 @@ pub(crate) fn demand_one_file_system(session: &Session<'_>, all: &[(AbsPath, Ent
     Ok(())
 }
 
-/// A grant for each of them, before anything is done to the first.
+/// Requests a grant for each path, before anything happens to the first.
 pub(crate) fn grants<A: Action<Resource = AbsPath>>(
     session: &Session<'_>,
     action: &A,
@@ -86,7 +86,7 @@ pub(crate) fn grants<A: Action<Resource = AbsPath>>(
     session.permit_all(paths.into_iter().map(|path| (action.clone(), path)))
 }
 
-/// Does something for each grant, and says where it stopped: what is done is done.
+/// Performs an act for each grant. An error says how much was done before it.
 pub(crate) fn each<A: Action<Resource = AbsPath>>(
     session: &Session<'_>,
     grants: Vec<Grant<A>>,
@@ -105,7 +105,7 @@ pub(crate) fn each<A: Action<Resource = AbsPath>>(
     Ok(all as u64)
 }
 
-/// What lies behind a link is not what was named.
+/// Rejects a name that turns out to lie behind a symbolic link.
 pub(crate) fn crossed(error: OsError, path: &AbsPath) -> OsError {
     match error {
         OsError::Crossed(_) => {
@@ -118,7 +118,7 @@ pub(crate) fn crossed(error: OsError, path: &AbsPath) -> OsError {
     }
 }
 
-/// The error of a directory with too many entries names the limit of that.
+/// Converts the error of a directory with too many entries into one that names its limit.
 pub(crate) fn wide(error: OsError) -> OsError {
     match error {
         OsError::TooMany(max) => exceeded("directory_entries", max, "entries of one directory").into(),
@@ -126,7 +126,7 @@ pub(crate) fn wide(error: OsError) -> OsError {
     }
 }
 
-/// The file system that a directory is on, if a walk is to stay there.
+/// Returns the file system of a directory, if a walk must stay on it.
 pub(crate) fn file_system(session: &Session<'_>, args: &Args, directory: &AbsPath) -> Result<Option<u64>, Error> {
     if !args.flag("one_file_system")? {
         return Ok(None);
@@ -135,7 +135,8 @@ pub(crate) fn file_system(session: &Session<'_>, args: &Args, directory: &AbsPat
     session.act(fs::Stat {}, directory.clone(), stat).map(|metadata| Some(metadata.device))
 }
 
-/// Why a walk stops while the run still has decisions left, so that its script can do something with what was seen.
+/// Returns the error that stops a walk while the run still has decisions left, so that its script can use what was
+/// found.
 pub(crate) fn nearly_used_up(session: &Session<'_>) -> Option<Error> {
     let limit = session.limits().decisions;
     let left = limit.saturating_sub(session.run.decisions());
@@ -146,43 +147,45 @@ pub(crate) fn nearly_used_up(session: &Session<'_>) -> Option<Error> {
     })
 }
 
-/// Walks down from a directory, looking at every entry: each directory with a permission to list it, each
-/// entry with one to look at it. What is denied or cannot be looked at is left out, and said.
+/// A walk down from a directory that inspects every entry: it requests `fs::list` for each directory and `fs::stat` for
+/// each entry. Entries that are denied or fail are recorded in `skipped`.
 pub(crate) struct Walk<'s, 'r> {
     session: &'s Session<'r>,
-    /// How many levels down, at most.
+    /// Maximum number of levels.
     depth: u64,
     args: &'s Args,
-    /// The file system to stay on.
+    /// The file system to stay on, if any.
     device: Option<u64>,
     cursor: Cursor,
-    /// How many directories were opened.
+    /// Number of directories that were opened.
     directories: u64,
-    /// How many entries could be looked at.
+    /// Number of entries that could be inspected.
     seen: u64,
-    /// The first denial to look at one.
+    /// The first denial of an entry.
     denied: Option<Error>,
-    /// Whether it stopped before its end because the run has hardly any decisions left.
+    /// `true` if it stopped early because the run has few decisions left.
     pub(crate) stopped: bool,
-    /// What was left out, with why.
+    /// The entries that were left out, with the reason.
     pub(crate) skipped: Skipped,
 }
 
 /// An entry of a walk.
 pub(crate) struct Visited<'v> {
-    /// How deep it is, from 1.
+    /// The depth, from 1.
     pub(crate) level: u64,
-    /// The number of the directory that it is in: the entries of one follow one another.
+    /// The number of its directory: the entries of one directory follow one another.
     pub(crate) directory: u64,
     pub(crate) path: &'v AbsPath,
     pub(crate) metadata: &'v Metadata,
-    /// Whether it is on the file system that the walk stays on.
+    /// `true` if it is on the file system that the walk stays on.
     pub(crate) here: bool,
 }
 
 impl<'s, 'r> Walk<'s, 'r> {
+    /// Creates a walk.
+    ///
     /// # Errors
-    /// If it is to go deeper than the limit.
+    /// If `depth` is more than the limit.
     pub(crate) fn new(
         session: &'s Session<'r>,
         args: &'s Args,
@@ -207,9 +210,10 @@ impl<'s, 'r> Walk<'s, 'r> {
         })
     }
 
-    /// Calls `visit` with each entry below `top`, a directory before what is in it. `false` ends the walk. If looking is denied for all that there is, that is the error.
+    /// Calls `visit` with each entry below `top`, a directory before its contents, until it returns `false`. If no
+    /// entry could be inspected, returns the first denial, if any.
     pub(crate) fn below(&mut self, top: AbsPath, visit: &mut dyn FnMut(&Visited<'_>) -> bool) -> Result<(), Error> {
-        // A link at the start is what was asked for; below it none is followed.
+        // A link at the start is followed; links below it are not.
         let limit = self.session.limits().directory_entries;
         let open = |grant| self.session.os.directory(grant, limit).map_err(wide);
         let directory = self.session.act(fs::List {}, top, open)?;
@@ -279,7 +283,7 @@ impl<'s, 'r> Walk<'s, 'r> {
                 Err(error) => self.skip(&path, error)?,
             }
         }
-        // One at a time is open, or a wide tree would take all descriptors.
+        // Only one directory is open at a time, or a wide tree would use up all descriptors.
         drop(directory);
         for path in below {
             if depth == limits.tree_depth {
@@ -299,7 +303,7 @@ impl<'s, 'r> Walk<'s, 'r> {
         Ok(true)
     }
 
-    /// Says what is left out, unless the run ends.
+    /// Records an entry as left out, unless the error ends the run.
     fn skip(&mut self, path: &AbsPath, error: Error) -> Result<(), Error> {
         if error.is_fatal() {
             return Err(error);

@@ -1,11 +1,11 @@
-//! Hosts and URLs in whatever spelling, brought to the one that policies see.
+//! Hosts and URLs in any spelling, converted to the one that policies see.
 
 use std::net::IpAddr;
 
 use rex_core::Error;
 use rex_core::net::{RemoteHost, Url};
 
-/// A host by its name, or by an address in any of the spellings that a URL may have for it (`127.1` is `127.0.0.1`).
+/// Parses a host: a name, or an address in any spelling that URLs allow (`127.1` is `127.0.0.1`).
 pub(crate) fn host(text: &str) -> Result<RemoteHost, Error> {
     let error = || Error::validation(format!("`{}` is not the name or the address of a host", shown(text)));
     if text.contains(|c: char| c.is_control() || c.is_whitespace() || "%/?#@\\".contains(c)) {
@@ -30,7 +30,7 @@ fn shown(text: &str) -> String {
     text.chars().take(200).flat_map(char::escape_debug).collect()
 }
 
-/// A URL, parsed as the URL standard of the WHATWG has it, then without what is never sent, and in one spelling.
+/// Parses a URL by the WHATWG URL standard, drops the parts that are never sent, and normalizes its spelling.
 pub(crate) fn url(text: &str) -> Result<Url, Error> {
     let error = |why: &str| Error::validation(format!("`{}` is not a URL that Rex fetches: {why}", shown(text)));
     if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -64,7 +64,7 @@ pub(crate) fn url(text: &str) -> Result<Url, Error> {
     Url::parse(&plain).map_err(|why| error(&why.to_string()))
 }
 
-/// What is wrong with a URL, in words for people.
+/// Describes what is wrong with a URL, for people.
 fn plain(error: ::url::ParseError) -> &'static str {
     use ::url::ParseError as Bad;
     match error {
@@ -79,7 +79,7 @@ fn plain(error: ::url::ParseError) -> &'static str {
     }
 }
 
-/// Where a reference leads to from a URL, as a redirect names it.
+/// Resolves a reference, such as a redirect, against a URL.
 pub(crate) fn join(base: &Url, reference: &str) -> Result<Url, Error> {
     let joined = ::url::Url::parse(base.as_str()).and_then(|base| base.join(reference));
     let error =
@@ -87,7 +87,8 @@ pub(crate) fn join(base: &Url, reference: &str) -> Result<Url, Error> {
     url(joined.map_err(error)?.as_str())
 }
 
-/// The same with no escape where none is needed, with upper case in the others, and with what the standard lets pass escaped.
+/// Normalizes escapes: decodes those that are not needed, writes the others in upper case, and escapes what the
+/// standard lets pass.
 fn unescaped(text: &str, others: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let push = |byte: u8, out: &mut String| out.push_str(&format!("%{byte:02X}"));
@@ -106,7 +107,7 @@ fn unescaped(text: &str, others: &str) -> String {
                     push(byte, &mut out);
                 }
             }
-            // A sign that escapes nothing stands for itself.
+            // A `%` that starts no escape is escaped itself.
             None if c == '%' => push(b'%', &mut out),
             None if c.is_ascii_graphic() && !others.contains(c) => out.push(c),
             None => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| push(byte, &mut out)),

@@ -1,25 +1,25 @@
-//! The words that fields of results can have, where they are a closed set: a comparison with another word never holds.
+//! The words that fields of results can have, if they are a closed set: a comparison with another word never holds.
 
 use crate::OpSpec;
 
-/// What an entry of a directory is.
+/// Types of a directory entry.
 pub(crate) const KINDS: &[&str] = &["file", "directory", "symlink", "fifo", "socket", "device", "unknown"];
 
-/// What `ActiveState` of a unit can be; see `org.freedesktop.systemd1(5)`.
+/// Values of `ActiveState` of a unit; see `org.freedesktop.systemd1(5)`.
 pub(crate) const UNIT_STATES: &[&str] =
     &["active", "reloading", "inactive", "failed", "activating", "deactivating", "maintenance", "refreshing"];
 
-/// What `LoadState` of a unit can be; see the same.
+/// Values of `LoadState` of a unit; see `org.freedesktop.systemd1(5)`.
 const LOAD_STATES: &[&str] = &["stub", "loaded", "not-found", "bad-setting", "error", "merged", "masked"];
 
-/// The states of a process, but for those that a later kernel may have, which are a letter; see `proc_pid_stat(5)`.
+/// The states of a process, except for those of later kernels, which are a letter; see `proc_pid_stat(5)`.
 pub(crate) const PROCESS_STATES: &[&str] =
     &["running", "sleeping", "disk-sleep", "stopped", "traced", "zombie", "dead", "idle"];
 
-/// The urgencies of records, the most urgent first; see `syslog(3)`.
+/// The priorities of log records, the most urgent first; see `syslog(3)`.
 pub(crate) const PRIORITIES: &[&str] = &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 
-/// The states of a socket by their numbers in `linux/net/tcp_states.h`, and that of a Unix socket without a peer.
+/// The states of a socket by their numbers in `linux/net/tcp_states.h`, and the state of a Unix socket without a peer.
 pub(crate) const SOCKET_STATES: &[&str] = &[
     "unknown",
     "established",
@@ -37,7 +37,7 @@ pub(crate) const SOCKET_STATES: &[&str] = &[
 ];
 
 impl OpSpec {
-    /// The words that a field in the result can have; `None` where there is no such list.
+    /// Returns the words that a field of the result can have; `None` if there is no such list.
     #[must_use]
     pub fn words(&self, field: &str) -> Option<&'static [&'static str]> {
         match (self.namespace(), self.verb(), field) {

@@ -14,7 +14,7 @@ pub mod process;
 pub mod service;
 pub mod sys;
 
-/// Every operation of Rex, in the order of their names.
+/// All operations of Rex, grouped by namespace.
 pub static OPS: &[&dyn Operation] = &[
     &fs::append::OP,
     &fs::checksum::OP,
@@ -137,18 +137,18 @@ pub static OPS: &[&dyn Operation] = &[
     &sys::vmstat::OP,
 ];
 
-/// How long something is watched.
+/// The option for the length of an observation.
 const INTERVAL: Param = Param::option(
     "interval",
     Kind::Duration,
     Literal::Null,
     "Look twice, with so long between, and tell what happened meanwhile; else since the machine started.",
 );
-/// The same as a number of milliseconds.
+/// The same option as a number of milliseconds.
 const INTERVAL_MS: Param =
     Param::option("interval_ms", Kind::Count, Literal::Null, "`interval` as a number of milliseconds.");
 
-/// How long a call wants to watch, if it says so.
+/// Returns the time for which a call observes, if any.
 fn interval(args: &Args) -> Result<Option<Duration>, Error> {
     let millis = args.count_option("interval_ms")?.map(Duration::from_millis);
     match (args.duration_option("interval")?, millis) {
@@ -158,7 +158,7 @@ fn interval(args: &Args) -> Result<Option<Duration>, Error> {
     }
 }
 
-/// Seconds since the epoch, with their fraction.
+/// Converts a time to seconds since the epoch.
 #[expect(clippy::cast_precision_loss, reason = "a float holds microseconds of today's times exactly enough")]
 fn epoch(time: Timestamp) -> Value {
     Value::Float(time.as_micros() as f64 / 1e6)

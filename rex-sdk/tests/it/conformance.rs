@@ -1,4 +1,4 @@
-//! What every operation promises, tried on each that `OPS` lists: one that is added is tested without a word here.
+//! Guarantees of every operation, tested for each one in `OPS`: a new operation is tested without a change here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use rex_core::{
 use rex_sdk::os::EntryKind;
 use rex_sdk::{Args, Example, Form, Kind, MemOs, OPS, Op, OpSpec, Operation, Returns, Session};
 
-/// Operations that need a permission and no system: the clock that `sys::time` tells is the run's.
+/// Operations that need a permission but no system: `sys::time` returns the clock of the run.
 const WITHOUT_SYSTEM: &[&str] = &["sys::time"];
 
-/// When everything in the example world was made.
+/// The time at which everything in the example world was created.
 pub(crate) const NOON: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
 
-/// Permits everything, every action but one, or nothing.
+/// A policy that permits everything, every action but one, or nothing.
 #[derive(Clone, Copy)]
 enum Rule {
     All,
@@ -61,7 +61,8 @@ impl World {
         self.call(operation, example(operation.spec()))
     }
 
-    /// What one call asked for, with the answers, and the code that it failed with. The end is recorded once, and last.
+    /// Returns the requests of one call with their decisions, and its error code. The outcome is recorded once, and
+    /// last.
     #[track_caller]
     fn recorded(&self, name: &str) -> (Vec<(&'static ActionSpec, String, Effect)>, Option<Code>) {
         let (records, _) = self.journal.take();
@@ -124,7 +125,7 @@ fn allowed_gives_the_examples_output() {
         let expected: serde_json::Value = serde_json::from_str(spec.example.returns).unwrap();
         assert_eq!(returned.to_string(), expected.to_string(), "{}", spec.name);
         assert_eq!(returned.kind(), spec.returns.value_kind(), "{}", spec.name);
-        // Without this, a system that does not count would pass as one that was not reached.
+        // Without this check, a system that does not count would look like one that was not reached.
         assert_eq!(world.os.calls() == 0, WITHOUT_SYSTEM.contains(&spec.name), "{}", spec.name);
     }
 }
@@ -143,8 +144,8 @@ fn the_journal_equals_needs() {
                 actions.push(action);
                 continue;
             }
-            // Again for another name that was given, for another process, and in a walk for the first and each thing below
-            // it; for none twice.
+            // An action is requested again only for another argument, for another process, or, in a walk, for the start and
+            // names below it; never for the same name.
             let first = &asked[0].1;
             let given = example(spec).iter().any(|arg| *arg == resource.as_str().into());
             let below = resource == first || resource.starts_with(&format!("{first}/"));
@@ -164,7 +165,8 @@ fn removing_each_permit_denies() {
             let error = world.example(operation).unwrap_err();
             assert_eq!(error.code, Code::AccessDenied, "{} without {action}", spec.name);
             assert_eq!(error.denial.unwrap().action, action, "{}", spec.name);
-            // One permit, one act: those before it, and nothing after it. What is asked of a URL is done by way of a connection.
+            // One permit allows one act: those before it, and nothing after it. A request to a URL acts by its
+            // connection.
             let acts = spec.needs.iter().take(place).filter(|action| action.resource.name != "Url").count();
             assert_eq!(world.os.calls(), acts as u64, "{} without {action}", spec.name);
         }
@@ -173,7 +175,7 @@ fn removing_each_permit_denies() {
 
 #[test]
 fn a_denied_caller_learns_nothing_about_what_exists() {
-    // A file, a directory, links to one and to nothing, nothing, nothing below a file.
+    // A file, a directory, links to a file and to nothing, a missing name, a name below a file.
     let paths = ["version.txt", "logs", "current.log", "lost", "none", "version.txt/none"].as_slice();
     let units = ["nginx", "www", "broken", "none"].as_slice();
     for (operation, spec) in specs() {
@@ -185,8 +187,8 @@ fn a_denied_caller_learns_nothing_about_what_exists() {
             if !["Path", "Program", "Unit"].contains(&action.resource.name) {
                 continue;
             }
-            // What is asked for something below an argument is asked for no name that came, and what is asked second for one
-            // may depend on what is in it.
+            // A request for something below an argument names no argument, and a second request for one may depend on
+            // its contents.
             let first = &asked.iter().find(|(asked, ..)| *asked == action).unwrap().1;
             let named = |arg: &Value| [first.as_str(), first.trim_end_matches(".service")].contains(&text(arg));
             let Some(place) = example(spec).iter().position(named) else {
@@ -213,7 +215,7 @@ fn a_denied_caller_learns_nothing_about_what_exists() {
                 world.os = world.os.link("/srv/app/lost", "/none");
                 let error = world.call(operation, args).unwrap_err();
                 let denial = error.denial.unwrap();
-                // Of the name that came, not of one that it leads to.
+                // For the name in the arguments, not for the target of a link.
                 assert!([format!("/srv/app/{other}"), format!("{other}.service")].contains(&denial.resource));
                 let shown = format!("{:?} {} {:?}", error.code, error.message, error.help);
                 told.push((shown.replace(&denial.resource, "it"), world.os.calls(), world.run.budget().bytes_read()));
@@ -223,12 +225,12 @@ fn a_denied_caller_learns_nothing_about_what_exists() {
     }
 }
 
-/// An argument that is text; of another one, nothing.
+/// Returns the text of an argument; empty for other kinds.
 fn text(arg: &Value) -> &str {
     if let Value::Text(text) = arg { text } else { "" }
 }
 
-/// The example world, with names in it that a message must not repeat as they are.
+/// Returns the example world, with names that a message must not repeat unescaped.
 fn strange_world(rule: Rule) -> World {
     let mut world = World::new(rule);
     world.os = (world.os.dir("/srv/app/d\n").special("/srv/app/p\n", EntryKind::Fifo))
@@ -239,7 +241,7 @@ fn strange_world(rule: Rule) -> World {
     world
 }
 
-/// What has broken functions before.
+/// Returns values that have broken functions before.
 fn nasty() -> Vec<Value> {
     let ints = [0, 1, -1, i64::MIN, i64::MAX, 1 << 62, i64::from(u32::MAX) + 1];
     let (long, nested) = ("a".repeat(5_000), "{".repeat(500) + &"}".repeat(500));
@@ -269,7 +271,8 @@ fn nasty() -> Vec<Value> {
     all
 }
 
-/// Calls with every number of arguments; with each argument, all of them, and each option replaced by each of these.
+/// Returns calls with every number of arguments, and with one argument, all of them, or one option replaced by each of
+/// these.
 fn strange_calls(spec: &OpSpec) -> Vec<Vec<Value>> {
     let usual = example(spec);
     let required = spec.required().count();
@@ -357,7 +360,7 @@ fn a_panicking_operation_is_an_internal_error_and_keeps_its_secrets() {
     assert_eq!(error.code, Code::Internal);
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     assert_eq!(world.recorded("test::panics"), (Vec::new(), Some(Code::Internal)));
-    // The session goes on.
+    // The session still works.
     world.example(OPS[0]).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The machine that the tests run on, held against what its own tools say.
+//! The machine that the tests run on, compared with the output of its own tools.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at the machine behind Rex's back")]
 
 use std::fs;
@@ -12,7 +12,7 @@ use rex_core::{
 };
 use rex_sdk::{HostOs, OPS, Session};
 
-/// Permits everything but on resources of this id.
+/// A policy that permits everything but resources with this id.
 struct AllBut(&'static str);
 
 impl Authorize for AllBut {
@@ -43,7 +43,7 @@ fn text(value: &Value, key: &str) -> String {
     }
 }
 
-/// What needs no argument either works here, or says that this machine has no such thing.
+/// Checks that operations without arguments work here, or say what this machine lacks.
 #[test]
 fn everything_is_told_or_said_to_be_missing() {
     let mut told = 0;

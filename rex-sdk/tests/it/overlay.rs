@@ -1,4 +1,4 @@
-//! What is done in an overlay is not done.
+//! Calls on an overlay do not change the system below it.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl World {
     }
 }
 
-/// A world as text, without how often it was asked.
+/// Returns a world as text, without its number of calls.
 fn all_of(world: &MemOs) -> String {
     format!("{world:?}").split("calls: ").map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit())).collect()
 }
@@ -75,7 +75,7 @@ fn no_operation_changes_what_is_below() {
             let expected: serde_json::Value = serde_json::from_str(spec.example.returns).unwrap();
             assert_eq!(returned.unwrap().to_string(), expected.to_string(), "{}", spec.name);
         }
-        // It could have been done: on the world itself, it is.
+        // The call is possible: on the world itself, it succeeds.
         let direct = MemOs::example();
         let done = Session::new(&world.run, &direct, &AbsPath::parse("/srv/app").unwrap()).call(spec.name, args);
         assert!(done.is_ok(), "{}", spec.name);

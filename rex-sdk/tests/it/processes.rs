@@ -21,7 +21,7 @@ use rex_sdk::os::{OsError, Processes};
 use rex_sdk::{HostOs, Session};
 use tempfile::TempDir;
 
-/// Permits everything, and lets these words go.
+/// A policy that permits everything, with these `@allow` words.
 struct Allowing(&'static str);
 
 impl Authorize for Allowing {
@@ -37,7 +37,7 @@ struct World {
 }
 
 impl World {
-    /// Programs read all files, and change those below `/tmp/none`.
+    /// Lets programs read all files, and change those below `/tmp/none`.
     fn new(allows: &'static str) -> Self {
         Self::reaching(allows, &[])
     }
@@ -108,7 +108,7 @@ fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// A process that this one is not the parent of, in a directory of its own with a file open. It ends with the test.
+/// A process that is not a child of this one, in its own directory, with a file open. It ends with the test.
 struct Stranger {
     pid: u32,
     shell: Child,
@@ -128,7 +128,7 @@ impl Stranger {
         let mut line = String::new();
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let pid = line.trim().parse().unwrap();
-        // The shell tells the number before the other program is in place.
+        // The shell prints the number before the program is in place.
         while fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap() != "sleep\x00300\0" {
             std::thread::yield_now();
         }
@@ -180,7 +180,7 @@ fn what_it_has_open_and_was_given_is_found() {
     assert_eq!((int(&list(&open)[0], "descriptor"), text(&list(&open)[0], "name")), (0, held.to_str().unwrap().into()));
     let users = world.call("who_uses", vec![held.parent().unwrap().to_str().unwrap().into()]).unwrap();
     let pids: Vec<_> = list(users.get("processes").unwrap()).iter().map(|entry| int(entry, "pid")).collect();
-    // The shell works there, the other has a file open, too.
+    // The shell works there, and the other process has a file open.
     assert_eq!(pids, [stranger.shell.id(), stranger.pid].map(i64::from), "{users}");
     let users = world.call("who_uses", vec![held.to_str().unwrap().into()]).unwrap();
     assert_eq!(list(users.get("processes").unwrap()).len(), 1, "{users}");
@@ -235,13 +235,13 @@ fn a_signal_reaches_the_one_that_was_decided_on() {
         world.call("wait", vec![stranger.number(), Value::map([("timeout", Value::Int(0))])]).unwrap(),
         false.into()
     );
-    // Whoever runs the tests may have been made to wait themselves.
+    // The tests themselves may run with a nice value.
     let nice = || int(&world.call("get", vec![stranger.number()]).unwrap(), "nice");
     let before = nice();
     assert_eq!(world.call("set_priority", vec![stranger.number(), Value::Int(19)]).unwrap(), Value::Int(before));
     assert_eq!(nice(), 19);
 
-    // Another one by now: nothing is done to it.
+    // A process with another identity is left alone.
     let grant = |identity: Identity| {
         let process = Process::new(stranger.pid, identity);
         world.run.gate(Call::default()).permit(process::Signal { signal: "KILL".to_owned() }, process).unwrap()
@@ -255,7 +255,7 @@ fn a_signal_reaches_the_one_that_was_decided_on() {
     world.call("signal", vec![stranger.number(), "sigterm".into()]).unwrap();
     assert_eq!(world.call("wait", vec![stranger.number()]).unwrap(), true.into());
     match world.call("get", vec![stranger.number()]) {
-        // Its parent has not looked yet.
+        // Its parent has not reaped it yet.
         Ok(told) => assert_eq!(text(&told, "state"), "zombie"),
         Err(gone) => assert_eq!(gone.message, format!("there is no process {}", stranger.pid)),
     }
@@ -271,7 +271,7 @@ fn rex_does_not_signal_itself() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    // A thread has a number, and is no process.
+    // A thread has a number, but is not a process.
     let thread = nix::unistd::gettid().as_raw();
     let error = world.call("get", vec![i64::from(thread).into()]).unwrap_err();
     assert_eq!(error.code, Code::NotFound);
@@ -314,14 +314,14 @@ fn a_program_gets_what_it_was_given_and_nothing_else() {
     assert_eq!(world.output("/usr/bin/pwd", &[], Value::map([("directory", "/usr".into())])), "/usr\n");
     assert_eq!(world.output("/usr/bin/cat", &[], Value::map([("stdin", "in".into())])), "in");
     assert_eq!(world.output("/usr/bin/cat", &[], none()), "");
-    // What reads the list has it open itself.
+    // The program that reads the list has it open itself.
     let open = world.output("/usr/bin/ls", &["/proc/self/fd"], none());
     assert_eq!(open.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
     let status = world.output("/usr/bin/cat", &["/proc/self/status"], none());
     for line in ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(status.lines().any(|known| known == line), "{line}: {status}");
     }
-    // The C library lets nobody change what is ignored of its own two, and of those for real time.
+    // The C library lets no program change whether its own two signals, and real-time signals, are ignored.
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
     assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 0x7fff_ffff, 0, "{status}");
 }
@@ -335,7 +335,7 @@ fn a_program_of_another_user_has_that_users_rights_alone() {
     let user = || Value::map([("user", "nobody".into())]);
     assert_eq!(world.output("/usr/bin/id", &["-u"], user()), "65534\n");
     assert_eq!(world.output("/usr/bin/id", &["-G"], user()), "65534\n");
-    // What it writes is counted, though it is another's.
+    // Its writes are counted, although another user owns it.
     let writer = World::reaching("", &["/tmp/none"]);
     assert_eq!(writer.output("/usr/bin/id", &["-u"], user()), "65534\n");
     let shadow = world.run("/usr/bin/cat", &["/etc/shadow"], user()).unwrap();
@@ -351,7 +351,7 @@ fn output_is_bounded_and_nothing_hangs() {
     let much = world.run("/usr/bin/head", &["-c", "1000000", "/dev/zero"], options).unwrap();
     assert_eq!((text(&much, "stdout").len(), int(&much, "stdout_discarded")), (1_000, 999_000));
     assert_eq!(much.get("truncated"), Some(&true.into()));
-    // Who does not say how much gets all of it, or an error that says that the program has run.
+    // A call without a limit gets all output, or an error that says that the program has run.
     let all = world.run("/usr/bin/head", &["-c", "3000000", "/dev/zero"], none()).unwrap();
     assert_eq!((text(&all, "stdout").len(), all.get("truncated")), (3_000_000, Some(&false.into())));
     for options in [none(), Value::map([("max_output", "16MiB".into())])] {
@@ -363,15 +363,15 @@ fn output_is_bounded_and_nothing_hangs() {
     let words = "x".repeat(200_000);
     let error = world.run("/usr/bin/true", &[&words], none()).unwrap_err();
     assert!(error.message.contains("`program_words_bytes` of 131072") && error.help.unwrap().contains("`stdin`"));
-    // It reads nothing of what it is given, which is more than a pipe holds.
+    // It reads nothing of its input, which is longer than a pipe can hold.
     let options = Value::map([("stdin", "x".repeat(1 << 20).into())]);
     assert_eq!(world.output("/usr/bin/true", &[], options), "");
 
     let start = Instant::now();
-    // What it leaves behind holds the pipe, and ends with it.
+    // The process that it leaves behind holds the pipe, and is ended with it.
     let script = "(while :; do :; done) & echo left";
     assert_eq!(world.output("/bin/dash", &["-c", script], none()), "left\n");
-    // It does not listen, and neither does what it started.
+    // It ignores the signal, and so does its child.
     let script = "trap '' TERM; (trap '' TERM; while :; do :; done) & while :; do :; done";
     let late = world.run("/bin/dash", &["-c", script], Value::map([("timeout", Value::Int(1))])).unwrap();
     assert_eq!((late.get("timed_out"), text(&late, "signal")), (Some(&true.into()), "SIGKILL".to_owned()));
@@ -391,7 +391,7 @@ fn what_a_program_writes_counts_for_the_run() {
     let enough = world(20_000);
     assert_eq!(int(&split(&enough).unwrap(), "status"), 0);
     assert_eq!(written(&enough), 20_000);
-    // It has ended by the time that is found out, or not yet.
+    // It may or may not have ended when Rex notices.
     let less = world(10_000);
     let error = split(&less).unwrap_err();
     assert!(
@@ -402,7 +402,7 @@ fn what_a_program_writes_counts_for_the_run() {
         "{error}"
     );
     assert!((10_001..=20_000).contains(&written(&less)), "{}", written(&less));
-    // What is printed is written to no file, nor is what its processes say to each other where they can write none.
+    // Output is not a write to a file; nor is data between its processes, if they can write no file.
     let printed = world(1_000);
     printed.run("/usr/bin/head", &["-c", "3000000", "/dev/zero"], none()).unwrap();
     assert_eq!(written(&printed), 0);
@@ -411,7 +411,7 @@ fn what_a_program_writes_counts_for_the_run() {
         nowhere.output("/bin/dash", &["-c", &format!("read x < {file}; echo $x | while read y; do :; done")], none()),
         ""
     );
-    // No file is longer than what is left.
+    // No file gets longer than the rest of the limit.
     let input = || Value::map([("stdin", "x".repeat(20_000).into())]);
     let half = world(15_000);
     half.run.budget().count_written(5_000).unwrap();
@@ -426,7 +426,7 @@ fn a_program_that_writes_too_much_is_ended() {
     let place = directory.path().canonicalize().unwrap().display().to_string();
     let endless = format!("while :; do echo \"$1\" > {place}/x; done");
     let text = "x".repeat(50_000);
-    // By itself; by a process of it; by one that nobody waits for any more.
+    // By itself; by a child; by an orphan.
     for script in [endless.clone(), format!("({endless}); :"), format!("(({endless}) &); while :; do :; done")] {
         let world = World::limited("interpreter processes", &[&place], 100_000);
         let error = world.run("/bin/dash", &["-c", &script, "dash", &text], none()).unwrap_err();
@@ -481,7 +481,7 @@ fn a_program_under_another_name_is_not_that_program() {
         ("/etc/passwd", "nobody may execute it"),
         ("/usr/bin", "it is a directory"),
     ] {
-        // Not every machine is of this kind.
+        // Not every machine has all of these programs.
         if fs::metadata(program).is_ok() {
             let message = world.refused(program, &[], none());
             assert!(message.contains(why), "{program}: {message}");
@@ -504,7 +504,7 @@ fn a_pin_holds() {
     let pinned = |pin: &str| Value::map([("sha256", pin.into())]);
     assert_eq!(world.output("/usr/bin/true", &[], pinned(&right)), "");
     assert_eq!(world.output("/usr/bin/true", &[], pinned(&right.to_uppercase())), "");
-    // It is what was looked at, and knows its arguments.
+    // Rex runs the file that it checked, with its arguments.
     let echo = Command::new("/usr/bin/sha256sum").arg("/usr/bin/echo").output().unwrap().stdout;
     let echo = String::from_utf8(echo).unwrap().split(' ').next().unwrap().to_owned();
     assert_eq!(world.output("/usr/bin/echo", &["a", "b"], pinned(&echo)), "a b\n");

@@ -1,4 +1,4 @@
-//! Units of a real systemd, which `examples/restart-nginx/with-systemd.sh` starts beside the tests.
+//! Units of a real systemd, which `examples/restart-nginx/with-systemd.sh` starts for the tests.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -22,7 +22,7 @@ use rex_sdk::{HostOs, Session};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/restart-nginx/with-systemd.sh");
 
-/// Permits everything on one unit, or everything.
+/// A policy that permits everything on one unit, or everything.
 struct Only(Option<&'static str>);
 
 impl Authorize for Only {
@@ -55,7 +55,7 @@ impl World {
         }
     }
 
-    /// On the bus of the manager, everything permitted, with time enough.
+    /// Creates a run on the bus of the manager, with everything permitted and enough time.
     fn open() -> Self {
         Self::new(&env::var("REX_BUS").unwrap(), None, 60_000)
     }
@@ -65,7 +65,7 @@ impl World {
         Session::new(&self.run, &self.os, &self.base).call(&format!("service::{operation}"), args)
     }
 
-    /// `status nginx.service`, and `!` in front of what was denied.
+    /// Returns the requests: `status nginx.service`, with a leading `!` if denied.
     fn asked(&self) -> Vec<String> {
         let line = |event| match event {
             Event::Decision { action, resource, effect, .. } => {
@@ -93,7 +93,7 @@ fn pid(value: &Value) -> Option<i64> {
     }
 }
 
-/// Whether nginx serves its page.
+/// Returns `true` if nginx serves its page.
 fn answers() -> bool {
     let port = env::var("REX_PORT").unwrap().parse().unwrap();
     page(port).is_some_and(|page| page.contains("nginx is here"))
@@ -125,8 +125,8 @@ fn a_real_systemd() {
     assert!(said.contains("every step was taken"), "the test did not run inside: {said}");
 }
 
-/// What [`a_real_systemd`] runs beside the manager; elsewhere it does nothing. The steps share one nginx, so they are one
-/// test and in this order.
+/// Runs inside [`a_real_systemd`]; elsewhere it does nothing. The steps share one nginx, so they are one test, in this
+/// order.
 #[test]
 fn inside() {
     if env::var_os("REX_INSIDE_SYSTEMD").is_none() {
@@ -191,7 +191,7 @@ fn failures_are_told_apart() {
     assert_eq!(error.message, "`broken.service`: the job ended with `failed`, the unit with `exit-code`");
     assert_eq!(text(&world.call("status", &["broken"]).unwrap(), "active"), "failed");
 
-    // Nothing to read again: nginx is not running.
+    // A reload fails: nginx is not running.
     assert_eq!(world.call("reload", &["nginx"]).unwrap_err().code, Code::ServiceFailed);
 
     for operation in ["status", "start", "stop", "restart", "reload"] {
@@ -230,7 +230,7 @@ fn files_of_units_are_changed() {
     assert_eq!(text(&changes[0], "kind"), "unlink");
     assert!(std::fs::symlink_metadata(&link).is_err());
     units_that_are_enabled_along_are_asked_for();
-    // Its files say nothing of when it is to be started.
+    // Its unit file has no `[Install]` section.
     let error = world.call("enable", &["nginx"]).unwrap_err();
     assert_eq!(error.code, Code::Unsupported, "{error:?}");
 
@@ -320,7 +320,7 @@ fn what_a_unit_logged_is_read() {
     }
     for (message, priority) in [("first line", "6"), ("it broke: 17", "3"), ("last line", "6")] {
         let mut logger = Command::new("logger").arg("--journald").stdin(Stdio::piped()).spawn().unwrap();
-        // As root, one may log on behalf of a unit.
+        // As root, a process may log on behalf of a unit.
         let record = format!("MESSAGE={message}\nOBJECT_SYSTEMD_UNIT=nginx.service\nPRIORITY={priority}\n");
         logger.stdin.take().unwrap().write_all(record.as_bytes()).unwrap();
         assert!(logger.wait().unwrap().success());
@@ -351,7 +351,7 @@ fn a_job_that_hangs_ends_with_the_run() {
     assert_eq!(error.code, Code::LimitExceeded);
     let took = start.elapsed();
     assert!(took >= Duration::from_secs(1) && took < Duration::from_millis(2_500), "{took:?}");
-    // The thread that waited for the job ends too.
+    // The thread that waited for the job also ends.
     let deadline = Instant::now() + Duration::from_secs(5);
     while waiting() > 0 {
         assert!(Instant::now() < deadline, "a thread still waits for the bus");
@@ -361,7 +361,7 @@ fn a_job_that_hangs_ends_with_the_run() {
     assert_eq!(text(&World::open().call("stop", &["hangs"]).unwrap(), "active"), "inactive");
 }
 
-/// How many threads of this process talk to a bus.
+/// Returns the number of threads of this process that talk to a bus.
 fn waiting() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
@@ -403,7 +403,7 @@ fn a_bus_without_a_manager() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // It prints its address when it listens.
+    // It prints its address once it listens.
     let mut said = String::new();
     BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut said).unwrap();
     assert!(said.starts_with(&address), "{said}");

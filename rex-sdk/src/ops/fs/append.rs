@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::into_missing;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Adds to the end of a file.
+/// Appends to a file.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::append",
@@ -29,7 +29,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let action = fs::Append { bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX) };
     let mut counted = false;
     let append = |grant| {
-        // Once, also where the name crosses a link and this is asked for again.
+        // Counted once, also if the name crosses a link and the action is requested again.
         if !std::mem::replace(&mut counted, true) {
             session.run.budget().count_written(contents.len() as u64)?;
         }
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_kept() {
-        // Neither permitted to be read, nor text.
+        // Files that may not be read, or are not text.
         let world = World::ruled(MemOs::example(), |action, path| action == "append" && path != "/etc/hosts");
         assert_eq!(world.returns("fs::append", r#"["icon.bin", [1]]"#), "1");
         assert_eq!(world.os.contents("/srv/app/icon.bin").unwrap(), [0x89, b'P', b'N', b'G', 0xff, 0, 1]);

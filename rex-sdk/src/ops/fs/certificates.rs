@@ -8,7 +8,7 @@ use rustls_pki_types::pem::{self, PemObject};
 use crate::certificate::describe;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Tells what the certificates in a file say.
+/// Returns the contents of the certificates in a file.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::certificates",
@@ -37,7 +37,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let path = args.path("path")?;
     let bytes = session.open(path.clone())?.read_all_expanded()?;
-    // The mark of an editor would hide the first certificate.
+    // A byte order mark would hide the first certificate.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let of =
         |error: Error| Error { message: format!("`{}`: {}", path.as_str().escape_debug(), error.message), ..error };
@@ -58,7 +58,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::List(all))
 }
 
-/// What is wrong with PEM, in words for people. What is in it is not repeated.
+/// Describes what is wrong with PEM, for people. It does not repeat the data.
 fn why(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a line `-----BEGIN ...-----` has no line `-----END ...-----`",

@@ -31,7 +31,7 @@ pub static OP: Op = Op {
     call,
 };
 
-/// Bytes that are looked at together.
+/// Number of bytes that are hashed at a time.
 pub(super) const PIECE: usize = 128 << 10;
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
@@ -51,7 +51,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::Text(digest))
 }
 
-/// Shows all of a file, piece by piece.
+/// Calls `visit` with all of a file, piece by piece.
 pub(super) fn pieces(file: &mut Metered<'_>, mut visit: impl FnMut(&[u8])) -> Result<(), Error> {
     let mut piece = vec![0; PIECE];
     loop {
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn large_and_empty_files_have_one_too() {
         let world = World::new(MemOs::new().file("/empty", "").file("/large", vec![b'x'; 3 * PIECE + 1]));
-        // What `sha256sum` and `b3sum` print.
+        // The output of `sha256sum` and `b3sum`.
         for (args, sum) in [
             (r#"["/empty"]"#, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
             (

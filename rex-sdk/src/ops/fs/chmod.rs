@@ -45,7 +45,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         session.act(fs::Chmod { mode }, path, |grant| session.os.chmod(grant))?;
         return Ok(Value::Int(1));
     }
-    // A link has no bits of its own, and what it leads to is not below.
+    // A link has no permission bits, and its target is not below the directory.
     let all = tree::all(session, path)?.into_iter().filter(|(_, kind)| *kind != EntryKind::Symlink);
     let grants = tree::grants(session, &fs::Chmod { mode }, all.map(|(path, _)| path).collect())?;
     tree::each(session, grants, "changed", |_, grant| session.os.chmod(grant)).map(Value::count)

@@ -53,7 +53,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     tree::each(session, grants, "changed", |_, grant| session.os.chown(grant)).map(Value::count)
 }
 
-/// The number of a user or a group that is given by number or by name; -1 if it is not given.
+/// Returns the id of a user or a group that is named by id or by name; -1 for `None`.
 fn number(session: &Session<'_>, given: Option<&str>, group: bool) -> Result<i64, Error> {
     let Some(given) = given else { return Ok(-1) };
     if let Ok(number) = given.parse::<u32>() {

@@ -43,7 +43,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let source = open(session, from, &to)?;
     let options = like(&source, args)?;
     let opened = source.path().clone();
-    // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
+    // A size of 0 may be a file of `/proc`: only reading it shows its length.
     let (bytes, mut source): (u64, Box<dyn Read + '_>) = match source.size() {
         0 => {
             let contents = source.read_all()?;
@@ -57,7 +57,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     write(session, &opened, to, (bytes, &mut source), options)
 }
 
-/// Writes a copy that gets owner, mode and time of the file when it is there.
+/// Writes a copy and gives it the owner, mode and time of the file.
 fn preserve(
     session: &Session<'_>,
     opened: &AbsPath,
@@ -78,7 +78,7 @@ fn preserve(
     Ok(Value::count(written))
 }
 
-/// Opens a file of which something is to be made under another name.
+/// Opens a file whose contents are to be written under another name.
 pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Result<Metered<'r>, Error> {
     if from == *to {
         return Err(onto_itself(&from));
@@ -86,12 +86,12 @@ pub(super) fn open<'r>(session: &Session<'r>, from: AbsPath, to: &AbsPath) -> Re
     session.open(from)
 }
 
-/// How something is written that is made of an open file.
+/// Returns the options for writing a file that is made from an open file.
 pub(super) fn like(file: &Metered<'_>, args: &Args) -> Result<WriteOptions, Error> {
     Ok(WriteOptions { new: args.flag("new")?, private: false, like: Some(file.state()?.access) })
 }
 
-/// Writes so many bytes to another file than the one that was opened, and says how many it were.
+/// Writes this many bytes to a file other than the opened one, and returns the number written.
 pub(super) fn write(
     session: &Session<'_>,
     opened: &AbsPath,
@@ -101,7 +101,7 @@ pub(super) fn write(
 ) -> Result<Value, Error> {
     let action = fs::Write { bytes: i64::try_from(bytes).unwrap_or(i64::MAX) };
     let write = |grant: Grant<fs::Write>| {
-        // By way of a link. What is written to the old file from now on would be lost.
+        // A link led to the same file. Data written to the old file from now on would be lost.
         if grant.resource() == opened {
             return Err(onto_itself(opened).into());
         }

@@ -56,7 +56,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     ]))
 }
 
-/// A file whose bytes are counted as they are in it, whatever they are taken for.
+/// A file whose bytes are counted before they are decoded as text.
 struct Counted<'r> {
     file: Metered<'r>,
     bytes: u64,

@@ -44,7 +44,7 @@ fn create(session: &Session<'_>, path: AbsPath) -> Result<(), Error> {
     session.act(fs::CreateDir {}, path, |grant| session.os.create_dir(grant, None))
 }
 
-/// From the innermost outwards until one exists or can be created, then back inwards.
+/// Creates a directory: goes up until a parent exists or can be created, then down again.
 fn create_with_parents(session: &Session<'_>, path: AbsPath) -> Result<(), Error> {
     let mut missing = Vec::new();
     let mut next = Some(path.clone());
@@ -57,7 +57,7 @@ fn create_with_parents(session: &Session<'_>, path: AbsPath) -> Result<(), Error
                 missing.push(dir);
             }
             Err(error) if error.code == Code::AlreadyExists => {
-                // What is above the directory shows what it is when something is created in it.
+                // Creating something below an existing name shows whether it is a directory.
                 if dir == path && stat::follow(session, dir)?.1.kind != EntryKind::Directory {
                     return Err(error.with_help("it is no directory"));
                 }
@@ -68,7 +68,7 @@ fn create_with_parents(session: &Session<'_>, path: AbsPath) -> Result<(), Error
     while let Some(dir) = missing.pop() {
         session.run.budget().check()?;
         match create(session, dir) {
-            // Somebody else was faster, which is as good.
+            // Another process created it in the meantime, which is fine.
             Err(error) if error.code == Code::AlreadyExists => {}
             done => done?,
         }
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(world.returns("fs::create_dir", &format!(r#"["a/b/c", {PARENTS}]"#)), "null");
         let dirs = ["a/b/c", "a/b", "a", "a/b", "a/b/c"].map(|dir| format!("create_dir /srv/app/{dir}"));
         assert_eq!(world.asked(), dirs);
-        // Again, and it is taken as it is.
+        // A second call accepts the existing directory.
         assert_eq!(world.returns("fs::create_dir", &format!(r#"["a/b/c", {PARENTS}]"#)), "null");
         assert_eq!(world.asked(), ["create_dir /srv/app/a/b/c", "stat /srv/app/a/b/c"]);
         assert_eq!(world.fails("fs::create_dir", r#"["a"]"#), Code::AlreadyExists);

@@ -8,10 +8,10 @@ use similar::TextDiff;
 
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// How long the shortest difference is looked for. After that, a longer one does.
+/// Maximum time to search for the shortest difference. After that, a longer one is returned.
 const TIME: Duration = Duration::from_millis(500);
 
-/// What a line takes while texts are compared, beyond its text.
+/// Bytes of memory that a line takes during the comparison, beyond its text.
 const LINE_BYTES: usize = 96;
 
 /// Compares two text files.
@@ -57,7 +57,7 @@ fn text(session: &Session<'_>, path: &AbsPath) -> Result<String, Error> {
     })
 }
 
-/// A unified diff of two named texts.
+/// Returns a unified diff of two named texts.
 ///
 /// # Errors
 /// If it takes more memory than the run has left.

@@ -9,7 +9,7 @@ use crate::cursor::Cursor;
 use crate::os::{EntryKind, Metadata};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
-/// Tells how much lies below a directory.
+/// Returns the size of everything below a directory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::du",
@@ -41,7 +41,7 @@ pub static OP: Op = Op {
     call,
 };
 
-/// What lies below a directory.
+/// The totals of one directory.
 #[derive(Default, Clone, Copy)]
 struct Sum {
     allocated: u64,
@@ -60,7 +60,7 @@ impl Sum {
     }
 }
 
-/// The sums of the directories of the first levels.
+/// The totals of directories of the first levels.
 #[derive(Default)]
 struct Sums {
     depth: u64,
@@ -69,7 +69,8 @@ struct Sums {
 }
 
 impl Sums {
-    /// The sums that what is in a directory is a part of: its own, and those of the directories above it.
+    /// Returns the totals to which an entry of a directory counts: those of the directory and of the directories above
+    /// it.
     fn above(&mut self, level: u64, directory: &str) -> Vec<usize> {
         let mut above = Vec::new();
         let mut name = Some(directory);
@@ -102,9 +103,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let most = args.count_option("max")?.unwrap_or(limit).min(limit);
     let mut walk = tree::Walk::new(session, args, None, Cursor::none())?;
     let (mut all, mut sums) = (Sum::default(), Sums { depth, ..Sums::default() });
-    // A file with several names is counted once, under the first.
+    // A file with several names is counted once, under its first name.
     let mut seen = HashSet::new();
-    // Files come directory by directory.
+    // Files arrive directory by directory.
     let (mut current, mut above) = (0, Vec::new());
     walk.below(args.path("path")?, &mut |&tree::Visited { level, directory, path, metadata, here }| {
         if !here {
@@ -170,7 +171,7 @@ mod tests {
         let os = (0..25).fold(MemOs::new(), |os, number| os.file(&format!("/d/{number}/f"), "x"));
         let world = World::limited(os, |_, _| true, limits);
         let all = world.call("fs::du", r#"["/d"]"#).unwrap();
-        // Fifty entries, of which no more than 25 are told.
+        // Fifty entries, of which 25 are returned.
         assert_eq!((all.get("files"), told(&all)), (Some(&Value::Int(25)), 25));
         assert_eq!((all.get("complete"), all.get("truncated")), (Some(&true.into()), Some(&false.into())));
         let some = world.call("fs::du", r#"["/d", {"max": 3}]"#).unwrap();

@@ -8,12 +8,12 @@ use rex_core::{Action, Budget, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// The longest name that is told, in bytes. Longer ones, and identifiers longer than this, are cut off.
+/// Maximum length of a returned name or identifier, in bytes. Longer ones are cut off.
 const NAME_BYTES: usize = 256;
-/// The most libraries and sections that are told.
+/// Maximum number of returned libraries, and of returned sections.
 const MAX_PARTS: usize = rex_core::bounds::ELF_PARTS;
 
-/// Tells what an ELF file is, needs and consists of.
+/// Describes an ELF file: its type, dependencies and sections.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::elf",
@@ -51,7 +51,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     told.map_err(|_| Error::new(Code::Io, format!("`{shown}` is a damaged ELF file: a table lies outside of it")))?
 }
 
-/// An ELF file with the parts that lead to the others.
+/// An ELF file with its headers.
 struct Elf<'d, H: FileHeader> {
     data: &'d [u8],
     header: &'d H,
@@ -60,7 +60,7 @@ struct Elf<'d, H: FileHeader> {
     sections: &'d [H::SectionHeader],
 }
 
-/// What the dynamic linker reads.
+/// Data for the dynamic linker.
 #[derive(Default)]
 struct Linked {
     needed: Vec<Value>,
@@ -93,7 +93,7 @@ impl<'d, H: FileHeader<Endian = Endianness>> Elf<'d, H> {
         let symbols = self.sections.iter().any(|section| section.sh_type(self.endian) == elf::SHT_SYMTAB);
         Ok(Value::map([
             ("type", kind.into()),
-            // Old linkers do not say so, but a library is not started.
+            // Old linkers set no flag, but only libraries have a `soname`.
             ("pie", (shared && (linked.pie || (interpreter.is_some() && linked.soname.is_none()))).into()),
             ("machine", machine(self.header.e_machine(self.endian)).into()),
             ("bits", Value::Int(if self.header.is_class_64() { 64 } else { 32 })),
@@ -111,7 +111,7 @@ impl<'d, H: FileHeader<Endian = Endianness>> Elf<'d, H> {
         ]))
     }
 
-    /// What is in the first segment of a type.
+    /// Returns the contents of the first segment of a type.
     fn segment(&self, kind: u32) -> Option<&'d [u8]> {
         let segment = self.segments.iter().find(|segment| segment.p_type(self.endian) == kind)?;
         segment.data(self.endian, self.data).ok()
@@ -143,13 +143,13 @@ impl<'d, H: FileHeader<Endian = Endianness>> Elf<'d, H> {
         Ok(linked)
     }
 
-    /// What is in memory at an address once the file is loaded.
+    /// Returns the data at a memory address of the loaded file.
     fn loaded(&self, address: u64, size: u64) -> Option<&'d [u8]> {
         let mut loaded = self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD);
         loaded.find_map(|segment| segment.data_range(self.endian, self.data, address, size).ok().flatten())
     }
 
-    /// From the notes that are loaded, or else, as in a file that is not linked yet, from the sections.
+    /// Returns the build id from the loaded notes, or else from the sections, as in a file that is not linked yet.
     fn build_id(&self, budget: &Budget) -> Result<Option<String>, Error> {
         let loaded = self.segments.iter().filter_map(|segment| segment.notes(self.endian, self.data).ok().flatten());
         let linked = self.sections.iter().filter_map(|section| section.notes(self.endian, self.data).ok().flatten());
@@ -189,12 +189,12 @@ impl<'d, H: FileHeader<Endian = Endianness>> Elf<'d, H> {
                 ("flags", flags.into()),
             ]))
         };
-        // The first one is none.
+        // The first section is empty.
         self.sections.iter().skip(1).take(MAX_PARTS).map(describe).collect()
     }
 }
 
-/// The name that starts at an offset of a table, up to its NUL byte.
+/// Returns the name that starts at an offset of a table, up to its NUL byte.
 fn name(table: &[u8], offset: u64) -> String {
     let rest = usize::try_from(offset).ok().and_then(|offset| table.get(offset..)).unwrap_or_default();
     let rest = rest.get(..NAME_BYTES).unwrap_or(rest);
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::MemOs;
 
-    /// A library as a linker makes it, with as little in it as there can be.
+    /// Returns a library as a linker makes it, as small as possible.
     fn library() -> Vec<u8> {
         fn words(words: &[u64]) -> Vec<u8> {
             words.iter().flat_map(|word| word.to_le_bytes()).collect()
@@ -237,7 +237,7 @@ mod tests {
         let mut body = b"/lib/ld.so\0\0\0\0\0\0".to_vec();
         let mut parts = vec![(0, 11)];
         for part in [
-            // Sizes of name and contents, type, "GNU", the identifier.
+            // Sizes of name and contents, type, "GNU", and the identifier.
             b"\x04\0\0\0\x04\0\0\0\x03\0\0\0GNU\0\xde\xad\xbe\xef\0\0\0\0".to_vec(),
             words(&[1, 1, 1, 11, 14, 21, 29, 34, 5, 0, 10, strings.len() as u64, 0x6fff_fffb, 0x0800_0000, 0, 0]),
             strings.to_vec(),
@@ -246,7 +246,7 @@ mod tests {
             parts.push((body.len() as u64, part.len() as u64));
             body.extend(part);
         }
-        // The address of the strings is their place in the file: entry 4 of what is linked.
+        // The address of the strings is their position in the file; it is entry 4 of the dynamic section.
         let start = 64 + 4 * 56;
         let at = parts[2].0 as usize + 4 * 16 + 8;
         body[at..at + 8].copy_from_slice(&(start + parts[3].0).to_le_bytes());
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn what_is_no_elf_file_or_a_part_of_one_is_refused() {
         let mut large = library();
-        // More sections than the file has room for.
+        // More sections than fit into the file.
         large[60] = 255;
         let os =
             MemOs::new().file("/text", "text").file("/empty", "").file("/cut", &library()[..300]).file("/large", large);
@@ -304,7 +304,7 @@ mod tests {
         let mut file = library();
         let headers = file.len() - 5 * 64;
         let text = file[headers + 2 * 64..headers + 3 * 64].to_vec();
-        // Every section has the same name, which does not end before the file does.
+        // Every section has the same name, which ends only with the file.
         let start = file.len() as u64;
         file.extend(vec![b'x'; 10_000]);
         let table = file.len() as u64;

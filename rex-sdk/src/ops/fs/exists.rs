@@ -7,7 +7,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Op, OpSpec, OsError, Param, Returns, Session};
 
-/// Tells whether there is something of that name.
+/// Returns `true` if a name exists.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::exists",
@@ -28,7 +28,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let exists = |grant| match session.os.stat(grant) {
         Ok(_) => Ok(true),
-        // Nothing is below what is no directory.
+        // A file has nothing below it.
         Err(OsError::Io(error)) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
         Err(error) => Err(error),
     };

@@ -10,7 +10,7 @@ use super::copy::{like, open, write};
 use crate::expand::READ;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Writes what is in a compressed file to another.
+/// Expands a compressed file into another one.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::expand",
@@ -66,7 +66,7 @@ mod tests {
             let error = world.call("fs::expand", r#"["/bomb", "/tmp/f"]"#).unwrap_err();
             assert!(error.code == Code::LimitExceeded && !error.is_fatal(), "{error}");
             assert_eq!((world.os.contents("/tmp/f"), world.asked()), (None, vec!["read /bomb".to_owned()]));
-            // Little more was expanded than could have been written.
+            // Little more was expanded than may be written.
             assert!(world.run.budget().bytes_read() < 2 << 20);
         }
     }

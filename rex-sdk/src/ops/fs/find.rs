@@ -122,7 +122,7 @@ impl Filter {
 }
 
 fn glob(text: &str) -> Result<GlobSet, Error> {
-    // Names are at most 255 bytes, and what nests deeper than this cannot be compiled.
+    // Names are at most 255 bytes long, and deeper nesting than this cannot be compiled.
     if text.len() > GLOB_BYTES {
         return Err(bounds::exceeded(
             "glob_bytes",
@@ -145,10 +145,10 @@ fn glob(text: &str) -> Result<GlobSet, Error> {
             "`*.log` is all that ends with `.log`, `{a,b}*` what begins with one of two",
         );
     }
-    // As a set, because a glob alone panics where its pattern does not compile.
+    // As a set, because a single glob panics if its pattern does not compile.
     GlobBuilder::new(text).build().and_then(|glob| GlobSet::new([glob])).map_err(|error| {
         let why = match error.kind() {
-            // Its own words hold the characters as they are.
+            // The message of the library contains the characters unescaped.
             ErrorKind::InvalidRange(..) => "a range ends before it starts".to_owned(),
             kind => kind.to_string(),
         };
@@ -183,7 +183,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         skipped: Skipped::default(),
         below: Vec::new(),
     };
-    // A link at the start is what was asked for; below it none is followed.
+    // A link at the start is followed; links below it are not.
     let (start, entries) = session.act(fs::List {}, args.path("path")?, |grant| {
         let start = grant.resource().clone();
         session.os.list(grant, limits.directory_entries).map(|entries| (start, entries)).map_err(wide)
@@ -214,21 +214,21 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(walk.result())
 }
 
-/// What was found so far, and where to go on.
+/// The entries found so far, and where to continue.
 struct Walk<'s, 'r> {
     session: &'s Session<'r>,
     filter: Filter,
     max: u64,
     cursor: Cursor,
-    /// The file system to stay on.
+    /// The file system to stay on, if any.
     device: Option<u64>,
-    /// Whether the run has hardly any decisions left.
+    /// `true` if it stopped because the run has few decisions left.
     stopped: bool,
-    /// What was found last.
+    /// The last entry that was found.
     last: Option<String>,
     entries: Vec<Value>,
     skipped: Skipped,
-    /// Directories of the next level. What memory they take counts against that of the run.
+    /// Directories of the next level. Their memory counts toward that of the run.
     below: Vec<AbsPath>,
 }
 
@@ -237,7 +237,7 @@ impl Walk<'_, '_> {
         self.stopped || self.entries.len() as u64 >= self.max
     }
 
-    /// Looks at the entries of one directory.
+    /// Inspects the entries of one directory.
     fn visit(&mut self, dir: &AbsPath, entries: Vec<DirEntry>) -> Result<(), Error> {
         for entry in entries {
             self.session.run.budget().check()?;
@@ -263,7 +263,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Keeps an entry, if size and age are as wanted.
+    /// Keeps an entry, if its size and age match.
     fn keep(&mut self, path: &AbsPath, name: String, kind: EntryKind) -> Result<(), Error> {
         let mut entry = Entry::from([
             ("path".to_owned(), path.as_str().into()),
@@ -287,7 +287,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Whether a directory is on the file system that the walk is to stay on, so that it goes on there.
+    /// Checks that the walk may enter a directory: it is on the file system to stay on, if there is one.
     fn is_here(&mut self, dir: &AbsPath) -> Result<bool, Error> {
         let Some(device) = self.device else { return Ok(true) };
         let stat = |grant| as_listed(self.session.os.stat(grant));
@@ -297,7 +297,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Says what is left out, unless the run ends.
+    /// Records an entry as left out, unless the error ends the run.
     fn skip(&mut self, path: &AbsPath, error: Error) -> Result<(), Error> {
         if error.is_fatal() {
             return Err(error);
@@ -326,7 +326,8 @@ mod tests {
     use crate::MemOs;
     use crate::mem::EPOCH;
 
-    /// The paths that were found, without what they all start with, and those that were left out with the code.
+    /// Returns the paths that were found, and those that were left out with their codes, all without their common
+    /// prefix.
     fn found(value: &Value) -> (Vec<String>, Vec<String>) {
         let texts = |list: &str, keys: &[&str]| match value.get(list) {
             Some(Value::List(entries)) => entries
@@ -420,7 +421,7 @@ mod tests {
         assert_eq!(error.message, "the limit `directory_entries` of 4 entries of one directory is exceeded");
     }
 
-    /// Directories with more entries than one operation returns by default under these limits.
+    /// Returns directories with more entries than one operation returns by default under these limits.
     fn large() -> World {
         let limits = rex_core::Limits { entries: 4, ..rex_core::Limits::default() };
         let name = |number: u64| format!("/d/{}/{}.{}", number % 3, number, if number == 8 { "log" } else { "txt" });
@@ -456,12 +457,12 @@ mod tests {
                     _ => break,
                 }
             }
-            // One knows that nothing comes after its last page, the other looks.
+            // `fs::walk` knows that its last page is the last; `fs::find` has to look.
             let expected = if operation == "fs::walk" { 4 } else { 5 };
             assert_eq!((all.len(), calls), (12, expected), "{operation}: {all:?}");
             let once: std::collections::BTreeSet<_> = all.iter().collect();
             assert_eq!(once.len(), 12, "{operation}: {all:?}");
-            // It need not be there any more.
+            // The entry in `after` may be gone.
             let gone = world.call(operation, r#"["/d", {"after": "/d/1/5"}]"#).unwrap();
             assert_eq!(found(&gone).0.first().map(String::as_str), Some("/d/1/7.txt"), "{operation}");
             for wrong in ["/e", "/d"] {
@@ -490,7 +491,7 @@ mod tests {
             let there = ["/d/a", "/d/m", "/d/a/x"];
             assert_eq!(paths(operation, r#"["/d", {"one_file_system": true}]"#), there, "{operation}");
             assert_eq!(paths(operation, r#"["/l", {"one_file_system": true}]"#), there, "{operation}");
-            // Where it starts, it stays.
+            // A walk stays on the file system where it starts.
             let below = paths(operation, r#"["/d/m", {"one_file_system": true}]"#);
             assert_eq!(below, ["/d/m/big", "/d/m/n", "/d/m/n/y"], "{operation}");
             let on = paths(operation, r#"["/d", {"one_file_system": true, "after": "/d/a"}]"#);
@@ -504,7 +505,7 @@ mod tests {
             (value.get("directories"), value.get("truncated")),
             (Some(&Value::Int(1)), Some(&Value::Bool(false)))
         );
-        // Without a permission to look, it does not go there, and says so.
+        // Without permission to inspect a directory, a walk does not enter it, and says so.
         let blind = World::ruled(mounted(), |action, path| action != "stat" || path != "/d/m");
         let value = blind.call("fs::find", r#"["/d", {"one_file_system": true}]"#).unwrap();
         assert_eq!(
@@ -528,7 +529,7 @@ mod tests {
             assert!(told.contains("`decisions` of 20") && told.contains("--limit decisions=40"), "{told}");
             assert_eq!((skipped.len(), skipped[0].get("why")), (1, Some(&"limit".into())));
             assert!(operation == "fs::du" || value.get("next").is_some_and(|next| *next != Value::Null), "{value}");
-            // Something can still be done.
+            // The run can still act.
             world.call("fs::stat", r#"["/d/1"]"#).unwrap();
         }
     }

@@ -17,17 +17,17 @@ use super::lines::content;
 use crate::readable::{Readable, Seen};
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Length of a pattern, in bytes. Taking one apart needs many times its size.
+/// Maximum length of a pattern, in bytes. Parsing takes many times its size.
 const PATTERN_BYTES: usize = rex_core::bounds::PATTERN_BYTES;
-/// Size of a compiled pattern, in bytes: what a byte of the file can cost at the most grows with it.
+/// Maximum size of a compiled pattern, in bytes: the maximum cost of a byte of the file grows with it.
 const COMPILED_BYTES: usize = 512 << 10;
-/// Size of what the search remembers about the pattern, in bytes.
+/// Maximum size of the search cache for a pattern, in bytes.
 const CACHE_BYTES: usize = 10 << 20;
-/// Length of a line, in bytes. One line is searched in one go, without a look at the clock.
+/// Maximum length of a line, in bytes. One line is searched without checking the clock.
 const LINE_BYTES: u64 = 1 << 20;
-/// What a buffer may take beside the lines in it, in bytes.
+/// Size of a buffer beyond the lines in it, in bytes.
 const SLACK: u64 = 128 << 10;
-/// How much of a pattern a message shows, in characters.
+/// Maximum number of characters of a pattern in a message.
 const SHOWN: usize = 200;
 
 /// Finds the lines of a file that match a pattern.
@@ -81,19 +81,19 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (before, after) = if count_only { (0, 0) } else { (lines("before")?, lines("after")?) };
     let line_bytes = limits.file_bytes.min(LINE_BYTES);
     let invert = args.flag("invert")?;
-    // What is shown before a match is held with it.
+    // Lines before a match are held together with it.
     let held = line_bytes
         .saturating_mul(u64::try_from(before).unwrap_or(u64::MAX).saturating_add(2))
         .min(limits.file_bytes.max(line_bytes));
     let mut searcher = SearcherBuilder::new()
         .invert_match(invert)
-        // Of a line of which only the start is seen, nobody can say that it does not match: such are known by their numbers.
+        // A line that was cut cannot count as not matching: cut lines are known by their numbers.
         .line_number(!count_only || invert)
         .before_context(before)
         .after_context(after)
-        // What would end the search at a NUL byte would also leave out the lines of the block before it.
+        // Detection would end the search at a NUL byte, and also drop the lines of the block before it.
         .binary_detection(BinaryDetection::none())
-        // Other encodings are decoded before.
+        // Other encodings were decoded before.
         .bom_sniffing(false)
         .line_terminator(LineTerminator::crlf())
         .heap_limit(usize::try_from(held.saturating_add(SLACK)).ok())
@@ -120,7 +120,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     if hits.max > 0
         && let Err(error) = searcher.search_reader(&matcher, &mut readable, &mut hits)
     {
-        // The searcher says only with these words that a line outgrew its buffer.
+        // Only these words of the searcher show that a line outgrew its buffer.
         return Err(match error.to_string().starts_with("configured allocation limit") {
             true => {
                 let message = format!("the lines to show before a match take more than {held} bytes");
@@ -132,14 +132,14 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(hits.result())
 }
 
-/// What is wrong with a pattern: the last line of several, of which those before it show the pattern.
+/// Returns what is wrong with a pattern: the last line of the message, as the lines before it show the pattern.
 pub(super) fn why(error: &dyn std::fmt::Display) -> String {
     let error = error.to_string();
     let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
     why.replacen("Compiled regex exceeds", "compiled, it exceeds the", 1)
 }
 
-/// As much of a pattern as a message shows.
+/// Returns as much of a pattern as a message shows.
 pub(super) fn shown(pattern: &str) -> String {
     pattern.chars().take(SHOWN).collect::<String>().escape_debug().to_string()
 }
@@ -160,7 +160,7 @@ fn matcher(args: &Args) -> Result<RegexMatcher, Error> {
         .map_err(|error| Error::validation(format!("`{}` is not a pattern: {}", shown(pattern), why(&error))))
 }
 
-/// What was found so far.
+/// The matches found so far.
 #[derive(Default)]
 struct Hits {
     count: u64,
@@ -174,14 +174,14 @@ struct Hits {
     context: bool,
     after: usize,
     invert: bool,
-    /// What was found out while reading.
+    /// Observations made while reading.
     seen: Rc<RefCell<Seen>>,
     max: u64,
     entries: u64,
     bytes: u64,
 }
 
-/// The text of a line, and whether something in it was replaced.
+/// The text of a line, and `true` if something in it was replaced.
 type Line = (Value, bool);
 
 impl Hits {
@@ -199,7 +199,7 @@ impl Hits {
         Ok((text.into_owned().into(), lossy))
     }
 
-    /// Adds a line behind the last match, and says whether to go on.
+    /// Adds a line after the last match; returns `true` to continue.
     fn after_match(&mut self, line: &[u8]) -> io::Result<bool> {
         let (text, lossy) = self.line(line)?;
         let Some(entry) = self.matches.last_mut() else { return Ok(true) };
@@ -241,7 +241,7 @@ impl Sink for Hits {
 
     fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
         if self.stopped {
-            // Another match, among the lines to show after the last one that was wanted.
+            // Another match, among the lines after the last requested match.
             return self.after_match(found.bytes());
         }
         if self.invert && found.line_number().is_some_and(|line| self.seen.borrow().cut.contains(&line)) {
@@ -267,7 +267,7 @@ impl Sink for Hits {
             entry.insert("lossy".to_owned(), true.into());
         }
         self.matches.push(entry);
-        // Reading ends with the last match, or with the lines to show after it.
+        // Reading ends with the last match, or with the lines after it.
         Ok(!self.stopped || self.after > 0)
     }
 
@@ -390,7 +390,7 @@ mod tests {
             (Some(&Value::Int(2)), Some(&false.into()), "[2,4]")
         );
         assert_eq!(found.get("why"), Some(&"of line 2, which is too long, only the start was searched".into()));
-        // Nobody knows whether a line does not match of which only the start was seen.
+        // A line that was cut may or may not match.
         let found = world.call("fs::grep", r#"["/f", "y", {"invert": true, "count": true}]"#).unwrap();
         assert_eq!((found.get("count"), &*told(&found)), (Some(&Value::Int(1)), "[2,4]"));
         let found = world.call("fs::grep", r#"["/endless", "y"]"#).unwrap();

@@ -9,7 +9,7 @@ use crate::session::Metered;
 use crate::spec::Answer;
 use crate::{Args, Example, Kind, Lines, Literal, OpSpec, Operation, Param, Returns, Session};
 
-/// The number of bytes that are read at a time.
+/// Number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
 
 /// Reads the lines of a text file.
@@ -81,7 +81,7 @@ impl Operation for ReadLines {
     }
 }
 
-/// The last lines of a file, plain or compressed.
+/// Returns the last lines of a file, plain or compressed.
 pub(super) fn from_end(session: &Session<'_>, file: Metered<'_>, skip: u64, max: u64) -> Result<Vec<Vec<u8>>, Error> {
     match file.size() {
         // The end of a file of unknown size, such as those of `/proc`, is found by reading it.
@@ -101,7 +101,7 @@ pub(super) fn last(
     let limit = session.limits().file_bytes;
     let wanted = skip.saturating_add(max);
     let (mut blocks, mut held, mut ends, mut start) = (Vec::new(), 0, 0, size);
-    // One end more than lines: that of the line before the first.
+    // One line end more than lines: that of the line before the first.
     while start > 0 && ends <= wanted {
         let length = start.min(BLOCK as u64);
         start -= length;
@@ -123,7 +123,7 @@ pub(super) fn last(
     }
     blocks.reverse();
     let text = blocks.concat();
-    // What stands before the first end may be the rest of a line that was not read from its start.
+    // The text before the first line end may be part of a line that starts in an unread block.
     let partial =
         if start == 0 { 0 } else { text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |end| end + 1) };
     Ok(last_of(text.get(partial..).unwrap_or_default(), skip, max))

@@ -56,7 +56,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::List(listed))
 }
 
-/// A list has no room to say that it is not all.
+/// Adds advice to the error of a long list: an incomplete list could not say so.
 fn in_parts(error: Error) -> Error {
     match (error.code, &error.help) {
         (Code::LimitExceeded, Some(help)) => {
@@ -92,7 +92,7 @@ fn describe_entry(session: &Session<'_>, dir: &AbsPath, entry: DirEntry, stat: b
     Ok(map)
 }
 
-/// The name and the path of an entry as they are spelled, or its bytes and why they are no path.
+/// Returns the name and the path of an entry, or its bytes and the reason why they are not a path.
 pub(crate) fn named(dir: &AbsPath, name: Vec<u8>) -> Result<(String, AbsPath), (Vec<u8>, Error)> {
     match dir.entry(&name) {
         Ok(path) => Ok((path.name().to_owned(), path)),

@@ -51,10 +51,10 @@ use rex_core::{Code, Error, Value};
 use crate::OsError;
 use crate::os::Metadata;
 
-/// A map of entries that may get more.
+/// A map that describes one entry.
 type Entry = BTreeMap<String, Value>;
 
-/// What the system says about a name, as a script sees it.
+/// Adds the metadata of a name to a map, as a script sees it.
 fn describe(entry: &mut Entry, metadata: &Metadata) {
     let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     put("kind", metadata.kind.as_str().into());
@@ -75,7 +75,7 @@ fn describe(entry: &mut Entry, metadata: &Metadata) {
 
 pub(crate) use crate::skipped::skipped;
 
-/// For a name that a listing told: if a symbolic link has come into its way since, the answer would be about another thing.
+/// Converts the error for a listed name: if it now crosses a symbolic link, the result would be about something else.
 pub(crate) fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
     result.map_err(|error| match error {
         OsError::Crossed(_) => OsError::Changed,
@@ -83,7 +83,7 @@ pub(crate) fn as_listed<T>(result: Result<T, OsError>) -> Result<T, OsError> {
     })
 }
 
-/// Where something is to get a name, it is not the name that is missing.
+/// Adds help to the error of creating a name: the directory is missing, not the name.
 fn into_missing(error: Error) -> Error {
     match error.code {
         Code::NotFound => {
@@ -93,7 +93,7 @@ fn into_missing(error: Error) -> Error {
     }
 }
 
-/// A world in memory in which the operations are tried, and what it permits.
+/// A world in memory in which the operations are tested, with its rules.
 #[cfg(test)]
 pub(super) mod testing {
     use std::sync::Arc;
@@ -107,7 +107,7 @@ pub(super) mod testing {
     use crate::mem::EPOCH;
     use crate::{MemOs, Session};
 
-    /// May this action (`read`) be done on this path?
+    /// A rule: may this action (`read`) be done on this path?
     type Rule = fn(&str, &str) -> bool;
 
     struct Rules(Rule);
@@ -128,7 +128,7 @@ pub(super) mod testing {
     }
 
     impl World {
-        /// Everything is permitted.
+        /// Returns a world that permits everything.
         pub(in crate::ops) fn new(os: MemOs) -> Self {
             Self::ruled(os, |_, _| true)
         }
@@ -145,26 +145,26 @@ pub(super) mod testing {
             Self { os, run, journal }
         }
 
-        /// Calls an operation with arguments that are a JSON array.
+        /// Calls an operation with arguments from a JSON array.
         pub(in crate::ops) fn call(&self, name: &str, args: &str) -> Result<Value, Error> {
             let args: Vec<serde_json::Value> = serde_json::from_str(args).unwrap();
             let base = AbsPath::parse("/srv/app").unwrap();
             Session::new(&self.run, &self.os, &base).call(name, args.iter().map(value).collect())
         }
 
-        /// What it returns, as JSON.
+        /// Returns the result of a call, as JSON.
         #[track_caller]
         pub(in crate::ops) fn returns(&self, name: &str, args: &str) -> String {
             self.call(name, args).unwrap().to_string()
         }
 
-        /// The code that it fails with.
+        /// Returns the code that a call fails with.
         #[track_caller]
         pub(in crate::ops) fn fails(&self, name: &str, args: &str) -> Code {
             self.call(name, args).unwrap_err().code
         }
 
-        /// What was asked for since the last time: `read /x`, and `!` in front of what was denied.
+        /// Returns the requests since the last call: `read /x`, with a leading `!` for denied ones.
         pub(in crate::ops) fn asked(&self) -> Vec<String> {
             let asked = |event| match event {
                 Event::Decision { action, resource, effect, .. } => {
@@ -183,7 +183,7 @@ pub(super) mod testing {
             serde_json::Value::Bool(value) => Value::Bool(*value),
             serde_json::Value::Number(value) => Value::Int(value.as_i64().unwrap()),
             serde_json::Value::String(value) => Value::Text(value.clone()),
-            // No operation takes a list, so one of numbers stands for bytes.
+            // A list of numbers represents bytes.
             serde_json::Value::Array(values) => {
                 Value::Bytes(values.iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap()).collect())
             }

@@ -7,7 +7,7 @@ use super::stat::{look, unsupported};
 use crate::os::EntryKind;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Tells where a symbolic link leads.
+/// Returns the target of a symbolic link.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::read_link",
@@ -45,7 +45,7 @@ mod tests {
     fn one_step_and_no_more() {
         let world = World::new(MemOs::example().link("/a", "/b").link("/raw", b"\xff").link("/d", "/srv/app"));
         assert_eq!(world.returns("fs::read_link", r#"["/a"]"#), r#""/b""#);
-        // What is on the way is followed, each link with a permission of its own.
+        // Links on the way are followed, each with its own permission.
         assert_eq!(world.returns("fs::read_link", r#"["/d/current.log"]"#), r#""logs/app.log""#);
         assert_eq!(world.asked()[1..], ["stat /d/current.log", "stat /srv/app/current.log"]);
         for (name, code) in [("/raw", Code::Unsupported), ("/none", Code::NotFound), ("/etc/hosts", Code::Unsupported)]

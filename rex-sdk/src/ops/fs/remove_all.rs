@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use crate::os::EntryKind;
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
-/// Removes a directory with all that is in it.
+/// Removes a directory with everything in it.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::remove_all",
@@ -35,7 +35,7 @@ pub static OP: Op = Op {
     call,
 };
 
-/// A path whose last part is a name: `"logs/" + name`, where `name` is empty, is not to be all of `logs`.
+/// Checks that a path ends with a name: with an empty `name`, `"logs/" + name` must not remove all of `logs`.
 fn ends_with_a_name(text: &str) -> Result<(), Error> {
     if !matches!(text.rsplit('/').next(), Some("" | "." | "..")) {
         return Ok(());

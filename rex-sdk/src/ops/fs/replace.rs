@@ -14,10 +14,10 @@ use crate::groups::known_groups;
 use crate::os::WriteOptions;
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// The longest pattern, and what it may take when it is compiled, in bytes.
+/// Maximum length of a pattern, and maximum size of a compiled one, in bytes.
 const PATTERN_BYTES: usize = rex_core::bounds::REPLACE_PATTERN_BYTES;
 const COMPILED_BYTES: usize = 1 << 20;
-/// The longest difference that is returned, in bytes.
+/// Maximum length of a returned diff, in bytes.
 const DIFF_BYTES: usize = rex_core::bounds::REPLACE_DIFF_BYTES;
 
 /// Replaces text in a file.
@@ -60,9 +60,9 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (path, replacement) = (args.path("path")?, args.text("replacement")?);
     let source = session.open(path)?;
-    // Where the name led to: what is written is what was read, whatever happens to a link meanwhile.
+    // The path after all links: the file that was read is written, even if a link changes in the meantime.
     let path = source.path().clone();
-    // Whatever takes its place keeps its mode; should it be gone by then, nobody else reads what was in it.
+    // The file keeps its mode; if it is removed in the meantime, the new file is private, as its contents may be.
     let options = WriteOptions { private: true, ..WriteOptions::default() };
     let shown = path.as_str().escape_debug().to_string();
     let pattern = pattern(args)?;
@@ -79,12 +79,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let Some((new, count)) = replaced else {
         return Ok(Value::map([("count", Value::Int(0)), ("diff", "".into())]));
     };
-    // A diff that does not fit is left out, as one that is too long.
+    // A diff that does not fit into memory is left out, like one that is too long.
     let diff = unified(session, (&path, &old), (&path, &new), 3).ok().filter(|diff| diff.len() <= DIFF_BYTES);
     let action = fs::Write { bytes: i64::try_from(new.len()).unwrap_or(i64::MAX) };
     let mut contents = Cursor::new(new);
     session.act(action, path, |grant| {
-        // It may have been asked for again, behind a link that came in between.
+        // The action may have been requested again, because a link appeared in the meantime.
         session.put(grant, &mut contents, options)
     })?;
     let diff = diff.map_or(Value::Null, Value::Text);
@@ -104,7 +104,7 @@ fn refuse(operation: &str, text: &str, why: &str) -> Error {
     Error::validation(format!("`{}` is no pattern for `{operation}`: {why}", shown(text)))
 }
 
-/// Compiles the regular expression that a text stands for, within bounds.
+/// Compiles a regular expression within bounds. Errors quote `text`.
 pub(super) fn compile(operation: &str, text: &str, regex: &str) -> Result<Regex, Error> {
     let refuse = |why: &str| refuse(operation, text, why);
     if text.len() > PATTERN_BYTES {
@@ -115,7 +115,7 @@ pub(super) fn compile(operation: &str, text: &str, regex: &str) -> Result<Regex,
     built.map_err(|error| refuse(&why(&error)))
 }
 
-/// The length of what a replacement with groups becomes for a match: it may hold a group many times.
+/// Returns the length of a replacement with groups for a match: it may contain a group many times.
 fn expanded(pattern: &Regex, found: &Captures<'_>, replacement: &str) -> usize {
     let (mut plain, mut groups) = (String::new(), 0_usize);
     let group = |index: usize, _: &mut String| {
@@ -126,7 +126,8 @@ fn expanded(pattern: &Regex, found: &Captures<'_>, replacement: &str) -> usize {
     groups.saturating_add(plain.len())
 }
 
-/// The new text and how often it differs; `None` if it does not. A replacement comes with its length for a match.
+/// Returns the new text and the number of replacements; `None` without any. `length` measures the
+/// replacement for a match.
 fn replace(
     session: &Session<'_>,
     pattern: &Regex,
@@ -145,7 +146,7 @@ fn replace(
             return Err(exceeded("file_bytes", limit, "bytes of one file in memory"));
         }
         if wanted > new.capacity() as u64 {
-            // A text grows by doubling.
+            // A string grows by doubling.
             session.run.budget().ask_memory(2 * wanted)?;
         }
         replacement.replace_append(&found, &mut new);

@@ -9,10 +9,10 @@ use super::{Entry, describe};
 use crate::os::{EntryKind, Metadata};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, OsError, Param, Returns, Session};
 
-/// How many links one name may lead through, as in the kernel.
+/// Maximum number of links that one name may cross, as in the kernel.
 const MAX_LINKS: usize = rex_core::bounds::LINKS;
 
-/// Tells kind, size, times, mode and owner.
+/// Returns type, size, times, mode and owner.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::stat",
@@ -51,7 +51,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::Map(entry))
 }
 
-/// What has this name, and the canonical name of the directory that it is in with its own name.
+/// Returns the canonical path of a name (its directory without links, and its own name) with its metadata.
 pub(super) fn look(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Metadata), Error> {
     session.run.budget().check()?;
     session.act(fs::Stat {}, path, |grant| {
@@ -60,12 +60,12 @@ pub(super) fn look(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Met
     })
 }
 
-/// What this name leads to, each link on the way looked at with a permission of its own.
+/// Returns the path and metadata of a name after all links, each inspected with its own permission.
 pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, Metadata), Error> {
     let mut todo = Vec::new();
     let (mut found, mut links) = (path, 0);
     loop {
-        // `..` leaves the directory that a link before it led to, so what is before it is looked at first.
+        // `..` leaves the directory that the preceding link points to, so the part before it is inspected first.
         let mut up = false;
         let mut canonical = true;
         while let Some(part) = todo.pop() {
@@ -107,7 +107,7 @@ pub(super) fn follow(session: &Session<'_>, path: AbsPath) -> Result<(AbsPath, M
     }
 }
 
-/// One component of where a link leads.
+/// One component of the target of a link.
 enum Part {
     Up,
     Down(String),

@@ -12,7 +12,7 @@ use crate::os::io_error;
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Finds the texts in a file that is not text.
+/// Finds the texts in a binary file.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::strings",
@@ -108,7 +108,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     ]))
 }
 
-/// A file that is read from a place.
+/// A reader of a file from an offset.
 struct From<'r> {
     file: Metered<'r>,
     place: u64,
@@ -122,12 +122,12 @@ impl Read for From<'_> {
     }
 }
 
-/// What was found so far.
+/// The texts found so far.
 struct Found {
     strings: Vec<Value>,
-    /// The text that goes on.
+    /// The current text, which may continue.
     text: Vec<u8>,
-    /// How much was searched.
+    /// Number of bytes searched.
     offset: u64,
     held: u64,
     min: u64,
@@ -136,7 +136,7 @@ struct Found {
 }
 
 impl Found {
-    /// Searches the next piece, and says whether there is one text too many.
+    /// Searches the next piece; returns `true` if there is one text too many.
     fn search(&mut self, piece: &[u8]) -> Result<bool, Error> {
         for &byte in piece {
             if byte == b'\t' || (b' '..=b'~').contains(&byte) {
@@ -152,7 +152,7 @@ impl Found {
         Ok(false)
     }
 
-    /// Ends a text, and says whether it is one too many.
+    /// Ends a text; returns `true` if it is one too many.
     fn end(&mut self) -> Result<bool, Error> {
         let length = self.text.len() as u64;
         if length < self.min {
@@ -200,7 +200,7 @@ mod tests {
             let value = world.call("fs::strings", &format!(r#"["/f", {{"max": {max}}}]"#)).unwrap();
             assert_eq!(value.get("truncated"), Some(&true.into()), "{max}");
             assert!(matches!(value.get("strings"), Some(Value::List(strings)) if strings.len() == max));
-            // What was not told comes next, whether the file is read from there or from its start.
+            // The next text comes first, whether the file is read from there or from its start.
             let Some(Value::Int(next)) = value.get("next") else { panic!("{value}") };
             for file in ["/f", "/f.gz"] {
                 let rest = world.call("fs::strings", &format!(r#"["{file}", {{"after": {next}}}]"#)).unwrap();

@@ -14,13 +14,14 @@ use super::replace::compile;
 use crate::session::Metered;
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// How often whoever waits looks for more, and whether the run may go on.
+/// Time between checks for new data and of the budget.
 const POLL: Duration = Duration::from_millis(50);
-/// After how many looks that found nothing the name is opened again, at first and at the most. Each asks for a permission.
+/// Number of polls without new data before the name is opened again: initially, and at most. Each opening requires a
+/// grant.
 const REOPEN: (u32, u32) = (2, 20);
-/// How much is read at a time, in bytes.
+/// Number of bytes that are read at a time.
 const BLOCK: usize = 64 << 10;
-/// How many lines are returned where nothing is said.
+/// Default number of lines.
 const LINES: u64 = 10;
 
 /// Reads the last lines of a file, and waits for more.
@@ -101,11 +102,11 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     tail.result(matched)
 }
 
-/// The last lines that are there.
+/// Returns the last lines of a file as it is now.
 fn last_of(session: &Session<'_>, file: Metered<'_>, max: u64) -> Result<Value, Error> {
     let size = file.size();
     let ended = size == 0 || ends_with_line(&file, size)?;
-    // One more tells whether there are others before them.
+    // One line more shows whether there are others before them.
     let mut lines = from_end(session, file, 0, max.saturating_add(1))?;
     let open = if ended { 0 } else { lines.last().map_or(0, |line| line.len() as u64) };
     let truncated = keep_last(&mut lines, max);
@@ -113,14 +114,14 @@ fn last_of(session: &Session<'_>, file: Metered<'_>, max: u64) -> Result<Value, 
     Ok(result(lines.into_iter().map(text).collect(), (false, false, false), truncated, next))
 }
 
-/// Whether the last line of a file has an end.
+/// Returns `true` if the last line of a file has a line end.
 fn ends_with_line(file: &Metered<'_>, size: u64) -> Result<bool, Error> {
     let mut end = [b'\n'];
     file.read_at(&mut end, size - 1).map_err(|error| file.error(error))?;
     Ok(end == *b"\n")
 }
 
-/// Keeps so many of the last lines, and says whether there were more.
+/// Keeps the last `max` lines; returns `true` if there were more.
 fn keep_last(lines: &mut Vec<Vec<u8>>, max: u64) -> bool {
     let more = lines.len().saturating_sub(usize::try_from(max).unwrap_or(usize::MAX));
     lines.drain(..more);
@@ -147,35 +148,35 @@ fn text(line: Vec<u8>) -> String {
     String::from_utf8(line).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// A file that is waited for.
+/// A file that is followed.
 struct Tail<'s, 'r> {
     session: &'s Session<'r>,
     path: AbsPath,
     file: Metered<'r>,
-    /// How much of the file was read.
+    /// Number of bytes read.
     offset: u64,
-    /// Where the last line that was told ends.
+    /// Offset of the end of the last returned line.
     told: u64,
     lines: Vec<String>,
-    /// How many lines are told at most.
+    /// Maximum number of returned lines.
     most: u64,
-    /// A line whose end is not there yet.
+    /// A line without an end so far.
     rest: Vec<u8>,
     held: u64,
-    /// Whether the file ever said how large it is; those of `/proc` do not.
+    /// `true` if the file ever had a size; files of `/proc` have none.
     sized: bool,
     rotated: bool,
     shrunk: bool,
-    /// Whether there are lines before the first.
+    /// `true` if there are lines before the first one.
     earlier: bool,
 }
 
 impl<'s, 'r> Tail<'s, 'r> {
-    /// Begins with the last lines that are there.
+    /// Starts with the last lines of the file as it is now.
     fn start(session: &'s Session<'r>, path: AbsPath, file: Metered<'r>, max: u64) -> Result<Self, Error> {
         let size = file.state()?.size;
         let ended = size == 0 || ends_with_line(&file, size)?;
-        // One more tells whether there are others before them, and one may be the line that has no end yet.
+        // One line more shows whether there are others before them, and another one may be a line without an end.
         let mut lines = last(session, &file, size, 0, max.saturating_add(2))?;
         let rest = if ended { Vec::new() } else { lines.pop().unwrap_or_default() };
         let whole = if ended { max } else { max.saturating_sub(1) };
@@ -188,7 +189,7 @@ impl<'s, 'r> Tail<'s, 'r> {
         Ok(tail)
     }
 
-    /// Begins at a place, which a file that has become shorter does not have any more.
+    /// Starts at an offset, or at 0 if the file has become shorter than that.
     fn from(
         session: &'s Session<'r>,
         path: AbsPath,
@@ -237,7 +238,7 @@ impl<'s, 'r> Tail<'s, 'r> {
         Ok(result(self.lines, (matched, self.rotated, self.shrunk), truncated, next))
     }
 
-    /// Takes what is added until a line matches or the time is over, and says whether one did.
+    /// Reads new lines until a line matches or the time is over; returns `true` if one matched.
     fn follow(&mut self, until: Option<&Regex>, deadline: Option<Instant>) -> Result<bool, Error> {
         let (mut idle, mut reopen) = (0, REOPEN.0);
         loop {
@@ -274,16 +275,16 @@ impl<'s, 'r> Tail<'s, 'r> {
         }
     }
 
-    /// Looks which file has the name by now.
+    /// Opens the name again and switches to its file; returns `true` if the old file still had a match.
     fn reopen(&mut self, until: Option<&Regex>) -> Result<bool, Error> {
         let file = match self.session.open(self.path.clone()) {
             Ok(file) => file,
-            // Taken away, and nothing in its place yet.
+            // The file was removed, and no other one has its name yet.
             Err(error) if error.code == Code::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
         let rotated = file.state()?.id != self.file.state()?.id;
-        // What came into the old one up to now comes before what is in the new one.
+        // New lines of the old file come before those of the new one.
         if rotated && self.read_on(until)? {
             return Ok(true);
         }
@@ -300,7 +301,7 @@ impl<'s, 'r> Tail<'s, 'r> {
         self.end_line()
     }
 
-    /// Takes a line that has no end as one.
+    /// Takes a line without an end as a whole line.
     fn end_line(&mut self) -> Result<(), Error> {
         if self.rest.is_empty() {
             return Ok(());
@@ -324,7 +325,7 @@ impl<'s, 'r> Tail<'s, 'r> {
         Ok(())
     }
 
-    /// Takes the lines that are there by now up to one that matches, and says whether one did.
+    /// Reads the available lines up to one that matches; returns `true` if one matched.
     fn read_on(&mut self, until: Option<&Regex>) -> Result<bool, Error> {
         let mut block = vec![0; BLOCK];
         while !self.full() {
@@ -368,7 +369,7 @@ mod tests {
     use super::*;
     use crate::MemOs;
 
-    /// Waits for something in `/f`, while these things are done, each after the file was opened again.
+    /// Waits for lines in `/f` while these operations run, each after the file was opened again.
     #[track_caller]
     fn waits(options: &str, meanwhile: &[(&str, &str)], expected: &str) {
         let world = World::new(MemOs::new().file("/f", "1\n2\n3"));
@@ -409,7 +410,7 @@ mod tests {
         let meanwhile = [("fs::append", r#"["/f", "3\nmore\nread"]"#), ("fs::append", r#"["/f", "y 5\nlater\n"]"#)];
         let expected = r#"{"lines":["2","33","more","ready 5"],"matched":true,"next":20,"rotated":false,"shrunk":false,"truncated":true}"#;
         waits(r#"{"lines": 2, "until": "^ready \\d", "timeout": 20}"#, &meanwhile, expected);
-        // What was there before is not waited for.
+        // Lines that were there before do not count.
         let expected = r#"{"lines":["31"],"matched":true,"next":7,"rotated":false,"shrunk":false,"truncated":true}"#;
         waits(r#"{"lines": 0, "until": "1", "timeout": 20}"#, &[("fs::append", r#"["/f", "1\nlater"]"#)], expected);
     }
@@ -439,10 +440,10 @@ mod tests {
             }
         }
         assert_eq!((all.len(), pages, all.last().map(String::as_str)), (100_001, 12, Some("\"end\"")));
-        // No more than the rest of a block is read twice.
+        // At most the rest of a block is read twice.
         let read = world.run.budget().bytes_read();
         assert!(read <= text.len() as u64 + 13 * (BLOCK as u64 + 8), "{read}");
-        // Nothing is missed, and a line without an end comes again when it has one.
+        // No line is missed, and a line without an end is returned again once it has one.
         assert_eq!(after, i64::try_from(text.len()).unwrap());
         world.call("fs::append", r#"["/f", " of it\nnew\n"]"#).unwrap();
         let page = world.call("fs::tail", &format!(r#"["/f", {{"after": {after}}}]"#)).unwrap();

@@ -18,7 +18,7 @@ use crate::compress::Spool;
 use crate::os::{Access, DirEntry, EntryKind, OsError, WriteOptions};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Writes an archive of tar with all that is in a directory.
+/// Writes a tar archive of everything in a directory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::tar_create",
@@ -85,7 +85,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     archive.add_all(&dir, top.take_entries())?;
     let Archive { builder, files, directories, skipped, access, .. } = archive;
     let bytes = builder.into_inner().and_then(Sink::finish).map_err(|error| failed(&dir, error))?;
-    // An archive is not executable, whatever is in it.
+    // An archive is not executable, even if its members are.
     let like = access.map(|access| Access { mode: access.mode & 0o666, ..access });
     let options = WriteOptions { new: args.flag("new")?, private: false, like };
     let written = copy::write(session, &dir, to, (bytes.len() as u64, &mut bytes.as_slice()), options)?;
@@ -97,7 +97,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     ]))
 }
 
-/// Where the archive grows.
+/// The output of the archive.
 enum Sink {
     Plain(Spool),
     Gzip(Box<GzEncoder<Spool>>),
@@ -130,7 +130,7 @@ fn failed(path: &AbsPath, error: io::Error) -> Error {
     OsError::Io(error).about(path)
 }
 
-/// An archive that grows.
+/// An archive under construction.
 struct Archive<'s, 'r> {
     session: &'s Session<'r>,
     to: AbsPath,
@@ -138,7 +138,7 @@ struct Archive<'s, 'r> {
     skip_denied: bool,
     now: Timestamp,
     builder: Builder<Sink>,
-    /// Who may read all that is in it by now.
+    /// The access that everything in it so far allows.
     access: Option<Access>,
     files: u64,
     directories: u64,
@@ -146,7 +146,7 @@ struct Archive<'s, 'r> {
 }
 
 impl Archive<'_, '_> {
-    /// Adds what is below a directory, each thing before what is in it.
+    /// Adds everything below a directory, each directory before its contents.
     fn add_all(&mut self, top: &AbsPath, entries: Vec<DirEntry>) -> Result<(), Error> {
         let limits = self.session.limits();
         let below = |dir: &AbsPath, name: &str, depth, entries: Vec<DirEntry>| {
@@ -182,12 +182,12 @@ impl Archive<'_, '_> {
         Ok(())
     }
 
-    /// Lets nobody do more with the archive than with this.
+    /// Restricts the access to the archive to that of one source.
     fn bind(&mut self, access: Access) {
         self.access = Some(self.access.map_or(access, |before| before.and(access)));
     }
 
-    /// Adds one thing, and returns the entries of a directory.
+    /// Adds one entry; returns the entries of a directory.
     fn add(&mut self, name: &str, path: &AbsPath, kind: EntryKind) -> Result<Vec<DirEntry>, Error> {
         let session = self.session;
         match kind {
@@ -209,7 +209,7 @@ impl Archive<'_, '_> {
                 }
                 let access = file.state()?.access;
                 self.bind(access);
-                // A file that says 0 may be one of `/proc`: only reading it tells how much there is.
+                // A size of 0 may be a file of `/proc`: only reading it shows its length.
                 if file.size() == 0 {
                     let contents = file.read_all()?;
                     let header = self.header(path, EntryType::Regular, access.mode, contents.len() as u64)?;
@@ -252,7 +252,7 @@ impl Archive<'_, '_> {
     }
 
     fn append(&mut self, mut header: Header, name: &str, path: &AbsPath, contents: impl Read) -> Result<(), Error> {
-        // As the system has it, whatever bytes are in it.
+        // The name in the bytes of the system, which need not be UTF-8.
         let name = rex_core::spelling::bytes(name);
         self.builder.append_data(&mut header, OsStr::from_bytes(&name), contents).map_err(|error| failed(path, error))
     }

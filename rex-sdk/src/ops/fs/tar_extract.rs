@@ -13,7 +13,7 @@ use crate::ownership::Ownership;
 use crate::session::Metered;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Writes what is in an archive of tar below a directory.
+/// Extracts a tar archive below a directory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::tar_extract",
@@ -95,10 +95,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     ]))
 }
 
-/// The mode of a directory of which the archive says none.
+/// The mode of a directory for which the archive has none.
 const DIRECTORY: u32 = 0o755;
 
-/// All that was asked for before anything is done.
+/// All grants, which are obtained before anything is written.
 struct Grants {
     directories: Vec<Grant<fs::CreateDir>>,
     files: Vec<Grant<fs::Write>>,
@@ -127,7 +127,7 @@ impl Grants {
     }
 }
 
-/// Owners and times to set, each asked for.
+/// Requests the grants for owners and times.
 fn owners(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Vec<(AbsPath, Ownership)>, Error> {
     let ask = |(name, owner, modified): &(String, Option<(u32, u32)>, Timestamp)| {
         let path = below(to, name)?;
@@ -137,7 +137,7 @@ fn owners(session: &Session<'_>, plan: &Plan, to: &AbsPath) -> Result<Vec<(AbsPa
     plan.owners.iter().map(ask).collect()
 }
 
-/// The directory below which everything goes, by the name that it has without links.
+/// Returns the destination directory under its canonical name.
 fn destination(session: &Session<'_>, to: AbsPath, like: Access) -> Result<AbsPath, Error> {
     let created = session.act(fs::CreateDir {}, to.clone(), |grant| {
         let path = grant.resource().clone();
@@ -154,17 +154,17 @@ fn destination(session: &Session<'_>, to: AbsPath, like: Access) -> Result<AbsPa
 
 fn below(to: &AbsPath, name: &str) -> Result<AbsPath, Error> {
     let path = to.resolve(name).map_err(|error| refused(name.as_bytes(), &error.to_string()))?;
-    // The name was checked part by part. This holds even if that overlooks something.
+    // The name was checked part by part. This check holds even if that one has a gap.
     if path.is_in(to) { Ok(path) } else { Err(refused(name.as_bytes(), "it lies outside of the destination")) }
 }
 
-/// What was done so far.
+/// The progress of an extraction.
 struct Extraction<'s, 'r> {
     session: &'s Session<'r>,
     plan: Plan,
-    /// Who may read the archive.
+    /// Owner and permission bits of the archive.
     access: Access,
-    /// The files and directories that were made.
+    /// The files and directories that were created.
     there: BTreeSet<AbsPath>,
     created: u64,
     written: u64,
@@ -173,7 +173,7 @@ struct Extraction<'s, 'r> {
 }
 
 impl Extraction<'_, '_> {
-    /// Creates the directories, of which those above come before those below.
+    /// Creates the directories, each after its parent.
     fn create(&mut self, grants: Vec<Grant<fs::CreateDir>>) -> Result<(), Error> {
         let names = self.plan.directories.clone();
         for (grant, name) in grants.into_iter().zip(names) {
@@ -200,7 +200,7 @@ impl Extraction<'_, '_> {
         Ok(())
     }
 
-    /// Writes the files, of which the archive must still have the same.
+    /// Writes the files. They must still be the same in the archive.
     fn write(
         &mut self,
         archive: &Metered<'_>,
@@ -249,7 +249,7 @@ impl Extraction<'_, '_> {
         }
     }
 
-    /// Makes the links, when all that they lead to is there.
+    /// Creates the links, once all their targets exist.
     fn link(
         &mut self,
         hard_links: Vec<(Grant<fs::HardLink>, Grant<fs::Write>)>,
@@ -276,7 +276,7 @@ impl Extraction<'_, '_> {
         Ok(())
     }
 
-    /// Sets owners and times of what was made here, of directories after what is in them.
+    /// Sets owners and times of what was created, those of a directory after those of its contents.
     fn preserve(&mut self, owners: Vec<(AbsPath, Ownership)>) -> Result<(), Error> {
         for (path, owner) in owners.into_iter().rev() {
             self.session.run.budget().check()?;
@@ -298,7 +298,7 @@ impl Extraction<'_, '_> {
         Ok(())
     }
 
-    /// Told as it is: what is written stays.
+    /// Adds the progress to an error: what was written stays.
     fn so_far(&self, error: Error) -> Error {
         let (files, directories, links) = (self.written, self.created, self.links);
         Error {
@@ -311,7 +311,7 @@ impl Extraction<'_, '_> {
     }
 }
 
-/// Nothing is written through a link: where it leads, nobody was asked for.
+/// Rejects a link in the way: no grant covers its target.
 fn uncrossed(error: OsError) -> OsError {
     match error {
         OsError::Crossed(_) => OsError::Refused("a symbolic link is in the way, and nothing is extracted through one"),
@@ -319,13 +319,13 @@ fn uncrossed(error: OsError) -> OsError {
     }
 }
 
-/// Archives that no honest program writes.
+/// Archives that no ordinary program writes.
 #[cfg(test)]
 pub(super) mod testing {
     use crate::compress::compress;
     use crate::expand::Format;
 
-    /// A header with these names as they are, from noon of the example.
+    /// Returns a header with exactly this name, dated noon of the example.
     pub(in super::super) fn header(name: &str, kind: char, size: usize) -> Vec<u8> {
         linked(name.as_bytes(), kind, size, "")
     }
@@ -344,7 +344,7 @@ pub(super) mod testing {
         block
     }
 
-    /// Members by name, type and contents; of links, where they lead.
+    /// Returns an archive of members by name, type and contents; for links, the target.
     pub(in super::super) fn archive(members: &[(&str, char, &str)]) -> Vec<u8> {
         let mut archive = Vec::new();
         for (name, kind, contents) in members {
@@ -397,7 +397,7 @@ mod tests {
                 "write /to/new/app/README"
             ]
         );
-        // Again: directories are taken as they are, files stay.
+        // A second extraction accepts the directories and keeps the files.
         let value = world.call("fs::tar_extract", r#"["/a.tar", "/to/new"]"#).unwrap();
         assert!(matches!(value.get("skipped"), Some(Value::List(skipped)) if skipped.len() == 2), "{value}");
         assert_eq!((value.get("files"), value.get("directories")), (Some(&Value::Int(0)), Some(&Value::Int(0))));
@@ -441,7 +441,7 @@ mod tests {
             (&[("l", '2', "")], "outside"),
             (&[("a", '2', "b"), ("b", '2', "a")], "circle"),
             (&[("d/e/", '5', ""), ("l", '2', "d/e"), ("l/f", '0', "x")], "two things"),
-            // Where the way goes through a link, `..` is not what it looks like.
+            // Behind a link, `..` does not lead where it seems to.
             (&[("d/e/", '5', ""), ("d/e/up", '2', "../.."), ("out", '2', "d/e/up/../etc")], "out of the archive"),
             (&[("d", '3', "")], "device"),
             (&[("f", '0', "1"), ("./f", '0', "2")], "two things"),
@@ -464,7 +464,7 @@ mod tests {
             value.contains(r#""files":1"#) && value.contains(r#""path":"l\n""#) && value.contains("symlink"),
             "{value}"
         );
-        // What is left out gives its name to nobody.
+        // A skipped member does not reserve its name.
         let world = World::new(self::world(archive(&[("l", '2', "/etc"), ("l/passwd", '0', "x")])));
         world.call("fs::tar_extract", r#"["/a.tar", "/to", {"skip_links": true}]"#).unwrap();
         assert_eq!(world.os.contents("/to/l/passwd").unwrap(), b"x");
@@ -499,10 +499,10 @@ mod tests {
         );
         assert_eq!(world.returns("fs::read_link", r#"["/to/new/v1/run"]"#), r#""../current/./bin/second""#);
         assert_eq!(world.returns("fs::read", r#"["/to/new/v1/run"]"#), r#""tool""#);
-        // Again, all of it stays as it is.
+        // A second extraction changes nothing.
         let again = world.call("fs::tar_extract", r#"["/a.tar", "/to/new"]"#).unwrap();
         assert!(matches!(again.get("skipped"), Some(Value::List(skipped)) if skipped.len() == 5), "{again}");
-        // Below what is left out at the start.
+        // With leading directories left out.
         let world = World::new(self::world(archive(&members[..3])));
         world.call("fs::tar_extract", r#"["/a.tar", "/to", {"strip": 1}]"#).unwrap();
         assert_eq!(world.os.contents("/to/bin/second").unwrap(), b"tool");
@@ -571,7 +571,7 @@ mod tests {
             assert_eq!(world.os.contents("/etc/passwd").unwrap(), b"root");
             assert_eq!(world.returns("fs::exists", r#"["/etc/d"]"#), "false");
         }
-        // The destination itself may be named by a link, where its target is permitted.
+        // The destination itself may be a link, if its target is permitted.
         let os = world(archive(&[("f", '0', "x")])).link("/link", "/to");
         let world = World::ruled(os, |_, path| path != "/link/f");
         world.call("fs::tar_extract", r#"["/a.tar", "/link"]"#).unwrap();

@@ -10,7 +10,7 @@ use super::Entry;
 use crate::archive::{Member, walk};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Lists what is in an archive of tar.
+/// Lists the members of a tar archive.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::tar_list",

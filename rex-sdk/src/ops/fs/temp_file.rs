@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use crate::os::WriteOptions;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Creates a file of a name that nothing had.
+/// Creates a file with a new name.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::temp_file",
@@ -26,7 +26,7 @@ pub static OP: Op = Op {
     call,
 };
 
-/// So many names are tried.
+/// Maximum number of further names to try.
 const TRIES: u64 = 16;
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {

@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Creates an empty file, or sets the times of what is there.
+/// Creates an empty file, or sets the times of an existing file or directory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::touch",

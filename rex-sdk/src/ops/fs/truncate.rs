@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Cuts a file, or fills it up.
+/// Truncates a file, or fills it up with zeros.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::truncate",

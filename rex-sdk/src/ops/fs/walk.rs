@@ -7,7 +7,7 @@ use super::super::epoch;
 use crate::cursor::{AFTER, Cursor};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session, tree};
 
-/// Tells what lies below a directory.
+/// Returns everything below a directory, with metadata.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "fs::walk",

@@ -35,7 +35,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     }
 }
 
-/// The attribute that a call names.
+/// Returns the attribute that a call names.
 pub(super) fn named(args: &Args) -> Result<String, Error> {
     let name = args.text("name")?;
     if name.is_empty() || name.len() > 255 || name.contains('\0') {
@@ -44,5 +44,5 @@ pub(super) fn named(args: &Args) -> Result<String, Error> {
     Ok(name.to_owned())
 }
 
-/// Its name as a parameter of operations.
+/// The parameter for the name of an attribute.
 pub(super) const NAME: Param = Param::required("name", Kind::Text, "The name with its namespace: `user.origin`.");

@@ -8,7 +8,7 @@ use crate::connection::TIMEOUT;
 use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Has a URL stand for nothing any more.
+/// Sends a DELETE request.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::delete",

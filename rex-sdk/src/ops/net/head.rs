@@ -8,7 +8,7 @@ use crate::connection::TIMEOUT;
 use crate::http::{ADDRESS, ANSWER, HEADERS, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Asks about what a URL stands for.
+/// Sends a HEAD request.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::head",

@@ -8,7 +8,7 @@ use rex_core::{Action, Code, Error, Value};
 use crate::os::Interface;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Lists the interfaces of this machine.
+/// Lists the network interfaces of this machine.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::interfaces",

@@ -32,7 +32,7 @@ fn port(args: &Args) -> Result<u16, Error> {
     known.ok_or_else(|| Error::validation(format!("`{port}` is not a port: there are 1 to 65535")))
 }
 
-/// Tables of the kernel.
+/// Returns tables of the kernel.
 fn tables<const N: usize>(session: &Session<'_>, tables: [NetworkTable; N]) -> Result<[String; N], Error> {
     let grant = session.permit(net::Inspect {}, Host)?;
     let texts = session.os.tables(grant, tables.into(), session.run.budget()).map_err(|error| error.about(&Host))?;
@@ -40,7 +40,7 @@ fn tables<const N: usize>(session: &Session<'_>, tables: [NetworkTable; N]) -> R
     texts.try_into().map_err(missing)
 }
 
-/// A number that says that there is none as a value.
+/// Converts a number to a value; 0 means that there is none.
 fn unless_zero(number: u64) -> Value {
     if number == 0 { Value::Null } else { Value::count(number) }
 }

@@ -8,7 +8,7 @@ use crate::connection::TIMEOUT;
 use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Sends something to a URL.
+/// Sends a POST request.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::post",

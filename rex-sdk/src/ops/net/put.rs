@@ -8,7 +8,7 @@ use crate::connection::TIMEOUT;
 use crate::http::{ADDRESS, ANSWER, AS_BYTES, AS_JSON, HEADERS, MAX_BYTES, REDIRECTS, SITE, URL, call as request};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Has a URL stand for what is sent.
+/// Sends a PUT request.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::put",

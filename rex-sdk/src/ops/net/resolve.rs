@@ -10,7 +10,7 @@ use crate::connection::addresses;
 use crate::dns::{self, DnsRecord};
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Looks up what a name stands for.
+/// Looks up the records of a name.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::resolve",

@@ -109,7 +109,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::map([("sockets", Value::List(sockets)), ("complete", complete.into()), ("skipped", skipped.into())]))
 }
 
-/// Says of each socket which processes have it open. Where none is known, that is no sign that there is none.
+/// Adds to each socket the processes that have it open. If none is known, there may still be one.
 fn tell_holders(
     found: &mut [(u64, BTreeMap<String, Value>)],
     holders: &BTreeMap<u64, Vec<Value>>,
@@ -125,7 +125,7 @@ fn tell_holders(
     for (inode, entries) in found {
         let told = match holders.get(inode) {
             Some(holders) => Value::List(holders.clone()),
-            // Such a socket is the kernel's: its process has closed it.
+            // Such a socket belongs to the kernel: its process has closed it.
             None if *inode == 0 => Value::List(Vec::new()),
             None => {
                 let message = format!("it is not known who has it open: {why}");
@@ -174,7 +174,7 @@ fn told_unix(socket: UnixSocket) -> BTreeMap<String, Value> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Which processes have which sockets open, and whether there may be others that are hidden.
+/// Returns the processes that have each socket open, and `true` if others may be hidden.
 fn holders(session: &Session<'_>, left_out: &mut Skipped) -> Result<(BTreeMap<u64, Vec<Value>>, bool), Error> {
     let mut holders = BTreeMap::<u64, Vec<Value>>::new();
     let all = process::all(session, None)?;
@@ -183,7 +183,7 @@ fn holders(session: &Session<'_>, left_out: &mut Skipped) -> Result<(BTreeMap<u6
         let open = match process::open_files::open(session, &status.process) {
             Ok(open) => open,
             Err(error) if error.is_fatal() => return Err(error),
-            // It has ended meanwhile.
+            // It has ended in the meantime.
             Err(error) if error.code == Code::NotFound => continue,
             Err(error) => {
                 left_out.add(&pid.to_string(), &error);

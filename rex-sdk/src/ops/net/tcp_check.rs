@@ -10,7 +10,7 @@ use super::HOST;
 use crate::connection::{Line, TIMEOUT, deadline};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Tries whether a port takes connections.
+/// Checks whether a port accepts connections.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::tcp_check",

@@ -11,7 +11,7 @@ use crate::connection::{Line, TIMEOUT, deadline};
 use crate::tls::{Checker, secure};
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Tells what certificate a host shows.
+/// Returns the certificate that a host presents.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "net::tls_certificate",

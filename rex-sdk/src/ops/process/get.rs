@@ -7,7 +7,7 @@ use super::list::look;
 use super::{describe, one};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells about one process.
+/// Returns the status of one process.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::get",

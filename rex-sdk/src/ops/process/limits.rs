@@ -7,7 +7,7 @@ use super::{act, one};
 use crate::os::ProcessLimit;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells what a process may use at most.
+/// Returns the resource limits of a process.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::limits",

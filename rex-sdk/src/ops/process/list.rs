@@ -63,7 +63,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     found.iter().map(entry).collect::<Result<_, _>>().map(Value::List)
 }
 
-/// What is told of a process beyond what everybody sees.
+/// Returns details of a process that not every user may see.
 pub(super) fn look(session: &Session<'_>, process: &Process) -> Result<BTreeMap<String, Value>, Error> {
     let details = act(session, process::Inspect {}, process, |grant| session.os.details(grant, session.run.budget()))?;
     let spaces = details.namespaces.into_iter().map(|(kind, number)| (kind, Value::count(number))).collect();

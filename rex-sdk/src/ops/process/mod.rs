@@ -26,10 +26,10 @@ use rex_core::{Action, Code, Error, Grant, Value};
 use crate::os::{ProcessList, ProcessStatus};
 use crate::{Args, Form, Kind, Literal, OsError, Param, Session};
 
-/// The number of a process.
+/// The parameter that names a process.
 const PID: Param = Param::required("pid", Kind::Count, "The number of the process.");
 
-/// Which processes are meant.
+/// The options that select processes.
 const FILTERS: [Param; 4] = [
     Param::option(
         "name",
@@ -48,7 +48,7 @@ const FILTERS: [Param; 4] = [
     Param::option("unit", Kind::Unit, Literal::Null, "Only those of this unit; `nginx` is `nginx.service`."),
 ];
 
-/// Takes what is known where not all can be.
+/// The option to accept partial results.
 const PARTIAL: Param = Param::option(
     "partial",
     Kind::Bool,
@@ -56,10 +56,10 @@ const PARTIAL: Param = Param::option(
     "Tell those that are known, where others are hidden from Rex or cannot be told apart, instead of failing.",
 );
 
-/// How much of a name the kernel keeps, in bytes.
+/// Number of bytes of a name that the kernel keeps.
 const NAME_BYTES: usize = 15;
 
-/// A process, as a script sees it.
+/// Returns a process as a script sees it.
 fn describe(status: &ProcessStatus) -> BTreeMap<String, Value> {
     let identity = status.process.identity();
     let entries: [(&str, Value); 15] = [
@@ -82,7 +82,7 @@ fn describe(status: &ProcessStatus) -> BTreeMap<String, Value> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// What tells a process from others in results about several: its number, name, user, unit.
+/// Returns the fields that identify a process in results about several: number, name, user, unit.
 fn brief(process: &Process) -> BTreeMap<String, Value> {
     let identity = process.identity();
     let entries: [(&str, Value); 4] = [
@@ -94,13 +94,13 @@ fn brief(process: &Process) -> BTreeMap<String, Value> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Every process that runs; with an interval, with what it uses of the processors.
+/// Returns every running process; with an interval, with its use of the processors.
 pub(super) fn all(session: &Session<'_>, interval_ms: Option<u64>) -> Result<ProcessList, Error> {
     let grant = session.permit(process::List {}, Host)?;
     session.os.processes(grant, None, interval_ms, session.run.budget()).map_err(|error| error.about(&Host))
 }
 
-/// The process of a number.
+/// Returns the process with a number.
 fn one(session: &Session<'_>, args: &Args) -> Result<ProcessStatus, Error> {
     let number = args.count("pid")?;
     let grant = session.permit(process::List {}, Host)?;
@@ -114,15 +114,15 @@ fn one(session: &Session<'_>, args: &Args) -> Result<ProcessStatus, Error> {
     })
 }
 
-/// The processes that a call means.
+/// The processes that a call selects.
 struct Meant {
     found: Vec<ProcessStatus>,
-    /// Why there may be others, if there may be.
+    /// The reason why others may match too, if they may.
     others: Option<String>,
 }
 
 impl Meant {
-    /// Those that were found, if there are no others, or the script asks for those that are known.
+    /// Returns the selected processes; an error if others may match, unless the script accepts partial results.
     fn complete(self, args: &Args) -> Result<Vec<ProcessStatus>, Error> {
         match self.others {
             Some(why) if !args.flag("partial")? => {
@@ -135,12 +135,12 @@ impl Meant {
     }
 }
 
-/// Why others may run that are not told.
+/// Returns the reason why others may be running, if any.
 fn hidden(list: &ProcessList) -> Option<String> {
     list.hidden.then(|| "this machine hides those of other users from the user that Rex runs as".to_owned())
 }
 
-/// Those that a call means, by its options.
+/// Returns the processes that the options of a call select.
 fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
     let (name, exe) = (args.text_option("name")?, args.text_option("exe")?);
     let (user, unit) = (args.text_option("user")?, args.unit_option("unit")?);
@@ -170,12 +170,13 @@ fn meant(args: &Args, all: ProcessList) -> Result<Meant, Error> {
     Ok(Meant { found, others })
 }
 
-/// Whether a fact is as wanted; `None` if it is not known.
+/// Compares a value with the expected one; `None` if the value is unknown.
 fn fits(wanted: Option<&str>, found: Option<&str>) -> Option<bool> {
     wanted.map_or(Some(true), |wanted| found.map(|found| wanted == found))
 }
 
-/// Whether a process runs a program; `None` if that cannot be told. Where Rex may not look, the name tells of most that they do not.
+/// Checks whether a process runs a program; `None` if that is unknown. If Rex may not see the program, the name rules
+/// out most processes.
 fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
     let (Some(wanted), None) = (exe, &identity.exe) else { return fits(exe, identity.exe.as_deref()) };
     let program = wanted.rsplit('/').next().unwrap_or(wanted);
@@ -183,12 +184,13 @@ fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
     if identity.name.starts_with(start) { None } else { Some(false) }
 }
 
-/// Whether a process has a name; `None` if that cannot be told. Of a longer name than the kernel keeps, the rest is that of its program.
+/// Checks whether a process has a name; `None` if that is unknown. The part of a name that the kernel does not keep is
+/// taken from the program.
 fn is_called(identity: &Identity, name: &str) -> Option<bool> {
     let Some(start) = name.as_bytes().get(..NAME_BYTES).filter(|_| name.len() > NAME_BYTES) else {
         return Some(identity.name == name);
     };
-    // The kernel cuts between bytes, also within a character.
+    // The kernel cuts between bytes, even within a character.
     if identity.name.trim_end_matches(char::REPLACEMENT_CHARACTER)
         != String::from_utf8_lossy(start).trim_end_matches(char::REPLACEMENT_CHARACTER)
     {
@@ -199,7 +201,7 @@ fn is_called(identity: &Identity, name: &str) -> Option<bool> {
     Some(program == name)
 }
 
-/// Asks for an action on a process and does it.
+/// Requests an action on a process and performs it.
 fn act<A: Action<Resource = Process>, T>(
     session: &Session<'_>,
     action: A,
@@ -210,7 +212,7 @@ fn act<A: Action<Resource = Process>, T>(
     act(grant).map_err(|error| error.about(process))
 }
 
-/// A signal by the name that policies see: `TERM`, whether it came as that, as `sigterm`, or with blanks.
+/// Returns the name of a signal as policies see it: `TERM`, for any case, with or without `SIG` and blanks.
 pub(crate) fn signal_name(text: &str) -> Result<String, Error> {
     use rex_core::process::SIGNALS;
     let upper = text.trim().to_ascii_uppercase();
@@ -237,7 +239,7 @@ mod tests {
         let long = "averyverylongprocessname";
         assert_eq!(called("averyverylongpr", Some("/x/averyverylongprocessname"), long), Some(true));
         assert_eq!(called("averyverylongpr", Some("/x/averyverylongprogram"), long), Some(false));
-        // A script, or one that Rex may not look at.
+        // A script, or a program that Rex may not see.
         assert_eq!(called("averyverylongpr", Some("/bin/sh"), long), None);
         assert_eq!(called("averyverylongpr", None, long), None);
         assert_eq!(called("sleep", None, long), Some(false));
@@ -257,12 +259,12 @@ mod tests {
         assert_eq!(error.message, "not all processes are known: the `user` of process 5 could not be found out");
         let known = world.call("process::list", r#"[{"user": "root", "partial": true}]"#).unwrap();
         assert!(matches!(&known, Value::List(known) if known.len() == 2), "{known}");
-        // One of another name than the program's is not meant.
+        // A process whose name differs from that of the program does not match.
         let os = MemOs::example().process(5, Identity { name: "x".to_owned(), ..Identity::default() }, &["x"]);
         let world = World::new(os);
         assert_eq!(world.returns("process::list", r#"[{"exe": "/bin/y"}]"#), "[]");
         assert_eq!(world.fails("process::list", r#"[{"exe": "/bin/x"}]"#), Code::Io);
-        // Another filter tells that it is not meant.
+        // Another filter shows that it does not match.
         let known = world.call("process::list", r#"[{"user": "root", "name": "nginx"}]"#).unwrap();
         assert!(matches!(&known, Value::List(known) if known.len() == 1), "{known}");
         let told = world.call("process::get", "[5]").unwrap();

@@ -8,7 +8,7 @@ use super::{act, one};
 use crate::os::OpenFile;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Lists what a process has open.
+/// Lists the open files of a process.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::open_files",
@@ -47,7 +47,7 @@ pub(in super::super) fn open(session: &Session<'_>, process: &Process) -> Result
     used(session, process, false)
 }
 
-/// What a process has open, or all that it uses of files.
+/// Returns the open files of a process, or, with `all`, every file that it uses.
 pub(super) fn used(session: &Session<'_>, process: &Process, all: bool) -> Result<Vec<OpenFile>, Error> {
     let max = session.limits().entries;
     act(session, process::Inspect {}, process, |grant| session.os.open_files(grant, max, all, session.run.budget()))

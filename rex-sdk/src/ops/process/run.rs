@@ -80,7 +80,7 @@ fn pin(text: &str) -> Result<(), Error> {
     Err(Error::validation(format!("`{}` is no SHA-256 in hexadecimal", text.escape_debug())))
 }
 
-/// A path, where a name alone is meant for one that a shell would search for.
+/// Checks that a program is a path, as a shell would search for a bare name.
 pub(super) fn program_path(text: &str) -> Result<(), Error> {
     if text.contains('/') {
         return Ok(());
@@ -89,7 +89,7 @@ pub(super) fn program_path(text: &str) -> Result<(), Error> {
     Err(Error::validation(message).with_help("a program is named by its path, as in `/usr/bin/df`"))
 }
 
-/// The start that a call asks for, and the program.
+/// Returns the action and the program of a call.
 pub(crate) fn request(args: &Args) -> Result<(process::Run, Program), Error> {
     let pin = args.text("sha256")?.to_ascii_lowercase();
     let arguments = args.texts("arguments")?;
@@ -119,7 +119,7 @@ pub(crate) fn request(args: &Args) -> Result<(process::Run, Program), Error> {
     Ok((action, Program { path: args.path("program")?, sha256: pin }))
 }
 
-/// The directory where the program starts, if that is more than the root.
+/// Returns the start directory of the program, if it is not the root.
 pub(crate) fn start_directory(args: &Args) -> Result<Option<AbsPath>, Error> {
     args.path("directory").map(|directory| Some(directory).filter(|directory| directory.as_str() != "/"))
 }
@@ -137,12 +137,12 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         written_bytes: session.limits().written_bytes.saturating_sub(budget.bytes_written()),
     };
-    // Whether a program starts there tells whether it is a directory.
+    // The start of the program will show whether it is a directory.
     if let Some(directory) = start_directory(args)? {
         drop(session.permit(fs::List {}, directory)?);
     }
     let finished = session.act(action, program, |grant| session.os.run(grant, start.clone(), budget))?;
-    // The kernel ends whoever would make a file longer than all that is left.
+    // The kernel kills a process that would make a file longer than the remaining limit.
     let too_long = finished.signal.as_deref() == Some("SIGXFSZ");
     let bytes = session.limits().written_bytes;
     let written = budget.add_written(finished.written_bytes);
@@ -158,7 +158,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(describe(finished))
 }
 
-/// The error, with what became of the program: a message about a limit alone would not say that it has run.
+/// Adds the outcome of the program to an error: a message about a limit alone would hide that it has run.
 fn has_run(finished: &Finished, error: Error) -> Error {
     let ended = match (finished.status, &finished.signal) {
         (Some(status), _) => format!("ended with status {status}"),

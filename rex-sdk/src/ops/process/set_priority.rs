@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::{act, one};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Changes how a process is scheduled among others.
+/// Sets the scheduling priority of a process.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::set_priority",

@@ -7,7 +7,7 @@ use super::{FILTERS, all, brief, meant, signal_name};
 use crate::os::ProcessStatus;
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Sends a signal to all processes of some kind.
+/// Sends a signal to all matching processes.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::signal_all",

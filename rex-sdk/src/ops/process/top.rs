@@ -10,7 +10,7 @@ use crate::ops::{INTERVAL_MS, interval};
 use crate::os::ProcessStatus;
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Finds the processes that use most.
+/// Finds the processes that use the most CPU time or memory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::top",

@@ -9,7 +9,7 @@ use super::{Meant, PARTIAL, all, hidden};
 use crate::os::ProcessStatus;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Shows which process started which.
+/// Returns the tree of processes and their children.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "process::tree",
@@ -51,13 +51,13 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         Some(pid) => u64::from(status.process.pid()) == pid,
         None => !here.contains(&status.parent),
     };
-    // Those that are told last lie at the bottom.
+    // The first ones to return are at the top of the stack.
     let mut todo: Vec<_> = found.iter().filter(begins).map(|status| (0, status)).rev().collect();
     if let (Some(pid), []) = (top, &*todo) {
         return Err(Error::new(Code::NotFound, format!("there is no process {pid}")));
     }
     let mut rows = Vec::new();
-    // Each is taken out of the table once, so that numbers that changed meanwhile make no circle.
+    // Each is taken out of the table once, so that numbers that changed in the meantime cannot form a cycle.
     while let Some((depth, status)) = todo.pop() {
         let identity = status.process.identity();
         rows.push(Value::map([

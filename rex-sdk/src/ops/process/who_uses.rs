@@ -53,7 +53,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
                     users.push(Value::Map(entry));
                 }
             }
-            // It has ended, and has nothing open.
+            // It has ended, and has no open files.
             Err(error) if error.code == Code::NotFound => {}
             Err(error) if matches!(error.code, Code::AccessDenied | Code::Io) => {
                 skipped.push(Value::map([

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::properties::all;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Tells which units a unit depends on.
+/// Returns the units that a unit depends on.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::dependencies",

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::{changed, reaching};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Has a unit started with the machine.
+/// Enables a unit: it starts with the machine.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::enable",

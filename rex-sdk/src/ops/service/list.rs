@@ -34,7 +34,7 @@ pub static OP: Op = Op {
     call,
 };
 
-/// See `systemd.unit(5)`.
+/// Types of units; see `systemd.unit(5)`.
 const KINDS: &[&str] =
     &["all", "service", "socket", "target", "device", "mount", "automount", "swap", "timer", "path", "slice", "scope"];
 

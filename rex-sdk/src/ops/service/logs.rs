@@ -12,7 +12,7 @@ use crate::os::{ALL_UNITS, LogQuery};
 use crate::words::PRIORITIES;
 use crate::{Args, Example, Form, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Reads what a unit has logged.
+/// Reads the log of a unit.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::logs",
@@ -78,7 +78,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         until: args.moment_option("until", session.run.now())?,
         priority: args.text_option("priority")?.and_then(urgency),
         pattern: args.text_option("pattern")?.map(str::to_owned),
-        // One more tells whether there are too many.
+        // One record more shows whether there are too many.
         max: max.unwrap_or(limit.saturating_add(1)),
     };
     let records =
@@ -107,7 +107,7 @@ fn unit(args: &Args) -> Result<Unit, Error> {
     Unit::parse(text).map_err(|error| Error::validation(error.to_string()))
 }
 
-/// What of the whole journal may be told: each unit is asked for once, when the first record of it is met.
+/// The units of the whole log that may be shown. Each unit is requested once, at its first record.
 struct Permits<'s, 'r> {
     session: &'s Session<'r>,
     skip_denied: bool,
@@ -117,7 +117,7 @@ struct Permits<'s, 'r> {
 impl Permits<'_, '_> {
     fn tell(&mut self, record: &Record) -> Result<bool, Error> {
         let kernel = record.text("_TRANSPORT").as_deref() == Some("kernel");
-        // Of what the manager says about a unit, the unit is meant.
+        // A record of the manager about a unit belongs to that unit.
         let name = if kernel { Some(String::new()) } else { record.unit() };
         let Some(name) = name else { return Ok(true) };
         if let Some(known) = self.known.get(&name) {
@@ -126,7 +126,7 @@ impl Permits<'_, '_> {
         let asked = match Unit::parse(&name) {
             _ if kernel => self.session.permit(sys::KernelLog {}, Host).map(drop),
             Ok(unit) => self.session.permit(service::Logs {}, unit).map(drop),
-            // Nobody can be asked about what has no name, so it is not told.
+            // A record of an invalid unit cannot be requested, so it is not shown.
             Err(error) => Err(Error::new(Code::AccessDenied, error.to_string())),
         };
         let permitted = match asked {
@@ -139,7 +139,7 @@ impl Permits<'_, '_> {
     }
 }
 
-/// A list has no room to say that it is not all.
+/// Returns the error of too many records: an incomplete list could not say so.
 fn too_many(limit: u64) -> Error {
     let error = exceeded("entries", limit, "records");
     let help = error.help.clone().unwrap_or_default();
@@ -162,7 +162,7 @@ impl Record {
     fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {
             serde_json::Value::String(text) => Some(text.clone()),
-            // What is not text comes as its bytes, and what is there more than once as a list of texts or of such.
+            // Data that is not text is a list of bytes; a repeated field is a list of texts or of such lists.
             serde_json::Value::Array(all) => match all.first()? {
                 serde_json::Value::String(first) => Some(first.clone()),
                 serde_json::Value::Array(first) => Some(lossy(first)),
@@ -176,12 +176,12 @@ impl Record {
         self.text(name)?.parse().ok()
     }
 
-    /// The unit that it is about, or of.
+    /// Returns the unit that the record is about, or comes from.
     fn unit(&self) -> Option<String> {
         self.text("UNIT").or_else(|| self.text("_SYSTEMD_UNIT"))
     }
 
-    /// The same as scripts see it.
+    /// Returns the record as a script sees it.
     fn describe(&self) -> Value {
         let time = self.number("__REALTIME_TIMESTAMP").map(Timestamp::from_micros);
         let priority =
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((urgency("err"), urgency("error")), (Some(3), None));
     }
 
-    /// Permits all but what has this name.
+    /// A policy that permits everything but this action or resource.
     struct But(&'static str);
 
     impl Authorize for But {
@@ -245,7 +245,7 @@ mod tests {
             ("nothing", "-.slice", None),
             ("nginx.service", "*", Some(Code::AccessDenied)),
             ("-.slice", "*", Some(Code::AccessDenied)),
-            // Not asked for where no record is of the kernel.
+            // Not requested if no record is from the kernel.
             ("kernel_log", "*", None),
         ] {
             let subject = Subject::new(Principal::agent("tester"));

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::changed;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Makes it impossible to start a unit.
+/// Masks a unit: it cannot be started.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::mask",

@@ -25,12 +25,12 @@ use rex_core::{Action, Code, Error, Grant, Value};
 use crate::Session;
 use crate::os::{OsError, UnitFileChange, UnitStatus};
 
-/// What [`describe`] returns, in words.
+/// Description of the value that [`describe`] returns.
 const STATUS: &str = "`unit` (its own name), `description`, `load` (`loaded`, `masked`, ...), `active` (`active`, `inactive`, `failed`, ...), \
                       `sub` (`running`, `dead`, ...), `main_pid` of a running service, and since when it is active: `since` as RFC 3339, \
                       `since_epoch` in seconds.";
 
-/// The state of a unit, as a script sees it.
+/// Returns the state of a unit as a script sees it.
 fn describe(status: &UnitStatus) -> Value {
     Value::map([
         ("unit", status.name.as_str().into()),
@@ -44,10 +44,10 @@ fn describe(status: &UnitStatus) -> Value {
     ])
 }
 
-/// How often what an act reaches may change before it is given up.
+/// Maximum number of times that the reached units may change.
 const MAX_ROUNDS: usize = 8;
 
-/// Does something to a unit, and asks for each other one that it reaches before anything is done.
+/// Acts on a unit, after requesting the action for every other unit that it reaches.
 fn reaching<A: Action<Resource = Unit>, T>(
     session: &Session<'_>,
     action: &A,
@@ -69,7 +69,7 @@ fn reaching<A: Action<Resource = Unit>, T>(
         }
         for unit in reached {
             if !also.contains(&unit) {
-                // It is done with the grant for the first unit; this is whether it may be.
+                // The act uses the grant for the first unit; this one only checks the permission.
                 drop(session.permit(action.clone(), unit.clone())?);
                 also.push(unit);
             }
@@ -78,7 +78,7 @@ fn reaching<A: Action<Resource = Unit>, T>(
     Err(Error::new(Code::Io, format!("`{}` keeps changing which units it reaches", unit.name())))
 }
 
-/// What was changed on disk, as a script sees it.
+/// Returns changes on disk as a script sees them.
 fn changed(changes: Vec<UnitFileChange>) -> Value {
     let entry = |change: UnitFileChange| {
         Value::map([("kind", change.kind.into()), ("path", change.path.into()), ("target", change.target.into())])

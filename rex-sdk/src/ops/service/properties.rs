@@ -7,7 +7,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Tells all that the manager says of a unit.
+/// Returns the properties of a unit.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::properties",

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::describe;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Has a unit read its configuration again.
+/// Makes a unit reload its configuration.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::reload",

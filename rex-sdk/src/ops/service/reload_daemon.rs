@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Has the manager read all units again.
+/// Makes the service manager reload all unit files.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::reload_daemon",

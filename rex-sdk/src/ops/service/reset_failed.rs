@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::describe;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Forgets that a unit has failed.
+/// Clears the failed state of a unit.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::reset_failed",

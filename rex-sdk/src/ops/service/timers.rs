@@ -7,7 +7,7 @@ use rex_core::{Action, Code, Error, Timestamp, Value};
 use crate::os::TimerStatus;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Lists the timers with when they elapse.
+/// Lists the timers and when they elapse.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::timers",

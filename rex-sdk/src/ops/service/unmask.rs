@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 use super::changed;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Makes it possible again to start a unit.
+/// Unmasks a unit: it can be started again.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "service::unmask",

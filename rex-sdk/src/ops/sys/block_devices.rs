@@ -36,7 +36,7 @@ fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
 }
 
 fn describe(name: &str, files: &BTreeMap<String, String>) -> Value {
-    /// Sizes are in units of it, whatever the device's own are.
+    /// The unit of sizes in bytes, for every device.
     const SECTOR: u64 = 512;
     let text = |file: &str| files.get(file).map(|text| text.trim());
     let bytes =

@@ -8,7 +8,7 @@ use crate::os::SystemFile;
 use crate::proc::stat;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells when the machine was started.
+/// Returns the boot time of the machine.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::boot_time",

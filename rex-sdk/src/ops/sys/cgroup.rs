@@ -7,7 +7,7 @@ use rex_core::{Action, Code, Error, Value};
 use crate::os::{OsError, io_error};
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Tells what a control group uses, and may use.
+/// Returns the usage and the limits of a control group.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::cgroup",
@@ -43,7 +43,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::Map(files.into_iter().map(|(name, text)| (name, describe(&text))).collect()))
 }
 
-/// A number, or a list of them by their names; see the kernel's `cgroup-v2.rst`.
+/// Converts a number, or a list of them by name, to a value; see the kernel's `cgroup-v2.rst`.
 fn describe(text: &str) -> Value {
     let number = |word: &str| match word {
         "max" => Value::Null,

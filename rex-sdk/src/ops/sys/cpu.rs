@@ -9,7 +9,7 @@ use crate::os::SystemFile;
 use crate::proc::{Cpu, cpus, stat};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells what the processors do.
+/// Returns the utilization of the processors.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::cpu",

@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells how many processors there are.
+/// Returns the number of processors.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::cpus",

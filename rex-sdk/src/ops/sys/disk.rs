@@ -8,7 +8,7 @@ use super::percent;
 use crate::os::Mount;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells how full the mounted file systems are.
+/// Returns the usage of the mounted file systems.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::disk",

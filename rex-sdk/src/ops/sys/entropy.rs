@@ -7,7 +7,7 @@ use super::{inspect, unclear};
 use crate::os::SystemFile;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells how much entropy the kernel has.
+/// Returns the amount of entropy of the kernel.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::entropy",

@@ -7,7 +7,7 @@ use super::inspect;
 use crate::os::SystemFile;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells the name of the machine.
+/// Returns the name of the machine.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::hostname",

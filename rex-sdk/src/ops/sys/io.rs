@@ -9,7 +9,7 @@ use crate::os::SystemFile;
 use crate::proc::{Disk, disks};
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells what was read from and written to each disk.
+/// Returns the reads from and writes to each disk.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::io",

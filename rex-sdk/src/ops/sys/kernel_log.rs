@@ -10,7 +10,7 @@ use rex_core::{Action, Code, Error, Value};
 use crate::proc::log_record;
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Reads what the kernel has logged.
+/// Reads the log of the kernel.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::kernel_log",
@@ -43,7 +43,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
         return Err(too_many());
     }
     let grant = session.permit(sys::KernelLog {}, Host)?;
-    // One more tells whether there are too many.
+    // One record more shows whether there are too many.
     let most = max.unwrap_or(limit.saturating_add(1));
     let records = session.os.kernel_log(grant, most, session.run.budget()).map_err(|error| error.about(&Host))?;
     if max.is_none() && records.len() as u64 > limit {
@@ -51,7 +51,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     }
     session.run.budget().count_read(records.iter().map(|record| record.len() as u64).sum())?;
     let entry = |record: &String| {
-        // What is not written as the kernel's manual says is told as it is.
+        // A record that does not match the kernel's manual is returned unparsed.
         let Some((priority, micros, text)) = log_record(record) else {
             let text = record.trim_end().into();
             return Value::map([("seconds", Value::Null), ("priority", Value::Null), ("text", text)]);

@@ -8,7 +8,7 @@ use crate::os::SystemFile;
 use crate::proc::numbers;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells load and uptime.
+/// Returns load averages and uptime.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::load",

@@ -8,7 +8,7 @@ use crate::os::SystemFile;
 use crate::proc::kibibytes;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells how much memory there is, and how much is free.
+/// Returns total and free memory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::memory",

@@ -42,10 +42,10 @@ use rex_core::{Code, Error};
 use crate::os::SystemFile;
 use crate::{Args, OsError, Session};
 
-/// How often whoever waits looks whether the run may go on.
+/// Time between two checks of the budget while waiting.
 const POLL: Duration = Duration::from_millis(20);
 
-/// What these files hold.
+/// Returns the contents of these files.
 pub(super) fn inspect<const N: usize>(session: &Session<'_>, files: [SystemFile; N]) -> Result<[String; N], Error> {
     let grant = session.permit(sys::Inspect {}, Host)?;
     let paths = || files.map(SystemFile::path).join("`, `");
@@ -60,7 +60,7 @@ pub(super) fn inspect<const N: usize>(session: &Session<'_>, files: [SystemFile;
     texts.try_into().map_err(|_| Error::new(Code::Io, format!("`{}`: not all of it came", paths())))
 }
 
-/// What a file holds now, and what it held an `interval` before; that is nothing where no interval is given.
+/// Returns the contents of a file an `interval` ago and now. Without an interval, the first one is empty.
 fn twice(session: &Session<'_>, args: &Args, file: SystemFile) -> Result<(String, String), Error> {
     let Some(interval) = super::interval(args)? else {
         return inspect(session, [file]).map(|[now]| (String::new(), now));
@@ -76,12 +76,12 @@ fn twice(session: &Session<'_>, args: &Args, file: SystemFile) -> Result<(String
     Ok((before, after))
 }
 
-/// The error of a file that is not as its manual page says.
+/// Returns the error of a file that does not match its manual page.
 fn unclear(file: SystemFile) -> Error {
     Error::new(Code::Io, format!("`{}` is not as expected", file.path()))
 }
 
-/// A part of something, in percent.
+/// Returns a part of a whole in percent.
 #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than 52 bits")]
 fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }

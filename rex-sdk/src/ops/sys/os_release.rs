@@ -8,7 +8,7 @@ use crate::os::SystemFile;
 use crate::proc::assignments;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells which distribution this is.
+/// Identifies the distribution.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::os_release",

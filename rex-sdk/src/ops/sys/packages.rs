@@ -6,7 +6,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Literal, Op, OpSpec, Param, Returns, Session};
 
-/// Lists the packages that are installed.
+/// Lists the installed packages.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::packages",
@@ -41,7 +41,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let text = session.os.packages(grant, session.run.budget()).map_err(|error| error.about(&Host))?;
     let removed = args.flag("removed")?;
     let package = |line: &str| match *line.split('\t').collect::<Vec<_>>() {
-        // What `dpkg` knows of one that is not there at all, and was not removed either, is that it was heard of.
+        // `dpkg` lists packages that it knows of but that were never installed.
         [_, _, _, "not-installed"] => None,
         [_, _, _, "config-files"] if !removed => None,
         [name, version, architecture, state] if wanted.is_none_or(|wanted| wanted == name) => Some(Ok(Value::map([

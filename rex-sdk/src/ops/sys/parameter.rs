@@ -28,10 +28,10 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(value.trim_end_matches('\n').into())
 }
 
-/// The parameter that a call names.
+/// Returns the parameter that a call names.
 pub(crate) fn named(args: &Args) -> Result<Parameter, Error> {
     Parameter::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))
 }
 
-/// Its name as a parameter of operations.
+/// The parameter for the name of a kernel parameter.
 pub(super) const NAME: Param = Param::required("name", Kind::Text, "Its name: `net.ipv4.ip_forward`.");

@@ -10,7 +10,7 @@ use rex_core::{Action, Code, Error, Value};
 use crate::skipped::why;
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Reads all parameters of the kernel whose names begin alike.
+/// Reads all parameters of the kernel with a common prefix.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::parameters",

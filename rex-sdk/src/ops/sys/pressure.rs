@@ -8,7 +8,7 @@ use crate::os::SystemFile;
 use crate::proc::pressure;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells how much time is lost waiting for processors, memory and disks.
+/// Returns the time lost waiting for processors, memory and disks.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::pressure",

@@ -59,7 +59,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     Ok(Value::map([("values", Value::Map(values)), ("skipped", skipped.into())]))
 }
 
-/// The name and the value on a line.
+/// Returns the name and the value on a line.
 fn setting(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     if line.starts_with(['#', ';']) {

@@ -8,7 +8,7 @@ use super::super::epoch;
 use crate::proc::sessions;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Lists who is logged in.
+/// Lists the login sessions.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::sessions",

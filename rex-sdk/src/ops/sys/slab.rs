@@ -7,7 +7,7 @@ use super::inspect;
 use crate::os::SystemFile;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Bytes of a page on most machines.
+/// Size of a page on most machines, in bytes.
 const PAGE: u64 = 4096;
 
 /// Lists the caches of the kernel.

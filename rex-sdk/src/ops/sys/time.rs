@@ -6,7 +6,7 @@ use rex_core::{Action, Error, Value};
 
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells the time.
+/// Returns the time.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::time",
@@ -28,7 +28,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    // The clock is the run's, which needs no system call; the grant is what permits telling.
+    // The clock is that of the run and needs no system call; the grant is the permission to return it.
     drop(session.permit(sys::Inspect {}, Host)?);
     let now = session.run.now();
     Ok(Value::map([

@@ -7,7 +7,7 @@ use super::inspect;
 use crate::os::SystemFile;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells the time zone of the machine.
+/// Returns the time zone of the machine.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::time_zone",

@@ -7,7 +7,7 @@ use super::inspect;
 use crate::os::SystemFile;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells which kernel runs.
+/// Identifies the running kernel.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::uname",

@@ -5,7 +5,7 @@ use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
 
-/// Takes a file system away from where it is mounted.
+/// Unmounts a file system.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::unmount",

@@ -55,13 +55,14 @@ fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
     Ok(Value::List(records(&text).map(entry).collect()))
 }
 
-/// The records of such a file with the numbers of their lines. What a line begins with a plus or a minus for is elsewhere.
+/// Returns the records of an account file with their line numbers. Lines with a leading plus or minus refer to other
+/// sources and are skipped.
 pub(super) fn records(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
     lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with(['#', '+', '-']))
 }
 
-/// A record, with a mark if something of it could not be read.
+/// Returns a record, with a mark if a part of it could not be read.
 pub(super) fn marked<const N: usize>(entries: [(&str, Value); N], line: &str, number: usize, whole: bool) -> Value {
     let mut entries: BTreeMap<_, _> = entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     if line.contains(char::REPLACEMENT_CHARACTER) {

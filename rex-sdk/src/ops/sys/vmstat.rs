@@ -9,7 +9,7 @@ use crate::os::SystemFile;
 use crate::proc::counts;
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
 
-/// Tells the counts of virtual memory.
+/// Returns the counters of virtual memory.
 pub static OP: Op = Op {
     spec: OpSpec {
         name: "sys::vmstat",
@@ -30,7 +30,7 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (before, after) = twice(session, args, SystemFile::Vmstat)?;
     let before = counts(&before);
-    // A number of pages may have become smaller.
+    // Some counters, such as a number of pages, can decrease.
     let change = |(name, now): (String, u64)| {
         let then = before.get(&name).copied().unwrap_or(0);
         (name, Value::Int(now.cast_signed().wrapping_sub(then.cast_signed())))

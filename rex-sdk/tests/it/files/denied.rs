@@ -1,10 +1,10 @@
-//! Denied means that the system was not reached, and that nothing was learnt (row 8 of the known attacks).
+//! A denied call does not reach the system and learns nothing (row 8 of the known attacks).
 
 use rex_sdk::MemOs;
 
 use super::*;
 
-/// Everything that can be asked of files, on one name.
+/// Performs every action on files, on one name.
 fn everything(world: &World<MemOs>, name: &str) -> Vec<Result<(), Error>> {
     vec![
         world.read(name).map(drop),
@@ -39,7 +39,7 @@ fn behind_a_link_denied_reads_nothing_of_the_target() {
     let world = World::new(os, AbsPath::root(), Box::new(|_, path| path.starts_with("/open")));
     let message = |name, target| world.read(name).unwrap_err().message.replace(target, "X").replace(name, "Y");
     assert_eq!(message("/open/there", "/closed/f"), message("/open/gone", "/closed/none"));
-    // One call for each name that was permitted.
+    // One call for each permitted name.
     assert_eq!(world.os.calls(), 2);
 }
 

@@ -1,4 +1,4 @@
-//! What is made of a file is never more readable than the file.
+//! Files that are made from a file are never more readable than that file.
 
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -26,7 +26,7 @@ fn set(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A file, and what it is packed in, of this mode.
+/// Creates a file, and archives of it, with this mode.
 fn sources(mode: u32, owner: Option<u32>) -> Disk {
     let disk = Disk::new();
     disk.put("f", "secret").put("d/inner", "secret");
@@ -100,7 +100,7 @@ fn an_executable_stays_one_and_an_archive_keeps_modes() {
     assert_eq!(mode(&disk.at("to/private")) & 0o77, 0);
 }
 
-/// Contents that look at the file that they go into.
+/// Contents that inspect the file to which they are written.
 struct Looking<'d>(&'d Path, Vec<u32>);
 
 impl Read for Looking<'_> {
@@ -120,7 +120,7 @@ fn there_is_no_moment_at_which_others_could_read_it() {
     for like in [Access { mode: 0o600, uid, gid }, Access { mode: 0o640, uid, gid: gid + 1 }] {
         let disk = Disk::new();
         fs::create_dir(disk.at("d")).unwrap();
-        // As open as a directory and an umask can be.
+        // As permissive as a directory and an umask can be.
         set(&disk.at("d"), 0o2777);
         let directory = disk.at("d");
         let mut contents = Looking(&directory, Vec::new());

@@ -1,4 +1,4 @@
-//! The system in memory does what the real one does.
+//! The system in memory behaves like the real one.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rex_sdk::{Kind, MemOs, OPS, OpSpec, Overlay, Param};
 
 use super::*;
 
-/// What is there before anything is asked for, as far as it can be put there.
+/// Something that exists before the first call, as far as it can be created.
 #[derive(Debug, Clone)]
 enum Thing {
     File(Vec<u8>),
@@ -27,25 +27,25 @@ impl std::fmt::Debug for Act {
     }
 }
 
-/// Left out: its names are made at random.
+/// Operations that are not tested: their names are random.
 const LEFT_OUT: &[&str] = &["fs::temp_file"];
-/// Left out: how old things are, how large directories are and who owns them is each system's own business, and waiting for
-/// others is tested elsewhere.
+/// Options that are not tested: ages, sizes of directories and owners differ between systems, and waiting for others is
+/// tested elsewhere.
 const LEFT_OUT_OPTIONS: &[&str] = &["newer_than", "older_than", "min_size", "max_size", "stat", "timeout", "until"];
 
-/// Names that meet often: few components, few names.
+/// Generates names that often collide: few components, few names.
 fn name() -> impl Strategy<Value = String> {
     proptest::collection::vec(prop_oneof!["[abc]", Just("d".to_owned()), Just("e".to_owned())], 1..4)
         .prop_map(|parts| parts.join("/"))
 }
 
-/// Where links lead: somewhere near, and at most to where the root of the world is in.
+/// Generates targets of links: nearby, and at most up to the directory of the root.
 fn target() -> impl Strategy<Value = String> {
     let part =
         prop_oneof![4 => "[abcde]", 1 => Just("..".to_owned()), 1 => Just(".".to_owned()), 1 => Just(String::new())];
     (prop_oneof![Just(""), Just("ROOT/")], proptest::collection::vec(part, 1..4)).prop_map(|(base, parts)| {
         let path = parts.join("/");
-        // A target that is empty, or absolute by accident, would leave the temporary directory.
+        // An empty or accidentally absolute target would leave the temporary directory.
         let path = path.trim_start_matches('/');
         format!("{base}{}", if path.is_empty() { "a" } else { path })
     })
@@ -69,7 +69,7 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|lines| lines.concat().into_bytes())
 }
 
-/// What a parameter could be, mostly something that means something.
+/// Generates values for a parameter, most of them meaningful.
 fn argument(operation: &'static OpSpec, param: &Param) -> BoxedStrategy<Value> {
     let one_of = |texts: &[&str]| {
         let texts = texts.iter().map(|text| Value::from(*text)).collect::<Vec<_>>();
@@ -77,7 +77,7 @@ fn argument(operation: &'static OpSpec, param: &Param) -> BoxedStrategy<Value> {
     };
     match (operation.verb(), param.name, param.kind) {
         ("symlink", "target", _) => target().prop_map(Value::from).boxed(),
-        // The owner may read what it looks at: the tests need not run as root.
+        // The owner keeps read access: the tests need not run as root.
         ("chmod", ..) if param.name == "mode" => {
             (0_u32..0o100).prop_map(|mode| format!("{:o}", 0o700 | mode).into()).boxed()
         }
@@ -85,7 +85,7 @@ fn argument(operation: &'static OpSpec, param: &Param) -> BoxedStrategy<Value> {
         ("chown", "group", _) => Just(nix::unistd::getegid().to_string().into()).boxed(),
         ("find", "name", _) => one_of(&["*", "[ab]", "d"]),
         ("find", "kind", _) => one_of(&["file", "directory", "symlink", "fifo", "thing"]),
-        // Which ones are the largest is up to the size of directories.
+        // The largest ones depend on the size of directories.
         ("du", "max", _) => Just(Value::Int(1_000)).boxed(),
         ("checksum", "algorithm", _) => one_of(&["sha256", "blake3"]),
         (_, "pattern", _) => one_of(&["a", "b+", "[ab]$", "(", ""]),
@@ -99,7 +99,7 @@ fn argument(operation: &'static OpSpec, param: &Param) -> BoxedStrategy<Value> {
     }
 }
 
-/// Any operation on files, each as often as any other.
+/// Generates any operation on files, each equally often.
 fn act() -> impl Strategy<Value = Act> {
     let operations = OPS.iter().map(|operation| operation.spec());
     let all = operations.filter(|spec| spec.namespace() == "fs" && !LEFT_OUT.contains(&spec.name));
@@ -116,7 +116,7 @@ fn act() -> impl Strategy<Value = Act> {
     })
 }
 
-/// What came of it, in words that both systems share, and what was asked for on the way.
+/// Performs a call; returns its result in words that both systems share, and its requests.
 fn perform<O: Os>(world: &World<O>, Act(spec, args): &Act) -> (String, Vec<String>) {
     let told = match world.session().call(spec.name, args.clone()) {
         Ok(value) => shared(&value).to_string(),
@@ -125,10 +125,11 @@ fn perform<O: Os>(world: &World<O>, Act(spec, args): &Act) -> (String, Vec<Strin
     (told, world.asked())
 }
 
-/// Without what is each system's own business: times, owners, identities, the sizes of directories and links, modes that nobody set.
+/// Removes what differs between systems: times, owners, identities, sizes of directories and links, modes that nobody
+/// set.
 fn shared(value: &Value) -> Value {
     match value {
-        // As they are ordered by size on disk, in that of their text instead.
+        // They are ordered by size on disk; order them by their text instead.
         Value::List(all) => {
             let mut all: Vec<Value> = all.iter().map(shared).collect();
             if all.iter().all(|one| one.get("files").is_some()) {
@@ -151,7 +152,7 @@ fn shared(value: &Value) -> Value {
     }
 }
 
-/// Where nobody set it, the mode of a new file is up to the umask.
+/// Removes the bits of the umask, on which the default mode of a new file depends.
 fn umasked(key: &str, value: Value) -> Value {
     match value {
         Value::Int(mode) if key == "mode" => Value::Int(mode & !0o022),
@@ -160,7 +161,8 @@ fn umasked(key: &str, value: Value) -> Value {
     }
 }
 
-/// On a file system in memory, where there is one that has extended attributes: every write waits for a disk otherwise.
+/// Creates a disk on a file system in memory, if one with extended attributes exists: otherwise every write waits for a
+/// disk.
 fn quick_disk() -> Disk {
     let dir = tempfile::tempdir_in("/dev/shm").ok().filter(|dir| {
         let own =
@@ -170,13 +172,13 @@ fn quick_disk() -> Disk {
     dir.map_or_else(Disk::new, |dir| Disk::at_dir(dir, |_, _| true, HostOptions::default()))
 }
 
-/// By a clock that stands: an archive holds the time.
+/// Stops the clock of a world, since an archive contains the time.
 fn at_noon<O>(world: World<O>) -> World<O> {
     let noon = Timestamp::from_micros(1_795_521_600_000_000);
     World { run: world.run.with_clock(Arc::new(move || noon)), ..world }
 }
 
-/// The same things on disk and in memory. Every `..` of a link stays below the temporary directory.
+/// Creates the same files on disk and in memory. Every `..` of a link stays below the temporary directory.
 fn worlds(things: &[(String, Thing)]) -> (Disk, World<MemOs>) {
     let mut disk = quick_disk();
     disk.world.root = disk.path("above/above/above/world");
@@ -221,7 +223,7 @@ fn check(things: &[(String, Thing)], acts: &[Act]) {
         told.0
     };
     acts.iter().for_each(|act| drop(agree(act)));
-    // What is left is the same, too.
+    // The remaining files are the same, too.
     let look = |verb: &str, name: &str| {
         let spec = OPS.iter().map(|operation| operation.spec()).find(|spec| spec.name == verb).unwrap();
         agree(&Act(spec, vec![name.into()]))
@@ -234,7 +236,7 @@ fn check(things: &[(String, Thing)], acts: &[Act]) {
     }
 }
 
-/// What looks at all that is left show: everything below the root, and names that are there or not.
+/// Returns calls that show all that is left: everything below the root, and names that may or may not exist.
 fn looks() -> Vec<Act> {
     let spec = |name: &str| OPS.iter().map(|operation| operation.spec()).find(|spec| spec.name == name).unwrap();
     let mut looks = vec![Act(spec("fs::walk"), vec![".".into()])];
@@ -250,7 +252,7 @@ fn looks() -> Vec<Act> {
     looks
 }
 
-/// All that is on disk, with what is in it and what is kept about it.
+/// Returns everything on disk, with contents and metadata.
 fn everything(disk: &Disk) -> Vec<String> {
     let mut all: Vec<String> = (walkdir(disk).into_iter())
         .map(|name| {
@@ -278,7 +280,7 @@ fn xattr_names(path: &std::path::Path) -> usize {
     rustix::fs::llistxattr(path, &mut [0_u8; 4096]).unwrap_or(0)
 }
 
-/// The same acts, planned and then done: what the plan shows is what happens, and until then nothing has.
+/// Plans calls and then performs them: the plan must show what happens, and until then nothing may change.
 fn plan(things: &[(String, Thing)], acts: &[Act]) {
     let (disk, _) = worlds(things);
     let before = everything(&disk);
@@ -292,7 +294,7 @@ fn plan(things: &[(String, Thing)], acts: &[Act]) {
     }
 }
 
-/// The names below the root.
+/// Returns the names below the root.
 fn walkdir(disk: &Disk) -> Vec<String> {
     let (mut todo, mut all) = (vec![".".to_owned()], Vec::new());
     while let Some(above) = todo.pop() {
@@ -307,7 +309,7 @@ fn walkdir(disk: &Disk) -> Vec<String> {
     all
 }
 
-/// How many plans are tried.
+/// Number of plans to try.
 const CASES: u32 = 10_000;
 
 proptest! {
@@ -334,13 +336,13 @@ proptest! {
     }
 }
 
-/// A call of an operation with texts.
+/// Returns a call of an operation with texts.
 fn call(name: &str, args: &[&str]) -> Act {
     let spec = OPS.iter().map(|operation| operation.spec()).find(|spec| spec.name == name).unwrap();
     Act(spec, args.iter().map(|arg| Value::from(*arg)).collect())
 }
 
-/// What random plans found once, long after they were first tried.
+/// Repeats cases that random plans found once, after many runs.
 #[test]
 fn memory_and_disk_agree_where_they_did_not() {
     for to in ["a", "e"] {
@@ -350,7 +352,7 @@ fn memory_and_disk_agree_where_they_did_not() {
     }
 }
 
-/// What is made of a file whose bits were changed in the plan has those bits.
+/// Checks that a file that is made from a file gets the bits that were set in the plan.
 #[test]
 fn a_plan_shows_what_happens_where_it_did_not() {
     for operation in ["fs::gzip", "fs::zstd", "fs::copy"] {

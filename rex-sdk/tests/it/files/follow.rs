@@ -1,4 +1,4 @@
-//! A file that changes while it is waited for.
+//! A file that changes while a call waits for it.
 
 use std::fs;
 use std::thread;

@@ -1,4 +1,5 @@
-//! What is no regular file, what the kernel makes up, and what has several names (rows 4, 6 and 27 of the known attacks).
+//! Files that are not regular, that the kernel generates, or that have several names (rows 4, 6 and 27 of the known
+//! attacks).
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
@@ -12,7 +13,7 @@ use nix::unistd::mkfifo;
 
 use super::*;
 
-/// Runs it, and fails if it does not end: waiting for the other end of a pipe would be for ever.
+/// Runs a closure, and fails if it does not end: waiting for the other end of a pipe would take forever.
 fn ends<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || done.send(act()));
@@ -30,7 +31,7 @@ fn pipes_sockets_devices_and_directories_are_refused_without_waiting() {
     mkfifo(&disk.at("pipe"), Mode::S_IRWXU).unwrap();
     let _socket = UnixListener::bind(disk.at("socket")).unwrap();
     fs::create_dir(disk.at("directory")).unwrap();
-    // Not everybody may make a device; then the one in /dev stands for it.
+    // Not every user may create a device; otherwise the one in /dev is used.
     let zero = mknod(&disk.at("zero"), SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 5)).is_ok();
     let names = [
         ("pipe", "fifo"),
@@ -48,7 +49,8 @@ fn pipes_sockets_devices_and_directories_are_refused_without_waiting() {
             unsupported(&disk.write(name, b"x").unwrap_err(), word);
             unsupported(&disk.rename(name, "new", WriteOptions::default()).unwrap_err(), word);
         }
-        // Whoever waits to write into the pipe goes on waiting: opening it for reading would let them in, and then fail.
+        // A process that waits to write into the pipe keeps waiting: opening it for reading would let it continue, and
+        // then fail.
         let pipe = disk.at("pipe");
         let (woken, waits) = std::sync::mpsc::channel();
         let writer = std::thread::spawn(move || {
@@ -65,7 +67,7 @@ fn pipes_sockets_devices_and_directories_are_refused_without_waiting() {
         drop(reader);
         disk.put("f", "x");
         unsupported(&disk.rename("f", "pipe", WriteOptions::default()).unwrap_err(), "fifo");
-        // A pipe that somebody reads from can be opened for writing; still nothing gets into it.
+        // A pipe with a reader can be opened for writing; still nothing is written to it.
         let reader =
             fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(disk.at("pipe")).unwrap();
         unsupported(&disk.append("pipe", b"x").unwrap_err(), "fifo");
@@ -106,7 +108,7 @@ fn the_log_of_the_kernel_neither_hangs_nor_ends_the_run() {
         let small = Limits { file_bytes: 1 << 16, ..Limits::default() };
         World::limited(HostOs::default(), disk.root.clone(), Box::new(|_, _| true), small).read("/proc/kmsg")
     });
-    // Who may read it gets an end, a limit, or the kernel's word that there is no more for now.
+    // A reader gets an end, a limit, or the kernel's report that there is nothing for now.
     if let Err(error) = result {
         assert!([Code::Io, Code::LimitExceeded, Code::NotFound].contains(&error.code), "{error}");
         assert!(!error.is_fatal(), "{error}");
@@ -164,7 +166,8 @@ fn hard_links_are_refused_where_the_operator_says_so() {
     assert_eq!(disk.on_disk("closed/f"), "secret");
 }
 
-/// The owner of a name takes it away after it was opened, so that the file has one name again: that of the secret.
+/// Removes a name of a file after it was opened, as its owner could, so that the file has only one name left: that of
+/// the secret.
 #[test]
 fn a_name_that_comes_and_goes_hides_no_hard_link() {
     let disk = Disk::optioned(|_, _| true, HostOptions { deny_hard_links: true, ..HostOptions::default() });
@@ -204,7 +207,7 @@ fn the_journal_of_a_run_is_not_changed_by_its_script() {
     fs::hard_link(disk.at("journal"), disk.at("other")).unwrap();
     let journal = JournalFiles::at(disk.at("journal").as_path()).unwrap();
     disk.world.os = HostOs::new(HostOptions { journal: Some(journal), ..HostOptions::default() });
-    // As it goes on in a new file while the run does.
+    // As if the journal was rotated during the run.
     fs::rename(disk.at("journal"), disk.at("journal.000001")).unwrap();
     disk.put("journal", "{}\n");
     for name in ["journal", "journal.000001", "other"] {

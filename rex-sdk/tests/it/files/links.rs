@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `open` may be read and written, `closed` may not.
+/// Creates a disk with `open` permitted and `closed` denied.
 fn open_only() -> Disk {
     let disk = Disk::ruled(|_, path| path == "open" || path.starts_with("open/"));
     disk.put("open/f", "public").put("closed/f", "secret").put("closed/deep/g", "secret");
@@ -99,7 +99,7 @@ fn circles_and_long_chains_of_links_end() {
         let target = if link == 40 { "f".to_owned() } else { format!("chain{}", link + 1) };
         disk.link(&format!("open/chain{link}"), &target);
     }
-    // As many as the kernel takes, and one more.
+    // As many as the kernel allows, and one more.
     assert_eq!(disk.text("open/chain1").unwrap(), fs::read_to_string(disk.at("open/chain1")).unwrap());
     assert_eq!(code(disk.read("open/chain0")), Code::Io);
     assert!(fs::read(disk.at("open/chain0")).is_err());
@@ -171,7 +171,7 @@ fn magic_links_are_refused() {
         }
     }
     assert_eq!(disk.on_disk("f"), "text");
-    // What only points to another name is an ordinary link, in `/proc` too.
+    // A link that only points to another name is an ordinary link, in `/proc` too.
     let me = std::process::id();
     disk.asked();
     assert!(disk.text("/proc/self/status").unwrap().contains(&format!("Pid:\t{me}\n")));

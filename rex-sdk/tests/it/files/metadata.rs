@@ -1,4 +1,4 @@
-//! Times, permission bits, owners, attributes, length, links; what lies below a directory, and how much.
+//! Times, permission bits, owners, attributes, length, links; the entries and the size of a directory.
 
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -47,7 +47,7 @@ fn touch_sets_times_or_creates() {
     on(&disk, "touch", ["new"], &[]).unwrap();
     assert_eq!(disk.on_disk("new"), "");
     assert_eq!(code(on(&disk, "touch", ["none"], &[("create", Value::Bool(false))])), Code::NotFound);
-    // Nothing appears behind a link before somebody was asked about that name.
+    // Nothing is created behind a link before its target was requested.
     disk.link("dangling", "behind");
     disk.asked();
     on(&disk, "touch", ["dangling"], &[]).unwrap();
@@ -68,7 +68,7 @@ fn permission_bits_are_asked_for_one_by_one() {
     fs::remove_file(disk.at("d/sub/secret")).unwrap();
     assert_eq!(on(&disk, "chmod", ["d", "0700"], &[("recursive", true.into())]).unwrap(), Value::Int(4));
     assert_eq!((disk.mode("d/f"), disk.mode("d/sub"), disk.mode("outside")), (0o700, 0o700, before));
-    // Of a link at the end, what it leads to is asked for.
+    // For a link at the end, its target is requested.
     disk.asked();
     on(&disk, "chmod", ["d/link", "4711"], &[]).unwrap();
     assert_eq!((disk.mode("outside"), disk.asked()), (0o4711, vec!["chmod d/link".into(), "chmod outside".into()]));
@@ -112,7 +112,7 @@ fn links_are_made_under_new_names() {
     assert_eq!(disk.asked(), ["hard_link f", "write hard"]);
     assert_eq!(fs::metadata(disk.at("hard")).unwrap().nlink(), 2);
     assert_eq!(code(on(&disk, "hard_link", ["f", "taken"], &[])), Code::AlreadyExists);
-    // Not what a link leads to, and nothing but files.
+    // A link is not followed, and only files get a second name.
     assert_eq!(code(on(&disk, "hard_link", ["soft", "h"], &[])), Code::Unsupported);
     let strict = Disk::optioned(|_, _| true, HostOptions { deny_hard_links: true, ..HostOptions::default() });
     strict.put("f", "");
@@ -147,7 +147,7 @@ fn attributes_are_decided_by_name() {
     assert_eq!(code(on(&disk, "xattr", ["f", ""], &[])), Code::Validation);
 }
 
-/// An access control list gives what a mode would.
+/// Checks attributes that grant access, such as an access control list.
 #[test]
 fn an_attribute_that_is_a_permission_is_asked_for_as_one() {
     let disk = Disk::ruled(|action, _| action != "chmod");
@@ -161,7 +161,7 @@ fn an_attribute_that_is_a_permission_is_asked_for_as_one() {
         assert_eq!(code(on(&disk, "set_xattr", ["f", name], &[])), Code::AccessDenied, "{name}");
     }
     assert_eq!(disk.mode("f"), before);
-    // Who reaches the system with one grant alone gets no further.
+    // A caller that reaches the system with only one grant fails too.
     let name = "system.posix_acl_access".to_owned();
     let grant = disk.grant(act::SetXattr { name }, "f");
     assert!(matches!(disk.os.set_xattr(grant, None, Some(list.as_bytes())), Err(OsError::Refused(_))));

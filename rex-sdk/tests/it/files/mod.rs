@@ -1,4 +1,4 @@
-//! Files: the real ones in a temporary directory, and the ones in memory.
+//! Files: real ones in a temporary directory, and those of the system in memory.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at the disk behind Rex's back")]
 
 mod changes;
@@ -28,7 +28,7 @@ use rex_sdk::os::{DirEntry, EntryKind, Files, Metadata, OsError, WriteOptions};
 use rex_sdk::{HostOs, Os, Session};
 use tempfile::TempDir;
 
-/// May this action (`read`) be done on this path?
+/// A rule: may this action (`read`) be done on this path?
 type Rule = Box<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
 struct Rules(Rule);
@@ -67,7 +67,7 @@ impl<O: Os> World<O> {
         Session::new(&self.run, &self.os, &self.root)
     }
 
-    /// A path below the root, or any absolute one.
+    /// Returns a path below the root, or any absolute one.
     fn path(&self, name: &str) -> AbsPath {
         self.root.resolve(name).unwrap()
     }
@@ -76,7 +76,7 @@ impl<O: Os> World<O> {
         self.run.gate(Call::default()).permit(action, self.path(name)).unwrap()
     }
 
-    /// What the journal says was asked for: `read /x`, and `!` in front of what was denied.
+    /// Returns the requests in the journal: `read /x`, with a leading `!` for denied ones.
     fn asked(&self) -> Vec<String> {
         let (records, _) = self.journal.take();
         let line = |event| match event {
@@ -154,12 +154,13 @@ impl std::ops::Deref for Disk {
 }
 
 impl Disk {
-    /// Everything is permitted.
+    /// Creates a disk that permits everything.
     fn new() -> Self {
         Self::ruled(|_, _| true)
     }
 
-    /// What the rule says of actions on names below the root (`read`, `open/f`), and nothing else, is permitted.
+    /// Creates a disk on which a rule decides on actions on names below the root (`read`, `open/f`); nothing else is
+    /// permitted.
     fn ruled(rule: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
         Self::optioned(rule, HostOptions::default())
     }
@@ -169,7 +170,7 @@ impl Disk {
     }
 
     fn at_dir(dir: TempDir, rule: impl Fn(&str, &str) -> bool + Send + Sync + 'static, options: HostOptions) -> Self {
-        // The one that the world in memory has, whoever runs the tests.
+        // The umask of the world in memory, for every user who runs the tests.
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         let root = AbsPath::parse(fs::canonicalize(dir.path()).unwrap().to_str().unwrap()).unwrap();
         let prefix = format!("{root}/");
@@ -177,12 +178,12 @@ impl Disk {
         Self { world: World::new(HostOs::new(options), root, Box::new(below)), dir }
     }
 
-    /// Where a name is on disk.
+    /// Returns the location of a name on disk.
     fn at(&self, name: &str) -> PathBuf {
         PathBuf::from(self.path(name).as_str())
     }
 
-    /// Puts a file there, and the directories above it.
+    /// Creates a file, and the directories above it.
     fn put(&self, name: &str, contents: impl AsRef<[u8]>) -> &Self {
         let path = self.at(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -197,12 +198,12 @@ impl Disk {
         self
     }
 
-    /// What is on disk.
+    /// Returns the contents of a file.
     fn on_disk(&self, name: &str) -> String {
         fs::read_to_string(self.at(name)).unwrap()
     }
 
-    /// The names in a directory.
+    /// Returns the names in a directory.
     fn names(&self, name: &str) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.at(name))
             .unwrap()
@@ -213,7 +214,7 @@ impl Disk {
     }
 }
 
-/// The code, and for a denial what was denied.
+/// Returns the code, and for a denial the denied resource.
 fn failure<T: std::fmt::Debug>(result: Result<T, Error>) -> (Code, Option<String>) {
     let error = result.unwrap_err();
     (error.code, error.denial.map(|denial| denial.resource))

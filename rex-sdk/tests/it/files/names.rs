@@ -1,4 +1,4 @@
-//! Names that are odd (row 7 of the known attacks).
+//! Unusual names (row 7 of the known attacks).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -34,10 +34,10 @@ fn names_that_are_not_utf8_are_listed_as_they_are() {
     disk.put("z", "");
     let entries = disk.list(".").unwrap();
     assert_eq!(entries.iter().map(|entry| entry.name.as_slice()).collect::<Vec<_>>(), [raw, b"z"]);
-    // No path that looks like it reaches the file, but the one spelling of its name.
+    // Only the one spelling of its name reaches the file, and no path that looks like it.
     assert_eq!(code(disk.read(&String::from_utf8_lossy(raw))), Code::NotFound);
     assert_eq!(disk.read(r"caf\xE9\xFF").unwrap(), b"x");
-    // A file whose name is that text is another one.
+    // A file with that text as its name is another one.
     fs::write(disk.dir.path().join(r"caf\xE9\xFF"), "other").unwrap();
     assert_eq!(disk.read(r"caf\xE9\xFF").unwrap(), b"x");
     assert_eq!(disk.read(r"caf\x5CxE9\x5CxFF").unwrap(), b"other");
@@ -63,7 +63,7 @@ fn names_that_are_too_long_are_refused() {
     let disk = Disk::new();
     assert!(disk.root.resolve(&"n".repeat(256)).is_err());
     assert!(disk.root.resolve(&"n/".repeat(3_000)).is_err());
-    // A link can make a name that is longer than any that can be given.
+    // A link can produce a name that is longer than any valid argument.
     let deep = format!("{}/", "d".repeat(250)).repeat(8);
     fs::create_dir_all(disk.at(&deep)).unwrap();
     disk.link(&format!("{deep}l"), &format!("{deep}{}", "e/".repeat(100)));
@@ -71,7 +71,7 @@ fn names_that_are_too_long_are_refused() {
         let error = result.unwrap_err();
         assert!(error.code == Code::Io && error.message.contains("too long"), "{error}");
     }
-    // As long as names get, and used as they are.
+    // The longest possible name, used as it is.
     let longest = format!("{deep}{}", "f".repeat(255));
     disk.write(&longest, b"x").unwrap();
     disk.append(&longest, b"y").unwrap();

@@ -10,23 +10,24 @@ use super::*;
 const PUBLIC: &str = "public";
 const SECRET: &str = "the secret";
 
-/// Permitted is what lies in `open`, and nothing else. There, `d` is by turns a directory and a link to `closed`, `e` a
-/// directory and another one in which the same name is a link to the secret, and `f` a file and such a link.
+/// Creates a disk on which only names in `open` are permitted. There, `d` alternates between a directory and a link to
+/// `closed`, `e` between a directory and one in which the name is a link to the secret, and `f` between a file and such
+/// a link.
 ///
-/// Two directories of which one lies in `closed` are no such case: who exchanges those gives its files names in `open`.
+/// Two directories of which one lies in `closed` are not tested: exchanging those gives its files names in `open`.
 fn world() -> Disk {
     let disk = Disk::ruled(|_, path| path.starts_with("open/"));
     disk.put("open/d/f", PUBLIC).put("open/f", PUBLIC).put("closed/f", SECRET);
     disk.link("open/d2", "../closed").link("open/f2", "../closed/f");
     disk.put("open/e/f", PUBLIC).link("open/e2/f", "../../closed/f");
-    // Names that lead through what flips.
+    // Names that lead through an alternating name.
     disk.link("open/to_file", "d/f")
         .link("open/to_directory", "d")
         .link("open/absolute", disk.path("open/d/f").as_str());
     disk
 }
 
-/// Runs `work` while another thread flips; returns how often it flipped.
+/// Runs `work` while another thread exchanges the names; returns the number of exchanges.
 fn while_flipping(disk: &Disk, work: impl FnOnce(&AtomicU64)) -> u64 {
     struct Stop<'s>(&'s AtomicBool);
     impl Drop for Stop<'_> {
@@ -45,28 +46,28 @@ fn while_flipping(disk: &Disk, work: impl FnOnce(&AtomicU64)) -> u64 {
                 }
             }
         });
-        // The other thread ends too if this one fails.
+        // The other thread also ends if this one fails.
         let _stop = Stop(&stop);
         work(&flips);
     });
     flips.into_inner()
 }
 
-/// What may come of it. Anything else fails the test.
+/// Returns the outcome of a call; fails if it is not an allowed one.
 fn outcome<T>(disk: &Disk, name: &str, result: Result<T, Error>, is_public: impl Fn(T) -> bool) -> &'static str {
     match result {
-        // The permitted thing.
+        // It reached the permitted file.
         Ok(found) => {
             assert!(is_public(found), "{name} reached what is not permitted");
             "done"
         }
-        // The name led to the secret, and that name is not permitted.
+        // The name led to the secret, which is not permitted.
         Err(Error { code: Code::AccessDenied, denial: Some(denial), .. }) => {
             let closed = disk.path("closed").to_string();
             assert!(denial.resource.starts_with(&closed), "{name} led to {}", denial.resource);
             "denied"
         }
-        // Each time it was looked at, it led somewhere else.
+        // It led somewhere else at each attempt.
         Err(error) if error.code == Code::Io && error.message.contains("keeps changing") => "gave up",
         Err(error) => panic!("{name}: {error}"),
     }
@@ -79,7 +80,7 @@ fn no_read_outside_while_links_flip() {
     let names = ["open/d/f", "open/e/f", "open/f", "open/to_file", "open/to_directory/f", "open/absolute"];
     let (mut seen, mut opens) = (BTreeMap::<_, u64>::new(), 0);
     let flips = while_flipping(&disk, |flips| {
-        // Until there was enough of everything: a busy machine may let one thread wait.
+        // Until both threads did enough: a busy machine may delay one of them.
         while opens < OPENS || flips.load(Relaxed) < 1_000 {
             for name in names {
                 opens += 1;
@@ -111,7 +112,7 @@ fn no_change_outside_while_links_flip() {
                 ("open/f", disk.append("open/f", b"x")),
                 ("open/to_file", disk.append("open/to_file", b"x")),
             ] {
-                // What the other half of a pair could not do leaves nothing to do, or something in the way.
+                // If the other call of a pair failed, there is nothing to do, or something in the way.
                 let harmless = |error: &Error| matches!(error.code, Code::NotFound | Code::AlreadyExists);
                 if !result.as_ref().is_err_and(harmless) {
                     *seen.entry(outcome(&disk, name, result, |()| true)).or_default() += 1;

@@ -1,4 +1,4 @@
-//! The old file or the new one, never less (row 26 of the known attacks).
+//! A write leaves either the old file or the new one (row 26 of the known attacks).
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,7 +9,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::*;
 
-/// Contents that fail after a while.
+/// Contents that fail after some bytes.
 struct Broken(usize);
 
 impl Read for Broken {
@@ -42,7 +42,7 @@ fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
     assert_eq!((disk.names("."), disk.on_disk("f")), (vec!["f".into()], "old".into()));
 }
 
-/// A file without an access list keeps none, whatever list the directory gives to new files.
+/// Checks that a file without an access list gets none, even if the directory gives one to new files.
 #[test]
 fn a_write_gives_nobody_access_that_they_did_not_have() {
     let disk = Disk::new();
@@ -67,7 +67,7 @@ fn a_write_gives_nobody_access_that_they_did_not_have() {
     assert_eq!((kept, disk.on_disk("f")), (Err(rustix::io::Errno::NODATA), "secret".to_owned()));
 }
 
-/// Contents that look meanwhile at what is in a directory besides `f`.
+/// Contents that inspect the other files of the directory while they are read.
 struct Looks<'d>(&'d Disk, Vec<u32>);
 
 impl Read for Looks<'_> {
@@ -75,14 +75,15 @@ impl Read for Looks<'_> {
         let names = self.0.names(".").into_iter().filter(|name| name != "f");
         let modes = names.map(|name| fs::metadata(self.0.at(&name)).unwrap().mode() & 0o777);
         self.1.extend(modes);
-        // Something first: the second look is at a file that holds it.
+        // One byte first: the second inspection sees a file that contains it.
         let count = usize::from(self.1.len() == 1);
         buffer[..count].fill(b'x');
         Ok(count)
     }
 }
 
-/// Whoever may not read the old file, nor what the new one is made of, reads nothing of the new one while it is written.
+/// Checks that a user who may not read the old file, or the source of the new one, cannot read the new one during the
+/// write.
 #[test]
 fn nobody_reads_meanwhile_what_they_could_not_read_before() {
     let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
@@ -119,7 +120,7 @@ fn nobody_reads_meanwhile_what_they_could_not_read_before() {
 fn a_full_disk_leaves_the_old_file() {
     std::thread::spawn(|| {
         let disk = Disk::new();
-        // Of this thread alone, so no other test sees it and none has to clean it up.
+        // The namespace belongs to this thread alone: no other test sees it, and it needs no cleanup.
         if unshare(CloneFlags::CLONE_NEWNS).is_err() {
             eprintln!("left out: who may not make a mount namespace cannot fill a disk");
             return;
@@ -161,7 +162,7 @@ fn a_kill_in_the_middle_leaves_the_old_file_or_the_new_one() {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("writing")), "the child says when it starts");
-        // Whoever looks meanwhile sees one whole file, too.
+        // Readers see one whole file in the meantime, too.
         for _ in 0..=round * 7 {
             whole(&disk);
         }
@@ -225,7 +226,7 @@ fn a_write_keeps_user_attributes() {
 #[test]
 fn an_append_neither_reads_nor_rewrites() {
     let disk = Disk::new();
-    // Not UTF-8, and a hundred megabytes of nothing.
+    // Not UTF-8, and a sparse file of 100 MiB.
     disk.put("large", b"\xff\xfe".repeat(100)).put("small", "");
     fs::OpenOptions::new().write(true).open(disk.at("large")).unwrap().set_len(100 << 20).unwrap();
     let before = fs::metadata(disk.at("large")).unwrap();
@@ -243,7 +244,7 @@ fn an_append_neither_reads_nor_rewrites() {
     assert!(text.starts_with(b"\xff\xfe") && text.ends_with(b"\0line\n"));
 }
 
-/// What this thread has read so far.
+/// Returns the number of bytes this thread has read.
 fn bytes_read() -> i64 {
     let counters = fs::read_to_string("/proc/thread-self/io").unwrap();
     counters.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()

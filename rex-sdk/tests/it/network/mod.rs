@@ -1,4 +1,4 @@
-//! The network, with real servers on loopback.
+//! The network, with real servers on the loopback interface.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at the machine behind Rex's back")]
 
 mod server;
@@ -24,7 +24,7 @@ use server::{Authority, Server, closed, full};
 
 type Rule = fn(&str, &str, &BTreeMap<&str, String>) -> bool;
 
-/// Permits what the rule takes: the action's name, the id, the facts.
+/// A policy that decides by the action's name, the resource id and the facts.
 struct Ruled(Rule);
 
 impl Authorize for Ruled {
@@ -81,7 +81,7 @@ impl World {
         self.call("net::get", vec![url.into(), map(options)])
     }
 
-    /// What was asked for, as `get http://...`.
+    /// Returns the requests, as `get http://...`.
     fn asked(&self) -> Vec<String> {
         let decision = |record: rex_core::Record| match record.event {
             rex_core::journal::Event::Decision { action, resource, .. } => Some(format!("{} {resource}", action.name)),
@@ -122,7 +122,7 @@ fn an_answer_is_told_as_it_is() {
     for line in [format!("host: {}", server.address), "x-token: secret".to_owned(), "connection: close".to_owned()] {
         assert!(body.contains(&format!("\r\n{line}\r\n")), "{line} in {body}");
     }
-    // What is not asked for is not expanded, and so is as long as it comes.
+    // Compression is not requested, so the body is not expanded.
     assert!(!body.to_ascii_lowercase().contains("accept-encoding"), "{body}");
     let address = Ipv4Addr::LOCALHOST;
     assert_eq!(world.asked(), [format!("get {}", server.url("/echo?q=1")), format!("connect {address}")]);
@@ -133,7 +133,7 @@ fn an_answer_is_told_as_it_is() {
     }
     let json = world.get(&server.url("/json"), &[("json", true.into())]).unwrap();
     assert_eq!(json.get("json").unwrap().to_string(), r#"{"up":[1]}"#);
-    // What cannot be told as it was asked for is told as it is.
+    // A body that cannot be returned in the requested form is returned as it is.
     let text_and_no_json = world.get(&server.url("/missing"), &[("json", true.into())]).unwrap();
     assert_eq!((text_and_no_json.get("status"), text_and_no_json.get("json")), (Some(&404.into()), Some(&Value::Null)));
     assert_eq!(text(&text_and_no_json, "body"), "none");
@@ -185,7 +185,7 @@ fn each_redirect_is_asked_for_and_credentials_stay_behind() {
     let connect = "connect 127.0.0.1".to_owned();
     let gets = [chain, second, other.url("/echo")].map(|url| [format!("get {url}"), connect.clone()]).concat();
     assert_eq!(world.asked(), gets);
-    // To the same host they go along, and a method that changes something becomes one that does not, or is asked for.
+    // Headers are sent along to the same host; POST becomes GET, or is requested again as POST.
     let told = world.get(&server.url("/to?/echo"), &[("headers", headers)]).unwrap();
     assert!(text(&told, "body").contains("Basic x"));
     let told = world.call("net::post", vec![server.url("/to?/echo").into(), "text".into()]).unwrap();
@@ -194,7 +194,7 @@ fn each_redirect_is_asked_for_and_credentials_stay_behind() {
     let told = world.call("net::post", vec![server.url("/keep?/echo").into(), "text".into()]).unwrap();
     assert!(text(&told, "body").ends_with("text"), "{told}");
     assert_eq!(world.asked()[2], format!("post {}", server.url("/echo")));
-    // No other method becomes another one by a redirect.
+    // No other method changes in a redirect.
     for (method, target, status) in [
         ("delete", "/to?/echo", Some(302)),
         ("put", "/to?/echo", Some(302)),
@@ -215,7 +215,7 @@ fn each_redirect_is_asked_for_and_credentials_stay_behind() {
     }
     let told = world.call("net::post", vec![server.url("/other?/echo").into(), "text".into()]).unwrap();
     assert!(text(&told, "body").starts_with("GET"), "{told}");
-    // As many as were given.
+    // As many redirects as the option allows.
     world.asked();
     let told = world.get(&server.url("/around"), &[("redirects", Value::Int(3))]).unwrap();
     assert_eq!((told.get("status"), world.asked().len()), (Some(&Value::Int(301)), 8));
@@ -231,18 +231,18 @@ fn a_site_is_asked_of_one_server_and_both_are_asked_for() {
     assert_eq!(text(&told, "body").matches("host: ").count(), 1, "{told}");
     let asked = [format!("get {}", server.url("/echo")), "get http://www.app.test/echo".to_owned()];
     assert_eq!(world.asked()[..2], asked);
-    // No name is looked up, and the address is what is decided on.
+    // No name is looked up, and the decision is on the address.
     let url = format!("http://www.app.test:{port}/echo");
     let address = ("address", "127.0.0.1".into());
     let told = world.get(&url, std::slice::from_ref(&address)).unwrap();
     assert!(text(&told, "body").contains(&format!("host: www.app.test:{port}\r\n")), "{told}");
     assert_eq!(world.asked(), [format!("get {url}"), "connect 127.0.0.1".to_owned()]);
-    // A redirect of one site to another host leads away from the server that was asked.
+    // A redirect from one site to another host would leave the requested server.
     let away = format!("http://www.app.test:{port}/to?http://other.test/");
     assert_eq!(world.get(&away, std::slice::from_ref(&address)).unwrap().get("status"), Some(&302.into()));
     let near = format!("http://www.app.test:{port}/to?/echo");
     assert_eq!(world.get(&near, std::slice::from_ref(&address)).unwrap().get("status"), Some(&200.into()));
-    // Each of both may be denied.
+    // Each of the two URLs can be denied.
     let reached = server.asked();
     let closed = World::ruled(|action, id, _| action != "get" || !id.contains("secret"));
     assert_eq!(closed.get(&server.url("/echo"), &[site("secret.test")]).unwrap_err().code, Code::AccessDenied);
@@ -260,14 +260,14 @@ fn a_site_is_asked_of_one_server_and_both_are_asked_for() {
 fn what_is_not_permitted_is_not_reached() {
     let server = Server::plain();
     let secret = server.url("/echo?secret");
-    // Nothing is looked up, and nobody is reached, for a URL that is denied.
+    // For a denied URL, nothing is looked up, and no server is reached.
     let world = World::ruled(|action, id, _| action != "get" || id.contains("/to?") || !id.ends_with("secret"));
     assert_eq!(world.get(&secret, &[]).unwrap_err().code, Code::AccessDenied);
     assert_eq!((world.asked().len(), server.asked()), (1, 0));
     let denied = world.get(&server.url("/to?/echo?secret"), &[]).unwrap_err();
     assert_eq!((denied.code, denied.denial.unwrap().resource), (Code::AccessDenied, secret.clone()));
     assert_eq!(server.asked(), 1);
-    // Where it leads is told apart by the address, whatever the name: a redirect to the metadata of a cloud.
+    // The address decides, not the name: a redirect to the metadata of a cloud.
     let world = World::ruled(|action, _, facts| action != "connect" || facts["network"] == "loopback");
     for target in
         ["http://169.254.169.254/latest/", "http://[::ffff:169.254.169.254]/", "http://2852039166/", "http://10.0.0.1/"]
@@ -276,7 +276,7 @@ fn what_is_not_permitted_is_not_reached() {
         assert_eq!(denied.code, Code::AccessDenied, "{target}");
         assert!(["169.254.169.254", "10.0.0.1"].contains(&&*denied.denial.unwrap().resource), "{target}");
     }
-    // The name of this machine stands for an address of it.
+    // The name of this machine resolves to one of its addresses.
     let world = World::ruled(|action, _, facts| action != "connect" || facts["network"] == "public");
     for spelling in ["localhost", "LOCALHOST.", "127.1", "[::ffff:7f00:1]", "0x7f000001", "0"] {
         let url = format!("http://{spelling}:{}/echo", server.address.port());
@@ -301,7 +301,7 @@ fn a_connection_goes_to_an_address_that_was_found_for_the_name() {
     };
     let server = Server::plain();
     let to = || net::Connect::to(Ipv4Addr::LOCALHOST.into(), server.address.port());
-    // The second answer of a name server that changes its mind, or a worker that was taken over.
+    // The second answer of a name server that changes its mind, or a compromised worker.
     assert!(matches!(connect("example.com", to()), Err(OsError::Refused(_))));
     assert!(matches!(connect("127.0.0.2", to()), Err(OsError::Refused(_))));
     assert!(matches!(connect("localhost", to()), Err(OsError::Refused(_))));
@@ -338,7 +338,7 @@ fn bad_servers_do_not_hold_anything_up() {
     }
     let short = [("max_bytes", Value::Int(3))];
     assert_eq!(world.get(&server.url("/missing"), &short).unwrap_err().code, Code::LimitExceeded);
-    // A run that ends, ends here too.
+    // The end of the run also ends the call.
     let limits = Limits { wall_ms: 500, ..Limits::default() };
     let world = World::limited(|_, _, _| true, limits);
     let error = world.get(&server.url("/silent"), &[]).unwrap_err();
@@ -393,7 +393,7 @@ fn a_certificate_is_trusted_for_what_it_says_until_it_expires() {
         let error = world.get(&url(server, "localhost"), &[]).unwrap_err();
         assert_eq!(error.code, Code::Io, "{error}");
         assert!(error.message.contains(&format!("the certificate of `localhost` is not trusted: {why}")), "{error}");
-        // It is told all the same.
+        // The certificate is still returned.
         let told =
             world.call("net::tls_certificate", vec!["localhost".into(), map(&[("port", port(server))])]).unwrap();
         assert_eq!(told.get("trusted"), Some(&false.into()));
@@ -405,14 +405,14 @@ fn a_certificate_is_trusted_for_what_it_says_until_it_expires() {
     let options = [("port", port(&other)), ("name", "other.test".into())];
     let told = world.call("net::tls_certificate", vec!["127.0.0.1".into(), map(&options)]).unwrap();
     assert_eq!(told.get("trusted"), Some(&true.into()), "{told}");
-    // What does not speak TLS, and a machine that trusts nobody.
+    // A server without TLS, and a machine that trusts no authority.
     let plain = Server::plain();
     let error = world.get(&url(&plain, "127.0.0.1"), &[("timeout", Value::Int(2))]).unwrap_err();
     assert!([Code::Io, Code::LimitExceeded].contains(&error.code), "{error}");
     let nobody = HostOptions { authorities: Some("/dev/null".into()), ..HostOptions::default() };
     let world = World { os: HostOs::new(nobody), ..World::new() };
     assert_eq!(world.get(&url(&good, "localhost"), &[]).unwrap_err().code, Code::Unsupported);
-    // The same by the file.
+    // The certificates of a file.
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), authority.pem().repeat(2)).unwrap();
     let path: Value = file.path().to_str().unwrap().into();
@@ -445,14 +445,14 @@ fn a_port_is_open_closed_or_silent() {
     assert_eq!(error.code, Code::NotFound, "{error}");
 }
 
-/// A name server of its own zone, and of nothing else.
+/// A name server for its own zone only.
 struct NameServer {
     process: Child,
     address: SocketAddr,
 }
 
 impl NameServer {
-    /// `None` where there is none to start.
+    /// Starts it; `None` if it is not installed.
     fn start() -> Option<Self> {
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let long: Vec<String> = (0..16).map(|number| format!("{number:x}").repeat(200)).collect();
@@ -523,7 +523,7 @@ fn a_name_server_is_asked_for_what_it_has() {
     }
     let caa = ask("test", "CAA").unwrap().to_string();
     assert!(caa.contains(r#""tag":"issue""#) && caa.contains(r#""value":"ca.example""#), "{caa}");
-    // Too long for one packet: asked again by TCP.
+    // Too long for one packet: the query is repeated by TCP.
     assert_eq!(text(&list(&ask("long.test", "TXT").unwrap())[0], "text").len(), 3_200);
     assert_eq!(ask("missing.test", "A").unwrap_err().code, Code::NotFound);
     assert_eq!(ask("www.example.com", "A").unwrap_err().code, Code::Io);
@@ -532,7 +532,7 @@ fn a_name_server_is_asked_for_what_it_has() {
         let error = world.call("net::resolve", vec!["www.test".into(), options]).unwrap_err();
         assert_eq!(error.code, Code::Validation);
     }
-    // The server is part of what is decided on, and so is the type.
+    // The server and the type are part of the request.
     let world = World::ruled(|_, _, facts| facts["server"].is_empty() && facts["record"] != "TXT");
     for options in [map(&[("type", "TXT".into())]), map(&[("type", "A".into()), ("server", "192.0.2.53".into())])] {
         let denied = world.call("net::resolve", vec!["www.test".into(), options]).unwrap_err();
@@ -544,7 +544,7 @@ fn a_name_server_is_asked_for_what_it_has() {
 fn what_answers_with_something_else_is_not_believed() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
-    // Answers with another number than the question's, then to another question, then with nonsense.
+    // Answers with the wrong number, then to another question, then with damaged data.
     let answering = std::thread::spawn(move || {
         let mut buffer = [0; 512];
         let (count, from) = silent.recv_from(&mut buffer).unwrap();
@@ -556,7 +556,7 @@ fn what_answers_with_something_else_is_not_believed() {
             silent.send_to(&wrong, from).unwrap();
             wrong[at] ^= 1;
         }
-        // To that question, and cut in the middle of a record.
+        // An answer to the question, truncated in the middle of a record.
         wrong.truncate(count - 5);
         silent.send_to(&wrong, from).unwrap();
     });
@@ -581,7 +581,7 @@ fn sockets_are_told_with_who_has_them() {
     );
     let holders = list(socket.get("processes").unwrap());
     assert!(holders.iter().any(|holder| holder.get("pid") == Some(&Value::count(std::process::id()))), "{told}");
-    // Who may not be looked at is named, and the sockets are told all the same.
+    // A process that may not be inspected is named, and the sockets are still returned.
     let world = World::ruled(|action, _, _| action != "inspect" || std::thread::panicking());
     assert_eq!(world.call("net::sockets", vec![]).unwrap_err().code, Code::AccessDenied);
     let world = World::ruled(|action, id, _| action != "inspect" || id == "local");
@@ -589,7 +589,7 @@ fn sockets_are_told_with_who_has_them() {
     assert_eq!(list(told.get("sockets").unwrap()).len(), 1);
     let skipped = list(told.get("skipped").unwrap());
     assert!(skipped.iter().any(|entry| text(entry, "why") == "denied"), "{told}");
-    // Who has it open is not known then, which is not nobody.
+    // It is unknown then who has it open, which does not mean nobody.
     let [socket] = list(told.get("sockets").unwrap()) else { panic!("{told}") };
     assert_eq!((socket.get("processes"), told.get("complete")), (Some(&Value::Null), Some(&false.into())));
     let inode = format!("socket:[{}]", socket.get("inode").unwrap());

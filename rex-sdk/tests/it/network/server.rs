@@ -1,4 +1,4 @@
-//! A server on loopback, which is as bad as it is asked to be.
+//! A server on the loopback interface that misbehaves on request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Answers until the test has ended. Its threads end with their connections, which the tests bound.
+/// A server that answers until the test has ended. Its threads end with their connections, which the tests bound.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     asked: Arc<AtomicUsize>,
@@ -21,7 +21,7 @@ impl Server {
         Self::start(None)
     }
 
-    /// One whose certificate is for these names, signed by this authority.
+    /// Starts a server with a certificate for these names, signed by this authority.
     pub(super) fn secure(authority: &Authority, names: &[&str], expired: bool) -> Self {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -34,7 +34,7 @@ impl Server {
         Self::with(&certificate, &key)
     }
 
-    /// One whose certificate is that of an authority, as `openssl req -x509` makes it.
+    /// Starts a server with the certificate of an authority, as `openssl req -x509` makes it.
     pub(super) fn self_signed(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -65,7 +65,7 @@ impl Server {
                 count.fetch_add(1, Ordering::SeqCst);
                 let tls = tls.clone();
                 thread::spawn(move || match tls {
-                    // Whoever asks may end the connection at any time.
+                    // The client may close the connection at any time.
                     None => drop(serve(stream)),
                     Some(config) => {
                         drop(serve(StreamOwned::new(ServerConnection::new(config).unwrap(), stream)));
@@ -76,7 +76,7 @@ impl Server {
         Self { address, asked }
     }
 
-    /// How many connections were made.
+    /// Returns the number of connections.
     pub(super) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -86,7 +86,7 @@ impl Server {
     }
 }
 
-/// Who signs certificates.
+/// An authority that signs certificates.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -143,7 +143,7 @@ fn serve(stream: impl Read + Write) -> std::io::Result<()> {
         "/keep" => answer(&format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n")),
         "/other" => answer(&format!("HTTP/1.1 303 See Other\r\nLocation: {rest}\r\nContent-Length: 0\r\n\r\n")),
         "/around" => answer("HTTP/1.1 301 Moved\r\nLocation: /around\r\nContent-Length: 0\r\n\r\n"),
-        // Until nobody listens any more.
+        // Until the client closes the connection.
         "/slow" => {
             answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")?;
             out.read(&mut [0]).map(drop)
@@ -172,7 +172,7 @@ fn forever(out: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
     }
 }
 
-/// Reads and writes one stream, buffered for the first only.
+/// A stream for both directions; only reading is buffered.
 struct Both<S>(S);
 
 impl<S: Read> Read for Both<S> {
@@ -190,12 +190,12 @@ impl<S: Write> Write for Both<S> {
     }
 }
 
-/// A port on which nobody listens: it was free a moment ago.
+/// Returns a port on which nothing listens: it was free a moment ago.
 pub(super) fn closed() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A port that takes no more connections: its queue is full.
+/// Returns a port that accepts no more connections: its queue is full.
 pub(super) fn full() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
