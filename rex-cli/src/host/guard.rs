@@ -22,7 +22,7 @@ pub(crate) struct Signals {
     pub(crate) cancel: Arc<AtomicBool>,
     /// The number of the last signal.
     pub(crate) signal: Arc<AtomicUsize>,
-    /// If `true`, a signal ends the process at once.
+    /// `true` if a signal ends the process at once.
     pub(crate) done: Arc<AtomicBool>,
     /// The handlers that end the process at the second signal.
     pub(crate) at_second: Vec<SigId>,
@@ -66,7 +66,7 @@ const PRINTING: Duration = Duration::from_millis(150);
 #[derive(Debug)]
 pub(crate) struct Guard {
     over: Arc<AtomicBool>,
-    /// Dropped at the end of the run, which wakes the thread.
+    /// A sender that is dropped at the end of the run, which wakes the thread.
     running: Option<Sender<()>>,
     wake: UnixStream,
     ids: Vec<SigId>,

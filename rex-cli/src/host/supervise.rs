@@ -411,8 +411,8 @@ impl Supervisor<'_> {
 
 /// The reason why records are not in the journal.
 enum Trouble {
-    /// They are not the next records of this run.
+    /// Records that are not the next of this run.
     Bad(&'static str),
-    /// They cannot be written.
+    /// Records that cannot be written.
     Lost(String),
 }

@@ -58,7 +58,7 @@ fn a_page_takes_no_journals_place() {
     assert_eq!(fs::read_to_string(dir.path().join("journal")).unwrap(), journal());
 }
 
-/// Returns what chromium makes of a page: its tree as text, and its complaints. `None` if there is no chromium.
+/// Returns what chromium makes of a page: its tree as text, and its complaints. `None` without chromium.
 fn chromium(dir: &Path, page: &Path) -> Option<(String, String)> {
     let found = std::env::split_paths(&std::env::var_os("PATH")?).any(|dir| dir.join("chromium").is_file());
     if !found {

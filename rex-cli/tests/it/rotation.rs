@@ -171,7 +171,7 @@ fn who_is_killed_while_rotating_loses_nothing() {
     let (code, verdict) = world.verify();
     assert_eq!((code, verdict["runs"].as_u64(), verdict["torn"].as_array().unwrap().len()), (Some(0), Some(3), 0));
     assert_eq!((next.exists(), world.files()), (false, vec!["journal".to_owned(), "journal.000001".to_owned()]));
-    // Killed at any moment: what was acknowledged is there.
+    // Killed at any moment: acknowledged records are there.
     for turn in 0_u64..12 {
         let script = "for i in 0..2000 { fs::exists(\"/etc\") }";
         let mut run = world

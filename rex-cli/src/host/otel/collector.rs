@@ -59,9 +59,9 @@ impl Signal {
 /// The reason why a collector did not get something.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// It refused the message.
+    /// A refusal of the message.
     Refused(String),
-    /// It did not answer; nothing more is sent to it.
+    /// No answer; nothing more is sent.
     Silent(String),
 }
 
