@@ -59,7 +59,7 @@ pub(crate) struct AskArgs {
     format: Format,
 }
 
-/// Decides one request, or all that a call needs, and says how that came about.
+/// Decides one request, or all that a call needs, and explains the decision.
 pub(crate) fn ask(args: &AskArgs, color: Color) -> Result<Exit, Stop> {
     let at = at(args)?;
     let policies = load::policies(&args.policy)?;
@@ -89,12 +89,12 @@ fn one(args: &AskArgs, at: Timestamp, (policies, policy): (&Policies, &Policy), 
     Ok(if is_allowed(&trace) { Exit::Success } else { Exit::Denied })
 }
 
-/// Whether a run would do it.
+/// Returns whether a run would perform the request.
 fn is_allowed(trace: &Trace) -> bool {
     trace.decision.effect == Effect::Allow && trace.withheld.is_empty()
 }
 
-/// Whether a change of the policy does what is said of it: with it, these requests are allowed.
+/// Checks that a patch keeps its promise: with it, the policy allows these requests.
 fn verified(policies: &Policies, patch: &Patch, requests: &[Request<'_>]) -> bool {
     let mut sources = policies.sources.clone();
     let Some(source) = sources.iter_mut().find(|source| source.name == patch.file) else { return false };
@@ -122,7 +122,7 @@ fn object(option: &str, text: Option<&String>) -> Result<BTreeMap<String, Value>
     text.map_or_else(|| Ok(BTreeMap::new()), |text| load::object(option, text))
 }
 
-/// What is wrong with a request that was made up.
+/// Turns an error in a hypothetical request into a usage error.
 fn impossible(error: AskedError) -> Stop {
     let stop = Stop::usage(error.message);
     match error.help {
@@ -145,7 +145,7 @@ fn asked(args: &AskArgs, at: Timestamp) -> Result<Asked, Stop> {
     })
 }
 
-/// What a script would be told that asks for this; `None` if it is allowed.
+/// Returns the denial that a script would get for this request; `None` if the policy allows it.
 fn denial(request: &Request<'_>, trace: &Trace) -> Option<Denial> {
     (trace.decision.effect == Effect::Deny).then(|| Denial {
         action: request.action.spec(),
@@ -158,7 +158,7 @@ fn denial(request: &Request<'_>, trace: &Trace) -> Option<Denial> {
     })
 }
 
-/// A program that is permitted, and not started all the same: what a run says.
+/// Returns message and help for a program that the policy permits but a run does not start.
 fn refused(request: &Request<'_>, trace: &Trace) -> Option<(String, String)> {
     let withheld = trace.withheld.first()?;
     let (spec, id) = (request.action.spec(), request.resource.id().escape_debug());
@@ -187,13 +187,13 @@ fn human(request: &Request<'_>, trace: &Trace, patch: Option<&Patch>) -> String 
     out
 }
 
-/// The change that would allow it, with what it allows besides.
+/// Formats the patch that would allow the request, and what it allows beyond that.
 fn change(patch: &Patch) -> String {
     let beyond = line(&patch.beyond.join("; "));
     format!("\nThis would allow it, with {beyond}:\n\n{}", visible(&patch.diff))
 }
 
-/// How the decision came about.
+/// Shows the deciding policies, then those that nearly changed the decision.
 fn traces(out: &mut String, trace: &Trace) {
     for traced in &trace.deciding {
         policy(out, "decided by", traced);
@@ -208,7 +208,7 @@ fn traces(out: &mut String, trace: &Trace) {
     }
 }
 
-/// A policy, as it is written, and what of it holds.
+/// Shows the text of a policy, and which parts of it hold.
 fn policy(out: &mut String, role: &str, traced: &Traced) {
     // Writing to a string does not fail.
     let _ = writeln!(out, "\n{role} `{}` ({}:{})", line(&traced.id), line(&traced.file), traced.line);
@@ -221,7 +221,7 @@ fn policy(out: &mut String, role: &str, traced: &Traced) {
     }
     for conjunct in &traced.conjuncts {
         part(out, "  ", conjunct);
-        // What it consists of, where that says more.
+        // The clauses of the conjunct, if there are several.
         let within = |clause: &&Part| conjunct.text.contains(&clause.text) && conjunct.text != clause.text;
         let clauses: Vec<_> = traced.clauses.iter().filter(within).collect();
         if clauses.len() > 1 {

@@ -1,4 +1,4 @@
-//! `rex audit`: what the journals of runs say.
+//! `rex audit`: reads the journals of runs.
 
 mod chart;
 mod export;

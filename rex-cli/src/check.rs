@@ -47,12 +47,12 @@ enum CheckFormat {
     Sarif,
 }
 
-/// A lint by its code.
+/// Finds a lint by its code.
 pub(crate) fn lint(code: &str) -> Result<&'static Lint, String> {
     Lint::of(code).ok_or_else(|| format!("there is no lint `{code}`; `rex explain` lists them"))
 }
 
-/// Validates policies, looks for what is seldom meant, and compiles a script if there is one.
+/// Validates policies, runs the lints, and compiles a script if there is one.
 pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     let script = args.script.as_deref().map(|path| load::script(Some(path), None)).transpose()?;
     let policies = PolicyArgs { policies: args.policies.clone(), entities: args.entities.clone() };
@@ -67,7 +67,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
                 now: Some(Timestamp::now()),
             };
             let mut findings = policy.lints(&levels);
-            // Those with a code are among the others.
+            // The lints include the warnings that have a code.
             findings.extend(policy.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
             (policy.len(), findings)
         }
@@ -98,9 +98,9 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     Ok(failure.map_or(Exit::Success, |failure| failure.exit(0)))
 }
 
-/// Looks through a script; returns its mistakes and its suspicious places.
+/// Checks a script; returns its errors and its warnings.
 fn looked_through(script: &Source) -> Result<(Option<Wrong>, Vec<Wrong>), Stop> {
-    // Compiling reaches no system, so any will do.
+    // Compiling makes no system call, so any `Os` will do.
     let engine = Engine::builder(Arc::new(MemOs::new())).build().map_err(|error| Stop::internal(error.to_string()))?;
     match engine.check(&script.text) {
         Ok(warnings) => Ok((None, warnings.iter().map(Wrong::new).collect::<Result<_, _>>()?)),
@@ -114,7 +114,7 @@ fn summary(policies: usize, script: Option<&Source>) -> String {
     format!("{policies} {plural}, all valid{script}")
 }
 
-/// Shows why policies are rejected.
+/// Prints why policies are rejected.
 pub(crate) fn rejected(rejected: &Rejected, format: Format, color: Color) -> Exit {
     if format == Format::Json {
         match json(0, &rejected.findings, None) {
@@ -136,7 +136,7 @@ struct Found<'a> {
     script: Option<&'a Wrong>,
 }
 
-/// Something that is wrong with a policy, as it is promised in JSON.
+/// A finding in a policy, in the promised JSON format.
 #[derive(Serialize)]
 pub(crate) struct FoundOne<'a> {
     code: Option<&'a str>,

@@ -50,7 +50,7 @@ pub(crate) struct DiffArgs {
     format: Format,
 }
 
-/// Says what a newer policy decides otherwise.
+/// Reports the requests that a newer policy decides differently.
 pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
     let older = load::policies(&PolicyArgs { policies: vec![args.older.clone()], entities: args.entities.clone() })?;
     let newer = older.beside(std::slice::from_ref(&args.newer))?;
@@ -80,12 +80,12 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
     Ok(if told || may_be || unknown { Exit::Found } else { Exit::Success })
 }
 
-/// All that a newer policy decides otherwise, with proofs; `None` if there is no solver.
+/// Finds all differences, with proofs; `None` without a solver.
 fn all(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<Diff>, Stop> {
     asked(older, newer, patience, true)
 }
 
-/// Something that it decides otherwise, of each action by each type of principal; `None` if there is no solver.
+/// Finds one difference for each action and type of principal; `None` without a solver.
 pub(crate) fn first(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<Diff>, Stop> {
     asked(older, newer, patience, false)
 }
@@ -100,7 +100,7 @@ fn asked(older: &Policy, newer: &Policy, patience: Patience, all: bool) -> Resul
     diff.map(Some).map_err(|error| Stop::usage(error.to_string()))
 }
 
-/// Whether there is something to prove with.
+/// Returns whether there is a solver.
 pub(crate) fn can_prove() -> bool {
     #[cfg(feature = "prove")]
     return crate::solver::Cvc5::start().is_ok();
@@ -140,7 +140,7 @@ fn human(diff: &Diff, patience: Patience) -> String {
     out + &found(diff, patience)
 }
 
-/// What the search was worth.
+/// Says how far the search is a proof.
 fn found(diff: &Diff, patience: Patience) -> String {
     let none = diff.differences.is_empty();
     if diff.examined.is_empty() {
@@ -177,7 +177,7 @@ fn found(diff: &Diff, patience: Patience) -> String {
     out
 }
 
-/// What is said of policies that nothing is known of; empty if there are none.
+/// Reports the count of policies without a request; empty for 0.
 fn untried(count: usize) -> String {
     let (policies, is) = if count == 1 { ("policy", "is") } else { ("policies", "are") };
     match count {
@@ -187,7 +187,7 @@ fn untried(count: usize) -> String {
     }
 }
 
-/// Actions, each with the types of principal that it is about.
+/// Lists actions, each with the types of principal examined.
 fn named(examined: &[&Examined]) -> String {
     let actions = examined.chunk_by(|one, other| one.action == other.action).map(|alike| {
         let principals: Vec<_> = alike.iter().map(|it| it.principal.to_lowercase()).collect();
@@ -197,7 +197,7 @@ fn named(examined: &[&Examined]) -> String {
     actions.collect::<Vec<_>>().join(", ")
 }
 
-/// What decided, and what does now.
+/// Says what decided before, and what decides now.
 fn because(difference: &Difference) -> String {
     let by = |decision: &Decision| {
         let ids: Vec<_> = decision.policies.iter().map(|id| format!("`{id}`")).collect();
@@ -239,10 +239,10 @@ fn word(change: Change) -> &'static str {
 struct Shown<'a> {
     proved: bool,
     requests: usize,
-    /// For how many policies that are in one of the two alone no request was made.
+    /// Number of policies in only one of the two without a request.
     untried: usize,
     differences: Vec<ShownDifference<'a>>,
-    /// Each action by each type of principal; empty without a solver.
+    /// The actions, each by each type of principal; empty without a solver.
     examined: Vec<ShownExamined<'a>>,
     undecided: &'a [String],
 }
@@ -251,7 +251,7 @@ struct Shown<'a> {
 struct ShownExamined<'a> {
     action: String,
     principal: &'static str,
-    /// Whether nothing is newly allowed or denied of it but what is told.
+    /// `true` if all differences are listed.
     proved: bool,
     undecided: Vec<ShownUndecided<'a>>,
 }
@@ -286,7 +286,7 @@ struct ShownDifference<'a> {
     before: Vec<&'a str>,
     after: Vec<&'a str>,
     reason: Option<&'a str>,
-    /// What of `@allow` is let go by one of the two alone.
+    /// The word of `@allow` that only one of the two policies lets through.
     lets: Option<&'a str>,
 }
 

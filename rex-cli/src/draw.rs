@@ -1,4 +1,4 @@
-//! Draws errors for people: the source, what is underlined in it, and help.
+//! Errors as people see them: an excerpt of the source, underlined, and help.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -14,7 +14,7 @@ use crate::args::Color;
 use crate::complain;
 use crate::wrong::Wrong;
 
-/// Whether to use colours on this stream.
+/// Returns whether to use colors on this stream.
 fn colored(color: Color, stream: &impl IsTerminal) -> bool {
     match color {
         Color::Always => true,
@@ -23,20 +23,20 @@ fn colored(color: Color, stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// What a colour stands for.
+/// The meaning of a color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
-    /// What is denied, or failed.
+    /// A denial or a failure.
     Bad,
-    /// What is allowed, or succeeded.
+    /// A permission or a success.
     Good,
-    /// What stands out.
+    /// Emphasized text.
     Strong,
-    /// What is less important.
+    /// Less important text.
     Faint,
 }
 
-/// Colours text for standard output, if it is to be coloured.
+/// A painter that colors text for standard output, if colors are on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint(bool);
 
@@ -71,7 +71,7 @@ fn diagnostic(color: Color, diagnostic: &dyn Diagnostic) {
     }
 }
 
-/// Draws something about a policy.
+/// Draws a finding in a policy.
 pub(crate) fn finding(color: Color, finding: &Finding) {
     let label = finding.labels().and_then(|mut labels| labels.next());
     let (source, label) = Excerpt::of(label, finding.source_name(), finding.source_text());
@@ -103,8 +103,7 @@ pub(crate) fn message(color: Color, message: &str, help: Option<&str>) {
     );
 }
 
-/// A text of a script's as it may stand on a terminal: what would move the cursor, change colours, or turn the order of what
-/// is read around is written out.
+/// Makes text from a script safe for a terminal: escapes what would move the cursor, change colors, or reverse text.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if is_hidden(c) {
@@ -116,12 +115,12 @@ pub(crate) fn visible(text: &str) -> String {
     })
 }
 
-/// A text of a policy's or a journal's that stays in its line: what breaks lines can be part of a path, and could feign another.
+/// Makes text from a policy or a journal safe and keeps it on its line: line breaks in a path could forge another.
 pub(crate) fn line(text: &str) -> String {
     text::line(text).into_owned()
 }
 
-/// A script as it may stand on a terminal: every byte stays at its place, so that what is underlined does too.
+/// Makes a script safe for a terminal without moving a byte, so that the underlined place stays right.
 fn visible_in_place(script: &str) -> String {
     let stand_in = |c: char| if c.len_utf8() == 3 { "\u{fffd}" } else { "????".get(..c.len_utf8()).unwrap_or("?") };
     script.chars().fold(String::with_capacity(script.len()), |mut out, c| {
@@ -138,7 +137,7 @@ fn is_hidden(c: char) -> bool {
     !matches!(c, '\n' | '\t') && text::is_hidden(c)
 }
 
-/// Draws why a run failed, and any further mistakes, at their places in the script.
+/// Draws the error of a run, and any further errors, at their places in the script.
 pub(crate) fn failure(color: Color, failure: &Wrong, script: &Source) {
     in_script(color, Severity::Error, failure, script);
     failure.more.iter().for_each(|other| in_script(color, Severity::Error, other, script));
@@ -168,7 +167,7 @@ fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &Source)
     );
 }
 
-/// The bytes to underline: from the column to the end of what looks like one word there, or the whole line.
+/// Returns offset and length of the bytes to underline: one word from the column, or the whole line.
 fn place(text: &str, line: u32, column: Option<u32>) -> Option<(usize, usize)> {
     let before = usize::try_from(line).ok()?.checked_sub(1)?;
     let start: usize = text.split_inclusive('\n').take(before).map(str::len).sum();
@@ -193,20 +192,20 @@ struct Drawn {
     label: Option<LabeledSpan>,
 }
 
-/// A source of which long lines are cut, so that they can be drawn: what is pointed at stays, with what is around it.
+/// A source in which long lines are cut; the underlined place stays, with the text around it.
 #[derive(Debug)]
 struct Excerpt {
     name: String,
     text: String,
-    /// How many bytes were cut before what is pointed at, which are counted in its column.
+    /// Number of bytes cut before the underlined place; they are added to its column.
     cut: usize,
 }
 
 impl Excerpt {
-    /// How many characters of a line are shown before and after the place that is pointed at.
+    /// Number of characters of a long line shown before the underlined place; twice as many follow.
     const AROUND: usize = 120;
 
-    /// The source of a label, and the label in it.
+    /// Cuts the source of a label; returns the excerpt and the label in it.
     fn of(label: Option<LabeledSpan>, name: &str, text: &str) -> (Option<Self>, Option<LabeledSpan>) {
         let Some(label) = label else { return (None, None) };
         let text = visible_in_place(text);
@@ -252,7 +251,7 @@ impl SourceCode for Excerpt {
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let found = self.text.read_span(span, before, after)?;
-        // Without lines around it, it is the place that is told.
+        // A span without lines around it is read for its position.
         let cut = if before == 0 && after == 0 { self.cut } else { 0 };
         let (line, column, count) = (found.line(), found.column() + cut, found.line_count());
         let contents =

@@ -1,4 +1,4 @@
-//! What stands in for the host where there is none: runs are refused, and files are looked at again and again.
+//! A substitute for `host` on other systems: it refuses runs, and polls files.
 
 use std::collections::BTreeMap;
 use std::env::consts::OS;
@@ -19,7 +19,7 @@ use crate::{Decide, print};
 
 const HELP: &str = "everywhere there are `rex policy`, `rex audit`, `rex replay`, `rex explain`, `rex ops`, `rex schema`, \
                     `rex completions` and `rex man`";
-/// How long files are not looked at after they were, in milliseconds.
+/// Time between two looks at a file, in milliseconds.
 const TURN: u8 = 250;
 
 pub(crate) fn run(command: &RunCommand, _: Color, _: Decide) -> Result<Exit, Stop> {
@@ -45,7 +45,7 @@ fn unsupported(verb: &str, format: Format) -> Result<Exit, Stop> {
     print(&told).map(|()| Exit::Usage)
 }
 
-/// A report as of a run on a host.
+/// A report in the format of a run on a host.
 #[derive(Serialize)]
 struct Told {
     #[serde(flatten)]
@@ -69,7 +69,7 @@ impl Told {
     }
 }
 
-/// Looks at a file now and then.
+/// A poller of a file.
 pub(crate) struct FileNotices;
 
 impl FileNotices {
@@ -81,9 +81,9 @@ impl FileNotices {
         Ok(())
     }
 
-    /// Waits until it is time to look; `false` if nobody reads any more.
+    /// Waits until it is time to look; `false` if the reader has gone away.
     pub(crate) fn wait(&mut self, reader: BorrowedFd<'_>) -> io::Result<bool> {
-        // A pipe whose reader is gone is in error, which is told unasked.
+        // `poll` reports a pipe without a reader, whatever events are requested.
         match poll(&mut [PollFd::new(reader, PollFlags::empty())], TURN) {
             Ok(gone) => Ok(gone == 0),
             Err(Errno::EINTR) => Ok(true),
@@ -92,10 +92,10 @@ impl FileNotices {
     }
 }
 
-/// The files of a folder and of all below it, with their sizes and when they were changed.
+/// The files below a folder, with their sizes and times of change.
 type Seen = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
-/// A folder and all below it, looked at now and then.
+/// A poller of a folder and all below it.
 pub(crate) struct TreeNotices<'d> {
     dir: &'d Path,
     seen: Seen,
@@ -108,7 +108,7 @@ impl<'d> TreeNotices<'d> {
         Ok(Self { dir, seen })
     }
 
-    /// Returns once something has changed, and then nothing any more.
+    /// Waits until something has changed and then nothing changes any more.
     pub(crate) fn wait(&mut self) -> Result<(), Stop> {
         let (mut before, mut changed) = (std::mem::take(&mut self.seen), false);
         loop {
@@ -125,10 +125,10 @@ impl<'d> TreeNotices<'d> {
 
 fn look(dir: &Path, seen: &mut Seen) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)?.flatten() {
-        // What is gone by now is not there.
+        // The entry is gone by now.
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_dir() {
-            // What cannot be read tells nothing.
+            // An unreadable folder shows no changes.
             drop(look(&entry.path(), seen));
         }
         seen.insert(entry.path(), (metadata.len(), metadata.modified().ok()));
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::args::{Args, Command};
 
-    /// How a verb ends whose arguments are taken as they are anywhere.
+    /// Runs a command line; returns how it ends.
     fn ended(args: &str) -> Result<Exit, Stop> {
         match Args::try_parse_from(args.split(' ')).unwrap().command {
             Command::Run(args) => run(&args, Color::Never, |policy| Arc::new(policy)),

@@ -1,17 +1,17 @@
-//! How the command ends.
+//! The exit codes and the errors of the command.
 
 use std::process::ExitCode;
 
 use rex_core::Code;
 
-/// The exit codes: a promise to whoever calls `rex`.
+/// The exit codes: a promise to every caller of `rex`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// 0
     Success,
     /// 1: the script failed.
     Script,
-    /// 1: what was looked for was found, by a verb whose help says so.
+    /// 1: something was found, by a command whose help says so.
     Found,
     /// 2: the command line is wrong, or an input cannot be read.
     Usage,
@@ -30,7 +30,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// How a run that failed with this code ends.
+    /// Returns the exit of a run that failed with this code.
     pub(crate) fn of(code: Code, signal: u8) -> Self {
         match code {
             Code::AccessDenied => Self::Denied,
@@ -41,7 +41,7 @@ impl Exit {
         }
     }
 
-    /// The number of it.
+    /// Returns the number.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -63,7 +63,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why the command cannot go on.
+/// An error that ends the command.
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) exit: Exit,
@@ -72,17 +72,17 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Something that the user named cannot be taken.
+    /// Returns an error of the command line or of an input.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, message: message.into(), help: None }
     }
 
-    /// A journal cannot be relied on.
+    /// Returns an error of a journal that is not reliable.
     pub(crate) fn unreliable(message: impl Into<String>) -> Self {
         Self { exit: Exit::Unreliable, message: message.into(), help: None }
     }
 
-    /// Something that should not happen.
+    /// Returns an error that should not happen.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self { exit: Exit::Internal, message: message.into(), help: None }
     }

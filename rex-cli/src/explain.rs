@@ -21,7 +21,7 @@ pub(crate) struct ExplainArgs {
     format: ListFormat,
 }
 
-/// Something that can be explained.
+/// A topic that can be explained.
 #[derive(Debug, Clone, Copy)]
 enum Topic {
     Lint(&'static Lint),
@@ -29,7 +29,7 @@ enum Topic {
     Annotation(&'static str, &'static str),
 }
 
-/// The annotations of policies, with what each means.
+/// The annotations of policies, each with its meaning.
 const ANNOTATIONS: &[(&str, &str)] = &[
     (
         "id",
@@ -50,7 +50,7 @@ const ANNOTATIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// What a name stands for.
+/// Finds the topic of a name.
 fn topic(name: &str) -> Result<Topic, String> {
     if let Some(lint) = Lint::of(name) {
         return Ok(Topic::Lint(lint));
@@ -97,7 +97,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, Stop> {
     Ok(Exit::Success)
 }
 
-/// Prints what something other than a lint means.
+/// Prints the meaning of a topic other than a lint.
 fn other(format: ListFormat, kind: &str, name: &str, meaning: &str) -> Result<Exit, Stop> {
     let text = match format {
         ListFormat::Json => {
@@ -146,7 +146,7 @@ error, it ends with 3. `@lint(\"CODE\")` on a policy silences the warnings of a 
 What a policy is refused for when it is loaded cannot be allowed.
 ";
 
-/// How bad what a lint finds is.
+/// Returns the name of a severity.
 pub(crate) fn severity(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",

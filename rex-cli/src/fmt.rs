@@ -24,7 +24,7 @@ pub(crate) struct FmtArgs {
     format: Format,
 }
 
-/// Lays policies out. Nothing is changed before all of them are understood.
+/// Formats policies. Changes nothing unless all of them can be parsed.
 pub(crate) fn fmt(args: &FmtArgs, color: Color) -> Result<Exit, Stop> {
     let paths = load::policy_files(&args.policies)?;
     let (mut changes, mut files) = (Vec::new(), Vec::new());
@@ -65,6 +65,6 @@ struct Said {
 #[derive(Serialize)]
 struct SaidFile {
     name: String,
-    /// Whether it was not laid out, and is now or, with `--check`, would be.
+    /// `true` if the file was not formatted; it is now, or with `--check` would be.
     changed: bool,
 }

@@ -1,4 +1,4 @@
-//! What needs the real operating system: runs, and plans of them; what says how well they can be confined; what is told of files.
+//! The parts that need the real operating system: runs, plans, `rex doctor`, and notices about files.
 
 mod actor;
 mod broker;

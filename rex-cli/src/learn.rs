@@ -17,14 +17,14 @@ use crate::recorded::{ShownUnreadable, TrustArgs, Unreadable};
 use crate::replay::requests;
 use crate::{check, complain, diff, draw, load, print, recorded};
 
-/// What messages call the policy that was learned.
+/// The name of the learned policy in messages.
 const NAME: &str = "learned.cedar";
 
-/// How long a policy of all that was seen may be for a proof about it, which takes longer the more it lists.
+/// Maximum length of the exact policy for a proof, in bytes: the more it lists, the longer a proof takes.
 const PROVED_BYTES: usize = 64 << 10;
-/// How many different requests make one that is longer for sure.
+/// Maximum number of different requests for a proof: the exact policy of more is longer for sure.
 const PROVED: usize = 4_000;
-/// How many of the places are named that were not learned from.
+/// Maximum number of redacted places to name.
 const NAMED: usize = 10;
 
 pub(crate) const HELP: &str =
@@ -112,7 +112,7 @@ impl LearnArgs {
     }
 }
 
-/// Writes the policy, and says what it allows.
+/// Prints the learned policy, and reports what it allows.
 pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     if args.journals.iter().any(|path| path == Path::new("-")) {
         return Err(Stop::usage("a journal is read twice here, which standard input cannot be")
@@ -167,10 +167,10 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     Ok(if all && learned.unnamed.is_empty() { Exit::Success } else { Exit::Found })
 }
 
-/// What was seen, and what of it was not learned.
+/// The learned policy, and the requests that were not learned.
 struct Seen {
     learned: Learned,
-    /// The text of the policy that allows each resource that was seen and nothing else, if something can be proved with it.
+    /// The exact policy, which allows only the resources that were seen; `None` if nothing can be proved with it.
     exact: Option<String>,
     redacted: Vec<Place>,
     unreadable: Unreadable,
@@ -189,11 +189,11 @@ fn see(args: &LearnArgs, keep: Option<&Policy>) -> Result<Seen, Stop> {
             return Ok(());
         }
         let request = recorded.asked.request();
-        // What there is no room for, the learner counts.
+        // The learner counts the requests that it has no room for.
         let _ = learner.see(&request, &recorded.place);
         if let Some(seen) = &mut exact {
             let _ = seen.see(&request, &recorded.place);
-            // So much cannot be proved anything about.
+            // Proofs about more requests take too long.
             exact = exact.take().filter(|seen| seen.different() <= PROVED);
         }
         Ok(())
@@ -201,7 +201,7 @@ fn see(args: &LearnArgs, keep: Option<&Policy>) -> Result<Seen, Stop> {
     Ok(Seen { learned: learner.learn(), exact: exact.map(|exact| exact.learn().text), redacted, unreadable })
 }
 
-/// All that was recorded and can be learned, as if what was learned from had been allowed, under the policy that was learned.
+/// Replays the recorded requests under the learned policy, as if those that it was learned from had been allowed.
 fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
     let mut replay = Replay::default();
     recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
@@ -214,19 +214,19 @@ fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
     Ok(replay)
 }
 
-/// Decides as a run meets it: a program that is not started is denied.
+/// A policy that decides as a run does: it denies a program that is not started.
 struct AsRun<'p>(&'p Policy);
 
 impl Authorize for AsRun<'_> {
     fn decide(&self, request: &Request<'_>) -> Decision {
         let decision = self.0.decide(request);
         let outcome = self.0.outcome(request);
-        // No policy forbids it, the permit is too little.
+        // No policy forbids it, but the permit is not enough.
         if outcome.effect == decision.effect { decision } else { Decision::deny(outcome.reason.as_deref()) }
     }
 }
 
-/// What is told of a policy that was learned.
+/// The report on a learned policy.
 struct Told<'a> {
     learned: &'a Learned,
     replay: &'a Replay,
@@ -260,7 +260,7 @@ impl Told<'_> {
         out + &self.unreadable.human()
     }
 
-    /// What is another in the next run, and so is denied then.
+    /// Reports paths that differ in the next run, and so are denied then.
     fn fleeting(&self) -> String {
         let paths = &self.learned.fleeting;
         let Some(first) = paths.first() else { return String::new() };
@@ -271,7 +271,7 @@ impl Told<'_> {
         )
     }
 
-    /// What was not learned, and so is not allowed.
+    /// Reports the requests that were not learned.
     fn not_learned(&self) -> String {
         let mut out = String::new();
         if !self.redacted.is_empty() {
@@ -356,17 +356,17 @@ struct Shown<'a> {
     requests: u64,
     still_denied: u64,
     newly_allowed: u64,
-    /// How many requests are not learned, as the journal holds only a part of them.
+    /// Number of requests that are not learned because the journal holds only a part of them.
     redacted: u64,
-    /// How many requests are not learned, as there was no room for them.
+    /// Number of requests that are not learned because there was no room for them.
     left_out: u64,
     permits: Vec<ShownPermit<'a>>,
     forbids: Vec<&'a str>,
     held: Vec<ShownHeld<'a>>,
     unnamed: &'a [String],
-    /// Paths that name a process by its number: in another run, they are others.
+    /// Paths that name a process by its number, which differs in another run.
     fleeting: &'a [String],
-    /// `null` without a solver.
+    /// The proof, or `null`.
     proof: Option<&'a Proof>,
     unread: ShownUnreadable<'a>,
 }

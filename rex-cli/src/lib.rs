@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
-// This is the program: files, the environment and the terminal are its business.
+// This is the program: it may use files, the environment and the terminal.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the command reads what its user names")]
 
 mod args;
@@ -50,23 +50,23 @@ use crate::exit::{Exit, Stop};
 #[cfg(feature = "prove")]
 pub use crate::solver::Cvc5;
 
-/// The whole command: reads arguments, does what they say, prints, and says how it ended.
+/// Runs the whole command: reads the arguments, acts on them, prints, and returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     main_with(args, |policy| Arc::new(policy))
 }
 
-/// Who decides what a script asks for, where a policy was compiled.
+/// A function that turns a compiled policy into the authorizer of a run.
 #[doc(hidden)]
 pub type Decide = fn(Policy) -> Arc<dyn Authorize>;
 
-/// The same, with somebody else in place of the policy, from which the confinement is compiled all the same. Tests find out
-/// so what the kernel holds by itself.
+/// Runs the command with another authorizer; the confinement is still compiled from the policy. By this, tests find out what the kernel
+/// enforces on its own.
 #[doc(hidden)]
 pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> ExitCode {
     let exit = match Args::try_parse_from(args) {
         Ok(args) => dispatch(args, decide),
         Err(error) => {
-            // clap prints help to standard output and mistakes to standard error. A closed pipe is nobody's mistake.
+            // clap prints help to standard output and errors to standard error. A closed pipe is not an error.
             drop(error.print());
             if error.use_stderr() { Exit::Usage } else { Exit::Success }
         }
@@ -121,7 +121,7 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
     })
 }
 
-/// Prints to standard output. A reader that has gone away is no mistake of ours; what cannot be written is told.
+/// Prints to standard output. A reader that has gone away is not an error.
 fn print(text: &str) -> Result<(), Stop> {
     let mut out = std::io::stdout().lock();
     let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };

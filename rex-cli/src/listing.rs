@@ -59,7 +59,7 @@ pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
     Ok(Exit::Success)
 }
 
-/// The pure functions as a document, module by module.
+/// Formats the pure functions as a document, module by module.
 fn functions() -> String {
     let module = |signature: &str| signature.split("::").next().unwrap_or_default().to_owned();
     let mut text = "# Pure functions\n\nWhat a script can call besides operations. No policy is asked: they reach nothing but their arguments, and `random` its source of \
@@ -77,12 +77,12 @@ fn functions() -> String {
     text
 }
 
-/// One line for each operation and each pure function.
+/// Formats each operation and each pure function as one line.
 fn list(specs: &[&OpSpec]) -> String {
     let mut rows: Vec<(String, &str)> =
         specs.iter().map(|spec| (spec.to_string(), spec.doc.lines().next().unwrap_or_default())).collect();
     rows.extend(rex_engine::PURE_FUNCTIONS.iter().map(|(signature, doc)| ((*signature).to_owned(), *doc)));
-    // The longest signatures get a line that is out of line, so that the others stay readable.
+    // The longest signatures are not aligned, so that the others stay readable.
     let width = rows.iter().map(|(call, _)| call.len()).filter(|&length| length <= 44).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut text, (call, doc)| {
         // Writing to a string does not fail.

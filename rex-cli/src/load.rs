@@ -1,4 +1,4 @@
-//! Reads what the user named: scripts, policies, values.
+//! The inputs that the user names: scripts, policies, values.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -10,13 +10,13 @@ use rex_policy::{Policy, PolicyLimits, Rejected, Source, Vocabulary};
 use crate::args::PolicyArgs;
 use crate::exit::Stop;
 
-/// The largest file that is read here, in bytes.
+/// Maximum size of an input, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The byte order mark, as UTF-8.
 const MARK: char = '\u{feff}';
 
-/// A script with the name that messages call it by.
+/// Reads a script. Its name is for messages.
 pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, Stop> {
     match (code, path) {
         (Some(code), _) => Ok(Source { name: "-e".to_owned(), text: code.to_owned() }),
@@ -24,13 +24,13 @@ pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, 
             let text = utf8("standard input", std::io::stdin().lock())?;
             Ok(Source { name: "standard input".to_owned(), text })
         }
-        // The mark stays: whoever pins a script pins all of its file.
+        // The byte order mark stays: the hash of a script is that of its whole file.
         (None, Some(path)) => read(path),
         (None, None) => Err(Stop::usage("no script was given")),
     }
 }
 
-/// A principal of a type that policies know.
+/// Parses a principal of a type that policies know.
 pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
     let principal = Principal::typed(text).map_err(|error| Stop::usage(error.to_string()).with_help(error.help()))?;
     match principal.kind() {
@@ -39,7 +39,7 @@ pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
     }
 }
 
-/// A text file, without the byte order mark that some editors put before it.
+/// Reads a text file, without the byte order mark that some editors add.
 pub(crate) fn file(path: &Path) -> Result<Source, Stop> {
     let Source { name, text } = read(path)?;
     Ok(Source { name, text: text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text) })
@@ -75,7 +75,7 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
     Stop::usage(format!("`{name}` cannot be read: {error}"))
 }
 
-/// What a policy is made of, as it was read.
+/// The sources of a policy.
 #[derive(Debug)]
 pub(crate) struct Policies {
     pub(crate) sources: Vec<Source>,
@@ -83,7 +83,7 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    /// Policies of other files, with the same entities.
+    /// Reads policies of other files, with the same entities.
     pub(crate) fn beside(&self, named: &[PathBuf]) -> Result<Self, Stop> {
         Ok(Self { sources: sources(named)?, entities: self.entities.clone() })
     }
@@ -92,29 +92,29 @@ impl Policies {
         Policy::compile(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
 
-    /// Properties: each statement has an annotation `@prove`.
+    /// Compiles properties: each statement has an annotation `@prove`.
     #[cfg(feature = "prove")]
     pub(crate) fn properties(&self) -> Result<Policy, Rejected> {
         Policy::properties(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
 
-    /// Policies or properties, for a command that decides nothing by them.
+    /// Compiles policies or properties, for a command that decides nothing by them.
     pub(crate) fn either(&self) -> Result<Policy, Rejected> {
         Policy::compile_either(&Vocabulary::rex(), &self.sources, self.entities.as_ref(), &PolicyLimits::default())
     }
 }
 
-/// The policy of all these files.
+/// Compiles the policy of all these files.
 pub(crate) fn policy(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
     policies(args).map(|policies| policies.compile())
 }
 
-/// The policies or properties of all these files, for a command that decides nothing by them.
+/// Compiles the policies or properties of all these files, for a command that decides nothing by them.
 pub(crate) fn either(args: &PolicyArgs) -> Result<Result<Policy, Rejected>, Stop> {
     policies(args).map(|policies| policies.either())
 }
 
-/// These files, and those in these folders.
+/// Lists these files, and those in these folders.
 pub(crate) fn policy_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     let mut paths = Vec::new();
     for path in named {
@@ -131,14 +131,14 @@ fn sources(named: &[PathBuf]) -> Result<Vec<Source>, Stop> {
     policy_files(named)?.iter().map(|path| file(path)).collect()
 }
 
-/// All these files; those of a folder in the order of their names.
+/// Reads all these files; those of a folder in the order of their names.
 pub(crate) fn policies(args: &PolicyArgs) -> Result<Policies, Stop> {
     let sources = sources(&args.policies)?;
     let entities = args.entities.as_deref().map(file).transpose()?;
     Ok(Policies { sources, entities })
 }
 
-/// The files of a folder, and of those in it, whose names end like this.
+/// Lists the files below a folder whose names end with `end`.
 pub(crate) fn files_like(dir: &Path, end: &str) -> Result<Vec<PathBuf>, Stop> {
     let mut paths = Vec::new();
     if !dir.is_dir() {
@@ -161,12 +161,12 @@ fn collect(path: &Path, end: &str, paths: &mut Vec<PathBuf>) -> Result<(), Stop>
     }
     entries.sort();
     for entry in entries {
-        // What starts with a dot is a tool's own, such as the copies that a deployment switches between.
+        // Names that start with a dot belong to tools, such as the copies that a deployment switches between.
         if entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
             continue;
         }
         if entry.is_dir() {
-            // Folders could go in circles, and leaving one out could leave out a `forbid`.
+            // Folders could form a cycle, and leaving one out could leave out a `forbid`.
             if entry.is_symlink() {
                 return Err(Stop::usage(format!("`{}` is a link to a folder, which is not followed", entry.display()))
                     .with_help("name the folder itself with another `--policy`"));
@@ -179,7 +179,7 @@ fn collect(path: &Path, end: &str, paths: &mut Vec<PathBuf>) -> Result<(), Stop>
     Ok(())
 }
 
-/// The entries of a JSON object.
+/// Parses a JSON object.
 pub(crate) fn object(name: &str, text: &str) -> Result<BTreeMap<String, Value>, Stop> {
     let json = serde_json::from_str(text).map_err(|error| Stop::usage(format!("`{name}` is not JSON: {error}")))?;
     let serde_json::Value::Object(entries) = json else {
@@ -188,7 +188,7 @@ pub(crate) fn object(name: &str, text: &str) -> Result<BTreeMap<String, Value>, 
     Ok(entries.into_iter().map(|(key, value)| (key, from_json(value))).collect())
 }
 
-/// A JSON value as one of Rex's.
+/// Converts a JSON value to a value of Rex.
 pub(crate) fn from_json(value: serde_json::Value) -> Value {
     use serde_json::Value as Json;
     match value {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Counts the allocations of runs, so that their memory is bounded.
+/// The allocator that counts the allocations of runs, so that their memory is bounded.
 #[global_allocator]
 static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
 

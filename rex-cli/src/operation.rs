@@ -1,4 +1,4 @@
-//! A request as an example, as it is promised in JSON.
+//! A request as an example, in its JSON format.
 
 use rex_core::Value;
 use rex_policy::Operation;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownOperation {
-    /// As people read it.
+    /// The request in words.
     pub(crate) text: String,
     principal: String,
     action: String,

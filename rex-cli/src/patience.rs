@@ -1,9 +1,9 @@
-//! How long a solver may think.
+//! The time limit of a solver.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The longest time that can be asked for.
+/// Maximum time limit.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The options of a command that asks a solver.
@@ -14,12 +14,12 @@ pub(crate) struct PatienceArgs {
     pub(crate) timeout: Patience,
 }
 
-/// How long a solver may think about one question.
+/// The time limit of a solver for one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patience(pub(crate) Duration);
 
 impl Patience {
-    /// Reads `500ms`, `5s`, `2m` or `1h`.
+    /// Parses `500ms`, `5s`, `2m` or `1h`.
     fn parse(text: &str) -> Result<Self, String> {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
@@ -38,7 +38,7 @@ impl Patience {
         time.map(Self).ok_or_else(|| "a time is between `1ms` and `24h`".to_owned())
     }
 
-    /// What to do where a solver could not decide something.
+    /// Returns advice for when a solver could not decide something.
     pub(crate) fn advice(self) -> String {
         let more = Self(self.0.saturating_mul(10).min(LONGEST));
         format!("undecided is not proved: `--timeout {more}` gives the solver more time for each question than {self}")

@@ -43,7 +43,7 @@ pub(crate) struct ProveArgs {
     format: Format,
 }
 
-/// Why this command proves nothing.
+/// Reports that this command can prove nothing.
 #[cfg(not(feature = "prove"))]
 pub(crate) fn prove(_: &ProveArgs, _: crate::args::Color) -> Result<crate::exit::Exit, crate::exit::Stop> {
     Err(crate::exit::Stop::usage("this `rex` was built without proofs")
@@ -69,10 +69,10 @@ mod with_solver {
     use crate::solver::Cvc5;
     use crate::{check, draw, load, print};
 
-    /// The lints about policies that decide, and about what tells their decisions.
+    /// The lints about policies that decide together, and about the annotations that decisions show.
     const TOGETHER: [&str; 8] = ["REX002", "REX003", "REX004", "REX005", "REX009", "REX010", "REX011", "REX016"];
 
-    /// Proves or refutes what is stated of a policy.
+    /// Proves or refutes properties of a policy.
     pub(crate) fn prove(args: &ProveArgs, color: Color) -> Result<Exit, Stop> {
         let policies = load::policies(&args.policy)?;
         let stated = policies.beside(&args.properties)?;
@@ -104,11 +104,11 @@ mod with_solver {
         Ok(if shown.proved == proofs.len() && sound { Exit::Success } else { Exit::Found })
     }
 
-    /// What is seldom meant in properties. What lints say of policies that decide together is left out: properties decide nothing.
+    /// Runs the lints on properties, without those about decisions: properties decide nothing.
     fn found(stated: &Policy) -> Vec<Finding> {
         let levels = Levels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), ..Levels::default() };
         let mut findings = stated.lints(&levels);
-        // Those with a code are among the others.
+        // The lints include the warnings that have a code.
         findings.extend(stated.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
         findings
     }
@@ -159,7 +159,7 @@ mod with_solver {
         undecided: usize,
         vacuous: usize,
         properties: Vec<ShownProof<'a>>,
-        /// What is seldom meant in properties.
+        /// The findings in the properties.
         findings: Vec<FoundOne<'a>>,
     }
 

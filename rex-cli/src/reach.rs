@@ -10,7 +10,7 @@ use crate::args::{Color, Format, ReachArgs};
 use crate::exit::{Exit, Stop};
 use crate::{check, draw, load, print};
 
-/// Shows what a policy could ever permit, and what is cut out of that.
+/// Shows what a policy could ever permit, and the forbids that take away from it.
 pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
     let principal = args.principal.as_deref().map(load::principal).transpose()?;
     let policy = match load::either(&args.policy)? {
@@ -31,7 +31,7 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
     Ok(Exit::Success)
 }
 
-/// How far an action reaches.
+/// An action and its extent.
 type Reached<'a> = (&'static ActionSpec, &'a Extent);
 
 fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> String {
@@ -56,7 +56,7 @@ fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exc
     out
 }
 
-/// Writes the places of each namespace, those once that several of its actions reach.
+/// Writes the places of each namespace; actions with the same places share them.
 fn write_reach(out: &mut String, indent: &str, reach: &[Reached<'_>]) {
     for space in reach.chunk_by(|(a, _), (b, _)| a.namespace == b.namespace) {
         let namespace = space.first().map_or("", |(action, _)| action.namespace);
@@ -111,7 +111,7 @@ struct ShownAction<'a> {
     places: Vec<ShownPlace<'a>>,
 }
 
-/// That there is no bound is a place like others, so that nobody who reads only places takes it for none.
+/// A place. No bound is a place, too, so that a program that reads only places sees it.
 #[derive(Serialize)]
 pub(crate) struct ShownPlace<'a> {
     kind: &'static str,

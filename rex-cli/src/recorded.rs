@@ -1,4 +1,4 @@
-//! What journals recorded: their requests, and what in them is none.
+//! The requests that journals recorded, and the lines that cannot be read.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::draw;
 use crate::exit::Stop;
 
-/// How many of the lines that are not understood are named, and how many changes.
+/// Maximum number of unreadable lines to name, and of changes.
 const NAMED: usize = 10;
 
 /// What of a journal that cannot be relied on is passed over.
@@ -25,20 +25,20 @@ pub(crate) struct TrustArgs {
     allow_broken_chain: bool,
 }
 
-/// What is wrong with journals: lines that are not understood, and changes.
+/// The problems of journals: unreadable lines, changes, and runs without an end.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable {
     lines: u64,
     first: Vec<Unread>,
-    /// How many of the lines are records in no chain.
+    /// Number of these lines that are records outside the hash chain.
     outside: u64,
-    /// How many of the lines a writer left unfinished that was ended: nothing was done for which there is but such a line.
+    /// Number of these lines that a killed writer left unfinished: no act followed them.
     torn: u64,
     changes: u64,
     first_changes: Vec<(Place, String)>,
-    /// Whether a line is in a chain.
+    /// `true` if a line is in a chain.
     chained: bool,
-    /// How many runs have no end, and the first of them.
+    /// Number of runs without an end, and the first of them.
     unended: u64,
     first_unended: Vec<String>,
 }
@@ -54,7 +54,7 @@ pub(crate) fn each(
     let (mut verifier, mut before) = (Verifier::new(), None);
     for path in journals {
         let (name, reader) = open(path)?;
-        // A file that does not go on from the one before it is another journal.
+        // A file that does not continue the one before it is another journal.
         if before.take().is_some_and(|before| !goes_on(path, before)) {
             unreadable.judge(std::mem::take(&mut verifier).finish());
         }
@@ -70,7 +70,7 @@ pub(crate) fn each(
     }
     unreadable.judge(verifier.finish());
     if !unreadable.chained {
-        // No verifier goes by lines that are in no chain.
+        // The verifier ignores lines that are in no chain.
         let unended: Vec<_> = runs.unended().map(str::to_owned).collect();
         unreadable.add_unended(unended.len() as u64, unended);
     }
@@ -105,7 +105,7 @@ impl Unreadable {
         }
     }
 
-    /// Counts a request that the journal keeps only a part of.
+    /// Counts a request that the journal holds only a part of.
     pub(crate) fn add_redacted(&mut self, place: Place) {
         self.add(Unread {
             place,
@@ -132,7 +132,7 @@ impl Unreadable {
         self.first_unended.extend(first.into_iter().take(room));
     }
 
-    /// The runs without an end, in words; empty if there is none.
+    /// Lists the runs without an end; may be empty.
     fn without_end(&self) -> String {
         let runs: Vec<_> = self.first_unended.iter().map(|run| format!("`{}`", draw::line(run))).collect();
         let more = if self.unended > runs.len() as u64 { ", .." } else { "" };
@@ -143,17 +143,17 @@ impl Unreadable {
         }
     }
 
-    /// Whether every line was understood.
+    /// Returns whether every line could be read.
     pub(crate) fn is_empty(&self) -> bool {
         self.lines == 0
     }
 
-    /// Whether nothing that was read is of a journal.
+    /// Returns whether nothing that was read is from a journal.
     pub(crate) fn is_of_no_journal(&self) -> bool {
         !self.chained && self.outside == 0 && !self.is_empty()
     }
 
-    /// Why what was read cannot be relied on, unless that is allowed.
+    /// Returns why the journals cannot be relied on, unless `trust` allows it.
     pub(crate) fn distrusted(&self, trust: TrustArgs) -> Option<Stop> {
         if self.changes > 0 && !trust.allow_broken_chain {
             let count = if self.changes == 1 { "1 change".to_owned() } else { format!("{} changes", self.changes) };
@@ -176,7 +176,7 @@ impl Unreadable {
         None
     }
 
-    /// For people; empty if there is nothing to say.
+    /// Formats the problems for people; may be empty.
     pub(crate) fn human(&self) -> String {
         let mut out = String::new();
         if self.changes > 0 {
@@ -209,17 +209,17 @@ fn more(count: u64, what: &str) -> String {
     }
 }
 
-/// The lines that are not understood, as they are promised in JSON.
+/// The problems of journals in their JSON format.
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownUnreadable<'a> {
     lines: u64,
-    /// How many of these a writer left unfinished that was ended.
+    /// Number of these lines that a killed writer left unfinished.
     torn: u64,
     first: Vec<ShownUnread<'a>>,
-    /// How often the journals are not as they were written.
+    /// Number of changes since the journals were written.
     changes: u64,
     first_changes: Vec<ShownUnread<'a>>,
-    /// How many runs have no end, and the first of them.
+    /// Number of runs without an end, and the first of them.
     unended: u64,
     unended_runs: &'a [String],
 }
@@ -231,7 +231,7 @@ struct ShownUnread<'a> {
     why: &'a str,
 }
 
-/// A line of a journal, as it is promised in JSON.
+/// A line of a journal in its JSON format.
 #[derive(Debug, Serialize)]
 pub(crate) struct ShownPlace<'a> {
     journal: &'a str,

@@ -1,21 +1,20 @@
-//! Files that are replaced at once: whoever reads one finds it as it was, or as it is now.
+//! Files that are replaced atomically: a reader finds the old contents or the new ones.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// Whose a file is that takes the place of another, and what others may do with it.
+/// The owner and the mode of a file that replaces another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rights {
-    /// It is of whoever writes it, and has this mode, as far as the process' mask lets it.
+    /// The owner is the writer; this is the mode, as far as the umask allows.
     New(u32),
-    /// Owner, group and mode are as they were. Where they cannot be, the file stays what it was.
+    /// Owner, group and mode are kept. If they cannot be, the old file stays.
     Kept,
 }
 
-/// Writes a file beside the one with this name, and gives it the name. A link is followed; what is no regular file, such as a
-/// terminal, is written to.
+/// Writes a file beside this one, then renames it. A link is followed; anything but a regular file, such as a terminal, is written to.
 pub(crate) fn file(path: &Path, rights: Rights, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let (path, old) = match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return write(&OpenOptions::new().write(true).open(path)?),
@@ -35,7 +34,7 @@ pub(crate) fn file(path: &Path, rights: Rights, write: impl FnOnce(&File) -> io:
     fs::rename(&fresh.0, &path)
 }
 
-/// Gives a file the owner, the group and the mode of another.
+/// Sets the owner, the group and the mode of a file to those of another.
 fn keep(file: &File, old: &Metadata) -> io::Result<()> {
     let (new, owner) = (file.metadata()?, (old.uid(), old.gid()));
     if (new.uid(), new.gid()) != owner {
@@ -44,18 +43,18 @@ fn keep(file: &File, old: &Metadata) -> io::Result<()> {
             io::Error::new(error.kind(), format!("it belongs to {uid}:{gid}, which cannot be kept: {error}"))
         })?;
     }
-    // Whoever gets a file by `fchown` gets it without what its mode says of whose rights it runs with.
+    // `fchown` clears the set-user-ID and set-group-ID bits, so the mode is set after it.
     file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))
 }
 
-/// A name that no other process takes, for which the files of a directory that others read are not looked for.
+/// Returns an unused name beside a file. By its dot, commands that read the directory skip it.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "it has no name"))?;
     let name = format!(".{}.{}", name.to_string_lossy(), rex_engine::random_id());
     Ok(path.with_file_name(name))
 }
 
-/// A file that does not stay where it has not got its name. After that, nothing is called so.
+/// A file that is removed when dropped, unless it was renamed before.
 struct Fresh(PathBuf);
 
 impl Drop for Fresh {
@@ -93,7 +92,7 @@ mod tests {
         let path = dir.path().join("policy");
         fs::write(&path, "one").unwrap();
         let mine = fs::metadata(&path).unwrap();
-        // Only root can have a file that is of somebody else.
+        // Only root can give a file to another user.
         let owner = if mine.uid() == 0 { (12_345, 12_346) } else { (mine.uid(), mine.gid()) };
         std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o4666)).unwrap();

@@ -36,7 +36,7 @@ pub(crate) struct ReplayArgs {
     pub(crate) format: Format,
 }
 
-/// Decides what was recorded again.
+/// Decides the recorded requests again.
 pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
     let policy = match load::policy(&args.policy)? {
         Ok(policy) => policy,
@@ -44,7 +44,7 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
     };
     let (mut replay, mut redacted) = (Replay::default(), Vec::new());
     let mut unreadable = recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
-        // What was asked for is not known, so neither is how it would be decided.
+        // The request is not fully known, so it cannot be decided.
         match recorded.redacted {
             true => redacted.push(recorded.place),
             false => replay.add(&recorded, &policy),
@@ -96,7 +96,7 @@ fn human(replay: &Replay, unreadable: &Unreadable) -> String {
     out + &unreadable.human()
 }
 
-/// Of which requests it is told.
+/// Says which requests were decided.
 fn of(unreadable: &Unreadable) -> &'static str {
     if unreadable.is_empty() { " on record" } else { " that could be read" }
 }
@@ -126,7 +126,7 @@ fn one(difference: &Difference, concerned: &Concerned) -> String {
     out
 }
 
-/// What decided, and what does now.
+/// Says what decided before, and what decides now.
 fn because(difference: &Difference) -> String {
     let by = |ids: &[String]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
     let (before, after) = (by(&difference.before), by(&difference.after));
@@ -156,7 +156,7 @@ fn title(change: Change) -> &'static str {
     }
 }
 
-/// So many requests.
+/// Formats a count of requests.
 pub(crate) fn requests(count: u64) -> String {
     if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
 }

@@ -63,10 +63,10 @@ impl FailOn {
     }
 }
 
-/// Outcomes that are meant, with the reasons.
+/// The outcomes that are allowed, with the reasons.
 type Allowed<'a> = BTreeMap<&'a str, Option<&'a str>>;
 
-/// Says which bad outcomes a policy lets through.
+/// Reports the bad outcomes that a policy lets through.
 pub(crate) fn risks(args: &RisksArgs, color: Color) -> Result<Exit, Stop> {
     let principal = args.principal.as_deref().map(load::principal).transpose()?;
     let allowed = args.allow.iter().map(|text| allowed(text)).collect::<Result<Allowed<'_>, _>>()?;
@@ -94,7 +94,7 @@ fn allowed(text: &str) -> Result<(&str, Option<&str>), Stop> {
     Err(Stop::usage(format!("there is no outcome `{name}`")).with_help(help))
 }
 
-/// Writing to a string does not fail.
+/// Formats the outcomes for people. Writing to a string does not fail.
 fn human(found: &[Exposed], allowed: &Allowed<'_>) -> String {
     let mut out = String::new();
     let (meant, open): (Vec<_>, Vec<_>) = found.iter().partition(|exposed| allowed.contains_key(exposed.risk.name));
@@ -151,10 +151,10 @@ fn write_way(out: &mut String, way: &Way) {
 
 #[derive(Serialize)]
 struct Said<'a> {
-    /// How many outcomes were looked at.
+    /// Number of outcomes examined.
     outcomes: usize,
     risks: Vec<SaidRisk<'a>>,
-    /// Those that are not let through, as far as was found.
+    /// The outcomes that are not let through, as far as was found.
     clear: Vec<&'a str>,
 }
 
@@ -164,7 +164,7 @@ struct SaidRisk<'a> {
     severity: &'static str,
     title: &'a str,
     why: &'a str,
-    /// Whether `--allow` names it, and the reason that it gives.
+    /// `true` if `--allow` names it; the next field is the reason there.
     allowed: bool,
     reason: Option<&'a str>,
     ways: Vec<SaidWay<'a>>,

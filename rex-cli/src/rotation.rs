@@ -1,10 +1,10 @@
-//! When a journal goes on in a new file, as the command line says it.
+//! The condition for the rotation of a journal, from the command line.
 
 use std::time::Duration;
 
 use rex_core::units::{self, UnitError};
 
-/// When a file is full.
+/// The size or the age at which a journal is rotated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Rotation {
     pub(crate) size: Option<u64>,
@@ -12,7 +12,7 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Reads `size=100MB,age=7d`, either or both.
+    /// Parses `size=100MB,age=7d`, either or both.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let bad = || format!("`{text}` is not of the form `size=100MB,age=7d`");
         let mut rotation = Self::default();
@@ -39,7 +39,7 @@ impl Rotation {
     }
 }
 
-/// A size; a number alone is one of bytes.
+/// Parses a size; a number alone is in bytes.
 fn size(text: &str) -> Result<u64, UnitError> {
     text.parse().or_else(|_| units::size(text))
 }

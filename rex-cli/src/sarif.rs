@@ -1,4 +1,4 @@
-//! What was found in policies as SARIF 2.1.0, which code hosts show beside the source.
+//! Findings as SARIF 2.1.0, which code hosts show beside the source.
 
 use rex_policy::{Finding, LINTS};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::exit::Stop;
 use crate::explain::severity;
 
-/// Where a finding has no code, it is what the policy is refused for, or a warning of the validator.
+/// The rule of findings without a code: load errors and warnings of the validator.
 const OTHERS: &str = "policy";
 
-/// The document of these findings.
+/// Formats findings as a document.
 pub(crate) fn document(findings: &[Finding]) -> Result<String, Stop> {
     let mut rules: Vec<Value> = LINTS
         .iter()
@@ -56,7 +56,7 @@ fn result(finding: &Finding) -> Value {
     })
 }
 
-/// A path as a reference: what has a meaning in one is written as its bytes.
+/// Formats a path as a URI reference; special characters are percent-encoded.
 fn uri(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     let start = if path.starts_with('/') { "file://" } else { "" };

@@ -9,12 +9,12 @@ use rex_policy::Solver;
 use crate::exit::Stop;
 use crate::patience::Patience;
 
-/// How long the solver may think about one question, if nothing else is said.
+/// The default time limit for one question.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What the solver is told to say after each answer, so that its end is seen.
+/// The text that the solver prints after each answer, to mark its end.
 const END: &str = "rex: that was all";
 
-/// A process of the solver cvc5, which ends with this value.
+/// A process of the solver cvc5, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Cvc5 {
     process: Child,
@@ -23,19 +23,19 @@ pub struct Cvc5 {
 }
 
 impl Cvc5 {
-    /// Starts the program that the environment variable `CVC5` names, or else the `cvc5` of the `PATH`. It has 5 seconds for each
-    /// question.
+    /// Starts the program that the environment variable `CVC5` names, or else `cvc5` from the `PATH`. Each question has a time limit of
+    /// 5 seconds.
     ///
     /// # Errors
-    /// If it cannot be started.
+    /// If the program cannot be started.
     pub fn start() -> std::io::Result<Self> {
         Self::with_timeout(PATIENCE)
     }
 
-    /// The same, with another time for each question.
+    /// Starts the program with another time limit for each question.
     ///
     /// # Errors
-    /// If it cannot be started.
+    /// If the program cannot be started.
     pub fn with_timeout(timeout: Duration) -> std::io::Result<Self> {
         let program = std::env::var_os("CVC5").unwrap_or_else(|| "cvc5".into());
         let mut process = Command::new(program)
@@ -50,7 +50,7 @@ impl Cvc5 {
         Ok(Self { process, commands, answers: BufReader::new(answers) })
     }
 
-    /// The same for a command: why there is none, and what to do about it.
+    /// Starts the program for a command that needs it; the error says how to get it.
     pub(crate) fn needed(patience: Patience) -> Result<Self, Stop> {
         Self::with_timeout(patience.0).map_err(|error| {
             let named = std::env::var_os("CVC5").map(|name| format!("`{}`, which `CVC5` names", name.display()));
@@ -61,7 +61,7 @@ impl Cvc5 {
     }
 }
 
-/// For a command that can do without: `None` if none is installed and none was named.
+/// Starts the program, if possible; `None` if it cannot be started and `CVC5` is not set.
 pub(crate) fn if_there(patience: Patience) -> Result<Option<Cvc5>, Stop> {
     match Cvc5::needed(patience) {
         Err(_) if std::env::var_os("CVC5").is_none() => Ok(None),

@@ -98,7 +98,7 @@ fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
         return Err(stop.with_help("cases are in files whose names end with `.test.yaml`"));
     }
     let mut results = Results::of(&policy, cases)?;
-    // What a case notices of a change is nothing where it fails without.
+    // A case that fails anyway cannot notice a mutant.
     if args.mutate && results.failed() == 0 {
         results.mutants = Some(Mutants::of(&policy, &results.cases)?);
     }
@@ -115,28 +115,28 @@ fn once(args: &TestArgs, color: Color) -> Result<Exit, Stop> {
     Ok(if results.failed() == 0 && enough && noticed { Exit::Success } else { Exit::Found })
 }
 
-/// The policies and entities that the tests are about.
+/// Returns the policies and entities to test.
 fn named(args: &TestArgs) -> PolicyArgs {
     let beside = Some(args.dir.join("entities.json")).filter(|path| path.is_file());
     let policies = if args.policies.is_empty() { vec![args.dir.clone()] } else { args.policies.clone() };
     PolicyArgs { policies, entities: args.entities.clone().or(beside) }
 }
 
-/// What came of all cases.
+/// The results of all cases.
 struct Results {
     cases: Vec<Tested>,
     coverage: Coverage,
-    /// What came of the mutants, if they were tried.
+    /// The results of the mutants, if they were tried.
     mutants: Option<Mutants>,
     duration: Duration,
 }
 
-/// What came of one.
+/// The result of one case.
 struct Tested {
     case: Case,
-    /// What was not as expected; none if it passed.
+    /// The differences from what was expected; empty if the case passed.
     differences: Vec<String>,
-    /// What would have allowed what was denied and should not have been.
+    /// Advice about an unexpected result, such as a missing permit.
     help: Option<String>,
     duration: Duration,
 }
@@ -150,7 +150,7 @@ impl Results {
             let (differences, help) = match &case.question {
                 Question::Request(asked) => {
                     observer.decide(&asked.request());
-                    // A program that no run would start is denied.
+                    // A program that no run would start counts as denied.
                     let decision = observer.policy.outcome(&asked.request());
                     let differences = case.expected.differences(&decision);
                     let unexpected = !differences.is_empty() && decision.effect == Effect::Deny;
@@ -171,7 +171,7 @@ impl Results {
     }
 }
 
-/// Decides by a policy, and counts what was seen of it.
+/// A policy, and the coverage of its decisions.
 struct Observer {
     policy: Arc<Policy>,
     coverage: Mutex<Coverage>,
@@ -219,7 +219,7 @@ fn ran(
     })
 }
 
-/// A script that came to its end though something that it asked for was denied: it caught the denial, or an operation left something out.
+/// Judges a script that succeeded despite a denial: it caught the denial, or an operation left something out.
 fn went_on(case: &Case, report: &Report) -> (Vec<String>, Option<String>) {
     let mut decision = Decision::deny(None);
     let denied = report.journal.iter().find_map(|record| match &record.event {
@@ -267,7 +267,7 @@ fn failed(case: &Case, failure: &Failure) -> (Vec<String>, Option<String>) {
     }
 }
 
-/// Where a case stands.
+/// Returns the file and the line of a case.
 fn place(case: &Case) -> String {
     format!("{}:{}", Path::new(&*case.file).display(), case.line)
 }

@@ -1,4 +1,4 @@
-//! Why a script failed, as it is promised in JSON.
+//! The failure of a script in its JSON format.
 
 use rex_core::Code;
 use rex_engine::Failure;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Stop};
 
-/// Why a script failed.
+/// The failure of a script.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Wrong {
     pub(crate) code: String,
@@ -19,20 +19,20 @@ pub(crate) struct Wrong {
     pub(crate) help: Option<String>,
     pub(crate) line: Option<u32>,
     pub(crate) column: Option<u32>,
-    /// Further mistakes of a script that was not run.
+    /// Further errors in a script that was not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) more: Vec<Wrong>,
 }
 
 impl Wrong {
-    /// A failure, through the form in which it is promised.
+    /// Converts a failure through its JSON format.
     pub(crate) fn new(failure: &Failure) -> Result<Self, Stop> {
         serde_json::to_value(failure)
             .and_then(serde_json::from_value)
             .map_err(|error| Stop::internal(format!("the failure is not as it is promised: {error}")))
     }
 
-    /// How the command ends after this, if `signal` was the last to tell it to stop.
+    /// Returns how the command ends after this, if `signal` was the last to stop it.
     pub(crate) fn exit(&self, signal: u8) -> Exit {
         let code = Code::ALL.iter().copied().find(|code| code.as_str() == self.code);
         Exit::of(code.unwrap_or(Code::Internal), signal)

@@ -55,7 +55,7 @@ impl Session<'_> {
     }
 }
 
-/// Hashes what advice on a call depends on, in one run.
+/// Hashes the inputs of the advice on a call.
 fn key(spec: &OpSpec, args: &Args, denied: &[Need]) -> [u8; 32] {
     let mut hasher = Hasher::new();
     let mut text = |text: &str| drop(hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes()));

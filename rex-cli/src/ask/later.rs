@@ -1,25 +1,25 @@
-//! What a call needs that only the call itself finds out.
+//! Needs whose resources only the call itself finds out.
 
 use rex_core::{DeniedCall, Principal, Width};
 use rex_policy::Policy;
 use serde::Serialize;
 
-/// An action that a call asks for on what it finds out.
+/// An action that a call needs on resources that it finds out itself.
 #[derive(Serialize)]
 pub(super) struct Later {
     operation: &'static str,
     action: String,
-    /// On what, in words.
+    /// The resources, in words.
     each: &'static str,
-    /// Whether the policy permits the action on anything.
+    /// `true` if the policy could permit the action on some resource.
     possible: bool,
-    /// Whether the call is about nothing else.
+    /// `true` if the call does nothing without it.
     #[serde(skip)]
     certain: bool,
 }
 
 impl Later {
-    /// Whether the call cannot do what it is for.
+    /// Returns whether the call cannot do its work.
     pub(super) fn is_denied(&self) -> bool {
         self.certain && !self.possible
     }
@@ -29,7 +29,7 @@ impl Later {
     }
 }
 
-/// What these calls find out.
+/// Returns the needs that only these calls find out.
 pub(super) fn of(calls: &[DeniedCall], policy: &Policy, principal: &Principal) -> Vec<Later> {
     let reach = policy.reach(Some(principal));
     let needs = calls.iter().flat_map(|call| call.needs.iter().map(|need| (call.operation, need)));
@@ -42,7 +42,7 @@ pub(super) fn of(calls: &[DeniedCall], policy: &Policy, principal: &Principal) -
     later.collect()
 }
 
-/// The same for people.
+/// Formats these needs for people.
 pub(super) fn human(later: &[Later]) -> String {
     let told = later.iter().map(|later| {
         let Later { action, each, .. } = later;

@@ -1,4 +1,4 @@
-//! What names lead to by symbolic links of this host: an operation needs a permit for that, too.
+//! Targets of symbolic links on this host: an operation needs a permit for them, too.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use rex_core::process::Program;
 use rex_core::{AbsPath, DeniedCall, Need, Resource, Value, Width};
 
-/// Actions that are done to a name itself, whatever it leads to.
+/// Actions on a name itself, not on the target of the link.
 const TO_NAMES: [&str; 6] = ["create_dir", "hard_link", "remove", "rename", "stat", "symlink"];
-/// Actions on trees that follow no link.
+/// Actions on trees that follow no links.
 const TO_TREES: [&str; 3] = ["chmod", "chown", "remove"];
 
-/// Adds what a call needs of what its names lead to on this host. `text` is the call as it is written.
+/// Adds the needs of a call that follow from symbolic links on this host. `text` is the call as it is written.
 pub(super) fn add(call: &mut DeniedCall, text: &str) {
     let mut more: Vec<Need> = Vec::new();
     for need in &call.needs {
@@ -31,7 +31,7 @@ pub(super) fn add(call: &mut DeniedCall, text: &str) {
     call.needs.extend(more);
 }
 
-/// Where a need's name leads.
+/// Returns the ids that the name of a need leads to.
 fn targets(operation: &str, need: &Need, text: &str) -> Vec<String> {
     let (spec, path) = (need.spec(), Path::new(need.resource().id()));
     let operation = operation.split_once("::").unwrap_or_default();
@@ -50,7 +50,7 @@ fn targets(operation: &str, need: &Need, text: &str) -> Vec<String> {
     all.into_iter().flatten().filter_map(other).collect()
 }
 
-/// The name without links, as far as there is something of it.
+/// Returns the path without links; missing components stay as they are.
 fn led(path: &Path) -> Option<PathBuf> {
     path.ancestors().find_map(|above| {
         let rest = path.strip_prefix(above).ok()?;

@@ -1,4 +1,4 @@
-//! What operations need besides one action.
+//! Operations that need more than one action.
 
 use rex_core::{ActionSpec, Request};
 use rex_sdk::{Kind, OPS, OpSpec};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::draw::line;
 
-/// How many operations are named.
+/// Maximum number of operations to name.
 const NAMED: usize = 3;
 
 /// An operation that needs an action and others.
@@ -19,7 +19,7 @@ pub(super) struct Needing {
 }
 
 impl Needing {
-    /// The operations that need an action and others; none if there is one that needs nothing else.
+    /// Returns the operations that need this action and others; none if some operation needs this action alone.
     pub(super) fn of(action: &ActionSpec) -> Vec<Self> {
         let needing = OPS.iter().map(|operation| operation.spec()).filter(|spec| spec.needs.contains(&action));
         let all: Vec<Self> = needing
@@ -31,11 +31,11 @@ impl Needing {
         if all.iter().any(|needing| needing.actions.is_empty()) { Vec::new() } else { all }
     }
 
-    /// A call of the operation on a resource, as far as that tells it.
+    /// Formats a call of the operation, on the resource if that is its only argument.
     fn call(&self, request: &Request<'_>) -> String {
         let required: Vec<_> = self.spec.params.iter().filter(|param| param.default.is_none()).collect();
         match &required[..] {
-            // The action that is needed first is about what the call names.
+            // The first action that an operation needs is about its argument.
             [one]
                 if matches!(one.kind, Kind::Text | Kind::Path)
                     && self.spec.needs.first() == Some(&request.action.spec()) =>
@@ -47,7 +47,7 @@ impl Needing {
     }
 }
 
-/// The same for people; empty if the action is enough for an operation.
+/// Formats the operations for people; may be empty.
 pub(super) fn human(request: &Request<'_>) -> String {
     let spec = request.action.spec();
     let needing = Needing::of(spec);

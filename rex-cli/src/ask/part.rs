@@ -1,4 +1,4 @@
-//! What is taken out of a tree again of which the rest is allowed.
+//! Parts of an allowed tree that are denied, or may be.
 
 use rex_core::{Effect, Extent, Place};
 use rex_policy::{Exception, Trace};
@@ -7,17 +7,17 @@ use serde::Serialize;
 use super::whole::Needed;
 use crate::draw::line;
 
-/// A policy by which some of a tree is denied, or may be.
+/// A policy that denies part of a tree, or may deny it.
 #[derive(Serialize)]
 pub(super) struct Part {
     policy: String,
-    /// What its `@reason` says.
+    /// The text of its `@reason`.
     reason: Option<String>,
-    /// Whether it is a permit whose condition is about each thing of the tree, not a forbid.
+    /// `true` for a permit that depends on each resource of the tree, `false` for a forbid.
     permit: bool,
-    /// Whether it is known that it forbids something there, if that exists.
+    /// `true` if the forbid is unconditional and names places in the tree.
     certain: bool,
-    /// Where, if that is a place.
+    /// The places that it denies; empty if they are not known.
     places: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl Part {
     }
 }
 
-/// By what something of a tree is denied whose root is allowed.
+/// Returns the policies that may deny part of a tree whose root is allowed.
 pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Vec<Part> {
     let request = needed.asked.request();
     let tree = match (&needed.prefix, needed.below) {
@@ -61,7 +61,7 @@ pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Ve
         };
         Some(part)
     });
-    // One permit that does not look at what each thing is gives all.
+    // One permit that does not depend on the single resource allows the whole tree.
     let each = |conjunct: &rex_policy::Part| conjunct.text.contains("resource") && !tree.is_within(&conjunct.text);
     let looks = |permit: &&rex_policy::Traced| permit.conjuncts.iter().any(each);
     let permits: Vec<_> = trace.deciding.iter().filter(|traced| traced.permit).collect();
@@ -76,7 +76,7 @@ pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Ve
     forbids.chain(permits).collect()
 }
 
-/// What the first line of an answer says of it.
+/// Returns what the first line of an answer says of these parts.
 pub(super) fn summary<'a>(parts: impl Iterator<Item = &'a Part>) -> &'static str {
     match parts.map(|part| part.certain).max() {
         None => "",
@@ -85,7 +85,7 @@ pub(super) fn summary<'a>(parts: impl Iterator<Item = &'a Part>) -> &'static str
     }
 }
 
-/// Several resources.
+/// A tree: all below a path, or all with a prefix.
 enum Tree<'a> {
     Below(&'a str),
     Prefix(&'a str),
@@ -102,7 +102,7 @@ impl Tree<'_> {
         }
     }
 
-    /// Whether a condition is that ids begin as all of these do.
+    /// Checks whether a condition only requires a prefix that all of this tree have.
     fn is_within(&self, condition: &str) -> bool {
         let (Self::Below(root) | Self::Prefix(root)) = self;
         let pattern =
@@ -111,7 +111,7 @@ impl Tree<'_> {
         start.is_some_and(|start| !start.is_empty() && !start.contains(['*', '\\']) && root.starts_with(start))
     }
 
-    /// The places of an extent that are in this, none of them if it holds all of this; `None` if the two have nothing in common.
+    /// Returns the places of an extent in this tree; empty if it contains the whole tree, `None` if they do not overlap.
     fn places(&self, extent: &Extent) -> Option<Vec<String>> {
         let Extent::Within(places) = extent else { return Some(Vec::new()) };
         let (mut inside, mut around) = (Vec::new(), false);
@@ -128,7 +128,7 @@ impl Tree<'_> {
                 Place::Prefix(text) => root.starts_with(&**text) || text.starts_with(root),
             };
         }
-        // What is held by conditions that are about all of it is told without places.
+        // An extent that contains the whole tree is reported without places.
         let root = |id: &String| matches!(self, Self::Below(root) | Self::Prefix(root) if id == root);
         match (inside.is_empty(), around) {
             (true, false) => None,

@@ -1,4 +1,4 @@
-//! All that a call of an operation needs, decided at once.
+//! The decision on all needs of a call of an operation at once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,7 +26,7 @@ use crate::exit::{Exit, Stop};
 use crate::load::Policies;
 use crate::print;
 
-/// Permits nothing, and keeps what would be asked for.
+/// An authorizer that denies everything and keeps the calls.
 #[derive(Default)]
 struct Listener {
     calls: Mutex<Vec<DeniedCall>>,
@@ -43,28 +43,28 @@ impl Authorize for Listener {
     }
 }
 
-/// One request of a call.
+/// One request that a call needs.
 pub(super) struct Needed {
     operation: &'static str,
     pub(super) asked: Asked,
     pub(super) below: bool,
-    /// How the ids of all that it is about begin, if that is how they are told.
+    /// The common prefix of all ids that it is about, if only that is known.
     pub(super) prefix: Option<String>,
-    /// The name that leads to the resource on this host.
+    /// The name that leads to the resource by a link on this host.
     via: Option<String>,
-    /// What is not known before the call is made, and what it is taken for.
+    /// The values that are unknown before the call, with those assumed for them.
     assumed: Vec<String>,
 }
 
-/// How one request was decided.
+/// A request and how it was decided.
 struct Traced<'a> {
     needed: &'a Needed,
     trace: Trace,
-    /// What takes some of a tree out again.
+    /// The policies that deny part of the tree, or may.
     part: Vec<Part>,
 }
 
-/// Decides all that a call needs, and says how that came about.
+/// Decides all that a call needs, and explains the decisions.
 pub(super) fn ask(
     args: &AskArgs,
     call: &str,
@@ -81,7 +81,7 @@ pub(super) fn ask(
             let top = policy.trace(&needed.asked.request());
             let below = beneath(needed).map(|asked| policy.trace(&asked.request()));
             let part = part::of(&exceptions, needed, below.as_ref().unwrap_or(&top));
-            // Of a tree, what lies below decides where the top is allowed.
+            // If the top of a tree is allowed, the request below it decides.
             let trace = below.filter(|below| is_allowed(&top) && !is_allowed(below)).unwrap_or(top);
             Traced { needed, trace, part }
         })
@@ -100,7 +100,7 @@ pub(super) fn ask(
     Ok(if allowed { Exit::Success } else { Exit::Denied })
 }
 
-/// The calls of a text, each with all that it needs. Nothing is called: the first thing that each asks for is denied.
+/// Returns the calls of a text, with all their needs. Nothing is performed: the first request of each is denied.
 fn calls(text: &str, subject: &Subject) -> Result<Vec<DeniedCall>, Stop> {
     let listener = Arc::new(Listener::default());
     let os = Overlay::new(MemOs::new(), Limits::default()).going_on();
@@ -124,7 +124,7 @@ fn calls(text: &str, subject: &Subject) -> Result<Vec<DeniedCall>, Stop> {
     Ok(calls)
 }
 
-/// The call with all that it needs. It was denied by nobody who knows the policy.
+/// Merges the denied requests of a call into its needs. They were denied without the policy.
 fn whole(mut call: DeniedCall) -> DeniedCall {
     for denied in std::mem::take(&mut call.denied) {
         if !call.needs.iter().any(|need| need.covers(&denied)) {
@@ -157,7 +157,7 @@ fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp
     Ok(all)
 }
 
-/// The request of a need, with what was given of it.
+/// Returns the request of a need, with the values from the options.
 fn request(
     operation: &'static str,
     need: &Need,
@@ -173,7 +173,7 @@ fn request(
         }
         match (name, need.unknown().contains(&name)) {
             ("bytes", true) => (Value::Int(0), true),
-            // An address that is nobody's stands for any.
+            // A public address stands in for an unknown one.
             ("address", true) if !given.contains_key("network") => (Value::from("8.8.8.8"), true),
             ("network", true) => (Value::from("public"), true),
             (_, unknown) => (Value::from(fact), unknown),
@@ -202,7 +202,7 @@ fn request(
     Ok(Needed { operation, asked, below: *need.width() == Width::Below, prefix, via, assumed })
 }
 
-/// The same request of something that lies below, of a need that is about a tree.
+/// Returns the same request for a path below, if the need is about a tree.
 fn beneath(needed: &Needed) -> Option<Asked> {
     let request = needed.asked.request();
     let id = format!("{}/any/name", request.resource.id().trim_end_matches('/'));
@@ -218,7 +218,7 @@ struct Whole<'a> {
     decision: &'static str,
     operation: &'a str,
     requests: Vec<OfWhole<'a>>,
-    /// What only the call itself finds out.
+    /// The needs whose resources only the call itself finds out.
     later: &'a [Later],
     patch: Option<ShownPatch<'a>>,
     policy_sha256: Option<String>,
@@ -231,16 +231,16 @@ struct OfWhole<'a> {
     resource: String,
     below: bool,
     prefix: Option<&'a str>,
-    /// The name that leads to the resource on this host.
+    /// The name that leads to the resource by a link on this host.
     via: Option<&'a str>,
-    /// What takes some of a tree out again.
+    /// The policies that deny part of the tree, or may.
     part: &'a [Part],
     assumed: &'a [String],
     #[serde(flatten)]
     answer: Answer<'a>,
 }
 
-/// The answer, before it is told.
+/// The decisions on a call, before they are printed.
 struct Answered<'a> {
     policy: &'a Policy,
     call: &'a str,
@@ -255,7 +255,7 @@ impl Answered<'_> {
 
     fn human(&self, patch: Option<&Patch>) -> String {
         let Self { call, traced, later, .. } = *self;
-        // What only the call finds out is one more, where it is known that nothing permits it.
+        // A need that only the call finds out counts if it is known that nothing permits it.
         let later_denied = later.iter().filter(|later| later.is_denied()).count();
         let denied = traced.iter().filter(|traced| !is_allowed(&traced.trace)).count() + later_denied;
         let all = traced.len() + later_denied;

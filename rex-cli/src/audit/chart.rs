@@ -1,28 +1,28 @@
 //! Charts made of block characters.
 
-/// Parts of a block, from none of it to all of it.
+/// The characters of a block, from empty to full.
 const UPWARDS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const SIDEWAYS: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// A column for each count, in that many rows, the highest row first.
+/// Draws a column for each count, in that many rows, the highest row first.
 pub(crate) fn columns(counts: &[u64], rows: u64) -> Vec<String> {
     let most = counts.iter().copied().max().unwrap_or(0);
     let row = |row: u64| counts.iter().map(|count| block(&UPWARDS, eighths(*count, most, rows), row)).collect();
     (0..rows).rev().map(row).collect()
 }
 
-/// A bar whose length is to `width` as `count` is to `most`.
+/// Draws a bar whose length is to `width` as `count` is to `most`.
 pub(crate) fn bar(count: u64, most: u64, width: u64) -> String {
     let eighths = eighths(count, most, width);
     (0..width).map(|at| block(&SIDEWAYS, eighths, at)).collect()
 }
 
-/// The columns of one row.
+/// Draws the columns in one row.
 pub(crate) fn spark(counts: &[u64]) -> String {
     columns(counts, 1).pop().unwrap_or_default()
 }
 
-/// How many eighths of a block stand for a count. What is not nothing is seen.
+/// Returns the length of a count in eighths of a block; at least 1 unless the count is 0.
 fn eighths(count: u64, most: u64, blocks: u64) -> u64 {
     let exact = u128::from(count) * u128::from(blocks * 8) / u128::from(most.max(1));
     u64::try_from(exact).unwrap_or(0).max(u64::from(count > 0))

@@ -29,7 +29,7 @@ enum Form {
     Csv,
 }
 
-/// Prints the entries that fit for another program.
+/// Prints the matching records in a format for other programs.
 pub(crate) fn export(args: &ExportArgs) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
     let mut out = Out::new();
@@ -51,7 +51,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Exit, Stop> {
                 }
                 ControlFlow::Continue(())
             })?;
-            // What failed is known to `out`.
+            // `out` keeps a failed write.
             drop(csv.finish());
         }
     }

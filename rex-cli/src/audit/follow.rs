@@ -1,4 +1,4 @@
-//! A file that is read on as it grows, whatever becomes of its name.
+//! A file that is read while it grows, even if it is truncated or replaced.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,27 +8,27 @@ use std::path::{Path, PathBuf};
 
 use crate::host::FileNotices;
 
-/// Reads a file to its end, and then waits for more. Where it was cut, it is read again from its beginning; where another file
-/// has taken its name, that one is read, once the first has nothing more.
+/// A reader of a file that waits at its end for more. A truncated file is read again from its beginning; another file that has taken
+/// the name is read after the rest of the first.
 pub(crate) struct Follow<R> {
     path: PathBuf,
     file: File,
-    /// How far it was read.
+    /// Number of bytes read.
     at: u64,
-    /// Whether what was read last ended a line.
+    /// `true` if the last bytes read ended a line.
     ended: bool,
     notices: FileNotices,
     reader: R,
 }
 
 impl<R: AsFd> Follow<R> {
-    /// Reads on from `at`. Ends when `reader`, for whom it is done, has gone away.
+    /// Continues from `at`. Ends when `reader`, the consumer of what is read, has gone away.
     pub(crate) fn new(path: &Path, mut file: File, at: u64, reader: R) -> io::Result<Self> {
         file.seek(SeekFrom::Start(at))?;
         Ok(Self { path: path.to_owned(), file, at, ended: true, notices: FileNotices::new(path)?, reader })
     }
 
-    /// Whether there is something else to read: the file from its beginning, or another one.
+    /// Returns whether there is more to read: of the file, from its beginning, or of another one.
     fn turned(&mut self) -> io::Result<bool> {
         let here = self.file.metadata()?;
         if here.len() < self.at {
@@ -38,7 +38,7 @@ impl<R: AsFd> Follow<R> {
         }
         let there = match File::open(&self.path) {
             Ok(there) => there,
-            // It may come back.
+            // It may be created again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -46,7 +46,7 @@ impl<R: AsFd> Follow<R> {
         if (metadata.dev(), metadata.ino()) == (here.dev(), here.ino()) {
             return Ok(false);
         }
-        // What was added between the last look and the moment when the name was taken.
+        // The rest that was added before another file took the name.
         if here.len() > self.at {
             return Ok(true);
         }
@@ -67,7 +67,7 @@ impl<R: AsFd> Read for Follow<R> {
                 return Ok(count);
             }
             if self.turned()? {
-                // The line that was begun goes on nowhere.
+                // A line that was cut off is ended here.
                 if let (false, Some(first)) = (self.ended, buffer.first_mut()) {
                     *first = b'\n';
                     self.ended = true;
@@ -82,7 +82,7 @@ impl<R: AsFd> Read for Follow<R> {
     }
 }
 
-/// Standard output, for which it is done.
+/// Standard output, the consumer of what is read.
 pub(crate) struct Stdout(io::Stdout);
 
 impl Stdout {

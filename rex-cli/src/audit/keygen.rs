@@ -16,7 +16,7 @@ pub(crate) struct KeygenArgs {
     pub(crate) file: PathBuf,
 }
 
-/// Makes a pair of keys. Files that are there are kept.
+/// Creates a pair of keys. Fails if one of the files exists.
 pub(crate) fn keygen(args: &KeygenArgs) -> Result<Exit, Stop> {
     let bad = |error: rex_audit::KeyError| Stop::internal(error.to_string());
     let private = SigningKey::generate().map_err(bad)?;

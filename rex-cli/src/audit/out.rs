@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::exit::Stop;
 
-/// Standard output. Once its reader has gone away, nothing more is worth reading for it.
+/// Standard output. Once its reader has gone away, the rest need not be read.
 pub(crate) struct Out {
     to: BufWriter<StdoutLock<'static>>,
     failed: Option<io::Error>,
@@ -16,24 +16,24 @@ impl Out {
         Self { to: BufWriter::with_capacity(1 << 16, io::stdout().lock()), failed: None }
     }
 
-    /// Writes what is a line, or lines; `Break` if nobody reads on.
+    /// Writes one or more lines and a line break; `Break` if the write failed.
     pub(crate) fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
         let written = self.to.write_all(line).and_then(|()| self.to.write_all(b"\n"));
         self.check(written)
     }
 
-    /// Writes what is not a whole line.
+    /// Writes part of a line; `Break` if the write failed.
     pub(crate) fn text(&mut self, text: &[u8]) -> ControlFlow<()> {
         let written = self.to.write_all(text);
         self.check(written)
     }
 
-    /// The same for what writes by itself.
+    /// Returns a writer to standard output.
     pub(crate) fn writer(&mut self) -> impl Write + '_ {
         Through(self)
     }
 
-    /// Has all of it seen now.
+    /// Flushes the buffer.
     pub(crate) fn flush(&mut self) -> ControlFlow<()> {
         let flushed = self.to.flush();
         self.check(flushed)
@@ -49,7 +49,7 @@ impl Out {
         }
     }
 
-    /// Whether all of it could be written, as far as somebody wanted it.
+    /// Flushes, and returns the error of a failed write. A closed pipe is not an error.
     pub(crate) fn finish(mut self) -> Result<(), Stop> {
         if self.failed.is_none() {
             let _ = self.flush();
@@ -63,7 +63,7 @@ impl Out {
     }
 }
 
-/// Writes to standard output, which keeps what failed.
+/// A writer to standard output, which keeps an error.
 struct Through<'a>(&'a mut Out);
 
 impl Write for Through<'_> {

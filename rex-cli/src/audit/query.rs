@@ -20,7 +20,7 @@ pub(crate) struct QueryArgs {
     format: Format,
 }
 
-/// Lists the entries that fit.
+/// Lists the matching records.
 pub(crate) fn query(args: &QueryArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
     let (mut out, paint) = (Out::new(), Paint::output(color));

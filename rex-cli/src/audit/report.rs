@@ -46,7 +46,7 @@ struct Written<'a> {
     unreadable: u64,
 }
 
-/// Writes the entries that fit as one page.
+/// Writes the matching records as one page.
 pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
     if args.journals.journals.iter().any(|journal| is_same(journal, &args.html)) {

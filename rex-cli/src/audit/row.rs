@@ -1,14 +1,14 @@
-//! An entry as one row for people.
+//! A record as one row for people.
 
 pub(crate) use rex_audit::units::{bytes, duration, number};
 use rex_audit::{Entry, moment};
 
 use crate::draw::{Ink, Paint, line as visible_line};
 
-/// How much of a hash, or of the id of a run, tells it from others well enough.
+/// Number of characters that distinguish hashes and ids of runs well enough.
 const SHORT: usize = 8;
 
-/// The time and the run that an entry is of, and what it says.
+/// Formats a record: its time, its run, and its content.
 pub(crate) fn row(entry: &Entry<'_>, paint: Paint) -> String {
     let line = entry.line.map_or(String::new(), |line| format!("line {line}"));
     format!(
@@ -21,7 +21,7 @@ pub(crate) fn row(entry: &Entry<'_>, paint: Paint) -> String {
     )
 }
 
-/// What an entry says, without when and where.
+/// Formats the content of a record, without time and run.
 pub(crate) fn said(entry: &Entry<'_>, paint: Paint) -> String {
     match &*entry.event {
         "decision" => decision(entry, paint),
@@ -58,13 +58,13 @@ fn result(entry: &Entry<'_>, paint: Paint) -> String {
     }
 }
 
-/// When, to the millisecond, so that all take the same room.
+/// Formats the time to the millisecond, in a fixed width.
 pub(crate) fn time(entry: &Entry<'_>) -> String {
     let Some(time) = moment::rfc3339(&entry.time) else { return visible_line(&entry.time) };
     moment::shown(time)
 }
 
-/// The start of a hash, or of the id of a run.
+/// Returns the start of a hash or of the id of a run.
 pub(crate) fn short(id: &str) -> String {
     visible_line(&id.chars().take(SHORT).collect::<String>())
 }

@@ -1,4 +1,4 @@
-//! Which journals, and which of their entries.
+//! The journals to read, and filters of their records.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::complain;
 use crate::draw::line as visible_line;
 use crate::exit::Stop;
 
-/// How many lines that are no entries are told one by one.
+/// Maximum number of unreadable lines that are reported one by one.
 const TOLD: u64 = 10;
 
 /// The journals to read.
@@ -99,7 +99,7 @@ impl FilterArgs {
     }
 }
 
-/// A principal, or the name of one. What looks like the first and is not would find nothing.
+/// Reads a principal, or the name of one. Rejects a malformed principal, which would match nothing.
 fn principal(text: &str) -> Result<String, Stop> {
     let whole = ["Agent::", "User::"].iter().any(|kind| text.trim().starts_with(kind)) || text.contains("::\"");
     match Principal::typed(text) {
@@ -108,7 +108,7 @@ fn principal(text: &str) -> Result<String, Stop> {
     }
 }
 
-/// Shows each entry of the journals, in order, and complains of lines that are none. Returns how many those were.
+/// Visits each record of the journals in order, and warns about unreadable lines. Returns their number.
 pub(crate) fn each(
     journals: &[PathBuf],
     mut visit: impl FnMut(&Line<'_>, &Entry<'_>) -> ControlFlow<()>,
@@ -136,7 +136,7 @@ pub(crate) fn each(
     Ok(unreadable.finish())
 }
 
-/// The same without a word about lines that are none.
+/// Visits each record of the journals in order, without warnings.
 pub(crate) fn quietly(journals: &[PathBuf], mut visit: impl FnMut(&Entry<'_>) -> ControlFlow<()>) -> Result<(), Stop> {
     for path in journals {
         let mut flow = ControlFlow::Continue(());
@@ -163,7 +163,7 @@ pub(crate) fn cannot_be_read(path: &Path, error: &std::io::Error) -> Stop {
     Stop::usage(format!("the journal `{}` cannot be read: {error}", path.display()))
 }
 
-/// Lines that should be entries and are none.
+/// The count of lines that should be records but cannot be read.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable(u64);
 

@@ -71,7 +71,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, Stop> {
     serde_json::to_vec(value).map_err(|error| Stop::internal(error.to_string()))
 }
 
-/// The whole id of the run that is meant. Lines that are no entries are told when the run is shown.
+/// Returns the full id of the run. Unreadable lines are reported when it is shown.
 fn find(args: &ShowArgs) -> Result<String, Stop> {
     if args.journals.iter().any(|journal| journal.as_os_str() == "-") {
         return Err(Stop::usage("a journal from standard input cannot be read twice")
@@ -103,13 +103,13 @@ fn find(args: &ShowArgs) -> Result<String, Stop> {
     }
 }
 
-/// What was seen of the run so far.
+/// The state of the run after the records so far.
 #[derive(Debug, Default)]
 struct Seen {
     entries: u64,
     began: Option<i64>,
     call: Option<(String, Option<u32>)>,
-    /// Whether this entry is of the same call as the one before.
+    /// `true` if this record belongs to the same call as the one before.
     same: bool,
     ended: bool,
     totals: Totals,
@@ -134,7 +134,7 @@ impl Seen {
         self.ended |= entry.event == "end";
         let call = (entry.operation.clone().into_owned(), entry.line);
         self.same = self.call.as_ref() == Some(&call);
-        // An outcome is the last of its call: what comes after it is another one.
+        // An outcome is the last record of its call; the next record starts another call.
         self.call = (entry.event == "decision").then_some(call);
     }
 
@@ -152,7 +152,7 @@ impl Seen {
     }
 }
 
-/// Who ran what, and when.
+/// Formats run, principal, start, script, policy and tags.
 fn head(entry: &Entry<'_>, run: &str, paint: Paint) -> String {
     let mut lines = vec![format!("{} {}", paint.ink(Ink::Strong, "run"), paint.ink(Ink::Strong, &visible_line(run)))];
     let mut add = |name: &str, value: String| lines.push(format!("  {name:<13} {value}"));
@@ -171,7 +171,7 @@ fn head(entry: &Entry<'_>, run: &str, paint: Paint) -> String {
     lines.join("\n")
 }
 
-/// One entry; what belongs to one call stands below its name.
+/// Formats one record; the records of one call are below its name.
 fn drawn(entry: &Entry<'_>, seen: &Seen, paint: Paint) -> String {
     let time = moment::rfc3339(&entry.time).map(rex_core::Timestamp::as_micros);
     let since = time.zip(seen.began).and_then(|(time, began)| u64::try_from(time - began).ok());

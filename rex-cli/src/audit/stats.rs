@@ -28,7 +28,7 @@ pub(crate) struct StatsArgs {
     format: Format,
 }
 
-/// Adds up the entries that fit.
+/// Adds up the matching records.
 pub(crate) fn stats(args: &StatsArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
     let mut stats = Stats::default();
@@ -109,7 +109,7 @@ fn timeline(out: &mut String, summary: &Summary, paint: Paint) {
     }
 }
 
-/// `2026-11-23 12:42:29`
+/// Formats a time to the second: `2026-11-23 12:42:29`.
 fn second(time: &str) -> String {
     time.chars().take(19).collect::<String>().replace('T', " ")
 }
@@ -164,7 +164,7 @@ fn resources(out: &mut String, list: &[Asked], paint: Paint) {
     }
 }
 
-/// A count that may be too low says so.
+/// Formats a count, with `≥` if it may be too low.
 fn count(count: u64, missed: u64) -> String {
     if missed > 0 { format!("≥{}", number(count)) } else { number(count) }
 }

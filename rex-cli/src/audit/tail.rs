@@ -33,7 +33,7 @@ pub(crate) struct TailArgs {
     format: Format,
 }
 
-/// Lists the last entries, and those that are added.
+/// Lists the last records, and with `--follow` those that are added.
 pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
     let show = |line: &Line<'_>, entry: &Entry<'_>| match args.format {
@@ -44,7 +44,7 @@ pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
     let bad = |error: std::io::Error| cannot_be_read(path, &error);
     let mut file = File::open(path).map_err(bad)?;
     let mut out = Out::new();
-    // What is added from now on is followed, up to here is the past.
+    // Records up to here are in the past; those after it are followed.
     let size = file.seek(SeekFrom::End(0)).map_err(bad)?;
     let start = if filter == Filter::default() { before(&mut file, size, args.lines).map_err(bad)? } else { 0 };
     file.seek(SeekFrom::Start(start)).map_err(bad)?;
@@ -54,7 +54,7 @@ pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
     let past = BufReader::with_capacity(1 << 18, (&mut file).take(size - start));
     let read = rex_audit::each(past, |line| {
         if matches!(line.entry, Err(rex_audit::Unreadable::Torn(_))) && args.follow {
-            // Somebody is writing it.
+            // A writer has not finished the line yet.
             return ControlFlow::Break(());
         }
         whole = start + line.offset + line.bytes.len() as u64 + 1;
@@ -73,7 +73,7 @@ pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
     }
     let from = whole.min(size);
     let follow = Follow::new(path, file, from, Stdout::new()).map_err(bad)?;
-    // Each line has to be seen as it comes: no more is read at once than has been written.
+    // The reader returns only what has been written, so that each line is shown when it comes.
     let read = rex_audit::each(BufReader::new(follow), |line| {
         match passing((path, from), &filter, &line, &mut unreadable, show) {
             Some(shown) => {
@@ -98,15 +98,15 @@ fn passing<T>(
     match &line.entry {
         Ok(entry) => filter.passes(entry).then(|| show(line, entry)),
         Err(why) => {
-            // Where it began to read is known in bytes alone.
+            // The line number is unknown if reading began in the middle.
             unreadable.tell(path, format_args!("byte {}", from + line.offset), why);
             None
         }
     }
 }
 
-/// Where the last so many lines begin, looked for from the end. Lines about the journal itself are between entries, so some more
-/// are taken than there are to be entries.
+/// Returns the offset of the last lines, searching from the end: twice as many and 10 more, since lines about the journal itself are
+/// between the records.
 fn before(file: &mut File, size: u64, lines: usize) -> std::io::Result<u64> {
     const BLOCK: u64 = 1 << 16;
     let (mut wanted, mut end) = (lines.saturating_mul(2).saturating_add(10), size);

@@ -32,7 +32,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) format: Format,
 }
 
-/// Checks a journal.
+/// Verifies a journal.
 pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     let keys = args.keys.iter().map(|path| key(path)).collect::<Result<Vec<_>, Stop>>()?;
     let mut verifier = Verifier::new().with_keys(keys);
@@ -55,7 +55,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     Ok(if verdict.is_intact() { Exit::Success } else { Exit::Script })
 }
 
-/// The files, after those that the first of them goes on from, as far as they are there.
+/// Returns the files, preceded by those that the first of them continues, as far as they exist.
 fn with_files_before(journals: &[PathBuf]) -> Vec<PathBuf> {
     const MOST: usize = 100_000;
     let mut before = Vec::new();
@@ -63,7 +63,7 @@ fn with_files_before(journals: &[PathBuf]) -> Vec<PathBuf> {
     while let Some(path) = first.take_if(|_| before.len() < MOST) {
         let start = File::open(&path).and_then(|file| Start::read(BufReader::new(file)));
         let file = start.ok().flatten().and_then(|start| start.continues).map(|file| path.with_file_name(file));
-        // One that goes on from itself or from a younger one does so nowhere else, and is told as changed.
+        // A file that continues itself or a newer one is reported as changed, not followed.
         first = file.filter(|file| file.is_file() && !before.contains(file) && !journals.contains(file));
         before.extend(first.clone());
     }
@@ -145,7 +145,7 @@ impl<'a> SaidPlace<'a> {
     }
 }
 
-/// Writing to a string does not fail.
+/// Formats a verdict for people. Writing to a string does not fail.
 fn human(verdict: &Verdict, keys: bool) -> String {
     let mut out = String::new();
     for finding in &verdict.findings {

@@ -1,5 +1,5 @@
-//! The process that does what a worker asks for. What it opens may be on a file system that does not answer, and that holds a process
-//! beyond any signal. So it is not the supervisor, which can always report and end.
+//! The actor: the process that performs what a worker asks for. It may open files on a file system that does not answer, which blocks a
+//! process beyond any signal. So it is not the supervisor, which can always report and end.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
@@ -14,17 +14,17 @@ use super::run::Job;
 use super::supervise::TAKING;
 use super::wire::{Answer, Frames, Kind, Question, send, send_with};
 
-/// How many questions of a worker may be open: it waits for each answer, though not for longer than its run.
+/// Maximum number of open questions. A worker waits for each answer, but not longer than its run.
 const QUESTIONS: usize = 8;
 
-/// The supervisor's side of it.
+/// The supervisor's handle of the actor.
 pub(crate) struct Actor {
     process: Worker,
     stream: UnixStream,
 }
 
 impl Actor {
-    /// Starts it, while there is one thread. Its answers go to whoever is at the other end of `answers`.
+    /// Starts the actor. This process must have only one thread. Answers go to the other end of `answers`.
     pub(crate) fn start(job: &Job, answers: &UnixStream) -> io::Result<Self> {
         let (process, stream) = Worker::start(|stream| act(job, &stream))?;
         stream.set_write_timeout(Some(TAKING))?;
@@ -32,30 +32,30 @@ impl Actor {
         Ok(Self { process, stream })
     }
 
-    /// Has it answer a question, which was looked at.
+    /// Sends a question, which the supervisor has checked, to the actor.
     pub(crate) fn ask(&self, question: &[u8]) -> io::Result<()> {
         send(&self.stream, Kind::Ask, question)
     }
 
-    /// Tells it that the run is to stop.
+    /// Signals the actor that the run must stop.
     pub(crate) fn stop(&self) {
         self.process.stop();
     }
 
-    /// Whether it is gone, which it never is by itself.
+    /// Returns whether the actor has ended; it never ends by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.process.wait_for(Duration::ZERO).unwrap_or(true)
     }
 
-    /// Its process, which ends when this is dropped.
+    /// Returns the process, which ends when this is dropped.
     pub(crate) fn into_process(self) -> Worker {
         self.process
     }
 }
 
-/// All that it does.
+/// Runs the actor.
 fn act(job: &Job, stream: &UnixStream) {
-    // Whoever stops a service signals all of its processes, and the supervisor passes its own signal on.
+    // A service manager signals all processes, and the supervisor forwards its own signal: two for one stop.
     for id in &job.at_second {
         signal_hook::low_level::unregister(*id);
     }
@@ -74,7 +74,7 @@ fn act(job: &Job, stream: &UnixStream) {
             Ok(None) => match frames.fill(stream) {
                 Ok(true) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The supervisor is gone, and this process goes with it.
+                // The supervisor is gone, so the actor ends too.
                 _ => return,
             },
             _ => return,
@@ -82,7 +82,7 @@ fn act(job: &Job, stream: &UnixStream) {
     }
 }
 
-/// Has a thread do what is asked for.
+/// Answers a question in a new thread.
 fn answer(asked: &Arc<Asked>, question: Question, to: &UnixStream) -> io::Result<()> {
     if Arc::strong_count(asked) > QUESTIONS {
         let result = Err(Failure::Unavailable("it asks too much at a time".to_owned()));
@@ -92,7 +92,7 @@ fn answer(asked: &Arc<Asked>, question: Question, to: &UnixStream) -> io::Result
     let (asked, to) = (asked.clone(), to.try_clone()?);
     let answer = move || {
         let (answer, descriptor) = asked.answer(question);
-        // A worker that is gone waits for nothing.
+        // Nobody waits for the answer if the worker is gone.
         let _ = match descriptor {
             Some(descriptor) => send_with(&to, Kind::Answer, &answer, &descriptor),
             None => send(&to, Kind::Answer, &answer),

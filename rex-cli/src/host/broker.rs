@@ -1,5 +1,5 @@
-//! What a confined worker has another process do: the worker's side, which asks, and the side of the actor, where no script ever
-//! was: it decides again, and then does it. All of it comes from the table in `rex_sdk::brokered`.
+//! The broker: a confined worker asks the actor, where no script ever ran; the actor decides again, and then acts. Both sides are
+//! made from the table in `rex_sdk::brokered`.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use rex_core::{
 use rex_policy::Policy;
 use rex_sdk::HostOs;
 use rex_sdk::host::HostOptions;
-// All that the table names.
+// The types that the table names.
 use rex_sdk::os::*;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ macro_rules! declare {
             $method:ident($action:ty $(, $arg:ident: $type:ty)*) -> $output:ty;
         )* }
     )*) => {
-        /// What a worker asks for.
+        /// An act that a worker asks for.
         #[derive(Debug, Serialize, Deserialize)]
         #[expect(clippy::large_enum_variant, reason = "one is made for a question, and it travels as text")]
         pub(crate) enum Ask {
@@ -44,14 +44,14 @@ macro_rules! declare {
         }
 
         impl Ask {
-            /// The action that it takes.
+            /// Returns the action that the act needs.
             fn spec(&self) -> &'static ActionSpec {
                 match self {
                     $($(Self::$method { .. } => <$action as Action>::SPEC,)*)*
                 }
             }
 
-            /// What a journal says of it.
+            /// Returns the record of the act.
             fn event(&self, subject: &Subject) -> Event {
                 match self {
                     $($(Self::$method { action, resource, .. } => {
@@ -61,7 +61,7 @@ macro_rules! declare {
                 }
             }
 
-            /// Does it, if the policy permits it.
+            /// Performs the act, if the policy permits it.
             fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Failure> {
                 match self {
                     $($(Self::$method { action, resource, $($arg),* } => {
@@ -92,7 +92,7 @@ macro_rules! declare {
 rex_sdk::brokered!(declare);
 
 impl Ask {
-    /// Whether a line of the journal is about this, with all that is asked for: nothing else is done than what is on record.
+    /// Checks that a record of the journal is about exactly this act: nothing is performed that is not on record.
     pub(crate) fn is_recorded_as(&self, subject: &Subject, line: &Permitted) -> bool {
         let Event::Decision { action, resource, attributes, context, .. } = self.event(subject) else { return false };
         let json = |facts: Vec<(&'static str, Value)>| {
@@ -100,7 +100,7 @@ impl Ask {
                 |(name, value): (&str, Value)| (name.to_owned(), serde_json::to_value(value).unwrap_or_default());
             serde_json::Value::Object(facts.into_iter().map(entry).collect())
         };
-        // What no fact says, the name of the operation does.
+        // Facts do not tell these apart; the name of the operation does.
         let operation = match self {
             Self::mask { masked, .. } => line.operation.ends_with("::unmask") != *masked,
             Self::try_restart { .. } => line.operation.ends_with("::try_restart"),
@@ -114,7 +114,7 @@ impl Ask {
     }
 }
 
-/// Whom a worker asks.
+/// The actor's state of a run.
 pub(crate) struct Asked {
     run_id: String,
     subject: Subject,
@@ -140,7 +140,7 @@ impl Asked {
         }
     }
 
-    /// Does what is asked, if the policy permits it, and says what became of it.
+    /// Performs an act if the policy permits it; returns the answer and its descriptor.
     pub(crate) fn answer(&self, question: Question) -> (Vec<u8>, Option<OwnedFd>) {
         let (result, descriptor) = match self.act(question.ask) {
             Ok((value, descriptor)) => (Ok(value), descriptor),
@@ -154,7 +154,7 @@ impl Asked {
         if self.only_reads && ask.spec().has_effect() {
             return Err(Failure::Unavailable("a plan does nothing".to_owned()));
         }
-        // Most runs ask nothing, and need no policy here.
+        // Compiled at the first question: most runs ask none.
         let ready = self.ready.get_or_init(|| {
             let policy = self.policies.compile().ok()?;
             let reach = policy.reach(Some(&self.subject.principal));
@@ -163,7 +163,7 @@ impl Asked {
         let Some((policy, os)) = ready else {
             return Err(Failure::Unavailable("the actor has no policy".to_owned()));
         };
-        // The worker's journal has the lines about it.
+        // The worker's journal has the records of the act.
         let journal = Arc::new(MemoryJournal::new(0));
         let run = Run::new(&self.run_id, self.subject.clone(), policy.clone(), journal, self.limits)
             .with_cancel(self.cancel.clone());
@@ -171,7 +171,7 @@ impl Asked {
     }
 }
 
-/// Asks the policy itself first, so that this holds whatever becomes of the gate.
+/// Returns the grant. Asks the policy directly first, so as not to rely on the gate alone.
 fn permit<A: Action>(
     run: &Run,
     authorize: &dyn Authorize,
@@ -186,7 +186,7 @@ fn permit<A: Action>(
     run.gate(Call::default()).permit(action, resource).map_err(|_| denied())
 }
 
-/// Asks for the other units that an argument names: what is done to one may reach them.
+/// Checks the other units in an argument, too: the act may affect them.
 fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argument: &dyn Any) -> Result<(), Failure> {
     let Some(units) = argument.downcast_ref::<Vec<Unit>>() else { return Ok(()) };
     let permitted = |unit: &Unit| {
@@ -199,7 +199,7 @@ fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argumen
     Err(Failure::Unavailable("the actor finds that the policy does not permit all that it reaches".to_owned()))
 }
 
-/// What came of it, and the descriptor that goes with it: a connection or an open file is nothing without.
+/// The result of an act as JSON, and the descriptor of a connection or an open file.
 type Told = (serde_json::Value, Option<OwnedFd>);
 
 fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Failure> {
@@ -223,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// A worker that was taken over names units as permitted that are not.
+    /// Simulates a compromised worker that adds units which the policy does not permit.
     #[test]
     fn what_an_act_reaches_is_decided_again() {
         let text = "@id(\"a\") permit (principal, action == service::Action::\"enable\", resource == service::Unit::\"a.service\");";
@@ -237,7 +237,7 @@ mod tests {
             ready: OnceLock::new(),
             cancel: Arc::default(),
             limits: Limits::default(),
-            // Nobody is there to do it, so that this is met where the policy lets it.
+            // No bus listens there: an act that the policy permits fails with this address.
             host: HostOptions {
                 bus: rex_sdk::host::Bus::Address("unix:path=/nowhere".to_owned()),
                 ..HostOptions::default()
@@ -297,7 +297,7 @@ mod tests {
             host: HostOptions::default(),
             only_reads,
         };
-        // Nothing has this number and this name, so nothing comes of it in either case.
+        // No process has this id and this name, so no signal is sent in either case.
         let signal = json!({"signal": {"action": ["CONT"], "resource": [1, "no such process", ["", "", ""], 0]}});
         let why = |only_reads, ask: &serde_json::Value| match asked(only_reads).act(Ask::deserialize(ask).unwrap()) {
             Err(refusal) => format!("{refusal:?}"),

@@ -4,21 +4,21 @@ use rex_policy::Source;
 use rex_sdk::overlay::{Changed, Thing};
 use serde::{Deserialize, Serialize};
 
-/// What two files may hold together to be compared, in bytes; and all diffs of a plan.
+/// Maximum size in bytes: of two files together to be compared, and of all diffs of a plan.
 const COMPARED_BYTES: usize = 512 << 10;
 const DIFF_BYTES: usize = 8 << 20;
 
-/// A file, directory or link that would not be as it is.
+/// A file, directory or link that would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Change {
     pub(crate) path: String,
-    /// What it is: `file, mode 0644, owner 0:0`; `None` for nothing.
+    /// Its present state: `file, mode 0644, owner 0:0`; `None` if it does not exist.
     pub(crate) before: Option<String>,
-    /// What it would be.
+    /// Its state after the change.
     pub(crate) after: Option<String>,
-    /// What would change in its text, as a unified diff; empty if nothing would.
+    /// The change of its text as a unified diff; may be empty.
     pub(crate) diff: String,
-    /// Why there is no diff, where there should be one.
+    /// The reason why the diff is missing.
     pub(crate) unknown: Option<String>,
 }
 
@@ -59,7 +59,7 @@ fn diff(changed: &Changed) -> Result<String, &'static str> {
     Ok(source.diff(text(after)?))
 }
 
-/// What is in it; nothing in what is no file.
+/// Returns the contents of a file; empty for anything else.
 fn contents(thing: Option<&Thing>) -> Result<&[u8], &'static str> {
     match thing {
         Some(Thing { contents: Some(bytes), .. }) => Ok(bytes),

@@ -18,24 +18,24 @@ use crate::args::{Color, DoctorArgs, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::{check, load, print};
 
-/// How long the worker that tries everything out may take.
+/// Maximum time for the worker that tries everything.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Where the system bus listens.
+/// The socket of the system bus.
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Serialize)]
 struct Check {
     name: &'static str,
     state: &'static str,
     why: Option<String>,
-    /// What holds it, where more than one thing can.
+    /// The mechanisms in use, where there is a choice.
     by: Vec<String>,
-    /// What it means to go without.
+    /// The consequence if it is missing.
     without: &'static str,
-    /// What to do about it.
+    /// The way to get it.
     remedy: Option<&'static str>,
-    /// Whether runs are refused without it.
+    /// `true` if runs are refused without it.
     required: bool,
 }
 
@@ -44,12 +44,12 @@ struct Found {
     kernel: String,
     ready: bool,
     checks: Vec<Check>,
-    /// The names of the policies that lead elsewhere; absent if no policy was given.
+    /// The names in the policies that lead elsewhere; absent without a policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     links: Option<Vec<LinkedName>>,
 }
 
-/// A name of a policy that is a link on this host, or below one, so that no request has it.
+/// A name in a policy that is a link on this host, or below one, so that no request has this name.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct LinkedName {
     name: String,
@@ -58,8 +58,8 @@ struct LinkedName {
     policy: Option<String>,
 }
 
-/// Says how well this host can confine runs: a worker confines itself to nothing, and tries what must not work. With policies, says which
-/// of their names are links here.
+/// Reports how well this host can confine runs: a worker confines itself to an empty reach and tries what must fail. With policies, also
+/// reports which of their names are links here.
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
     let names = if args.policies.is_empty() {
         None
@@ -88,7 +88,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
     Ok(if ready && straight { Exit::Success } else { Exit::Script })
 }
 
-/// The names of a policy that lead elsewhere on this host.
+/// Returns the names in a policy that lead elsewhere on this host.
 fn linked(policy: &Policy) -> Vec<LinkedName> {
     let mut found: Vec<LinkedName> = Vec::new();
     for (name, policy) in policy.paths() {
@@ -102,7 +102,7 @@ fn linked(policy: &Policy) -> Vec<LinkedName> {
     found
 }
 
-/// Where a name leads, if a link is on the way. What is not there is looked for as far as it is.
+/// Returns where a name leads, if a link is on its way. Missing components stay as they are.
 fn target(name: &Path) -> Option<String> {
     let link = name.ancestors().collect::<Vec<_>>().into_iter().rev().find(|above| above.is_symlink())?;
     let rest = name.strip_prefix(link).ok()?;
@@ -128,7 +128,7 @@ impl Check {
     }
 }
 
-/// Whether names can be opened without following links.
+/// Checks that names can be opened without following links.
 fn links() -> Check {
     let why = links_can_be_refused().err().map(|error| error.to_string());
     let without = "no file is opened at all: a name could lead through a symbolic link to a file of another name";
@@ -141,14 +141,14 @@ fn links() -> Check {
     )
 }
 
-/// Whether there is a service manager to ask.
+/// Checks that there is a service manager.
 fn services() -> Check {
     let why = UnixStream::connect(SYSTEM_BUS).err().map(|error| format!("`{SYSTEM_BUS}`: {error}"));
     let without = "scripts can do nothing about services";
     Check::new("services", why, without, "systemd and its D-Bus, or another bus with `--bus`", false)
 }
 
-/// What a worker finds out about itself.
+/// Returns the confinement that a worker reports.
 fn confinement() -> Result<Confined, Stop> {
     let broken = |error: std::io::Error| Stop::internal(format!("no worker to try it with: {error}"));
     let (mut worker, stream) = Worker::start(|stream| {

@@ -1,4 +1,4 @@
-//! What a run is made of, as its user says it.
+//! The inputs of a run, read from the command line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ impl From<Confine> for Mode {
     }
 }
 
-/// The arguments of a script: those of a JSON object, then those of the command line over them.
+/// Reads the arguments of a script: those of a JSON object, overridden by those of the command line.
 pub(super) fn arguments(object: Option<&Path>, given: &[(String, String)]) -> Result<BTreeMap<String, Value>, Stop> {
     let mut args = BTreeMap::new();
     if let Some(path) = object {
@@ -42,7 +42,7 @@ pub(super) fn arguments(object: Option<&Path>, given: &[(String, String)]) -> Re
     Ok(args)
 }
 
-/// The value of an argument that is JSON.
+/// Parses an argument in JSON.
 fn json(name: &str, text: &str) -> Result<Value, Stop> {
     serde_json::from_str(text).map(load::from_json).map_err(|error| {
         Stop::usage(format!("`{name}` is not JSON: {error}"))
@@ -54,7 +54,7 @@ pub(super) fn principal(given: Option<&str>) -> Result<Principal, Stop> {
     if let Some(text) = given {
         return load::principal(text);
     }
-    // A number in place of a name would be another principal, to whom other policies apply.
+    // A number instead of a name would be another principal, with other policies.
     let uid = nix::unistd::getuid();
     let user = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
     let user = user.filter(|name| !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER));

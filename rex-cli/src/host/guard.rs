@@ -1,5 +1,5 @@
-//! Ends the command where a run was told to stop and something keeps it from ending: a journal that is locked, a pipe that nobody
-//! reads, a file system that does not answer.
+//! The guard: it ends the command if a stopped run cannot end, because its journal is locked, nobody reads its pipe, or a file system
+//! does not answer.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,21 +15,21 @@ use signal_hook::low_level::{exit, pipe, unregister};
 
 use crate::exit::{Exit, Stop};
 
-/// What signals do to a run.
+/// The state that signals to a run set.
 #[derive(Default)]
 pub(crate) struct Signals {
-    /// Set by the first.
+    /// `true` after the first signal.
     pub(crate) cancel: Arc<AtomicBool>,
-    /// The number of the last.
+    /// The number of the last signal.
     pub(crate) signal: Arc<AtomicUsize>,
-    /// Once this is set, a signal ends the process at once.
+    /// `true` if a signal ends the process at once.
     pub(crate) done: Arc<AtomicBool>,
-    /// What ends the process at the second.
+    /// The handlers that end the process at the second signal.
     pub(crate) at_second: Vec<SigId>,
 }
 
 impl Signals {
-    /// SIGINT and SIGTERM tell the run to stop; a second one ends the process at once.
+    /// Registers the handlers: SIGINT and SIGTERM stop the run; a second one ends the process at once.
     pub(crate) fn new() -> Result<Self, Stop> {
         let mut signals = Self::default();
         for signal in [SIGINT, SIGTERM] {
@@ -42,31 +42,31 @@ impl Signals {
                 .and_then(|_| signal_hook::flag::register(signal, signals.cancel.clone()))
                 .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
         }
-        // A journal beyond the bound that a shell set (`ulimit -f`) is an error of the write, and no end of the supervisor.
+        // A journal beyond the file size limit (`ulimit -f`) must fail the write, not end the supervisor.
         signal_hook::flag::register(SIGXFSZ, Arc::default())
             .map_err(|error| Stop::internal(format!("signals cannot be handled: {error}")))?;
-        // Whoever waits for the lock of a journal looks at this one.
+        // A stopped run does not wait long for the lock of a journal.
         super::journal::stop_waiting_at(&signals.cancel);
         Ok(signals)
     }
 }
 
-/// How a command ends whose run was told to stop by a signal. Where only the worker got it, it was the one that stops services.
+/// Returns the exit of a run that a signal stopped: SIGTERM, if only the worker got it.
 pub(crate) fn ended_by(signal: &AtomicUsize) -> Exit {
     let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(0);
     Exit::Signal(if signal == 0 { u8::try_from(SIGTERM).unwrap_or(15) } else { signal })
 }
 
-/// How long a run that was told to stop may take to do so. Whoever stops it waits for a second.
+/// Maximum time for a stopped run to end; callers wait for one second.
 const LAST: Duration = Duration::from_millis(750);
-/// How long the report of it may take to be printed.
+/// Maximum time to print its report.
 const PRINTING: Duration = Duration::from_millis(150);
 
-/// A thread that waits for a signal, and then for the end of the run; both end with this.
+/// A thread that waits for a signal and then for the end of the run. Dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct Guard {
     over: Arc<AtomicBool>,
-    /// Dropped at the end, which the thread notices.
+    /// A sender that is dropped at the end of the run, which wakes the thread.
     running: Option<Sender<()>>,
     wake: UnixStream,
     ids: Vec<SigId>,
@@ -74,8 +74,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Waits for these signals. `report` prints what is known of the run when it takes too long; `status` is how the command ends
-    /// then.
+    /// Waits for these signals. If the run then takes too long, prints by `report` what is known of it and exits with `status`.
     pub(crate) fn new(
         signals: &[i32],
         status: impl Fn() -> u8 + Send + 'static,
@@ -112,12 +111,12 @@ fn is_late(ends: &Receiver<()>) -> bool {
     ends.recv_timeout(LAST) == Err(RecvTimeoutError::Timeout)
 }
 
-/// Prints in a thread of its own, since nobody may read what is printed.
+/// Prints in another thread, since printing blocks if nobody reads.
 fn print(report: impl FnOnce() + Send + 'static) {
     let (sender, printed) = channel();
     let print = move || {
         report();
-        // Whoever has gone on does not wait for it.
+        // The receiver is gone if printing took too long.
         let _ = sender.send(());
     };
     if Builder::new().name("rex-report".to_owned()).spawn(print).is_ok() {
@@ -132,7 +131,7 @@ impl Drop for Guard {
         for id in &self.ids {
             unregister(*id);
         }
-        // Whatever it waits for, it is over.
+        // Wakes the thread. On an error, it has ended.
         let _ = self.wake.write_all(b"x");
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -1,4 +1,4 @@
-//! The journal's file: lines are added under a lock, each linked to the one before it.
+//! The file of the journal: records are appended under a lock, each linked to the one before it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -22,32 +22,32 @@ use crate::args::Durability;
 use crate::exit::Stop;
 use crate::rotation::Rotation;
 
-/// How long others may hold the lock. They need microseconds.
+/// Maximum time that other processes may hold the lock; they need microseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The same where the run was told to stop.
+/// The limit instead of `PATIENCE` for a stopped run.
 const LAST: Duration = Duration::from_millis(100);
-/// How long a reader of a pipe may take to make room.
+/// Maximum time for the reader of a pipe to make room.
 const READING: Duration = Duration::from_secs(2);
-/// With `--durability batch`, lines are on the disk at most so long after they were written.
+/// Maximum age of lines that are not synced to disk yet, with `--durability batch`.
 const BATCH: Duration = Duration::from_secs(1);
 
-/// A checkpoint comes after so many lines, as well as at the end of a run.
+/// Number of lines between checkpoints; another one is at the end of a run.
 const SIGNED: u64 = 10_000;
 
-/// Whether a line is about an act that changes something: it is written before the act.
+/// Returns whether a record is about an act that changes something: it must be written before the act.
 pub(crate) fn is_intent(event: &Event) -> bool {
     matches!(event, Event::Decision { action, effect: Effect::Allow, .. } if is_act(action))
 }
 
-/// Whether an action is more than a look, so that its line is written before it is done.
+/// Returns whether an action is not read-only, so that its record must be written before the act.
 pub(crate) fn is_act(action: &ActionSpec) -> bool {
     !action.groups.contains(&"ReadOnly")
 }
 
-/// How often a file may be rotated while this waits for its lock.
+/// Maximum number of rotations while this waits for the lock.
 const TURNS: usize = 100;
 
-/// A file that is only added to, and that still has its name whenever something is, or goes on in the file that has.
+/// A file that is only appended to. Each write checks that it still has its name, or follows a rotation.
 #[derive(Debug)]
 pub(crate) struct JournalFile {
     path: PathBuf,
@@ -60,23 +60,23 @@ pub(crate) struct JournalFile {
 #[derive(Debug)]
 struct Open {
     file: File,
-    /// Device and inode; `None` for what is no regular file, such as a pipe.
+    /// Device and inode; `None` if it is not a regular file, such as a pipe.
     id: Option<(u64, u64)>,
-    /// The end, as it was left here.
+    /// The end after the last write of this process.
     tail: Option<Tail>,
-    /// The last line that was written here.
+    /// The last line that this process wrote.
     own: Option<Own>,
-    /// When its first line was written.
+    /// The time of its first line.
     began: Option<Timestamp>,
     rotation: Rotation,
     key: Option<SigningKey>,
-    /// How many lines were added since the last checkpoint.
+    /// Number of lines since the last checkpoint.
     unsigned: u64,
-    /// Since when there are lines that may not be on the disk.
+    /// The time since when lines may not be on the disk.
     unsynced: Option<Instant>,
 }
 
-/// A line that was written here: where it ends, how long it is with its newline, and its hash.
+/// A line that this process wrote: its end, its length with the newline, and its hash.
 #[derive(Debug, Clone, Copy)]
 struct Own {
     end: u64,
@@ -85,7 +85,7 @@ struct Own {
 }
 
 impl Own {
-    /// The last line of an addition.
+    /// Returns the last line of an addition.
     fn last_of(addition: &Addition) -> Self {
         let lines = addition.bytes.strip_suffix(b"\n").unwrap_or(&addition.bytes);
         let start = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -93,8 +93,7 @@ impl Own {
         Self { end: addition.tail.length, length, hash: addition.tail.head }
     }
 
-    /// Whether it still is where it was written. Each line has the hash of the one before it, so that nobody can change those
-    /// before it and leave it as it is.
+    /// Checks that the line is where it was written. By the hash chain, so are all lines before it.
     fn is_in(&self, file: &File) -> bool {
         let mut line = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
         let read = file.read_exact_at(&mut line, self.end - self.length);
@@ -103,7 +102,7 @@ impl Own {
 }
 
 impl JournalFile {
-    /// Opens a journal to add to.
+    /// Opens a journal to append to.
     pub(crate) fn open(
         path: &Path,
         durability: Durability,
@@ -113,7 +112,7 @@ impl JournalFile {
     ) -> Result<Self, Stop> {
         let open = || {
             let mut open = Open::new(path, durability, rotation)?;
-            // Its files are beside what a link leads to.
+            // Rotated files are beside the target of a link.
             let path = if open.id.is_some() { path.canonicalize()? } else { path.to_owned() };
             open.look(&path)?;
             Ok((path, open))
@@ -125,7 +124,7 @@ impl JournalFile {
         Ok(Self { path, durability, run, principal, open: Mutex::new(open) })
     }
 
-    /// What scripts do not change; `None` if it is no regular file.
+    /// Returns the files that scripts must not change; `None` without a regular file.
     pub(crate) fn files(&self) -> Result<Option<JournalFiles>, Stop> {
         let cannot = |error| {
             Stop::usage(format!("the directory of the journal `{}` cannot be read: {error}", self.path.display()))
@@ -146,12 +145,12 @@ impl JournalFile {
         self.state().key = Some(key);
     }
 
-    /// Adds lines, each with its newline. If `intent`, an act waits for them.
+    /// Appends lines, each with its newline. If `intent`, an act waits for them.
     ///
-    /// Fails where the file was removed, or another took its name: nobody would find what is written.
+    /// Fails if the file was removed or replaced: nobody would find the lines.
     pub(crate) fn append(&self, lines: &[u8], intent: bool) -> io::Result<()> {
         let mut open = self.state();
-        // Its end and its signature come in one piece, so that no run of whoever has the key is found without.
+        // The end of a run and its signature are written at once, so that no run with a key ends unsigned.
         let last = lines.strip_suffix(b"\n").unwrap_or(lines).rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         let ends = open.key.is_some() && Entry::parse(last).is_ok_and(|entry| entry.event == "end");
         open.add(&self.path, self.writer(), |addition| {
@@ -166,7 +165,7 @@ impl JournalFile {
         if intent && self.durability == Durability::Each { open.sync() } else { self.sync_some(&mut open) }
     }
 
-    /// Has lines on the disk that were written a while ago.
+    /// Syncs lines to disk that were written a while ago.
     pub(crate) fn tick(&self) -> io::Result<()> {
         self.sync_some(&mut self.state())
     }
@@ -176,7 +175,7 @@ impl JournalFile {
         if due { open.sync() } else { Ok(()) }
     }
 
-    /// Signs all lines, and has them on the disk, at the end of a run.
+    /// Signs all lines and syncs them to disk, at the end of a run.
     pub(crate) fn finish(&self) -> io::Result<()> {
         let mut open = self.state();
         if open.key.is_some() && open.unsigned > 0 {
@@ -194,7 +193,7 @@ impl Open {
             options.read(true).append(true).mode(0o600);
             options
         };
-        // Looked at first: whoever reads a pipe finds its end when it was opened to be written and closed again.
+        // Checked first: opening a pipe to write and closing it again would give its reader an end of file.
         let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
         let file = match if is_pipe { pipe(path) } else { options().open(path) } {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -217,7 +216,7 @@ impl Open {
         Ok(Self { file, id, tail, own: None, began: None, rotation, key: None, unsigned: 0, unsynced: None })
     }
 
-    /// Adds what `write` puts together, and how many lines that is, in one piece, while nobody else adds anything.
+    /// Appends the lines that `write` adds, at once and under the lock. `write` returns their number.
     fn add(
         &mut self,
         path: &Path,
@@ -231,7 +230,7 @@ impl Open {
             addition.checkpoint(key, writer);
             self.unsigned = 0;
         }
-        // What is left of a line that could not be written whole is looked for the next time.
+        // After a failed write, the end is read again to find a partial line.
         self.tail = None;
         self.write_all(&addition.bytes)?;
         self.tail = Some(addition.tail);
@@ -242,7 +241,7 @@ impl Open {
         Ok(())
     }
 
-    /// Writes to a file, or to a pipe whose reader does not keep it waiting.
+    /// Writes to a file, or to a pipe whose reader makes room in time.
     fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         if self.id.is_some() {
             return (&self.file).write_all(bytes);
@@ -256,7 +255,7 @@ impl Open {
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             }
-            // So much fits into a pipe that has room.
+            // A pipe with room takes this much without blocking.
             let piece = bytes.get(..bytes.len().min(PIPE_BUF)).unwrap_or_default();
             match (&self.file).write(piece) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
@@ -267,7 +266,7 @@ impl Open {
         Ok(())
     }
 
-    /// Where lines go: the end of the journal, or, where its file is full, of a new one.
+    /// Returns where to append: at the end of the journal, or of a new file if a rotation is due.
     fn place(&mut self, path: &Path, writer: Writer<'_>) -> io::Result<(Tail, Option<Lock>)> {
         let (tail, lock) = self.look(path)?;
         if lock.is_none() || self.rotation == Rotation::default() {
@@ -292,7 +291,7 @@ impl Open {
         Ok(())
     }
 
-    /// The end of the journal, which stays so while the lock is held. What is no regular file has one writer only.
+    /// Returns the end of the journal, stable while the lock is held. Without a regular file, there is one writer and no lock.
     fn look(&mut self, path: &Path) -> io::Result<(Tail, Option<Lock>)> {
         let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(Tail::EMPTY), None)) };
         let lost = || io::Error::other("it was removed, or another file took its name");
@@ -326,7 +325,7 @@ impl Open {
     }
 }
 
-/// A pipe that somebody reads: what is written to another one is lost.
+/// Opens a pipe that has a reader: what is written to a pipe without one is lost.
 fn pipe(path: &Path) -> io::Result<File> {
     let nobody = |error: io::Error| match error.raw_os_error() {
         Some(nix::libc::ENXIO) => io::Error::new(error.kind(), "it is a pipe, and nobody reads it"),
@@ -337,20 +336,20 @@ fn pipe(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// While this is held, no other process adds to the journal. The kernel lets go of it when the process ends.
+/// A lock on the journal: no other process appends to it. The kernel releases it when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
-/// Set when whoever waits is told to stop.
+/// A flag that is set when the run is stopped.
 static STOPPED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// From now on, nobody waits for a lock any longer once this is set.
+/// Registers the flag that shortens the wait for others.
 pub(crate) fn stop_waiting_at(stopped: &Arc<AtomicBool>) {
-    // Set once, before the first run.
+    // Called once, before the first run.
     let _ = STOPPED.set(stopped.clone());
 }
 
-/// How long others may keep this one waiting.
+/// Returns the maximum time to wait for another process.
 fn patience() -> Duration {
     if STOPPED.get().is_some_and(|stopped| stopped.load(Ordering::Relaxed)) { LAST } else { PATIENCE }
 }
@@ -365,7 +364,7 @@ impl Lock {
                 Err(_) if start.elapsed() > patience() => {
                     return Err(io::Error::other("another process keeps it locked"));
                 }
-                // There is no lock with a deadline.
+                // `File` cannot lock with a timeout.
                 Err(_) => std::thread::sleep(pause),
             }
             pause = (pause * 2).min(Duration::from_millis(2));
@@ -375,7 +374,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file lets go of it, too.
+        // Closing the file releases the lock, too.
         let _ = self.0.unlock();
     }
 }
@@ -388,12 +387,12 @@ impl Journal for JournalFile {
     }
 }
 
-/// Where the key is that signs checkpoints.
+/// The path of the key that signs checkpoints.
 #[derive(Debug)]
 pub(crate) struct Key(PathBuf);
 
 impl Key {
-    /// Looks whether it is there, and nobody else's business. What is in it is not read yet.
+    /// Checks that the file exists and that only its owner may access it. Does not read it yet.
     pub(crate) fn find(path: &Path) -> Result<Self, Stop> {
         let metadata = std::fs::metadata(path).map_err(|error| Self::bad(path, &error))?;
         if metadata.mode() & 0o077 != 0 {
@@ -403,7 +402,7 @@ impl Key {
         Ok(Self(path.to_owned()))
     }
 
-    /// Reads it.
+    /// Reads the key.
     pub(crate) fn load(&self) -> Result<SigningKey, Stop> {
         const MOST: u64 = 64 << 10;
         let mut text = Vec::new();
@@ -473,7 +472,7 @@ mod tests {
                 bytes.truncate(10);
                 bytes
             },
-            // Of the same length, and intact by itself.
+            // An intact journal of the same length.
             |bytes| {
                 let mut addition = Addition::after(Tail::EMPTY, Writer { run: "r", principal: "p" });
                 addition.line(b"{\"time\":\"u\",\"run\":\"r\",\"sequence\":0,\"event\":\"x\"}").unwrap();

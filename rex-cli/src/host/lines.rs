@@ -1,7 +1,7 @@
-//! The lines that a worker may have written, and what they say about its run.
+//! The records that a worker may write, and what they show of its run.
 //!
-//! A worker may have been taken over. It can keep silent about what it tried and was denied by the kernel; it can write no line of
-//! another run, none twice, none about the journal itself, and none after its end.
+//! A worker may be compromised. It can conceal what it tried and the kernel denied; it cannot write a record of another run, one
+//! twice, one about the journal itself, or one after its end.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use super::journal::is_act;
 
-/// What a worker has written.
+/// The records of a worker so far.
 pub(crate) struct Lines {
     run: String,
     principal: String,
@@ -22,15 +22,15 @@ pub(crate) struct Lines {
     most: u64,
     count: u64,
     ended: bool,
-    /// What is known of the run without its report.
+    /// The statistics of the run, known without its report.
     pub(crate) stats: Stats,
-    /// What the last line permits.
+    /// The act that the last record permits.
     pub(crate) permitted: Option<Permitted>,
-    /// What is left of the plan that the run is held to.
+    /// The remaining steps that the run must follow.
     steps: Option<VecDeque<Step>>,
 }
 
-/// What a line permits.
+/// An act that a record permits.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Permitted {
     pub(crate) operation: String,
@@ -42,7 +42,7 @@ pub(crate) struct Permitted {
     pub(crate) context: Json,
 }
 
-/// A line. It has no other fields: those that link lines are the supervisor's.
+/// A record from a worker. Other fields are rejected: the supervisor adds those that link records.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -76,7 +76,7 @@ struct Line {
     _duration_us: Option<u64>,
 }
 
-/// The events that workers have. Those of [`rex_audit::Mark`] are the supervisor's.
+/// The events that workers write. Those of [`rex_audit::Mark`] are the supervisor's.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Event {
@@ -94,15 +94,14 @@ enum Decision {
 }
 
 impl Lines {
-    /// The lines of a run that is held to these steps, if any.
+    /// Expects the records of a run. If there are steps, it must follow them.
     pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits, steps: Option<&[Step]>) -> Self {
         Self {
             run: run.to_owned(),
             principal: subject.principal.to_string(),
             script: subject.script.clone(),
             tags: subject.tags.clone(),
-            // Each decision has a line, each operation one for its outcome and one decision more than the limit counts, and the run
-            // one for its beginning and one for its end.
+            // One for each decision; for each operation its outcome, and one decision that the limit does not count; the start and the end.
             most: limits.decisions.saturating_add(limits.operations.saturating_mul(2)).saturating_add(2),
             count: 0,
             ended: false,
@@ -112,8 +111,8 @@ impl Lines {
         }
     }
 
-    /// Takes lines, if they are what this run's next lines can be. Says whether one of them permits an act that changes something, whatever
-    /// the worker calls it.
+    /// Accepts records, if they are the next of this run. Returns whether one of them permits an act that changes something, whatever
+    /// the worker says about it.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool, &'static str> {
         let mut acts = false;
         for text in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -143,7 +142,7 @@ impl Lines {
         Ok(acts)
     }
 
-    /// Whether what is permitted is the next step of the plan, which it takes, or no step at all.
+    /// Returns whether a permitted act is the next step of the plan, which it removes, or has no effect.
     fn is_next_step(&mut self, permitted: &Permitted) -> bool {
         let Some(steps) = &mut self.steps else { return true };
         let has_effect = |spec: &&&ActionSpec| spec.has_effect() && spec.to_string() == permitted.action;
@@ -153,7 +152,7 @@ impl Lines {
                 .is_some()
     }
 
-    /// Whether a line says what one about this event says, and of its beginning what is known here.
+    /// Checks that a record has the fields of its event, and that a start names script and tags of this run.
     fn fits(&self, line: &Line) -> bool {
         let timely = line.time.len() <= 40 && line.time.bytes().all(|byte| b"0123456789-T:.Z".contains(&byte));
         let decides = line.action.is_some() && line.resource.is_some() && line.decision.is_some();
@@ -171,7 +170,7 @@ impl Lines {
 }
 
 impl Permitted {
-    /// Whether it is more than a look; so is what nobody knows.
+    /// Returns whether the act may change something; an unknown one may.
     fn acts(&self) -> bool {
         let same = |spec: &&&ActionSpec| self.action.split_once("::") == Some((spec.namespace, spec.name));
         ACTIONS.iter().find(same).is_none_or(|spec| is_act(spec))
@@ -252,7 +251,7 @@ mod tests {
         assert_eq!(held(&[decision("fs::write", "/a", 1), decision("fs::write", "/a", 1)]), Err("it leaves its plan"));
     }
 
-    /// A worker that was taken over says that nothing waits for them.
+    /// Simulates a compromised worker that pretends that no act waits for its records.
     #[test]
     fn an_act_is_known_by_its_line() {
         for (action, decision, acts) in [

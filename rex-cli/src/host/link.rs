@@ -1,4 +1,4 @@
-//! A worker's side of the conversation: its journal, and whom it asks for what it cannot do itself.
+//! The worker's side of the connection: its journal, and its questions about what it cannot do itself.
 
 use std::any::Any;
 use std::io::{self, ErrorKind};
@@ -15,13 +15,13 @@ use super::broker::Ask;
 use super::journal::is_intent;
 use super::wire::{Answer, Frames, Kind, Question, send};
 
-/// Lines for the journal that nothing waits for are held back until they are so many bytes, or so old.
+/// Maximum size in bytes, and age, of records that are held back since no act waits for them.
 const BATCH_BYTES: usize = 32 << 10;
 const BATCH_AGE: Duration = Duration::from_millis(20);
 
 /// The socket to the supervisor.
 ///
-/// As a journal, it has a line about an act that changes something written before the act; others go in batches.
+/// As a journal, it has a record about an act that changes something written before the act; others go in batches.
 pub(crate) struct Link {
     state: Mutex<State>,
 }
@@ -35,7 +35,7 @@ struct State {
 }
 
 impl Link {
-    /// Whoever waits for an answer looks whether the run may go on as often as the stream times out.
+    /// Wraps a stream. Its read timeout is the interval in which a waiting call checks its budget.
     pub(crate) fn new(stream: UnixStream) -> Self {
         let state = State {
             stream,
@@ -51,10 +51,10 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what is left, and the report.
+    /// Sends the remaining records, and the report.
     pub(crate) fn report(&self, report: &[u8]) {
         let mut state = self.state();
-        // Whoever cannot be told any more has ended this process, or is about to.
+        // If this fails, the supervisor has ended this process or is about to.
         let _ = state.flush(Kind::Records).and_then(|()| send(&state.stream, Kind::Report, report));
     }
 
@@ -64,7 +64,7 @@ impl Link {
         let _ = send(&self.state().stream, Kind::Output, line.as_bytes());
     }
 
-    /// Has the supervisor do something.
+    /// Has an act performed, and returns its result.
     pub(crate) fn ask<T: DeserializeOwned + 'static>(&self, ask: Ask, budget: &Budget) -> Result<T, OsError> {
         let mut state = self.state();
         state.flush(Kind::Records)?;
@@ -76,7 +76,7 @@ impl Link {
             budget.check()?;
             if let Some((Kind::Answer, bytes)) = state.next()? {
                 let answer = serde_json::from_slice::<Answer>(&bytes).map_err(io::Error::from)?;
-                // Others are to what was asked before, by a call that did not wait for them.
+                // Other answers are to earlier calls that did not wait for them.
                 let descriptor = state.frames.take_descriptor();
                 if answer.number == question.number {
                     break (answer, descriptor);
@@ -100,7 +100,7 @@ impl State {
         if lines.is_empty() { Ok(()) } else { send(&self.stream, kind, &lines) }
     }
 
-    /// What comes next; `None` if nothing did in time.
+    /// Returns the next frame; `None` after a timeout.
     fn next(&mut self) -> io::Result<Option<(Kind, Vec<u8>)>> {
         loop {
             if let Some(frame) = self.frames.next()? {
@@ -122,7 +122,7 @@ impl State {
             match self.next().map_err(|error| JournalError(error.to_string()))? {
                 Some((Kind::Written, _)) => return Ok(()),
                 Some((Kind::Lost, why)) => return Err(JournalError(String::from_utf8_lossy(&why).into_owned())),
-                // An answer that nobody waits for any more, or another turn.
+                // An answer that nobody waits for any more, or a timeout.
                 Some(_) | None => {}
             }
         }
@@ -151,11 +151,11 @@ impl Journal for Link {
     }
 
     fn settle(&self) {
-        // Whoever has it sends what is held back.
+        // Another thread that holds the lock sends the records.
         if let Ok(mut state) = self.state.try_lock()
             && state.since.elapsed() > BATCH_AGE
         {
-            // If it cannot be sent, the next line or the report cannot either.
+            // If they cannot be sent, the next record or the report cannot either.
             let _ = state.flush(Kind::Records);
         }
     }

@@ -1,4 +1,4 @@
-//! What the kernel tells of files when it happens: nothing is looked at meanwhile.
+//! Notices from the kernel about changed files, without polling.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,7 +14,7 @@ fn inotify() -> nix::Result<Inotify> {
     Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
 }
 
-/// Tells that a file has grown, or was cut or replaced.
+/// A watch on a file: for growth, truncation and replacement.
 pub(crate) struct FileNotices {
     path: PathBuf,
     inotify: Inotify,
@@ -24,7 +24,7 @@ pub(crate) struct FileNotices {
 impl FileNotices {
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let mut notices = Self { path: path.to_owned(), inotify: inotify()?, watched: None };
-        // Where the name is, and where it leads to.
+        // The directory of the name, and that of its target.
         for name in [path.to_owned(), std::fs::canonicalize(path)?] {
             let dir = name.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
             notices.inotify.add_watch(dir, AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
@@ -33,13 +33,13 @@ impl FileNotices {
         Ok(notices)
     }
 
-    /// From now on, tells of the file that has the name now.
+    /// Watches the file that has the name now.
     pub(crate) fn renew(&mut self) -> io::Result<()> {
         if let Some(watched) = self.watched.take() {
-            // The kernel has dropped it already if the file is no more.
+            // The kernel has removed the watch already if the file is gone.
             let _ = self.inotify.rm_watch(watched);
         }
-        // If another file has the name by now, that is noticed where the name is.
+        // If another file has the name by now, the watch on the directory reports it.
         match self.inotify.add_watch(&self.path, AddWatchFlags::IN_MODIFY) {
             Ok(watched) => self.watched = Some(watched),
             // It will be created.
@@ -49,11 +49,11 @@ impl FileNotices {
         Ok(())
     }
 
-    /// Waits until something happens; `false` if nobody reads any more.
+    /// Waits until something happens; `false` if the reader has gone away.
     pub(crate) fn wait(&mut self, reader: BorrowedFd<'_>) -> io::Result<bool> {
         let mut fds = [
             PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN),
-            // A pipe whose reader is gone is in error, which is told unasked.
+            // `poll` reports a pipe without a reader, whatever events are requested.
             PollFd::new(reader, PollFlags::empty()),
         ];
         match poll(&mut fds, PollTimeout::NONE) {
@@ -71,10 +71,10 @@ impl FileNotices {
     }
 }
 
-/// How long nothing must have changed before it counts, in milliseconds: an editor writes a file in several steps.
+/// Time without changes before a change counts, in milliseconds: an editor writes a file in several steps.
 const QUIET: u8 = 50;
 
-/// A folder and all below it, watched.
+/// A watch on a folder and all below it.
 pub(crate) struct TreeNotices<'d> {
     dir: &'d Path,
     inotify: Inotify,
@@ -87,7 +87,7 @@ impl<'d> TreeNotices<'d> {
         Ok(notices)
     }
 
-    /// Watches a folder, and the folders in it. One that is watched already stays so.
+    /// Watches a folder, and the folders in it. Watches that exist are kept.
     fn add(&self, dir: &Path) -> Result<(), Stop> {
         let flags = AddWatchFlags::IN_CLOSE_WRITE
             | AddWatchFlags::IN_CREATE
@@ -103,7 +103,7 @@ impl<'d> TreeNotices<'d> {
         Ok(())
     }
 
-    /// Returns once something has changed, and then nothing any more.
+    /// Waits until something has changed and then nothing changes any more.
     pub(crate) fn wait(&mut self) -> Result<(), Stop> {
         let mut timeout = PollTimeout::NONE;
         loop {

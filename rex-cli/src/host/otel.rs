@@ -1,6 +1,6 @@
-//! What a run did, told to a collector of OpenTelemetry: a span for the run, one for each operation, and the metrics.
+//! The export of a run to an OpenTelemetry collector: a span for the run, one for each operation, and the metrics.
 //!
-//! It is told once, after the run, by OTLP over HTTP. The collector is the operator's, so no policy is asked.
+//! It is sent once, after the run, by OTLP over HTTP. The operator chooses the collector, so the policy is not asked.
 
 mod calls;
 mod collector;
@@ -24,7 +24,7 @@ use super::told::Told;
 use crate::exit::{Exit, Stop};
 use crate::{complain, draw};
 
-/// Who is told, and what there is to tell so far.
+/// A collector, and the calls to export to it.
 #[derive(Debug)]
 pub(crate) struct Otlp {
     collector: Collector,
@@ -32,7 +32,7 @@ pub(crate) struct Otlp {
     calls: Mutex<Calls>,
 }
 
-/// What is told of: from when to when, and whose it is.
+/// The period of an export, and the resource that it is about.
 #[derive(Debug)]
 struct Period {
     resource: Resource,
@@ -41,7 +41,7 @@ struct Period {
 }
 
 impl Otlp {
-    /// The collector that is named here, or by the environment, if one is. The span of the run starts now.
+    /// Finds the collector that the argument or the environment names, if any. The span of the run starts now.
     pub(crate) fn new(endpoint: Option<&str>) -> Result<Option<Self>, Stop> {
         let collector = Collector::new(endpoint)?;
         Ok(collector.map(|collector| Self { collector, start: Timestamp::now(), calls: Mutex::default() }))
@@ -51,14 +51,14 @@ impl Otlp {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees an entry, from which secrets were taken out.
+    /// Adds a record, from which secrets were removed.
     pub(crate) fn add(&self, entry: &Entry<'_>) {
         self.calls().add(entry);
     }
 
-    /// Tells all of it. What cannot be told is a warning, and no failure of the run.
+    /// Exports all of it. A failure is a warning, not a failure of the run.
     pub(crate) fn export(&self, job: &Job, told: &Told, exit: Exit, metrics: &Metrics) {
-        // The clock may have been set back meanwhile.
+        // The clock may have been set back in between.
         let end = Timestamp::now().max(self.start);
         let period = Period { resource: resource(), start: self.start, end };
         let calls = std::mem::take(&mut *self.calls());
@@ -77,7 +77,7 @@ impl Otlp {
         }
     }
 
-    /// A collector that takes no traces may take metrics.
+    /// Turns a refusal into a warning: a collector without traces may take metrics.
     fn unless_refused(&self, sent: Result<(), Failed>) -> Result<(), Failed> {
         match sent {
             Err(Failed::Refused(why)) => {
@@ -94,7 +94,7 @@ impl Otlp {
     }
 }
 
-/// What the spans and figures are of. What the operator says comes before what is known here.
+/// Returns the attributes of spans and metrics. The environment overrides the defaults.
 fn resource() -> Resource {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let known = [("service.name", "rex"), ("service.version", env!("CARGO_PKG_VERSION"))];
@@ -108,7 +108,7 @@ fn resource() -> Resource {
     Resource { attributes: Attributes::from(known).0, ..Resource::default() }
 }
 
-/// Who says so.
+/// Returns the scope: name and version of Rex.
 fn scope() -> InstrumentationScope {
     InstrumentationScope {
         name: "rex".to_owned(),
@@ -117,7 +117,7 @@ fn scope() -> InstrumentationScope {
     }
 }
 
-/// Nanoseconds since the epoch, as the protocol has it.
+/// Returns nanoseconds since the epoch, as OTLP requires.
 fn nanos(time: Timestamp) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(0).saturating_mul(1_000)
 }

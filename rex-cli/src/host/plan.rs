@@ -1,4 +1,4 @@
-//! `rex plan`, and runs that are held to a plan.
+//! `rex plan`, and runs that must follow a plan.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -25,26 +25,26 @@ use crate::exit::{Exit, Stop};
 use crate::replace::{self, Rights};
 use crate::{Decide, load, print};
 
-/// What a report of a plan may take, in bytes, besides what that of a run may.
+/// Maximum size of a plan in a report, in bytes, on top of the report of a run.
 pub(crate) const MOST_BYTES: u64 = 64 << 20;
 
-/// A plan, with what is shown of it.
+/// A plan, and what is shown with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Planned {
     #[serde(flatten)]
     plan: Plan,
-    /// For each denial, the smallest permit that would allow it, or what else to do.
+    /// The smallest permit for each denial, or other advice.
     remedies: Vec<Option<String>>,
-    /// Files that would not be as they are.
+    /// The files that would change.
     changes: Vec<Change>,
-    /// The actions by which the script looked at what changes by itself, so that the plan cannot hold it.
+    /// The actions by which the script read what changes by itself, so that the plan cannot hold it.
     #[serde(default)]
     unheld: Vec<String>,
-    /// The smallest addition to the policy that would let pass what is denied; `None` where no permit would.
+    /// The smallest addition to the policy that would permit all denied requests; `None` if no permit would.
     permits: Option<String>,
 }
 
-/// How many calls that were denied something the suggested permits are for: more are read by nobody.
+/// Maximum number of denied calls that permits are suggested for: nobody reads more.
 const CALLS: usize = 2_000;
 
 /// Plans a run, and prints the plan.
@@ -70,7 +70,7 @@ pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<E
     Ok(if args.keep_going && !planned.plan.denials.is_empty() { Exit::Denied } else { exit })
 }
 
-/// A plan that was made before, if it still holds.
+/// Plans a run again, and returns the plan if the earlier one holds.
 pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejected>, Stop> {
     let promised = Promised::read(given)?;
     let refuse = |message: String| Stop { exit: Exit::Denied, ..Stop::usage(message) };
@@ -85,7 +85,7 @@ pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejec
     };
     match promised {
         Promised::Hash(hash) if hash == now.plan.hash => Ok(Ok(now.plan)),
-        // Somebody has read the file, not the hash: all that it tells has to be so.
+        // The user has read the file, not only the hash: everything in it must match.
         Promised::Plan(old) if *old == now => Ok(Ok(now.plan)),
         Promised::Hash(_) => Err(refuse(format!("the plan is another now: `{}`", now.plan.hash))
             .with_help("given the file that `rex plan --out` writes, this says what has changed")),
@@ -101,7 +101,7 @@ pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejec
     }
 }
 
-/// What a run is to be held to.
+/// An earlier plan that a run must follow.
 enum Promised {
     Hash(String),
     Plan(Box<Planned>),
@@ -125,7 +125,7 @@ impl Promised {
     }
 }
 
-/// Runs the script on an overlay over this system.
+/// Plans a run: runs the script on an overlay over this system.
 pub(crate) fn told(
     job: &Job,
     (policy, reach): (Arc<dyn Authorize>, Reach),
@@ -162,13 +162,13 @@ pub(crate) fn told(
     let changes = Change::all(&os.changed(&may_read));
     let Denials { remedies, calls } = std::mem::take(&mut *noted.denials());
     let permits = policy.remedies(subject, Timestamp::now(), &calls).filter(|text| {
-        // Where no permit can help, that is told of each denial.
+        // If no permit can help, the advice of each denial says so.
         !calls.is_empty() && text.lines().any(|line| line == "permit (")
     });
     Ok(Told { plan: Some(Planned { plan, remedies, changes, unheld: os.unheld(), permits }), ..told })
 }
 
-/// What a plan reaches: what may be read, and what effects would meet. So the kernel keeps it from changing anything.
+/// Returns the reach of a plan: all reads, and reads of what effects would meet. So the kernel prevents every change.
 pub(crate) fn reach(reach: &Reach) -> Reach {
     const LOOKS: [&ActionSpec; 4] = [fs::Read::SPEC, fs::List::SPEC, fs::Stat::SPEC, fs::GetXattr::SPEC];
     let mut extents: Vec<(&ActionSpec, Extent)> = LOOKS.map(|spec| (spec, Extent::default())).to_vec();
@@ -185,7 +185,7 @@ pub(crate) fn reach(reach: &Reach) -> Reach {
     Reach::new(extents)
 }
 
-/// A policy, with what it denied, and the calls that asked it.
+/// A policy that notes its denials, and the calls that asked it.
 struct Noted {
     policy: Arc<dyn Authorize>,
     denials: Mutex<Denials>,
@@ -195,7 +195,7 @@ struct Noted {
 #[derive(Default)]
 struct Denials {
     remedies: Vec<Option<String>>,
-    /// The calls that were denied something, with all that they need.
+    /// The calls that were denied something, with all their needs.
     calls: Vec<DeniedCall>,
 }
 
@@ -290,7 +290,7 @@ impl Planned {
     }
 }
 
-/// A line that says what follows, apart from what is before it.
+/// Writes a heading, separated from the text before it.
 fn heading(out: &mut String, paint: Paint, text: &str) {
     let gap = if out.is_empty() { "" } else { "\n" };
     let _ = writeln!(out, "{gap}{}", paint.ink(Ink::Strong, text));

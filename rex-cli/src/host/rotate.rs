@@ -1,7 +1,7 @@
-//! A journal goes on in a new file when the old one is large or old enough.
+//! The rotation of a journal to a new file, when the old one is large or old enough.
 //!
-//! The old file gets a second name, then the new one, which has its first line already, takes the first name. So whoever is
-//! killed in between leaves a whole journal, and who looks for it by its name finds one at any moment.
+//! The old file gets a second name; then the new one, which already has its first line, takes the first name. So a process that is
+//! killed in between leaves a complete journal, and the name of the journal always exists.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Write};
@@ -15,11 +15,11 @@ use rex_sdk::host::JournalFiles;
 
 use crate::rotation::Rotation;
 
-/// How many rotations a run may miss while it adds nothing.
+/// Maximum number of rotations that a run may miss while it writes nothing.
 const MISSED: usize = 10_000;
 
 impl Rotation {
-    /// Whether a file with this end and this beginning is full. What was left unfinished is marked first.
+    /// Returns whether a file with this end and this start is full. It is not while an unfinished line must be marked.
     pub(crate) fn is_due(&self, tail: &Tail, began: Option<Timestamp>) -> bool {
         let age = |began: Timestamp| Timestamp::now().as_micros().saturating_sub(began.as_micros());
         let old =
@@ -29,13 +29,13 @@ impl Rotation {
     }
 }
 
-/// When the file's first line was written.
+/// Returns the time of the first line.
 pub(crate) fn began(path: &Path) -> io::Result<Option<Timestamp>> {
     Ok(Start::read(BufReader::new(File::open(path)?))?.and_then(|start| start.time))
 }
 
-/// Has the journal go on in a new file, which is returned with its end. The caller holds the lock of the old one; the new one is handed
-/// to `lock` before anybody else can find it.
+/// Continues the journal in a new file; returns it with its end. The caller holds the lock of the old one; `lock` gets the new one before
+/// others can find it.
 pub(crate) fn rotate<L>(
     path: &Path,
     old: &File,
@@ -55,7 +55,7 @@ pub(crate) fn rotate<L>(
     let mut new = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&next)?;
     let made = new.metadata()?;
     if (made.uid(), made.gid()) != (status.uid(), status.gid()) {
-        // Only root gives files away; others keep the group, where they are in it.
+        // Only root can change the owner; others keep the group, if they are in it.
         fchown(&new, Some(status.uid()), Some(status.gid())).or_else(|_| fchown(&new, None, Some(status.gid())))?;
     }
     new.set_permissions(status.permissions())?;
@@ -67,7 +67,7 @@ pub(crate) fn rotate<L>(
     Ok((new, addition.tail, lock))
 }
 
-/// Makes a name free: from what somebody who was killed here has left, or from a directory that somebody put there to be in the way.
+/// Frees a name: removes a file that a killed process left, or renames a directory that blocks it.
 fn clear(name: &Path) -> io::Result<()> {
     match std::fs::remove_file(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -80,12 +80,12 @@ fn clear(name: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives the journal's file the name that it keeps.
+/// Links the journal's file to the name that it keeps.
 fn keep(files: &JournalFiles, status: &std::fs::Metadata) -> io::Result<std::path::PathBuf> {
     let mut number = files.last();
     loop {
         let name = files.rotated(number);
-        // Somebody was killed after this.
+        // A process was killed after this step.
         if number > 0 && name.symlink_metadata().is_ok_and(|there| same(&there, status)) {
             return Ok(name);
         }
@@ -97,7 +97,7 @@ fn keep(files: &JournalFiles, status: &std::fs::Metadata) -> io::Result<std::pat
     }
 }
 
-/// The file that has the journal's name now, if the journal goes on in it from the end of the old one; `None` if it is something else.
+/// Opens the file that has the journal's name now, if it continues the old one; `None` if it is another file.
 pub(crate) fn follow(path: &Path, old: &File) -> io::Result<Option<File>> {
     let (new, status) = (OpenOptions::new().read(true).append(true).open(path)?, old.metadata()?);
     let mut start = Start::read(BufReader::new(&new))?;

@@ -29,7 +29,7 @@ use crate::exit::{Exit, Stop};
 use crate::load::Policies;
 use crate::{Decide, check, complain, draw, load, print};
 
-/// Everything that a run is made of, before it begins.
+/// All inputs of a run.
 pub(crate) struct Job {
     pub(crate) run_id: String,
     pub(crate) purpose: Purpose,
@@ -46,19 +46,19 @@ pub(crate) struct Job {
     pub(crate) group: Option<Group>,
     pub(crate) mode: Mode,
     pub(crate) decide: Decide,
-    /// Set when the run is told to stop.
+    /// `true` once the run must stop.
     pub(crate) cancel: Arc<AtomicBool>,
-    /// What ends a process at its second signal: not a worker, which may get each signal twice.
+    /// The handlers that end a process at its second signal. A worker, which may get each twice, removes them.
     pub(crate) at_second: Vec<SigId>,
 }
 
 impl Job {
-    /// Whether anybody wants the records of the run.
+    /// Returns whether the records of the run are needed.
     pub(crate) fn is_recorded(&self) -> bool {
         self.journal.is_some() || self.watch.is_some() || matches!(self.purpose, Purpose::Held(_))
     }
 
-    /// The steps that it is held to.
+    /// Returns the steps that the run must follow.
     pub(crate) fn steps(&self) -> Option<&[Step]> {
         match &self.purpose {
             Purpose::Held(plan) => Some(&plan.steps),
@@ -66,12 +66,12 @@ impl Job {
         }
     }
 
-    /// Whether nothing is to be done.
+    /// Returns whether the run is only planned.
     pub(crate) fn is_plan(&self) -> bool {
         matches!(self.purpose, Purpose::Plan { .. })
     }
 
-    /// Tells a collector of the run, if there is one.
+    /// Exports the run to a collector, if there is one.
     fn export(&self, told: &Told, exit: Exit) {
         #[cfg(feature = "otel")]
         self.watch.iter().for_each(|watch| watch.export(self, told, exit));
@@ -79,7 +79,7 @@ impl Job {
         let _ = (told, exit);
     }
 
-    /// Gives the journal the key, if there is one.
+    /// Gives the journal its key, if there is one.
     pub(crate) fn sign_with_key(&self) -> Result<(), Stop> {
         match (&self.key, &self.journal) {
             (Some(key), Some(journal)) => key.load().map(|key| journal.sign_with(key)),
@@ -87,7 +87,7 @@ impl Job {
         }
     }
 
-    /// Signs the journal, and has it on the disk, before anybody is told about the run.
+    /// Signs the journal and syncs it to disk, before the run is reported.
     pub(crate) fn finish_journal(&self, told: Told) -> Told {
         match self.journal.as_ref().map(|journal| journal.finish()) {
             Some(Err(error)) => {
@@ -102,17 +102,17 @@ impl Job {
     }
 }
 
-/// What a run is for.
+/// The purpose of a run.
 pub(crate) enum Purpose {
-    /// To do what the script says.
+    /// A run of the script.
     Run,
-    /// To find out what that would be.
+    /// A plan of the run: effects are recorded, not performed.
     Plan { keep_going: bool },
-    /// To do it, and nothing but what this plan says.
+    /// A run that must follow this plan.
     Held(Box<rex_engine::Plan>),
 }
 
-/// What a run is made of that its user names, read once.
+/// The inputs of a run from the command line, read once.
 pub(crate) struct Start<'a> {
     args: &'a RunArgs,
     pub(crate) color: Color,
@@ -124,7 +124,7 @@ pub(crate) struct Start<'a> {
     policies: Arc<Policies>,
     subject: Subject,
     signals: Signals,
-    /// Ends the command where a run does not end by itself.
+    /// The guard that ends the command if the run does not end.
     guard: RefCell<Option<Guard>>,
 }
 
@@ -146,16 +146,16 @@ impl<'a> Start<'a> {
             limits: given::limits(&args.limits)?,
             policies: Arc::new(load::policies(&args.policy)?),
             subject,
-            // Until now a signal ends the command as it ends others.
+            // Until now, signals have their default effect.
             signals: Signals::new()?,
             guard: RefCell::default(),
         })
     }
 
-    /// Runs the script. The job is what was run.
+    /// Runs the script. Returns the job, too.
     pub(crate) fn go(&self, purpose: Purpose, counted: Option<&CountArgs>) -> Result<(Ran, Job), Stop> {
         let args = self.args;
-        // A worker is started before any thread.
+        // The worker must be started before any thread.
         drop(self.guard.take());
         let mut run_id = rex_engine::random_id();
         if matches!(purpose, Purpose::Plan { .. }) {
@@ -166,7 +166,7 @@ impl<'a> Start<'a> {
             JournalFile::open(path, args.durability, rotation, &run_id, &self.subject.principal.to_string())
         };
         let journal = match args.journal.as_deref().map(open).transpose() {
-            // Another process keeps it locked, and nobody waits for that any more.
+            // Another process keeps it locked, and a stopped run does not wait for that.
             Err(_) if self.is_told_to_stop() => None,
             journal => journal?.map(Arc::new),
         };
@@ -176,7 +176,7 @@ impl<'a> Start<'a> {
             deny_hard_links: args.deny_hard_links,
             bus: given::bus(&args.bus)?,
             journal: journal.as_ref().map(|journal| journal.files()).transpose()?.flatten(),
-            // As OpenSSL has it.
+            // The variable of OpenSSL.
             authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
         };
         let mode = args.confine.into();
@@ -226,13 +226,13 @@ impl<'a> Start<'a> {
         self.signals.cancel.load(Ordering::Relaxed)
     }
 
-    /// From now on, a run that is told to stop and does not is ended with a report.
+    /// Starts the guard: it ends a run that does not stop, with a report.
     fn keep_guard(&self, run_id: &str) -> Result<(), Stop> {
         let (signal, done) = (self.signals.signal.clone(), self.signals.done.clone());
         let (script, format, color) = (self.script.clone(), self.args.format, self.color);
         let told = Told::failed(run_id, Code::Cancelled, LATE, Stats::default()).with_help(LATE_HELP);
         let report = move || {
-            // Where a report is being printed, nobody reads it.
+            // If a report is being printed, nobody reads it.
             if !done.load(Ordering::Relaxed) {
                 let _ = show(&told, &script, format, color);
             }
@@ -243,18 +243,18 @@ impl<'a> Start<'a> {
         Ok(())
     }
 
-    /// From now on, a signal ends the command again as it ends others.
+    /// Makes signals end the command at once again.
     pub(crate) fn end(&self) {
         self.signals.done.store(true, Ordering::Relaxed);
     }
 
-    /// Prints what a run came back with; how the command ends then.
+    /// Prints a report; returns how the command ends.
     pub(crate) fn show(&self, told: &Told) -> Result<Exit, Stop> {
         show(told, &self.script, self.args.format, self.color)?;
         Ok(self.exit(told))
     }
 
-    /// How the command ends after this.
+    /// Returns how the command ends after this report.
     pub(crate) fn exit(&self, told: &Told) -> Exit {
         match ended_by(&self.signals.signal) {
             Exit::Signal(signal) => told.exit(signal),
@@ -267,7 +267,7 @@ impl<'a> Start<'a> {
     }
 }
 
-/// Why a run has no report of its own.
+/// The error of a run that the guard has ended.
 const LATE: &str = "the run was told to stop, and something kept it from ending";
 const LATE_HELP: &str =
     "a journal that another process keeps locked, a pipe that nobody reads, or a file system that does not answer";
@@ -289,18 +289,18 @@ pub(crate) fn run(command: &RunCommand, color: Color, decide: Decide) -> Result<
         Ran::Told(told, processes) => {
             let shown = start.show(told);
             job.export(told, start.exit(told));
-            // They are waited for after this. Each takes a while to be gone, and so they go at the same time.
+            // They are waited for when they are dropped. Killed together, they end at the same time.
             processes.iter().for_each(Worker::kill);
             shown
         }
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(crate) enum Ran {
-    /// The report, and the processes that were part of it.
+    /// The report, and the processes of the run.
     Told(Box<Told>, Vec<Worker>),
-    /// It did not begin.
+    /// The policies are rejected.
     Rejected(Rejected),
 }
 
@@ -312,7 +312,7 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     };
     warn(&policy);
     job.sign_with_key()?;
-    // As for a worker: whatever the user's own mask is, nothing that is made can be written by others.
+    // As in a worker: others cannot write to new files, whatever the umask of the user is.
     let own = umask(stat::Mode::empty());
     umask(own | stat::Mode::S_IWGRP | stat::Mode::S_IWOTH);
     let journal = match (&job.journal, &job.watch) {
@@ -330,7 +330,7 @@ fn unconfined(job: &Job, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     Ok(Ran::Told(Box::new(Told { confinement, ..told }), Vec::new()))
 }
 
-/// Does what the job is for, here and now.
+/// Runs or plans the script in this process.
 pub(crate) fn told(
     job: &Job,
     policy: Policy,

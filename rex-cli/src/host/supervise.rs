@@ -1,5 +1,5 @@
-//! Three processes for a run: a worker that confines itself and then runs the script, one that does what the worker asks for, and
-//! this one, which holds the journal and makes a report, whatever becomes of the others.
+//! The three processes of a run: a worker, which confines itself and runs the script; an actor, which performs what the worker asks
+//! for; and this one, the supervisor, which keeps the journal and reports, whatever happens to the others.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
@@ -25,24 +25,24 @@ use super::told::Told;
 use super::wire::{Confined, ConfinedPart, Frames, Kind, Question, send};
 use crate::exit::Stop;
 
-/// How often either looks whether the run may go on; the supervisor at the worker's memory, too.
+/// Interval in which both sides check the run; the supervisor also checks the worker's memory.
 const TURN: Duration = Duration::from_millis(50);
-/// How much longer than its run a worker may take: to confine itself, to end by its own limits, to report.
+/// Extra time of a worker beyond that of its run: to confine itself, to end by its own limits, to report.
 const GRACE: Duration = Duration::from_millis(1_500);
-/// How long a worker that was told to stop has to report.
+/// Maximum time for a stopped worker to report.
 const STOPPING: Duration = Duration::from_millis(500);
-/// How long a worker may take to read what it is told: the supervisor waits for nobody without an end.
+/// Maximum time for a worker to read what it is sent: the supervisor never waits without a limit.
 pub(super) const TAKING: Duration = Duration::from_secs(2);
-/// How long a worker may take to compile the policy and to confine itself.
+/// Maximum time for a worker to compile the policy and confine itself.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// The status that a worker ends with when the kernel gives it no more memory.
+/// The exit status of a worker that the kernel gives no more memory.
 const OUT_OF_MEMORY: i32 = 86;
 
 /// Runs the script in a confined worker.
 ///
-/// The worker is started early, while there is little to copy, and compiles the policy for itself. `started` is called when it is
-/// there: from then on there may be threads.
+/// The worker is started early, while there is little to copy, and compiles the policy for itself. `started` is called after worker
+/// and actor are started: then there may be threads.
 pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: impl Fn(&Policy)) -> Result<Ran, Stop> {
     let (worker, stream) = Worker::start(|stream| work(job, stream))
         .map_err(|error| Stop::internal(format!("no worker for the run: {error}")))?;
@@ -66,7 +66,7 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
         actor,
     };
     job.watch.iter().for_each(|watch| watch.begin());
-    // Here and not before, so that the worker has never had it.
+    // Not earlier, so that the worker never has the key.
     job.sign_with_key()?;
     match supervisor.watch(&warn)? {
         Err(rejected) => Ok(Ran::Rejected(rejected)),
@@ -78,14 +78,14 @@ pub(crate) fn run(job: &Job, started: impl FnOnce() -> Result<(), Stop>, warn: i
     }
 }
 
-/// What a report, which is the longest of frames, may take: a byte of text is at most six of JSON.
+/// Returns the maximum size of a frame. The longest is a report: a byte of text is at most six of JSON.
 fn frame_bytes(job: &Job) -> u64 {
     let plan = if job.is_plan() { plan::MOST_BYTES } else { 0 };
     let (value, output) = (job.limits.value_bytes, job.limits.output_bytes);
     value.saturating_add(output).saturating_mul(6).saturating_add(plan).saturating_add(1 << 20)
 }
 
-/// How many parts a report may have, see [`parts`]: so many fit into the memory of a supervisor.
+/// Returns the maximum number of [`parts`] of a report, which bounds the memory that it takes the supervisor.
 fn frame_parts(job: &Job) -> u64 {
     // Fields of a step of a plan, and all that a report has besides its value, its output and its plan.
     const OF_STEP: u64 = 32;
@@ -110,13 +110,13 @@ fn parts(json: &[u8]) -> u64 {
     parts
 }
 
-/// What a worker may use: what its run may, and what threads and parsers need besides.
+/// Returns the bounds of a worker: those of its run, and what threads and parsers need in addition.
 fn bounds(limits: &Limits) -> Bounds {
-    // The stacks of the threads that run scripts, of which the most is never touched.
+    // The stacks of the threads that run scripts, mostly never touched.
     const STACKS: u64 = 4 * (256 << 20);
     let wall = Duration::from_millis(limits.wall_ms);
     Bounds {
-        // What a single step may allocate beyond the limit is as much again.
+        // A single step may allocate as much again beyond the limit.
         address_space: limits.memory_bytes.saturating_mul(3).saturating_add(STACKS + (512 << 20)),
         file_bytes: limits.written_bytes,
         cpu: wall.saturating_mul(4).saturating_add(Duration::from_secs(2)),
@@ -124,9 +124,9 @@ fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-/// A control group for the worker of a run, where one was delegated.
+/// Creates a control group for the worker, if one was delegated to this process.
 pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<Group>, Stop> {
-    // Its threads are few; what it may hold is what it may address, and its supervisor is not in it.
+    // The worker has few threads and holds no more than it can address; the supervisor is not in the group.
     let bounds = GroupBounds { memory: bounds(limits).address_space, processes: 64, cpu: 100_000 };
     match Group::create(&format!("rex-{run_id}"), &bounds) {
         Err(error) if mode == Mode::Require => {
@@ -137,14 +137,14 @@ pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<
     }
 }
 
-/// All that a worker does.
+/// Runs the worker.
 fn work(job: &Job, stream: UnixStream) {
     rex_engine::when_out_of_memory(|| end_at_once(OUT_OF_MEMORY));
-    // Whoever stops a service signals all of its processes, and the supervisor passes its own signal on.
+    // A service manager signals all processes, and the supervisor forwards its own signal: two for one stop.
     for id in &job.at_second {
         signal_hook::low_level::unregister(*id);
     }
-    // Nothing about a socket can be changed later.
+    // Once confined, the worker cannot change the options of a socket.
     if stream.set_read_timeout(Some(TURN)).is_err() {
         return;
     }
@@ -176,7 +176,7 @@ fn work(job: &Job, stream: UnixStream) {
     link.report(&serde_json::to_vec(&told).unwrap_or_default());
 }
 
-/// How a worker is confined, in the words of reports.
+/// Describes the confinement of a worker for reports.
 pub(crate) fn record(mode: Mode, group: Option<&Group>, confinement: &Confinement) -> Confined {
     let part = |(part, state): &(Part, State)| ConfinedPart {
         part: part.as_str().to_owned(),
@@ -195,22 +195,22 @@ struct Supervisor<'j> {
     worker: Worker,
     stream: UnixStream,
     frames: Frames,
-    /// What the script has printed.
+    /// The lines that the script has printed.
     output: Vec<String>,
     output_bytes: u64,
     start: Instant,
-    /// When it looked at the worker's memory.
+    /// The time of the last look at the worker's memory.
     looked: Instant,
     stopping: Option<Instant>,
-    /// What the worker had written.
+    /// The records of the worker.
     lines: Lines,
     confined: Option<Confined>,
-    /// Who does what the worker asks for.
+    /// The process that performs what the worker asks for.
     actor: Actor,
 }
 
 impl Supervisor<'_> {
-    /// Waits for the report, or makes one.
+    /// Waits for the report of the worker, or makes one.
     fn watch(&mut self, warn: &dyn Fn(&Policy)) -> Result<Result<Told, Rejected>, Stop> {
         let mut warned = false;
         loop {
@@ -241,7 +241,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Does what a frame asks for; `Some` ends the run.
+    /// Handles a frame; `Some` ends the run.
     fn take(&mut self, kind: Kind, bytes: &[u8]) -> Result<Option<Told>, Stop> {
         let is_json = matches!(kind, Kind::Confined | Kind::Ask | Kind::Report);
         if is_json && parts(bytes) > frame_parts(self.job) {
@@ -256,12 +256,12 @@ impl Supervisor<'_> {
                 Ok(()) if kind == Kind::Intent => return Ok(self.tell(Kind::Written, b"")),
                 Ok(()) => {}
                 Err(Trouble::Bad(why)) => return Ok(Some(self.gone_bad(why))),
-                // Nobody waits for the journal of a run that was told to stop.
+                // A stopped run does not wait for its journal.
                 Err(Trouble::Lost(why)) if self.is_told_to_stop() => {
                     let message = format!("the run was told to stop while the journal could not be written: {why}");
                     return Ok(Some(self.end(Code::Cancelled, message)));
                 }
-                // The act is not done, and the worker reports why.
+                // The act is not performed, and the worker reports why.
                 Err(Trouble::Lost(why)) if kind == Kind::Intent => return Ok(self.tell(Kind::Lost, why.as_bytes())),
                 Err(Trouble::Lost(why)) => {
                     let message = format!("the journal cannot be written: {why}");
@@ -291,7 +291,7 @@ impl Supervisor<'_> {
         Ok(None)
     }
 
-    /// Tells the worker something; `Some` ends the run. A worker that is gone is noticed when nothing more comes.
+    /// Sends a frame to the worker; `Some` ends the run. A later read notices that the worker is gone.
     fn tell(&mut self, kind: Kind, bytes: &[u8]) -> Option<Told> {
         let full = send(&self.stream, kind, bytes).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         full.then(|| self.gone_bad("it does not read what it is told"))
@@ -315,24 +315,24 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Has the actor do what the worker asks for; `Err` if no worker that means well asks that.
+    /// Passes a question to the actor; `Err` if only a compromised worker would ask it.
     fn ask(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         let question: Question = serde_json::from_slice(bytes).map_err(|_| "its question is none")?;
-        // Nothing is done that is not on record: each question follows its own line.
+        // Nothing is performed that is not on record: each question follows its own record.
         let line = self.lines.permitted.take();
         let same = |line: Permitted| question.ask.is_recorded_as(&self.job.subject, &line);
-        // A plan looks at what an effect would meet, for which the effect has the line.
+        // A plan reads what an effect would meet, and only the effect is on record.
         if self.job.is_recorded() && !self.job.is_plan() && !line.is_some_and(same) {
             return Err("it asks for what it has no record of");
         }
-        // Whether the actor is gone is looked at all the time. It takes what comes, unless it waits for the worker to take an answer.
+        // `overdue` notices an actor that is gone. Its stream is full only while the worker does not read its answers.
         match self.actor.ask(bytes) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err("it does not read the answers that it gets"),
             _ => Ok(()),
         }
     }
 
-    /// Writes lines to the journal, if they are what this run's next lines can be.
+    /// Writes records to the journal, if they are the next of this run.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         let intent = self.lines.take(bytes).map_err(Trouble::Bad)?;
         if !self.job.is_recorded() {
@@ -349,7 +349,7 @@ impl Supervisor<'_> {
         self.job.cancel.load(Ordering::Relaxed)
     }
 
-    /// Ends a worker that takes too long, holds too much, or was told to stop and does not.
+    /// Ends a worker that takes too long, holds too much memory, or does not stop.
     fn overdue(&mut self) -> Option<Told> {
         let limits = &self.job.limits;
         if self.is_told_to_stop() {
@@ -388,7 +388,7 @@ impl Supervisor<'_> {
         None
     }
 
-    /// The report after a worker that has ended without one.
+    /// Returns the report for a worker that ended without one.
     fn ended(&mut self) -> Result<Told, Stop> {
         let unknown = |error: std::io::Error| Stop::internal(error.to_string());
         if !self.worker.wait_for(GRACE).map_err(unknown)? {
@@ -430,7 +430,7 @@ impl Supervisor<'_> {
         self.failed(code, message)
     }
 
-    /// A report of what is known here.
+    /// Returns a report of what the supervisor knows.
     fn failed(&mut self, code: Code, message: impl Into<String>) -> Told {
         let duration_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let told = Told::failed("", code, message, Stats { duration_us, ..self.lines.stats });
@@ -438,11 +438,11 @@ impl Supervisor<'_> {
     }
 }
 
-/// Why lines are not in the journal.
+/// The reason why records are not in the journal.
 enum Trouble {
-    /// They are not what this run's worker writes.
+    /// Records that are not the next of this run.
     Bad(&'static str),
-    /// They cannot be written.
+    /// Records that cannot be written.
     Lost(String),
 }
 

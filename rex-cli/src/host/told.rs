@@ -1,4 +1,4 @@
-//! The report as it is promised in JSON: what a worker tells its supervisor, and what is printed.
+//! The report in its JSON format: what a worker sends to its supervisor, and what is printed.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::wire::Confined;
 use crate::exit::{Exit, Stop};
 use crate::wrong::Wrong;
 
-/// What stands for the code of a failure where there was none.
+/// The result of a run without a failure, in place of a code.
 pub(crate) const SUCCESS: &str = "SUCCESS";
 
-/// What a run came back with.
+/// The report of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) run_id: String,
@@ -28,7 +28,7 @@ pub(crate) struct Told {
     pub(crate) denials: Vec<Denied>,
     pub(crate) stats: Stats,
     pub(crate) confinement: Option<Confined>,
-    /// Of a run on an overlay.
+    /// The plan of a run on an overlay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) plan: Option<Planned>,
 }
@@ -41,14 +41,14 @@ pub(crate) enum Status {
 }
 
 impl Told {
-    /// A report, through the form in which it is promised.
+    /// Converts a report through its JSON format.
     pub(crate) fn new(report: &Report) -> Result<Self, Stop> {
         serde_json::to_value(report)
             .and_then(serde_json::from_value)
             .map_err(|error| Stop::internal(format!("the report is not as it is promised: {error}")))
     }
 
-    /// A report of a run that could not make one itself.
+    /// Returns a report of a run that could not make one.
     pub(crate) fn failed(run_id: &str, code: Code, message: impl Into<String>, stats: Stats) -> Self {
         let error = Wrong {
             code: code.as_str().to_owned(),
@@ -84,8 +84,7 @@ impl Told {
         self
     }
 
-    /// A sentence about the requests that were denied in a run that succeeded, and that its script does not know of; `None` if there were
-    /// none.
+    /// Returns a sentence about the denied requests, if any, that the script of a successful run did not catch.
     pub(crate) fn incomplete(&self) -> Option<String> {
         let known: u64 = self.denials.iter().filter(|one| one.caught).map(|one| one.count).sum();
         let denied = self.stats.denied.saturating_sub(known);
@@ -107,12 +106,12 @@ impl Told {
         Some(format!("{denied} {were} denied{of}{first}: results may be incomplete"))
     }
 
-    /// The code that it failed with, or that it did not.
+    /// Returns the code of the failure, or `SUCCESS`.
     pub(crate) fn result(&self) -> &str {
         self.error.as_ref().map_or(SUCCESS, |error| &error.code)
     }
 
-    /// How the command ends after this, if `signal` was the last to tell it to stop.
+    /// Returns how the command ends after this, if `signal` was the last to stop it.
     pub(crate) fn exit(&self, signal: u8) -> Exit {
         self.error.as_ref().map_or(Exit::Success, |error| error.exit(signal))
     }

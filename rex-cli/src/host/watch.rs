@@ -1,4 +1,4 @@
-//! What a run does, as it is seen from outside: for metrics, and for who waits for it.
+//! The observer of a run: it counts for metrics, and shows progress.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -24,10 +24,10 @@ use crate::exit::Stop;
 use crate::replace::{self, Rights};
 use crate::{complain, draw};
 
-/// How often what is shown is drawn anew.
+/// Time between two drawings of the progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Sees the lines of a run.
+/// An observer of the records of a run.
 #[derive(Debug)]
 pub(crate) struct Watch {
     metrics: Option<PathBuf>,
@@ -47,7 +47,7 @@ struct Seen {
 }
 
 impl Watch {
-    /// Whoever wants to know something. Progress is for those who look at a terminal.
+    /// Returns an observer if anything is to be observed. Progress needs a terminal.
     pub(crate) fn new(progress: bool, counted: Option<&CountArgs>) -> Result<Option<Self>, Stop> {
         let watch = Self {
             metrics: counted.and_then(|args| args.metrics.clone()),
@@ -66,7 +66,7 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The run begins. Draws in a thread, so not before a worker was forked.
+    /// Begins the run. Drawing takes a thread, so not before the fork of the worker.
     pub(crate) fn begin(&self) {
         let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}") else { return };
         if self.progress {
@@ -76,7 +76,7 @@ impl Watch {
         }
     }
 
-    /// Sees lines, each with its newline.
+    /// Observes records, each with its newline.
     pub(crate) fn lines(&self, bytes: &[u8]) {
         let mut seen = self.seen();
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -89,7 +89,7 @@ impl Watch {
         }
     }
 
-    /// The run has ended. What cannot be written is told, and is no failure of the run.
+    /// Ends the run and writes the metrics. A write error is a warning, not a failure of the run.
     pub(crate) fn finish(&self, told: &Told) {
         let mut seen = self.seen();
         if let Some(bar) = seen.bar.take() {
@@ -103,7 +103,7 @@ impl Watch {
         }
     }
 
-    /// The run has ended so, and was reported.
+    /// Exports the run to a collector, after it was reported.
     #[cfg(feature = "otel")]
     pub(crate) fn export(&self, job: &Job, told: &Told, exit: Exit) {
         self.otlp.iter().for_each(|otlp| otlp.export(job, told, exit, &self.seen().metrics));
@@ -112,7 +112,7 @@ impl Watch {
 
 impl Seen {
     fn add(&mut self, entry: &Entry<'_>) {
-        // How a run ended is known for certain from its report.
+        // The report says reliably how the run ended.
         if entry.event != "end" {
             self.metrics.add(entry);
         }
@@ -130,7 +130,7 @@ impl Seen {
     }
 }
 
-/// Adds what is in the file from earlier runs, and replaces it. A lock beside it keeps other runs from doing so meanwhile.
+/// Adds the metrics of earlier runs from the file, and replaces it. A lock beside it keeps other runs out.
 fn write(path: &Path, metrics: &Metrics) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
@@ -142,11 +142,11 @@ fn write(path: &Path, metrics: &Metrics) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     all.merge(metrics);
-    // Whoever collects them is somebody else.
+    // Another user may collect them.
     replace::file(path, Rights::New(0o644), |mut file| file.write_all(all.to_string().as_bytes()))
 }
 
-/// A journal, if there is one, beside which a watch is kept.
+/// A journal, if there is one, and the observer of its records.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) journal: Option<Arc<JournalFile>>,

@@ -1,6 +1,6 @@
-//! What worker and supervisor tell each other: frames of a kind, a length, and that many bytes.
+//! The protocol of worker, supervisor and actor: a frame is a kind, a length, and that many bytes.
 //!
-//! The supervisor believes nothing that a worker says about others than itself: a worker may have been taken over.
+//! The supervisor believes nothing that a worker says about others than itself: a worker may be compromised.
 
 use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
@@ -19,32 +19,32 @@ use serde::{Deserialize, Serialize};
 
 use super::broker::Ask;
 
-/// How long whoever waits for a frame looks again and again before it lets itself be woken.
+/// Time for which a reader polls before it sleeps.
 const MOMENT: Duration = Duration::from_micros(40);
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// To the supervisor: the policy is rejected, or has warnings. It looks for itself.
+    /// Worker to supervisor: the policy is rejected, or has warnings. The supervisor looks itself.
     Warned = b'W',
-    /// To the supervisor: how the worker is confined. Nothing of the script was looked at before.
+    /// Worker to supervisor: how it is confined. It has not looked at the script before.
     Confined = b'C',
-    /// To the supervisor: lines for the journal.
+    /// Worker to supervisor: records for the journal.
     Records = b'R',
-    /// To the supervisor: lines for the journal, of which the last is about an act that waits for an answer.
+    /// Worker to supervisor: records for the journal; the last is about an act that waits for an answer.
     Intent = b'I',
-    /// To the supervisor: a line that the script printed.
+    /// Worker to supervisor: a line that the script printed.
     Output = b'P',
-    /// To the supervisor: something that the worker cannot do itself, see [`Question`].
+    /// Worker to supervisor: an act that it cannot perform itself, see [`Question`].
     Ask = b'S',
-    /// To the supervisor: the report. Nothing comes after it.
+    /// Worker to supervisor: the report. Nothing comes after it.
     Report = b'F',
-    /// To the worker: the lines are where they belong.
+    /// Supervisor to worker: the records are written.
     Written = b'A',
-    /// To the worker: they are not, for this reason.
+    /// Supervisor to worker: the records are not written, for this reason.
     Lost = b'N',
-    /// To the worker: see [`Answer`].
+    /// Actor to worker: see [`Answer`].
     Answer = b'U',
 }
 
@@ -68,13 +68,13 @@ pub(crate) fn send(mut to: impl Write, kind: Kind, bytes: &[u8]) -> io::Result<(
     to.write_all(&frame(kind, bytes)?)
 }
 
-/// Sends one frame with a descriptor, which whoever gets the frame has too from then on.
+/// Sends one frame with a copy of a descriptor.
 pub(crate) fn send_with(mut to: &UnixStream, kind: Kind, bytes: &[u8], descriptor: &OwnedFd) -> io::Result<()> {
     let frame = frame(kind, bytes)?;
     let descriptors = [descriptor.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    // INVARIANT: the room is for one.
+    // INVARIANT: the space is for one descriptor.
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
     let sent = sendmsg(to, &[IoSlice::new(&frame)], &mut control, SendFlags::NOSIGNAL)?;
     to.write_all(frame.get(sent..).unwrap_or_default())
@@ -90,32 +90,32 @@ fn frame(kind: Kind, bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Frames out of the bytes that come.
+/// A reader that splits a stream into frames.
 #[derive(Debug)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
     most: u64,
-    /// What came with them, where it is taken.
+    /// The descriptors that came with frames, if they are accepted.
     descriptors: Option<Vec<OwnedFd>>,
 }
 
 impl Frames {
-    /// Frames of so many bytes at most.
+    /// Accepts frames of at most `most` bytes.
     pub(crate) fn new(most: u64) -> Self {
         Self { bytes: Vec::new(), most, descriptors: None }
     }
 
-    /// The same, taking descriptors. Whoever does not trust the other end takes none: the kernel closes what comes.
+    /// Accepts descriptors. Not for an untrusted other end: without this, the kernel closes what comes.
     pub(crate) fn with_descriptors(self) -> Self {
         Self { descriptors: Some(Vec::new()), ..self }
     }
 
-    /// The descriptor that came last; those before it are closed.
+    /// Returns the last descriptor; closes those before it.
     pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
         self.descriptors.as_mut().and_then(|all| all.drain(..).next_back())
     }
 
-    /// The next frame, if all of it has come.
+    /// Returns the next frame, if it is complete.
     pub(crate) fn next(&mut self) -> io::Result<Option<(Kind, Vec<u8>)>> {
         let Some((&[kind, a, b, c, d], rest)) = self.bytes.split_first_chunk() else { return Ok(None) };
         let kind = Kind::ALL.into_iter().find(|known| *known as u8 == kind);
@@ -129,13 +129,13 @@ impl Frames {
         Ok(Some((kind, body)))
     }
 
-    /// Reads what there is, or comes before the stream times out; `false` at the end.
+    /// Reads what is there, or comes before the stream times out; `false` at the end.
     pub(crate) fn fill(&mut self, from: &UnixStream) -> io::Result<bool> {
         let mut buffer = [0; 16 << 10];
         let start = Instant::now();
         let count = loop {
             match receive(from, &mut buffer, self.descriptors.as_mut(), RecvFlags::DONTWAIT) {
-                // To be woken takes longer than most answers do.
+                // A wake-up takes longer than most answers do.
                 Err(Errno::AGAIN) if start.elapsed() < MOMENT => std::thread::yield_now(),
                 Err(Errno::AGAIN) => {
                     break receive(from, &mut buffer, self.descriptors.as_mut(), RecvFlags::empty())?;
@@ -166,25 +166,25 @@ fn receive(
     Ok(message.bytes)
 }
 
-/// What a worker asks for: it reaches nobody else itself.
+/// An act that a worker asks for, since it reaches nothing itself.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Question {
-    /// Names the answer.
+    /// The number that its answer repeats.
     pub(crate) number: u64,
-    /// What is to be done.
+    /// The act.
     pub(crate) ask: Ask,
 }
 
-/// What became of it.
+/// The answer to a question.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Answer {
-    /// Of what was asked.
+    /// The number of the question.
     pub(crate) number: u64,
-    /// What came of it, or why nothing did.
+    /// The result of the act, or why it failed.
     pub(crate) result: Result<serde_json::Value, Failure>,
 }
 
-/// How a worker is confined, in reports.
+/// The confinement of a worker, in reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Confined {
     /// `require`, `available` or `off`.
@@ -193,7 +193,7 @@ pub(crate) struct Confined {
     pub(crate) group: Option<Vec<String>>,
     /// The version of the kernel's Landlock; `null` where it has none.
     pub(crate) landlock: Option<u32>,
-    /// Each part with what was found by trying.
+    /// The parts, each with the result of trying it.
     pub(crate) parts: Vec<ConfinedPart>,
 }
 
@@ -204,9 +204,9 @@ pub(crate) struct ConfinedPart {
     pub(crate) part: String,
     /// `VERIFIED`, `UNBOUNDED` or `MISSING`.
     pub(crate) state: String,
-    /// Why it is missing.
+    /// The reason why it is missing.
     pub(crate) why: Option<String>,
-    /// What holds it, as far as it holds.
+    /// The mechanisms that enforce it, if it is verified.
     pub(crate) by: Vec<String>,
 }
 
@@ -249,7 +249,7 @@ mod tests {
         let mut buffer = [0; 9];
         assert_eq!(recv(&ours, &mut buffer[..], RecvFlags::empty()).unwrap().0, 1);
         assert!(frames.take_descriptor().is_none());
-        // The other way around, nobody has it.
+        // A receiver that accepts no descriptors does not get it.
         send_with(&from, Kind::Answer, b"1", &taken.into()).unwrap();
         let mut frames = Frames::new(3);
         assert!(frames.fill(&to).unwrap() && frames.take_descriptor().is_none());

@@ -1,18 +1,18 @@
-//! What is proved of a policy that was learned.
+//! The proof about a learned policy.
 
 use rex_policy::{Change as Changed, Diff};
 use serde::Serialize;
 
 use crate::draw;
 
-/// What a proof says of a policy that was learned, against the one that allows each resource that was seen and nothing else.
+/// The comparison of a learned policy with the exact one, which allows only the resources that were seen.
 #[derive(Serialize)]
 pub(super) struct Proof {
-    /// Whether it allows all that the other does.
+    /// `true` if it allows all that the exact policy allows.
     allows_all: bool,
-    /// What it allows besides: an operation for each action and type of principal.
+    /// The requests that only the learned policy allows: one for each action and type of principal.
     beyond: Vec<String>,
-    /// What could not be decided.
+    /// The reasons why something is undecided.
     undecided: Vec<String>,
 }
 

@@ -1,11 +1,11 @@
-//! Results in the format that JUnit has made common.
+//! Results in the JUnit format.
 
 use std::fmt::Write;
 
 use super::Results;
 use super::mutants::Mutants;
 
-/// The results as XML, a test suite for each file.
+/// Formats the results as XML, with a test suite for each file.
 pub(super) fn xml(results: &Results) -> String {
     let seconds = |duration: std::time::Duration| format!("{:.6}", duration.as_secs_f64());
     let mut out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
@@ -58,7 +58,7 @@ pub(super) fn xml(results: &Results) -> String {
     out + "</testsuites>\n"
 }
 
-/// The mutants, as a test suite of their own.
+/// Formats the mutants as a test suite.
 fn tried(mutants: &Mutants) -> String {
     let (all, failures) = (mutants.all.len(), mutants.survived.len());
     let mut out = format!("  <testsuite name=\"mutants\" tests=\"{all}\" failures=\"{failures}\">\n");
@@ -80,7 +80,7 @@ fn tried(mutants: &Mutants) -> String {
     out + "  </testsuite>\n"
 }
 
-/// A text as it may stand in XML: escaped, and without the characters that XML does not have at all.
+/// Escapes text for XML, also the characters that XML does not allow.
 fn text(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match c {

@@ -1,4 +1,4 @@
-//! Which changes of a policy no case notices.
+//! Mutants: changes of a policy that some case should notice.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,11 +8,11 @@ use rex_policy::{Mutant, Policy, Question, Script, Seen};
 use super::{Case, Tested, ran};
 use crate::exit::Stop;
 
-/// What came of the mutants of a policy.
+/// The results of the mutants of a policy.
 pub(super) struct Mutants {
-    /// All of them, in the order of the policies.
+    /// All mutants, in the order of the policies.
     pub(super) all: Vec<Mutant>,
-    /// Those that no case notices, in the same order.
+    /// The mutants that no case notices, in the same order.
     pub(super) survived: Vec<Mutant>,
 }
 
@@ -24,7 +24,7 @@ impl Mutants {
         for tested in cases {
             asked.push(Asked::new(policy, &tested.case, &all)?);
         }
-        // Requests are decided sooner than scripts have run.
+        // Requests first: they take less time than scripts.
         asked.sort_by_key(|asked| matches!(asked, Asked::Script { .. }));
         let mut survived = Vec::new();
         for (number, mutant) in all.iter().enumerate() {
@@ -44,7 +44,7 @@ impl Mutants {
     }
 }
 
-/// A case, with what decides whether it can notice a mutant.
+/// A case, and what is needed to tell which mutants it can notice.
 enum Asked<'c> {
     Request {
         case: &'c Case,
@@ -53,7 +53,7 @@ enum Asked<'c> {
     Script {
         case: &'c Case,
         script: &'c Script,
-        /// Of each mutant, whether a request of the script is about what it changes.
+        /// `true` for each mutant that changes a policy which a request of the script meets.
         concerned: Vec<bool>,
     },
 }
@@ -89,7 +89,7 @@ impl<'c> Asked<'c> {
     }
 }
 
-/// Decides as the policy does, and keeps which mutants a request is about.
+/// The policy, which notes the mutants that its requests concern.
 struct Listener {
     policy: Arc<Policy>,
     mutants: Vec<Mutant>,
@@ -107,7 +107,7 @@ impl Authorize for Listener {
     }
 }
 
-/// Decides as the policy does with one change.
+/// The policy with one change.
 struct Changed {
     policy: Arc<Policy>,
     mutant: Mutant,

@@ -42,7 +42,7 @@ pub(super) fn human(results: &Results, least: Option<u8>) -> String {
     out
 }
 
-/// What no case has seen.
+/// Lists what no case covers.
 fn uncovered(out: &mut String, results: &Results) {
     let before = out.len();
     for policy in &results.coverage.policies {
@@ -59,7 +59,7 @@ fn uncovered(out: &mut String, results: &Results) {
     }
 }
 
-/// What may be changed without a case that fails.
+/// Lists the mutants that no case notices.
 fn survived(out: &mut String, results: &Results) {
     let survived = results.mutants.iter().flat_map(|mutants| &mutants.survived);
     let before = out.len();
@@ -86,7 +86,7 @@ struct Shown<'a> {
     failed: usize,
     cases: Vec<ShownCase<'a>>,
     coverage: ShownCoverage<'a>,
-    /// `null` unless they were asked for, and no case failed.
+    /// The mutants; `null` unless they were requested and no case failed.
     mutants: Option<ShownMutants<'a>>,
 }
 

@@ -4,7 +4,7 @@ use rex_policy::{Page, World};
 use rex_sdk::MemOs;
 use rex_sdk::os::Finished;
 
-/// A system with what a case names; the world of the examples, if it names nothing.
+/// Builds a system with what a case names; the world of the examples, if it names nothing.
 pub(super) fn system(world: &World) -> MemOs {
     if world.is_empty() {
         return MemOs::example();

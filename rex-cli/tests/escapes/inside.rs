@@ -1,10 +1,10 @@
-//! Runs foreign code where a script runs, and where a program that a script starts runs: confined to a policy's reach.
+//! A program that runs foreign code where a script runs, or a program that a script starts: confined to the reach of a policy.
 //!
-//! `inside worker POLICY LIBRARY ATTACK...` loads a library in a worker for each attack, confines it, and calls the library: this is what a
-//! worker can do that was taken over. `inside program POLICY PROGRAM ARGUMENT... -- ATTACK...` starts a program for each attack. Each
-//! line that this prints has the name of an attack and the errno that it met, 0 if it worked, or `KILLED`.
+//! For each attack, `inside worker POLICY LIBRARY ATTACK...` loads a library in a worker, confines it, and calls the library: this is
+//! what a compromised worker can do. `inside program POLICY PROGRAM ARGUMENT... -- ATTACK...` starts a program for each attack. Each
+//! line of output has the name of an attack and the errno that it met, 0 if it worked, or `KILLED`.
 //!
-//! `inside forking POLICY PROGRAM ARGUMENT...` starts one program that may make processes, and ends as it does.
+//! `inside forking POLICY PROGRAM ARGUMENT...` starts one program that may create processes, and ends as it does.
 
 #[cfg(target_os = "linux")]
 use linux::main;
@@ -32,7 +32,7 @@ mod linux {
     use rex_sdk::host::confine::{Bounds, Mode, Program, confine};
     use rex_sdk::host::worker::{Ending, Worker};
 
-    /// How much more time everything may take, because the processor is another program.
+    /// Returns the factor of all time limits, for an emulated processor.
     fn slowness() -> u32 {
         std::env::var("REX_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
     }
@@ -66,7 +66,7 @@ mod linux {
     }
 
     fn worker(reach: &Reach, library: &CString, attack: &CString) -> Result<i32, Box<dyn Error>> {
-        // SAFETY: the library is the one that the test has built, and its `attack` takes a text and gives an int.
+        // SAFETY: the test has built the library, and its `attack` takes a text and returns an int.
         let call = unsafe {
             let library = libc::dlopen(library.as_ptr(), libc::RTLD_NOW);
             if library.is_null() {
@@ -101,7 +101,7 @@ mod linux {
         arguments: &[String],
         processes: bool,
     ) -> Result<ExitStatus, Box<dyn Error>> {
-        // What a careless parent leaves open for its children.
+        // A descriptor that a careless parent leaves open for its children.
         let leak = std::fs::File::open("/dev/null")?;
         // SAFETY: the descriptor is open, and only its flag is changed.
         unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&leak), libc::F_SETFD, 0) };

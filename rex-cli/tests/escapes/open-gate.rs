@@ -1,7 +1,7 @@
-//! The `rex` command with a gate that lets everything through: the kernel alone holds the reach of the policy.
+//! The `rex` command with a gate that permits everything: only the kernel enforces the reach of the policy.
 //!
-//! With `REX_FORGE=KIND:TEXT` the worker also tells its supervisor something that no worker tells, as one that was taken over
-//! would: a frame of that kind with that text, after `*TIMES:` so often. `REX_FORGE=!TEXT` sends the text as it is.
+//! With `REX_FORGE=KIND:TEXT`, the worker also sends its supervisor what only a compromised worker would send: a frame of that kind
+//! with that text; after `*TIMES:`, that many times. `REX_FORGE=!TEXT` sends the text as it is.
 #![expect(clippy::disallowed_methods, reason = "a program for tests, told by its environment what to do")]
 
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use rex_core::{Authorize, Decision, Request};
 #[global_allocator]
 static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
 
-/// Permits whatever is asked, and sends what is forged when it is asked first.
+/// An authorizer that permits everything, and sends the forged frame at the first request.
 struct Open {
     sent: OnceLock<()>,
 }
@@ -22,7 +22,7 @@ impl Authorize for Open {
     fn decide(&self, _: &Request<'_>) -> Decision {
         self.sent.get_or_init(|| {
             if let Ok(forged) = std::env::var("REX_FORGE") {
-                // It has one socket, and nothing else that anything could be sent to.
+                // The worker has one socket, and no other descriptor that takes this.
                 for descriptor in 3..16 {
                     let _ = send(descriptor, &frame(&forged), MsgFlags::empty());
                 }

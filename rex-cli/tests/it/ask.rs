@@ -1,9 +1,9 @@
-//! What `rex policy ask` says of a call is what a run meets.
+//! The answers of `rex policy ask` about calls: a run must match them.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A directory with a policy, in which `{0}` stands for the directory.
+/// A directory with a policy, in which `{0}` is replaced by the directory.
 struct Place {
     _dir: tempfile::TempDir,
     base: PathBuf,
@@ -44,7 +44,7 @@ impl Place {
         assert!(exit == Some(code) && all.iter().all(|part| text.contains(part)), "{call}: {exit:?}\n{text}");
     }
 
-    /// Adds what `--patch` says to the policy.
+    /// Adds the output of `--patch` to the policy.
     fn patch(&self, call: &str) {
         let (_, diff) = self.ask_with(call, &["--patch"]);
         let added = diff.lines().filter_map(|line| line.strip_prefix('+').filter(|_| !line.starts_with("+++")));

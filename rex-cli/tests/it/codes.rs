@@ -1,5 +1,5 @@
-//! One error, one code: what an operation fails with is the same in a run that is confined, in one that is not, in a plan, and in
-//! memory. Each code that an operation documents is provoked, or listed here with the reason why it is not.
+//! One error, one code: an operation fails with the same code in a confined run, in an unconfined one, in a plan, and in memory. Each
+//! code that an operation documents is provoked, or listed here with the reason why it is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,12 +19,12 @@ const IO: &str = "IO_EXCEPTION";
 const LIMIT: &str = "LIMIT_EXCEEDED_EXCEPTION";
 const SERVICE: &str = "SERVICE_EXCEPTION";
 
-/// Small, so that each is soon reached.
+/// Limits so small that each is soon reached.
 const LIMITS: &[(&str, u64)] = &[("file_bytes", 4_000), ("entries", 1_100), ("tree_depth", 4)];
 
-/// What is done, and the code that it fails with. `none` does not exist; `f` is text, `d` a directory with something in it, `p` a pipe;
-/// `large` is beyond `file_bytes`, `many` has more than `entries`, `deep` more levels than `tree_depth`; `cut.gz` and `cut.tar` end too
-/// early.
+/// Calls, each with the code that it fails with. `none` does not exist; `f` is text, `d` a directory with something in it, `p` a pipe;
+/// `large` is beyond `file_bytes`, `many` has more than `entries`, `deep` more levels than `tree_depth`; `cut.gz` and `cut.tar` end
+/// too early.
 const FILES: &[(&str, &str)] = &[
     (r#"fs::append("none/f", "x")"#, NOT_FOUND),
     (r#"fs::append("d", "x")"#, UNSUPPORTED),
@@ -163,7 +163,7 @@ const FILES: &[(&str, &str)] = &[
     (r#"sys::set_parameter("no.such.parameter", "1")"#, NOT_FOUND),
 ];
 
-/// The same with a service manager, where there is one to be had.
+/// Calls on units with their codes, for hosts with a service manager.
 const UNITS: &[(&str, &str)] = &[
     (r#"service::dependencies("none")"#, NOT_FOUND),
     (r#"service::disable("none")"#, NOT_FOUND),
@@ -251,22 +251,22 @@ fn script(cases: &[(&str, &str)]) -> String {
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
-    // Stored as it is (RFC 1951), so that nothing needs to be computed but its length.
+    // Stored without compression (RFC 1951), so that only the length is computed.
     let length = u16::try_from(text.len()).unwrap();
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
     packed.extend(length.to_le_bytes());
     packed.extend((!length).to_le_bytes());
     packed.extend(text);
-    // Of no bytes, the checksum and the length are 0.
+    // The checksum and the length of an empty text; others are cut before them.
     packed.extend([0; 8]);
     packed
 }
 
-/// The files by their names; directories end with a slash, and come before what is in them.
+/// Returns the files by name; directories end with a slash, and come before their contents.
 fn files() -> Vec<(String, Vec<u8>)> {
     let mut state = 1_u32;
     let mut noise = || {
-        // Xorshift: no program packs it.
+        // Xorshift: no program compresses it.
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
@@ -327,7 +327,7 @@ fn in_memory(base: &Path, script: &str) -> Value {
     serde_json::to_value(engine.run(script, input)).unwrap()
 }
 
-/// Runs a script in the three ways that the command has.
+/// Runs a script confined, unconfined and as a plan.
 fn on_the_host(base: &Path, script: &str, wrapped: Option<&str>) -> Option<BTreeMap<&'static str, Value>> {
     let outside = tempfile::tempdir().unwrap();
     let (policy, file) = (outside.path().join("all.cedar"), outside.path().join("script.rhai"));
@@ -382,7 +382,7 @@ fn compare(cases: &[(&str, &str)], told: &BTreeMap<&'static str, Value>) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// No message has words that a library, or Rust, has for its own insides.
+/// Checks that a message has no internal words of a library or of Rust.
 fn well_said(mode: &str, message: &str) {
     const WORDS: &[&str] = &[
         "entity not found",
@@ -439,7 +439,7 @@ fn an_error_of_a_unit_has_one_code_however_a_script_is_run() {
     compare(UNITS, &BTreeMap::from([("in memory", memory)]));
     let wrapper = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/restart-nginx/with-systemd.sh");
     let Some(mut told) = on_the_host(dir.path(), &script, Some(wrapper)) else { return };
-    // What a job would come to is assumed in a plan; that there is no such unit is not.
+    // A plan assumes the result of a job, but knows that a unit is missing.
     let planned = told.remove("planned").unwrap();
     compare(UNITS, &told);
     for ((expression, expected), code) in UNITS.iter().zip(planned["value"]["codes"].as_array().unwrap()) {

@@ -1,4 +1,4 @@
-//! The command line: promises that are snapshots, exit codes, signals, and the journal.
+//! The command line: snapshots of its promises, exit codes, signals, and the journal.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -98,7 +98,7 @@ fn signals_end_a_run_with_its_report() {
     }
 }
 
-/// Whether a journal is as it was written.
+/// Returns whether a journal is intact.
 fn intact(journal: &std::path::Path) -> bool {
     rex(&["audit", "verify", journal.to_str().unwrap()]).status.success()
 }
@@ -107,7 +107,7 @@ fn intact(journal: &std::path::Path) -> bool {
 fn the_journal_has_every_decision_and_outcome() {
     let (dir, all) = policy(ALL);
     let journal = dir.path().join("journal");
-    // A line that a killed run left torn spoils no other.
+    // A line that a killed run left unfinished damages no other.
     std::fs::write(&journal, "{\"torn\":").unwrap();
     let journal_text = journal.to_str().unwrap();
     for _ in 0..2 {
@@ -171,7 +171,7 @@ fn a_journal_that_fills_up_stops_the_run_before_the_act() {
 fn a_journal_beyond_a_bound_of_the_shell_is_one_that_cannot_be_written() {
     let (dir, all) = policy(ALL);
     let journal = dir.path().join("journal");
-    // Blocks of 512 bytes or of 1024.
+    // The unit is 512 bytes or 1024.
     let command = format!(
         "ulimit -f 4; exec '{}' run -e 'for i in 0..100 {{ fs::exists(\"/\") }}' --policy '{all}' --journal '{}' --format json",
         env!("CARGO_BIN_EXE_rex"),
@@ -276,7 +276,7 @@ fn no_policy_file_is_left_out_in_silence() {
         rex(&["run", "-e", "read(\"/etc/hostname\")", "--policy", &all, "--policy", folder.to_str().unwrap()])
     };
     assert_eq!(run(&folder).status.code(), Some(4));
-    // What a deployment keeps beside the files that it links to is not read twice.
+    // Files that a deployment keeps beside the links to them are not read twice.
     std::fs::rename(folder.join("real"), folder.join("..data")).unwrap();
     std::os::unix::fs::symlink("..data/f.cedar", folder.join("f.cedar")).unwrap();
     assert_eq!(run(&folder).status.code(), Some(4));
@@ -294,7 +294,7 @@ fn a_signal_before_the_run_ends_the_command_as_it_ends_others() {
     command.args(["run", "-", "--policy", &all]).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut child = command.spawn().unwrap();
     let status = loop {
-        // It may not have begun to read yet, which makes no difference.
+        // The child may not have begun to read, which makes no difference.
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().try_into().unwrap()), nix::sys::signal::SIGTERM)
             .unwrap();
         if let Some(status) = child.try_wait().unwrap() {

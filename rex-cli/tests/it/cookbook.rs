@@ -1,4 +1,4 @@
-//! Every task of the cookbook, in the example world: it succeeds, and is denied something without any one of its permits.
+//! The tasks of the cookbook in the example world: each succeeds, and is denied something without any one of its permits.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The corpus of `tests/escapes/`: whatever a script, a worker that was taken over, or a program does, it stays within the
-//! reach of its policy. As whoever runs the tests, as an ordinary user, and in a namespace of a user without privileges.
+//! The corpus of `tests/escapes/`: whatever a script, a compromised worker or a program does, it stays within the reach of its policy.
+//! It runs as the user of the tests, as an ordinary user, and in a namespace of a user without privileges.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -12,13 +12,13 @@ use serde_json::Value;
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/escapes");
 const PYTHON: &str = "/usr/bin/python3";
-/// Nobody, who is an ordinary user on every host.
+/// The user `nobody`, an ordinary user on every host.
 const NOBODY: u32 = 65_534;
 
-/// On whose behalf.
+/// The user of an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// Whoever runs the tests.
+    /// The user who runs the tests.
     Own,
     /// An ordinary user.
     Ordinary,
@@ -27,7 +27,7 @@ pub(crate) enum Who {
 }
 
 impl Who {
-    /// A command on their behalf; `None`, having said so, where this cannot be done here.
+    /// Returns a command of this user; `None`, after a message, if this host cannot.
     pub(crate) fn command(self, program: &Path) -> Option<Command> {
         const TO_NOBODY: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
         let root = Uid::effective().is_root();
@@ -63,15 +63,15 @@ impl Who {
     }
 }
 
-/// What is attacked.
+/// The target of the attacks.
 pub(crate) struct World {
     dir: tempfile::TempDir,
     who: Who,
-    /// The version of Landlock that this kernel is taken to have; `None` for the one that it has.
+    /// The version of Landlock that the kernel pretends to have; `None` for its own.
     landlock: Option<u8>,
 }
 
-/// What the kernel can hold by itself, and what the gate holds besides.
+/// Returns the policy that the kernel alone can enforce, and what only the gate enforces.
 fn policies(w: &Path) -> (String, String) {
     let policy = format!(
         r#"
@@ -101,7 +101,7 @@ impl World {
         Self::with(who, None)
     }
 
-    /// One on a kernel with an older Landlock.
+    /// Creates a world, on a kernel with an older Landlock.
     pub(crate) fn with(who: Who, landlock: Option<u8>) -> Self {
         let world = Self { dir: tempfile::tempdir().unwrap(), who, landlock };
         let w = world.w();
@@ -141,7 +141,7 @@ impl World {
         let built = Path::new(env!("CARGO_BIN_EXE_rex")).parent().unwrap();
         for program in ["rex", "examples/open-gate", "examples/inside"] {
             let (from, to) = (built.join(program), world.path("bin").join(Path::new(program).file_name().unwrap()));
-            // What was built under a narrow umask is not to be opened where it is.
+            // Files that were built under a narrow umask cannot be opened there by others.
             let shared = std::fs::metadata(&from).unwrap().mode() & 0o5 == 0o5;
             if !shared || std::fs::hard_link(&from, &to).is_err() {
                 std::fs::copy(&from, &to).unwrap();
@@ -189,7 +189,7 @@ impl World {
         for (options, output) in [(&["-shared", "-fPIC", "-o"][..], "attacks.so"), (&["-o"], "attacks")] {
             let output = self.path("bin").join(output);
             compile(options, "attacks.c", &output);
-            // Others start it, whatever the umask is.
+            // Other users start it, whatever the umask is.
             std::fs::set_permissions(output, PermissionsExt::from_mode(0o755)).unwrap();
         }
     }
@@ -208,7 +208,7 @@ impl World {
         Some(command)
     }
 
-    /// All that must stay as it is.
+    /// Returns the state of all that must not change.
     pub(crate) fn state(&self) -> BTreeMap<PathBuf, String> {
         let mut state = BTreeMap::new();
         walk(&self.w(), &mut |path| {
@@ -226,12 +226,12 @@ impl World {
             let attributes = (metadata.mode(), metadata.uid(), metadata.gid(), metadata.nlink(), metadata.mtime());
             state.insert(name.to_owned(), format!("{attributes:?} {content}"));
         });
-        // Making and removing in it changes when it was changed.
+        // Creating and removing files in it changes its times.
         state.remove(Path::new("out"));
         state
     }
 
-    /// What came out of the world, and what was put where things may be put.
+    /// Checks for secrets in the output, and in the files that may be written.
     fn leaks(&self, output: &Output) -> bool {
         let mut leaks = [&output.stdout, &output.stderr].iter().any(|text| has_secret(text));
         walk(&self.w(), &mut |path| {
@@ -245,7 +245,7 @@ impl World {
         leaks
     }
 
-    /// Runs `inside` for the rows of a table, and holds what each met against what it expects.
+    /// Runs `inside` for the rows of a table, and compares what each attack met with what is expected.
     fn attack(&self, rows: &[(String, String)], arguments: &[&str]) {
         let before = self.state();
         let Some(mut command) = self.command("inside") else { return };
@@ -274,7 +274,7 @@ impl World {
     }
 }
 
-/// What each attack met, by its name.
+/// Returns what each attack met, by its name.
 fn met(output: &Output) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text.lines().filter_map(|line| line.split_once(' '));
@@ -295,8 +295,7 @@ impl std::fmt::Display for World {
     }
 }
 
-/// Builds a program of the corpus. Where there is no compiler, as on a kernel that was booted to be tested, it was built before and
-/// lies beside the program `rex`.
+/// Builds a program of the corpus. On a kernel that was booted for tests, without a compiler, copies the one beside `rex`.
 pub(crate) fn compile(options: &[&str], source: &str, to: &Path) {
     let built = Path::new(env!("CARGO_BIN_EXE_rex")).with_file_name(to.file_name().unwrap());
     if built.exists() {
@@ -322,7 +321,7 @@ fn has_secret(text: &[u8]) -> bool {
     text.windows(7).any(|window| window == b"SECRET-")
 }
 
-/// The lines of a table: a name, and in each column what is expected.
+/// Reads a table: the names, and what the column expects.
 fn table(command: &mut Command, column: usize) -> Vec<(String, String)> {
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -360,16 +359,16 @@ fn a_program_in_python(who: Who, landlock: Option<u8>) {
     let script = world.w().join("open/attacks.py").display().to_string();
     let rows = table(Command::new(&python).arg(&script), 1);
     let policy = world.policy().display().to_string();
-    // Without the modules that Python looks for at home.
+    // `-S`: without the modules that Python looks for at home.
     world.attack(&rows, &["program", &policy, &python, "-S", &script, "--"]);
 }
 
-/// How much more time everything may take, because the processor is another program.
+/// Returns the factor of all time limits, for an emulated processor.
 fn slowness() -> u64 {
     std::env::var("REX_TEST_SLOWNESS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// A script with its name, how it ends, and whether the gate alone holds it.
+/// A script: its name, the expected end, `true` if only the gate can stop it, and its code.
 type Case = (String, String, bool, String);
 
 fn cases() -> Vec<Case> {
@@ -431,7 +430,7 @@ fn scripts(who: Who, landlock: Option<u8>, program: &str) {
     assert!(cases.len() > 80 && has_no_process(&world), "{world}");
 }
 
-/// Whether no process is left that knows the world.
+/// Checks that no process is left that names the world.
 pub(crate) fn has_no_process(world: &World) -> bool {
     let name = world.dir.path().display().to_string();
     std::fs::read_dir("/proc").unwrap().all(|entry| {
@@ -469,7 +468,7 @@ macro_rules! by_everybody {
     )* };
 }
 
-// Those of Ubuntu 22.04 and RHEL 9 (version 1), and of Debian 12 (version 2).
+// The versions of Ubuntu 22.04 and RHEL 9 (1), and of Debian 12 (2).
 by_everybody! {
     own: Own, None;
     ordinary: Ordinary, None;
@@ -482,7 +481,7 @@ by_everybody! {
 fn what_a_program_leaves_behind_ends_with_it() {
     let world = World::new(Who::Own);
     let python = std::fs::canonicalize(PYTHON).unwrap();
-    // A child that ignores what it can and holds on to the output, another that would leave the group.
+    // The children ignore all signals that they can, try to leave the group, and keep the output open.
     let code = "import os, signal, sys
 for signal_ in range(1, 32):
     try: signal.signal(signal_, signal.SIG_IGN)
@@ -496,13 +495,13 @@ print('begun')";
     let policy = world.policy().display().to_string();
     let mut command = world.command("inside").unwrap();
     command.args(["forking", &policy]).arg(&python).args(["-S", "-c", code]).arg(world.w());
-    // The pipe ends when the last process that holds it does.
+    // The pipe ends with the last process that holds it.
     let output = command.output().unwrap();
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"begun\n"[..]), "{output:?}");
     assert!(has_no_process(&world));
 }
 
-/// Whoever may add to a file, and not write it, cuts it neither as a worker that was taken over nor as a program.
+/// Checks that a permit to append lets neither a compromised worker nor a program truncate the file.
 #[track_caller]
 fn what_may_be_added_to_is_not_cut(landlock: Option<u8>) {
     let world = World::with(Who::Own, landlock);

@@ -1,5 +1,5 @@
-//! Every example of the project, run as its reader would. What each prints is in its `expected.txt`, with words in capitals for
-//! what differs from machine to machine.
+//! The examples of the project, each run as its reader would. The output is in its `expected.txt`, with words in capitals for what
+//! differs between machines.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

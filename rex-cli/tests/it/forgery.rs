@@ -1,10 +1,10 @@
-//! A worker that was taken over tells its supervisor what no worker tells: it is ended, and the journal has nothing of it.
+//! A compromised worker that sends its supervisor what no other worker sends: it is ended, and the journal has nothing of it.
 
 use serde_json::{Value, json};
 
 use crate::escapes::{Who, World, has_no_process};
 
-/// Runs a script whose worker sends this before its first record, and says why it was ended.
+/// Runs a script whose worker sends this before its first record; returns why it was ended.
 fn told(forged: &str) -> String {
     let world = World::new(Who::Own);
     let journal = world.path("journal");
@@ -52,7 +52,7 @@ fn records_of_nobody_are_no_records() {
     check(&format!("R:{line}\n"), "not the next of this run");
     check(&format!("I:{line}\n"), "not the next of this run");
     check(&format!("R:{line}"), "not the next of this run");
-    // What is about the journal itself is the supervisor's.
+    // Records about the journal itself are the supervisor's.
     for (event, key, value) in [("torn", "hash", "00"), ("checkpoint", "signature", "x"), ("decision", "prev", "00")] {
         let mut line = line.clone();
         (line["event"], line[key]) = (event.into(), value.into());
@@ -93,7 +93,7 @@ fn a_report_of_more_than_a_run_can_make_is_not_read() {
     }
 }
 
-/// The answers fill the socket.
+/// Fills the socket with answers.
 #[test]
 fn a_worker_that_reads_no_answers_keeps_nobody_waiting() {
     check("*5000:I:", "does not read");

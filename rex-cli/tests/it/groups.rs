@@ -1,4 +1,4 @@
-//! A control group that was delegated, as systemd would: real where the kernel has version 2 of them.
+//! A control group that was delegated, as by systemd: a real one, if the kernel has version 2.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ impl Delegated {
         let group = Path::new(mount).join(format!("rex-test-{}", std::process::id()));
         std::fs::create_dir(&group).ok()?;
         let group = Self(group);
-        // Python sets attributes; coreutils do not.
+        // Python can set extended attributes; coreutils cannot.
         let mark = "import os, sys; os.setxattr(sys.argv[1], 'user.delegate', b'1')";
         let marked = Command::new("python3").args(["-c", mark]).arg(&group.0).status();
         marked.is_ok_and(|status| status.success()).then_some(group)
@@ -42,7 +42,7 @@ fn a_worker_has_a_group_of_its_own_where_one_was_delegated() {
     let dir = tempfile::tempdir().unwrap();
     let policy = dir.path().join("policy.cedar");
     std::fs::write(&policy, "permit (principal, action, resource == sys::Host::\"local\");").unwrap();
-    // In the group, as a service would be started in its own.
+    // In the group, as a service is started in its own.
     let run = r#"echo $$ > "$1/cgroup.procs" && exec "$0" run --format=json --policy "$2" -e 'sys::cpus()'"#;
     for _ in 0..2 {
         let output = Command::new("sh")

@@ -1,5 +1,5 @@
-//! File systems that do not answer: a run that waits for one is stopped all the same. What does not answer is a real FUSE,
-//! which is served from here.
+//! File systems that do not answer: a run that waits for one is stopped nevertheless. The file system is a real FUSE, which is served
+//! from here.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -14,9 +14,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use serde_json::Value;
 
-/// Set where the test has a mount namespace of its own.
+/// The variable that is set if the test has its own mount namespace.
 const INSIDE: &str = "REX_INSIDE_NAMESPACE";
-/// How long something may take that is sure to come.
+/// Maximum time for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Requests of the kernel; see `linux/fuse.h`.
@@ -34,18 +34,18 @@ const RELEASEDIR: u32 = 29;
 const INTERRUPT: u32 = 36;
 const BATCH_FORGET: u32 = 42;
 
-/// What is permitted besides reading: nothing that could change a program.
+/// The permits besides reading: none could change a program.
 const OTHERS: &str = r#"
     permit (principal, action == process::Action::"run", resource);
     permit (principal, action == sys::Action::"disk", resource);"#;
 
-/// The file that there is, below the root, which is 1.
+/// The node of the file, below the root, which is 1.
 const FILE: u64 = 2;
 
 /// A file system with one file, `file`, that takes all requests of one kind and answers none of them.
 struct Mute {
     root: PathBuf,
-    /// Something for each request that was taken.
+    /// A message for each request taken.
     taken: Receiver<()>,
 }
 
@@ -62,7 +62,7 @@ impl Mute {
 }
 
 impl Drop for Mute {
-    /// Whoever still waits gets an error.
+    /// Unmounts it; those who still wait get an error.
     fn drop(&mut self) {
         umount2(&self.root, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH).unwrap();
     }
@@ -73,7 +73,7 @@ fn serve(mut device: File, mute: u32, told: &Sender<()>) {
     loop {
         match device.read(&mut buffer) {
             Ok(_) => {}
-            // Whoever asked does not wait any more.
+            // The process that asked does not wait any more.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR | libc::EAGAIN)) => continue,
             Err(_) => return,
         }
@@ -100,12 +100,12 @@ fn serve(mut device: File, mute: u32, told: &Sender<()>) {
         let mut answer = fields(&[(4, length), (4, (-i64::from(error)).cast_unsigned())]);
         answer.extend_from_slice(&buffer[8..16]);
         answer.extend_from_slice(&body);
-        // Whoever asked may be gone.
+        // The process that asked may be gone.
         let _ = device.write(&answer);
     }
 }
 
-/// Numbers, each in so many bytes.
+/// Encodes numbers, each in its number of bytes.
 fn fields(list: &[(usize, u64)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (width, number) in list {
@@ -116,7 +116,7 @@ fn fields(list: &[(usize, u64)]) -> Vec<u8> {
     bytes
 }
 
-/// A `struct fuse_attr`: number, size, blocks, times, and then mode, links, owner, group, device, size of blocks, flags.
+/// Encodes a `struct fuse_attr`: number, size, blocks, times, and then mode, links, owner, group, device, size of blocks, flags.
 fn attributes(node: u64) -> Vec<u8> {
     let mode = if node == FILE { libc::S_IFREG | 0o755 } else { libc::S_IFDIR | 0o755 };
     fields(&[(8, node), (8, 100), (8, 1), (24, 0), (12, 0), (4, mode.into()), (4, 1), (12, 0), (4, 4096), (4, 0)])
@@ -134,7 +134,7 @@ fn a_run_is_stopped_while_a_file_system_does_not_answer() {
         println!("left out: there is no /dev/fuse that can be opened");
         return;
     }
-    // Nobody else meets what hangs, and nothing of it is left.
+    // No other process meets what hangs, and nothing of it remains.
     let output = Command::new("unshare")
         .arg(spaces)
         .arg(std::env::current_exe().unwrap())
@@ -146,7 +146,7 @@ fn a_run_is_stopped_while_a_file_system_does_not_answer() {
     assert!(output.status.success() && said.contains("every run was stopped"), "{said}");
 }
 
-/// What the test runs in its namespace; elsewhere it does nothing.
+/// Runs the test in its namespace; elsewhere it does nothing.
 #[test]
 fn inside() {
     if std::env::var_os(INSIDE).is_none() {
@@ -170,7 +170,7 @@ fn inside() {
     println!("every run was stopped");
 }
 
-/// Stops a run that has made a request that is not answered.
+/// Stops a run that has made a request without an answer.
 fn stopped(what: &str, request: u32, script: &str, resource: &str) {
     let dir = tempfile::tempdir().unwrap();
     let mute = Mute::new(dir.path().join("m"), request);

@@ -1,4 +1,4 @@
-//! The journal of runs: linked, signed, checked, and free of secrets.
+//! The journal of runs: linked, signed, verified, and free of secrets.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -98,7 +98,7 @@ fn who_has_no_key_writes_no_journal_anew() {
     assert_eq!((code, &verdict["checkpoints"], &verdict["unsigned"]), (Some(1), &2.into(), &4.into()), "{verdict}");
     assert_eq!((&verdict["signed"]["line"], &verdict["findings"][0]["line"]), (&10.into(), &14.into()));
     assert_eq!(verdict["findings"][0]["kind"], "unsigned_run");
-    // An honest run after it signs all that is there, and does not make it honest.
+    // An honest run after it signs all lines, and does not make it honest.
     assert!(world.run("fs::exists(\"/etc\")", &["--checkpoint-key", &key]).status.success());
     let (code, verdict) = world.verify(&["--key", &public]);
     assert_eq!((code, &verdict["unsigned"], &verdict["more_findings"]), (Some(1), &0.into(), &0.into()), "{verdict}");
@@ -107,13 +107,13 @@ fn who_has_no_key_writes_no_journal_anew() {
     assert!(world.run("fs::exists(\"/etc\")", &[]).status.success());
     let (code, verdict) = world.verify(&["--key", &public]);
     assert_eq!((code, &verdict["findings"][0]["kind"]), (Some(1), &"unsigned".into()));
-    // Whatever the umask is: others may read it.
+    // Others may read it, whatever the umask is.
     std::fs::set_permissions(&public, PermissionsExt::from_mode(0o644)).unwrap();
     for (bad, why) in [(public.as_str(), "others than its owner"), ("/nowhere", "No such file")] {
         let output = world.run("1", &["--checkpoint-key", bad]);
         assert!(output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains(why), "{output:?}");
     }
-    // What is no key is found out once the worker is there; the script has no turn.
+    // An invalid key is found once the worker is there; the script has no turn.
     std::fs::write(&key, "no key").unwrap();
     let output = world.run(&format!("write(\"{}\", \"x\")", world.text("written")), &["--checkpoint-key", &key]);
     assert!(output.status.code() == Some(2) && !world.path("written").exists(), "{output:?}");
@@ -176,12 +176,12 @@ fn what_is_no_journal_is_not_added_to() {
     assert!(!world.path("effect").exists());
 }
 
-/// A pipe that is read, whether somebody writes to it by now or not.
+/// Opens a pipe to read, with or without a writer.
 fn opened(path: &Path) -> File {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).unwrap()
 }
 
-/// Until somebody has written to it.
+/// Waits until the pipe has data.
 fn wait(pipe: &File) {
     let mut waited = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut waited, PollTimeout::from(10_000_u16)), Ok(1));
@@ -198,7 +198,7 @@ fn a_pipe_that_nobody_reads_is_no_journal() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("nobody reads it"));
     assert!(!effect.exists());
-    // With somebody who does, all of it comes, also what is more than a pipe holds.
+    // With a reader, all of it arrives, also more than a pipe holds.
     let mut pipe = opened(&journal);
     let reader = std::thread::spawn(move || {
         let mut text = String::new();

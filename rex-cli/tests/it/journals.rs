@@ -1,4 +1,4 @@
-//! `rex audit`: what reads journals.
+//! `rex audit`, which reads journals.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +15,7 @@ fn add(path: &Path, text: &str) {
     OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
-/// A `rex audit tail -f` with what it prints.
+/// Starts `rex audit tail -f`, and returns a function that reads its output.
 fn follow(journal: &Path, args: &[&str]) -> (Child, impl FnMut() -> String + use<>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_rex"))
         .args(["audit", "tail", "-f", "--format", "json"])
@@ -42,16 +42,16 @@ fn tail_follows_a_journal_through_truncation_and_rotation() {
     add(&journal, begun);
     let (mut child, mut next) = follow(&journal, &["-n", "2"]);
     assert_eq!([next(), next()], ["b", "c"]);
-    // The line that was being written.
+    // The rest of the line that was being written.
     add(&journal, rest);
     assert_eq!(next(), "d");
     add(&journal, &line("e"));
     assert_eq!(next(), "e");
-    // Copied and cut, with a line that was begun and goes on nowhere.
+    // Copied and truncated, with an unfinished line.
     add(&journal, begun);
     fs::write(&journal, line("f")).unwrap();
     assert_eq!(next(), "f");
-    // Renamed, and created again; more than once.
+    // Renamed and created again, more than once.
     for run in ["g", "h", "i"] {
         add(&journal, &line(run));
         assert_eq!(next(), run);
@@ -60,7 +60,7 @@ fn tail_follows_a_journal_through_truncation_and_rotation() {
         add(&journal, &line(&renamed));
         assert_eq!(next(), renamed);
     }
-    // Replaced by one that was written elsewhere.
+    // Replaced by a file that was written elsewhere.
     let other = dir.path().join("other");
     fs::write(&other, line("j")).unwrap();
     fs::rename(&other, &journal).unwrap();
@@ -96,7 +96,7 @@ fn tail_ends_when_nobody_reads_it() {
     add(&journal, &line("a"));
     let (mut child, mut next) = follow(&journal, &[]);
     assert_eq!(next(), "a");
-    // The end that it was read by.
+    // The reading end of its output.
     drop(next);
     assert!(child.wait().unwrap().success());
 }

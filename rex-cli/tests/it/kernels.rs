@@ -1,5 +1,5 @@
-//! ATTACKS 33: kernels that lack what Rex stands on. The operator is told what is missing and what it means, and without a word to
-//! the contrary nothing runs.
+//! ATTACKS 33: kernels that lack what Rex needs. The operator learns what is missing and what that means, and unless the operator
+//! allows it, nothing runs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -85,10 +85,10 @@ fn without_openat2() {
     assert!(doctor.status.code() == Some(1) && said.contains("openat2     MISSING"), "{said}");
 }
 
-/// A kernel with an older Landlock, and a place where a policy permits everything.
+/// A kernel with an older Landlock, and a directory with files and a policy for them.
 struct Older {
     dir: tempfile::TempDir,
-    /// `None` for this kernel as it is.
+    /// The version; `None` for this kernel's own.
     version: Option<u8>,
 }
 
@@ -191,7 +191,7 @@ fn landlock_of_version_2_is_enough() {
     assert_eq!(Older::new(Some(2)).run(MOVES)["value"], "x");
 }
 
-/// What is done in another way on an older kernel has the same result, and the same error.
+/// Compares the results and the errors of what an older kernel does in another way.
 #[test]
 fn scripts_see_no_difference_on_an_older_kernel() {
     let scripts = [

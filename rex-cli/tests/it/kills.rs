@@ -1,5 +1,5 @@
-//! Worker and supervisor killed at random moments: no effect without its line, no orphan, no half-written file, and where the
-//! supervisor lives on, a whole report.
+//! Worker and supervisor killed at random moments: no effect without its record, no orphan, no half-written file, and if the
+//! supervisor survives, a whole report.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::escapes::{Who, World, has_no_process};
 
-/// Writes files, whole or not at all, and adds lines to one.
+/// A script that writes files, whole or not at all, and appends lines to one.
 const SCRIPT: &str = r#"
     print("begin");
     let text = "";
@@ -31,7 +31,7 @@ enum Victim {
     Supervisor,
 }
 
-/// Waits for something that is sure to come.
+/// Waits for something that must happen.
 fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
     let start = Instant::now();
     while !there() {
@@ -40,14 +40,14 @@ fn wait_until(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
-/// The process that a process has started.
+/// Returns the first child of a process.
 fn worker_of(supervisor: &Child) -> Option<Pid> {
     let pid = supervisor.id();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     Some(Pid::from_raw(children.split_whitespace().next()?.parse().ok()?))
 }
 
-/// A run of [`SCRIPT`], with its worker and its journal.
+/// Starts a run of [`SCRIPT`]; returns it with its worker and its journal.
 fn start(world: &World, limits: &[&str]) -> (Child, Pid, PathBuf) {
     let (journal, policy) = (world.path("journal"), world.path("kills.cedar"));
     let permit = |action: &str, directory: &str| {
@@ -94,7 +94,7 @@ fn kill_at(victim: Victim, lines: usize) {
     holds(&world, &text(), victim);
 }
 
-/// Whether the journal knows all that was done, and all that was done was done whole.
+/// Checks that the journal has all effects, and that each of them is complete.
 fn holds(world: &World, journal: &[u8], victim: Victim) {
     let mut verifier = rex_audit::Verifier::new();
     verifier.file("journal", journal).unwrap();
@@ -124,7 +124,7 @@ fn holds(world: &World, journal: &[u8], victim: Victim) {
             assert_eq!(path.metadata().unwrap().len(), 20_000, "{name} is half written");
             assert!(written.contains(path.to_str().unwrap()), "{name} is not on record");
         } else {
-            // Under a name of its own, a temporary file may be left behind.
+            // A temporary file may remain, under its own name.
             assert!(["dir", "link", "dangling", "dirlink"].contains(&name) || name.contains(".rex-"), "{name}");
         }
     }
@@ -147,7 +147,7 @@ fn however_a_worker_ends_there_is_a_report() {
         wait_until("the journal", || journal.metadata().is_ok_and(|metadata| metadata.len() > 0));
         kill(worker, signal).unwrap();
         if matches!(signal, Signal::SIGSEGV | Signal::SIGBUS) {
-            // The handler that Rust has for these returns, to fault again.
+            // Rust's handler for these returns, so that the fault is repeated.
             let status = || std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap_or_default();
             wait_until("the handler", || status().lines().any(|line| line == "ShdPnd:\t0000000000000000"));
             let _ = kill(worker, signal);
@@ -165,7 +165,7 @@ fn however_a_worker_ends_there_is_a_report() {
 fn killed_at_any_moment_nothing_is_half_done_or_unknown() {
     let run = |half: usize| {
         for number in (half..500).step_by(2) {
-            // Spread over the beginning, by steps that have no factor in common with anything else here.
+            // Spread over the beginning, in steps that have no common factor with other numbers here.
             let victim = if number % 4 < 2 { Victim::Worker } else { Victim::Supervisor };
             kill_at(victim, number * 37 % 61);
         }
@@ -176,7 +176,7 @@ fn killed_at_any_moment_nothing_is_half_done_or_unknown() {
     });
 }
 
-/// The report of a run that was stopped by a signal.
+/// Checks that a run was stopped by a signal; returns its report.
 #[track_caller]
 fn stopped(output: std::process::Output) -> Value {
     assert_eq!(output.status.code(), Some(143), "{output:?}");
@@ -196,7 +196,7 @@ fn a_signal_to_all_processes_of_a_run_stops_it_as_one_to_the_run_does() {
         let (supervisor, worker, journal) = start(&world, &[]);
         begun(&journal);
         let own = Pid::from_raw(supervisor.id().try_into().unwrap());
-        // In any order, as a service manager finds them; the supervisor passes its own on.
+        // In either order, as a service manager finds them; the supervisor forwards its own.
         let (first, second) = if round % 2 == 0 { (own, worker) } else { (worker, own) };
         kill(first, Signal::SIGTERM).unwrap();
         for _ in 0..round * 10 {
@@ -211,7 +211,7 @@ fn a_signal_to_all_processes_of_a_run_stops_it_as_one_to_the_run_does() {
 
 #[test]
 fn a_run_that_cannot_end_by_itself_is_stopped_all_the_same() {
-    // A worker that hangs, as one does that waits for a file system.
+    // A worker that hangs, like one that waits for a file system.
     let world = World::new(Who::Own);
     let (supervisor, worker, journal) = start(&world, &[]);
     begun(&journal);
@@ -257,7 +257,7 @@ fn handles_sigterm(pid: u32) -> bool {
     caught.is_some_and(|caught| caught & (1 << (Signal::SIGTERM as i32 - 1)) != 0)
 }
 
-/// How many bytes nobody has read yet.
+/// Returns the number of bytes that nobody has read yet.
 fn waiting(pipe: &impl std::os::fd::AsFd) -> u64 {
     rustix::io::ioctl_fionread(pipe).unwrap()
 }
@@ -289,7 +289,7 @@ fn a_run_is_stopped_while_nobody_reads_a_pipe_of_it() {
     wait_until("a full pipe", || waiting(&reader) > FULL);
     kill(Pid::from_raw(run.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     stopped(run.wait_with_output().unwrap());
-    // Its report goes into one. It has ended by then, and the signal ends the command as it ends others.
+    // Its report is written to a pipe. The run has ended by then, and the signal has its default effect.
     let mut run = command("let t = \"\"; t.pad(100_000, \"x\"); t").spawn().unwrap();
     let stdout = run.stdout.take().unwrap();
     wait_until("a full pipe", || waiting(&stdout) > FULL);

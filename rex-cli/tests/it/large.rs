@@ -1,4 +1,4 @@
-//! Answers about much: they hold all of it, or say that they do not.
+//! Large answers: they are complete, or say that they are not.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::examples::rex;
 
 const ALL: &str = "@id(\"all\") permit (principal, action, resource);";
 
-/// Runs a script in a directory, and returns what it printed.
+/// Runs a script in a directory, and returns the first line that it printed.
 #[track_caller]
 fn prints(dir: &Path, script: &str, more: &[&str]) -> String {
     let (policy, base) = (dir.join("policy.cedar"), dir.to_str().unwrap().to_owned());
@@ -25,7 +25,7 @@ fn prints(dir: &Path, script: &str, more: &[&str]) -> String {
 #[test]
 fn a_tree_of_more_entries_than_a_result_holds_is_looked_through() {
     let dir = tempfile::tempdir().unwrap();
-    // One directory with more entries than the limit of what is returned.
+    // One directory with more entries than a result may have.
     let tree = dir.path().join("tree/deep");
     fs::create_dir_all(&tree).unwrap();
     let first = tree.join("0");
@@ -87,7 +87,7 @@ fn a_walk_stays_on_one_file_system() {
     assert_eq!(told.lines().next(), Some(expected), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The kernel bounds each file besides, and a signal would tell of it.
+/// Checks that the kernel's own limit on files, which sends a signal, is not met first.
 #[test]
 fn a_file_that_would_be_too_large_is_an_error_of_the_call() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The command, as its users meet it where there is a host.
+//! The command on a host, as its users meet it.
 #![cfg(all(feature = "host", target_os = "linux"))]
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests start processes and prepare files")]
 

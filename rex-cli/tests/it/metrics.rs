@@ -92,7 +92,7 @@ fn progress_is_for_terminals() {
         let mut command = rex(dir.path(), script, confine);
         command.env("TERM", "xterm").arg("--progress").stdout(Stdio::piped()).stderr(pty.slave);
         let child = command.spawn().unwrap();
-        // Nobody else holds the other end when the child is gone.
+        // The last other handle of this end: reading ends with the child.
         drop(command);
         let (mut shown, mut master) = (Vec::new(), File::from(pty.master));
         let mut buffer = [0; 4096];

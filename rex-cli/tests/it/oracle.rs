@@ -1,10 +1,10 @@
-//! The system calls of a run, as strace sees them, against the policy: for random policies and random scripts, what a worker
-//! touches once it is confined is what the policy permits, and what is on the list below.
+//! The system calls of a run, as strace sees them, against the policy: for random policies and random scripts, a worker that is
+//! confined touches only what the policy permits, and what is on the list below.
 //!
-//! On the list, and harmless: looking (without reading) at the directories on the way to what is permitted, and at where a
-//! symbolic link leads that lies in a permitted place; a temporary file beside one that may be written, under the name
-//! `.NAME.rex-XXXXXXXX`; opening its directory to have it on disk; opening, without following links, the file that it
-//! replaces, whose owner, mode and attributes it takes over; the probes that the confinement is tried with, all of
+//! On the list, and harmless: looks (without reading) at the directories on the way to what is permitted, and at the target of a
+//! symbolic link in a permitted place; a temporary file beside one that may be written, under the name `.NAME.rex-XXXXXXXX`; opening
+//! its directory to sync it; opening, without following links, the file that it replaces, whose owner, mode and attributes it
+//! takes over; the probes of the confinement, all of which fail; and the calls of [`OF_ITSELF`], which touch the worker alone.
 //! which fail; and the calls of [`OF_ITSELF`], which touch the worker alone.
 
 use std::collections::{HashMap, HashSet};
@@ -15,7 +15,7 @@ use rex_core::action::fs;
 use rex_core::{AbsPath, Action, Authorize, Effect, Principal, Request, Subject, Timestamp};
 use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 
-/// Calls about memory, threads, time, and descriptors that are open already.
+/// Calls about memory, threads, time, and open descriptors.
 const OF_ITSELF: &[&str] = &[
     "brk",
     "clock_gettime",
@@ -66,9 +66,9 @@ const OF_ITSELF: &[&str] = &[
 /// Calls about the file behind a descriptor.
 const OF_DESCRIPTORS: &[&str] =
     &["fchmod", "fchown", "fsetxattr", "fremovexattr", "fgetxattr", "flistxattr", "ftruncate", "utimensat", "fchownat"];
-/// What is tried, and must fail.
+/// Probes, which must fail.
 const PROBES: &[&str] = &["execve", "socket", "kill", "getpriority"];
-/// What scripts do, with one path or two.
+/// Calls of scripts, with one path or two.
 const CALLS: &[&str] = &[
     "fs::read(A)",
     "fs::read_bytes(A)",
@@ -114,7 +114,7 @@ const CALLS: &[&str] = &[
 ];
 const NAMES: [&str; 4] = ["a", "b", "ab", "c.key"];
 
-/// Numbers from a seed (xorshift64*; Vigna 2016), so that a failure can be had again.
+/// A generator of numbers from a seed (xorshift64*; Vigna 2016), so that a failure can be reproduced.
 struct Random(u64);
 
 impl Random {
@@ -129,7 +129,7 @@ impl Random {
         of[self.below(of.len())]
     }
 
-    /// A path of the world, which is two deep.
+    /// Returns a path of the world, which has two levels.
     fn path(&mut self) -> String {
         let mut path = String::new();
         for _ in 0..=self.below(2) {
@@ -138,7 +138,7 @@ impl Random {
         path
     }
 
-    /// Some policies; `broad` if they are to let most of what a script does succeed.
+    /// Returns some policies; if `broad`, most of what a script does succeeds.
     fn policy(&mut self, w: &str, broad: bool) -> String {
         const ACTIONS: [&str; 16] = [
             "read",
@@ -197,7 +197,7 @@ impl Random {
         text
     }
 
-    /// Files, directories and links under all names.
+    /// Creates files, directories and links under all names.
     fn fill(&mut self, w: &Path) {
         for name in NAMES {
             let path = w.join(name);
@@ -219,7 +219,7 @@ impl Random {
     }
 }
 
-/// What the policy says.
+/// The policy that judges calls.
 struct Oracle {
     policy: Policy,
     subject: Subject,
@@ -247,7 +247,7 @@ impl Oracle {
             || self.keeps(path)
     }
 
-    /// Whether what is kept about it may be changed.
+    /// Returns whether the metadata of a file may be changed.
     fn keeps(&self, path: &str) -> bool {
         self.permits(&fs::Touch {}, path) || self.permits(&fs::Chown { uid: 0, gid: -1 }, path) || self.sets(path)
     }
@@ -268,14 +268,14 @@ impl Oracle {
             || self.changes(path)
     }
 
-    /// Whether something can be permitted there or below.
+    /// Returns whether something can be permitted there or below.
     fn leads_somewhere(&self, path: &str, links: &[(String, String)]) -> bool {
         let names = || NAMES.into_iter().flat_map(|a| NAMES.map(|b| format!("{}/{a}/{b}", self.w)));
         let all = names().chain(NAMES.map(|a| format!("{}/{a}", self.w)));
         let below = |known: &str| known == path || known.starts_with(&format!("{path}/"));
         let mut all: Vec<String> =
             all.chain(links.iter().map(|(link, _)| link.clone())).filter(|path| self.anything(path)).collect();
-        // Where links lead from there, and from there again.
+        // The targets of links from there, and from there again.
         for _ in 0..8 {
             let further = links
                 .iter()
@@ -293,7 +293,7 @@ impl Oracle {
     }
 }
 
-/// Joins what a link says to where it is, as the kernel would.
+/// Joins the target of a link to its directory, as the kernel would.
 fn resolved(link: &Path) -> String {
     let target = link.read_link().unwrap();
     AbsPath::parse(link.parent().unwrap().to_str().unwrap())
@@ -303,7 +303,7 @@ fn resolved(link: &Path) -> String {
         .to_string()
 }
 
-/// The texts in quotes, each behind the directory that strace names before it.
+/// Returns the texts in quotes, each behind the directory that strace names before it.
 fn paths(call: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = call;
@@ -321,7 +321,7 @@ fn paths(call: &str) -> Vec<String> {
     found
 }
 
-/// The file that a temporary one is for.
+/// Returns the file that a temporary one is for.
 fn behind(path: &str) -> Option<String> {
     let (directory, name) = path.rsplit_once('/')?;
     let (name, random) = name.strip_prefix('.')?.rsplit_once(".rex-")?;
@@ -329,7 +329,7 @@ fn behind(path: &str) -> Option<String> {
 }
 
 impl Oracle {
-    /// Whether a call may read or change what is kept about a file.
+    /// Returns whether a call may read or change the metadata of a file.
     fn describes(&self, name: &str, path: &str) -> bool {
         let named = match name {
             "fgetxattr" | "flistxattr" => self.gets(path),
@@ -341,9 +341,9 @@ impl Oracle {
         named || self.writes(behind(path).as_deref().unwrap_or(path))
     }
 
-    /// Why a call of a confined worker touches what it must not.
+    /// Returns the reason why a confined worker must not make a call.
     fn objection(&self, call: &str, links: &[(String, String)]) -> Option<&'static str> {
-        // A call that another one came between is told in two lines: what it is, and how it ended.
+        // strace splits a call that another one interrupts into two lines: the call, and its result.
         let (unfinished, resumed) = (call.ends_with("<unfinished ...>"), call.strip_prefix("<... "));
         if let Some((name, _)) = resumed.and_then(|rest| rest.split_once(" resumed>")) {
             return (PROBES.contains(&name) && !call.contains("= -1 EPERM")).then_some("a probe that worked");
@@ -360,7 +360,7 @@ impl Oracle {
             return (!self.describes(name, path)).then_some("what is kept about a file");
         }
         let paths = paths(arguments);
-        // What comes first there is the text of the link.
+        // The first path is the text of the link.
         let path = if name == "symlinkat" { paths.last()? } else { paths.first()? };
         let inside = path.starts_with(&format!("{}/", self.w));
         if !inside {
@@ -416,7 +416,7 @@ impl Oracle {
     }
 }
 
-/// One run; how many calls of each name were looked at, of its worker.
+/// Runs once; returns the number of calls of each name that the worker made.
 fn run(seed: u64, program: &Path, broad: bool) -> Result<HashMap<String, usize>, String> {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let dir = tempfile::tempdir().unwrap();
@@ -455,7 +455,7 @@ fn run(seed: u64, program: &Path, broad: bool) -> Result<HashMap<String, usize>,
     let mut seen = HashMap::new();
     for (pid, call) in calls.filter(|(pid, _)| threads.contains(pid)) {
         *seen.entry(call.trim().split('(').next().unwrap_or_default().to_owned()).or_default() += 1;
-        // What the supervisor ends it with, which strace can take for the last call of the one that was ended.
+        // The supervisor's kill, which strace can take for the last call of the killed process.
         if call.contains(&format!("kill(-{pid}, SIGKILL <unfinished")) {
             continue;
         }
@@ -466,7 +466,7 @@ fn run(seed: u64, program: &Path, broad: bool) -> Result<HashMap<String, usize>,
     Ok(seen)
 }
 
-/// A worker with its threads. Whoever is started may come to its first call before the one is told that started it.
+/// Returns a worker with its threads. A new thread may make its first call before the call that started it returns.
 fn threads<'t>(trace: &'t str, worker: &'t str) -> HashSet<&'t str> {
     let started = |(pid, call): (&'t str, &'t str)| {
         let call = call.trim();

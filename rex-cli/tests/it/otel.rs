@@ -19,21 +19,21 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// What came in one request.
+/// A request that came.
 struct Request {
     path: String,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
 
-/// How a collector answers.
+/// The answer of a collector.
 #[derive(Clone)]
 enum Answer {
     Status(u16, Vec<u8>),
     Never,
 }
 
-/// Takes requests for as long as the test lasts.
+/// A collector that takes requests for as long as the test lasts.
 struct Collector {
     address: SocketAddr,
     requests: Receiver<Request>,
@@ -57,7 +57,7 @@ impl Collector {
                     }
                     None => serve(&stream, &answer, &sender),
                 };
-                // One that is to be silent keeps its connection open.
+                // A silent collector keeps its connection open.
                 drop(spoken);
                 silent.extend(matches!(answer, Answer::Never).then_some(stream));
             }
@@ -73,14 +73,14 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// What came to a path so far. Whoever sent it has had its answer.
+    /// Returns what came to a path so far. The senders have their answers.
     fn bodies<M: Message + Default>(&self, path: &str) -> Vec<M> {
         let came = self.requests.try_iter().filter(|request| request.path == path);
         came.map(|request| M::decode(&*request.body).unwrap()).collect()
     }
 }
 
-/// Serves what comes on a connection until it ends.
+/// Serves a connection until it ends.
 fn serve(stream: impl Read + Write, answer: &Answer, sender: &Sender<Request>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
@@ -106,7 +106,7 @@ fn serve(stream: impl Read + Write, answer: &Answer, sender: &Sender<Request>) -
     }
 }
 
-/// A run whose environment says nothing about a collector.
+/// Returns a run whose environment names no collector.
 fn untold(dir: &Path, script: &str, confine: &str) -> Command {
     let mut command = crate::metrics::rex(dir, script, confine);
     for (name, _) in std::env::vars_os() {
@@ -115,12 +115,12 @@ fn untold(dir: &Path, script: &str, confine: &str) -> Command {
             command.env_remove(name);
         }
     }
-    // Nobody stands in between.
+    // No proxy may be used.
     command.env("ALL_PROXY", "http://127.0.0.1:1");
     command
 }
 
-/// A run that tells a collector.
+/// Returns a run that exports to a collector.
 fn rex(dir: &Path, script: &str, confine: &str, collector: &str) -> Command {
     let mut command = untold(dir, script, confine);
     command.args(["--otlp", collector]);
@@ -153,7 +153,7 @@ fn has(given: &[KeyValue], expected: &[(&str, &str)]) {
     }
 }
 
-/// The spans of one trace, in one message: that of the run, and those of its operations.
+/// Returns the spans of one trace, in one message: that of the run, and those of its operations.
 fn spans(collector: &Collector) -> (Vec<KeyValue>, Span, Vec<Span>) {
     let [request] = &collector.bodies::<ExportTraceServiceRequest>("/v1/traces")[..] else { panic!("not one message") };
     let [resource] = &request.resource_spans[..] else { panic!("{request:?}") };
@@ -173,7 +173,7 @@ fn metrics(collector: &Collector) -> BTreeMap<String, Metric> {
 
 const SCRIPT: &str = "read(\"/etc/hostname\");\ntry { read(\"/etc/passwd\") } catch (e) {}\n7";
 
-/// Operations are below their run, one after the other, and their decisions in them.
+/// Checks that operations are below their run, one after the other, and their decisions in them.
 fn within(root: &Span, below: &[Span]) {
     let (mut before, mut ids) = (root.start_time_unix_nano, BTreeSet::from([&root.span_id]));
     for span in below {
@@ -302,7 +302,7 @@ fn the_trace_of_whoever_calls_is_joined() {
 #[test]
 fn metrics_are_those_of_the_file() {
     let (dir, collector) = (tempfile::tempdir().unwrap(), Collector::taking());
-    // What the file had before is of other runs.
+    // The earlier contents of the file are of other runs.
     for url in ["http://127.0.0.1:1", &collector.url()] {
         rex(dir.path(), SCRIPT, "available", url).args(["--metrics", "rex.prom"]).output().unwrap();
     }
@@ -396,7 +396,7 @@ fn a_collector_that_does_not_take_it_is_a_warning() {
     let warning = |url: &str, why: &str| format!("warning: the collector `{url}` was not told all of the run: {why}\n");
     for status in [400, 503] {
         let collector = Collector::new(Answer::Status(status, b"no".to_vec()));
-        // `http` writes more than the number.
+        // `http` writes the reason, too.
         let told = if status == 400 { "400 Bad Request" } else { "503 Service Unavailable" };
         let why = |signal| warning(&collector.url(), &format!("it answered {told} to the {signal}"));
         let done = run(&mut rex(dir.path(), "7", "off", &collector.url()), 0, &(why("traces") + &why("metrics")));

@@ -1,4 +1,4 @@
-//! Places that were not there when a run was confined.
+//! Places that did not exist when a run was confined.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn run(dir: &Path, script: &str) -> Value {
     )
 }
 
-/// Runs a script under a policy in which `{0}` stands for the directory.
+/// Runs a script under a policy in which `{0}` is replaced by the directory.
 fn run_with(dir: &Path, policy: &str, script: &str) -> Value {
     let base = dir.canonicalize().unwrap();
     let file = base.join("policy.cedar");
@@ -125,7 +125,7 @@ fn the_very_directory_of_a_permit_can_be_removed() {
     );
     assert_eq!(report["value"], "3 ACCESS_DENIED_EXCEPTION", "{report}");
     assert!(!dir.path().join("out").exists() && dir.path().join("beside").exists());
-    // Where it is not the policy that stands in the way, the error says what does.
+    // If the policy is not the obstacle, the error says what is.
     std::fs::create_dir_all(dir.path().join("out/full")).unwrap();
     let told = |operation: &str| {
         let script = format!("try {{ fs::{operation}(`out`); }} catch (e) {{ return e.message; }}");

@@ -1,4 +1,4 @@
-//! `rex plan`, and runs that are held to a plan.
+//! `rex plan`, and runs that must follow a plan.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -7,13 +7,13 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Permits all on files that any test here does, besides removing what is called `keep`.
+/// A policy that permits all that the tests do to files, except removing `keep`.
 const POLICY: &str = r#"@id("files") permit (principal, action, resource in fs::Path::"DIR");
 @id("keep") @reason("it is kept") forbid (principal, action == fs::Action::"remove", resource) when { resource.name == "keep" };
 @id("units") permit (principal, action == service::Action::"restart", resource == service::Unit::"rex-none.service");
 "#;
 
-/// A directory with files, in which nothing is to change, and one for what belongs to the test.
+/// A directory with files that must not change, and one for the files of the test.
 struct World {
     files: tempfile::TempDir,
     own: tempfile::TempDir,
@@ -28,7 +28,7 @@ impl World {
             [("config.yaml", "port: 8080\n"), ("keep", "kept\n"), ("logs/a.log", "one\n"), ("old", "x\n")]
         {
             std::fs::write(dir.join(name), text).unwrap();
-            // Whatever the umask is: a plan changes it.
+            // Whatever the umask is, which a plan changes.
             std::fs::set_permissions(dir.join(name), PermissionsExt::from_mode(0o644)).unwrap();
         }
         symlink("config.yaml", dir.join("link")).unwrap();
@@ -41,7 +41,7 @@ impl World {
         std::fs::write(self.own.path().join("policy.cedar"), text).unwrap();
     }
 
-    /// A command of `rex` about a script, whose relative paths are those of the files.
+    /// Runs a command of `rex` on a script, with relative paths from the files.
     fn rex(&self, verb: &str, script: &str, more: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rex"));
         command.args([verb, "-e", script, "--principal", "Agent::\"test\"", "--policy"]);
@@ -63,7 +63,7 @@ impl World {
         self.plan(script, more).1["plan"]["hash"].as_str().unwrap().to_owned()
     }
 
-    /// All there is of the files: names, kinds, modes, owners, times, contents.
+    /// Returns the state of the files: names, kinds, modes, owners, times, contents.
     fn state(&self) -> BTreeMap<String, String> {
         let mut state = BTreeMap::new();
         describe(self.files.path(), &mut state);
@@ -199,11 +199,11 @@ fn a_run_does_what_was_planned() {
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"7\n"[..]), "{output:?}");
     assert_eq!(std::fs::read_to_string(world.files.path().join("config.yaml")).unwrap(), "PORT: 8080\n");
     assert!(!world.files.path().join("old").exists());
-    // The planning and the run are both on record, and told apart.
+    // Both the planning and the run are on record, with different ids.
     let journal = std::fs::read_to_string(world.own.path().join("journal")).unwrap();
     let (plan, run): (Vec<_>, Vec<_>) = journal.lines().partition(|line| line.contains("\"run\":\"plan-"));
     assert!(plan.len() > 5 && run.len() == plan.len(), "{journal}");
-    // What it changed is not what was planned from.
+    // The run has changed what the plan was made from.
     let output = world.rex("run", script, &["--plan", "plan.json"]);
     assert_eq!(output.status.code(), Some(4));
     assert!(stderr(&output).contains("what has changed: what it would do: `"), "{output:?}");
@@ -256,7 +256,7 @@ fn a_plan_file_that_shows_something_else_is_refused() {
     let file = world.own.path().join("plan.json");
     let whole = std::fs::read(&file).unwrap();
     let before = world.state();
-    // Whoever reads these sees something harmless, under the hash of what would be done.
+    // Forgeries that show something harmless under the hash of what would be done.
     type Forge = fn(&mut Value);
     let forgeries: &[Forge] = &[
         |plan| plan["steps"][0]["resource"] = "/tmp/harmless".into(),
@@ -279,7 +279,7 @@ fn a_plan_file_that_shows_something_else_is_refused() {
         refused();
         assert_eq!(world.state(), before);
     }
-    // What an effect meets is shown too, as what a file would lose.
+    // The plan also shows what an effect meets, as what a file would lose.
     std::fs::write(&file, &whole).unwrap();
     std::fs::write(world.files.path().join("config.yaml"), "port: 8081\n").unwrap();
     refused();

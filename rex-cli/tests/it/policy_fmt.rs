@@ -1,4 +1,4 @@
-//! Policies in one layout.
+//! The layout of policies.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -63,7 +63,7 @@ fn programs_are_told_of_each_file() {
     assert!(done.status.code() == Some(3) && said.to_string().contains("c.cedar"), "{said}");
 }
 
-/// Root can try it: whoever may write in a folder can replace a file there that is of somebody else, but not give it back.
+/// Lets an ordinary user replace a file of root in a folder that the user may write to: the owner cannot be kept.
 #[test]
 fn a_file_whose_owner_cannot_be_kept_stays_as_it_was() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -74,7 +74,7 @@ fn a_file_whose_owner_cannot_be_kept_stays_as_it_was() {
     }
     let dir = tempfile::tempdir().unwrap();
     let (rex, file) = (dir.path().join("rex"), dir.path().join("a.cedar"));
-    // Where it is built, nobody may be.
+    // The user `nobody` may not reach the directory of the build.
     std::fs::copy(env!("CARGO_BIN_EXE_rex"), &rex).unwrap();
     std::fs::write(&file, SLOPPY).unwrap();
     // Whatever the umask is.
@@ -89,7 +89,7 @@ fn a_file_whose_owner_cannot_be_kept_stays_as_it_was() {
     assert_eq!((std::fs::metadata(&file).unwrap().uid(), std::fs::read_dir(dir.path()).unwrap().count()), (0, 2));
 }
 
-/// What is laid out stays as it is, and every policy here can be.
+/// Checks that the layout of every policy here is stable.
 #[test]
 fn a_layout_is_laid_out() {
     let mut count = 0;

@@ -1,11 +1,11 @@
-//! The example repository of policies: its checks hold, can fail, and print what the page about it says.
+//! The example repository of policies: its checks pass, can fail, and print what its page shows.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::examples::root;
 
-/// Runs a line of a shell in a folder, with this `rex` on the path.
+/// Runs a shell command in a folder, with this `rex` on the path.
 fn shell(folder: &Path, line: &str) -> Output {
     let bin = Path::new(env!("CARGO_BIN_EXE_rex")).parent().unwrap().to_str().unwrap();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
@@ -16,7 +16,7 @@ fn printed(output: &Output) -> String {
     [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
 }
 
-/// A copy, to write results to and to change.
+/// Copies the repository, so that it can be changed.
 fn copy() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let repo = root().join("examples/policy-repo");
@@ -50,7 +50,7 @@ fn its_checks_fail_where_a_forbid_is_dropped_or_misspelt() {
     }
 }
 
-/// Holds the commands of a page against what it says they print.
+/// Compares the output of the commands of a page with what it shows.
 pub(crate) fn check_page(name: &str) {
     let dir = copy();
     let page = std::fs::read_to_string(root().join(name)).unwrap();

@@ -1,4 +1,4 @@
-//! `rex policy test`: what it writes besides, and that it tests again.
+//! `rex policy test`: the files that it writes, and `--watch`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ fn junit_has_a_case_for_each() {
     assert!(xml.contains("Agent::&quot;triage&quot;") && !xml.contains("Agent::\"triage\""), "{xml}");
 }
 
-/// All is covered, and a case passes whatever the condition is: no case notices when it is dropped.
+/// Covers both policies by cases that pass whatever the condition is: none notices when the condition is dropped.
 #[test]
 fn mutants_that_no_case_notices_are_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -72,14 +72,14 @@ fn mutants_that_no_case_notices_are_told() {
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains("covered: 2 of 2 policies, 1 of 1 clauses, 100 %\n5 mutants: 5 noticed, 0 not"), "{out}");
 
-    // What a case that fails would notice is not known.
+    // A case that fails shows nothing about mutants.
     write("p.test.yaml", &(some + &case("wrong", "  action: fs::read\n  resource: /srv/y\n  expect: allow")));
     let (code, out) = test(&["--mutate", "--format", "json"]);
     assert_eq!(code, Some(1));
     assert!(out.contains("\"mutants\":null"), "{out}");
 }
 
-/// A script that catches a denial, or whose operation leaves out what is denied, was denied all the same.
+/// Checks that a script counts as denied if it catches a denial, or if its operation leaves out what is denied.
 #[test]
 fn a_script_that_goes_on_after_a_denial_was_denied() {
     let dir = tempfile::tempdir().unwrap();

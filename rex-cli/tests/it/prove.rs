@@ -1,4 +1,4 @@
-//! Proofs, by a real solver.
+//! Proofs by a real solver.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use rex_cli::Cvc5;
 use rex_policy::testing::{Told, Verdicts, differences_are_told, inputs, proofs_agree};
 use rex_policy::{Policy, PolicyLimits, Proof, Prover, Solver, Source, Verdict, Vocabulary};
 
-/// The solver; `None` where it is not installed, which `cargo xtask test` tells.
+/// Starts the solver; `None` if it is not installed, which `cargo xtask test` reports.
 fn solver() -> Option<Cvc5> {
     Cvc5::start().ok()
 }
@@ -160,7 +160,7 @@ fn an_error_denies_and_is_told() {
     let mut prover = Prover::new(&mut solver).unwrap();
     let other = policy.replace("context.bytes * 2 < 10", "context.bytes < 5");
     let (policy, other) = (compile(policy, None), compile(&other, None));
-    // What overflows is denied by one, and allowed by the other.
+    // An overflow is denied by one policy, and allowed by the other.
     expect![[r#"fs::write("/srv/example") by agent "anyone" with bytes = -4611686018427387905"#]]
         .assert_eq(&said(&prover.same(&policy, &other).unwrap()));
     expect!["undecided: fs::write by agent and 1 more: policy `small` may be an error there"]
@@ -204,7 +204,7 @@ fn what_cannot_be_told_is_not_decided() {
     );
 }
 
-/// What is proved holds of random requests, and enough is proved and refuted for that to be worth something.
+/// Checks that what is proved holds for random requests, and that enough is proved and refuted.
 #[test]
 fn proofs_agree_with_decisions() {
     let Some(mut solver) = solver() else { return };
@@ -216,7 +216,7 @@ fn proofs_agree_with_decisions() {
     assert!(proved > 25 && refuted > 25 && undecided < proved, "{sum:?}");
 }
 
-/// What is newly allowed and denied, an example a line, and whether it is proved that there is nothing else.
+/// Returns the differences, an example a line, and whether it is proved that there are no others.
 fn told(older: &str, newer: &str) -> Option<(Vec<String>, bool)> {
     let mut solver = solver()?;
     let mut prover = Prover::new(&mut solver).unwrap();
@@ -225,7 +225,7 @@ fn told(older: &str, newer: &str) -> Option<(Vec<String>, bool)> {
     Some((diff.differences.iter().map(|it| format!("{:?} {}", it.change, it.example)).collect(), diff.proved))
 }
 
-/// Asserts that a difference is told of which each of these is a part, for each of them, and that there is nothing else.
+/// Checks that each part is in a reported difference, and that the differences are proved to be all.
 fn tells(older: &str, newer: &str, parts: &[&str]) {
     let Some((told, proved)) = told(older, newer) else { return };
     for part in parts {
@@ -236,10 +236,10 @@ fn tells(older: &str, newer: &str, parts: &[&str]) {
 
 const READS: &str =
     r#"permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/var/log");"#;
-/// Something that no example is made for.
+/// A condition that no example is made for.
 const ODD: &str = r#"resource.path like "/*/k*y" && resource.name like "*k1*" && resource.path like "*/etc/*""#;
 
-/// A harmless change is told with what hides behind it.
+/// Checks that a harmless change does not hide another.
 #[test]
 fn one_change_hides_no_other() {
     let reports =
@@ -270,7 +270,7 @@ fn one_change_hides_no_other() {
     );
 }
 
-/// A `forbid` that is dropped, or gets two exceptions, and a permit that loses two: each is told.
+/// Drops a `forbid`, or gives it two exceptions, or takes two from a permit: each is reported.
 #[test]
 fn each_exception_is_told() {
     let all = r#"permit (principal == Agent::"a", action == fs::Action::"read", resource in fs::Path::"/srv");"#;
@@ -298,7 +298,7 @@ fn each_exception_is_told() {
     tells(&format!("{all} {two}"), all, &["/srv/f", "/srv/g"]);
 }
 
-/// What one clause adds several of is told one by one.
+/// Checks that several members that one clause adds are reported one by one.
 #[test]
 fn each_member_of_a_list_is_told() {
     let permit = |condition: &str| {
@@ -332,7 +332,7 @@ fn each_member_of_a_list_is_told() {
     }
 }
 
-/// Whatever would hold of every policy is no proof.
+/// Checks that what would hold for every policy is not a proof.
 #[test]
 fn what_says_nothing_is_vacuous() {
     let policy = r#"permit (principal == Agent::"a", action in fs::Action::"ReadOnly", resource in fs::Path::"/srv");"#;
@@ -376,7 +376,7 @@ fn what_says_nothing_is_vacuous() {
     );
 }
 
-/// What an `@allow` lets go is a part of what is allowed.
+/// Checks that what `@allow` lets through is a part of what is allowed.
 #[test]
 fn what_a_permit_lets_go_is_a_difference() {
     let run = |allow: &str, place: &str| {
@@ -388,7 +388,7 @@ fn what_a_permit_lets_go_is_a_difference() {
     let Some((told, proved)) = told(&plain, &letting) else { return };
     assert_eq!((told.len(), proved), (2, true), "{told:?}");
     assert!(told.iter().all(|line| line.starts_with("Allowed process::run(\"/usr/bin")), "{told:?}");
-    // Behind a permit that lets the same go elsewhere.
+    // With a permit that lets the same through elsewhere.
     let older = format!("{plain}\n{}", run(r#"@allow("interpreter")"#, "/opt/a"));
     let newer = format!(
         "{plain}\n{}\n{}",
@@ -402,7 +402,7 @@ fn what_a_permit_lets_go_is_a_difference() {
     assert!(matches!(same, Verdict::Refuted(_)), "{same:?}");
 }
 
-/// A gate for changes that allow more passes those that allow less.
+/// Checks that `--fail-on-new` passes changes that allow less.
 #[test]
 fn a_gate_can_be_about_what_is_newly_allowed() {
     if solver().is_none() {
@@ -416,7 +416,7 @@ fn a_gate_can_be_about_what_is_newly_allowed() {
     assert_eq!(diff("shop.cedar", "shop-split.cedar", &[]), Some(1));
     assert_eq!(diff("shop.cedar", "shop-split.cedar", &["--fail-on-new"]), Some(0));
     assert_eq!(diff("shop-split.cedar", "shop.cedar", &["--fail-on-new"]), Some(1));
-    // What is undecided may be new.
+    // A time limit needs a unit.
     assert_eq!(diff("shop.cedar", "shop-split.cedar", &["--fail-on-new", "--timeout", "5"]), Some(2));
 }
 
@@ -428,7 +428,7 @@ fn a_solver_that_was_named_and_cannot_start_is_not_done_without() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("`--examples` does without a solver"));
 }
 
-/// No difference between two random policies is hidden, whatever else differs.
+/// Checks that no difference between two random policies is hidden, whatever else differs.
 #[test]
 fn no_difference_is_hidden() {
     let Some(mut solver) = solver() else { return };
@@ -463,8 +463,8 @@ fn fifty_policies_take_few_questions() {
     let mut prover = Prover::new(&mut counting).unwrap();
     let proofs = prover.prove(&policy, &stated(properties, None)).unwrap();
     assert!(proofs.iter().all(|proof| matches!(proof.verdict, Verdict::Proved)), "{proofs:?}");
-    // One for what is read, one for what is written, by each type of principal, and whether each property matches anything. The time is a
-    // matter of `cargo bench -p rex-benches`.
+    // One for reads, one for writes, by each type of principal, and whether each property matches anything. `cargo bench -p rex-benches`
+    // measures the time.
     assert!(counting.questions <= 8, "{} questions", counting.questions);
 }
 

@@ -1,4 +1,4 @@
-//! What a run recorded, decided again.
+//! The requests that a run recorded, decided again.
 
 use crate::examples::rex;
 
@@ -37,7 +37,7 @@ fn a_run_is_decided_again_as_it_was_and_otherwise_by_another_policy() {
     assert_eq!((code, &changed["newly_denied"], &changed["newly_allowed"]), (Some(1), &1.into(), &0.into()));
     assert_eq!(changed["changes"][0]["action"], "fs::append");
 
-    // Without its start, nobody knows the script and the tags of the run.
+    // Without its start, the script and the tags of the run are unknown.
     let lines = std::fs::read_to_string(&journal).unwrap();
     let rest = write("rest", lines.split_once('\n').unwrap().1);
     let output = rex(&["replay", &rest, "--policy", &own, "--format", "json", "--allow-broken-chain"]);
@@ -45,7 +45,7 @@ fn a_run_is_decided_again_as_it_was_and_otherwise_by_another_policy() {
     assert_eq!((code, &lost["without_start"], &lost["newly_denied"]), (Some(1), &3.into(), &2.into()));
 }
 
-/// A folder with a policy for one agent, and what was said of a command.
+/// A folder with a policy.
 struct World {
     dir: tempfile::TempDir,
 }
@@ -69,7 +69,7 @@ impl World {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// `%name` stands for a file of the folder.
+    /// Runs `rex`; `%name` is replaced by a file of the folder.
     fn rex(&self, args: &[&str]) -> (Option<i32>, String) {
         let args: Vec<String> = args
             .iter()
@@ -186,7 +186,7 @@ fn a_journal_that_was_changed_is_not_learned_from() {
 fn a_line_that_cannot_be_read_is_counted_and_no_policy_is_learned() {
     let world = World::new(ALL);
     world.run("fs::stat(\"DIR\"); fs::append(\"DIR/x\", \"y\");", "Agent::a");
-    // Of a later version, with actions that are not known here; its chain is as it was written.
+    // From a later version, with unknown actions; the chain is intact.
     let mut chain = rex_audit::Chain::after(rex_audit::Hash::NONE);
     let mut later = Vec::new();
     for line in world.read("journal").lines() {
@@ -200,14 +200,14 @@ fn a_line_that_cannot_be_read_is_counted_and_no_policy_is_learned() {
         let (code, text) = world.rex(&[command, &["--allow-unread"]].concat());
         assert_eq!((code, text.contains("1 line is not understood, and left out")), (Some(0), true), "{text}");
     }
-    // What a writer left unfinished that was killed is no line that is missing.
+    // A line that a killed writer left unfinished is not a missing one.
     let journal = world.read("journal");
     world.write("torn", &format!("{journal}{}", journal.get(..20).unwrap()));
     let (code, text) = world.rex(&["replay", "%torn", "--policy", "%policy.cedar"]);
     assert_eq!((code, text.contains("1 line is not understood")), (Some(0), true), "{text}");
 }
 
-/// Whoever removes the last lines of a journal leaves its chain whole.
+/// Removes the last lines of a journal, which leaves its chain intact.
 #[test]
 fn a_run_without_its_end_is_told_and_no_policy_is_learned() {
     let world = World::new(ALL);
@@ -234,7 +234,7 @@ fn a_run_without_its_end_is_told_and_no_policy_is_learned() {
             assert_eq!((code, text.contains("1 run has no end on record")), (Some(0), true), "{text}");
         }
     }
-    // One that has its end is none of these.
+    // A run with its end is not reported.
     let (code, text) = world.rex(&["replay", "%journal", "--policy", "%policy.cedar"]);
     assert_eq!((code, text.contains("no end")), (Some(0), false), "{text}");
 }

@@ -1,10 +1,10 @@
-//! `rex audit report`: the page, in a browser.
+//! `rex audit report`: the page in a browser.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What would do something if it were markup, in each place of a journal that a script, or a worker that was taken over, can fill.
+/// A text that would act if it were markup, in each place of a journal that a script or a compromised worker can fill.
 const HOSTILE: &str =
     r#"</title></style></script><img src=x onerror=document.title=1><script>document.title=2</script>"' onload='x"#;
 const SCRIPT: &str =
@@ -58,7 +58,7 @@ fn a_page_takes_no_journals_place() {
     assert_eq!(fs::read_to_string(dir.path().join("journal")).unwrap(), journal());
 }
 
-/// What chromium makes of the page: its tree as text, and what it complains of. `None` where there is no chromium.
+/// Returns what chromium makes of a page: its tree as text, and its complaints. `None` without chromium.
 fn chromium(dir: &Path, page: &Path) -> Option<(String, String)> {
     let found = std::env::split_paths(&std::env::var_os("PATH")?).any(|dir| dir.join("chromium").is_file());
     if !found {
@@ -76,7 +76,7 @@ fn chromium(dir: &Path, page: &Path) -> Option<(String, String)> {
     Some((String::from_utf8(done.stdout).unwrap(), String::from_utf8_lossy(&done.stderr).into_owned()))
 }
 
-/// The names of all elements.
+/// Returns the names of all elements.
 fn elements(dom: &str) -> std::collections::BTreeSet<&str> {
     let names = dom.split('<').skip(1).filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
     names.filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next()).collect()
@@ -98,7 +98,7 @@ fn a_browser_finds_text_where_a_journal_is_hostile() {
         assert!(!dom.contains(handler), "{handler}");
     }
     assert!(!complaints.contains("Content Security Policy"), "its own style is not refused: {complaints}");
-    // From a denial to its run, and on to the line of the script.
+    // From a denial to its run, and to the line of the script.
     for (link, place) in [("href=\"#r1-4\"", "id=\"r1-4\""), ("href=\"#r1-l3\"", "id=\"r1-l3\" class=\"bad\"")] {
         assert!(dom.contains(link) && dom.contains(place), "{link}");
     }
@@ -109,7 +109,7 @@ fn a_browser_loads_nothing_for_a_page() {
     let dir = tempfile::tempdir().unwrap();
     assert!(report(dir.path()).status.success());
     let page = dir.path().join("page.html");
-    // What would come through if a text were markup after all.
+    // Simulates a text that becomes markup.
     let text = fs::read_to_string(&page).unwrap();
     let through = "<script>document.title='ran'</script><img src='data:,x' onerror=\"document.title='ran'\"></body>";
     fs::write(&page, text.replace("</body>", through)).unwrap();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/restart-nginx");
 
-/// The service is up before the agent looks at it. `$0` is `rex`, `$1` the agent.
+/// Starts the service before the agent looks at it. `$0` is `rex`, `$1` the agent.
 macro_rules! started {
     ($then:literal) => {
         concat!(
@@ -87,7 +87,7 @@ fn a_plan_restarts_nothing() {
     let [before, plan, after] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert_eq!(before, after);
     let told: Value = serde_json::from_str(plan).unwrap();
-    // It was looked at, and then taken to have been restarted.
+    // The plan reads the state, and assumes the restart.
     assert_eq!(told["output"][0], "nginx.service is active");
     assert_eq!(told["value"], serde_json::json!({"unit": "nginx.service", "active": "active", "pid_changed": true}));
     let steps = told["plan"]["steps"].as_array().unwrap();

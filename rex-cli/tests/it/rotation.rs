@@ -1,4 +1,4 @@
-//! A journal that goes on in new files: nothing is lost, runs at once find the new one, and scripts change none.
+//! A journal that continues in new files: nothing is lost, concurrent runs find the new one, and scripts change none.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -40,7 +40,7 @@ impl World {
         verify(&[self.journal()])
     }
 
-    /// The names of the journal's files.
+    /// Returns the names of the journal's files.
     fn files(&self) -> Vec<String> {
         let entries = self.journal().parent().unwrap().read_dir().unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -73,7 +73,7 @@ fn runs_at_once_lose_no_line_when_the_journal_is_rotated() {
     assert_eq!((code, &verdict["runs"], &verdict["unended"]), (Some(0), &4.into(), &0.into()), "{verdict}");
     assert_eq!(verdict["files"].as_u64(), Some(files.len() as u64), "{files:?}");
     assert!(files.len() > 5 && verdict["continues"].is_null(), "{files:?}");
-    // Each run has a decision and an outcome per call, its beginning and its end; each file but the first its first line.
+    // Each run has a decision and an outcome per call, its start and its end; each file but the first has its first line.
     assert_eq!(verdict["lines"].as_u64(), Some(4 * 402 + files.len() as u64 - 1));
 }
 
@@ -93,7 +93,7 @@ fn what_is_missing_between_files_is_told() {
     let (code, verdict) = world.verify();
     assert_eq!(code, Some(1), "{verdict}");
     assert!(verdict["findings"][0]["file"].as_str().unwrap().ends_with("journal.000002"), "{verdict}");
-    // What was put away by its owner is no change, and is told.
+    // A file that its owner has removed is not a change, but is reported.
     std::fs::remove_file(second).unwrap();
     let (code, verdict) = world.verify();
     assert_eq!((code, &verdict["continues"]), (Some(0), &"journal.000002".into()), "{verdict}");
@@ -162,7 +162,7 @@ fn who_is_killed_while_rotating_loses_nothing() {
     let world = World::new();
     world.run("1", &[]);
     let (journal, next) = (world.journal(), world.journal().with_file_name(".journal.next"));
-    // Killed after the old file has its second name: it goes on, and has that name still when it is done.
+    // Killed after the old file got its second name: the journal continues in it, and it keeps that name when it is rotated.
     std::fs::hard_link(&journal, journal.with_file_name("journal.000001")).unwrap();
     std::fs::write(&next, "{\"half").unwrap();
     world.run("1", &[]);
@@ -171,7 +171,7 @@ fn who_is_killed_while_rotating_loses_nothing() {
     let (code, verdict) = world.verify();
     assert_eq!((code, verdict["runs"].as_u64(), verdict["torn"].as_array().unwrap().len()), (Some(0), Some(3), 0));
     assert_eq!((next.exists(), world.files()), (false, vec!["journal".to_owned(), "journal.000001".to_owned()]));
-    // And at any moment: what was acknowledged is there.
+    // Killed at any moment: acknowledged records are there.
     for turn in 0_u64..12 {
         let script = "for i in 0..2000 { fs::exists(\"/etc\") }";
         let mut run = world

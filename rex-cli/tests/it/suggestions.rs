@@ -1,4 +1,4 @@
-//! Suggested permits are true: applied once, they let the script pass, and the check of policies finds nothing in them.
+//! Suggested permits are true: added once, they let the script pass, and `rex policy check` finds nothing in them.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use rex_sdk::{MemOs, OPS, Os, Overlay};
 
 const NOON: Timestamp = Timestamp::from_micros(1_772_452_800_000_000);
 
-/// Policies that come near, in which nothing is to be found by itself.
+/// Policies that nearly permit the calls, without findings of their own.
 const WORLDS: &[&str] = &[
     "",
     r#"@id("others") @reason("read") permit (principal == Agent::"other", action in fs::Action::"ReadOnly", resource in fs::Path::"/srv");"#,
@@ -21,7 +21,7 @@ const WORLDS: &[&str] = &[
        @id("some") @reason("some") permit (principal == Agent::"me", action == fs::Action::"list", resource in fs::Path::"/");"#,
 ];
 
-/// Decides by a policy, and keeps what is denied, as a plan does.
+/// A policy that keeps the denied calls, as a plan does.
 struct Noted {
     policy: Arc<Policy>,
     calls: Mutex<Vec<DeniedCall>>,
@@ -58,7 +58,7 @@ fn world(policy: &Policy) -> MemOs {
     MemOs::example().with_programs(policy.reach(Some(&Principal::agent("me"))))
 }
 
-/// What a plan that goes on suggests.
+/// Returns what a plan that continues suggests.
 fn planned(script: &str, world_policy: &str) -> Option<String> {
     let policy = policy(&[world_policy]);
     let reach = policy.reach(Some(&Principal::agent("me")));
@@ -70,7 +70,7 @@ fn planned(script: &str, world_policy: &str) -> Option<String> {
     if calls.is_empty() { None } else { policy.remedies(&me(), NOON, &calls) }
 }
 
-/// What the error of a run suggests; `None` if nothing is denied.
+/// Returns what the error of a run suggests; `None` if nothing is denied.
 fn denied(script: &str, policy: &Arc<Policy>) -> Option<String> {
     let report = run(script, world(policy), policy.clone());
     match report.outcome {
@@ -79,7 +79,7 @@ fn denied(script: &str, policy: &Arc<Policy>) -> Option<String> {
     }
 }
 
-/// That the suggestion, added once, lets the script pass, is found to have nothing in it, and names nothing that is another one next time.
+/// Checks that the suggestion, added once, lets the script pass, has no findings, and names nothing that differs next time.
 #[track_caller]
 fn holds(script: &str, world_policy: &str, suggested: &str) {
     let with = policy(&[world_policy, suggested]);
@@ -95,7 +95,7 @@ fn holds(script: &str, world_policy: &str, suggested: &str) {
     assert_eq!(suggested.matches("permit (").count(), suggested.matches("@reason(").count());
 }
 
-/// A value of JSON as scripts write it.
+/// Formats a JSON value as scripts write it.
 fn literal(json: &serde_json::Value) -> String {
     match json {
         serde_json::Value::Array(all) => format!("[{}]", all.iter().map(literal).collect::<Vec<_>>().join(", ")),
@@ -108,7 +108,7 @@ fn literal(json: &serde_json::Value) -> String {
     }
 }
 
-/// The calls of all examples, and calls with the options that ask for more.
+/// Returns the calls of all examples, and calls with options that need more.
 fn calls() -> Vec<String> {
     let example = |args: &str| -> String {
         let args: Vec<serde_json::Value> = serde_json::from_str(args).unwrap();
@@ -168,7 +168,7 @@ fn calls() -> Vec<String> {
     examples.chain(more.map(str::to_owned)).collect()
 }
 
-/// A call whose failures that are no denials are passed over: calls of one script may take each other's files away.
+/// Wraps a call to ignore failures other than denials: calls of one script may remove each other's files.
 fn guarded(call: &str) -> String {
     format!("try {{ {call}; }} catch (e) {{ if e.code == \"ACCESS_DENIED_EXCEPTION\" {{ throw e; }} }}\n")
 }
@@ -180,7 +180,7 @@ fn a_denial_says_in_one_step_what_an_operation_needs() {
         let before = policy(&[world_policy]);
         for call in calls() {
             let script = guarded(&call);
-            // Where a link leads, and what a file says, is not told to who may not look: a second denial is about that.
+            // The target of a link and the contents of a file are hidden from those who may not look: a second denial is about that.
             let later = usize::from(["current.log", "reload_parameters"].iter().any(|word| call.contains(word)));
             let (mut all, mut rounds) = (String::new(), 0);
             let mut now = before.clone();

@@ -22,8 +22,8 @@ fn the_exposure_of_a_service_is_low() {
     assert!(level <= 1.5, "{level}");
 }
 
-/// Puts the service, with what is particular to a host replaced, where a real systemd finds it. `$0` is `rex`, `$1` the unit files,
-/// `$home` where all of it is.
+/// Commands that install the service, adapted to the host, where a real systemd finds it. `$0` is `rex`, `$1` the unit files, `$home`
+/// the directory of it all.
 const SERVICE: &str = r#"
     set -e
     home=/run/rex
@@ -40,7 +40,7 @@ const SERVICE: &str = r#"
     export XDG_RUNTIME_DIR=$home/runtime DBUS_SESSION_BUS_ADDRESS=$REX_BUS
 "#;
 
-/// What commands print that run beside a real systemd; `None` if this host cannot.
+/// Runs commands beside a real systemd, and returns their output; `None` if this host cannot.
 fn beside_systemd(commands: &str) -> Option<Output> {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/restart-nginx/with-systemd.sh");
     let commands = format!("{SERVICE}{commands}");
@@ -53,7 +53,7 @@ fn beside_systemd(commands: &str) -> Option<Output> {
     Some(output)
 }
 
-/// What the service takes away is nothing that a confined run needs.
+/// Checks that the service takes nothing away that a confined run needs.
 #[test]
 fn a_run_is_confined_inside_of_the_service() {
     const RUN: &str = r#"
@@ -70,7 +70,7 @@ fn a_run_is_confined_inside_of_the_service() {
     assert!(parts.len() == 7 && parts.iter().all(|part| part["state"] == "VERIFIED"), "{report}");
 }
 
-/// Of each stop a line: the moment, how the main process ended, whether all of the journal is intact and has its ends, and the report.
+/// Checks a line for each stop: the moment, how the main process ended, whether the journal is intact and has its ends, and the report.
 #[test]
 fn a_service_that_is_stopped_at_any_moment_says_that_it_was_stopped() {
     const STOPS: &str = r#"
@@ -111,7 +111,7 @@ END
         let [moment, end, journal, report] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let report: Value = serde_json::from_str(report).unwrap_or_else(|error| panic!("{error}: {line}"));
         match (moment, end) {
-            // Until the run begins, a signal ends the command as it ends others.
+            // Until the run begins, a signal has its default effect.
             ("any", "none" | "killed TERM") => assert!(report.is_null() && journal == "none", "{line}"),
             (_, "exited 143") => {
                 assert_eq!(report["error"]["code"], "CANCELLED_EXCEPTION", "{line}");

@@ -1,4 +1,4 @@
-//! A span for each operation, with what was decided as its events.
+//! A span for each operation, with its decisions as events.
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
@@ -11,14 +11,14 @@ use rex_core::{ACTIONS, Timestamp};
 use super::nanos;
 use crate::host::told::SUCCESS;
 
-/// How many spans and events there are at most. Operations beyond that are counted only.
+/// Maximum number of spans and events. Operations beyond that are only counted.
 const MOST: usize = 10_000;
-/// How many decisions of one operation are told; as many as an SDK of OpenTelemetry has events in a span.
+/// Maximum number of decisions of one operation; SDKs of OpenTelemetry have as many events in a span.
 const EVENTS: usize = 128;
-/// How long a text may be, in characters.
+/// Maximum length of a text, in characters.
 const TEXT: usize = 1_024;
 
-/// What OpenTelemetry calls what an action is on, where it has a name for that.
+/// The attributes that OpenTelemetry has for types of resources: namespace, type, attribute.
 const NAMES: [(&str, &str, &str); 4] = [
     ("fs", "Path", "file.path"),
     ("net", "Host", "server.address"),
@@ -26,18 +26,18 @@ const NAMES: [(&str, &str, &str); 4] = [
     ("process", "Program", "process.executable.path"),
 ];
 
-/// What is known of the operations of a run.
+/// The calls of a run so far.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    /// Those that ended. Which trace they are of is not known yet.
+    /// The spans of calls that ended. Their trace is not known yet.
     pub(super) ended: Vec<Span>,
-    /// How many more there were.
+    /// Number of ended calls without a span.
     pub(super) left_out: i64,
     /// The SHA-256 of the policy.
     pub(super) policy: Option<String>,
-    /// The one that did not end yet.
+    /// The call that has not ended yet.
     open: Option<Call>,
-    /// How many spans and events are kept.
+    /// Number of spans and events kept.
     count: usize,
 }
 
@@ -50,7 +50,7 @@ struct Call {
     events: Vec<Event>,
     events_left_out: u32,
     first: Option<Decision>,
-    /// What was denied last.
+    /// The last denial.
     denied: Option<Decision>,
 }
 
@@ -61,7 +61,7 @@ struct Decision {
 }
 
 impl Calls {
-    /// Sees an entry.
+    /// Adds a record.
     pub(super) fn add(&mut self, entry: &Entry<'_>) {
         match &*entry.event {
             "start" => self.policy = entry.policy.as_deref().map(cut),
@@ -69,7 +69,7 @@ impl Calls {
             "outcome" => {
                 let took = i64::try_from(entry.duration_us).unwrap_or(i64::MAX);
                 let mut call = self.open.take().unwrap_or_else(|| Call::new(entry));
-                // The entry was written a moment after it ended. What was decided was so after it began.
+                // The record is written a moment after the call ended; the decisions came after its start.
                 call.start = call.start.min(Timestamp::from_micros(time(entry).as_micros().saturating_sub(took)));
                 let result = entry.result.as_deref().unwrap_or_default();
                 self.end(call, time(entry), result, Some(KeyValue::new("rex.bytes", number(entry.bytes))));
@@ -78,7 +78,7 @@ impl Calls {
         }
     }
 
-    /// The run has ended, and with it what did not end by itself.
+    /// Ends the open call, if any, with the run.
     pub(super) fn run_ended(&mut self, time: Timestamp, result: &str) {
         if let Some(open) = self.open.take() {
             self.end(open, time, result, None);
@@ -173,30 +173,30 @@ impl Decision {
     }
 }
 
-/// What OpenTelemetry calls what an action is on.
+/// Returns the attribute for the resource of an action.
 fn named(action: &str) -> Option<&'static str> {
     let (namespace, name) = action.split_once("::")?;
     let spec = ACTIONS.iter().find(|spec| (spec.namespace, spec.name) == (namespace, name))?.resource;
     NAMES.iter().find(|(namespace, name, _)| (*namespace, *name) == (spec.namespace, spec.name)).map(|(.., name)| *name)
 }
 
-/// How it came out, as attributes.
+/// Returns the attributes of a result.
 pub(super) fn outcome(result: &str) -> Vec<KeyValue> {
     let error = (result != SUCCESS).then(|| KeyValue::new("error.type", cut(result)));
     [KeyValue::new("rex.result", cut(result))].into_iter().chain(error).collect()
 }
 
-/// How it came out; what succeeded leaves that to whoever looks at it.
+/// Returns the status of a failure; `None` for a success, which leaves it unset.
 pub(super) fn status(result: &str, message: String) -> Option<Status> {
     (result != SUCCESS).then_some(Status { message, code: StatusCode::Error as i32 })
 }
 
-/// A text, not longer than it may be.
+/// Cuts a text to the maximum length.
 pub(super) fn cut(text: &str) -> String {
     text.chars().take(TEXT).collect()
 }
 
-/// Some of them.
+/// Returns an array of texts.
 pub(super) fn texts(texts: impl Iterator<Item = String>) -> Value {
     Value::Array(Array::String(texts.map(StringValue::from).collect()))
 }
@@ -205,7 +205,7 @@ pub(super) fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// When it was. A time that is none is before all others.
+/// Returns the time of a record. An invalid time is before all others.
 fn time(entry: &Entry<'_>) -> Timestamp {
     Timestamp::parse(&entry.time).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Where a collector is, and how it is told something.
+//! The address of a collector, and the requests to it.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -15,20 +15,20 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use super::calls::cut;
 use crate::exit::Stop;
 
-/// How long all of it may take, if the operator does not say.
+/// Maximum time for the export by default.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an answer may be, in bytes.
+/// Maximum size of an answer, in bytes.
 const ANSWER: u64 = 64 << 10;
 
-/// A variable of the environment. An empty one is none.
+/// Reads an environment variable. An empty one counts as unset.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Where a collector is.
+/// A collector, and how to send to it.
 #[derive(Debug)]
 pub(super) struct Collector {
-    /// Without a slash at the end.
+    /// The URL, without a slash at the end.
     endpoint: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     timeout: Duration,
@@ -49,24 +49,24 @@ impl Signal {
         }
     }
 
-    /// Whether the operator wants it.
+    /// Returns whether the operator wants this signal.
     pub(super) fn is_wanted(self) -> bool {
         let name = format!("OTEL_{}_EXPORTER", self.as_str().to_ascii_uppercase());
         variable(&name).is_none_or(|exporter| exporter != "none")
     }
 }
 
-/// Why a collector was not told something.
+/// The reason why a collector did not get something.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// It did not take it.
+    /// A refusal of the message.
     Refused(String),
-    /// It did not answer, and is not asked again.
+    /// No answer; nothing more is sent.
     Silent(String),
 }
 
 impl Collector {
-    /// The collector that is named here, or by the environment.
+    /// Finds the collector that the argument or the environment names.
     pub(super) fn new(endpoint: Option<&str>) -> Result<Option<Self>, Stop> {
         let disabled = variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let named = endpoint.map(str::to_owned).or_else(|| variable("OTEL_EXPORTER_OTLP_ENDPOINT"));
@@ -87,7 +87,7 @@ impl Collector {
         Ok(Some(Self { endpoint, headers, timeout }))
     }
 
-    /// Begins to tell it something; the time for all of that starts now.
+    /// Begins an export; its time starts now.
     pub(super) fn begin(&self) -> Result<Sending<'_>, Failed> {
         let start = Instant::now();
         let mut tls = TlsConfig::builder();
@@ -98,7 +98,7 @@ impl Collector {
         let config = ureq::Agent::config_builder()
             .tls_config(tls.build())
             .http_status_as_error(false)
-            // Headers may hold secrets: they go where the operator said, straight, and no further.
+            // Headers may hold secrets: they go directly to the collector, and nowhere else.
             .proxy(None)
             .max_redirects(0)
             .user_agent(concat!("rex/", env!("CARGO_PKG_VERSION")))
@@ -106,13 +106,13 @@ impl Collector {
         Ok(Sending { collector: self, agent: config.new_agent(), start })
     }
 
-    /// Where it is, to be told to people.
+    /// Returns its URL for people.
     pub(super) fn name(&self) -> String {
         redact::text(&self.endpoint).into_owned()
     }
 }
 
-/// Whom the operator trusts to say who a collector is.
+/// Returns the certificate authorities that the operator trusts.
 fn authorities() -> Result<RootCerts, Failed> {
     let named = ["OTEL_EXPORTER_OTLP_CERTIFICATE", "SSL_CERT_FILE"].into_iter().find_map(variable);
     let text = rex_sdk::host::authorities(named.as_deref().map(Path::new))
@@ -124,7 +124,7 @@ fn authorities() -> Result<RootCerts, Failed> {
     Ok(RootCerts::from(certificates.collect::<Vec<_>>()))
 }
 
-/// `name=value,name=value`, percent-encoded, as the specification has it.
+/// Parses `name=value,name=value`, percent-encoded as the specification requires.
 fn headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Stop> {
     let header = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
@@ -133,14 +133,14 @@ fn headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Stop> {
         value.set_sensitive(true);
         Some((HeaderName::from_str(&decoded(name)?).ok()?, value))
     };
-    // They are not told: what is wrong may be a secret.
+    // The message does not show them: they may be secrets.
     let wrong = || {
         Stop::usage("OTEL_EXPORTER_OTLP_HEADERS takes `name=value,name=value`, percent-encoded; something else came")
     };
     text.split(',').filter(|pair| !pair.trim().is_empty()).map(|pair| header(pair).ok_or_else(wrong)).collect()
 }
 
-/// A collector that is being told something.
+/// An export in progress.
 #[derive(Debug)]
 pub(super) struct Sending<'c> {
     collector: &'c Collector,
@@ -149,7 +149,7 @@ pub(super) struct Sending<'c> {
 }
 
 impl Sending<'_> {
-    /// Tells it one message of a signal.
+    /// Sends one message of a signal.
     pub(super) fn post(&self, signal: Signal, message: &impl Message) -> Result<(), Failed> {
         let silent = |error: ureq::Error| Failed::Silent(error.to_string());
         let mut request = self.agent.post(format!("{}/v1/{}", self.collector.endpoint, signal.as_str()));
@@ -164,7 +164,7 @@ impl Sending<'_> {
             return Err(Failed::Refused(format!("it answered {status} to the {}", signal.as_str())));
         }
         let answer = answer.body_mut().with_config().limit(ANSWER).read_to_vec().map_err(silent)?;
-        // The answers to both signals are alike on the wire. One that is none says as much as an empty one.
+        // The answers to both signals have the same wire format. An invalid one counts as empty.
         let partial = ExportTraceServiceResponse::decode(&*answer).ok().and_then(|answer| answer.partial_success);
         match partial.filter(|partial| partial.rejected_spans > 0) {
             Some(partial) => Err(Failed::Refused(format!(

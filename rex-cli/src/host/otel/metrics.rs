@@ -1,4 +1,4 @@
-//! The metrics of a run, as OpenTelemetry has them.
+//! The metrics of a run in the format of OpenTelemetry.
 
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -12,7 +12,7 @@ use rex_audit::metrics::{BOUNDS, Durations, Figure, Sample};
 
 use super::{Period, nanos, scope};
 
-/// All metrics of one run, which is all that they count: others of the same service are told by other runs.
+/// The temporality of all metrics: an export counts one run; other runs of the service export their own.
 const DELTA: i32 = AggregationTemporality::Delta as i32;
 
 pub(super) fn request(metrics: &Metrics, period: &Period) -> ExportMetricsServiceRequest {
@@ -37,7 +37,7 @@ pub(super) fn request(metrics: &Metrics, period: &Period) -> ExportMetricsServic
     }
 }
 
-/// `rex_operation_duration_seconds` is `rex.operation.duration` in seconds: what takes it back to Prometheus finds the first.
+/// Splits off the unit: `rex_operation_duration_seconds` is `rex.operation.duration` in seconds. Converters to Prometheus turn it back.
 fn named(name: &str) -> (String, &'static str) {
     let name = name.strip_suffix("_total").unwrap_or(name);
     let (name, unit) = match (name.strip_suffix("_seconds"), name.ends_with("_bytes")) {

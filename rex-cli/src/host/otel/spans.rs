@@ -1,4 +1,4 @@
-//! The trace of a run: a span of its own, and below it those of its operations.
+//! The trace of a run: its own span, and below it the spans of its operations.
 
 use std::collections::HashMap;
 
@@ -20,10 +20,10 @@ use crate::exit::Exit;
 use crate::host::run::Job;
 use crate::host::told::Told;
 
-/// How many spans are told in one message.
+/// Maximum number of spans in one message.
 const PART: usize = 512;
 
-/// All spans, in as many messages as they need; none if whoever called the run has not chosen its trace to be kept.
+/// Returns the messages with all spans; none if the run has a caller whose trace is not sampled.
 pub(super) fn requests(
     mut calls: Calls,
     period: &Period,
@@ -37,7 +37,7 @@ pub(super) fn requests(
     }
     calls.run_ended(period.end, told.result());
     let ids = RandomIdGenerator::default();
-    // A run without a caller is found by its name in the journal.
+    // Without a caller, the trace has the id of the run, as in the journal.
     let own = || TraceId::from_hex(&job.run_id).unwrap_or_else(|_| ids.new_trace_id());
     let (trace_id, above, remote) = if caller.is_valid() {
         (caller.trace_id(), caller.span_id().to_bytes().to_vec(), SpanFlags::ContextIsRemoteMask as u32)
@@ -65,7 +65,7 @@ pub(super) fn requests(
             trace_id: trace_id.to_bytes().to_vec(),
             trace_state: caller.trace_state().header(),
             flags: span.flags | flags,
-            // A worker says when what it did was. That is within its run, whatever it says.
+            // These times come from the worker. Whatever it reports, they are within its run.
             start_time_unix_nano: span.start_time_unix_nano.clamp(start, end),
             end_time_unix_nano: span.end_time_unix_nano.clamp(start, end),
             ..span
@@ -82,7 +82,7 @@ fn request(spans: &[Span], period: &Period) -> ExportTraceServiceRequest {
     }
 }
 
-/// The span of the run, but for its place in the trace.
+/// Returns the span of the run, without its place in the trace.
 fn root(calls: &Calls, period: &Period, job: &Job, told: &Told, exit: Exit) -> Span {
     let clean = |text: &str| cut(&redact::text(text));
     let stats = &told.stats;
@@ -118,7 +118,7 @@ fn root(calls: &Calls, period: &Period, job: &Job, told: &Told, exit: Exit) -> S
     }
 }
 
-/// Whoever called the command, if that is part of a trace.
+/// Returns the span of the caller, from TRACEPARENT and TRACESTATE; invalid without them.
 fn caller() -> SpanContext {
     let names = [("traceparent", "TRACEPARENT"), ("tracestate", "TRACESTATE")];
     let known = names.into_iter().filter_map(|(name, of)| Some((name.to_owned(), variable(of)?)));
