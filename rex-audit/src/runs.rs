@@ -1,28 +1,28 @@
-//! Whether the lines of each run follow one another.
+//! A check that the lines of each run follow one another.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-/// So many runs at once are kept in mind. Of those that go beyond it, whose last lines are the longest ago are forgotten.
+/// Maximum number of remembered open runs. Beyond it, the half whose last lines are oldest is forgotten.
 const MANY: usize = 100_000;
 
-/// So many names of runs are kept in mind, and as many again before they are forgotten.
+/// Maximum number of names in each of two sets. When one is full, the older one is dropped.
 const BEGUN: usize = 500_000;
 
 /// The runs that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
     open: HashMap<Box<str>, Open>,
-    /// How many there were.
+    /// Number of all runs.
     pub(crate) count: u64,
-    /// Whether a run may have begun before what is looked at.
+    /// True if runs may have begun before the checked lines, or were forgotten.
     pub(crate) any: bool,
     forgotten: u64,
     lines: u64,
     begun: Begun,
 }
 
-/// The names of runs that have begun, by their hashes; of many, the latest.
+/// The names of runs that have begun, as hashes; of many, the latest.
 #[derive(Debug, Default)]
 struct Begun {
     hasher: RandomState,
@@ -37,14 +37,14 @@ struct Open {
 }
 
 impl Runs {
-    /// Takes the next line; `Err` with the number that was due instead.
+    /// Adds the next line; `Err` has the number that was due instead.
     pub(crate) fn next(&mut self, run: &str, sequence: u64, event: &str) -> Result<(), u64> {
         self.lines += 1;
         let next = Open { due: sequence.saturating_add(1), last: self.lines };
         let due = match self.open.get_mut(run) {
             Some(open) => {
                 let due = open.due;
-                // One that comes too late does not make the others come too early.
+                // A line that comes too late does not change the number that is due.
                 *open = Open { due: next.due.max(due), ..next };
                 due
             }
@@ -62,7 +62,7 @@ impl Runs {
         if sequence == due { Ok(()) } else { Err(due) }
     }
 
-    /// Notes that a run begins; whether one of this name has begun before.
+    /// Notes that a run begins; returns whether one of this name has begun before.
     pub(crate) fn begins_again(&mut self, run: &str) -> bool {
         let Begun { hasher, latest, before } = &mut self.begun;
         if latest.len() == BEGUN {
@@ -72,7 +72,7 @@ impl Runs {
         !latest.insert(name) || before.contains(&name)
     }
 
-    /// The number that is due in a run.
+    /// Returns the number that is due in a run.
     pub(crate) fn due(&self, run: &str) -> Option<u64> {
         self.open.get(run).map(|open| open.due)
     }
@@ -86,12 +86,12 @@ impl Runs {
         self.any = true;
     }
 
-    /// How many did not end.
+    /// Returns the number of runs that did not end.
     pub(crate) fn unended(&self) -> u64 {
         self.forgotten + self.open.len() as u64
     }
 
-    /// The first few of them, in the order of their last lines.
+    /// Returns the first few of them, in the order of their last lines.
     pub(crate) fn first_unended(&self, most: usize) -> Vec<String> {
         let mut open: Vec<_> = self.open.iter().map(|(run, open)| (open.last, run)).collect();
         open.sort_unstable();
