@@ -24,7 +24,7 @@ pub enum Width {
         /// The end of each name.
         suffix: String,
     },
-    /// The resources whose ids start with this text. The resource is the one with that id.
+    /// The resources whose ids start with this text. The resource is an example of one.
     Prefix(String),
     /// Every resource of the type that has the known attributes of the resource.
     Any,
