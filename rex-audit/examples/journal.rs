@@ -1,6 +1,7 @@
-//! Writes a journal as `rex run` would, of as many lines as asked for (or a thousand), to standard output: for trying out what reads them.
+//! A generator of sample journals: writes N lines (1000 by default) as `rex run` would, to standard output.
 //!
-//! `cargo run --release -p rex-audit --example journal -- 1000000 > journal.jsonl`; with `linked` after the number, its lines are chained.
+//! `cargo run --release -p rex-audit --example journal -- 1000000 > journal.jsonl`; with `linked` after the number, the lines are
+//! chained.
 #![expect(clippy::print_stderr, reason = "it says what it takes")]
 
 use std::io::{BufWriter, Write};
@@ -13,7 +14,7 @@ use rex_core::action::{Action, ActionSpec, fs, service};
 use rex_core::journal::Event;
 use rex_core::{Call, Code, Effect, Record, Timestamp, Value};
 
-/// Runs, each of this many calls.
+/// Number of calls in each run.
 const CALLS: u64 = 40;
 
 fn main() -> ExitCode {
@@ -57,7 +58,7 @@ fn write(lines: u64, mut chain: Option<Chain>, mut out: impl Write) -> std::io::
     Ok(())
 }
 
-/// A source of numbers that are the same each time, and the time of day.
+/// A deterministic source of numbers, and the current time in the journal.
 struct Made {
     state: u64,
     micros: i64,
@@ -70,7 +71,7 @@ impl Made {
     }
 
     fn run(&mut self, number: u64) -> Vec<Record> {
-        // As varied at its start as one that is random.
+        // The first digits differ as much as those of a random id.
         let run = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let run: Arc<str> = format!("{run:016x}{:016x}", self.below(u64::MAX)).into();
         let principal: Arc<str> = format!("Agent::\"agent-{}\"", self.below(12)).into();

@@ -1,4 +1,4 @@
-//! How long it takes to verify a journal, and the most memory that was held.
+//! A measurement of the time and the peak memory that it takes to verify a journal.
 //!
 //! `cargo run --release -p rex-audit --example verify -- journal.jsonl`
 #![expect(

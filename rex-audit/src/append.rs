@@ -1,4 +1,4 @@
-//! What is to be added to a journal, linked to its end.
+//! Lines to add to a journal, linked to its end.
 
 use rex_core::Timestamp;
 
@@ -7,17 +7,17 @@ use crate::mark::{Mark, Writer};
 use crate::sign::SigningKey;
 use crate::tail::Tail;
 
-/// Bytes to add in one piece, and the end of the journal once they are there.
+/// Bytes to add in one piece, and the end of the journal after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addition {
-    /// What to add.
+    /// The bytes to add.
     pub bytes: Vec<u8>,
-    /// The end, after that.
+    /// The end of the journal after them.
     pub tail: Tail,
 }
 
 impl Addition {
-    /// Begins what comes after an end. What a killed writer left there is marked first, so that it spoils no other line.
+    /// Starts an addition after an end. A line that a killed writer left unfinished is marked first, so that it spoils no other line.
     #[must_use]
     pub fn after(tail: Tail, writer: Writer<'_>) -> Self {
         let bytes = if tail.ended { Vec::new() } else { b"\n".to_vec() };
@@ -29,10 +29,10 @@ impl Addition {
         addition
     }
 
-    /// Adds one line, without its newline.
+    /// Adds one line, passed without its newline.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not a JSON object with a field, on one line.
     pub fn line(&mut self, line: &[u8]) -> Result<(), NotALine> {
         let mut chain = Chain::after(self.tail.head);
         let before = self.bytes.len();
@@ -47,14 +47,14 @@ impl Addition {
         self.mark_at(mark, writer, Timestamp::now());
     }
 
-    /// Signs all up to here.
+    /// Adds a checkpoint: a signature over all lines so far.
     pub fn checkpoint(&mut self, key: &SigningKey, writer: Writer<'_>) {
         let now = Timestamp::now();
         self.mark_at(&key.sign(self.tail.head, &now.to_string(), writer.run), writer, now);
     }
 
     fn mark_at(&mut self, mark: &Mark, writer: Writer<'_>, time: Timestamp) {
-        // INVARIANT: it is a line, see `Mark::line`.
+        // INVARIANT: `Mark::line` returns a valid line.
         let _ = self.line(&mark.line(writer, time));
     }
 }

@@ -1,7 +1,7 @@
 //! The chain: each line names the one before it by its hash.
 //!
-//! A line ends with `,"prev":"<64 hexadecimal digits>"}`: the BLAKE3 hash of the line before, without its newline; of the first line,
-//! zeros. So whoever changes, drops, moves or adds a line has to write every line after it anew.
+//! A line ends with `,"prev":"<64 hexadecimal digits>"}`: the BLAKE3 hash of the line before, without its newline; zeros in the first
+//! line. Anyone who changes, drops, moves or adds a line must therefore rewrite every line after it.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use std::fmt;
 pub struct Hash(blake3::Hash);
 
 impl Hash {
-    /// What the first line names.
+    /// The hash that the first line names: zeros.
     pub const NONE: Self = Self(blake3::Hash::from_bytes([0; 32]));
 
-    /// The hash of a line, which is given without its newline.
+    /// Computes the hash of a line, passed without its newline.
     #[must_use]
     pub fn of(line: &[u8]) -> Self {
         Self(blake3::hash(line))
     }
 
-    /// A hash by its 64 hexadecimal digits.
+    /// Parses a hash from its 64 hexadecimal digits.
     #[must_use]
     pub fn parse(digits: impl AsRef<[u8]>) -> Option<Self> {
         blake3::Hash::from_hex(digits).ok().map(Self)
@@ -44,48 +44,48 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Before the digits, and after them.
+/// The bytes before the digits, and after them.
 const BEFORE: &[u8] = b",\"prev\":\"";
 const AFTER: &[u8] = b"\"}";
 const DIGITS: usize = 64;
 
-/// Which line a line names as the one before it; `None` if it is no whole line of a chain.
+/// Returns the hash of the previous line, as a line names it; `None` if it is not a whole line of a chain.
 #[must_use]
 pub fn previous(line: &[u8]) -> Option<Hash> {
-    // A text that reads so has its quotes escaped, so this can be nothing but the last field.
+    // Quotes in texts are escaped, so this can only be the last field.
     let line = line.strip_suffix(AFTER)?;
     let (line, digits) = line.split_last_chunk::<DIGITS>()?;
     (line.starts_with(b"{") && line.ends_with(BEFORE)).then(|| Hash::parse(digits))?
 }
 
-/// What is not the text of a line: an object of JSON with at least one field, and without a newline.
+/// The error for a text that is not a JSON object with a field, on one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not an object on one line")]
 pub struct NotALine;
 
-/// Links line after line.
+/// A chain that links line after line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chain {
     head: Hash,
 }
 
 impl Chain {
-    /// A chain that goes on after the line of this hash.
+    /// Starts a chain after the line with this hash.
     #[must_use]
     pub fn after(head: Hash) -> Self {
         Self { head }
     }
 
-    /// The hash of the last line.
+    /// Returns the hash of the last line.
     #[must_use]
     pub fn head(&self) -> Hash {
         self.head
     }
 
-    /// Adds a line, which is given without a newline, to the end of `out`, where it has one.
+    /// Links a line, passed without its newline, and appends it to `out` with a newline.
     ///
     /// # Errors
-    /// If it is no line; nothing is added then.
+    /// If it is not a JSON object with a field, on one line; `out` is then unchanged.
     pub fn link(&mut self, line: &[u8], out: &mut Vec<u8>) -> Result<(), NotALine> {
         let body = line.strip_suffix(b"}").ok_or(NotALine)?;
         let has_fields = body.strip_prefix(b"{").is_some_and(|fields| fields.trim_ascii_start().starts_with(b"\""));

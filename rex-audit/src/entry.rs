@@ -1,4 +1,4 @@
-//! One line of a journal, as it was read.
+//! A record of a journal, as read.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,78 +6,77 @@ use std::collections::BTreeMap;
 use rex_core::{Principal, Value};
 use serde::Deserialize;
 
-/// What a line says. Which fields there are depends on the [event](Self::event); see [`rex_core::journal::Event`]. What a later version
-/// adds is passed over.
+/// A record. Its fields depend on the [event](Self::event); see [`rex_core::journal::Event`]. Fields that later versions add are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Entry<'a> {
-    /// When, as RFC 3339 has it, in UTC.
+    /// The time in RFC 3339, in UTC.
     #[serde(borrow)]
     pub time: Cow<'a, str>,
-    /// In which run.
+    /// The id of the run.
     #[serde(borrow)]
     pub run: Cow<'a, str>,
     /// The number within the run, from 1, without gaps.
     pub sequence: u64,
-    /// On whose behalf: `Agent::"triage"`.
+    /// The principal: `Agent::"triage"`.
     #[serde(borrow)]
     pub principal: Cow<'a, str>,
-    /// In which operation; empty if in none.
+    /// The operation; empty if there is no call.
     #[serde(borrow)]
     pub operation: Cow<'a, str>,
-    /// In which line of the script.
+    /// The line of the script.
     pub line: Option<u32>,
     /// `start`, `decision`, `outcome` or `end`.
     #[serde(borrow)]
     pub event: Cow<'a, str>,
-    /// Of a decision: what was asked for, `fs::read`.
+    /// The action of a decision: `fs::read`.
     #[serde(borrow, default)]
     pub action: Option<Cow<'a, str>>,
-    /// Of a decision: the id of what it was asked for.
+    /// The id of a decision's resource.
     #[serde(borrow, default)]
     pub resource: Option<Cow<'a, str>>,
-    /// Of a decision: the attributes of the resource that its id does not say.
+    /// The attributes of a decision's resource that do not follow from its id.
     #[serde(default)]
     pub attributes: BTreeMap<String, Value>,
-    /// Of a decision: the facts about the act.
+    /// The facts of a decision.
     #[serde(default)]
     pub context: BTreeMap<String, Value>,
-    /// Of a decision: `ALLOW` or `DENY`.
+    /// The effect of a decision: `ALLOW` or `DENY`.
     #[serde(borrow, default)]
     pub decision: Option<Cow<'a, str>>,
-    /// Of a decision: the ids of the deciding policies.
+    /// The ids of a decision's deciding policies.
     #[serde(borrow, default)]
     pub policies: Vec<Cow<'a, str>>,
-    /// Of a decision: their reason, or what went wrong.
+    /// The reason of a decision, or the error.
     #[serde(borrow, default)]
     pub reason: Option<Cow<'a, str>>,
-    /// Of an outcome and of an end: `SUCCESS` or the code of the failure.
+    /// The result of an outcome or an end: `SUCCESS` or the code of the failure.
     #[serde(borrow, default)]
     pub result: Option<Cow<'a, str>>,
-    /// Of an outcome: bytes read and written.
+    /// Number of bytes read and written, in an outcome.
     #[serde(default)]
     pub bytes: u64,
-    /// Of an outcome and of an end: how long it took, in microseconds.
+    /// The duration of an outcome or an end, in microseconds.
     #[serde(default)]
     pub duration_us: u64,
-    /// Of a start: the SHA-256 of the script.
+    /// The SHA-256 of the script, in a start.
     #[serde(borrow, default)]
     pub script: Option<Cow<'a, str>>,
-    /// Of a start: the operator's `key=value` strings.
+    /// The operator's `key=value` strings, in a start.
     #[serde(borrow, default)]
     pub tags: Vec<Cow<'a, str>>,
-    /// Of a start: the SHA-256 of the policy.
+    /// The SHA-256 of the policy, in a start.
     #[serde(borrow, default)]
     pub policy: Option<Cow<'a, str>>,
 }
 
 impl<'a> Entry<'a> {
-    /// The entry of a line.
+    /// Parses a line.
     ///
     /// # Errors
-    /// If the line is none.
+    /// If the line is not a record of a run.
     pub fn parse(line: &'a [u8]) -> Result<Self, serde_json::Error> {
         let mut entry: Self = serde_json::from_slice(line)?;
-        // Journals of earlier versions write an apostrophe with a backslash: one principal has one spelling here.
+        // Journals of earlier versions escape apostrophes with a backslash; here each principal has one spelling.
         if entry.principal.contains("\\'")
             && let Ok(principal) = Principal::parse(&entry.principal)
         {
@@ -86,7 +85,7 @@ impl<'a> Entry<'a> {
         Ok(entry)
     }
 
-    /// Whether it is a decision that was a denial.
+    /// Returns whether it is a decision that denies.
     #[must_use]
     pub fn is_denial(&self) -> bool {
         self.decision.as_deref() == Some(rex_core::Effect::Deny.as_str())
@@ -133,7 +132,7 @@ mod tests {
         for (written, read) in [
             (r#"Agent::"o\'brien""#, r#"Agent::"o'brien""#),
             (r#"Agent::"o'brien""#, r#"Agent::"o'brien""#),
-            // An id that holds a backslash before its apostrophe, by the older and by this version.
+            // An id with a backslash before its apostrophe, by an earlier version and by this one.
             (r#"Agent::"o\\\'brien""#, r#"Agent::"o\\'brien""#),
             (r#"Agent::"o\\'brien""#, r#"Agent::"o\\'brien""#),
         ] {

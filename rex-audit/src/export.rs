@@ -1,4 +1,4 @@
-//! Entries in the forms that other programs read.
+//! Entries in the formats of other programs.
 
 pub mod csv;
 pub mod ocsf;

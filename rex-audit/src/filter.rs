@@ -1,4 +1,4 @@
-//! Which entries are meant.
+//! A filter for entries.
 
 use std::collections::BTreeSet;
 
@@ -7,34 +7,33 @@ use rex_core::{ActionSpec, Effect, Principal, Timestamp};
 
 use crate::{Entry, moment};
 
-/// Which entries are meant: those that pass each part. A part that is empty lets everything pass; of several values in one
-/// part, one has to fit.
+/// A filter for entries. An entry must pass each part. An empty part passes everything; of several values in a part, one must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Not before this.
+    /// The first time, inclusive.
     pub from: Option<Timestamp>,
-    /// Before this.
+    /// The last time, exclusive.
     pub to: Option<Timestamp>,
-    /// The ids of runs, or how they start.
+    /// The ids of runs, or prefixes of them.
     pub runs: Vec<String>,
-    /// Whole (`Agent::"triage"`, as any text that [`Principal::typed`] takes), or the name alone.
+    /// Principals, whole (`Agent::"triage"`, or any text that [`Principal::typed`] accepts) or by name.
     pub principals: Vec<String>,
-    /// `fs::read`; of entries that are about a call.
+    /// The names of operations, such as `fs::read`. Only entries of a call have one.
     pub operations: Vec<String>,
     /// The names of actions, see [`actions`]. Only decisions have one.
     pub actions: BTreeSet<String>,
     /// Ids of resources. Only decisions have one.
     pub resources: Vec<String>,
-    /// Directories: themselves, or anything below.
+    /// Directories: the resource is one of them, or below.
     pub under: Vec<String>,
-    /// Allowed or denied. Only decisions are.
+    /// The effect of a decision. Only decisions have one.
     pub decision: Option<Effect>,
     /// The ids of deciding policies.
     pub policies: Vec<String>,
 }
 
 impl Filter {
-    /// Whether an entry is meant.
+    /// Returns whether an entry passes.
     #[must_use]
     pub fn passes(&self, entry: &Entry<'_>) -> bool {
         let among = |values: &[String], value: &str| values.iter().any(|one| one == value);
@@ -60,7 +59,7 @@ impl Filter {
             .is_some_and(|id| self.resources.iter().any(|one| one == id) || self.under.iter().any(|dir| below(dir, id)))
     }
 
-    /// An entry whose time cannot be read is at none.
+    /// Checks the time. An entry whose time cannot be parsed does not pass.
     fn is_then(&self, entry: &Entry<'_>) -> bool {
         if self.from.is_none() && self.to.is_none() {
             return true;
@@ -78,21 +77,21 @@ fn is_principal(meant: &str, principal: &str) -> bool {
     principal.id() == meant || Principal::typed(meant).is_ok_and(|meant| meant == principal)
 }
 
-/// An action that nobody knows.
+/// The error for an unknown action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no action, namespace or group `{name}`")]
 pub struct NoAction {
-    /// What was asked for.
+    /// The unknown name.
     pub name: String,
-    /// What may have been meant.
+    /// A suggestion.
     pub help: Option<String>,
 }
 
-/// The names of the actions that a word means: an action (`fs::read`, or `read` if one namespace alone has it), a namespace (`fs`),
-/// or a group, of one namespace (`fs::Mutating`) or of all (`Mutating`).
+/// Returns the names of the actions that a word matches: an action (`fs::read`, or `read` in any namespace), a namespace (`fs`), or a
+/// group, of one namespace (`fs::Mutating`) or of all (`Mutating`).
 ///
 /// # Errors
-/// If it means none.
+/// If it matches none.
 pub fn actions(word: &str, table: &[&ActionSpec]) -> Result<BTreeSet<String>, NoAction> {
     let (namespace, name) = word.split_once("::").map_or((None, word), |(space, name)| (Some(space), name));
     let meant = |action: &&&ActionSpec| {

@@ -1,103 +1,103 @@
-//! What a check of journals finds.
+//! Findings of a check of journals.
 
 use std::fmt;
 
 use crate::chain::Hash;
 use crate::place::Place;
 
-/// What was found out about a journal.
+/// The result of a check of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
-    /// How many files it has.
+    /// Number of files.
     pub files: u64,
-    /// How many lines.
+    /// Number of lines.
     pub lines: u64,
-    /// How many runs.
+    /// Number of runs.
     pub runs: u64,
-    /// How many of them have no end: they go on, or were ended from outside.
+    /// Number of runs without an end: they still run, or were killed.
     pub unended: u64,
-    /// The first of these.
+    /// The ids of the first of these runs.
     pub first_unended: Vec<String>,
-    /// Where writers that were killed left unfinished lines. No act was done for which there is no line but such a one.
+    /// The places where killed writers left unfinished lines. An act whose only line is unfinished was not performed.
     pub torn: Vec<Place>,
-    /// How many checkpoints there are.
+    /// Number of checkpoints.
     pub checkpoints: u64,
-    /// The last checkpoint whose signature holds. All before it was written by whoever has the key.
+    /// The last checkpoint with a valid signature. A holder of the key signed everything before it.
     pub signed: Option<Place>,
-    /// How many lines come after it, or are there if there is none.
+    /// Number of lines after it, or of all lines if there is none.
     pub unsigned: u64,
-    /// Which file comes before these.
+    /// The name of the file before these.
     pub continues: Option<String>,
     /// The hash of the last line.
     pub head: Hash,
-    /// What was changed, and where: the first findings.
+    /// The first findings.
     pub findings: Vec<Finding>,
-    /// How many findings there are besides.
+    /// Number of further findings.
     pub more: u64,
 }
 
 impl Verdict {
-    /// Whether nothing was found that was changed.
+    /// Returns whether there are no findings.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.findings.is_empty()
     }
 }
 
-/// Something that was changed, and where.
+/// A sign of a change, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The line, or one of them.
     pub place: Place,
-    /// Of which run it is, if that can be told.
+    /// The run of the line, if it is known.
     pub run: Option<String>,
-    /// Its number in the run, if that can be told.
+    /// The number of the line in its run, if it is known.
     pub sequence: Option<u64>,
-    /// What is wrong.
+    /// The problem.
     pub what: What,
 }
 
-/// What is wrong with a line.
+/// A problem with a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
-    /// It is not what the next line was written after.
+    /// A line that the next line does not name as the one before it.
     Edited,
-    /// Lines before it are missing.
+    /// A line before which lines are missing.
     Removed,
-    /// Lines from this one on are where none were written.
+    /// Lines, from this one on, in a place where none were written.
     Inserted {
-        /// How many.
+        /// Number of lines.
         lines: u64,
     },
-    /// It stands where it was not written.
+    /// A line that was written in another place.
     Moved {
-        /// Where the line is that was written before it.
+        /// The place of the line that was written before it.
         after: Place,
     },
-    /// It is no line of a journal, and nobody marked it as unfinished.
+    /// A line that is not of a journal, and that no mark calls unfinished.
     Unreadable,
-    /// It has another number in its run than the lines before it leave.
+    /// A line whose number does not follow on those before it in its run.
     Gap {
         /// The number that was due.
         due: u64,
     },
-    /// It is about the journal, and stands where such a line does not.
+    /// A line about the journal in a place where it does not belong.
     Misplaced,
-    /// Its signature is not of the key that it names.
+    /// A checkpoint whose signature is not by the key that it names.
     Forged,
-    /// It begins a file that does not go on where the one before it ends.
+    /// The first line of a file that does not continue the file before it.
     NotContinued,
-    /// The line that was to be there, by its hash, is not.
+    /// An expected line, known by its hash, that is missing.
     Missing {
         /// The hash.
         hash: Hash,
     },
-    /// Nothing before it, and not itself, is signed by a key that was given.
+    /// The last line of a journal in which nothing is signed by one of the keys.
     Unsigned,
-    /// It ends a run that nobody signed with a key that was given, though others before it are signed.
+    /// The end of a run that is not signed by one of the keys, though something before it is.
     UnsignedRun,
-    /// It begins a run of a name that is there already.
+    /// The start of a run with the name of an earlier one.
     Repeated,
     /// It has number 1 in its run, and is not its start.
     Unstarted,
@@ -108,7 +108,7 @@ pub enum What {
 }
 
 impl What {
-    /// One word for it, for programs.
+    /// Returns one word for it, for programs.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 //!
-//! What never is here: a policy language, a script language, an operation, a file that is opened.
+//! This crate has no policy language, script language or operation, and opens no file.
 #![forbid(unsafe_code)]
 
 pub mod append;

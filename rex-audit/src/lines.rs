@@ -2,45 +2,45 @@
 
 use std::io::{self, BufRead, Read};
 
-/// The longest line that is read, in bytes. No record is that long: the paths, words and facts of a request are bounded.
+/// Maximum length of a line that is read, in bytes. No record is that long: the paths, words and facts of a request are bounded.
 pub const LINE_BYTES: u64 = 8 << 20;
 
-/// What reads the lines.
+/// A reader of lines.
 #[derive(Debug)]
 pub struct Lines<R> {
     reader: R,
     number: u64,
     offset: u64,
-    /// The line before is not read to its end.
+    /// True if the rest of the line before is not read yet.
     within: bool,
     bytes: Vec<u8>,
 }
 
-/// One line.
+/// A line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
     /// Its number, from 1.
     pub number: u64,
-    /// How many bytes are before it.
+    /// Number of bytes before it.
     pub offset: u64,
-    /// What is in it, without the line feed; of a line that is too long, its start.
+    /// Its bytes, without the line feed; of a line that is too long, its start.
     pub bytes: &'a [u8],
-    /// Whether it is longer than [`LINE_BYTES`].
+    /// True if it is longer than [`LINE_BYTES`].
     pub too_long: bool,
-    /// Whether it ends with a line feed. One that does not is the last, and was torn. Not told of one that is too long.
+    /// True if it ends with a line feed. A line that does not is the last one, and torn. Always false if the line is too long.
     pub ended: bool,
 }
 
 impl<R: BufRead> Lines<R> {
-    /// The lines that are read from here.
+    /// Creates a reader of the lines from here on.
     pub fn new(reader: R) -> Self {
         Self { reader, number: 0, offset: 0, within: false, bytes: Vec::new() }
     }
 
-    /// The next line; `None` if there is none.
+    /// Reads the next line; `None` at the end.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the reader fails.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         if std::mem::take(&mut self.within) {
             self.offset += self.reader.skip_until(b'\n')? as u64;

@@ -1,39 +1,39 @@
-//! Lines about the journal itself. They stand between those of runs, have no number of their own, and are linked as all are.
+//! Lines about the journal itself. They stand between the lines of runs, have the number 0, and are linked as all are.
 
 use rex_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What such a line says.
+/// The content of such a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Mark {
-    /// Before this line is a piece of so many bytes, with this hash, that a writer left unfinished. It is not linked.
+    /// A piece of this many bytes, with this hash, that a writer left unfinished before this line. It is not linked.
     Torn {
-        /// How many, without the newline at the end.
+        /// Number of bytes, without the newline at the end.
         bytes: u64,
-        /// The [`Hash`](crate::Hash) of them.
+        /// Their [`Hash`](crate::Hash).
         hash: String,
     },
-    /// All lines before this one are signed.
+    /// A signature of all lines before this one.
     Checkpoint {
-        /// By which key, see [`PublicKey::id`](crate::PublicKey::id).
+        /// The id of the key, see [`PublicKey::id`](crate::PublicKey::id).
         key: String,
         /// The signature, in Base64, see [`SigningKey`](crate::SigningKey).
         signature: String,
     },
-    /// This line is the first of a file, and the one before it the last of another.
+    /// The first line of a file; the line before it is the last one of another file.
     Continued {
-        /// The name of that file, beside this one.
+        /// The name of that file, in the directory of this one.
         file: String,
     },
 }
 
-/// Who writes a line about the journal.
+/// The writer of a line about the journal.
 #[derive(Debug, Clone, Copy)]
 pub struct Writer<'a> {
-    /// In which run, empty if in none.
+    /// The id of the run; empty if there is none.
     pub run: &'a str,
-    /// On whose behalf, empty if on nobody's.
+    /// The principal; empty if there is none.
     pub principal: &'a str,
 }
 
@@ -50,18 +50,18 @@ struct Line<'a> {
 }
 
 impl Mark {
-    /// Whether an event is one of these.
+    /// Returns whether an event is one of these.
     #[must_use]
     pub fn is_one(event: &str) -> bool {
         matches!(event, "torn" | "checkpoint" | "continued")
     }
 
-    /// The line, which is not linked yet.
+    /// Returns the line, not linked yet.
     #[must_use]
     pub fn line(&self, writer: Writer<'_>, time: Timestamp) -> Vec<u8> {
         let Writer { run, principal } = writer;
         let line = Line { time: time.to_string(), run, sequence: 0, principal, operation: "", line: None, mark: self };
-        // INVARIANT: a map with texts for keys is always written.
+        // INVARIANT: a map with texts as keys can always be serialized.
         serde_json::to_vec(&line).unwrap_or_default()
     }
 }

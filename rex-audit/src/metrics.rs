@@ -30,13 +30,13 @@ pub const BOUNDS: [u64; 18] = [
     300_000_000,
 ];
 
-/// How many series a metric has at most. What would make one more is counted under `other`.
+/// Maximum number of series of a metric. Further ones are counted under `other`.
 const SERIES: usize = 2_000;
 
-/// How long a label may be, in characters.
+/// Maximum length of a label, in characters.
 const LABEL: usize = 200;
 
-/// Adds up entries, and what was added up before.
+/// Totals of entries, and of other totals.
 ///
 /// ```
 /// use rex_audit::{Entry, Metrics};
@@ -58,7 +58,7 @@ pub struct Metrics {
 /// The values of labels, in the order of their names.
 type Labels = Vec<String>;
 
-/// What is counted.
+/// A metric that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Counter {
     Runs,
@@ -69,14 +69,14 @@ enum Counter {
     Limits,
 }
 
-/// What takes time.
+/// A metric that measures time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Operation,
     Script,
 }
 
-/// How a metric is declared.
+/// The declaration of a metric.
 struct Declared {
     name: &'static str,
     help: &'static str,
@@ -122,14 +122,14 @@ impl Timer {
     }
 }
 
-/// How often something took how long.
+/// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Durations {
-    /// How many took no longer than each of [`BOUNDS`], and longer than the one before.
+    /// Number of durations in each bucket: at most its bound in [`BOUNDS`], and more than the bound before.
     pub buckets: [u64; BOUNDS.len()],
-    /// How many there were, those beyond all bounds included.
+    /// Number of durations, including those beyond all bounds.
     pub count: u64,
-    /// How long they took together, in microseconds.
+    /// Sum of the durations, in microseconds.
     pub sum_us: u64,
 }
 
@@ -138,20 +138,20 @@ pub struct Durations {
 pub struct Sample<'m> {
     /// The name of the metric: `rex_runs_total`.
     pub name: &'static str,
-    /// What it counts, in a sentence.
+    /// A help text of one sentence.
     pub help: &'static str,
     /// Labels, with their values in this series.
     pub labels: Vec<(&'static str, &'m str)>,
-    /// What was counted.
+    /// The value.
     pub figure: Figure<'m>,
 }
 
-/// What a [`Sample`] says.
+/// The value of a [`Sample`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure<'m> {
-    /// How often.
+    /// A count.
     Count(u64),
-    /// How often it took how long.
+    /// A histogram.
     Durations(&'m Durations),
 }
 
@@ -209,7 +209,7 @@ impl Metrics {
         self.timer(Timer::Script, &[]).took(duration_us);
     }
 
-    /// Adds what was added up elsewhere.
+    /// Adds other totals.
     pub fn merge(&mut self, other: &Self) {
         for ((counter, labels), count) in &other.counters {
             self.count(*counter, &labels.iter().map(String::as_str).collect::<Vec<_>>(), *count);
@@ -219,7 +219,7 @@ impl Metrics {
         }
     }
 
-    /// All series, those of one metric together.
+    /// Returns all series, grouped by metric.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
         let counters = self
             .counters

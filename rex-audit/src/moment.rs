@@ -1,34 +1,34 @@
-//! Points in time as they are written: in journals, and by people.
+//! Points in time, as journals and people write them.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use rex_core::Timestamp;
 
-/// A text that is no point in time.
+/// The error for a text that is not a point in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no point in time: `2026-11-23T12:00:00Z`, `2026-11-23 12:00`, `2026-11-23` and `90m`, `2h`, `7d` (ago) are taken"
 )]
 pub struct NoMoment(pub String);
 
-/// A point in time as RFC 3339 has it, which is how journals have it.
+/// Parses a point in time in RFC 3339, the format of journals.
 #[must_use]
 pub fn rfc3339(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp::from_micros(time.as_microsecond()))
 }
 
-/// A point in time for people, in UTC and to the millisecond, so that all take the same room.
+/// Formats a point in time for people, in UTC and to the millisecond, always with the same width.
 #[must_use]
 pub fn shown(time: Timestamp) -> String {
     let whole = Timestamp::from_micros(time.as_secs().saturating_mul(1_000_000)).to_string();
     format!("{}.{:03}", whole.trim_end_matches('Z').replace('T', " "), time.as_millis().rem_euclid(1_000))
 }
 
-/// A point in time as people write it: RFC 3339, a date with or without a time (in UTC, as in journals), or how long before
-/// `now` it is: `90m`, `2h`, `7d`.
+/// Parses a point in time as people write it: RFC 3339, a date with or without a time (in UTC, as in journals), or a duration before
+/// `now`: `90m`, `2h`, `7d`.
 ///
 /// # Errors
-/// If it is none of these.
+/// If it has none of these forms.
 pub fn written(text: &str, now: Timestamp) -> Result<Timestamp, NoMoment> {
     let bad = || NoMoment(text.to_owned());
     if let Some(time) = rfc3339(text) {

@@ -1,4 +1,4 @@
-//! Where in a journal something stands.
+//! Places in a journal.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// What the journal is called.
+    /// The name of the journal.
     pub journal: Arc<str>,
     /// The line, from 1.
     pub line: u64,

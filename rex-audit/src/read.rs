@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::Entry;
 use crate::lines::{LINE_BYTES, Lines};
 
-/// The events whose lines are entries. Lines about others, such as those that secure the journal itself, are passed over.
+/// The events whose lines are entries. Other lines, such as those that secure the journal itself, are skipped.
 const EVENTS: [&str; 4] = ["start", "decision", "outcome", "end"];
 
 /// One line of a journal.
@@ -17,31 +17,31 @@ const EVENTS: [&str; 4] = ["start", "decision", "outcome", "end"];
 pub struct Line<'a> {
     /// Its number in the file, from 1.
     pub number: u64,
-    /// How many bytes are before it.
+    /// Number of bytes before it.
     pub offset: u64,
-    /// How it stands there, without what ends it.
+    /// Its bytes, without the newline.
     pub bytes: &'a [u8],
-    /// What it says.
+    /// The entry, or the reason why there is none.
     pub entry: Result<Entry<'a>, Unreadable>,
 }
 
-/// Why a line is no entry.
+/// The reason why a line is not an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It has no end, so whoever wrote it was interrupted.
+    /// The last line, whose writer was interrupted: it has no end.
     #[error("the last line is torn: {0}")]
     Torn(String),
-    /// It is longer than [`LINE_BYTES`].
+    /// A line longer than [`LINE_BYTES`].
     #[error("the line is longer than {LINE_BYTES} bytes")]
     TooLong,
-    /// It is something else.
+    /// Any other line.
     #[error("the line is no entry of a journal: {0}")]
     Other(String),
 }
 
-/// Shows each entry, and each line that should be one and is not, in order. Memory does not grow with the journal.
+/// Visits each entry, and each line that should be one but is not, in order. Memory does not grow with the journal.
 ///
-/// `visit` ends it early with [`ControlFlow::Break`].
+/// `visit` stops early with [`ControlFlow::Break`].
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -72,7 +72,7 @@ pub fn each<R: BufRead>(reader: R, mut visit: impl FnMut(Line<'_>) -> ControlFlo
     Ok(())
 }
 
-/// What a line says; `None` if it is about the journal itself.
+/// Parses a line; `None` if its event is not in [`EVENTS`].
 fn entry(bytes: &[u8], ended: bool) -> Option<Result<Entry<'_>, Unreadable>> {
     #[derive(Deserialize)]
     struct Event<'a> {
@@ -85,7 +85,7 @@ fn entry(bytes: &[u8], ended: bool) -> Option<Result<Entry<'_>, Unreadable>> {
         Err(error) => {
             let other = serde_json::from_slice::<Event<'_>>(bytes).is_ok_and(|said| !known(&said.event));
             let why = || {
-                // There is one line only, and it is named already.
+                // There is only one line, and its number is reported already.
                 let text = error.to_string();
                 text.rsplit_once(" at line 1 column ")
                     .map_or(text.clone(), |(what, at)| format!("{what}, at byte {at}"))

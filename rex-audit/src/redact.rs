@@ -1,7 +1,7 @@
-//! What looks like a secret is taken out of texts before they are written down.
+//! Redaction of texts: likely secrets are removed before the texts are written.
 //!
-//! It is a net with holes: a secret that looks like any other word is not known for one. So operations record names and sizes, and
-//! never contents; this is for names and arguments that carry what they should not.
+//! Redaction is best effort: it cannot recognize a secret that looks like an ordinary word. So operations record names and sizes, and
+//! never contents; redaction is for names and arguments that carry secrets by mistake.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -9,10 +9,10 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use regex::{Captures, Regex};
 
-/// What stands in place of a secret.
+/// The replacement for a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// No secret is found in a text that has none of these, in whatever case.
+/// A text that contains none of these, ignoring case, is not searched for secrets.
 const SIGNS: &[&str] = &[
     "passw",
     "passphrase",
@@ -51,36 +51,36 @@ const SIGNS: &[&str] = &[
     "--pass",
 ];
 
-/// The names of what is secret.
+/// A pattern for names of secrets.
 macro_rules! names {
     () => {
         "(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|private[_-]?key)"
     };
 }
 
-/// A text in double quotes, as JSON has it.
+/// A pattern for a text in double quotes, as in JSON.
 macro_rules! quoted {
     () => {
         r"\x22(?:[^\x22\\]|\\.)*\x22"
     };
 }
 
-/// What a shell takes for one word.
+/// A pattern for one word of a shell.
 macro_rules! word {
     () => {
         r"(?:'[^']*'|\\.|[^\s'\\])+"
     };
 }
 
-/// Patterns of secrets, with what is before each as `keep`.
+/// Patterns of secrets. The text around a secret is in the groups `keep` and `after`.
 const PATTERNS: &[&str] = &[
     // A block, to its end or to the end of the text.
     r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
-    // Who asks, in a URL.
+    // The user information of a URL.
     r"(?P<keep>\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\x22]+(?P<after>@)",
     r"(?i)(?P<keep>\bauthorization['\x22]?\s*[:=]\s*['\x22]?(?:(?:basic|bearer|digest|token)\s+)?)[^\s'\x22,;]+",
     r"(?i)(?P<keep>\bbearer\s+)[a-z0-9._~+/=-]{8,}",
-    // A part of a word that is quoted as a whole: `'--password=a b'`.
+    // A secret in a word that is quoted as a whole: `'--password=a b'`.
     concat!(r"(?i)(?P<keep>'(?:[^']|'\\'')*?", names!(), r"[a-z0-9_-]*\s*[:=])(?:[^']|'\\'')*(?P<after>')"),
     // `password=x`, `"db_password": "x"`, `?access_token=x`, `PGPASSWORD='it'\''s x'`.
     concat!(
@@ -90,21 +90,21 @@ const PATTERNS: &[&str] = &[
         quoted!(),
         r"|(?:'[^']*'|\\.|[^\s'\x22&;,\\])+)"
     ),
-    // A variable, or an option, that is a word of its own: what a shell takes for one word, `DB_PASSWORD=a,b`.
+    // A variable or an option that starts a word: to the end of the shell's word, `DB_PASSWORD=a,b`.
     concat!(r"(?i)(?P<keep>(?:^|\s)[a-z0-9_-]*", names!(), r"[a-z0-9_-]*=)", word!()),
     // `--password x`.
     concat!(r"(?i)(?P<keep>(?:^|\s)--?(?:[a-z0-9]+-)*(?:pass|", names!(), r")\s+)(?:", quoted!(), "|", word!(), ")"),
-    // What is known by how it begins.
+    // Secrets with a known prefix.
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,})",
     r"\b(?:sk-[A-Za-z0-9_-]{20,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}|npm_[A-Za-z0-9]{36})",
     r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
 ];
 
-/// An argument after which a secret comes as the next one.
+/// A pattern for an argument before a secret that is an argument of its own.
 const FLAG: &str = concat!(r"(?i)\A--?(?:[a-z0-9]+-)*(?:pass|", names!(), r")\z");
 
-/// An argument that is an option with its secret, or a variable with one: all after `=` is that.
+/// A pattern for an argument that is an option or a variable with a secret: everything after `=`.
 const OPTION: &str = concat!(r"(?i)\A[a-z0-9_-]*", names!(), r"[a-z0-9_-]*=");
 
 struct Patterns {
@@ -114,11 +114,11 @@ struct Patterns {
     option: LazyLock<Option<Regex>>,
 }
 
-// INVARIANT: all of them are patterns: a test compiles them. One that were none would be passed over.
+// INVARIANT: all of them compile, as a test checks. A pattern that did not would be skipped.
 static PATTERNS_READY: LazyLock<Option<Patterns>> = LazyLock::new(|| {
     Some(Patterns {
         signs: AhoCorasick::builder().ascii_case_insensitive(true).build(SIGNS).ok()?,
-        // Most runs never need these.
+        // Compiled on first use, as most runs need none.
         secrets: LazyLock::new(|| PATTERNS.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()),
         flag: LazyLock::new(|| Regex::new(FLAG).ok()),
         option: LazyLock::new(|| Regex::new(OPTION).ok()),
@@ -129,7 +129,7 @@ fn has_signs(text: &[u8]) -> bool {
     PATTERNS_READY.as_ref().is_none_or(|patterns| patterns.signs.is_match(text))
 }
 
-/// The text without what looks like a secret in it.
+/// Returns the text with likely secrets replaced.
 #[must_use]
 pub fn text(text: &str) -> Cow<'_, str> {
     let Some(patterns) = PATTERNS_READY.as_ref().filter(|_| has_signs(text.as_bytes())) else { return text.into() };
@@ -145,7 +145,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// A line of JSON without what looks like a secret in any text of it; otherwise as it was.
+/// Returns a line of JSON with likely secrets replaced in each text.
 #[must_use]
 pub fn line(line: &[u8]) -> Cow<'_, [u8]> {
     if !has_signs(line) {
@@ -156,7 +156,7 @@ pub fn line(line: &[u8]) -> Cow<'_, [u8]> {
         out.extend_from_slice(before);
         match serde_json::from_slice::<String>(quoted) {
             Ok(found) => {
-                // After `"arg1": "--password"` comes `"arg2"`, and then what it is.
+                // After `"arg1": "--password"` comes `"arg2"`, and then its value.
                 let secret = after_flag == Some(1);
                 let is_word = std::mem::replace(&mut after_key, is_argument(&found));
                 after_flag = match after_flag {
@@ -172,7 +172,7 @@ pub fn line(line: &[u8]) -> Cow<'_, [u8]> {
                 if clean == found {
                     out.extend_from_slice(quoted);
                 } else {
-                    // INVARIANT: a text can be written.
+                    // INVARIANT: a text can always be serialized.
                     out.extend(serde_json::to_vec(&clean).unwrap_or_default());
                 }
             }
@@ -189,18 +189,18 @@ fn is_flag(text: &str) -> bool {
     flag.is_some_and(|flag| flag.is_match(text))
 }
 
-/// What comes before the secret in a word of a program, if it holds one.
+/// Returns the part of an argument before its secret, if it holds one.
 fn option(word: &str) -> Option<&str> {
     let option = PATTERNS_READY.as_ref().and_then(|patterns| patterns.option.as_ref())?;
     option.find(word).map(|found| found.as_str())
 }
 
-/// Whether a key is of one of the arguments of a program.
+/// Returns whether a key is that of an argument of a program.
 fn is_argument(key: &str) -> bool {
     key.strip_prefix("arg").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// What is before the next text in a line of JSON, the text with its quotes, and what comes after it.
+/// Splits a line of JSON into the part before the next text, the text with its quotes, and the rest.
 fn next_text(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let start = line.iter().position(|byte| *byte == b'"')?;
     let (before, from) = line.split_at_checked(start)?;

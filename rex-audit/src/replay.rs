@@ -1,4 +1,4 @@
-//! What was recorded, decided again by another policy.
+//! Recorded requests, decided again by another policy.
 
 use std::collections::BTreeMap;
 
@@ -7,50 +7,50 @@ use rex_core::{Authorize, Effect};
 use crate::place::Place;
 use crate::requests::Recorded;
 
-/// How many resources of a group are named.
+/// Maximum number of resources named in a group.
 const NAMED: usize = 5;
-/// How many groups there are at most; what belongs to further ones is only counted.
+/// Maximum number of groups; requests of further ones are only counted.
 const GROUPS: usize = 10_000;
 
-/// How a decision would differ.
+/// A change of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
     /// Allowed before, denied now.
     Denied,
     /// Denied before, allowed now.
     Allowed,
-    /// The same by other policies.
+    /// The same decision by other policies.
     Others,
 }
 
 impl Change {
-    /// All of them.
+    /// All changes.
     pub const ALL: [Self; 3] = [Self::Denied, Self::Allowed, Self::Others];
 }
 
 /// Decisions that would differ in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Difference {
-    /// How.
+    /// The change.
     pub change: Change,
-    /// On whose behalf.
+    /// The principal.
     pub principal: String,
-    /// Which action.
+    /// The action.
     pub action: String,
-    /// The policies that decided.
+    /// The policies that decided before.
     pub before: Vec<String>,
     /// The policies that decide now.
     pub after: Vec<String>,
-    /// Their reason, or what goes wrong.
+    /// The reason of these policies, or the error.
     pub reason: Option<String>,
-    /// Whether it is denied now.
+    /// True if the requests are denied now.
     pub denied: bool,
 }
 
-/// Which requests a difference is about.
+/// The requests that a difference is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Concerned {
-    /// How many.
+    /// Number of requests.
     pub requests: u64,
     /// The first of them.
     pub first: Place,
@@ -58,24 +58,24 @@ pub struct Concerned {
     pub last: Place,
     /// Some of the resources.
     pub resources: Vec<String>,
-    /// How many of the requests are about other resources than these.
+    /// Number of requests about other resources than these.
     pub others: u64,
 }
 
-/// What became of all requests that were decided again.
+/// The results of all requests that were decided again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// How many.
+    /// Number of requests.
     pub requests: u64,
-    /// How many were of runs whose start was not read, so that they were decided without script and tags.
+    /// Number of requests of runs whose start was not read; they are decided without script and tags.
     pub without_start: u64,
-    /// How many are denied now.
+    /// Number of requests denied now.
     pub denied: u64,
-    /// How many are decided as before, by the same policies.
+    /// Number of requests decided as before, by the same policies.
     pub same: u64,
-    /// The others.
+    /// The other requests, in groups.
     pub differences: BTreeMap<Difference, Concerned>,
-    /// How many of the others are in none of the differences, of which there are too many.
+    /// Number of the other requests in no group, because there are too many groups.
     pub uncounted: u64,
 }
 
@@ -119,7 +119,7 @@ impl Replay {
         concerned.add(request.resource.id(), &recorded.place);
     }
 
-    /// The differences of a kind, those that are about most requests first.
+    /// Returns the differences with this change, most requests first.
     #[must_use]
     pub fn of(&self, change: Change) -> Vec<(&Difference, &Concerned)> {
         let mut all: Vec<_> = self.differences.iter().filter(|(difference, _)| difference.change == change).collect();
@@ -127,13 +127,13 @@ impl Replay {
         all
     }
 
-    /// How many requests the differences of a kind are about.
+    /// Returns the number of requests with this change, as far as they are in groups.
     #[must_use]
     pub fn count(&self, change: Change) -> u64 {
         self.of(change).iter().map(|(_, concerned)| concerned.requests).sum()
     }
 
-    /// Whether every request is decided as before, by the same policies.
+    /// Returns whether every request is decided as before, by the same policies.
     #[must_use]
     pub fn is_same(&self) -> bool {
         self.same == self.requests
@@ -155,7 +155,7 @@ impl Concerned {
     }
 }
 
-/// Whether two lists name the same policies.
+/// Returns whether two lists name the same policies.
 fn same(before: &[String], after: &[std::sync::Arc<str>]) -> bool {
     before.len() == after.len() && before.iter().all(|id| after.iter().any(|other| **other == **id))
 }

@@ -1,4 +1,4 @@
-//! A journal as one page for a browser: what it adds up to, its denials, and each run down to the line of its script.
+//! A journal as one page for a browser: its totals, its denials, and each run down to the lines of its script.
 
 mod detail;
 mod markup;
@@ -11,22 +11,22 @@ use std::io::{self, Write};
 use crate::report::runs::{Denial, RunSeen, Runs};
 use crate::{Entry, Stats, Summary};
 
-/// How many denials are listed one by one: the last ones.
+/// Maximum number of listed denials: the last ones.
 const DENIALS: usize = 500;
 
-/// The text of a script, which journals do not have.
+/// The text of a script, which journals do not contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
-/// Collects entries in one pass, and writes the page. Its memory is bounded, whatever the journal holds: sums are over all entries, single
-/// ones are of the last runs, of which those with denials stay longest.
+/// A report, which collects entries in one pass and writes the page. Its memory is bounded, whatever the journal holds: totals are over
+/// all entries, single entries are of the last runs; runs with denials are kept longest.
 ///
-/// The page loads nothing, runs no script, and says so by its `Content-Security-Policy`. What comes from a journal is text in it.
+/// The page loads nothing, runs no script, and says so in its `Content-Security-Policy`. Everything from a journal is text in it.
 ///
 /// ```
 /// let journal = br#"{"time":"2026-11-23T12:42:29Z","run":"r","sequence":1,"principal":"Agent::\"<b>\"","operation":"","line":null,"event":"start"}"#;
@@ -47,7 +47,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Shows the text of the script with this SHA-256 with its runs.
+    /// Adds the text of the script with this SHA-256, to show it with its runs.
     #[must_use]
     pub fn with_script(mut self, sha256: &str, script: Script) -> Self {
         self.scripts.insert(sha256.to_owned(), script);
@@ -67,12 +67,12 @@ impl Report {
         }
     }
 
-    /// Adds a line that is no entry.
+    /// Counts a line that is not an entry.
     pub fn unreadable(&mut self) {
         self.stats.unreadable();
     }
 
-    /// What it adds up to, with at most `most` names in each list.
+    /// Returns the totals, with at most `most` names in each list.
     #[must_use]
     pub fn summary(&self, most: usize) -> Summary {
         self.stats.summary(most)

@@ -1,4 +1,4 @@
-//! The requests of a journal, made again from what is written down of them.
+//! The requests of a journal, rebuilt from their records.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
@@ -15,51 +15,51 @@ use crate::place::Place;
 use crate::redact::REDACTED;
 use crate::verify::Verifier;
 
-/// How many runs are kept in mind that began and did not end. Where a journal has more, the first ones were killed.
+/// Maximum number of remembered runs without an end. In a journal with more, the first ones were killed.
 const RUNS: usize = 1024;
 
-/// What is wrong with a request that is in no chain.
+/// The error for a request that is in no chain.
 const OUTSIDE: &str = "it is in no chain: it does not name the line before it";
 
-/// A request as it was recorded, with what was decided.
+/// A recorded request with its decision.
 #[derive(Debug)]
 pub struct Recorded {
-    /// Where it stands.
+    /// The place of the record.
     pub place: Place,
-    /// In which run.
+    /// The id of the run.
     pub run: String,
     /// The request.
     pub asked: Asked,
-    /// What was decided.
+    /// The effect of the decision.
     pub effect: Effect,
-    /// The policies that it was decided by.
+    /// The deciding policies.
     pub policies: Vec<String>,
-    /// Whether the start of its run was read. Where not, script and tags are taken to be none.
+    /// True if the start of its run was read. If not, script and tags are empty.
     pub begun: bool,
-    /// Whether the journal keeps a part of it only, with [`REDACTED`] in place of what looked like a secret. It is another request then than
-    /// the one that was decided.
+    /// True if the record is redacted: it has [`REDACTED`] in place of a likely secret. The request then differs from the one that was
+    /// decided.
     pub redacted: bool,
 }
 
-/// A line that was not understood.
+/// A line that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
-    /// Where it stands.
+    /// The place of the line.
     pub place: Place,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
-    /// Whether it is a whole record that is in no chain, and so nothing that a writer left unfinished.
+    /// True if it is a whole record that is in no chain, and not a line that a writer left unfinished.
     pub outside: bool,
 }
 
-/// What is known of the runs that began: keep it from one journal to the next, as a run may go on there.
+/// The runs that began. Keep it from one journal to the next, as a run may continue there.
 #[derive(Debug, Default)]
 pub struct Runs {
     known: HashMap<String, Subject>,
     order: VecDeque<String>,
 }
 
-/// What reads the requests of a journal: an iterator over those that could be made again, and the lines that tell of none that can.
+/// A reader of the requests of a journal: an iterator over the requests, and the lines that could not be read.
 #[derive(Debug)]
 pub struct Requests<'r, R> {
     table: &'static [&'static ActionSpec],
@@ -71,26 +71,26 @@ pub struct Requests<'r, R> {
 }
 
 impl<'r, R: BufRead> Requests<'r, R> {
-    /// The requests of a journal, for actions of a table.
+    /// Creates a reader of the requests of a journal, for actions of a table.
     pub fn new(table: &'static [&'static ActionSpec], journal: &str, reader: R, runs: &'r mut Runs) -> Self {
         let lines = Lines::new(reader);
         Self { table, journal: journal.into(), lines, runs, verifier: None, chained: false }
     }
 
-    /// The same, where a verifier sees each line too.
+    /// Passes each line to a verifier, too.
     #[must_use]
     pub fn verified_by(self, verifier: &'r mut Verifier) -> Self {
         verifier.open(&self.journal);
         Self { verifier: Some(verifier), ..self }
     }
 
-    /// The same, where a line that names none as the one before it tells of no request: it is not in the chain.
+    /// Rejects requests outside the chain: those whose line names no line before it.
     #[must_use]
     pub fn chained(self) -> Self {
         Self { chained: true, ..self }
     }
 
-    /// The next request or the next line that is not understood; the lines before it are about other things.
+    /// Returns the next request or the next line that could not be read, and skips other lines.
     fn advance(&mut self) -> io::Result<Option<Result<Recorded, Unread>>> {
         while let Some(line) = self.lines.next_line()? {
             let place = Place { journal: self.journal.clone(), line: line.number };
@@ -141,7 +141,7 @@ impl Runs {
     }
 }
 
-/// What a line that is no whole entry says that it is.
+/// The event of a line that is not a whole entry.
 #[derive(Deserialize)]
 struct Kind {
     event: String,
@@ -162,7 +162,7 @@ fn read(
     let entry = match Entry::parse(line.bytes) {
         Ok(entry) => entry,
         Err(error) => {
-            // A line about the journal itself, or of a later version, lacks what a request has.
+            // A line about the journal itself, or of a later version, lacks fields of a request.
             let kind = serde_json::from_slice::<Kind>(line.bytes);
             let other = kind.is_ok_and(|kind| !["start", "decision", "end"].contains(&&*kind.event));
             let torn = if line.ended { "" } else { ", as it was torn" };

@@ -1,30 +1,30 @@
-//! Checks that the lines of each run follow one another.
+//! A check that the lines of each run follow one another.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use crate::finding::What;
 
-/// So many runs at once are kept in mind. Of those that go beyond it, whose last lines are the longest ago are forgotten.
+/// Maximum number of remembered open runs. Beyond it, the half whose last lines are oldest is forgotten.
 const MANY: usize = 100_000;
 
-/// So many names of runs are kept in mind, and as many again before they are forgotten.
+/// Maximum number of names in each of two sets. When one is full, the older one is dropped.
 const BEGUN: usize = 500_000;
 
 /// The runs that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
     open: HashMap<Box<str>, Open>,
-    /// How many there were.
+    /// Number of all runs.
     pub(crate) count: u64,
-    /// Whether a run may have begun before what is looked at.
+    /// True if runs may have begun before the checked lines, or were forgotten.
     pub(crate) any: bool,
     forgotten: u64,
     lines: u64,
     begun: Begun,
 }
 
-/// The names of runs that have begun or ended, by their hashes; of many, the latest.
+/// The names of runs that have begun or ended, as hashes; of many, the latest.
 #[derive(Debug, Default)]
 struct Begun {
     hasher: RandomState,
@@ -55,7 +55,7 @@ impl Begun {
 }
 
 impl Runs {
-    /// Takes the next line, and says what is wrong with its place in its run.
+    /// Adds the next line. `Err` says why it cannot be the next one of its run.
     pub(crate) fn next(&mut self, run: &str, sequence: u64, event: &str) -> Result<(), What> {
         self.lines += 1;
         let (starts, ends) = (event == "start", event == "end");
@@ -63,7 +63,7 @@ impl Runs {
         let due = match self.open.get_mut(run) {
             Some(open) => {
                 let due = open.due;
-                // One that comes too late does not make the others come too early.
+                // A line that comes too late does not change the number that is due.
                 *open = Open { due: next.due.max(due), ..next };
                 Ok(due)
             }
@@ -92,7 +92,7 @@ impl Runs {
         }
     }
 
-    /// The number that is due in a run.
+    /// Returns the number that is due in a run.
     pub(crate) fn due(&self, run: &str) -> Option<u64> {
         self.open.get(run).map(|open| open.due)
     }
@@ -106,12 +106,12 @@ impl Runs {
         self.any = true;
     }
 
-    /// How many did not end.
+    /// Returns the number of runs that did not end.
     pub(crate) fn unended(&self) -> u64 {
         self.forgotten + self.open.len() as u64
     }
 
-    /// The first few of them, in the order of their last lines.
+    /// Returns the first few of them, in the order of their last lines.
     pub(crate) fn first_unended(&self, most: usize) -> Vec<String> {
         let mut open: Vec<_> = self.open.iter().map(|(run, open)| (open.last, run)).collect();
         open.sort_unstable();

@@ -1,20 +1,20 @@
-//! Counts over time, in buckets that grow with the time that they have to span.
+//! Counts over time, in buckets that become wider with the time they span.
 
 use std::collections::BTreeMap;
 
 use rex_core::Timestamp;
 
-/// How many buckets there are at most.
+/// Maximum number of buckets.
 pub const BUCKETS: i64 = 60;
 
-/// The widths of buckets, in seconds; each is a whole number of those before. A week is doubled as often as needed.
+/// The widths of buckets, in seconds; each is a multiple of those before. Beyond a week, the width doubles as often as needed.
 const WIDTHS: [i64; 12] = [1, 5, 10, 30, 60, 300, 900, 3_600, 10_800, 21_600, 86_400, 604_800];
 
-/// Which bucket a point in time belongs to. All series of one place share one.
+/// A map from points in time to buckets. Related series share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scale {
     width: i64,
-    /// The first and the last bucket that something is in.
+    /// The first and the last bucket with a count.
     used: Option<(i64, i64)>,
 }
 
@@ -26,13 +26,13 @@ impl Default for Scale {
 }
 
 impl Scale {
-    /// The width of a bucket, in seconds.
+    /// Returns the width of a bucket, in seconds.
     #[must_use]
     pub fn seconds(&self) -> i64 {
         self.width
     }
 
-    /// The bucket of a point in time. Where buckets had to become wider for it, says by how much: series [follow](Series::widen).
+    /// Returns the bucket of a point in time, and, if buckets became wider for it, the factor by which to [widen](Series::widen) series.
     pub fn bucket(&mut self, time: Timestamp) -> (i64, Option<i64>) {
         let before = self.width;
         loop {
@@ -50,7 +50,7 @@ impl Scale {
         }
     }
 
-    /// When each bucket begins, from the first that something is in to the last.
+    /// Returns the start of each bucket, from the first with a count to the last.
     pub fn starts(&self) -> impl Iterator<Item = Timestamp> + use<> {
         let width = self.width;
         self.buckets().map(move |bucket| Timestamp::from_micros(bucket.saturating_mul(width).saturating_mul(1_000_000)))
@@ -66,19 +66,19 @@ impl Scale {
 pub struct Series(BTreeMap<i64, u64>);
 
 impl Series {
-    /// Counts once more.
+    /// Adds one to a bucket.
     pub fn count(&mut self, bucket: i64) {
         *self.0.entry(bucket).or_default() += 1;
     }
 
-    /// Makes buckets wider `by` that factor.
+    /// Makes buckets wider by a factor.
     pub fn widen(&mut self, by: i64) {
         for (bucket, count) in std::mem::take(&mut self.0) {
             *self.0.entry(bucket.div_euclid(by.max(1))).or_default() += count;
         }
     }
 
-    /// The count in each bucket of the scale.
+    /// Returns the count in each bucket of the scale.
     #[must_use]
     pub fn counts(&self, scale: &Scale) -> Vec<u64> {
         scale.buckets().map(|bucket| self.0.get(&bucket).copied().unwrap_or(0)).collect()

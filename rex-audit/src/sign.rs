@@ -1,7 +1,7 @@
-//! Signatures under the head of a journal, by Ed25519.
+//! Ed25519 signatures of the head of a journal.
 //!
-//! What is signed is the text `rex journal checkpoint 1`, the hash that the checkpoint's line names, its time and its run, each ended by
-//! a newline. Keys are as OpenSSL writes and reads them: PKCS#8 and SubjectPublicKeyInfo, as PEM.
+//! The signed text is `rex journal checkpoint 1`, the hash that the checkpoint's line names, its time and its run, each followed by a
+//! newline. Keys have the formats of OpenSSL: PKCS#8 and SubjectPublicKeyInfo, in PEM.
 
 use std::fmt;
 
@@ -15,32 +15,32 @@ use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use crate::chain::Hash;
 use crate::mark::Mark;
 
-/// What PKCS#8 has before the 32 bytes of a key for Ed25519, and SubjectPublicKeyInfo before those of a public one.
+/// The bytes before the 32 bytes of an Ed25519 key: a private one in PKCS#8, a public one in SubjectPublicKeyInfo.
 const PRIVATE: &[u8; 16] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 const PUBLIC: &[u8; 12] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
-/// Why there is no key.
+/// The reason why there is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// It is another kind of text.
+    /// A text that is not a PEM of a private key.
     #[error("it is no PEM of a private key")]
     NotPrivate,
-    /// It is another kind of text.
+    /// A text that is not a PEM of a public key.
     #[error("it is no PEM of a public key")]
     NotPublic,
-    /// It is a key for something else.
+    /// A key for another algorithm.
     #[error("it is no key for Ed25519")]
     NotEd25519,
-    /// The system gives none.
+    /// No random numbers from the system.
     #[error("the system gives no random numbers")]
     NoRandom,
 }
 
-/// A key to sign checkpoints with.
+/// A key that signs checkpoints.
 pub struct SigningKey(Ed25519KeyPair);
 
 impl SigningKey {
-    /// A new key, as PEM.
+    /// Generates a key, as PEM.
     ///
     /// # Errors
     /// If the system gives no random numbers.
@@ -50,27 +50,27 @@ impl SigningKey {
         Ok(pem("PRIVATE KEY", &[&PRIVATE[..], &seed].concat()))
     }
 
-    /// The key of a PEM.
+    /// Reads a key from a PEM.
     ///
     /// # Errors
-    /// If there is none in it.
+    /// If it has no private key for Ed25519.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
         let key = PrivatePkcs8KeyDer::from_pem_slice(unmarked(text)).map_err(|_| KeyError::NotPrivate)?;
-        // Without the public key in it, as OpenSSL writes them, there is nothing to compare.
+        // OpenSSL writes keys without the public key: then there is nothing to compare.
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_pkcs8_der());
         pair.map(Self).map_err(|_| KeyError::NotEd25519)
     }
 
-    /// The key that others check with.
+    /// Returns the public key, to check signatures with.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         let mut key = [0; 32];
-        // INVARIANT: every public key for Ed25519 is that long.
+        // INVARIANT: every public key for Ed25519 has 32 bytes.
         key.iter_mut().zip(self.0.public_key().as_ref()).for_each(|(to, from)| *to = *from);
         PublicKey(key)
     }
 
-    /// Signs all up to the line of this hash.
+    /// Signs everything up to the line with this hash.
     #[must_use]
     pub fn sign(&self, head: Hash, time: &str, run: &str) -> Mark {
         let signature = self.0.sign(&message(head, time, run));
@@ -84,34 +84,34 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A key to check checkpoints with.
+/// A key that checks checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// The key of a PEM.
+    /// Reads a key from a PEM.
     ///
     /// # Errors
-    /// If there is none in it.
+    /// If it has no public key for Ed25519.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
         let key = SubjectPublicKeyInfoDer::from_pem_slice(unmarked(text)).map_err(|_| KeyError::NotPublic)?;
         let key = key.strip_prefix(PUBLIC).and_then(|key| key.try_into().ok());
         key.map(Self).ok_or(KeyError::NotEd25519)
     }
 
-    /// The key as PEM.
+    /// Returns the key as PEM.
     #[must_use]
     pub fn to_pem(&self) -> String {
         pem("PUBLIC KEY", &[&PUBLIC[..], &self.0].concat())
     }
 
-    /// What checkpoints call it: 16 hexadecimal digits of its hash.
+    /// Returns the id of the key in checkpoints: 16 hexadecimal digits of its hash.
     #[must_use]
     pub fn id(&self) -> String {
         Hash::of(&self.0).to_string().chars().take(16).collect()
     }
 
-    /// Whether this key signed all up to the line of this hash.
+    /// Returns whether this key signed everything up to the line with this hash.
     #[must_use]
     pub fn signed(&self, signature: &str, head: Hash, time: &str, run: &str) -> bool {
         let Ok(signature) = STANDARD.decode(signature) else { return false };
@@ -123,12 +123,12 @@ fn message(head: Hash, time: &str, run: &str) -> Vec<u8> {
     format!("rex journal checkpoint 1\n{head}\n{time}\n{run}\n").into_bytes()
 }
 
-/// INVARIANT: what is written so fits on one line.
-/// A text without the byte order mark that some editors put before it.
+/// Removes the byte order mark that some editors put before a text.
 fn unmarked(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
+// INVARIANT: the Base64 of a key fits on one line.
 fn pem(what: &str, der: &[u8]) -> String {
     format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", STANDARD.encode(der))
 }

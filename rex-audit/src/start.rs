@@ -1,4 +1,4 @@
-//! The first line of a journal's file, which says what file is before it.
+//! The first line of a journal's file, which names the file before it.
 
 use std::io::{self, BufRead};
 
@@ -9,14 +9,14 @@ use crate::chain::{Hash, previous};
 use crate::lines::Lines;
 use crate::moment::rfc3339;
 
-/// What the first line of a file says.
+/// The first line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    /// When it was written.
+    /// The time when it was written.
     pub time: Option<Timestamp>,
-    /// The line before it.
+    /// The hash of the line before it.
     pub previous: Hash,
-    /// The file that has that line, by its name beside this one.
+    /// The name of the file that has that line, in the directory of this one.
     pub continues: Option<String>,
 }
 
@@ -28,7 +28,7 @@ struct First {
 }
 
 impl Start {
-    /// Reads it; `None` if there is no whole line, or it is of no journal.
+    /// Reads the first line; `None` if it is not whole, or not of a journal.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -38,7 +38,7 @@ impl Start {
         let (Some(previous), Ok(first)) = (previous(line.bytes), serde_json::from_slice::<First>(line.bytes)) else {
             return Ok(None);
         };
-        // What is no plain name leads out of the directory.
+        // Other names could lead out of the directory.
         let plain = |file: &String| !file.contains('/') && !file.contains('\0') && !["", ".", ".."].contains(&&**file);
         let continues = first.file.filter(|file| first.event == "continued" && plain(file));
         Ok(Some(Self { time: rfc3339(&first.time), previous, continues }))

@@ -1,4 +1,4 @@
-//! What a journal adds up to.
+//! The totals of a journal.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,16 +10,16 @@ use crate::summary::{Asked, Bucket, Denials, Denied, ResultCount, Runs, Summary,
 use crate::top::{Tally, Top};
 use crate::{Entry, moment};
 
-/// How many names of policies, actions, principals, operations and scripts are kept.
+/// Number of kept names, each of policies, actions, principals, operations and scripts.
 const NAMES: usize = 256;
-/// How many names of resources are kept.
+/// Number of kept names of resources.
 const RESOURCES: usize = 4_096;
-/// Of how many runs that have not ended the script is remembered.
+/// Number of runs without an end whose script is remembered.
 const OPEN_RUNS: usize = 4_096;
-/// The longest duration that is told from others, in microseconds: a day.
+/// Maximum duration in histograms, in microseconds: a day. Longer ones count as a day.
 const LONGEST: u64 = 86_400_000_000;
 
-/// Adds up entries in one pass. Its memory is bounded, whatever the journal holds.
+/// Totals of entries, in one pass. The memory is bounded, whatever the journal holds.
 #[derive(Debug)]
 pub struct Stats {
     entries: u64,
@@ -66,7 +66,7 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// Adds a line that is no entry.
+    /// Counts a line that is not an entry.
     pub fn unreadable(&mut self) {
         self.unreadable += 1;
     }
@@ -132,7 +132,7 @@ impl Stats {
         all.for_each(|series| series.widen(by));
     }
 
-    /// What it adds up to, with at most `most` names in each list.
+    /// Returns the totals, with at most `most` names in each list.
     #[must_use]
     pub fn summary(&self, most: usize) -> Summary {
         let (allowed, denied) = (self.allowed.counts(&self.scale), self.denied.counts(&self.scale));
@@ -186,7 +186,7 @@ impl Stats {
     }
 }
 
-/// Which script the runs that have not ended run. Runs that were killed never end, so the oldest are forgotten.
+/// The scripts of the runs that have not ended. Runs that were killed never end, so the oldest are forgotten.
 #[derive(Debug, Default)]
 struct OpenRuns {
     scripts: HashMap<Box<str>, Box<str>>,
@@ -215,14 +215,14 @@ impl OpenRuns {
     }
 }
 
-/// How long calls took.
+/// The durations of calls.
 #[derive(Debug, Default)]
 struct Times {
     failed: u64,
     bytes: u64,
     total_us: u64,
     most_us: u64,
-    /// Each value to one part in a hundred.
+    /// A histogram, exact to one part in a hundred.
     spread: Option<Histogram<u32>>,
 }
 
@@ -233,7 +233,7 @@ impl Times {
         self.total_us = self.total_us.saturating_add(entry.duration_us);
         self.most_us = self.most_us.max(entry.duration_us);
         if self.spread.is_none() {
-            // It grows up to the longest; these bounds are ones that it takes.
+            // It grows as needed. Two digits are a valid precision, so this does not fail.
             self.spread = Histogram::new(2).ok();
         }
         if let Some(spread) = &mut self.spread {
@@ -246,7 +246,7 @@ impl Times {
     }
 }
 
-/// Those that took the most time altogether first.
+/// Lists names, those with the most total time first.
 fn took(top: &Top<Times>, most: usize) -> Vec<Took> {
     let shown = |(name, tally): (&str, &Tally<Times>)| Took {
         name: name.to_owned(),

@@ -1,127 +1,127 @@
-//! What [`Stats`](crate::Stats) come to.
+//! The summary of [`Stats`](crate::Stats).
 
 use serde::Serialize;
 
-/// What a journal adds up to. As JSON it is what `rex audit stats --format json` promises.
+/// The totals of a journal. Its JSON is the stable output of `rex audit stats --format json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// When the first entry was.
+    /// The time of the first entry.
     pub first: Option<String>,
-    /// When the last was.
+    /// The time of the last entry.
     pub last: Option<String>,
-    /// How many entries there are.
+    /// Number of entries.
     pub entries: u64,
-    /// How many lines are none.
+    /// Number of lines that are not entries.
     pub unreadable: u64,
-    /// Runs.
+    /// The runs.
     pub runs: Runs,
-    /// Requests that were allowed.
+    /// Number of allowed requests.
     pub allowed: u64,
-    /// Requests that were denied.
+    /// Number of denied requests.
     pub denied: u64,
-    /// How many seconds a bucket of the timelines is wide.
+    /// The width of a bucket of the timelines, in seconds.
     pub bucket_seconds: i64,
     /// Decisions over time.
     pub timeline: Vec<Bucket>,
-    /// Denials over time by what they are about, the most frequent first.
+    /// Denials over time by policy, action and principal, the most frequent first.
     pub denials: Denials,
-    /// Operations, those that took the most time altogether first.
+    /// Operations, those with the most total time first.
     pub operations: Vec<Took>,
-    /// Scripts by their SHA-256, those that took the most time altogether first.
+    /// Scripts by their SHA-256, those with the most total time first.
     pub scripts: Vec<Took>,
-    /// What was asked for most often.
+    /// Resources, the most frequently requested first.
     pub resources: Vec<Asked>,
 }
 
-/// Runs.
+/// Counts of runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Runs {
-    /// How many began.
+    /// Number of runs that began.
     pub started: u64,
-    /// How many came to their end. Others are still going on, or were ended from outside.
+    /// Number of runs that ended. Others still run, or were killed.
     pub ended: u64,
-    /// How they ended.
+    /// Counts of runs by result.
     pub results: Vec<ResultCount>,
 }
 
-/// How many runs ended in one way.
+/// A count of the runs with one result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResultCount {
     /// `SUCCESS`, or the code of the failure.
     pub result: String,
-    /// How many.
+    /// Number of runs.
     pub runs: u64,
 }
 
-/// Decisions in one part of the time.
+/// Decisions in one bucket of the timeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bucket {
-    /// When it begins.
+    /// The time when the bucket starts.
     pub from: String,
-    /// Requests that were allowed.
+    /// Number of allowed requests.
     pub allowed: u64,
-    /// Requests that were denied.
+    /// Number of denied requests.
     pub denied: u64,
 }
 
-/// Denials by what they are about.
+/// Denials by policy, action and principal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Denials {
-    /// By the policy that decided so; by none where no permit matched.
+    /// Denials by deciding policy, or by none if no permit matched.
     pub policies: Vec<Denied>,
-    /// By action.
+    /// Denials by action.
     pub actions: Vec<Denied>,
-    /// By principal.
+    /// Denials by principal.
     pub principals: Vec<Denied>,
 }
 
 /// The denials of one name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Denied {
-    /// A policy, an action, a principal. Of policies, `None` is where no permit matched.
+    /// A policy, an action or a principal. Among policies, `None` means that no permit matched.
     pub name: Option<String>,
-    /// How many.
+    /// Number of denials.
     pub denied: u64,
-    /// How many more there may be. Not 0 only where names are too many to count them all.
+    /// Maximum number of missed denials. Above 0 only if there are too many names to count them all.
     pub missed: u64,
-    /// How many in each bucket of the timeline.
+    /// Number of denials in each bucket of the timeline.
     pub timeline: Vec<u64>,
 }
 
-/// How long an operation, or a script, took.
+/// The durations of an operation, or of a script.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Took {
-    /// Which.
+    /// The operation, or the SHA-256 of the script.
     pub name: String,
-    /// How often.
+    /// Number of calls, or of runs.
     pub count: u64,
-    /// How much more often it may have been.
+    /// Maximum number of missed calls or runs.
     pub missed: u64,
-    /// How often it failed.
+    /// Number of failures.
     pub failed: u64,
-    /// Bytes read and written.
+    /// Number of bytes read and written.
     pub bytes: u64,
-    /// How long altogether, in microseconds.
+    /// The total time, in microseconds.
     pub total_us: u64,
-    /// Half of the times it took no longer.
+    /// The median time, in microseconds.
     pub p50_us: u64,
-    /// Nine of ten times.
+    /// The 90th percentile, in microseconds.
     pub p90_us: u64,
-    /// 99 of 100 times.
+    /// The 99th percentile, in microseconds.
     pub p99_us: u64,
-    /// The longest time.
+    /// The longest time, in microseconds.
     pub most_us: u64,
 }
 
-/// How often one resource was asked for.
+/// Decisions about one resource.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Asked {
-    /// Its id.
+    /// The id of the resource.
     pub resource: String,
-    /// How often.
+    /// Number of decisions.
     pub decisions: u64,
-    /// How often that was denied.
+    /// Number of denials.
     pub denied: u64,
-    /// How much more often it may have been.
+    /// Maximum number of missed decisions.
     pub missed: u64,
 }

@@ -1,46 +1,46 @@
-//! The end of a journal: which line the next one is chained to, and what a writer that was killed left unfinished after it.
+//! The end of a journal: the line to which the next one is chained, and what a killed writer left unfinished after it.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::chain::{Hash, previous};
 
-/// How far back the last whole line is looked for.
+/// Number of bytes at the end in which the last whole line is searched.
 const FAR: u64 = 64 << 20;
-/// How much is read first. Most lines are shorter.
+/// Number of bytes that are read first. Most lines are shorter.
 const NEAR: u64 = 4 << 10;
-/// How many unfinished lines there may be in a row, which takes as many writers that were killed in a row.
+/// Maximum number of unfinished lines in a row. Each takes another killed writer.
 const UNFINISHED: usize = 100;
 
 /// The end of a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tail {
-    /// How long the journal is.
+    /// Length of the journal, in bytes.
     pub length: u64,
     /// The hash of the last whole line.
     pub head: Hash,
-    /// What comes after it, without a newline at the end.
+    /// The unfinished text after it, without a newline at the end.
     pub torn: Option<Torn>,
-    /// Whether the last byte is a newline, or there is none.
+    /// True if the last byte is a newline, or the journal is empty.
     pub ended: bool,
 }
 
-/// What is not a whole line.
+/// A text that is not a whole line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Torn {
-    /// How many bytes it has.
+    /// Number of bytes.
     pub bytes: u64,
     /// Their hash.
     pub hash: Hash,
 }
 
 impl Tail {
-    /// The end of a journal of which nothing is there.
+    /// The end of an empty journal.
     pub const EMPTY: Self = Self { length: 0, head: Hash::NONE, torn: None, ended: true };
 
-    /// Looks at the end of a journal.
+    /// Reads the end of a journal.
     ///
     /// # Errors
-    /// If it cannot be read, or there is no end of a journal in it.
+    /// If it cannot be read, or does not end as a journal does.
     pub fn read(journal: &mut (impl Read + Seek)) -> io::Result<Self> {
         let length = journal.seek(SeekFrom::End(0))?;
         let mut near = NEAR;
@@ -59,7 +59,7 @@ impl Tail {
         }
     }
 
-    /// The end, if these last bytes have all of it.
+    /// Finds the end, if these last bytes contain all of it.
     fn find(bytes: &[u8], length: u64, whole: bool) -> io::Result<Option<Self>> {
         let ended = bytes.last().is_none_or(|byte| *byte == b'\n');
         let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);

@@ -1,10 +1,10 @@
-//! Texts of strangers, as they may be shown.
+//! Untrusted texts, made safe to show.
 
 use std::borrow::Cow;
 
 pub use rex_core::text::is_invisible as is_hidden;
 
-/// A text that stays in its line, and shows all that is in it.
+/// Escapes hidden characters, so that a text stays on one line and shows everything.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {

@@ -1,11 +1,11 @@
-//! Counts the most frequent of many names in memory that does not grow with them.
+//! Counts of the most frequent of many names, in memory that does not grow with them.
 
 use std::collections::HashMap;
 
-/// Counts by name. Of up to `keep` names each count is exact. Beyond, the least frequent are dropped from time to time, and a
-/// name that comes (back) after that may have been seen up to [`Tally::missed`] times more.
+/// Counts by name. Of up to `keep` names each count is exact. Beyond, the least frequent are dropped from time to time, and a name that
+/// appears after that may have been seen up to [`Tally::missed`] times more.
 ///
-/// No name that was seen more often than [`Top::floor`] is ever missing.
+/// A name that was seen more often than [`Top::floor`] is never missing.
 #[derive(Debug, Clone)]
 pub struct Top<T> {
     names: HashMap<Box<str>, Tally<T>>,
@@ -13,25 +13,25 @@ pub struct Top<T> {
     floor: u64,
 }
 
-/// What is counted for one name.
+/// The count of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally<T> {
-    /// How often it was seen since it is kept.
+    /// Number of times it was seen since it is kept.
     pub count: u64,
-    /// How often it may have been seen before.
+    /// Maximum number of times it was seen before.
     pub missed: u64,
-    /// What else is kept of it.
+    /// Other data about the name.
     pub more: T,
 }
 
 impl<T: Default> Top<T> {
-    /// Keeps at least so many names, and at most twice as many.
+    /// Creates counts of at least this number of names, and at most twice as many.
     #[must_use]
     pub fn new(keep: usize) -> Self {
         Self { names: HashMap::new(), keep: keep.max(1), floor: 0 }
     }
 
-    /// Counts a name once more; returns what else is kept of it.
+    /// Counts a name once more; returns its other data.
     pub fn count(&mut self, name: &str) -> &mut T {
         if !self.names.contains_key(name) {
             if self.names.len() >= 2 * self.keep {
@@ -51,25 +51,25 @@ impl<T: Default> Top<T> {
         self.floor = totals.get(self.keep).copied().unwrap_or(self.floor);
         let mut room = self.keep;
         let floor = self.floor;
-        // Of those that are as frequent as the first that has to go, some may stay.
+        // Of the names as frequent as the first dropped one, some may stay.
         room = room.saturating_sub(totals.iter().filter(|total| **total > floor).count());
         self.names.retain(|_, tally| {
             tally.most() > floor || tally.most() == floor && room.checked_sub(1).map(|left| room = left).is_some()
         });
     }
 
-    /// How often a name that is not kept may have been seen. 0 if none was ever dropped.
+    /// Returns how often a name that is not kept may have been seen; 0 if none was ever dropped.
     #[must_use]
     pub fn floor(&self) -> u64 {
         self.floor
     }
 
-    /// All that are kept, in no order.
+    /// Returns the other data of all names, in no order.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.names.values_mut().map(|tally| &mut tally.more)
     }
 
-    /// All that are kept, the largest first by `rank`, then by name.
+    /// Returns all names that are kept, the largest first by `rank`, then by name.
     pub fn ranked(&self, rank: impl Fn(&Tally<T>) -> u64) -> Vec<(&str, &Tally<T>)> {
         let mut ranked: Vec<_> = self.names.iter().map(|(name, tally)| (&**name, tally)).collect();
         ranked.sort_unstable_by(|(a, x), (b, y)| rank(y).cmp(&rank(x)).then_with(|| a.cmp(b)));

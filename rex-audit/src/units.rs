@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Numbers for people.
 
-/// A duration with the unit that makes it short.
+/// Formats a duration, in a unit that keeps it short.
 #[must_use]
 pub fn duration(micros: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
@@ -14,7 +14,7 @@ pub fn duration(micros: u64) -> String {
     }
 }
 
-/// A size with the unit that makes it short.
+/// Formats a size, in a unit that keeps it short.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
@@ -27,7 +27,7 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// A number with its thousands apart.
+/// Formats a number, with commas between thousands.
 #[must_use]
 pub fn number(number: u64) -> String {
     let digits = number.to_string();

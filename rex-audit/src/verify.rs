@@ -1,9 +1,8 @@
-//! Whether a journal is as it was written, and where not.
+//! A verifier, which finds changes of a journal.
 //!
-//! A line that was edited, removed, moved or inserted does not fit between the lines around it. What the chain alone cannot show is
-//! that *all* lines from some place on are gone, or were written anew by somebody who computed their hashes. So there are checkpoints,
-//! for whoever has the key alone can sign; and a hash of the last line that is kept somewhere else shows that this line, and so all
-//! before it, is still there.
+//! A line that was edited, removed, moved or inserted does not fit between the lines around it. The chain alone cannot show that *all*
+//! lines from some place on are gone, or were rewritten with new hashes. Checkpoints show it, since only a holder of the key can sign
+//! them; and a hash of the last line, kept elsewhere, shows that this line, and so all before it, are still there.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
@@ -19,31 +18,31 @@ use crate::place::Place;
 use crate::runs::Runs;
 use crate::sign::PublicKey;
 
-/// So many findings are told, and so many places of each kind. The others are counted.
+/// Maximum number of listed findings, unfinished lines and unended runs. Further findings and runs are counted.
 const TOLD: usize = 100;
-/// A line that was moved or inserted is known for what it is if it is at most so many lines from its place.
+/// Maximum distance, in lines, at which a line is recognized as moved or inserted.
 const NEAR: usize = 1_024;
 
-/// Reads the files of a journal, the oldest first, a line at a time.
+/// A verifier of a journal, which reads its files, the oldest first, line by line.
 #[derive(Debug)]
 pub struct Verifier {
     keys: Vec<PublicKey>,
     expected: Option<Hash>,
     names: Vec<Arc<str>>,
-    /// The line that is looked at.
+    /// The current line.
     spot: Spot,
     head: Hash,
-    /// Of which run the line before is, and its number there.
+    /// The run of the line before, and its number there.
     before: (String, u64),
     recent: VecDeque<(Hash, Spot)>,
-    /// The lines that others were written after, and that are not there: with the finding about it, and the other line.
+    /// Missing lines that others name as the one before them, with the index of the finding and the other line.
     absent: Vec<(Hash, usize, Spot)>,
-    /// Lines that are told already.
+    /// Lines that are in a finding already.
     known: Vec<Spot>,
     pieces: Option<Pieces>,
-    /// Whether the line that is looked at has an end.
+    /// True if the current line has an end, or is too long.
     ended: bool,
-    /// The ends of runs that came after a signature, and are not signed themselves yet.
+    /// The ends of runs that come after a signature and are not signed yet.
     unsigned: VecDeque<(String, u64, Spot)>,
     runs: Runs,
     verdict: Verdict,
@@ -53,11 +52,11 @@ pub struct Verifier {
 struct Spot {
     file: usize,
     line: u64,
-    /// Over all files.
+    /// The number of the line over all files.
     number: u64,
 }
 
-/// Lines that are none, until it is known whether they were marked.
+/// Texts that are not lines of the chain, until it is known whether a mark covers them.
 #[derive(Debug)]
 struct Pieces {
     spot: Spot,
@@ -84,7 +83,7 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// A check by the chain alone.
+    /// Creates a verifier that checks the chain alone.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -105,13 +104,13 @@ impl Verifier {
         }
     }
 
-    /// The same, with keys of which one must have signed.
+    /// Adds keys, one of which must have signed.
     #[must_use]
     pub fn with_keys(self, keys: Vec<PublicKey>) -> Self {
         Self { keys, ..self }
     }
 
-    /// The same, where a line of this hash must be there.
+    /// Requires a line with this hash.
     #[must_use]
     pub fn expecting(self, hash: Hash) -> Self {
         Self { expected: Some(hash), ..self }
@@ -120,7 +119,7 @@ impl Verifier {
     /// Reads the next file.
     ///
     /// # Errors
-    /// If it cannot be read, or begins with what is far too long to be a line of a journal.
+    /// If it cannot be read, or begins with a text far too long for a line of a journal.
     pub fn file(&mut self, name: &str, reader: impl BufRead) -> io::Result<()> {
         self.open(name);
         let mut lines = Lines::new(reader);
@@ -128,13 +127,13 @@ impl Verifier {
             if line.too_long && line.number == 1 && !line.bytes.starts_with(b"{") {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "it has no lines of a journal"));
             }
-            // Of one that is too long, the start, which is unreadable: what comes after it is looked at all the same.
+            // Of a line that is too long, this is the start, which is unreadable; later lines are still checked.
             self.add(&line);
         }
         Ok(())
     }
 
-    /// Goes on with the next file, whose lines follow one by one: for whoever does something else with each line too.
+    /// Starts the next file, whose lines follow in [`add`](Self::add): for callers that use each line themselves, too.
     pub fn open(&mut self, name: &str) {
         self.settle(None);
         self.spot = Spot { file: self.names.len(), line: 0, ..self.spot };
@@ -142,22 +141,22 @@ impl Verifier {
         self.verdict.files += 1;
     }
 
-    /// Takes the next line of the file.
+    /// Adds the next line of the file.
     pub fn add(&mut self, line: &Line<'_>) {
         self.spot.line += 1;
         self.spot.number += 1;
         self.verdict.lines += 1;
         self.verdict.unsigned += 1;
-        // No record is that long, so no writer leaves the start of one that is.
+        // No record is that long, so no writer left it unfinished.
         self.ended = line.ended || line.too_long;
         self.line(line.bytes);
     }
 
-    /// Whether all is as it was written.
+    /// Finishes the check and returns the verdict.
     #[must_use]
     pub fn finish(mut self) -> Verdict {
-        // The end of what is there: a writer was killed, or writes just now. It leaves one line at most: what else is none came there
-        // in another way, and readers that do not look at the chain would take it for entries.
+        // Unfinished text at the end: a writer was killed, or is writing now. It leaves at most one line. Other text came there in
+        // another way, and readers that ignore the chain would take it for entries.
         if let Some(pieces) = self.pieces.take_if(|pieces| !self.ended && pieces.lines == 1) {
             self.tell_torn(pieces.spot);
         }
@@ -227,7 +226,7 @@ impl Verifier {
         matches!(event, "start" | "decision" | "outcome" | "end")
     }
 
-    /// Keeps what is no line of a chain until the next one says what to think of it.
+    /// Keeps text that is not a line of the chain until the next line shows what it is.
     fn piece(&mut self, text: &[u8]) {
         if let Some(pieces) = &mut self.pieces {
             pieces.add(b"\n");
@@ -240,7 +239,7 @@ impl Verifier {
         }
     }
 
-    /// Says what there is to say about pieces, now that this line comes. `true` if it cannot be held against what is before them.
+    /// Judges the pieces before this line. Returns `true` if this line cannot be compared with the one before them.
     fn settle(&mut self, mark: Option<&Mark>) -> bool {
         let marked = if let Some(Mark::Torn { bytes, hash }) = mark { Some((*bytes, hash)) } else { None };
         match (self.pieces.take(), marked) {
@@ -260,7 +259,7 @@ impl Verifier {
         }
     }
 
-    /// The first line of a file, which may go on where another ends.
+    /// Checks the first line of a file, which may continue another file.
     fn begin(&mut self, previous: Hash, mark: Option<&Mark>) {
         let continued = if let Some(Mark::Continued { file }) = mark { Some(file) } else { None };
         match continued {
@@ -280,7 +279,7 @@ impl Verifier {
         }
     }
 
-    /// Whether a line that does not fit is there already.
+    /// Returns whether a line that does not fit is a copy of a recent one; if so, reports it.
     fn copied(&mut self, hash: Hash) -> bool {
         let copied = self.recent.iter().any(|(known, _)| *known == hash);
         if copied && self.known.last() != Some(&self.spot) {
@@ -298,11 +297,11 @@ impl Verifier {
         copied
     }
 
-    /// A line that was not written after the one before it.
+    /// Reports that a line was not written after the one before it.
     fn broken(&mut self, previous: Hash, seen: &Seen<'_>) {
         let (spot, of) = (self.spot, (&*seen.run, seen.sequence));
         if let Some(at) = self.recent.iter().rposition(|(hash, _)| *hash == previous) {
-            // It follows on a line further up: what is between them came there later.
+            // This line follows an earlier one: the lines between them were inserted later.
             let between: Vec<_> = self.recent.iter().skip(at + 1).map(|(_, spot)| *spot).collect();
             if let Some(first) = between.first()
                 && !between.iter().any(|spot| self.known.contains(spot))
@@ -325,7 +324,7 @@ impl Verifier {
         }
     }
 
-    /// Whether this line is one that was not where it was written.
+    /// Turns the finding about a missing line into a move, if this is that line.
     fn moved(&mut self, hash: Hash) {
         let Some(at) = self.absent.iter().position(|(absent, ..)| *absent == hash) else { return };
         let (_, told, spot) = self.absent.swap_remove(at);
@@ -340,7 +339,7 @@ impl Verifier {
         self.verdict.checkpoints += 1;
         let Some(key) = self.keys.iter().find(|known| known.id() == key) else { return };
         if key.signed(signature, previous, &seen.time, &seen.run) {
-            // Whoever has the key signs its own run, and with it all that is there, whoever wrote that.
+            // The holder of the key signs its own run, and with it all lines before, no matter who wrote them.
             self.unsigned.retain(|(run, ..)| *run != seen.run);
             self.verdict.signed = Some(self.place(self.spot));
             self.verdict.unsigned = 0;
@@ -349,7 +348,7 @@ impl Verifier {
         }
     }
 
-    /// Expects the signature of a run that has ended, which comes soon after.
+    /// Expects a signature of a run that has ended; it comes soon after.
     fn wants_signature(&mut self, seen: &Seen<'_>) {
         if self.unsigned.len() == NEAR
             && let Some((run, sequence, spot)) = self.unsigned.pop_front()
@@ -369,7 +368,7 @@ impl Verifier {
         }
     }
 
-    /// Adds a finding, and says which one it is, if there is room for it.
+    /// Adds a finding and returns its index, if there is room for it.
     fn tell(&mut self, spot: Spot, of: Option<(&str, u64)>, what: What) -> Option<usize> {
         let told = self.verdict.findings.len();
         if told == TOLD {

@@ -1,4 +1,4 @@
-//! rex-core alone, with a resource and an action of somebody else's: who may set which room to how many degrees?
+//! An example of rex-core alone, with its own resource and action: who may set which room to how many degrees?
 
 use std::sync::Arc;
 
@@ -27,19 +27,19 @@ impl Resource for Room {
 }
 
 rex_core::actions! {
-    /// What this program lets a policy decide.
+    /// Every action that this program lets a policy decide.
     pub static TABLE;
     /// Heating.
     climate {
         /// Set the temperature of a room.
         Heat = "heat" on Room {
-            /// To how many degrees Celsius.
+            /// The temperature, in degrees Celsius.
             degrees: i64,
         } in [Mutating];
     }
 }
 
-/// Agents may heat to 22 degrees, and never the cellar.
+/// A policy: agents may heat to 22 degrees, and never the cellar.
 struct House;
 
 impl Authorize for House {
@@ -72,7 +72,7 @@ fn main() {
     }
 }
 
-/// What turns the valve takes the grant, so nobody can call it without having asked.
+/// Turns the valve. It takes the grant, so nobody can call it without a decision.
 fn set(grant: rex_core::Grant<climate::Heat>) {
     say(&format!("{} is now at {}", grant.resource().id(), grant.action().degrees));
 }

@@ -1,7 +1,7 @@
 //! The table of actions: everything that a policy can permit, declared once.
 //!
-//! Derived from the table: the grant types, the Cedar schema, `docs/actions.md`, and the generators of property tests
-//! and fuzzers. The ids are a promise to the owners of policies: an id never changes its meaning.
+//! The table yields the grant types, the Cedar schema, `docs/actions.md`, and the generators of property tests and fuzzers. The ids are a
+//! promise to the owners of policies: an id never changes its meaning.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,45 +9,45 @@ use std::fmt;
 use crate::Value;
 use crate::resource::{AnyResource, Attribute, Fact, Resource, ResourceSpec};
 
-/// Makes a resource from its id and attributes.
+/// A function that makes a resource from its id and attributes.
 pub type Recall = fn(&str, &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String>;
 
 /// The declaration of one action.
 #[derive(Debug)]
 pub struct ActionSpec {
-    /// The namespace, `fs` for instance.
+    /// The namespace, such as `fs`.
     pub namespace: &'static str,
     /// The id within the namespace: a verb in lower case.
     pub name: &'static str,
-    /// What a permit of it allows, in one or two sentences.
+    /// A description of what a permit allows, in one or two sentences.
     pub doc: &'static str,
-    /// What it acts on.
+    /// The type of its resource.
     pub resource: &'static ResourceSpec,
-    /// The groups that it is in, within its namespace: `ReadOnly`, `Mutating`.
+    /// The groups of the action, within its namespace: `ReadOnly`, `Mutating`.
     pub groups: &'static [&'static str],
-    /// The facts about the act that its requests carry.
+    /// The facts of its requests.
     pub context: &'static [Attribute],
-    /// Makes what it acts on from its id and its attributes, as [`Resource::recall`] does.
+    /// A function that makes its resource from the id and the attributes, as [`Resource::recall`] does.
     pub recall: Recall,
-    /// Whether the id of what it acts on says all; see [`Resource::ID_SAYS_ALL`].
+    /// True if the id of its resource determines attributes and ancestors; see [`Resource::ID_SAYS_ALL`].
     pub id_says_all: bool,
 }
 
 impl ActionSpec {
-    /// Whether it changes something or reaches out to somebody, as far as its groups tell: it is in none of `ReadOnly` and `Sensitive`.
+    /// Returns whether it changes something or reaches another party, by its groups: it is neither in `ReadOnly` nor in `Sensitive`.
     #[must_use]
     pub fn has_effect(&self) -> bool {
         !self.groups.iter().any(|group| ["ReadOnly", "Sensitive"].contains(group))
     }
 }
 
-/// How a resource of this type is made.
+/// Makes a resource of this type from its id and attributes.
 #[doc(hidden)]
 pub fn recall<R: Resource>(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Box<dyn AnyResource>, String> {
     R::recall(id, attributes).map(|resource| Box::new(resource) as _)
 }
 
-/// Two declarations of one id.
+/// Declarations with the same id and type of resource are equal.
 impl PartialEq for ActionSpec {
     fn eq(&self, other: &Self) -> bool {
         (self.namespace, self.name, self.resource) == (other.namespace, other.name, other.resource)
@@ -62,9 +62,9 @@ impl fmt::Display for ActionSpec {
     }
 }
 
-/// One action with the facts about the act. Implemented by [`actions!`](crate::actions!), not by hand.
+/// An action with its facts. Implemented by [`actions!`](crate::actions!), not by hand.
 pub trait Action: fmt::Debug + Clone + Send + Sync + 'static {
-    /// What it acts on.
+    /// The type of its resource.
     type Resource: Resource;
     /// Its declaration.
     const SPEC: &'static ActionSpec;
@@ -72,11 +72,11 @@ pub trait Action: fmt::Debug + Clone + Send + Sync + 'static {
     fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
 }
 
-/// An [`Action`] whose type is not known: what an authorizer sees. Implemented for every action.
+/// An [`Action`] of any type, as an authorizer sees it. Implemented for every action.
 pub trait AnyAction: fmt::Debug + Send + Sync {
-    /// See [`Action::SPEC`].
+    /// Returns [`Action::SPEC`].
     fn spec(&self) -> &'static ActionSpec;
-    /// See [`Action::facts`].
+    /// Calls [`Action::facts`].
     fn facts<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
 }
 
@@ -89,7 +89,7 @@ impl<A: Action> AnyAction for A {
     }
 }
 
-/// Declares actions: one module with a grant type per action for each namespace, and the table of them all.
+/// Declares actions: for each namespace a module with a grant type for each action, and the table of them all.
 ///
 /// ```
 /// use rex_core::{AbsPath, Action};

@@ -1,4 +1,4 @@
-//! Requests that are made from what is written down: in a journal, in a test of a policy, on a command line.
+//! Requests made from their written form: in a journal, in a test of a policy, on a command line.
 
 mod possible;
 
@@ -15,36 +15,36 @@ use crate::{Request, Subject, Timestamp, Value, uid};
 
 pub use possible::{check_attributes, check_subject};
 
-/// A request that owns all that it is made of.
+/// A request that owns its parts.
 #[derive(Debug)]
 pub struct Asked {
-    /// Who asks, for which script, with which tags.
+    /// The principal, with script and tags.
     pub subject: Subject,
-    /// When.
+    /// The time.
     pub now: Timestamp,
     action: Recalled,
     resource: Box<dyn AnyResource>,
 }
 
-/// What a request is made of, as it is written down.
+/// The parts of a request in written form.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Written<'a> {
-    /// The action, as journals write it, `fs::read`, or as policies do: `fs::Action::"read"`.
+    /// The action, as in journals, `fs::read`, or as in policies, `fs::Action::"read"`.
     pub action: &'a str,
-    /// The id of the resource. One in a policy's spelling, `fs::Path::"/etc"`, is taken too if it is of the type that the action acts on.
+    /// The id of the resource. A policy's spelling, `fs::Path::"/etc"`, is accepted if it is of the type that the action acts on.
     pub resource: &'a str,
-    /// The attributes of the resource that its id does not say.
+    /// The attributes of the resource that do not follow from its id.
     pub attributes: BTreeMap<String, Value>,
-    /// The facts about the act.
+    /// The facts.
     pub context: BTreeMap<String, Value>,
 }
 
-/// Why something that is written down is no request.
+/// The reason why a written form is not a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedError {
-    /// What is wrong with it.
+    /// The problem.
     pub message: String,
-    /// What to write instead.
+    /// Advice on what to write instead.
     pub help: Option<String>,
 }
 
@@ -61,11 +61,11 @@ fn error(message: impl Into<String>) -> AskedError {
 }
 
 impl Asked {
-    /// The request that is written down, of a table of actions.
+    /// Creates a request from its written form, for a table of actions.
     ///
     /// # Errors
-    /// If the table has no such action, the resource is none that it acts on, or the facts are not those that it is decided by: each of
-    /// them must be there, of its type, and no other.
+    /// If the table has no such action, the resource is not of the type that it acts on, or the facts are wrong: each declared fact must
+    /// be present and of its type, and there must be no others.
     pub fn new(
         table: &'static [&'static ActionSpec],
         written: &Written<'_>,
@@ -95,12 +95,12 @@ impl Asked {
         Ok(Self { subject, now, action: Recalled { spec, facts }, resource })
     }
 
-    /// The request that is written down, as [`new`](Self::new) takes it, of which nothing contradicts the rest. What is recorded was so;
-    /// what is made up may be impossible, and then an answer means nothing.
+    /// Creates a request as [`new`](Self::new) does, and checks that no part contradicts the others. That holds for recorded requests; an
+    /// invented request may be impossible, and its decision then means nothing.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and if an attribute is one that the resource does not have, an attribute or a fact is not as the rest of
-    /// the request says, or anything is a value that no run has.
+    /// As [`new`](Self::new), and if the resource does not have an attribute, an attribute or a fact contradicts the rest of the request,
+    /// or a value is one that no run has.
     pub fn consistent(
         table: &'static [&'static ActionSpec],
         written: &Written<'_>,
@@ -117,7 +117,7 @@ impl Asked {
         Ok(asked)
     }
 
-    /// That the facts about single arguments are those that all of them say.
+    /// Checks that the facts about single arguments agree with `arguments`.
     fn check_arguments(&self, given: &BTreeMap<String, Value>) -> Result<(), AskedError> {
         let spec = self.action.spec;
         let said: BTreeMap<_, _> = given.iter().filter(|(name, _)| !is_derived(spec, name)).collect();
@@ -195,19 +195,19 @@ impl Asked {
         }
     }
 
-    /// The request.
+    /// Returns the request.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
         Request { subject: &self.subject, action: &self.action, resource: &*self.resource, now: self.now }
     }
 }
 
-/// An action of a table by its name, `fs::read` or `fs::Action::"read"`; by its verb alone, `read`, if there is one such action.
+/// Finds an action of a table by its name, `fs::read` or `fs::Action::"read"`, or by its verb alone, `read`, if only one action has it.
 ///
 /// # Errors
-/// If there is none, or several.
+/// If there is no such action, or there are several.
 pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'static ActionSpec, AskedError> {
-    // Also as it is left of a policy's spelling where a shell has taken the quotes away.
+    // A policy's spelling is also accepted without quotes, since a shell removes them.
     let parsed = uid::parse(text.trim()).ok();
     let parsed = parsed.and_then(|(kind, name)| Some(format!("{}::{name}", kind.strip_suffix("::Action")?)));
     let name = parsed.unwrap_or_else(|| text.trim().replace("::Action::", "::"));
@@ -229,7 +229,7 @@ pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'sta
     Err(AskedError { message, help: did_you_mean(&name, names.iter().map(String::as_str)) })
 }
 
-/// What is wrong where a fact is missing: with all that the context is to say.
+/// Creates the error for a missing fact. If the context is empty, it shows a whole one.
 fn lacking(spec: &ActionSpec, fact: &Attribute, given: &BTreeMap<String, Value>) -> AskedError {
     let message = format!("the context of `{spec}` lacks `{}`", fact.name);
     let about = format!("it is {}: {}", kind(fact.kind), fact.doc.trim_end_matches('.'));
@@ -237,7 +237,7 @@ fn lacking(spec: &ActionSpec, fact: &Attribute, given: &BTreeMap<String, Value>)
     AskedError { message, help: Some(about + &whole) }
 }
 
-/// A context of an action, as an example.
+/// Returns an example of an action's context.
 fn expected(spec: &ActionSpec) -> String {
     let value = |fact: &Attribute| match (fact.kind, fact.name) {
         (FactKind::Long, "port") => "443".to_owned(),
@@ -258,7 +258,7 @@ fn expected(spec: &ActionSpec) -> String {
     }
 }
 
-/// Whether other facts say it.
+/// Returns whether a fact follows from other facts.
 fn is_derived(spec: &ActionSpec, name: &str) -> bool {
     let numbered = name.strip_prefix("arg").is_some_and(|rest| rest.len() == 1);
     has_arguments(spec) && (name == "count" || numbered)
@@ -268,7 +268,7 @@ fn has_arguments(spec: &ActionSpec) -> bool {
     spec.context.iter().any(|fact| fact.name == "arguments") && spec.context.iter().any(|fact| fact.name == "arg1")
 }
 
-/// The context with what the arguments of a program say: their number, and each of them.
+/// Adds the facts that follow from the arguments of a program: their number, and the first nine.
 fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, AskedError> {
     let mut context = given.clone();
     if !has_arguments(spec) {
@@ -298,8 +298,8 @@ fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMa
     Ok(context)
 }
 
-/// The id of a resource that may be written as policies do. What stands before the quotes has to be the name of a type: an id may hold
-/// `::"` itself.
+/// Returns the id of a resource, which may be in a policy's spelling. The text before the quotes must then be the name of a type: an id
+/// may itself contain `::"`.
 fn unquoted(text: &str, spec: &ActionSpec) -> Result<String, AskedError> {
     let Some((kind, _)) = uid::split(text) else { return Ok(text.to_owned()) };
     if kind != spec.resource.to_string() {
@@ -320,7 +320,7 @@ fn kind(kind: FactKind) -> &'static str {
     }
 }
 
-/// An action whose type is not known.
+/// An action of any type.
 #[derive(Debug)]
 struct Recalled {
     spec: &'static ActionSpec,
@@ -438,7 +438,7 @@ mod tests {
         assert_eq!(asked.request().resource.id(), "/etc/a\"b");
         for (text, id) in [
             ("fs::Path::\"/o\\'b\\u{e9}\"", "/o'bé"),
-            // These are ids, though they end in a quote and hold the sign of a type.
+            // These are ids, though they end in a quote and contain `::"`.
             ("/srv/x::\"y\"", "/srv/x::\"y\""),
             ("/srv/fs::Path::\"/y\"", "/srv/fs::Path::\"/y\""),
         ] {

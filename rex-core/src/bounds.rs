@@ -1,5 +1,5 @@
-//! What is bounded for good. A limit can be set for a run; these cannot, because what lies beyond them is not what anyone means, or
-//! because the operating system has the same bound. Scripts meet them, so each is documented.
+//! Fixed bounds. A limit can be set for a run; these cannot, because nobody needs more, or because the operating system has the same
+//! bound. Scripts can reach them, so each is documented.
 
 use crate::{Code, Error};
 
@@ -7,7 +7,7 @@ macro_rules! bounds {
     ($($(#[doc = $doc:literal])* $name:ident $text:literal = $value:expr,)*) => {
         $($(#[doc = $doc])* pub const $name: usize = $value;)*
 
-        /// Name, value and meaning of each bound.
+        /// The name, the value and the meaning of each bound.
         pub const TABLE: &[(&str, usize, &str)] = &[$(($text, $value, concat!($($doc),*).trim_ascii()),)*];
     };
 }
@@ -71,7 +71,7 @@ bounds! {
     VARIABLES "variables" = 10_000,
 }
 
-/// The error of what passes a bound: which one, and what to do instead.
+/// Creates the error for an exceeded bound: it says which one, and what to do instead.
 #[must_use]
 pub fn exceeded(name: &str, what: &str, instead: &str) -> Error {
     let value = TABLE.iter().find(|(known, ..)| *known == name).map_or(0, |(_, value, _)| *value);

@@ -1,5 +1,5 @@
-//! Actions and resources as data, for a process that has another one act for it. What comes back in is checked as what
-//! comes from a script is.
+//! Actions and resources as data, for a process that lets another one act for it. Data that comes in is checked as the arguments of a
+//! script are.
 #![doc(hidden)]
 
 use serde_core::de::Error as _;
@@ -11,7 +11,7 @@ use crate::process::{Identity, Process, Program, Words};
 use crate::resource::{Host, Manager, Unit};
 use crate::{AbsPath, Timestamp, Value};
 
-/// Each type as another one that there is a form of already.
+/// A macro that serializes each type as another one.
 macro_rules! data {
     ($($type:ty as $data:ty: $out:expr, $back:expr;)*) => {$(
         impl Serialize for $type {
@@ -49,7 +49,7 @@ data! {
     }, |(pid, name, [exe, user, unit], started)| Ok(Self::new(pid, Identity { name, exe, user, unit, started }));
 }
 
-/// A value as JSON has it: what was bytes comes back as a list of numbers.
+/// A value as JSON: bytes come back as a list of numbers.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         fn value(json: serde_json::Value) -> Value {

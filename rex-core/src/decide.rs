@@ -1,4 +1,4 @@
-//! Requests, and the trait of what decides them.
+//! Requests, and the trait of engines that decide them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,27 +9,27 @@ use crate::resource::{AnyResource, Fact};
 use crate::run::Subject;
 use crate::{Action, Code, DeniedCall, Error, Grant, Resource, Timestamp, uid};
 
-/// One question: may this subject do this action on this resource, now?
+/// A request: may this subject perform this action on this resource, now?
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// Who asks, for which script, with which tags.
+    /// The principal, with script and tags.
     pub subject: &'a Subject,
-    /// What is to be done, with the facts about it.
+    /// The action, with its facts.
     pub action: &'a dyn AnyAction,
-    /// What it is to be done to.
+    /// The resource.
     pub resource: &'a dyn AnyResource,
-    /// When.
+    /// The time.
     pub now: Timestamp,
 }
 
 impl Request<'_> {
-    /// The resource as policies write it: `fs::Path::"/etc/hosts"`.
+    /// Returns the resource as policies write it: `fs::Path::"/etc/hosts"`.
     #[must_use]
     pub fn resource_uid(&self) -> String {
         format!("{}::{}", self.resource.spec(), uid::quoted(self.resource.id()))
     }
 
-    /// Decides, and says whether the request is longer than [`REQUEST_BYTES`], which no engine is asked about.
+    /// Decides the request, and returns whether it is longer than [`REQUEST_BYTES`]: then it is denied without the engine.
     pub(crate) fn decided_by(&self, authorize: &dyn Authorize) -> (Decision, bool) {
         let bytes = self.bytes();
         if bytes <= REQUEST_BYTES {
@@ -39,7 +39,7 @@ impl Request<'_> {
         (Decision::deny(Some(&why)), true)
     }
 
-    /// The length of the id and of all facts that the id does not say, in bytes.
+    /// Returns the length of the id, the facts, and the attributes that do not follow from the id, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let mut bytes = self.resource.id().len();
         let mut add = |_: &'static str, fact: Fact<'_>| {
@@ -53,7 +53,7 @@ impl Request<'_> {
     }
 }
 
-/// Allowed or not.
+/// The effect of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Permitted, and not forbidden.
@@ -63,7 +63,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// The word for it in journals and reports.
+    /// Returns the word for it in journals and reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,33 +73,33 @@ impl Effect {
     }
 }
 
-/// The answer to a [`Request`]. Cheap to clone.
+/// The decision on a [`Request`]. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Allowed or not.
+    /// The effect.
     pub effect: Effect,
-    /// The ids of the policies that made it so; none if nothing matched.
+    /// The ids of the deciding policies; empty if nothing matched.
     pub policies: Arc<[Arc<str>]>,
-    /// The `@reason` of a deciding policy, or what went wrong while deciding.
+    /// The `@reason` of a deciding policy, or the error that prevented a decision.
     pub reason: Option<Arc<str>>,
-    /// Of an allowance, what the deciding permits let go that is refused otherwise, as words; from the annotation `@allow`.
+    /// The words of `@allow` of the deciding permits, each for something that is otherwise refused.
     pub allows: Option<Arc<str>>,
 }
 
 impl Decision {
-    /// A denial for want of a policy, or because something went wrong (then say what).
+    /// Creates a denial without a policy. The reason is the error, if any.
     #[must_use]
     pub fn deny(reason: Option<&str>) -> Self {
         Self { effect: Effect::Deny, policies: Arc::new([]), reason: reason.map(Arc::from), allows: None }
     }
 
-    /// Returns whether the deciding permits let something go that is refused otherwise, by this word of `@allow`.
+    /// Returns whether the deciding permits have this word of `@allow`, for something that is otherwise refused.
     #[must_use]
     pub fn lets_go(&self, word: &str) -> bool {
         self.allows.as_deref().is_some_and(|words| words.split_ascii_whitespace().any(|known| known == word))
     }
 
-    /// An allowance by these policies.
+    /// Creates a decision to allow, by these policies.
     #[must_use]
     pub fn allow(policies: &[&str]) -> Self {
         let policies = policies.iter().map(|&id| Arc::from(id)).collect();
@@ -107,85 +107,85 @@ impl Decision {
     }
 }
 
-/// What decides requests: a policy engine.
+/// An engine that decides requests.
 ///
-/// Infallible: whatever goes wrong inside is a Deny that says so.
+/// It is infallible: an error inside is a denial with a reason.
 pub trait Authorize: Send + Sync {
     /// Decides one request.
     fn decide(&self, request: &Request<'_>) -> Decision;
 
-    /// The smallest addition to the policy that would allow a request that was denied, in the policy's language, or
-    /// advice where no addition could.
+    /// Returns the remedy for a denied request: the smallest addition to the policy that would allow it, in the policy's language, or
+    /// advice if no addition could.
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
         let _ = (request, decision);
         None
     }
 
-    /// Notes that a request was denied, and that the denial is on record.
+    /// Receives each denial, after it is on record. Does nothing by default.
     fn denied(&self, request: &Request<'_>, decision: &Decision) {
         let _ = (request, decision);
     }
 
-    /// The smallest addition to the policy under which calls that were denied something would be denied nothing, with what came near.
-    /// `None` if this engine does not say.
+    /// Returns the smallest addition to the policy under which these calls would have no denials, with near misses; `None` without
+    /// advice.
     fn remedies(&self, subject: &Subject, now: Timestamp, calls: &[DeniedCall]) -> Option<String> {
         let _ = (subject, now, calls);
         None
     }
 
-    /// The SHA-256 of all that decisions are made from, in lower-case hexadecimal, so that a record tells which policy it was.
+    /// Returns the SHA-256 of everything that decisions depend on, in lower-case hexadecimal, so that a record identifies its policy.
     fn digest(&self) -> Option<Arc<str>> {
         None
     }
 
-    /// What a run is held to besides its policy; `None` if nothing.
+    /// Returns the promise that binds a run besides its policy, if there is one.
     fn bond(&self) -> Option<&dyn Bond> {
         None
     }
 }
 
-/// A promise of what a run does, such as a plan: more than single requests tell.
+/// A promise about a run, such as a plan, that covers more than single requests.
 pub trait Bond: Send + Sync {
-    /// Notes that a call of an operation begins. The digest is the BLAKE3 of its arguments, in lower-case hexadecimal; what is asked for until
-    /// the next call is asked for by this one.
+    /// Notes that a call of an operation begins. The digest is the BLAKE3 of its arguments, in lower-case hexadecimal. Requests until the
+    /// next call belong to this one.
     fn called(&self, operation: &'static str, digest: &str);
 
-    /// Decides about what is about to be in a file, by its BLAKE3.
+    /// Checks the contents that a file is about to get, by their BLAKE3.
     ///
     /// # Errors
-    /// If something else was promised; says what.
+    /// If something else was promised; the text says what.
     fn writes(&self, path: &str, digest: &str) -> Result<(), String> {
         let _ = (path, digest);
         Ok(())
     }
 
-    /// Tells what was promised and not done, when a run has ended well.
+    /// Returns what was promised and not done, after a run has ended well.
     fn left(&self) -> Option<String> {
         None
     }
 }
 
-/// A request that was not permitted.
+/// A request that was denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// What was to be done.
+    /// The action.
     pub action: &'static ActionSpec,
-    /// The id of what it was to be done to.
+    /// The id of the resource.
     pub resource: String,
-    /// The ids of the policies that denied it; none if no permit matched.
+    /// The ids of the policies that denied it; empty if no permit matched.
     pub policies: Arc<[Arc<str>]>,
-    /// The reason that a deciding policy states, or what went wrong.
+    /// The reason of a deciding policy, or the error.
     pub reason: Option<Arc<str>>,
-    /// The smallest addition to the policy that would have allowed it.
+    /// The remedy: the smallest addition to the policy that would have allowed it.
     pub help: Option<String>,
     /// The name that led to the resource, if the script named another: a symbolic link, an alias of a unit.
     pub via: Option<String>,
-    /// Set where it was not a policy that denied: the run has met a limit or was told to stop, or its journal cannot be written.
+    /// Set if it was not a policy that denied: the run reached a limit or was cancelled, or its journal cannot be written.
     pub failed: Option<Box<Error>>,
 }
 
 impl Denial {
-    /// The resource as policies write it: `fs::Path::"/etc/hosts"`.
+    /// Returns the resource as policies write it: `fs::Path::"/etc/hosts"`.
     #[must_use]
     pub fn resource_uid(&self) -> String {
         format!("{}::{}", self.action.resource, uid::quoted(&self.resource))

@@ -1,4 +1,4 @@
-//! One error, with a stable code.
+//! An error with a stable code.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use crate::Denial;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $name:ident = $id:literal,)*) => {
-        /// What kind of failure it is. The ids are a promise: scripts branch on them.
+        /// The kind of a failure. The ids are a promise: scripts branch on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Code { $($(#[doc = $doc])* $name,)* }
 
         impl Code {
-            /// Every code.
+            /// All codes.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The id: `ACCESS_DENIED_EXCEPTION` for instance.
+            /// Returns the id, such as `ACCESS_DENIED_EXCEPTION`.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $id,)* }
             }
 
-            /// What the code means.
+            /// Returns the meaning of the code.
             #[must_use]
             pub fn doc(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
@@ -60,8 +60,8 @@ codes! {
 }
 
 impl Code {
-    /// Whether a run that meets it ends at once, whatever its script would catch. An operation that reaches a limit
-    /// of its own returns an error that can be caught; see [`Error::is_fatal`].
+    /// Returns whether a run that meets it ends at once, even if its script would catch it. An operation that reaches its own limit
+    /// returns an error that can be caught; see [`Error::is_fatal`].
     #[must_use]
     pub fn is_fatal(self) -> bool {
         matches!(self, Self::Cancelled | Self::JournalFailed)
@@ -80,44 +80,44 @@ impl Serialize for Code {
     }
 }
 
-/// Why an operation, or a whole run, failed. Scripts branch on the code, people read the message.
+/// The failure of an operation, or of a whole run. Scripts branch on the code, people read the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub code: Code,
-    /// What happened: lower case, no full stop, what came from outside in backticks.
+    /// The message: lower case, no full stop, external text in backticks.
     pub message: String,
-    /// What to do about it.
+    /// Advice on what to do about it.
     pub help: Option<String>,
-    /// The operation that failed, `fs::read` for instance.
+    /// The operation that failed, such as `fs::read`.
     pub operation: Option<&'static str>,
-    /// What was denied and by which policies, if it was a denial.
+    /// The denial, if it was one.
     pub denial: Option<Box<Denial>>,
-    /// Set where a budget of the whole run is used up, so that the run ends whatever its script would catch.
+    /// True if a budget of the whole run is used up: the run then ends, even if its script would catch the error.
     pub exhausted: bool,
 }
 
 impl Error {
-    /// An error with a code and a message.
+    /// Creates an error with a code and a message.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), help: None, operation: None, denial: None, exhausted: false }
     }
 
-    /// An argument that cannot be taken.
+    /// Creates the error for an invalid argument.
     #[must_use]
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new(Code::Validation, message)
     }
 
-    /// The same error with advice.
+    /// Adds advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Whether the run ends at once, whatever its script would catch.
+    /// Returns whether the run ends at once, even if its script would catch the error.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         self.exhausted || self.code.is_fatal()

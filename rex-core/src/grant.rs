@@ -43,7 +43,7 @@ use crate::journal::{Call, Event, Record, beginning};
 use crate::run::{Run, unwritten};
 use crate::{Action, Code, Decision, Denial, Effect, Error, Need, Request, Resource, Timestamp};
 
-/// Proof that one action on one resource was permitted, and that this is on record. One check, one act.
+/// The proof that one action on one resource was permitted and recorded. One check, one act.
 #[must_use = "a grant that is not spent was asked for in vain"]
 pub struct Grant<A: Action> {
     action: A,
@@ -53,28 +53,28 @@ pub struct Grant<A: Action> {
 }
 
 impl<A: Action> Grant<A> {
-    /// What it permits acting on.
+    /// Returns the resource that may be acted on.
     pub fn resource(&self) -> &A::Resource {
         &self.resource
     }
 
-    /// What it permits, with the facts that were decided on.
+    /// Returns the permitted action, with the facts of the decision.
     pub fn action(&self) -> &A {
         &self.action
     }
 
-    /// Whether a permit lets this go by its annotation `@allow`: a word that stands for what is refused otherwise.
+    /// Returns whether a permit has this word of `@allow`, for something that is otherwise refused.
     pub fn allows(&self, word: &str) -> bool {
         self.allows.as_deref().is_some_and(|words| words.split_ascii_whitespace().any(|known| known == word))
     }
 
-    /// Its number in the journal.
+    /// Returns its number in the journal.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 }
 
-/// Where every request of a run is decided and recorded. The only maker of grants.
+/// The gate, which decides and records every request of a run. Only a gate makes grants.
 #[derive(Debug, Clone, Copy)]
 pub struct Gate<'r> {
     run: &'r Run,
@@ -86,16 +86,16 @@ impl<'r> Gate<'r> {
         Self { run, call }
     }
 
-    /// Decides one action on one resource, records the decision, and only then hands out the grant.
+    /// Decides a request, records the decision, and only then returns the grant.
     ///
     /// # Errors
-    /// If the policy does not permit it, the run has met one of its limits or was told to stop, or the decision could not be recorded; from
-    /// then on nothing is permitted.
+    /// If the policy does not permit it, the run reached a limit or was cancelled, or the decision could not be recorded. After a lost
+    /// record, nothing is permitted.
     pub fn permit<A: Action>(&self, action: A, resource: A::Resource) -> Result<Grant<A>, Denial> {
         self.permit_behind(action, resource, None)
     }
 
-    /// Decides as [`permit`](Self::permit) does, of a resource that another name led to.
+    /// Decides as [`permit`](Self::permit) does, on a resource that another name led to.
     ///
     /// # Errors
     /// As [`permit`](Self::permit).
@@ -135,16 +135,16 @@ impl<'r> Gate<'r> {
         }
     }
 
-    /// Records how the call ended.
+    /// Records the outcome of the call.
     ///
     /// # Errors
-    /// If it cannot be recorded; from then on nothing is permitted.
+    /// If it cannot be recorded; after that, nothing is permitted.
     pub fn outcome(&self, result: Option<Code>, bytes: u64, duration: Duration) -> Result<(), Error> {
         let recorded = self.record(self.run.now(), Event::Outcome { result, bytes, duration });
         recorded.map(drop).map_err(|reason| unwritten(&reason))
     }
 
-    /// Which call this gate is for.
+    /// Returns the call that this gate is for.
     #[must_use]
     pub fn call(&self) -> Call {
         self.call

@@ -1,4 +1,4 @@
-//! Where every decision and every outcome is recorded.
+//! The journal, a record of every decision and every outcome.
 
 use std::fmt;
 use std::io::Write;
@@ -11,71 +11,71 @@ use crate::action::ActionSpec;
 use crate::resource::Fact;
 use crate::{Code, Decision, Effect, Request, Timestamp, Value, bounds};
 
-/// Which call of which operation asks.
+/// A call of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Call {
-    /// The operation, `fs::read` for instance.
+    /// The operation, such as `fs::read`.
     pub operation: &'static str,
     /// The line of the script, from 1.
     pub line: Option<u32>,
 }
 
-/// What a journal records.
+/// The event of a record.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A run begins: before anything else is done or decided.
+    /// The start of a run, before anything is done or decided.
     Start {
         /// The SHA-256 of the script; empty if there is none.
         script: String,
         /// The operator's `key=value` strings.
         tags: Vec<String>,
-        /// What the policy is, see [`Authorize::digest`](crate::Authorize::digest).
+        /// The identity of the policy, see [`Authorize::digest`](crate::Authorize::digest).
         policy: Option<Arc<str>>,
     },
-    /// A run came to its end. One without was ended from outside.
+    /// The end of a run. A run without one was killed.
     End {
         /// The code that it failed with; `None` if it succeeded.
         result: Option<Code>,
-        /// How long it took.
+        /// The duration of the run.
         duration: Duration,
     },
-    /// A request was decided. Written before the act.
+    /// A decision on a request. It is written before the act.
     Decision {
-        /// What was asked for.
+        /// The action.
         action: &'static ActionSpec,
-        /// The id of what it was asked for.
+        /// The id of the resource.
         resource: String,
-        /// The attributes of it that the id does not say.
+        /// The attributes of the resource that do not follow from its id.
         attributes: Vec<(&'static str, Value)>,
-        /// The facts about the act.
+        /// The facts.
         context: Vec<(&'static str, Value)>,
-        /// Allowed or not.
+        /// The effect.
         effect: Effect,
         /// The ids of the deciding policies.
         policies: Arc<[Arc<str>]>,
-        /// Their reason, or what went wrong.
+        /// The reason of these policies, or the error.
         reason: Option<Arc<str>>,
     },
-    /// A call of an operation ended.
+    /// The end of a call of an operation.
     Outcome {
         /// The code that it failed with; `None` if it succeeded.
         result: Option<Code>,
-        /// Bytes read and written.
+        /// Number of bytes read and written.
         bytes: u64,
-        /// How long it took.
+        /// The duration of the call.
         duration: Duration,
     },
 }
 
 impl Event {
-    /// Tells of a decision on a request.
+    /// Creates the event of a decision on a request.
     #[must_use]
     pub fn decision(request: &Request<'_>, decision: &Decision) -> Self {
         Self::decided(request, decision, request.bytes() > bounds::REQUEST_BYTES)
     }
 
-    /// The same, where it is known whether the request is too long for a record.
+    /// Creates the event of a decision; a `long` request is too long for a record.
     pub(crate) fn decided(request: &Request<'_>, decision: &Decision, long: bool) -> Self {
         let (mut context, mut attributes) = (Vec::new(), Vec::new());
         let short = |text: &str| beginning(text, long);
@@ -99,7 +99,7 @@ impl Event {
     }
 }
 
-/// The text, or its beginning if it is one of a request that is too long for a record.
+/// Returns a text, or only its beginning if its request is too long for a record.
 pub(crate) fn beginning(text: &str, is_long: bool) -> String {
     const KEPT: usize = 1 << 10;
     if !is_long || text.len() <= KEPT {
@@ -108,20 +108,20 @@ pub(crate) fn beginning(text: &str, is_long: bool) -> String {
     format!("{}... ({} bytes)", text.get(..text.floor_char_boundary(KEPT)).unwrap_or_default(), text.len())
 }
 
-/// One line of the journal.
+/// A line of the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// When.
+    /// The time.
     pub time: Timestamp,
-    /// In which run.
+    /// The id of the run.
     pub run: Arc<str>,
     /// The number within the run, from 1, without gaps.
     pub sequence: u64,
-    /// On whose behalf.
+    /// The principal.
     pub principal: Arc<str>,
-    /// In which call.
+    /// The call.
     pub call: Call,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -197,7 +197,7 @@ impl Serialize for Policies<'_> {
     }
 }
 
-/// A record that was lost.
+/// The error for a record that was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalError(pub String);
 
@@ -211,25 +211,25 @@ impl std::error::Error for JournalError {}
 
 /// A place for records.
 pub trait Journal: Send + Sync {
-    /// Keeps one record. When this returns, the record is where it belongs.
+    /// Keeps one record. When this returns, the record is stored.
     ///
     /// # Errors
     /// If the record may be lost. The run that it belongs to then stops.
     fn write(&self, record: Record) -> Result<(), JournalError>;
 
-    /// Passes on what is held back, if there is any and nobody else writes just now. Whoever waits for a run calls it again and again, so
-    /// that records do not wait for the next one.
+    /// Passes on records that are held back, if there are any and no other thread writes. A thread that waits for a run calls it
+    /// repeatedly, so that records do not wait for the next one.
     fn settle(&self) {}
 }
 
-/// Records as JSON, one on each line, each line in one call of `write`, so that several runs can append to one file.
+/// A journal of JSON lines. Each is written in one call of `write`, so that several runs can append to one file.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     writer: Mutex<W>,
 }
 
 impl<W: Write + Send> JsonLines<W> {
-    /// A journal that writes to `writer`, which should not hold back what is written to it.
+    /// Creates a journal that writes to `writer`, which should not buffer.
     pub fn new(writer: W) -> Self {
         Self { writer: Mutex::new(writer) }
     }
@@ -244,7 +244,7 @@ impl<W: Write + Send> Journal for JsonLines<W> {
     }
 }
 
-/// Records in memory, for tests and for the report of a run: the first so many are kept, all are passed on.
+/// A journal in memory, for tests and for the report of a run: it keeps the first records, and passes all on.
 #[derive(Default)]
 pub struct MemoryJournal {
     kept: Mutex<(Vec<Record>, u64)>,
@@ -253,20 +253,20 @@ pub struct MemoryJournal {
 }
 
 impl MemoryJournal {
-    /// A journal that keeps the first `keep` records, and counts the others.
+    /// Creates a journal that keeps the first `keep` records, and counts the others.
     #[must_use]
     pub fn new(keep: u64) -> Self {
         Self { keep, ..Self::default() }
     }
 
-    /// The same journal, which first writes each record to `next`.
+    /// Writes each record to `next` first.
     #[must_use]
     pub fn before(mut self, next: Arc<dyn Journal>) -> Self {
         self.next = Some(next);
         self
     }
 
-    /// Takes what was kept, and how many records were not.
+    /// Takes the records that were kept, and the number of the others.
     pub fn take(&self) -> (Vec<Record>, u64) {
         std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -274,7 +274,7 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn write(&self, record: Record) -> Result<(), JournalError> {
-        // Not under the lock: a journal that does not come back must not hold up whoever takes what was kept.
+        // Not under the lock: a journal that hangs must not block a reader of the kept records.
         if let Some(next) = &self.next {
             next.write(record.clone())?;
         }

@@ -2,32 +2,32 @@
 //!
 //! # Map
 //!
-//! | module | what is there |
+//! | module | contents |
 //! |---|---|
 //! | [`action`] | the table of actions: everything that a policy can permit, declared once |
-//! | [`resource`] | what actions act on: the [`Resource`] trait, units, hosts |
-//! | [`program`] | programs whose start is refused unless the permit lets it go |
+//! | [`resource`] | the resources of actions: the [`Resource`] trait, units, hosts |
+//! | [`program`] | programs that start only if the permit allows it by `@allow` |
 //! | [`process`], [`machine`] | processes and programs; parameters and variables of the machine |
 //! | [`net`] | hosts, addresses and URLs |
 //! | [`path`] | [`AbsPath`], a path that has one spelling |
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
-//! | [`need`] | [`Need`], a request that an operation makes or would make next |
-//! | [`asked`] | [`Asked`], a request made from what is written down: a journal, a test, a command line |
+//! | [`need`] | [`Need`], a request that a call makes or would make next |
+//! | [`asked`] | [`Asked`], a request made from its written form: in a journal, a test, a command line |
 //! | [`reach`] | [`Reach`], a bound on what a policy could ever permit |
-//! | [`run`] | [`Run`]: who runs, under which limits, recorded where |
-//! | [`journal`] | [`Journal`], where every decision and outcome is recorded |
+//! | [`run`] | [`Run`]: its subject, its limits and its journal |
+//! | [`journal`] | [`Journal`], the record of every decision and outcome |
 //! | [`limits`] | [`Limits`] and the [`Budget`] that counts against them |
-//! | [`bounds`] | what is bounded for good, and is no limit that can be set |
+//! | [`bounds`] | fixed bounds, which are not limits that can be set |
 //! | [`error`] | [`Error`] and its stable [`Code`]s |
 //! | [`data`] | actions and resources as data, for another process |
 //! | [`values`] | the values that a fact or an attribute can have |
-//! | [`nearest`] | which name was meant by one that is not there |
+//! | [`nearest`] | suggestions for unknown names |
 //! | [`uid`] | names of entities as policies write them |
 //! | [`value`], [`time`] | what operations return; a point in time |
 //! | [`units`] | durations and sizes as people write them |
 //!
-//! What never is here: I/O, a policy language, a script language, a system call.
+//! This crate has no I/O, policy language, script language or system call.
 #![forbid(unsafe_code)]
 
 pub mod action;

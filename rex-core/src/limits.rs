@@ -9,7 +9,7 @@ use crate::{Code, Error, units};
 
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident = $default:expr,)*) => {
-        /// How much a run may use. All are on by default.
+        /// The limits of a run. All are on by default.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct Limits { $($(#[doc = $doc])* pub $name: u64,)* }
 
@@ -20,11 +20,11 @@ macro_rules! limits {
         }
 
         impl Limits {
-            /// Name, default and meaning of each limit.
+            /// The name, the default and the meaning of each limit.
             pub const TABLE: &'static [(&'static str, u64, &'static str)] =
                 &[$((stringify!($name), $default, concat!($($doc),*).trim_ascii()),)*];
 
-            /// Name and value of each limit.
+            /// Returns the name and the value of each limit.
             pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
@@ -32,7 +32,7 @@ macro_rules! limits {
             /// Sets a limit by its name.
             ///
             /// # Errors
-            /// If there is no limit of that name.
+            /// If no limit has that name.
             pub fn set(&mut self, name: &str, value: u64) -> Result<(), Error> {
                 match name {
                     $(stringify!($name) => self.$name = value,)*
@@ -81,7 +81,7 @@ limits! {
     journal_records = 10_000,
 }
 
-/// What a limit counts. Its name says so.
+/// The unit of a limit, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Bytes,
@@ -98,7 +98,7 @@ impl Unit {
         }
     }
 
-    /// A value as [`Limits::parse`] takes it under the short name.
+    /// Formats a value as [`Limits::parse`] takes it with the short name.
     fn show(self, value: u64) -> String {
         match self {
             Self::Bytes => units::show_bytes(value),
@@ -108,7 +108,7 @@ impl Unit {
     }
 }
 
-/// The name of a limit without its unit: `wall` of `wall_ms`, `memory` of `memory_bytes`.
+/// Returns the name of a limit without its unit: `wall` of `wall_ms`, `memory` of `memory_bytes`.
 fn short(name: &str) -> &str {
     match Unit::of(name) {
         Unit::Count => name,
@@ -117,11 +117,11 @@ fn short(name: &str) -> &str {
 }
 
 impl Limits {
-    /// Sets a limit as people write it: `wall` to `5s`, `memory` to `64MB`, `entries` to `200_000`. A name that ends with its unit,
-    /// such as `wall_ms`, takes a plain number of it as well.
+    /// Sets a limit as people write it: `wall` to `5s`, `memory` to `64MB`, `entries` to `200_000`. A name that ends with its unit, such
+    /// as `wall_ms`, also takes a plain number.
     ///
     /// # Errors
-    /// If there is no limit of that name, or the text is not a value of it.
+    /// If no limit has that name, or the text is not a value of it.
     pub fn parse(&mut self, name: &str, text: &str) -> Result<(), Error> {
         let known = Self::TABLE.iter().map(|(known, ..)| *known);
         let full = known.clone().find(|known| *known == name || short(known) == name).ok_or_else(|| no_limit(name))?;
@@ -149,7 +149,7 @@ impl Limits {
     }
 }
 
-/// The short name of a limit, and a value of it with a unit, as documentation shows them.
+/// Returns the short name of a limit, and a value of it with a unit, as in documentation.
 #[must_use]
 pub fn shown(name: &str, value: u64) -> (&str, String) {
     (short(name), Unit::of(name).show(value))
@@ -158,7 +158,7 @@ pub fn shown(name: &str, value: u64) -> (&str, String) {
 fn no_limit(name: &str) -> Error {
     let names: Vec<_> = Limits::TABLE.iter().map(|(name, ..)| *name).collect();
     let all = names.iter().flat_map(|name| [*name, short(name)]);
-    // Whoever cut a name short meant that one.
+    // A shortened name means the full one.
     let longer = all.clone().find(|known| !name.is_empty() && known.starts_with(name));
     let meant = longer.map(|longer| format!("did you mean `{}`?", short(longer))).or_else(|| did_you_mean(name, all));
     let meant = meant.map(|meant| format!("{meant} ")).unwrap_or_default();
@@ -166,13 +166,13 @@ fn no_limit(name: &str) -> Error {
         .with_help(format!("{meant}the limits are: {}", names.join(", ")))
 }
 
-/// A limit with twice its value, as the command line takes it; nothing for what is no limit.
+/// Returns the option that doubles a limit; `None` if no limit has that name.
 fn raised(name: &str, limit: u64) -> Option<String> {
     let known = Limits::TABLE.iter().any(|(known, ..)| *known == name);
     known.then(|| format!("--limit {}={}", short(name), Unit::of(name).show(limit.saturating_mul(2).max(1))))
 }
 
-/// What a run has used, counted against its [`Limits`]. Shared between threads.
+/// The use of a run, counted against its [`Limits`]. Shared between threads.
 #[derive(Debug)]
 pub struct Budget {
     limits: Limits,
@@ -185,11 +185,11 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A fresh budget; its time runs from now. Whoever sets `cancelled` stops the run.
+    /// Creates a budget; its time runs from now. Setting `cancelled` stops the run.
     #[must_use]
     pub fn new(limits: Limits, cancelled: Arc<AtomicBool>) -> Self {
         let now = Instant::now();
-        // A wall time beyond what the clock can express is no deadline that anyone will meet: a century.
+        // A wall time beyond what the clock can express becomes a century, which nobody waits for.
         let century = Duration::from_secs(100 * 365 * 86_400);
         let deadline = now.checked_add(Duration::from_millis(limits.wall_ms)).unwrap_or(now + century);
         Self {
@@ -203,19 +203,19 @@ impl Budget {
         }
     }
 
-    /// The limits.
+    /// Returns the limits.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Time left until the deadline; zero after it.
+    /// Returns the time left until the deadline; zero after it.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Whether the run may go on. Every loop asks.
+    /// Checks that the run may continue. Every loop calls this.
     ///
     /// # Errors
     /// If the run was cancelled, its wall time is over, or it has allocated too much.
@@ -232,17 +232,17 @@ impl Budget {
         Ok(())
     }
 
-    /// The bytes of memory that the run may still take; `memory_bytes` where nobody counts them.
+    /// Returns the bytes of memory that the run may still allocate; `memory_bytes` if nobody counts them.
     #[must_use]
     pub fn memory_left(&self) -> u64 {
         let live = self.memory.map_or(0, |live| u64::try_from(live.load(Relaxed)).unwrap_or(0));
         self.limits.memory_bytes.saturating_sub(live)
     }
 
-    /// Asks for memory before it is taken, so that a script that wants too much at once is told, and goes on.
+    /// Checks for memory before it is allocated, so that a script that needs too much gets an error and can continue.
     ///
     /// # Errors
-    /// If the run may not take so many bytes more.
+    /// If the run may not allocate this many bytes more.
     pub fn ask_memory(&self, bytes: u64) -> Result<(), Error> {
         if bytes <= self.memory_left() {
             return Ok(());
@@ -253,7 +253,7 @@ impl Budget {
     /// Counts one operation on the system.
     ///
     /// # Errors
-    /// If it is one too many, or the run may not go on.
+    /// If there are too many, or the run may not continue.
     pub fn count_operation(&self) -> Result<(), Error> {
         self.check()?;
         count(&self.operations, 1, "operations", self.limits.operations, "operations")
@@ -262,7 +262,7 @@ impl Budget {
     /// Counts bytes that were read.
     ///
     /// # Errors
-    /// If they are too many, or the run may not go on.
+    /// If there are too many, or the run may not continue.
     pub fn count_read(&self, bytes: u64) -> Result<(), Error> {
         self.check()?;
         count(&self.read, bytes, "read_bytes", self.limits.read_bytes, "bytes read")
@@ -271,16 +271,16 @@ impl Budget {
     /// Counts bytes that are about to be written.
     ///
     /// # Errors
-    /// If they are too many, or the run may not go on.
+    /// If there are too many, or the run may not continue.
     pub fn count_written(&self, bytes: u64) -> Result<(), Error> {
         self.check()?;
         count(&self.written, bytes, "written_bytes", self.limits.written_bytes, "bytes written")
     }
 
-    /// Counts bytes that somebody else has written for the run, be they too many or not.
+    /// Counts bytes that another process has written for the run, even beyond the limit.
     ///
     /// # Errors
-    /// If they are too many.
+    /// If there are too many.
     pub fn add_written(&self, bytes: u64) -> Result<(), Error> {
         let before = self.written.update(Relaxed, Relaxed, |used| used.saturating_add(bytes));
         if before.saturating_add(bytes) > self.limits.written_bytes {
@@ -289,19 +289,19 @@ impl Budget {
         Ok(())
     }
 
-    /// Operations so far.
+    /// Returns the operations so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.operations.load(Relaxed)
     }
 
-    /// Bytes read so far.
+    /// Returns the bytes read so far.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Relaxed)
     }
 
-    /// Bytes written so far.
+    /// Returns the bytes written so far.
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
         self.written.load(Relaxed)
@@ -309,14 +309,14 @@ impl Budget {
 }
 
 pub(crate) fn count(counter: &AtomicU64, more: u64, name: &str, limit: u64, what: &str) -> Result<(), Error> {
-    // INVARIANT: a count that would pass the limit is not added, so the counters never wrap.
+    // INVARIANT: a count that would exceed the limit is not added, so the counters never wrap.
     counter
         .try_update(Relaxed, Relaxed, |used| used.checked_add(more).filter(|&sum| sum <= limit))
         .map(drop)
         .map_err(|_| exhausted(name, limit, what))
 }
 
-/// The error of a run that has used up a limit: it ends, whatever its script would catch.
+/// Creates the error for a run that has used up a limit: it ends, even if its script would catch the error.
 #[must_use]
 pub fn exhausted(name: &str, limit: u64, what: &str) -> Error {
     let mut error = exceeded(name, limit, what);
@@ -324,7 +324,7 @@ pub fn exhausted(name: &str, limit: u64, what: &str) -> Error {
     error
 }
 
-/// The error of one operation that needs more than a limit allows. A script can catch it and ask for less.
+/// Creates the error for an operation that needs more than a limit allows. A script can catch it and do less.
 #[must_use]
 pub fn exceeded(name: &str, limit: u64, what: &str) -> Error {
     Error::new(Code::LimitExceeded, format!("the limit `{name}` of {limit} {what} is exceeded")).with_help(
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(Budget::new(Limits::default(), cancelled).check().unwrap_err().code, Code::Cancelled);
     }
 
-    /// Each loop counts something, so each count is a place where a run ends.
+    /// Checks that a run ends at each count: every loop counts something.
     #[test]
     fn nothing_more_is_counted_once_a_run_may_not_go_on() {
         static LIVE: AtomicI64 = AtomicI64::new(11);

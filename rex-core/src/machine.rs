@@ -1,4 +1,4 @@
-//! Things of the machine, as policies see them.
+//! Parameters of the kernel, and variables of the environment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Variable {
     name: String,
 }
 
-/// Why a text is not a name.
+/// The error for a text that is not a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameError {
     name: String,
@@ -35,11 +35,11 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {}
 
 impl Parameter {
-    /// A parameter by its name, its parts separated by dots; a dot within a part is written as a slash. As for `sysctl`, if
+    /// Parses the name of a parameter, whose parts are separated by dots; a dot within a part is written as a slash. As for `sysctl`, if
     /// the first separator is a slash, it is the other way around.
     ///
     /// # Errors
-    /// If a part is empty, `.` or `..`, or holds another character than ASCII letters, digits and `_-:@.`.
+    /// If it is longer than 255 bytes, a part is empty, `.` or `..`, or has another character than ASCII letters, digits and `_-:@.`.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let error = || NameError { name: text.to_owned(), what: "a parameter of the kernel" };
         let slashes = text.find(['.', '/']).and_then(|at| text.get(at..)).is_some_and(|rest| rest.starts_with('/'));
@@ -65,13 +65,13 @@ impl Parameter {
         if short && parameter.parts().all(|name| part(&name)) { Ok(parameter) } else { Err(error()) }
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The parts of the name: directories below `/proc/sys`, and a file.
+    /// Returns the parts of the name: directories below `/proc/sys`, and a file.
     pub fn parts(&self) -> impl Iterator<Item = String> {
         self.name.split('.').map(|part| part.replace('/', "."))
     }
@@ -107,10 +107,10 @@ impl Resource for Parameter {
 }
 
 impl Variable {
-    /// A variable by its name.
+    /// Parses the name of a variable.
     ///
     /// # Errors
-    /// If it is empty, or holds another character than ASCII letters, digits and `_`, or starts with a digit.
+    /// If it is empty, starts with a digit, or has another character than ASCII letters, digits and `_`.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(legal) {
@@ -119,7 +119,7 @@ impl Variable {
         Ok(Self { name: text.to_owned() })
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -1,22 +1,22 @@
-//! Which name was meant by one that is not there.
+//! Suggestions for unknown names.
 
-/// The most characters by which the two may differ.
+/// Maximum number of characters by which a suggestion differs.
 const NEAR: usize = 2;
 
-/// Advice that names the one that is nearest to what was written, if one is near enough to have been meant.
+/// Suggests the nearest name, if one is near enough.
 pub fn did_you_mean<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(written, names).map(|name| format!("did you mean `{name}`?"))
 }
 
-/// The first of the nearest names. Upper and lower case are the same; a name of which half would be another is not near.
+/// Returns the first of the nearest names, ignoring case. At most half of the characters of the name may differ.
 fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase();
     let length = written.chars().count();
-    // What stands before it, and is right, says nothing of the name itself.
+    // The namespace before a name does not count.
     let own = written.rsplit("::").next().map_or(0, |name| name.chars().count());
     let near = names.into_iter().filter_map(|name| {
         let lower = name.to_lowercase();
-        // Whatever their letters, they differ by that.
+        // The lengths alone differ too much.
         if lower.chars().count().abs_diff(length) > NEAR {
             return None;
         }
@@ -26,7 +26,7 @@ fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Optio
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
-/// How many characters to insert, delete or replace to get from one text to the other.
+/// Returns the number of characters to insert, delete or replace to get from one text to the other.
 fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (number, a) in from.chars().enumerate() {

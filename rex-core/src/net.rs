@@ -1,4 +1,4 @@
-//! Hosts, addresses and URLs, as policies see them: taken to parts first, each part with one spelling.
+//! Hosts, addresses and URLs, as policies see them: in parts, each with one spelling.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use crate::action::net::Connect;
 use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpec};
 use crate::values::{HOST, QUERY, URL, URL_PATH, Values};
 
-/// The words for what an address is part of; see [`Network`].
+/// The words for networks that an address can be part of; see [`Network`].
 pub const NETWORKS: &[&str] = &["loopback", "private", "link_local", "metadata", "multicast", "reserved", "public"];
 
-/// The types of records that name servers are asked for.
+/// The types of records that name servers are queried for.
 pub const RECORDS: &[&str] = &["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"];
 
-/// Length of a URL, in bytes.
+/// Maximum length of a URL, in bytes.
 const URL_BYTES: usize = crate::bounds::URL_BYTES;
 
 /// A host of the network, by its name or its address.
@@ -24,18 +24,18 @@ pub struct RemoteHost {
     name: String,
 }
 
-/// A URL of the schemes `http` and `https`, in the one spelling that it has here.
+/// A URL of the schemes `http` and `https`, in its one spelling.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Url {
     text: String,
     host: RemoteHost,
     port: u16,
-    /// Where the path starts, and where the query does, with its `?`.
+    /// The offset of the path, and of the query with its `?`.
     path: usize,
     query: usize,
 }
 
-/// Why a text is not the name of a host, or not a URL.
+/// The error for a text that is not the name of a host, or not a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetError {
     text: String,
@@ -52,11 +52,11 @@ impl fmt::Display for NetError {
 impl std::error::Error for NetError {}
 
 impl RemoteHost {
-    /// A host by its name or its address, in the one spelling that it has here: lower case, names of other alphabets in their ASCII
-    /// form (`xn--`), no dot at the end, addresses as RFC 5952 has them, an IPv4 address never inside of an IPv6 address.
+    /// Parses the name or the address of a host in its one spelling: lower case, names of other alphabets in their ASCII form (`xn--`),
+    /// no dot at the end, addresses as in RFC 5952, an IPv4 address never inside an IPv6 address.
     ///
     /// # Errors
-    /// If it is another spelling, or none.
+    /// If it has another spelling, or is not a host.
     pub fn parse(text: &str) -> Result<Self, NetError> {
         let error = || NetError {
             text: text.to_owned(),
@@ -68,7 +68,7 @@ impl RemoteHost {
         // The lengths of RFC 1035, section 2.3.4.
         let labels = text.split('.').all(|label| (1..=63).contains(&label.len()));
         let legal = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c));
-        // What ends in a number is an address in another spelling, `127.1` or `0x7f.1`, wherever it is taken for a host.
+        // Where a host is expected, a name that ends in a number is read as an address in another spelling: `127.1` or `0x7f.1`.
         let last = text.rsplit('.').next().unwrap_or_default();
         let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
         let hexadecimal = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
@@ -76,19 +76,19 @@ impl RemoteHost {
         if labels && legal && !number && text.len() <= 253 { Ok(Self { name: text.to_owned() }) } else { Err(error()) }
     }
 
-    /// A host by its address.
+    /// Creates a host from its address.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
         Self { name: address.to_canonical().to_string() }
     }
 
-    /// The name, or the address.
+    /// Returns the name, or the address.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The address, if that is what it is named by.
+    /// Returns the address, if the host is named by it.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.name.parse().ok()
@@ -132,12 +132,12 @@ impl Resource for RemoteHost {
 }
 
 impl Url {
-    /// A URL in the one spelling that it has here: that of the URL standard of the WHATWG, with nothing escaped that need not be, upper
-    /// case in what is, the port of the scheme left out, and no fragment. Whoever has other spellings brings them to this one first.
+    /// Parses a URL in its one spelling: that of the URL standard of the WHATWG, with no needless escapes, escapes in upper case, without
+    /// the port of the scheme, and without a fragment. Callers convert other spellings first.
     ///
     /// # Errors
-    /// If it is another spelling, or none, or of another scheme; if it holds a user; if its path is one that a server may read in two ways:
-    /// with an escaped slash, backslash or NUL, or a segment such as `..;`.
+    /// If it has another spelling or scheme, has a user, is too long, or is not a URL; if a server may read its path in two ways: with an
+    /// escaped slash, backslash or NUL, or a segment such as `..;`.
     pub fn parse(text: &str) -> Result<Self, NetError> {
         let error = |why: &str| NetError { text: text.to_owned(), why: format!("a URL in its one spelling: {why}") };
         if text.len() > URL_BYTES {
@@ -170,7 +170,7 @@ impl Url {
         let query = text.find('?').unwrap_or(text.len());
         let (told, asked) = (text.get(path..query), text.get(query..).unwrap_or_default());
         let told = told.ok_or_else(|| error("its path is none"))?;
-        // What the standard escapes in a path, and in a query.
+        // The characters that the standard escapes in a path, and in a query.
         if !plain(told, "\"#<>?^`{}\\") || !plain(asked, "\"#<>'") || asked == "?" {
             return Err(error("what is to be escaped is not, or what is not, is"));
         }
@@ -183,56 +183,56 @@ impl Url {
         Ok(Self { text: text.to_owned(), host, port, path, query })
     }
 
-    /// All of it, `https://example.com/v1/items?page=2`.
+    /// Returns all of it, `https://example.com/v1/items?page=2`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The scheme: `http` or `https`.
+    /// Returns the scheme: `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &str {
         self.text.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub fn host(&self) -> &RemoteHost {
         &self.host
     }
 
-    /// The port, also where it is that of the scheme.
+    /// Returns the port, even if it is that of the scheme.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Host and port, the port left out where it is that of the scheme: what a `Host` header says.
+    /// Returns host and port, as in a `Host` header: without the port if it is that of the scheme.
     #[must_use]
     pub fn authority(&self) -> &str {
         self.text.get(self.scheme().len() + 3..self.path).unwrap_or_default()
     }
 
-    /// The path, from its first `/` on.
+    /// Returns the path, from its first `/` on.
     #[must_use]
     pub fn path(&self) -> &str {
         self.text.get(self.path..self.query).unwrap_or_default()
     }
 
-    /// The query, without its `?`; empty if there is none.
+    /// Returns the query, without its `?`; empty if there is none.
     #[must_use]
     pub fn query(&self) -> &str {
         self.text.get(self.query..).unwrap_or_default().trim_start_matches('?')
     }
 
-    /// Path and query: what a server is asked for.
+    /// Returns path and query, the target in HTTP.
     #[must_use]
     pub fn target(&self) -> &str {
         self.text.get(self.path..).unwrap_or_default()
     }
 }
 
-/// Whether all is printable ASCII but these, and escaped if and only if it needs to be, in upper case; RFC 3986, section 6.2.2.
+/// Returns whether a text is printable ASCII without `others`, and escaped only where needed, in upper case; RFC 3986, section 6.2.2.
 fn plain(text: &str, others: &str) -> bool {
     let legal = |c: char| c.is_ascii_graphic() && !others.contains(c);
     let escape = |rest: &str| {
@@ -326,26 +326,26 @@ impl Resource for Url {
     }
 }
 
-/// What an address is part of. A policy that lets out to the internet lets nowhere else by that.
+/// The network that an address is part of. A policy that permits the internet permits nothing else by that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Network {
     /// This machine.
     Loopback,
-    /// Networks of an organisation: RFC 1918, RFC 4193, RFC 6598.
+    /// Networks of an organization: RFC 1918, RFC 4193, RFC 6598.
     Private,
-    /// The network that a machine is directly on: RFC 3927, RFC 4291.
+    /// The network that a machine is directly connected to: RFC 3927, RFC 4291.
     LinkLocal,
-    /// Where a cloud tells its machines about themselves, secrets included.
+    /// Services of a cloud with data about its machines, including secrets.
     Metadata,
     /// Groups of machines.
     Multicast,
-    /// Nobody, or what nobody knows: see the registries of the IANA for special-purpose addresses.
+    /// Addresses without a host, or of unknown use: see the IANA's registries of special-purpose addresses.
     Reserved,
-    /// Everybody else: the internet.
+    /// All other addresses: the internet.
     Public,
 }
 
-/// Addresses where clouds (AWS, Azure, Google, Alibaba, Oracle) tell a machine about itself.
+/// Addresses of such services of AWS, Azure, Google, Alibaba and Oracle.
 const METADATA: [IpAddr; 10] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 253)),
@@ -360,7 +360,7 @@ const METADATA: [IpAddr; 10] = [
 ];
 
 impl Network {
-    /// What an address is part of. An IPv4 address inside of an IPv6 address (mapped, RFC 6052, RFC 3056) counts as that.
+    /// Returns the network of an address. An IPv4 address inside an IPv6 address (mapped, RFC 6052, RFC 3056) counts as the IPv4 address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         let address = address.to_canonical();
@@ -375,7 +375,7 @@ impl Network {
 
     fn of_v4(address: Ipv4Addr) -> Self {
         match address.octets() {
-            // A connection to no address is one to this machine.
+            // A connection to the unspecified address reaches this machine.
             [127, ..] | [0, 0, 0, 0] => Self::Loopback,
             [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Self::Private,
             [169, 254, ..] => Self::LinkLocal,
@@ -393,7 +393,7 @@ impl Network {
         };
         match address.segments() {
             [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Self::Loopback,
-            // Translated and tunnelled to an IPv4 address.
+            // Translated or tunneled to an IPv4 address.
             [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
                 v4(high, low)
             }
@@ -407,7 +407,7 @@ impl Network {
         }
     }
 
-    /// The word for it in policies and results.
+    /// Returns the word for it in policies and results.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -423,7 +423,7 @@ impl Network {
 }
 
 impl Connect {
-    /// A connection to an address.
+    /// Creates a connection to an address.
     #[must_use]
     pub fn to(address: IpAddr, port: u16) -> Self {
         let address = address.to_canonical();

@@ -1,45 +1,44 @@
-//! A path that has one spelling.
+//! Paths with one spelling each.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::spelling;
 
-/// The longest path that the kernel takes, in bytes (`PATH_MAX` less the final NUL).
+/// Maximum length of a path in the kernel, in bytes (`PATH_MAX` less the final NUL).
 const MAX_PATH: usize = crate::bounds::PATH_BYTES;
-/// The longest name of a directory entry, in bytes (`NAME_MAX`).
+/// Maximum length of the name of a directory entry, in bytes (`NAME_MAX`).
 const MAX_NAME: usize = crate::bounds::NAME_BYTES;
 
-/// An absolute, normalised path as text: no `.`, no `..`, no empty component, no NUL, no trailing slash.
+/// An absolute, normalized path as text: no `.`, no `..`, no empty component, no NUL, no trailing slash.
 ///
-/// Two equal paths are the same text, so a policy that compares text compares paths. Normalising is lexical: `..`
-/// takes away the component before it, whatever that is on disk. That is safe because Rex then acts on exactly the
-/// normalised name, never on the text that came in.
+/// Two equal paths are the same text, so a policy that compares text compares paths. Normalization is lexical: `..` removes the component
+/// before it, whatever that is on disk. That is safe because Rex then acts on exactly the normalized name, never on the original text.
 ///
-/// A name on disk can be any bytes. One that is not UTF-8 is spelled with `\xHH` for each byte that is none: `caf\xE9`. One that
-/// holds such a text itself is spelled with `\x5C` for its backslash, so that no two names have one spelling.
+/// A name on disk can be any bytes. Each byte that is not UTF-8 is spelled `\xHH`: `caf\xE9`. If a name itself contains such a text, its
+/// backslash is spelled `\x5C`, so that no two names have one spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AbsPath(String);
 
-/// Why a text is not a path.
+/// The reason why a text is not a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathError {
-    /// Nothing was given.
+    /// An empty text.
     Empty,
-    /// A relative path was given where there is no base directory.
+    /// A relative path without a base directory.
     Relative(String),
-    /// There is a NUL byte in it.
+    /// A path with a NUL byte.
     Nul(String),
-    /// It is a second spelling of a name, which has one.
+    /// Another spelling of a name, which has only one.
     Spelling(String),
-    /// More `..` than there are components.
+    /// A path with more `..` than components.
     AboveRoot(String),
-    /// A component is longer than 255 bytes, or the whole is longer than 4095.
+    /// A component longer than 255 bytes, or a path longer than 4095.
     TooLong {
-        /// How many bytes came.
+        /// The length, in bytes.
         bytes: usize,
-        /// How many are taken.
+        /// Maximum length, in bytes.
         max: usize,
     },
 }
@@ -70,13 +69,13 @@ impl fmt::Display for PathError {
 impl std::error::Error for PathError {}
 
 impl AbsPath {
-    /// The root directory.
+    /// Returns the root directory.
     #[must_use]
     pub fn root() -> Self {
         Self("/".to_owned())
     }
 
-    /// Normalises an absolute path.
+    /// Normalizes an absolute path.
     ///
     /// # Errors
     /// See [`PathError`].
@@ -90,7 +89,7 @@ impl AbsPath {
         Self::root().resolve(text)
     }
 
-    /// Normalises a path; a relative one is taken from this directory.
+    /// Normalizes a path; a relative one starts at this directory.
     ///
     /// # Errors
     /// See [`PathError`].
@@ -122,7 +121,7 @@ impl AbsPath {
         fits(&path, MAX_PATH).map(|()| Self(path))
     }
 
-    /// This directory's entry of this name, which can be any bytes but NUL and slashes.
+    /// Returns the entry of this directory with this name, which can be any bytes but NUL and slashes.
     ///
     /// # Errors
     /// As [`AbsPath::join`].
@@ -130,7 +129,7 @@ impl AbsPath {
         self.join(&spelling::of(name))
     }
 
-    /// An absolute path as the system has it, normalised.
+    /// Normalizes an absolute path in the system's bytes.
     ///
     /// # Errors
     /// See [`PathError`].
@@ -138,7 +137,7 @@ impl AbsPath {
         Self::parse(&spelling::of(path))
     }
 
-    /// A path as the system has it, normalised; a relative one is taken from this directory.
+    /// Normalizes a path in the system's bytes; a relative one starts at this directory.
     ///
     /// # Errors
     /// See [`PathError`].
@@ -146,22 +145,22 @@ impl AbsPath {
         self.resolve(&spelling::of(path))
     }
 
-    /// The path as the system has it.
+    /// Returns the path in the system's bytes.
     #[must_use]
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         spelling::bytes(&self.0)
     }
 
-    /// The last component as the system has it; empty for the root directory.
+    /// Returns the last component in the system's bytes; empty for the root directory.
     #[must_use]
     pub fn name_bytes(&self) -> Cow<'_, [u8]> {
         spelling::bytes(self.name())
     }
 
-    /// This directory's entry `name`.
+    /// Returns the entry `name` of this directory.
     ///
     /// # Errors
-    /// If `name` is not one plain component (`..` and `a/b` are not), or too long.
+    /// If `name` is not one plain component (`..` and `a/b` are not), misspelled, or too long.
     pub fn join(&self, name: &str) -> Result<Self, PathError> {
         match name {
             "" | "." => Err(PathError::Empty),
@@ -180,77 +179,77 @@ impl AbsPath {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text before which a slash and a name can be put: empty for the root directory.
+    /// Returns the text to append a slash and a name to: empty for the root directory.
     fn trunk(&self) -> &str {
         if self.is_root() { "" } else { &self.0 }
     }
 
-    /// Whether this is `/`.
+    /// Returns whether this is `/`.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0 == "/"
     }
 
-    /// Its name in a directory, if it is directly there.
+    /// Returns its name in a directory, if it is directly there.
     #[must_use]
     pub fn name_in(&self, directory: &Self) -> Option<&str> {
         let name = self.0.strip_prefix(directory.trunk())?.strip_prefix('/')?;
         (!name.is_empty() && !name.as_bytes().contains(&b'/')).then_some(name)
     }
 
-    /// The last component; empty for the root directory.
+    /// Returns the last component; empty for the root directory.
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.rsplit_once('/').map_or("", |(_, name)| name)
     }
 
-    /// Returns what follows the last dot of the name, always: the extension of `.key` is `key`. Empty if there is no dot.
+    /// Returns the text after the last dot of the name, always: the extension of `.key` is `key`. Empty if there is no dot.
     #[must_use]
     pub fn extension(&self) -> &str {
         self.name().rsplit_once('.').map_or("", |(_, extension)| extension)
     }
 
-    /// The directory that this is in; `None` for the root directory.
+    /// Returns the directory that contains it; `None` for the root directory.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         self.parents().next().map(|parent| Self(parent.to_owned()))
     }
 
-    /// The directories above, nearest first, `/` last.
+    /// Returns the directories above, nearest first, `/` last.
     pub fn parents(&self) -> impl Iterator<Item = &str> {
         let mut rest = self.trunk();
         std::iter::from_fn(move || {
-            // Every decision does this, and for names as short as these a search for a character takes longer.
+            // Every decision does this. For names this short, a search for a character takes longer.
             let slash = rest.bytes().rposition(|byte| byte == b'/')?;
             rest = rest.get(..slash)?;
             Some(if rest.is_empty() { "/" } else { rest })
         })
     }
 
-    /// The components, outermost first; none for the root directory.
+    /// Returns the components, outermost first; none for the root directory.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|part| !part.is_empty())
     }
 
-    /// The components as the system has them.
+    /// Returns the components in the system's bytes.
     pub fn names(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         self.components().map(spelling::bytes)
     }
 
-    /// Whether this is `above`, or lies below it.
+    /// Returns whether this is `above`, or lies below it.
     #[must_use]
     pub fn is_in(&self, above: &Self) -> bool {
         self.0.strip_prefix(above.trunk()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
-/// That a component is a name that is spelled as it is, and not too long.
+/// Checks that a component is a name in its one spelling, and not too long.
 fn checked(name: &str) -> Result<(), PathError> {
     if !spelling::is_one(name) {
         return Err(PathError::Spelling(name.to_owned()));
@@ -258,9 +257,9 @@ fn checked(name: &str) -> Result<(), PathError> {
     fits(name, MAX_NAME)
 }
 
-/// That what a text stands for has so many bytes at most.
+/// Checks that the name that a text spells has at most `max` bytes.
 fn fits(text: &str, max: usize) -> Result<(), PathError> {
-    // No spelling is shorter than what it stands for.
+    // A spelling is never shorter than the name.
     if text.len() <= max {
         return Ok(());
     }
@@ -327,7 +326,7 @@ mod tests {
         }
     }
 
-    /// Whatever is joined is what the same path parses to, or is no path.
+    /// Checks that joining gives the path that the text parses to, or an error.
     #[test]
     fn a_joined_name_is_one_component() {
         let dir = AbsPath::parse("/d").unwrap();
@@ -350,7 +349,7 @@ mod tests {
         }
     }
 
-    /// 4095 bytes fit, however they came to be; one more does not.
+    /// Checks that 4095 bytes fit, however they are joined, and that one more does not.
     #[test]
     fn the_longest_path() {
         let name = "n".repeat(254);
@@ -361,7 +360,7 @@ mod tests {
         assert_eq!(above.join(&fits).unwrap().as_str().len(), 4095);
         let error = Err(PathError::TooLong { bytes: 4096, max: 4095 });
         assert_eq!((above.join(&too_long), above.resolve(&too_long)), (error.clone(), error));
-        // A spelling is longer than what it stands for, which is what counts.
+        // The length of the name counts, not that of its longer spelling.
         assert!(above.entry(&[0xff; 14]).is_ok() && above.entry(&[0xff; 15]).is_err());
     }
 
@@ -375,7 +374,7 @@ mod tests {
         );
         assert_eq!(AbsPath::parse(path.as_str()).unwrap(), path);
         assert_eq!(AbsPath::of_bytes(b"/d/caf\xe9").unwrap(), path);
-        // The file whose name looks like the spelling is another one.
+        // A file whose name looks like the spelling is another one.
         assert_ne!(dir.entry(br"caf\xE9").unwrap(), path);
         assert!(matches!(dir.join(r"caf\xC3\xA9"), Err(PathError::Spelling(_))));
         assert!(AbsPath::parse(r"/a\x5Cb").is_err() && AbsPath::parse(r"/a\x2db/c:\new").is_ok());

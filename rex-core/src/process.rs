@@ -8,8 +8,8 @@ use crate::resource::{Attribute, Fact, FactKind, FactType, Resource, ResourceSpe
 use crate::values::{COMMAND, NAME, OWN_UNIT, PATH, PROGRAM, SHA256, USER, Values};
 use crate::{AbsPath, Value};
 
-/// What is refused of programs unless the deciding permit lets it go by its annotation `@allow`: the word, what it lets go.
-/// One that ends with a colon is followed by a name.
+/// The words of the annotation `@allow`, each with what it allows for a program, which is refused without it. A word that ends with a
+/// colon is followed by a name.
 pub const ALLOWED: &[(&str, &str)] = &[
     ("interpreter", "Start a program that runs other programs, or a language: `sh`, `python3`, `env`, `find`."),
     ("writable", "Start a program that the policy lets the same principal replace."),
@@ -21,9 +21,9 @@ pub const ALLOWED: &[(&str, &str)] = &[
 pub const SIGNALS: &[&str] =
     &["HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "USR2", "ALRM", "TERM", "CONT", "STOP", "TSTP", "WINCH", "URG"];
 
-/// A process that runs.
+/// A running process.
 ///
-/// Whoever acts on it checks first that it still is the one that was decided on: numbers are used again.
+/// Callers that act on it first check that it still is the process that was decided on: numbers are reused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Process {
     pid: u32,
@@ -31,35 +31,35 @@ pub struct Process {
     identity: Identity,
 }
 
-/// What a policy can ask of a process, and what tells it from a later one with the same number.
+/// The attributes of a process, and its start, which distinguishes it from a later one with the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Identity {
-    /// The name that the kernel keeps: up to 15 bytes of the program's own, unless the process changed it.
+    /// The name that the kernel keeps: up to 15 bytes of the program's name, unless the process changed it.
     pub name: String,
-    /// The program that it runs; empty for a thread of the kernel; `None` where that could not be found out.
+    /// The program that it runs; empty for a thread of the kernel; `None` if that is unknown.
     pub exe: Option<String>,
-    /// The name of the user whose rights it has; `None` where that could not be found out, or where the user has no name.
+    /// The name of the user whose rights it has; `None` if that is unknown, or the user has no name.
     pub user: Option<String>,
-    /// The unit of the service manager that it belongs to; empty if there is none; `None` where that could not be found out.
+    /// The unit of the service manager that it belongs to; empty if there is none; `None` if that is unknown.
     pub unit: Option<String>,
-    /// When it was started, in ticks of the kernel's clock since the machine was.
+    /// The time of its start, in ticks of the kernel's clock since the machine started.
     pub started: u64,
 }
 
 impl Process {
-    /// A process by its number.
+    /// Creates a process from its number and identity.
     #[must_use]
     pub fn new(pid: u32, identity: Identity) -> Self {
         Self { pid, id: pid.to_string(), identity }
     }
 
-    /// Its number.
+    /// Returns its number.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// What is known of it.
+    /// Returns its identity.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -67,7 +67,7 @@ impl Process {
 }
 
 impl Identity {
-    /// What could not be found out, by the names that policies have for it.
+    /// Returns the names of the attributes that are unknown.
     pub fn unknown(&self) -> impl Iterator<Item = &'static str> {
         let facts = [("exe", &self.exe), ("user", &self.user), ("unit", &self.unit)];
         facts.into_iter().filter(|(_, fact)| fact.is_none()).map(|(name, _)| name)
@@ -80,7 +80,7 @@ impl Resource for Process {
         name: "Process",
         doc: "A process that runs; the id is its number, `4242`. Numbers are used again, so policies ask for what it is. What could not be found out of it is not there: a policy that asks for that denies.",
         attributes: &[
-            // The most that the kernel counts to (`PID_MAX_LIMIT`).
+            // The maximum of the kernel (`PID_MAX_LIMIT`).
             Attribute { name: "pid", kind: FactKind::Long, doc: "Its number.", values: Values::Range(1, 1 << 22) },
             Attribute {
                 name: "name",
@@ -119,7 +119,7 @@ impl Resource for Process {
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
         visit("pid", Fact::Long(self.pid.into()));
         visit("name", Fact::String(&self.identity.name));
-        // INVARIANT: what is not known is left out, never told as something else: whoever decides takes it for an error, and denies.
+        // INVARIANT: an unknown attribute is left out, never replaced: an authorizer takes its absence for an error, and denies.
         let Identity { exe, user, unit, .. } = &self.identity;
         for (name, fact) in [("exe", exe), ("user", user), ("unit", unit)] {
             fact.as_deref().into_iter().for_each(|text| visit(name, Fact::String(text)));
@@ -128,7 +128,7 @@ impl Resource for Process {
 
     fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String> {
         let pid = id.parse().map_err(|_| format!("`{}` is not the number of a process", id.escape_debug()))?;
-        // One that is not written down was not known.
+        // An attribute that is not written down was unknown.
         let known = |name: &str| attributes.get(name).map(|_| text(attributes, name)).transpose();
         let identity = Identity {
             name: text(attributes, "name")?,
@@ -142,12 +142,12 @@ impl Resource for Process {
     }
 }
 
-/// A program on disk, with the contents that it is to have.
+/// A program on disk, with the contents that it must have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Program {
-    /// Where it is.
+    /// The path.
     pub path: AbsPath,
-    /// The SHA-256 that its contents must have, in lower-case hexadecimal; empty if any will do. Whoever starts it checks.
+    /// The SHA-256 that its contents must have, in lower-case hexadecimal; empty for any contents. The code that starts it checks.
     pub sha256: String,
 }
 
@@ -195,7 +195,7 @@ impl Resource for Program {
     }
 }
 
-/// An attribute that is text; one that is not there is empty.
+/// Returns an attribute that is text; empty if it is missing.
 fn text(attributes: &BTreeMap<String, Value>, name: &str) -> Result<String, String> {
     match attributes.get(name) {
         None => Ok(String::new()),
@@ -204,8 +204,8 @@ fn text(attributes: &BTreeMap<String, Value>, name: &str) -> Result<String, Stri
     }
 }
 
-/// Words in their order. Policies see them as one text, each word quoted as a POSIX shell would need it, with a blank
-/// between two: different words never are the same text.
+/// Words in order. Policies see them as one text, each word quoted as a POSIX shell would need it, with a blank between two: different
+/// words never are the same text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Words {
     words: Vec<String>,
@@ -213,7 +213,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// These words.
+    /// Creates a list of words.
     #[must_use]
     pub fn new(words: Vec<String>) -> Self {
         let mut text = String::new();
@@ -226,7 +226,7 @@ impl Words {
         Self { words, text }
     }
 
-    /// The words that a text stands for; `None` if it is not the text of any.
+    /// Parses the text of words; `None` if it is not the text of any.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
@@ -246,13 +246,13 @@ impl Words {
         Some(Self::new(words)).filter(|words| words.text == text)
     }
 
-    /// The words.
+    /// Returns the words.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         &self.words
     }
 
-    /// The text that stands for them.
+    /// Returns their text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -268,12 +268,12 @@ fn quote(text: &mut String, word: &str) {
     if !word.is_empty() && word.chars().all(plain) {
         text.push_str(word);
     } else {
-        // Within quotes only the quote itself has a meaning.
+        // Within quotes, only the quote itself has a meaning.
         let _ = write!(text, "'{}'", word.replace('\'', r"'\''"));
     }
 }
 
-/// Whether a text can be a word of a command line or of an environment.
+/// Returns whether a text can be a word of a command line or of an environment.
 #[must_use]
 pub fn is_word(text: &str) -> bool {
     !text.contains('\0')
@@ -290,7 +290,7 @@ impl<'a> From<&'a Words> for Fact<'a> {
 }
 
 impl Run {
-    /// A start of a program with these arguments, its name not among them.
+    /// Creates the start of a program with these arguments, which lack its name.
     #[must_use]
     pub fn new(arguments: Words, environment: Words, directory: &AbsPath, user: &str, stdin: bool) -> Self {
         let [arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9] = std::array::from_fn(|place| arguments.word(place));

@@ -1,11 +1,11 @@
-//! Programs whose start is refused unless the deciding permit lets it go.
+//! Programs whose start is refused unless the deciding permit allows it by `@allow`.
 
 use crate::action::{Action, fs};
 use crate::process::Words;
 use crate::{AbsPath, Code, Error, Reach};
 
-/// Programs that start others, or that run what they are told in a language of their own; without the digits and dots at the
-/// end of a name. The kernel keeps all of them from starting anything; this is about what they do themselves.
+/// Programs that start others, or that run a language of their own; without the digits, dots and dashes at the end of a name. The kernel
+/// keeps all of them from starting anything; this is about what they do themselves.
 const INTERPRETERS: &[&str] = &[
     "ash",
     "awk",
@@ -88,35 +88,35 @@ const INTERPRETERS: &[&str] = &[
     "zip",
     "zsh",
 ];
-/// How the names of dynamic loaders start.
+/// The starts of the names of dynamic loaders.
 const LOADERS: [&str; 4] = ["ld-linux", "ld-musl", "ld.so", "ld64.so"];
 
 /// A reason for which the start of a program is refused, although it is permitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withheld {
-    /// The word of `@allow` that lets it go; see [`ALLOWED`](crate::process::ALLOWED).
+    /// The word of `@allow` that allows it; see [`ALLOWED`](crate::process::ALLOWED).
     pub word: String,
     /// The reason.
     pub why: String,
 }
 
 impl Withheld {
-    /// Returns the error that a script gets, whatever system it runs on.
+    /// Returns the error for a script, the same on every system.
     #[must_use]
     pub fn error(&self, program: &AbsPath) -> Error {
         let message = format!("`{}` is not started: {}", program.as_str().escape_debug(), self.why);
         Error::new(Code::Unsupported, message).with_help(self.help())
     }
 
-    /// Returns what would let it go.
+    /// Returns advice on what would allow it.
     #[must_use]
     pub fn help(&self) -> String {
         format!("a permit for it with the annotation `@allow({:?})` would let it go", self.word)
     }
 }
 
-/// Lists why the start of a program is refused unless the permit lets it go: in an environment, for a principal with this reach.
-/// Without a reach, nothing is said of who may replace the program.
+/// Lists the reasons to refuse the start of a program unless the permit allows it, in an environment, for a principal with this reach.
+/// Without a reach, whether the principal may replace the program is not checked.
 #[must_use]
 pub fn withheld(program: &AbsPath, environment: &Words, reach: Option<&Reach>) -> Vec<Withheld> {
     let mut all = Vec::new();

@@ -1,25 +1,25 @@
-//! What a policy could ever permit: the bound that a kernel can be told to hold.
+//! The reach of a policy: a bound on what it could ever permit, which a kernel can enforce.
 
 use std::collections::BTreeSet;
 
 use crate::action::ActionSpec;
 use crate::resource::AnyResource;
 
-/// Which resources something holds for. It never leaves one out; it may hold more than was meant.
+/// A set of resources. It never leaves one out; it may hold more than intended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extent {
-    /// Those in any of these places; none, if there is no place.
+    /// The resources in any of these places; none if there is no place.
     Within(BTreeSet<Place>),
-    /// No bound can be shown.
+    /// All resources: no bound is known.
     Anything,
 }
 
-/// Where a resource can be.
+/// A place of resources.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// The resource with this id.
     Exactly(String),
-    /// The resource with this id, and all that is in it.
+    /// The resource with this id, and everything in it.
     Below(String),
     /// The resources whose ids start with this text.
     Prefix(String),
@@ -32,7 +32,7 @@ impl Default for Extent {
 }
 
 impl Extent {
-    /// Whether it holds nothing.
+    /// Returns whether it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Within(places) if places.is_empty())
@@ -45,7 +45,7 @@ impl Extent {
         }
     }
 
-    /// Adds all that another holds.
+    /// Adds everything that another extent holds.
     pub fn add(&mut self, other: &Self) {
         match (&mut *self, other) {
             (Self::Within(places), Self::Within(more)) => places.extend(more.iter().cloned()),
@@ -54,7 +54,7 @@ impl Extent {
         }
     }
 
-    /// Whether it holds a resource.
+    /// Returns whether it holds a resource.
     #[must_use]
     pub fn covers(&self, resource: &dyn AnyResource) -> bool {
         let Self::Within(places) = self else { return true };
@@ -68,36 +68,36 @@ impl Extent {
     }
 }
 
-/// What a policy could ever permit, over-approximated: for each action of a table, the resources that it may be permitted
-/// on. Whatever is permitted lies inside; what lies inside need not be permitted, since conditions and `forbid` cut out more.
+/// Everything that a policy could ever permit, over-approximated: for each action of a table, its resources. Every permitted request lies
+/// inside; not every request inside is permitted, since conditions and `forbid` exclude more.
 ///
-/// That is as much as a mechanism without a policy engine, such as a kernel's sandbox, can hold.
+/// A mechanism without a policy engine, such as a kernel's sandbox, can enforce no more than that.
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
     extents: Vec<(&'static ActionSpec, Extent)>,
 }
 
 impl Reach {
-    /// A reach of these actions; an action that is not among them reaches nothing.
+    /// Creates a reach of these actions; an action that is not among them reaches nothing.
     #[must_use]
     pub fn new(extents: Vec<(&'static ActionSpec, Extent)>) -> Self {
         Self { extents }
     }
 
-    /// How far an action reaches.
+    /// Returns the extent of an action.
     #[must_use]
     pub fn extent(&self, action: &ActionSpec) -> Option<&Extent> {
         let same = |spec: &ActionSpec| spec.name == action.name && spec.namespace == action.namespace;
         self.extents.iter().find(|(spec, _)| same(spec)).map(|(_, extent)| extent)
     }
 
-    /// Whether an action on a resource lies inside.
+    /// Returns whether an action on a resource lies inside.
     #[must_use]
     pub fn covers(&self, action: &ActionSpec, resource: &dyn AnyResource) -> bool {
         self.extent(action).is_some_and(|extent| extent.covers(resource))
     }
 
-    /// The actions that reach something, in the order of the table.
+    /// Returns the actions that reach something, in the order of [`new`](Self::new).
     pub fn iter(&self) -> impl Iterator<Item = (&'static ActionSpec, &Extent)> {
         self.extents.iter().filter(|(_, extent)| !extent.is_empty()).map(|(spec, extent)| (*spec, extent))
     }
@@ -149,7 +149,7 @@ mod tests {
         assert!(!reach.covers(fs::List::SPEC, &path("/a")) && !reach.covers(fs::Write::SPEC, &path("/a")));
         let reached: Vec<_> = reach.iter().map(|(spec, extent)| (spec, extent.clone())).collect();
         assert_eq!(reached, [(fs::Read::SPEC, Extent::Anything)]);
-        // The name of an action is one within its namespace alone.
+        // The name of an action is unique only within its namespace.
         let reach = Reach::new(vec![(crate::action::service::List::SPEC, Extent::Anything)]);
         assert_eq!((reach.extent(fs::List::SPEC), reach.covers(fs::List::SPEC, &path("/a"))), (None, false));
     }

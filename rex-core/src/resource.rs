@@ -1,4 +1,4 @@
-//! What actions act on.
+//! The resources that actions act on.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ pub enum FactKind {
     Ip,
 }
 
-/// One value that a policy can look at.
+/// A value that a policy can look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fact<'a> {
     /// A signed 64-bit integer.
@@ -68,22 +68,22 @@ impl<'a> From<&'a String> for Fact<'a> {
     }
 }
 
-/// The declaration of one attribute of a resource, or of one fact in the context of an action.
+/// The declaration of an attribute of a resource, or of a fact of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attribute {
     /// Its name in policies.
     pub name: &'static str,
     /// Its type.
     pub kind: FactKind,
-    /// What it means, and its unit.
+    /// The meaning and the unit.
     pub doc: &'static str,
     /// The values that it can have.
     pub values: Values,
 }
 
-/// A Rust type that can stand for a fact in the `actions!` table.
+/// A Rust type that a fact in the `actions!` table can have.
 pub trait FactType {
-    /// How policies see the type.
+    /// The type in policies.
     const KIND: FactKind;
 }
 
@@ -99,7 +99,7 @@ impl FactType for String {
     const KIND: FactKind = FactKind::String;
 }
 
-/// The fact that a field of an action stands for.
+/// Converts a field of an action to a fact.
 #[doc(hidden)]
 pub fn fact<'a, T: ?Sized>(value: &'a T) -> Fact<'a>
 where
@@ -108,21 +108,21 @@ where
     Fact::from(value)
 }
 
-/// The declaration of one type of resource.
+/// The declaration of a type of resource.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ResourceSpec {
-    /// The namespace that it is declared in, `fs` for instance.
+    /// The namespace, such as `fs`.
     pub namespace: &'static str,
-    /// Its name within the namespace, `Path` for instance.
+    /// Its name within the namespace, such as `Path`.
     pub name: &'static str,
-    /// What it stands for, and what its id looks like.
+    /// A description of the resource and of its id.
     pub doc: &'static str,
-    /// What policies can ask of it.
+    /// The attributes that policies can use.
     pub attributes: &'static [Attribute],
-    /// The one of them that is the id once more, if any: an id has no `like`, so what is to be matched by parts of its id
-    /// says it a second time. Authorizers get it from [`Resource::id`], so the two cannot differ.
+    /// The attribute that repeats the id, if any: ids have no `like`, so types whose ids are matched in part repeat them. Authorizers get
+    /// it from [`Resource::id`], so the two cannot differ.
     pub id_attribute: Option<&'static str>,
-    /// Whether ids form a tree: a resource is then `in` each of its [ancestors](Resource::ancestors).
+    /// True if ids form a tree: a resource is then `in` each of its [ancestors](Resource::ancestors).
     pub nested: bool,
     /// The type of the classes that an owner can put such resources in, without its namespace (`Class`), if any.
     pub class: Option<&'static str>,
@@ -134,34 +134,34 @@ impl fmt::Display for ResourceSpec {
     }
 }
 
-/// Something that an action can act on.
+/// A thing that an action can act on.
 ///
-/// Implement it for the things of your own program; [`AbsPath`], [`Unit`], [`Manager`] and [`Host`] are Rex's.
+/// Implement it for the resources of your own program; [`AbsPath`], [`Unit`], [`Manager`] and [`Host`] are some of Rex's.
 pub trait Resource: fmt::Debug + Send + Sync + 'static {
     /// The declaration of the type.
     const SPEC: &'static ResourceSpec;
 
-    /// The id: one spelling for one thing, since policies compare it.
+    /// Returns the id: each resource has one spelling, since policies compare it.
     fn id(&self) -> &str;
 
     /// Calls `visit` with each attribute that [`ResourceSpec::attributes`] declares, except
     /// [`id_attribute`](ResourceSpec::id_attribute).
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
 
-    /// Calls `visit` with the id of each ancestor of the same type, nearest first. None by default, and none for a type
-    /// that is not [`nested`](ResourceSpec::nested).
+    /// Calls `visit` with the id of each ancestor of the same type, nearest first. By default, and for a type that is not
+    /// [`nested`](ResourceSpec::nested), there are none.
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
         let _ = visit;
     }
 
-    /// Whether the id says all that the attributes and the ancestors say, so that a journal and a decision that is kept take the id alone.
+    /// True if the id determines all attributes and ancestors, so that journals and cached decisions use the id alone.
     const ID_SAYS_ALL: bool = false;
 
-    /// The one that has this id and these attributes, as a journal keeps them or a person writes them, to decide on it again; of a type
-    /// whose [id says all](Self::ID_SAYS_ALL), the attributes are of no account.
+    /// Makes the resource with this id and these attributes, as a journal or a person writes them, to decide on it again. If the [id
+    /// determines them](Self::ID_SAYS_ALL), the attributes are ignored.
     ///
     /// # Errors
-    /// Why there is none; by default, that resources of this type are not made from what is written down.
+    /// If there is no such resource; the text says why. By default, resources are not made from their written form.
     fn recall(id: &str, attributes: &BTreeMap<String, Value>) -> Result<Self, String>
     where
         Self: Sized,
@@ -171,17 +171,17 @@ pub trait Resource: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A [`Resource`] whose type is not known: what an authorizer sees. Implemented for every resource.
+/// A [`Resource`] of any type, as an authorizer sees it. Implemented for every resource.
 pub trait AnyResource: fmt::Debug + Send + Sync {
-    /// See [`Resource::SPEC`].
+    /// Returns [`Resource::SPEC`].
     fn spec(&self) -> &'static ResourceSpec;
-    /// See [`Resource::id`].
+    /// Returns [`Resource::id`].
     fn id(&self) -> &str;
-    /// See [`Resource::attributes`]; the one that is the id is among them.
+    /// Calls `visit` as [`Resource::attributes`] does, and with the attribute that repeats the id.
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>));
-    /// See [`Resource::ancestors`].
+    /// Calls `visit` as [`Resource::ancestors`] does.
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str));
-    /// See [`Resource::ID_SAYS_ALL`].
+    /// Returns [`Resource::ID_SAYS_ALL`].
     fn id_says_all(&self) -> bool;
 }
 
@@ -194,7 +194,7 @@ impl<R: Resource> AnyResource for R {
     }
     fn attributes<'a>(&'a self, visit: &mut dyn FnMut(&'static str, Fact<'a>)) {
         let Some(same) = R::SPEC.id_attribute else { return Resource::attributes(self, visit) };
-        // INVARIANT: a reach takes what a policy says of this attribute for something said of the id.
+        // INVARIANT: a reach takes a condition on this attribute for one on the id.
         visit(same, Fact::String(Resource::id(self)));
         Resource::attributes(self, &mut |name, fact| {
             if name != same {
@@ -203,7 +203,7 @@ impl<R: Resource> AnyResource for R {
         });
     }
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
-        // INVARIANT: a reach takes it that nothing is in a resource of a type that is not nested.
+        // INVARIANT: a reach assumes that nothing is in a resource of a type that is not nested.
         if R::SPEC.nested {
             Resource::ancestors(self, visit);
         }
@@ -273,7 +273,7 @@ pub struct Unit {
     name: String,
 }
 
-/// Why a text is not the name of a unit.
+/// The error for a text that is not the name of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitError {
     name: String,
@@ -288,17 +288,17 @@ impl fmt::Display for UnitError {
 impl std::error::Error for UnitError {}
 
 impl Unit {
-    /// A unit by its full name, or a service by its short one: `nginx` is `nginx.service`.
+    /// Parses the name of a unit. Without a type it is a service: `nginx` is `nginx.service`.
     ///
     /// # Errors
-    /// If the name is empty, longer than 255 bytes, holds a character other than ASCII letters, digits and `:-_.\@`,
-    /// or ends in no type of unit that systemd knows (see `systemd.unit(5)`).
+    /// If the name is empty, starts with a dot, is longer than 255 bytes, or has a character other than ASCII letters, digits and
+    /// `:-_.\@` (see `systemd.unit(5)`).
     pub fn parse(name: &str) -> Result<Self, UnitError> {
         let error = || UnitError { name: name.to_owned() };
         let legal = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
         let full = match name.rsplit_once('.') {
             Some((stem, kind)) if !stem.is_empty() && UNIT_KINDS.contains(&kind) => name.to_owned(),
-            // A dot that starts no type belongs to the stem: `app-1.2` is `app-1.2.service`.
+            // A dot before no known type belongs to the stem: `app-1.2` is `app-1.2.service`.
             _ => format!("{name}.service"),
         };
         if name.is_empty() || name.starts_with('.') || full.len() > 255 || !name.chars().all(legal) {
@@ -307,13 +307,13 @@ impl Unit {
         Ok(Self { name: full })
     }
 
-    /// The full name, `nginx.service`.
+    /// Returns the full name, `nginx.service`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The type of the unit, `service`.
+    /// Returns the type of the unit, `service`.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.name.rsplit_once('.').map_or("", |(_, kind)| kind)
@@ -359,7 +359,7 @@ impl Resource for Unit {
     }
 }
 
-/// The service manager itself: what lists units.
+/// The service manager itself, which lists units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Manager;
 
@@ -415,7 +415,7 @@ impl Resource for Host {
     }
 }
 
-/// Of a type that there is one of: that one.
+/// Returns the only resource of a type, if it has this id.
 fn the_one<R: Resource>(one: R, id: &str) -> Result<R, String> {
     if id == Resource::id(&one) { Ok(one) } else { Err(format!("there is one alone, `{}`", Resource::id(&one))) }
 }
@@ -424,7 +424,7 @@ fn the_one<R: Resource>(one: R, id: &str) -> Result<R, String> {
 mod tests {
     use super::*;
 
-    /// A door, which gets wrong all that it is asked for beyond its id.
+    /// A door whose attributes and ancestors contradict its declaration.
     #[derive(Debug)]
     struct Door;
 

@@ -1,4 +1,4 @@
-//! Who runs, under which limits, recorded where.
+//! A run: its subject, its limits and its journal.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,14 +11,14 @@ use crate::journal::{Call, Event};
 use crate::limits::count;
 use crate::{Authorize, Bond, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
 
-/// On whose behalf a script runs: `Agent::"triage"` or `User::"alice"`.
+/// The principal of a run: `Agent::"triage"` or `User::"alice"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal {
     kind: String,
     id: String,
 }
 
-/// Why a text does not name a principal.
+/// The error for a text that is not a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrincipalError(String);
 
@@ -31,7 +31,7 @@ impl fmt::Display for PrincipalError {
 impl std::error::Error for PrincipalError {}
 
 impl PrincipalError {
-    /// How what was probably meant is written in a shell, which takes away quotes that are not in quotes themselves.
+    /// Returns advice on how to write the likely principal in a shell, which removes quotes that are not quoted themselves.
     #[must_use]
     pub fn help(&self) -> String {
         let bare = |id: &str| id.trim_matches([' ', '"', '\'']).replace(['"', '\\'], "");
@@ -46,19 +46,19 @@ impl PrincipalError {
 }
 
 impl Principal {
-    /// An agent.
+    /// Creates an agent.
     #[must_use]
     pub fn agent(id: &str) -> Self {
         Self { kind: "Agent".to_owned(), id: id.to_owned() }
     }
 
-    /// A person.
+    /// Creates a user.
     #[must_use]
     pub fn user(id: &str) -> Self {
         Self { kind: "User".to_owned(), id: id.to_owned() }
     }
 
-    /// A principal as policies write it, and as it is displayed: `Agent::"triage"`, with the escapes that [`uid::parse`] takes.
+    /// Parses a principal as policies write it, and as it is displayed: `Agent::"triage"`, with the escapes that [`uid::parse`] accepts.
     ///
     /// # Errors
     /// If the text is not `Type::"id"`.
@@ -67,11 +67,11 @@ impl Principal {
         Ok(Self { kind: kind.to_owned(), id })
     }
 
-    /// A principal as it comes from a command line, where a shell may have taken the quotes away: `Agent::triage` too, as long as that
-    /// can be read in one way.
+    /// Parses a principal from a command line, where a shell may have removed the quotes: also accepts `Agent::triage` if that is
+    /// unambiguous.
     ///
     /// # Errors
-    /// If it is none, or could be more than one.
+    /// If it is not a principal, or is ambiguous.
     pub fn typed(text: &str) -> Result<Self, PrincipalError> {
         Self::parse(text).or_else(|error| {
             let (kind, id) = text.trim().split_once("::").ok_or_else(|| error.clone())?;
@@ -84,13 +84,13 @@ impl Principal {
         })
     }
 
-    /// Its type, `Agent`.
+    /// Returns its type, `Agent`.
     #[must_use]
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// Its id, `triage`.
+    /// Returns its id, `triage`.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -103,15 +103,15 @@ impl fmt::Display for Principal {
     }
 }
 
-/// A text as one word of a shell.
+/// Quotes a text as one word of a shell.
 fn in_shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// What stays the same for all requests of a run.
+/// The part that is the same in all requests of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// On whose behalf.
+    /// The principal.
     pub principal: Principal,
     /// The SHA-256 of the script in lower-case hexadecimal, so that a policy can pin reviewed ones; empty if there is none.
     pub script: String,
@@ -120,23 +120,23 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A principal without script and tags.
+    /// Creates a subject without script and tags.
     #[must_use]
     pub fn new(principal: Principal) -> Self {
         Self { principal, script: String::new(), tags: Vec::new() }
     }
 }
 
-/// The number of denied requests of one call that are kept, to say what would allow them.
+/// Maximum number of denied requests kept for the remedy of a call.
 const DENIALS: usize = 64;
 
-/// How many remedies a run remembers.
+/// Maximum number of remembered remedies of a run.
 const REMEDIES: usize = 256;
 
-/// A clock; the system's unless a test or a simulation says otherwise.
+/// A clock: the system's, except in a test or a simulation.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// One run: who, decided by what, recorded where, under which limits.
+/// A run: its subject, its authorizer, its journal and its limits.
 pub struct Run {
     pub(crate) subject: Subject,
     pub(crate) principal: Arc<str>,
@@ -155,7 +155,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run whose time starts now. `id` names it in the journal.
+    /// Creates a run whose time starts now. `id` names it in the journal.
     pub fn new(
         id: &str,
         subject: Subject,
@@ -180,50 +180,50 @@ impl Run {
         }
     }
 
-    /// The number of the next record. Nobody else gets one while this is held, so that records are written in their order.
+    /// Returns the number of the next record. No other is issued while this is held, so records are written in order.
     pub(crate) fn next_number(&self) -> MutexGuard<'_, u64> {
         let mut number = self.sequence.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
         number
     }
 
-    /// Returns what the run is held to besides its policy.
+    /// Returns the promise that binds the run besides its policy, if there is one.
     #[must_use]
     pub fn bond(&self) -> Option<&dyn Bond> {
         self.authorize.bond()
     }
 
-    /// The same run by another clock.
+    /// Sets the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The same run, stopped by whoever sets the flag.
+    /// Sets the flag that stops the run.
     #[must_use]
     pub fn with_cancel(mut self, cancelled: Arc<AtomicBool>) -> Self {
         self.budget.cancelled = cancelled;
         self
     }
 
-    /// The same run, its memory bounded by `memory_bytes`: whoever counts its allocations keeps in `live` the bytes that it holds.
+    /// Bounds the memory of the run by `memory_bytes`. The code that counts its allocations keeps the bytes that it holds in `live`.
     #[must_use]
     pub fn with_memory(mut self, live: &'static AtomicI64) -> Self {
         self.budget.memory = Some(live);
         self
     }
 
-    /// Records that it begins. A run of a script does this before anything else.
+    /// Records the start of the run. A run of a script does this before anything else.
     ///
     /// # Errors
-    /// If it cannot be recorded; from then on nothing is permitted.
+    /// If it cannot be recorded; after that, nothing is permitted.
     pub fn begin(&self) -> Result<(), Error> {
         let Subject { script, tags, .. } = self.subject.clone();
         self.note(Event::Start { script, tags, policy: self.authorize.digest() })
     }
 
-    /// Records how it ended.
+    /// Records the end of the run.
     ///
     /// # Errors
     /// If it cannot be recorded.
@@ -236,48 +236,48 @@ impl Run {
         recorded.map(drop).map_err(|reason| unwritten(&reason))
     }
 
-    /// Has the journal pass on what it holds back; see [`Journal::settle`].
+    /// Makes the journal pass on records that it holds back; see [`Journal::settle`].
     pub fn settle(&self) {
         self.journal.settle();
     }
 
-    /// The gate for one call of an operation.
+    /// Returns the gate for a call of an operation.
     #[must_use]
     pub fn gate(&self, call: Call) -> Gate<'_> {
         Gate::new(self, call)
     }
 
-    /// Its name in the journal.
+    /// Returns its name in the journal.
     #[must_use]
     pub fn id(&self) -> &Arc<str> {
         &self.id
     }
 
-    /// On whose behalf it is.
+    /// Returns its subject.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// What it has used.
+    /// Returns its budget.
     #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Its limits.
+    /// Returns its limits.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.budget.limits()
     }
 
-    /// The time by its clock.
+    /// Returns the time by its clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
-    /// How many requests were decided.
+    /// Returns the number of requests that were decided.
     #[must_use]
     pub fn decisions(&self) -> u64 {
         self.decisions.load(Relaxed)
@@ -297,14 +297,14 @@ impl Run {
         }
     }
 
-    /// Takes the first requests that were denied since this was last called.
+    /// Takes the first requests that were denied since the last time.
     #[must_use]
     pub fn take_denials(&self) -> Vec<Need> {
         std::mem::take(&mut *self.denials.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns what the policy would need to allow a call all that it needs; see [`Authorize::remedies`]. A run remembers the answer for
-    /// each `key`, a hash of the call: a script that is denied once is often denied again and again.
+    /// Returns the remedy for a call, which allows all its needs; see [`Authorize::remedies`]. The run remembers it by `key`, a hash of
+    /// the call: a script that is denied once is often denied again in a loop.
     pub fn remedies(&self, key: [u8; 32], call: impl FnOnce() -> DeniedCall) -> Option<String> {
         let mut known = self.remedies.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(remedy) = known.get(&key) {
@@ -318,7 +318,7 @@ impl Run {
         remedy
     }
 
-    /// How many of them were denied.
+    /// Returns the number of requests that were denied.
     #[must_use]
     pub fn denied(&self) -> u64 {
         self.denied.load(Relaxed)
@@ -331,7 +331,7 @@ impl fmt::Debug for Run {
     }
 }
 
-/// The error of a run whose journal cannot be written.
+/// Creates the error for a run whose journal cannot be written.
 pub(crate) fn unwritten(reason: &str) -> Error {
     Error::new(Code::JournalFailed, format!("the journal cannot be written, so nothing more is done: {reason}"))
 }

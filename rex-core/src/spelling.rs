@@ -1,11 +1,11 @@
-//! How names of any bytes are spelled as text, so that no two names have one spelling, and no name has two.
+//! Spellings of names as text. A name can be any bytes; no two names share a spelling, and no name has two.
 //!
-//! A name in UTF-8 is its own spelling. In one that is not, each byte that is none of UTF-8 is spelled `\xHH`, with two digits in
-//! upper case: `caf\xE9`. A name that holds such a text itself has its backslash spelled `\x5C`: `caf\x5CxE9`.
+//! A name in UTF-8 is its own spelling. Each byte that is not UTF-8 is spelled `\xHH`, with two digits in upper case: `caf\xE9`. If a
+//! name itself contains such a text, its backslash is spelled `\x5C`: `caf\x5CxE9`.
 
 use std::borrow::Cow;
 
-/// The byte that an escape at the start of a text stands for, if there is one.
+/// Returns the byte of the escape at the start of a text, if there is one.
 fn escape(text: &[u8]) -> Option<u8> {
     let &[b'\\', b'x', high, low, ..] = text else { return None };
     let digit = |digit: u8| match digit {
@@ -13,12 +13,12 @@ fn escape(text: &[u8]) -> Option<u8> {
         b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
     };
-    // No byte below 0x80 is ever wrong in UTF-8, so none has an escape but the one that begins them.
+    // A byte below 0x80 is always valid in UTF-8, so none has an escape but the backslash that begins one.
     let byte = digit(high)? << 4 | digit(low)?;
     (byte >= 0x80 || byte == b'\\').then_some(byte)
 }
 
-/// How a name is spelled.
+/// Returns the spelling of a name.
 #[must_use]
 pub fn of(name: &[u8]) -> Cow<'_, str> {
     let starts = |at: usize| name.get(at..).and_then(escape).is_some();
@@ -45,7 +45,7 @@ pub fn of(name: &[u8]) -> Cow<'_, str> {
     Cow::Owned(spelled)
 }
 
-/// The name that is spelled like this.
+/// Returns the name of a spelling.
 #[must_use]
 pub fn bytes(text: &str) -> Cow<'_, [u8]> {
     let text = text.as_bytes();
@@ -69,7 +69,7 @@ pub fn bytes(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(name)
 }
 
-/// Whether a text is the spelling of a name.
+/// Returns whether a text is the spelling of a name.
 pub(crate) fn is_one(text: &str) -> bool {
     match bytes(text) {
         Cow::Borrowed(_) => true,
@@ -97,7 +97,7 @@ mod tests {
             assert_eq!((of(name).as_ref(), bytes(text).as_ref()), (text, name));
             assert!(is_one(text), "{text}");
         }
-        // A second spelling of what is UTF-8, and of a backslash that begins no escape.
+        // A second spelling of UTF-8, and of a backslash that begins no escape.
         for text in [r"caf\xC3\xA9", r"a\x5Cb"] {
             assert!(!is_one(text), "{text}");
         }

@@ -1,7 +1,7 @@
-//! Characters of texts that strangers wrote.
+//! Characters of untrusted texts.
 
-/// Whether a character takes no place, moves what is shown, or changes the direction of the text: a control character, one that Unicode
-/// calls default-ignorable (`Default_Ignorable_Code_Point` of DerivedCoreProperties), a filler, or a mark of direction.
+/// Returns whether a character takes no space, moves what is shown, or changes the direction of the text: a control character, one that
+/// is default-ignorable in Unicode (`Default_Ignorable_Code_Point` of DerivedCoreProperties), a filler, or a mark of direction.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     c.is_control()

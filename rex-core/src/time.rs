@@ -3,51 +3,51 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Microseconds since the Unix epoch (1970-01-01T00:00:00Z, without leap seconds). Shown as RFC 3339 in UTC.
+/// Microseconds since the Unix epoch (1970-01-01T00:00:00Z, without leap seconds). Displayed as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time by the system's clock.
+    /// Returns the time of the system's clock.
     #[must_use]
     pub fn now() -> Self {
         Self::from(SystemTime::now())
     }
 
-    /// A point in time by its microseconds since the epoch.
+    /// Creates a point in time from the microseconds since the epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// A point in time as it is shown: RFC 3339 in UTC, down to the microsecond.
+    /// Parses a point in time as it is displayed: RFC 3339 in UTC, down to the microsecond.
     ///
     /// # Errors
-    /// If the text is none, has an offset other than `Z`, or names a day or an hour that there is not.
+    /// If the text is not a point in time, has an offset other than `Z`, or has a day or an hour that does not exist.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         point(text).ok_or_else(|| TimeError(text.to_owned()))
     }
 
-    /// Microseconds since the epoch.
+    /// Returns the microseconds since the epoch.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Milliseconds since the epoch, rounded down.
+    /// Returns the milliseconds since the epoch, rounded down.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0.div_euclid(1_000)
     }
 
-    /// Seconds since the epoch, rounded down.
+    /// Returns the seconds since the epoch, rounded down.
     #[must_use]
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 }
 
-/// Why a text is not a point in time.
+/// The error for a text that is not a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeError(String);
 
@@ -82,7 +82,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The date of a day that is `days` after 1970-01-01, by Howard Hinnant's `civil_from_days`
+/// Returns the date of a day that is `days` after 1970-01-01, by Howard Hinnant's `civil_from_days`
 /// (<https://howardhinnant.github.io/date_algorithms.html>).
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
@@ -96,7 +96,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// The day that [`civil`] gives this date for, by Howard Hinnant's `days_from_civil`.
+/// Returns the day of a date, as the inverse of [`civil`], by Howard Hinnant's `days_from_civil`.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
@@ -119,7 +119,7 @@ fn point(text: &str) -> Option<Timestamp> {
     let legal = parts.next().is_none() && hour < 24 && minute < 60 && second < 60 && fraction.len() <= 6;
     let micros = legal.then(|| number(&format!("{fraction:0<6}"), 6))?.filter(|_| !fraction.is_empty())?;
     let days = days(year, month, day);
-    // A day that there is not would come back as another.
+    // A day that does not exist would become another one.
     let real = civil(days) == (year, month, day);
     real.then_some(Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros))
 }

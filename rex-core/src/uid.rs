@@ -1,8 +1,8 @@
-//! Names of entities as policies write them: `Agent::"triage"`, `fs::Path::"/etc"`. One way to write them, one to read them.
+//! Names of entities as policies write them: `Agent::"triage"`, `fs::Path::"/etc"`, with one way to write and one to parse them.
 
 use std::fmt;
 
-/// An id as policies write it: in quotes, with Cedar's escapes. An apostrophe stands for itself.
+/// Quotes an id as policies write it, with Cedar's escapes. An apostrophe is not escaped.
 ///
 /// ```
 /// assert_eq!(rex_core::uid::quoted("o'brien \"x\"").to_string(), r#""o'brien \"x\"""#);
@@ -12,7 +12,7 @@ pub fn quoted(id: &str) -> Quoted<'_> {
     Quoted(id)
 }
 
-/// See [`quoted`].
+/// An id in quotes, see [`quoted`].
 #[derive(Debug, Clone, Copy)]
 pub struct Quoted<'a>(&'a str);
 
@@ -29,12 +29,12 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Why a text is not the name of an entity.
+/// The reason why a text is not the name of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UidError {
-    /// It does not look like `Type::"id"`.
+    /// A text that does not look like `Type::"id"`.
     Shape,
-    /// Something in the quotes is not what Cedar takes there: a quote, a control character, an escape that there is not.
+    /// A part within the quotes that Cedar rejects: a quote, a control character, an unknown escape.
     Id(String),
 }
 
@@ -49,18 +49,18 @@ impl fmt::Display for UidError {
 
 impl std::error::Error for UidError {}
 
-/// The type and the id that a text names: of `Agent::"o'brien"`, `Agent` and `o'brien`.
+/// Parses the name of an entity into its type and id: `Agent` and `o'brien` for `Agent::"o'brien"`.
 ///
 /// The escapes are Cedar's: `\"`, `\\`, `\'`, `\n`, `\r`, `\t`, `\0`, `\x41`, `\u{e9}`.
 ///
 /// # Errors
-/// If it names none.
+/// If it is not the name of an entity.
 pub fn parse(text: &str) -> Result<(&str, String), UidError> {
     let (kind, id) = split(text).ok_or(UidError::Shape)?;
     unescape(id).map(|id| (kind, id))
 }
 
-/// The type, and what stands within the quotes; `None` if the text does not look like the name of an entity.
+/// Splits a text into the type and the text within the quotes; `None` if it does not look like the name of an entity.
 #[must_use]
 pub fn split(text: &str) -> Option<(&str, &str)> {
     let (kind, id) = text.split_once("::\"")?;
@@ -68,7 +68,7 @@ pub fn split(text: &str) -> Option<(&str, &str)> {
     is_type(kind).then_some((kind, id))
 }
 
-/// Whether a text can be the name of a type: identifiers with `::` between.
+/// Returns whether a text can be the name of a type: identifiers with `::` between.
 #[must_use]
 pub fn is_type(text: &str) -> bool {
     text.split("::").all(|part| {
@@ -77,7 +77,7 @@ pub fn is_type(text: &str) -> bool {
     })
 }
 
-/// The id that stands within quotes.
+/// Replaces the escapes of a text within quotes.
 fn unescape(text: &str) -> Result<String, UidError> {
     let mut id = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -98,7 +98,7 @@ fn unescape(text: &str) -> Result<String, UidError> {
     Ok(id)
 }
 
-/// What an escape stands for, after its backslash.
+/// Returns the character of an escape, after its backslash.
 fn escape(rest: &mut std::str::Chars<'_>) -> Option<char> {
     let number = |digits: &str| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
     match rest.next()? {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// What a duration looks like, for messages and documentation.
+/// Examples of durations, for messages and documentation.
 pub const DURATIONS: &str = "`500ms`, `30s`, `15m`, `12h`, `7d`, `2w` or several, as in `1h30m`";
 
-/// What a size looks like, for messages and documentation. As for coreutils, a letter alone counts by 1024.
+/// Examples of sizes, for messages and documentation. As in coreutils, a letter alone counts by 1024.
 pub const SIZES: &str =
     "`512B`, `64K`, `10M`, `1G` (by 1024, also `KiB`, `MiB`, `GiB`) or `64kB`, `10MB`, `1GB` (by 1000)";
 
@@ -23,7 +23,7 @@ const TIMES: &[(&[&str], u128)] = &[
     (&["w", "week", "weeks"], 604_800_000_000_000),
 ];
 
-/// Units of size and their bytes.
+/// Units of size and their length in bytes.
 const BYTES: &[(&[&str], u128)] = &[
     (&["B", "bytes"], 1),
     (&["k", "K", "Ki", "KiB"], 1 << 10),
@@ -38,19 +38,19 @@ const BYTES: &[(&[&str], u128)] = &[
     (&["PB"], 1_000_000_000_000_000),
 ];
 
-/// Why a text is not a duration or a size.
+/// The reason why a text is not a duration, a size or a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnitError {
-    /// A number is missing where one must be.
+    /// A missing number.
     NoNumber,
-    /// There is a number without a unit.
+    /// A number without a unit.
     NoUnit,
-    /// There is no such unit.
+    /// An unknown unit.
     Unit(String),
-    /// It is more than can be counted.
+    /// A value that is too large.
     TooMuch,
-    /// It is neither a point in time nor a duration before now.
+    /// A text that is neither a point in time nor a duration before now.
     NoMoment,
 }
 
@@ -68,10 +68,10 @@ impl fmt::Display for UnitError {
 
 impl std::error::Error for UnitError {}
 
-/// Reads a duration: numbers with units of time, added up. A day has 24 hours.
+/// Parses a duration: numbers with units of time, added up. A day has 24 hours.
 ///
 /// # Errors
-/// If the text is none; a number alone is none either.
+/// If the text is not a duration; a number without a unit is not.
 pub fn duration(text: &str) -> Result<Duration, UnitError> {
     let mut rest = text.trim();
     let mut nanos = 0_u128;
@@ -88,10 +88,10 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
     Ok(Duration::new(seconds, below))
 }
 
-/// Reads a size: a number with a unit, in bytes, rounded down.
+/// Parses a size: a number with a unit, in bytes, rounded down.
 ///
 /// # Errors
-/// If the text is none; a number alone is none either.
+/// If the text is not a size; a number without a unit is not.
 pub fn size(text: &str) -> Result<u64, UnitError> {
     match amount(text.trim(), BYTES)? {
         (bytes, "") => u64::try_from(bytes).map_err(|_| UnitError::TooMuch),
@@ -99,13 +99,13 @@ pub fn size(text: &str) -> Result<u64, UnitError> {
     }
 }
 
-/// What a point in time looks like, for messages and documentation.
+/// Examples of points in time, for messages and documentation.
 pub const MOMENTS: &str = "`-1h`, `1h ago` or `2026-11-23T12:42:29Z`";
 
-/// Reads a point in time: RFC 3339 in UTC, or a duration before now.
+/// Parses a point in time: RFC 3339 in UTC, or a duration before now.
 ///
 /// # Errors
-/// If the text is none; a duration that does not say that it is before now is none either.
+/// If the text is neither. A duration must be marked as before now, with `-` or `ago`.
 pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, UnitError> {
     let text = text.trim();
     let before = text.strip_prefix('-').or_else(|| text.strip_suffix("ago"));
@@ -118,11 +118,11 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, UnitError> {
     }
 }
 
-/// A number and its unit at the start of a text, multiplied, and what comes after them.
+/// Parses a number with its unit at the start of a text; returns their product and the rest.
 fn amount<'t>(text: &'t str, units: &[(&[&str], u128)]) -> Result<(u128, &'t str), UnitError> {
     let (number, rest) = span(text, |c| c.is_ascii_digit() || c == '.');
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    // More digits than these tell nothing, and would not fit.
+    // More digits change nothing, and would not fit.
     if whole.is_empty() || fraction.is_empty() || fraction.contains('.') || fraction.len() > 12 {
         return Err(UnitError::NoNumber);
     }
@@ -143,13 +143,13 @@ fn amount<'t>(text: &'t str, units: &[(&[&str], u128)]) -> Result<(u128, &'t str
         .ok_or(UnitError::TooMuch)
 }
 
-/// The characters at the start that are such, and the rest.
+/// Splits off the characters at the start that match.
 fn span(text: &str, is_such: impl Fn(char) -> bool) -> (&str, &str) {
     let end = text.find(|c| !is_such(c)).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-/// A number of milliseconds as a duration that [`duration`] reads.
+/// Formats a number of milliseconds as a duration that [`duration`] parses.
 #[must_use]
 pub fn show_millis(millis: u64) -> String {
     match millis {
@@ -159,7 +159,7 @@ pub fn show_millis(millis: u64) -> String {
     }
 }
 
-/// A number of bytes as a size that [`size`] reads, exact.
+/// Formats a number of bytes as a size that [`size`] parses, exactly.
 #[must_use]
 pub fn show_bytes(bytes: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];

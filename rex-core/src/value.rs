@@ -1,11 +1,11 @@
-//! What operations take and return.
+//! Values that operations take and return.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_core::ser::{Serialize, SerializeMap, Serializer};
 
-/// A value of an operation: what JSON has, with integers, floats and bytes told apart.
+/// A value of an operation: as in JSON, but with distinct integers, floats and bytes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
     /// Nothing.
@@ -28,17 +28,17 @@ pub enum Value {
 }
 
 impl Value {
-    /// A map of these entries.
+    /// Creates a map of these entries.
     pub fn map<const N: usize>(entries: [(&str, Self); N]) -> Self {
         Self::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
-    /// A count as an integer; what does not fit is the largest one.
+    /// Creates an integer from a count; the largest one if the count does not fit.
     pub fn count(count: impl TryInto<i64>) -> Self {
         Self::Int(count.try_into().unwrap_or(i64::MAX))
     }
 
-    /// What kind of value it is, in the words of the operations' documentation.
+    /// Returns the kind of the value, in the words of the operations' documentation.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Value {
         }
     }
 
-    /// The entry of a map.
+    /// Returns an entry of a map.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
@@ -81,7 +81,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
-/// As JSON.
+/// Formats a value as JSON.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)

@@ -1,7 +1,7 @@
 //! The values that a fact or an attribute can have, declared where the fact is.
 //!
-//! A policy that asks for another value asks for nothing: `context.signal == "SIGTERM"` holds for no request, because the signal is
-//! `TERM`. Lints, documentation and command lines look here.
+//! A policy that asks for another value matches nothing: `context.signal == "SIGTERM"` holds for no request, because the signal is
+//! `TERM`. Lints, documentation and command lines use these values.
 
 mod addresses;
 mod forms;
@@ -33,15 +33,15 @@ pub enum Values {
     Form(&'static Form),
 }
 
-/// A form of texts: an absolute path, a SHA-256.
+/// A form of texts, such as an absolute path or a SHA-256.
 pub struct Form {
-    /// The form in words, after "it is": `an absolute path`.
+    /// A description, after "it is": `an absolute path`.
     pub doc: &'static str,
-    /// Tells whether a text has the form.
+    /// A check whether a text has the form.
     pub has: fn(&str) -> bool,
-    /// The text of the form that was probably meant by another.
+    /// A function that suggests a text of the form for another.
     pub meant: fn(&str) -> Option<String>,
-    /// The same form as a machine that reads bytes. It may take more texts than have the form, and never fewer.
+    /// The form as a machine over bytes. It may accept more texts than have the form, never fewer.
     machine: Machine,
 }
 
@@ -59,7 +59,7 @@ impl PartialEq for Form {
 
 impl Eq for Form {}
 
-/// "one of `a`, `b`", "from 0 to 4095", "an absolute path".
+/// Formats values: "one of `a`, `b`", "from 0 to 4095", "an absolute path".
 impl fmt::Display for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -76,7 +76,7 @@ impl fmt::Display for Values {
 }
 
 impl Values {
-    /// Tells whether a text is one of the values.
+    /// Returns whether a text is one of the values.
     #[must_use]
     pub fn has(&self, text: &str) -> bool {
         match self {
@@ -87,7 +87,7 @@ impl Values {
         }
     }
 
-    /// Tells whether a number is one of the values.
+    /// Returns whether a number is one of the values.
     #[must_use]
     pub fn has_number(&self, number: i64) -> bool {
         match self {
@@ -97,8 +97,7 @@ impl Values {
         }
     }
 
-    /// Tells whether one of the values may be like a pattern, whose wildcards are `None` and stand for any text. Where that is not known,
-    /// it says yes.
+    /// Returns whether one of the values may match a pattern, whose wildcards are `None` and match any text; `true` if that is not known.
     #[must_use]
     pub fn has_like(&self, pattern: &[Option<char>]) -> bool {
         if pattern.iter().all(Option::is_some) {
@@ -112,7 +111,7 @@ impl Values {
         }
     }
 
-    /// Returns the value that was probably meant by a text that is none.
+    /// Returns the value that was probably meant by another text.
     #[must_use]
     pub fn meant(&self, text: &str) -> Option<String> {
         match self {
@@ -137,7 +136,7 @@ impl Values {
     }
 }
 
-/// Tells whether a text is like a pattern.
+/// Returns whether a text matches a pattern.
 fn is_like(text: &str, pattern: &[Option<char>]) -> bool {
     let chars: Vec<char> = text.chars().collect();
     let mut places = HashSet::from([0_usize]);
@@ -150,7 +149,7 @@ fn is_like(text: &str, pattern: &[Option<char>]) -> bool {
     places.contains(&chars.len())
 }
 
-/// The values that a declaration gives, or any.
+/// The values of a declaration, or any.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! declared_values {
@@ -176,7 +175,7 @@ mod tests {
         text.chars().map(|c| (c != '*').then_some(c)).collect()
     }
 
-    /// For each form: texts that have it, texts that lack it, patterns that some are like, patterns that none is like.
+    /// A form with texts that have it, texts that lack it, patterns that some match, and patterns that none match.
     type Row = (
         &'static Form,
         &'static [&'static str],
@@ -332,7 +331,7 @@ mod tests {
             likes.iter().for_each(|text| assert!(values.has_like(&pattern(text)), "{}: like `{text}`", form.doc));
             unlikes.iter().for_each(|text| assert!(!values.has_like(&pattern(text)), "{}: like `{text}`", form.doc));
             for text in *texts {
-                // A wildcard in place of any part of a value leaves it possible.
+                // A pattern with a wildcard in place of any part of a value may still match.
                 for (at, _) in text.char_indices() {
                     let mut like = pattern(&text[..at].replace('*', "x"));
                     like.push(None);
@@ -383,7 +382,7 @@ mod tests {
     }
 
     proptest! {
-        /// The machine of a form takes each text that has the form, with any part of it as a wildcard.
+        /// Checks that the machine of a form accepts each text that has the form, with any part of it as a wildcard.
         #[test]
         fn machines_leave_out_nothing(text in "[a-z0-9/.:@'= _-]{0,12}", from in 0..12_usize, to in 0..12_usize) {
             for (form, ..) in FORMS {
@@ -399,7 +398,7 @@ mod tests {
         #[test]
         fn words_are_like_what_they_are_like(word in "[ab]{0,4}", like in "[ab*]{0,4}") {
             let parts: Vec<&str> = like.split('*').collect();
-            // By hand: each literal part in its place, the first at the start, the last at the end.
+            // A comparison by hand: each literal part in its place, the first at the start, the last at the end.
             fn fits(word: &str, parts: &[&str]) -> bool {
                 match parts {
                     [] => word.is_empty(),

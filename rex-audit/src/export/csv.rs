@@ -1,4 +1,4 @@
-//! Entries as rows of a table, for spreadsheets and whatever else reads CSV.
+//! Entries as rows of a CSV table, for spreadsheets and other programs.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
 
 use crate::{Entry, text};
 
-/// The names of the columns. More may be added behind them.
+/// The names of the columns. Later versions may append more.
 pub const COLUMNS: [&str; 20] = [
     "time",
     "run",
@@ -31,10 +31,10 @@ pub const COLUMNS: [&str; 20] = [
     "policy",
 ];
 
-/// Writes rows, the first of which has the names of the columns.
+/// A writer of rows; the first row has the names of the columns.
 ///
-/// What a spreadsheet would take for a formula has a `'` before it, by which spreadsheets know a text. All fields are quoted, and control characters
-/// written out, so that a row stays in its line. Lists and maps are JSON.
+/// A field that a spreadsheet would evaluate as a formula gets a leading `'`, which marks text. All fields are quoted and control
+/// characters escaped, so that a row stays on one line. Lists and maps are JSON.
 #[derive(Debug)]
 pub struct Csv<W: Write>(Writer<W>);
 
@@ -83,25 +83,25 @@ impl<W: Write> Csv<W> {
         self.0.write_record(row.iter().map(|field| field.as_bytes())).map_err(io::Error::from)
     }
 
-    /// Has all rows written, and gives back what they were written to.
+    /// Writes pending rows and returns the writer.
     ///
     /// # Errors
-    /// If they cannot be.
+    /// If they cannot be written.
     pub fn finish(self) -> io::Result<W> {
         self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
-/// A text that no spreadsheet evaluates.
+/// Returns a text that no spreadsheet evaluates as a formula.
 fn field(value: &str) -> Cow<'_, str> {
     let shown = text::line(value);
-    // What looks past blanks at the beginning does so before it looks for a formula.
+    // Some programs skip leading blanks before they look for a formula.
     let formula =
         shown.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
     if formula { format!("'{shown}").into() } else { shown }
 }
 
-/// What is no single text. Begins with a bracket, and so is no formula.
+/// Returns a list or a map as JSON; empty for `nothing`. JSON begins with a bracket, so it is not a formula.
 fn json(nothing: bool, value: &impl serde::Serialize) -> io::Result<Cow<'static, str>> {
     if nothing {
         return Ok("".into());

@@ -1,6 +1,6 @@
-//! Entries as events of the Open Cybersecurity Schema Framework, for what collects those of many programs.
+//! Entries as events of the Open Cybersecurity Schema Framework, for programs that collect events from many sources.
 //!
-//! A decision and an outcome are events of the class API Activity (6003), the begin and the end of a run of Application Lifecycle (6002).
+//! Decisions and outcomes are events of the class API Activity (6003), the start and the end of a run of Application Lifecycle (6002).
 
 use rex_core::{ACTIONS, Timestamp, uid};
 use serde::Serialize;
@@ -134,7 +134,7 @@ struct Resource<'a> {
     kind: Option<String>,
 }
 
-/// What the schema has no place for.
+/// Fields that the schema has no place for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Unmapped<'a> {
     event: &'a str,
@@ -156,7 +156,7 @@ struct Unmapped<'a> {
     context: &'a std::collections::BTreeMap<String, rex_core::Value>,
 }
 
-/// What an activity is called.
+/// The class, the id and the name of an activity.
 struct Activity {
     class: (u32, &'static str),
     id: u32,
@@ -167,7 +167,7 @@ const API: (u32, &str) = (6_003, "API Activity");
 const LIFECYCLE: (u32, &str) = (6_002, "Application Lifecycle");
 
 impl<'a> Event<'a> {
-    /// The event of an entry.
+    /// Creates the event of an entry.
     #[must_use]
     pub fn new(entry: &'a Entry<'a>) -> Self {
         let activity = activity(entry);
@@ -221,7 +221,7 @@ fn activity(entry: &Entry<'_>) -> Activity {
     Activity { class, id, name }
 }
 
-/// What an action does, in the words of the schema, which has four.
+/// Returns an action's activity: one of the four of the schema, `Unknown` or `Other`.
 fn effect(action: &str) -> (u32, &'static str) {
     let Some(spec) = ACTIONS.iter().find(|spec| spec.to_string() == action) else { return (0, "Unknown") };
     match spec.name {
@@ -237,7 +237,7 @@ fn code<'a>(entry: &'a Entry<'a>) -> Option<&'a str> {
     if entry.is_denial() { Some("ACCESS_DENIED_EXCEPTION") } else { entry.result.as_deref() }
 }
 
-/// The number of a line is told within its run.
+/// Returns the id of a line: its run, and its number within the run.
 fn uid(entry: &Entry<'_>) -> String {
     format!("{}/{}", entry.run, entry.sequence)
 }
@@ -254,7 +254,7 @@ fn metadata<'a>(entry: &'a Entry<'a>) -> Metadata<'a> {
     }
 }
 
-/// `Agent::"name"`, which is no user of a system, or `User::"name"`.
+/// Converts a principal. Only `User::"name"` is a user of a system, unlike `Agent::"name"`.
 fn user(principal: &str) -> User<'_> {
     let (kind, name) = uid::parse(principal).unwrap_or_else(|_| {
         let (kind, name) = principal.split_once("::").unwrap_or(("", principal));

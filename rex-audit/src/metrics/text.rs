@@ -1,15 +1,15 @@
-//! The text format, written and read again. What is read is what was written here, and nothing else: a file of somebody else's is refused.
+//! The text format, written and parsed. Only what is written here is parsed: the metrics of other programs are rejected.
 
 use std::fmt::{self, Display, Write};
 use std::str::FromStr;
 
 use super::{BOUNDS, Counter, Durations, Figure, Labels, Metrics, Sample, Timer};
 
-/// A text that is no metrics of Rex.
+/// The error for a text that is not metrics of Rex.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} is no metric of this version of Rex")]
 pub struct NoMetrics {
-    /// Which line, from 1.
+    /// The line, from 1.
     pub line: usize,
 }
 
@@ -50,7 +50,7 @@ fn histogram(f: &mut fmt::Formatter<'_>, name: &str, labels: &[(&str, &str)], du
     writeln!(f, " {}", durations.count)
 }
 
-/// Microseconds as seconds, exactly.
+/// Formats microseconds as seconds, exactly.
 fn seconds(micros: u64) -> String {
     let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -96,7 +96,7 @@ impl FromStr for Metrics {
                 return Err(NoMetrics { line: number });
             }
         }
-        // Buckets are told as all that took no longer.
+        // Buckets are cumulative in the text.
         for durations in metrics.histograms.values_mut() {
             let mut below = 0;
             for count in &mut durations.buckets {
@@ -141,7 +141,7 @@ impl Metrics {
 /// The names of labels with their values.
 type Named<'a> = Vec<(&'a str, String)>;
 
-/// The name of a sample, its labels, and its value.
+/// Splits a sample into its name, its labels and its value.
 fn split(line: &str) -> Option<(&str, Named<'_>, &str)> {
     let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);
@@ -161,7 +161,7 @@ fn split(line: &str) -> Option<(&str, Named<'_>, &str)> {
     Some((name, labels, rest.strip_prefix(' ')?))
 }
 
-/// A value up to its closing quote, and what is behind it.
+/// Reads a value up to its closing quote; returns it and the rest.
 fn unquoted(text: &str) -> Option<(String, &str)> {
     let (mut value, mut chars) = (String::new(), text.chars());
     loop {
@@ -177,7 +177,7 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The values of labels that have these names.
+/// Returns the values of labels if they have exactly these names.
 fn named(labels: &[(&str, String)], names: &[&str]) -> Option<Labels> {
     let same = labels.len() == names.len() && labels.iter().zip(names).all(|((name, _), expected)| name == expected);
     same.then(|| labels.iter().map(|(_, value)| value.clone()).collect())

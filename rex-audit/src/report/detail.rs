@@ -1,4 +1,4 @@
-//! Each run, from its beginning to its end, beside its script where that is known.
+//! The runs, each from its start to its end, beside its script if that is known.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use super::{Report, Script};
 use crate::moment;
 use crate::units::{bytes, duration, number};
 
-/// How many lines of a script are shown.
+/// Maximum number of lines shown of a script.
 const LINES: usize = 2_000;
 
 pub(super) fn runs(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -54,7 +54,7 @@ fn one(out: &mut impl Write, run: &RunSeen, script: Option<&Script>) -> io::Resu
     writeln!(out, "</details>")
 }
 
-/// The script, each line that was denied something marked.
+/// Writes the script, with marks at lines with denials.
 fn source(out: &mut impl Write, run: &RunSeen, script: &Script) -> io::Result<()> {
     let mut denied: BTreeMap<u32, u64> = BTreeMap::new();
     for row in &run.rows {

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use crate::text::is_hidden;
 
-/// A text as it may stand in a page, also in an attribute: nothing in it is markup, and nothing hides or turns what is around it.
+/// A text for a page, also for an attribute: nothing in it is markup, and nothing hides or reorders what is around it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a>(pub(super) &'a str);
 

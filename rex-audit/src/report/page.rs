@@ -35,7 +35,7 @@ pub(super) fn write(report: &Report, summary: &Summary, mut to: impl Write) -> i
     out.flush()
 }
 
-/// What comes before everything that could be told to load something: that nothing is to be loaded.
+/// Writes the head. It forbids loading anything before anything could be loaded.
 fn head(out: &mut impl Write) -> io::Result<()> {
     let hash = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
     writeln!(
@@ -83,12 +83,12 @@ fn overview(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     Ok(())
 }
 
-/// `2026-11-23 12:42:29`
+/// Shortens a time to `2026-11-23 12:42:29`.
 fn second(time: &str) -> String {
     time.chars().take(19).collect::<String>().replace('T', " ")
 }
 
-/// Allowed requests above the denied ones, a column for each part of the time.
+/// Writes the timeline: a column for each bucket, allowed requests above denied ones.
 fn timeline(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     const HEIGHT: u64 = 1_000;
     let (Some(first), Some(last)) = (summary.timeline.first(), summary.timeline.last()) else { return Ok(()) };
@@ -102,7 +102,7 @@ fn timeline(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         r#"<svg class="time" viewBox="0 0 {} {HEIGHT}" preserveAspectRatio="none" role="img">"#,
         summary.timeline.len() * 10
     )?;
-    // What is not nothing is seen.
+    // A count above 0 is always visible.
     let height = |count: u64| {
         let exact = u128::from(count) * u128::from(HEIGHT - 20) / u128::from(most);
         u64::try_from(exact).unwrap_or(0).max(if count > 0 { 10 } else { 0 })
@@ -130,7 +130,7 @@ fn bar(count: u64, most: u64, class: &str) -> String {
     )
 }
 
-/// A count that may be too low says so.
+/// Formats a count; `≥` marks one that may be too low.
 fn count(count: u64, missed: u64) -> String {
     if missed > 0 { format!("≥{}", number(count)) } else { number(count) }
 }
@@ -193,7 +193,7 @@ fn took(out: &mut impl Write, title: &str, list: &[Took]) -> io::Result<()> {
     writeln!(out, "</table>")
 }
 
-/// The last denials, each leading to its place in its run.
+/// Writes the last denials, linked to their places in their runs, if these are shown.
 fn denials(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let shown = report.denials.len();
     let of = if report.denied > DENIALS as u64 {
@@ -230,12 +230,12 @@ fn denials(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "</table>")
 }
 
-/// When an entry was.
+/// Formats the time of an entry.
 pub(super) fn time(row: &Row) -> String {
     row.time.map_or("?".to_owned(), moment::shown)
 }
 
-/// Which policies decided so, and for what reason.
+/// Formats the deciding policies of a decision and their reason.
 pub(super) fn why(row: &Row) -> String {
     let Said::Decision { policies, reason, .. } = &row.said else { return String::new() };
     let names: Vec<_> = policies.iter().map(|policy| format!("<code>{}</code>", Text(policy))).collect();

@@ -6,14 +6,14 @@ use rex_core::Timestamp;
 
 use crate::{Entry, moment};
 
-/// How many runs are kept.
+/// Maximum number of kept runs.
 const RUNS: usize = 200;
-/// How many entries of a run are kept; of denials as many more.
+/// Maximum number of kept entries of a run; denials may take as many more.
 const ROWS: usize = 200;
-/// How much of a text is kept, in characters.
+/// Maximum length of a kept text, in characters.
 const CHARS: usize = 300;
 
-/// A text, cut where it is too long for a page.
+/// Cuts a text that is too long for a page.
 pub(super) fn cut(text: &str) -> Box<str> {
     match text.char_indices().nth(CHARS) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()).into(),
@@ -21,20 +21,20 @@ pub(super) fn cut(text: &str) -> Box<str> {
     }
 }
 
-/// The last runs, those with denials longest.
+/// The last runs; those with denials are kept longest.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     seen: HashMap<Box<str>, RunSeen>,
     /// Their ids, in the order in which they were first seen.
     order: VecDeque<Box<str>>,
-    /// How many there were.
+    /// Number of all runs.
     pub(super) count: u64,
 }
 
-/// What is kept of a run.
+/// The part of a run that is kept.
 #[derive(Debug, Default)]
 pub(super) struct RunSeen {
-    /// Its number in the journal, by which places in the page are called.
+    /// The number of the run in the journal, which is part of the anchors in the page.
     pub(super) number: u64,
     pub(super) id: Box<str>,
     pub(super) principal: Box<str>,
@@ -47,7 +47,7 @@ pub(super) struct RunSeen {
     pub(super) result: Option<Box<str>>,
     pub(super) duration_us: u64,
     pub(super) rows: Vec<Row>,
-    /// How many entries are not kept.
+    /// Number of entries that are not kept.
     pub(super) more: u64,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Row {
     pub(super) said: Said,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug, Clone)]
 pub(super) enum Said {
     Start,
@@ -80,7 +80,7 @@ pub(super) struct Denial {
 }
 
 impl Runs {
-    /// Adds an entry; returns the number of its run, and what is shown of it.
+    /// Adds an entry; returns the number of its run, and its row.
     pub(super) fn add(&mut self, entry: &Entry<'_>) -> (u64, Row) {
         if !self.seen.contains_key(&*entry.run) {
             self.begin(entry);
@@ -109,7 +109,7 @@ impl Runs {
         self.seen.insert((*entry.run).into(), run);
     }
 
-    /// Those that are kept, the last first.
+    /// Returns the runs that are kept, the last first.
     pub(super) fn last_first(&self) -> impl Iterator<Item = &RunSeen> {
         self.order.iter().rev().filter_map(|id| self.seen.get(id))
     }
@@ -138,7 +138,7 @@ impl RunSeen {
         }
     }
 
-    /// Whether one of its lines is shown, so that it can be led to.
+    /// Returns whether a row with this number is shown, so that it can be linked to.
     pub(super) fn has(&self, sequence: u64) -> bool {
         self.rows.iter().any(|row| row.sequence == sequence)
     }

@@ -3,7 +3,7 @@ use rex_audit::{Addition, Chain, Finding, Hash, Mark, PublicKey, SigningKey, Tai
 
 const WRITER: Writer<'static> = Writer { run: "a", principal: "Agent::\"x\"" };
 
-/// The lines of runs that take turns: `turns` says whose line is next.
+/// Writes the lines of runs that take turns: `turns` has the run of each line.
 fn journal(turns: &[usize]) -> Vec<String> {
     let mut addition = Addition::after(Tail::EMPTY, WRITER);
     let mut written = [0; 3];
@@ -39,7 +39,7 @@ fn verify(files: &[&[u8]]) -> Verdict {
     verifier.finish()
 }
 
-/// What was found, as `line kind`.
+/// Returns the findings, as `line kind`.
 fn found(verdict: &Verdict) -> Vec<String> {
     let told = |finding: &Finding| format!("{} {}", finding.place.line, finding.what.kind());
     verdict.findings.iter().map(told).collect()
@@ -68,7 +68,7 @@ fn each_change_is_told_with_its_place() {
     assert_eq!((edited.findings[0].run.as_deref(), edited.findings[0].sequence), (Some("a"), Some(2)));
     let mut removed = check(|lines| drop(lines.remove(2)), &["3 removed"]);
     assert_eq!(removed.findings.remove(0).sequence, Some(3));
-    // The line of another run comes next: the gap shows later.
+    // The next line is of another run: the gap shows later.
     check(|lines| drop(lines.remove(3)), &["3 edited", "6 gap"]);
     check(|lines| drop(lines.drain(1..3)), &["2 removed", "3 gap"]);
     check(|lines| drop(lines.remove(0)), &["1 removed", "2 gap"]);
@@ -78,7 +78,7 @@ fn each_change_is_told_with_its_place() {
     let mut rotated = journal(&[0, 1, 0]);
     rotated.rotate_left(1);
     assert_eq!(found(&verify(&[&text(&rotated)]))[0], "1 moved");
-    // What was between is away from its neighbours, too.
+    // The lines between lost their neighbors, too.
     check(|lines| lines.swap(1, 5), &["2 moved", "3 moved", "5 gap"]);
     check(|lines| lines.insert(4, "{}".to_owned()), &["5 unreadable"]);
     check(|lines| lines.insert(4, String::new()), &["5 unreadable"]);
@@ -92,14 +92,14 @@ fn how_much_was_changed_is_told() {
         let told = check(|lines| change(lines), expected).findings.into_iter();
         told.filter_map(|told| if let What::Inserted { lines } = told.what { Some(lines) } else { None }).collect()
     };
-    // Copies: of two lines beside one another, and of two that are apart.
+    // Copies of two adjacent lines, and of two lines that are apart.
     assert_eq!(inserted(&|lines| drop(lines.splice(3..3, [lines[0].clone(), lines[1].clone()])), &["4 inserted"]), [2]);
     let apart = |lines: &mut Vec<String>| {
         lines.insert(5, lines[0].clone());
         lines.insert(3, lines[1].clone());
     };
     assert_eq!(inserted(&apart, &["4 inserted", "7 inserted"]), [1, 1]);
-    // Lines of a run that there was not, which go on after the third.
+    // Lines of a made-up run, linked to the third line.
     let forged = |lines: &mut Vec<String>| {
         let (mut chain, mut out) = (Chain::after(Hash::of(lines[2].as_bytes())), Vec::new());
         for (sequence, event) in [(1, "start"), (2, "decision"), (3, "end")] {
@@ -112,7 +112,7 @@ fn how_much_was_changed_is_told() {
     assert!(matches!(&moved.findings[0].what, What::Moved { after } if after.line == 4), "{moved:#?}");
 }
 
-/// Lines that fit the chain, as whoever can append to the file can compute them, and that no run of Rex writes.
+/// Adds lines that fit the chain, as anyone who can append to the file can, and that no run of Rex writes.
 #[test]
 fn a_run_that_rex_cannot_have_written_is_told() {
     let added = |more: &[(&str, u64, &str)]| {
@@ -135,7 +135,7 @@ fn a_run_that_rex_cannot_have_written_is_told() {
     assert_eq!(added(&[("", 0, "approved")]), ["4 unknown"]);
 }
 
-/// What is told is bounded, and what is not told is counted.
+/// Checks that findings are bounded, and that the others are counted.
 #[test]
 fn no_journal_makes_a_verdict_without_end() {
     let mut torn = Vec::new();
@@ -159,7 +159,7 @@ fn what_is_no_journal_is_told() {
     let long = "x".repeat(9 << 20);
     let mut verifier = Verifier::new();
     assert!(verifier.file("j", long.as_bytes()).is_err(), "it has no lines of a journal");
-    // Longer than any record, so it is not what is left of one.
+    // It is longer than any record, so it is not an unfinished one.
     for end in ["", "\n"] {
         assert_eq!(found(&verify(&[format!("{{{long}{end}").as_bytes()])), ["1 unreadable"], "{end:?}");
         check(|lines| lines.push(format!("{{{long}{end}")), &["8 unreadable"]);
@@ -190,7 +190,7 @@ fn a_number_that_is_missing_is_told_though_the_chain_holds() {
     assert_eq!((verdict.runs, verdict.unended), (2, 1));
 }
 
-/// What is numbered from 1 has no 0; what is about the journal itself, which is not numbered, has names of its own.
+/// Checks that numbers start at 1 in a run, and that an unknown event is found whatever its number.
 #[test]
 fn no_line_of_a_run_has_the_number_0() {
     for (event, expected) in [
@@ -208,7 +208,7 @@ fn no_line_of_a_run_has_the_number_0() {
     }
 }
 
-/// The end of what a writer that was killed left behind, and what others write after it.
+/// Appends a line after what a killed writer left behind.
 fn after(bytes: &mut Vec<u8>, sequence: u64) {
     let tail = Tail::read(&mut std::io::Cursor::new(&*bytes)).unwrap();
     let mut addition = Addition::after(tail, WRITER);
@@ -228,7 +228,7 @@ fn what_a_killed_writer_left_spoils_nothing() {
         after(&mut bytes, 1);
         let verdict = verify(&[&bytes]);
         assert_eq!((found(&verdict), verdict.torn.len()), (vec![], torn), "{cut}");
-        // The writer of the mark is killed as well.
+        // The writer of the mark is killed, too.
         let start = bytes.len();
         after(&mut bytes, 2);
         bytes.truncate(start + 30);
@@ -267,7 +267,7 @@ fn files_go_on_where_others_end() {
     assert!(both.is_intact());
     assert_eq!((both.files, both.lines, both.runs, both.unended, both.unsigned), (2, 3, 1, 0, 3));
     assert_eq!((both.head, both.continues), (next.tail.head, None));
-    // That a file says what it continues is not enough.
+    // A file that names another one must also be linked to it.
     let mut other = Addition::after(Tail::EMPTY, WRITER);
     other.line(&record("b", 1, "start")).unwrap();
     assert_eq!(found(&verify(&[&other.bytes, two]))[0], "1 not_continued");
@@ -300,7 +300,7 @@ fn what_is_signed_is_told_and_nobody_else_signs() {
     assert_eq!((verdict.signed.unwrap().line, verdict.unsigned, verdict.checkpoints), (2, 1, 1));
     assert_eq!(found(&verify(&addition.bytes, vec![other.public()])), ["3 unsigned"]);
     assert_eq!(found(&verify(b"", vec![other.public()])), ["0 unsigned"]);
-    // Somebody writes all of it anew, and has no key: the old signature is under another head.
+    // A rewrite of everything, without the key: the old signature is of another head.
     let mut anew = Addition::after(Tail::EMPTY, WRITER);
     anew.line(&record("b", 1, "start")).unwrap();
     let signed = &lines(&addition.bytes)[1];
@@ -322,7 +322,7 @@ fn a_run_that_nobody_signed_is_told_though_a_later_one_is_signed() {
         }
         addition.bytes.clone()
     };
-    // What is from before there was a key is told by the place of the first signature.
+    // Runs before the first signature are not reported: there was no key yet.
     run("old", false);
     run("a", true);
     run("forged", false);
@@ -332,7 +332,7 @@ fn a_run_that_nobody_signed_is_told_though_a_later_one_is_signed() {
     let verdict = verifier.finish();
     assert_eq!(found(&verdict), ["10 unsigned_run"]);
     assert_eq!((verdict.findings[0].run.as_deref(), verdict.signed.unwrap().line), (Some("forged"), 14));
-    // Without a key, nothing is said of signatures.
+    // Without a key, signatures are not checked.
     assert!(verify(&[&bytes]).is_intact());
 }
 
@@ -385,7 +385,7 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
-    /// Whatever is done to a line that is not the last one, something is found; where nothing is done, nothing is.
+    /// Checks that every change to a line other than the last one is found, and that nothing is found without a change.
     #[test]
     fn no_change_goes_unseen(turns in prop::collection::vec(0..3_usize, 3..60), at: prop::sample::Index, change in change()) {
         let written = journal(&turns);
@@ -402,7 +402,7 @@ proptest! {
         }
         let verdict = verify(&[&text(&lines)]);
         prop_assert_eq!(verdict.is_intact(), lines == written, "{:#?}", verdict);
-        // The first finding is where the first change is, or at the line after it.
+        // The first finding is at the first change, or at the line after it.
         if let Some(first) = verdict.findings.iter().map(|finding| finding.place.line).min() {
             let changed = lines.iter().zip(&written).position(|(is, was)| is != was).unwrap_or(written.len()) as u64 + 1;
             prop_assert!(changed.abs_diff(first) <= 1, "changed {}, told {}: {:#?}", changed, first, verdict);
@@ -410,7 +410,7 @@ proptest! {
     }
 }
 
-/// A reader of entries does not look at the chain: what is added without one is no line that a writer left unfinished.
+/// Checks that a line without a chain is not taken for an unfinished one, since readers of entries ignore the chain.
 #[test]
 fn entries_without_a_chain_are_no_torn_line() {
     let forged = r#"{"time":"2026-11-25T03:00:00Z","run":"r","sequence":1,"principal":"Agent::\"a\"","operation":"","line":null,"event":"start"}"#;

@@ -1,4 +1,4 @@
-//! Journals, as they are written and as somebody changed them.
+//! Tests of journals as they are written, and after changes.
 
 #[cfg(test)]
 mod changes;

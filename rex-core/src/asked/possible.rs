@@ -1,4 +1,4 @@
-//! Whether facts are those that a run can have, by the values that are declared where each fact is.
+//! A check that facts are possible in a run, by the values of their declarations.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::{Subject, Value};
 /// Checks that a run can have the script and the tags of a subject.
 ///
 /// # Errors
-/// If a tag is not `key=value`, or the script is not named by its SHA-256.
+/// If a tag is not `key=value`, or the script is neither empty nor a SHA-256.
 pub fn check_subject(subject: &Subject) -> Result<(), AskedError> {
     for tag in &subject.tags {
         check_text("a tag", tag, Values::Form(&TAG))?;
@@ -19,7 +19,7 @@ pub fn check_subject(subject: &Subject) -> Result<(), AskedError> {
     check_text("the script", &subject.script, Values::Form(&SHA256))
 }
 
-/// Checks the facts about an act.
+/// Checks the facts of a request.
 pub(super) fn check_facts(spec: &ActionSpec, facts: &[(&'static str, Known)]) -> Result<(), AskedError> {
     for (name, known) in facts {
         let Some(declared) = spec.context.iter().find(|fact| fact.name == *name) else { continue };
@@ -28,10 +28,10 @@ pub(super) fn check_facts(spec: &ActionSpec, facts: &[(&'static str, Known)]) ->
     Ok(())
 }
 
-/// Checks the attributes of a resource, and that its id is written as requests have it.
+/// Checks the attributes of a resource, and that its id is spelled as in requests.
 pub(super) fn check_resource(resource: &dyn AnyResource, written: &str) -> Result<(), AskedError> {
     let (kind, id) = (resource.spec(), resource.id());
-    // The short name of a service is its name.
+    // A service may have its short name, without `.service`.
     let short = kind == Unit::SPEC && id.strip_suffix(".service") == Some(written);
     if id != written && !short {
         let message = format!("no request has the `{kind}` `{}`", written.escape_debug());
@@ -44,7 +44,7 @@ pub(super) fn check_resource(resource: &dyn AnyResource, written: &str) -> Resul
 /// Checks that a resource can have its attributes.
 ///
 /// # Errors
-/// If one of them is a value that no resource of the type has.
+/// If no resource of the type has the value of one of them.
 pub fn check_attributes(resource: &dyn AnyResource) -> Result<(), AskedError> {
     let (kind, id) = (resource.spec(), resource.id());
     let mut wrong = Ok(());
@@ -87,7 +87,7 @@ fn never(what: &str, value: &str, values: Values, meant: Option<String>) -> Aske
     }
 }
 
-/// What is wrong with a text that is to be an address.
+/// Returns advice on a text that should be an address.
 pub(super) fn address(value: &Value) -> Option<String> {
     let Value::Text(text) = value else { return None };
     let (host, _) = text.split_once('/')?;

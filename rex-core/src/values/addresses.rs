@@ -6,7 +6,7 @@ use super::Form;
 use super::machine::machine;
 use crate::net::{RemoteHost, Url};
 
-/// States: 0 at the start and after a dot, 1 in a label.
+/// Steps through a host. States: 0 at the start and after a dot, 1 in a label.
 fn host_step(state: u32, byte: u8) -> Option<u32> {
     match byte {
         b'.' => (state == 1).then_some(0),
@@ -35,18 +35,17 @@ pub static HOST: Form = Form {
     machine: machine!(host_step, |state| state == 1),
 };
 
-/// What a path or a query of a URL never holds as it is.
+/// Returns whether a byte is printable ASCII and not one of `others`, so that a URL can hold it.
 fn is_plain(byte: u8, others: &[u8]) -> bool {
     byte.is_ascii_graphic() && !others.contains(&byte)
 }
 
-/// Marks a state after a percent sign, and one after its first digit, which is in the bits above.
+/// The mark of a state after a percent sign, and of one after its first digit, which is in the bits above.
 const PERCENT: u32 = 1 << 8;
 const DIGIT: u32 = 1 << 9;
 const VALUE: u32 = 10;
 
-/// Goes on in a machine where escapes have two digits in upper case, and stand for nothing that needs none; `refuses` says what else none
-/// stands for, from a state.
+/// Steps through a text with escapes: of two digits in upper case, of bytes that need one, and that the state does not refuse.
 fn with_escapes(state: u32, byte: u8, step: fn(u32, u8) -> Option<u32>, refuses: fn(u32, u8) -> bool) -> Option<u32> {
     let digit = || match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -55,7 +54,7 @@ fn with_escapes(state: u32, byte: u8, step: fn(u32, u8) -> Option<u32>, refuses:
     };
     let base = state & 0xff;
     if state & PERCENT != 0 {
-        // Of these, whatever follows is taken.
+        // With these first digits, every second digit is accepted.
         let digit = digit().map(|digit| if matches!(digit, 1 | 8..) { 1 } else { digit });
         return digit.map(|digit| base | DIGIT | (u32::from(digit) << VALUE));
     }
@@ -68,12 +67,12 @@ fn with_escapes(state: u32, byte: u8, step: fn(u32, u8) -> Option<u32>, refuses:
     Some(if byte == b'%' { next | PERCENT } else { next })
 }
 
-/// What a server may read in two ways in a path.
+/// Returns whether a server may read an escaped byte in a path in two ways.
 fn is_ambiguous(escaped: u8) -> bool {
     [b'/', b'\\', 0].contains(&escaped)
 }
 
-/// The text with its escapes as facts have them.
+/// Converts the escapes of a text to upper case, as facts have them.
 fn upper_escapes(text: &str) -> String {
     let mut parts = text.split('%');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -83,18 +82,18 @@ fn upper_escapes(text: &str) -> String {
     })
 }
 
-/// Where the states of an authority start, those of `http` and those of `https`: 0 at the start of a label, 1 in one, 2 in brackets,
-/// 3 after them, 4 before a port, 5 and up after as many of its digits, as long as they begin the port of the scheme, 9 and up after others.
+/// The first states of an authority, for `http` and `https`, with the port of the scheme. From there: 0 at the start of a label, 1 in
+/// one, 2 in brackets, 3 after them, 4 before a port, 5 and up in a port that may be that of the scheme, 9 and up in another.
 const AUTHORITY: [(u32, &[u8]); 2] = [(10, b"80"), (30, b"443")];
 
-/// How many digits a port has at most.
+/// Maximum number of digits of a port.
 const PORT_DIGITS: u32 = 5;
 
-/// Where the states of the path start, those of [`url_path_step`], and those of the query: 0 at its start, 1 elsewhere.
+/// The first state of the path, followed by those of [`url_path_step`], and that of the query: 0 at its start, 1 elsewhere.
 const TOLD: u32 = 50;
 const QUESTION: u32 = 60;
 
-/// Within the authority of a scheme whose port is `usual`.
+/// Steps through the authority of a scheme whose port is `usual`.
 fn authority_step(state: u32, byte: u8, usual: &[u8]) -> Option<u32> {
     let (beginning, other) = (4, 8);
     match (state, byte) {
@@ -114,7 +113,7 @@ fn authority_step(state: u32, byte: u8, usual: &[u8]) -> Option<u32> {
     }
 }
 
-/// States: the letters of `http:/` and `https:/` that were read, then those of [`AUTHORITY`], [`TOLD`] and [`QUESTION`].
+/// Steps through a URL. States: the letters of `http:/` and `https:/`, then those of [`AUTHORITY`], [`TOLD`] and [`QUESTION`].
 fn url_step(state: u32, byte: u8) -> Option<u32> {
     match (state, byte) {
         (0, b'h') | (1 | 2, b't') | (3, b'p') | (4, b's') => Some(state + 1),
@@ -129,7 +128,7 @@ fn url_step(state: u32, byte: u8) -> Option<u32> {
         _ => {
             let (start, usual) = AUTHORITY.into_iter().rfind(|(start, _)| *start <= state)?;
             let state = state - start;
-            // A host is named, and its port is another one.
+            // There is a host, and the port is not that of the scheme.
             let whole = matches!(state, 1 | 3 | 9..) || (state > 4 && (state - 4) as usize != usual.len());
             if byte == b'/' {
                 return whole.then_some(TOLD + 1);
@@ -162,7 +161,7 @@ pub static URL: Form = Form {
     ),
 };
 
-/// States: 0 at the start, 1 after a slash, 2 after `/.`, 3 after `/..`, 4 elsewhere.
+/// Steps through a URL's path. States: 0 at the start, 1 after a slash, 2 after `/.`, 3 after `/..`, 4 elsewhere.
 fn url_path_step(state: u32, byte: u8) -> Option<u32> {
     match (state, byte) {
         (2 | 3, b'/' | b';') => None,
@@ -188,7 +187,7 @@ pub static URL_PATH: Form = Form {
     ),
 };
 
-/// States: 0 at the start, 1 elsewhere.
+/// Steps through a query. States: 0 at the start, 1 elsewhere.
 fn query_step(state: u32, byte: u8) -> Option<u32> {
     (is_plain(byte, b"\"#<>'") && (state == 1 || byte != b'?')).then_some(1)
 }
@@ -201,7 +200,7 @@ pub static QUERY: Form = Form {
     machine: machine!(|state, byte| with_escapes(state, byte, query_step, |_, _| false), |state| state <= 1),
 };
 
-/// A name server with its port, or nothing.
+/// The address of a name server with its port, or nothing.
 pub static SERVER: Form = Form {
     doc: "the address of a server with its port, `192.0.2.53:53`, or empty",
     has: |text| text.is_empty() || text.parse::<SocketAddr>().is_ok_and(|address| address.to_string() == text),

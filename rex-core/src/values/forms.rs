@@ -1,4 +1,4 @@
-//! The forms that facts and attributes of Rex have.
+//! The forms of facts and attributes of Rex.
 
 use super::Form;
 use super::machine::machine;
@@ -15,7 +15,7 @@ fn path_meant(text: &str) -> Option<String> {
     AbsPath::parse(text).ok().map(|path| path.as_str().to_owned())
 }
 
-/// States: 0 at the start, 1 after the first slash, 2 after another, 3 in a name, 4 after a name that is `.`, 5 `..`.
+/// Steps through a path. States: 0 at the start, 1 after the first slash, 2 after another, 3 in a name, 4 after `.`, 5 after `..`.
 fn path_step(state: u32, byte: u8) -> Option<u32> {
     match (state, byte) {
         (_, 0) => None,
@@ -54,7 +54,7 @@ pub static DIRECTORY: Form = Form {
     machine: machine!(path_step, |state| state == 1 || state == 3),
 };
 
-/// States: 0 at the start, 3 in a name, 4 `.`, 5 `..`.
+/// Steps through a name. States: 0 at the start, 3 in a name, 4 after `.`, 5 after `..`.
 fn name_step(state: u32, byte: u8) -> Option<u32> {
     match (state, byte) {
         (_, 0 | b'/') => None,
@@ -101,12 +101,12 @@ fn unit_meant(text: &str) -> Option<String> {
     Unit::parse(text).ok().map(|unit| unit.name().to_owned())
 }
 
-/// Marks a state after a dot that may be the last one. Its low bits count the letters that follow; above them, a bit for each type of unit
-/// says whether these can start it.
+/// The mark of a state after a dot that may be the last one. Its low bits count the letters that follow; above them, a bit for each type
+/// of unit says whether these can start it.
 const AFTER_DOT: u32 = 1 << 31;
 const LETTERS: u32 = 4;
 
-/// The types of units that a state after a dot leaves, by their places.
+/// Returns the types of units that are still possible after a dot, with their indices.
 fn kinds(state: u32) -> impl Iterator<Item = (usize, &'static str)> {
     let left = if state & AFTER_DOT == 0 { 0 } else { (state & !AFTER_DOT) >> LETTERS };
     UNIT_KINDS.iter().copied().enumerate().filter(move |(place, _)| (left >> place) & 1 == 1)
@@ -116,7 +116,7 @@ fn letters(state: u32) -> usize {
     (state & 0xf) as usize
 }
 
-/// States: 0 at the start, 1 in the stem, else those of [`AFTER_DOT`].
+/// Steps through a unit's name. States: 0 at the start, 1 in the stem, else those of [`AFTER_DOT`].
 fn unit_step(state: u32, byte: u8) -> Option<u32> {
     if !(byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte)) || (state == 0 && byte == b'.') {
         return None;
@@ -155,7 +155,7 @@ fn is_user(text: &str) -> bool {
     !text.is_empty() && !text.contains([':', '/', '\0', '\n']) && !text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// States: 0 at the start, 1 after digits alone, 2 elsewhere.
+/// Steps through a user's name. States: 0 at the start, 1 after digits alone, 2 elsewhere.
 fn user_step(state: u32, byte: u8) -> Option<u32> {
     match byte {
         b':' | b'/' | 0 | b'\n' => None,
@@ -164,7 +164,7 @@ fn user_step(state: u32, byte: u8) -> Option<u32> {
     }
 }
 
-/// A user by name.
+/// The name of a user.
 pub static USER: Form = Form {
     doc: "the name of a user, not the number",
     has: is_user,
@@ -172,7 +172,7 @@ pub static USER: Form = Form {
     machine: machine!(user_step, |state| state == 2),
 };
 
-/// The user that a program is started as, or nothing for that of Rex.
+/// The user as whom a program is started, or nothing for that of Rex.
 pub static RUN_USER: Form = Form {
     doc: "the name of a user, not the number, or empty",
     has: |text| text.is_empty() || is_user(text),
@@ -180,7 +180,7 @@ pub static RUN_USER: Form = Form {
     machine: machine!(user_step, |state| state == 0 || state == 2),
 };
 
-/// A tag of a run. States: 0 at the start, 1 in the key, 2 after the sign.
+/// A tag of a run. States: 0 at the start, 1 in the key, 2 after the `=`.
 pub static TAG: Form = Form {
     doc: "a tag of the form `key=value`",
     has: |text| text.split_once('=').is_some_and(|(key, _)| !key.is_empty()),
@@ -195,14 +195,14 @@ pub static TAG: Form = Form {
     ),
 };
 
-/// How much of a name the kernel keeps, in bytes (`TASK_COMM_LEN` less the final NUL).
+/// Maximum length of a name that the kernel keeps, in bytes (`TASK_COMM_LEN` less the final NUL).
 const KEPT: usize = 15;
 
-/// The name of a process. States: how many bytes, and above them whether a slash is among them: names of the kernel's own threads have
-/// one, and may be longer.
+/// The name of a process. States: the number of bytes, and above it whether one of them is a slash: names of the kernel's own threads
+/// have one, and may be longer.
 pub static COMMAND: Form = Form {
     doc: "the name of a process, of which the kernel keeps 15 bytes",
-    // Threads of the kernel may have longer ones.
+    // Names of the kernel's threads may be longer.
     has: |text| {
         let kernel = ["pool_workqueue_", "rcu_"].iter().any(|start| text.starts_with(start));
         text.len() <= KEPT || kernel || text.bytes().take(KEPT).any(|byte| byte == b'/')
@@ -218,7 +218,7 @@ pub static COMMAND: Form = Form {
     ),
 };
 
-/// Tells whether policies see a text of words like this one. An escaped quote passes: the machine tells what it must.
+/// Returns whether policies see a text of words like this one. A text with an escaped quote always passes.
 fn is_command_line(text: &str) -> bool {
     if text.contains(r"\'") {
         return true;
@@ -235,7 +235,8 @@ fn is_command_line(text: &str) -> bool {
     text.is_empty() || Words::new(words).as_str() == text
 }
 
-/// States: 0 at the start, 1 in a plain word, 2 in quotes, 3 after them, 4 after a backslash, 5 after an escaped quote, 6 after a blank.
+/// Steps through a command line. States: 0 at the start, 1 in a plain word, 2 in quotes, 3 after them, 4 after a backslash, 5 after an
+/// escaped quote, 6 after a blank.
 fn command_line_step(state: u32, byte: u8) -> Option<u32> {
     let plain = byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(&byte);
     match (state, byte) {
@@ -261,7 +262,7 @@ pub static COMMAND_LINE: Form = Form {
     machine: machine!(command_line_step, |state| matches!(state, 0 | 1 | 3)),
 };
 
-/// How far the word of an environment is read, above the states of a command line: 0 at its start, 1 in the name, 2 after the `=`.
+/// Number of bits for the state of a command line. Above them: 0 at the start of a word, 1 in the name, 2 after the `=`.
 const VARIABLE_BITS: u32 = 4;
 
 fn environment_step(state: u32, byte: u8) -> Option<u32> {
@@ -278,7 +279,7 @@ fn environment_step(state: u32, byte: u8) -> Option<u32> {
     Some(to | (read << VARIABLE_BITS))
 }
 
-/// The variables that a program is started with.
+/// The variables with which a program is started.
 pub static ENVIRONMENT: Form = Form {
     doc: "`NAME=value` with one blank between, each in single quotes if a shell would need it",
     has: |text| {
@@ -291,7 +292,7 @@ pub static ENVIRONMENT: Form = Form {
     machine: machine!(environment_step, |state| state == 0 || [1, 3].contains(&(state ^ (2 << VARIABLE_BITS)))),
 };
 
-/// States: 0 at the start, 1 in the first part, 2 after a dot, 3 in a later part.
+/// Steps through a parameter's name. States: 0 at the start, 1 in the first part, 2 after a dot, 3 in a later part.
 fn parameter_step(state: u32, byte: u8) -> Option<u32> {
     match byte {
         b'.' => (state & 1 == 1).then_some(2),
@@ -301,7 +302,7 @@ fn parameter_step(state: u32, byte: u8) -> Option<u32> {
     }
 }
 
-/// A parameter of the kernel. What has no dot is a directory of parameters.
+/// A parameter of the kernel. A name without a dot is a directory of parameters.
 pub static PARAMETER: Form = Form {
     doc: "the name of a parameter, its parts separated by dots: `net.ipv4.ip_forward`",
     has: |text| text.contains('.') && Parameter::parse(text).is_ok_and(|parameter| parameter.name() == text),
@@ -322,7 +323,7 @@ pub static VARIABLE: Form = Form {
     ),
 };
 
-/// States: 0 at the start, 1 in the namespace, 2 after its dot, 3 in the name.
+/// Steps through an attribute's name. States: 0 at the start, 1 in the namespace, 2 after its dot, 3 in the name.
 fn xattr_step(state: u32, byte: u8) -> Option<u32> {
     match (state, byte) {
         (_, 0) | (0, b'.') => None,
@@ -337,7 +338,7 @@ fn is_xattr(text: &str) -> bool {
     text.split_once('.').is_some_and(|(space, name)| !space.is_empty() && !name.is_empty()) && !text.contains('\0')
 }
 
-/// An extended attribute.
+/// The name of an extended attribute.
 pub static XATTR: Form = Form {
     doc: "the name of an extended attribute with its namespace: `user.origin`",
     has: is_xattr,
@@ -345,7 +346,7 @@ pub static XATTR: Form = Form {
     machine: machine!(xattr_step, |state| state == 3),
 };
 
-/// An extended attribute, or nothing for the names of all.
+/// The name of an extended attribute, or nothing for the names of all.
 pub static XATTR_OR_ALL: Form = Form {
     doc: "the name of an extended attribute with its namespace, `user.origin`, or empty",
     has: |text| text.is_empty() || is_xattr(text),

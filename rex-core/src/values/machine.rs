@@ -1,12 +1,12 @@
-//! Finite automata over bytes, for the question whether a form has a text that is like a pattern.
+//! Finite automata over bytes, which decide whether a form has a text that matches a pattern.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-/// A finite automaton, made when it is first asked for.
+/// A finite automaton, made on its first use.
 pub(super) type Machine = fn() -> &'static Table;
 
-/// The [`Machine`] of a step from one state to the next and of the states that end a text. States are numbers, 0 at first.
+/// The [`Machine`] with this step from one state to the next and these states at the end of a text. States are numbers, 0 at first.
 macro_rules! machine {
     ($step:expr, $ends:expr $(,)?) => {
         || {
@@ -18,21 +18,21 @@ macro_rules! machine {
 }
 pub(super) use machine;
 
-/// A set of states, by their places, a bit each.
+/// A set of states, one bit for each.
 type Set = Box<[u64]>;
 
-/// The states that can be reached, in a row.
+/// The states that can be reached.
 pub(super) struct Table {
     states: Vec<State>,
 }
 
 struct State {
     ends: bool,
-    /// Where each byte leads; [`NOWHERE`] if it leads nowhere.
+    /// The next state for each byte; [`NOWHERE`] if there is none.
     next: Box<[u16; 256]>,
-    /// Where one byte can lead, each place once.
+    /// The next states for all bytes, each once.
     follow: Vec<u16>,
-    /// Where any text can lead. Patterns have few wildcards, so that it is made for the states that are asked for.
+    /// The states after any text. Patterns have few wildcards, so it is made only for states that need it.
     reached: OnceLock<Set>,
 }
 
@@ -59,7 +59,7 @@ impl Table {
         Self { states }
     }
 
-    /// Whether it takes a text that is like a pattern, whose wildcards are `None`.
+    /// Returns whether it accepts a text that matches a pattern, whose wildcards are `None`.
     pub(super) fn has_like(&self, pattern: &[Option<char>]) -> bool {
         let mut set = self.empty();
         add(&mut set, 0);
@@ -97,7 +97,7 @@ impl Table {
         next
     }
 
-    /// All that follow from some, after any text.
+    /// Returns the states that follow on a set after any text.
     fn after_any(&self, set: &Set) -> Set {
         let mut all = self.empty();
         for (place, state) in self.among(set) {
@@ -119,7 +119,7 @@ impl Table {
     }
 }
 
-/// Adds a state to a set; says whether it is new there.
+/// Adds a state to a set; returns whether it is new there.
 fn add(set: &mut Set, place: u16) -> bool {
     let bit = 1 << (place % 64);
     let Some(word) = set.get_mut(usize::from(place / 64)) else { return false };

@@ -102,7 +102,7 @@ fn limits_bind_at_the_gate() {
     refused(&within(Limits::default()).with_cancel(Arc::new(true.into())), "told to stop");
 }
 
-/// Permits with this `@allow`.
+/// A policy that permits everything, with this `@allow`.
 struct Lets(Option<&'static str>);
 
 impl Authorize for Lets {
@@ -239,7 +239,7 @@ fn a_memory_journal_counts_what_it_does_not_keep() {
     assert_eq!(all.take().0.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
-/// Says what it was asked for and how often, and holds runs to nothing.
+/// A policy whose remedy repeats its input and counts, and a promise of nothing.
 #[derive(Default)]
 struct Telling(AtomicI64);
 
@@ -297,7 +297,7 @@ fn a_principal_is_read_as_it_is_written() {
     }
     assert_eq!(Principal::agent("o'brien").to_string(), r#"Agent::"o'brien""#);
     assert_eq!(Principal::typed("User::Ada Lovelace").unwrap(), Principal::user("Ada Lovelace"));
-    // What a shell left of it can be more than one, or none.
+    // Without its quotes, a principal may be ambiguous, or invalid.
     for text in [
         "triage",
         "Agent::",
@@ -336,7 +336,7 @@ proptest::proptest! {
                 let text = principal.to_string();
                 proptest::prop_assert_eq!(Principal::parse(&text).unwrap(), principal.clone());
                 proptest::prop_assert_eq!(Principal::typed(&text).unwrap(), principal.clone());
-                // As journals had it that were written before.
+                // The spelling of older journals.
                 let older = format!("{}::\"{}\"", principal.kind(), id.escape_debug());
                 proptest::prop_assert_eq!(Principal::parse(&older).unwrap(), principal);
             }

@@ -1,4 +1,4 @@
-//! The gate, the journal and their laws.
+//! Tests of the gate and the journal.
 
 #[cfg(test)]
 mod gate;
