@@ -1,8 +1,8 @@
 //! Is what an operator does with Rex about as fast as with the usual tools? `cargo xtask bench compare` prints the table.
 //!
-//! Each row runs the operation under 1 policy and under 1,000, and the tool, by turns, and takes the median of each. Every
+//! Each row runs the operation under 1 policy and under 1,000, and the tool, alternately, and takes the median of each. Every
 //! directory, and every entry that is looked at, is authorized. The operation runs in this process, whose policy is loaded;
-//! the tool is started each time, as it always is; the program, by a bare `fork` and `exec` from this process.
+//! the tool is started each time, as usual; the program, by a bare `fork` and `exec` from this process.
 //!
 //! Budgets, as ratios to the tool: find 1.5, du 1.5, count 1.2, checksum 1.2, grep 1.3, grep of gzip 1.5, process list 2, start
 //! of a program 2; and the last 10 lines of 1 GB within a millisecond.
@@ -32,13 +32,13 @@ use rex_sdk::HostOs;
 #[global_allocator]
 static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
 
-/// Entries of the tree.
+/// Number of entries of the tree.
 const ENTRIES: usize = 50_000;
-/// Bytes of the log.
+/// Size of the log, in bytes.
 const LOG: usize = 100_000_000;
-/// Bytes of the log whose end is read.
+/// Size of the log whose end is read, in bytes.
 const LONG_LOG: u64 = 1_000_000_000;
-/// How often each is run.
+/// Number of runs of each.
 const TURNS: usize = 9;
 const PATTERN: &str = "ERROR.*request [0-9]+7 in";
 
@@ -46,7 +46,7 @@ const PATTERN: &str = "ERROR.*request [0-9]+7 in";
 struct Row {
     name: &'static str,
     script: String,
-    /// What it is held against, and by how much it may be slower.
+    /// The command to compare with, and the maximum ratio to its time.
     tool: Option<(Vec<String>, f64)>,
 }
 
@@ -115,7 +115,7 @@ fn main() -> ExitCode {
     ];
     println!("| operation | 1 policy | 1,000 policies | tool | ratio | budget | |\n|---|---|---|---|---|---|---|");
     let mut missed = 0;
-    // A word, as criterion takes one, chooses the rows whose names hold it.
+    // A word, which criterion would take as well, selects the rows whose names contain it.
     let word = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     for row in rows.iter().filter(|row| word.as_ref().is_none_or(|word| row.name.contains(word))) {
         missed += u32::from(!show(&engine, row, &one, &thousand));
@@ -124,7 +124,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures a row and prints it; says whether it keeps its budget.
+/// Measures a row and prints it; returns whether it keeps its budget.
 fn show(engine: &Engine, row: &Row, one: &Arc<Policy>, thousand: &Arc<Policy>) -> bool {
     let ours = |policy: &Arc<Policy>| {
         let start = Instant::now();
@@ -142,7 +142,7 @@ fn show(engine: &Engine, row: &Row, one: &Arc<Policy>, thousand: &Arc<Policy>) -
         let start = Instant::now();
         let mut command = Command::new(program);
         if row.name.starts_with("process::run") {
-            // What the standard library starts as the user that it is, it starts without `fork`.
+            // With a user that is set, the standard library uses `fork`, even for the current user.
             command.uid(nix::unistd::getuid().as_raw());
         }
         let status = command.args(arguments).stdout(Stdio::null()).status();
@@ -202,7 +202,7 @@ fn engine(policy: &Policy) -> Engine {
     Engine::builder(Arc::new(host)).limits(limits).build().expect("the bench's allocator counts")
 }
 
-/// Directories of 100 entries, four levels deep.
+/// Creates directories of 100 entries, four levels deep.
 fn tree(root: &Path) {
     let mut made = 0;
     for number in 0.. {

@@ -1,4 +1,4 @@
-//! What does Rex add to a system call, and to a script?
+//! The cost that Rex adds to a system call, and to a script.
 //!
 //! Budgets:
 //! - a permitted read of a 60-byte file from Rhai: at most 1.5 times `bare`, plus 6 µs, under 1 policy and under 10,000
@@ -19,7 +19,7 @@ use rex_policy::Policy;
 #[global_allocator]
 static ALLOCATOR: rex_engine::CountingAllocator = rex_engine::CountingAllocator;
 
-/// The time of `count` turns of a loop with this body in one run, less that of the empty loop.
+/// Returns the time of `count` turns of a loop with this body in one run, less that of the empty loop.
 fn looped(engine: &Engine, policy: &Arc<Policy>, body: &str, count: u64) -> Duration {
     let run = |body: &str| {
         let script = format!("for i in 0..{count} {{ {body} }}");

@@ -1,8 +1,8 @@
-//! How long does the command take to start, decide nothing, and end? What does it cost to be confined?
+//! The time that the command takes to start, decide nothing, and end; and the cost of confinement.
 //!
 //! Budget: `rex run -e 1 --confine off` with ten policies takes at most 7 times a fork and exec of `/bin/true` (aim: 4), and at
 //! most 12 MB of memory. Confinement adds at most 1.5 ms to that, and 5 % to a permitted read; worker and supervisor together
-//! take at most 24 MB; that the supervisor has the line of an effect before the act takes at most 20 µs. Needs
+//! take at most 24 MB; sending the line of an effect to the supervisor before the act takes at most 20 µs. Needs
 //! `cargo build --profile dist -p rex-cli` before.
 #![expect(
     clippy::expect_used,
@@ -27,7 +27,7 @@ fn program(command: &mut Command) -> Duration {
 }
 
 fn process(c: &mut Criterion) {
-    // The bench lies in `release/deps`, the command in `dist`.
+    // The bench is in `release/deps`, the command in `dist`.
     let this = std::env::current_exe().expect("this program has a path");
     let rex: PathBuf = this.ancestors().nth(3).expect("it lies in a target folder").join("dist/rex");
     if !rex.exists() {
@@ -45,7 +45,7 @@ fn process(c: &mut Criterion) {
         command.args(["run", "-e", "1", confine, "--policy"]).arg(&policy);
         command
     };
-    // First, while this process is small itself: a child starts with its size. Of a pair, it is the larger of the two.
+    // First, while this process is small: a child starts with its size. Of a pair, the larger process counts.
     for confine in ["--confine=off", "--confine=require"] {
         program(&mut command(confine));
         let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).expect("usage");
@@ -61,7 +61,7 @@ fn process(c: &mut Criterion) {
         });
     }
     group.finish();
-    // By turns, so that what else the machine does meets both.
+    // Alternately, so that other load of the machine affects both.
     let mut turns: Vec<_> =
         (0..300).map(|_| ["--confine=off", "--confine=require"].map(|mode| program(&mut command(mode)))).collect();
     let mut median = |at: usize| {
@@ -73,7 +73,7 @@ fn process(c: &mut Criterion) {
     confinement(&rex, dir.path());
 }
 
-/// Times the same script inside and outside of a confinement, by turns.
+/// Times the same script inside and outside of a confinement, alternately.
 fn confinement(rex: &Path, dir: &Path) {
     const COUNT: u32 = 20_000;
     let file = dir.join("file");

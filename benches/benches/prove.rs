@@ -1,7 +1,7 @@
-//! How long do proofs take about a policy that somebody would write?
+//! The time of proofs about a policy that somebody would write.
 //!
-//! Budget: under a second for 50 policies and five properties of them, the start of the solver included. It needs cvc5, and measures nothing
-//! without it.
+//! Budget: under a second for 50 policies and five properties of them, including the start of the solver. It needs cvc5, and measures
+//! nothing without it.
 #![expect(clippy::expect_used, reason = "a bench that cannot set up its world has nothing to measure")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -1,4 +1,4 @@
-//! What the benches share: policies of any size, and engines on this host, which is Linux.
+//! Parts that the benches share: policies of any size, and engines on this host, which is Linux.
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a bench that cannot set up its world has nothing to measure")]
 
@@ -10,7 +10,7 @@ use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 use rex_sdk::HostOs;
 use rex_sdk::host::HostOptions;
 
-/// A policy that permits reading below `dir`, among `others` that do not match.
+/// Returns a policy that permits reading below `dir`, among `others` that do not match.
 #[must_use]
 pub fn policy(dir: &str, others: usize) -> Policy {
     policy_of(
@@ -21,7 +21,7 @@ pub fn policy(dir: &str, others: usize) -> Policy {
     )
 }
 
-/// A policy of this text, among `others` that do not match.
+/// Returns a policy of this text, among `others` that do not match.
 #[must_use]
 pub fn policy_of(mut text: String, others: usize) -> Policy {
     for number in 0..others {
@@ -34,7 +34,7 @@ pub fn policy_of(mut text: String, others: usize) -> Policy {
     Policy::compile(&Vocabulary::rex(), &[source], None, &limits).expect("the policy is valid")
 }
 
-/// Fifty policies as somebody would write them for ten services: logs, configuration, reports, restarts, programs; and a guard.
+/// Returns fifty policies as somebody would write them for ten services: logs, configuration, reports, restarts, programs; and a guard.
 #[must_use]
 pub fn fifty() -> Policy {
     let mut text = String::new();
@@ -60,7 +60,7 @@ pub fn fifty() -> Policy {
     policy_of(text, 0)
 }
 
-/// An engine on this host, with room for long loops.
+/// Returns an engine on this host, with limits that allow long loops.
 #[must_use]
 pub fn engine() -> Engine {
     let limits = Limits {
@@ -78,7 +78,7 @@ pub fn engine() -> Engine {
         .expect("the bench's allocator counts")
 }
 
-/// What a run under a policy starts from.
+/// Returns the input of a run under a policy.
 #[must_use]
 pub fn input(policy: &Arc<Policy>) -> Input {
     Input::new(Principal::agent("bench"), policy.clone())

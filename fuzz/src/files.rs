@@ -1,4 +1,4 @@
-//! Files of strangers: archives, compressed ones, programs.
+//! Untrusted files: archives, compressed files, programs.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use rex_sdk::{MemOs, Session};
 
 use crate::Constant;
 
-/// The most that one call may write, in bytes.
+/// Maximum number of bytes that one call may write.
 const WRITTEN: u64 = 1 << 20;
 
-/// A world with one file of a stranger, and a run in it that may do everything.
+/// A world with one untrusted file, and a run in it that may do everything.
 struct World {
     os: MemOs,
     run: Run,
@@ -43,7 +43,7 @@ impl World {
         result
     }
 
-    /// Nothing was changed, or asked to be, that is not below a directory.
+    /// Checks that everything changed, or requested to be changed, is below a directory.
     fn changed_only_below(&self, dir: &str) {
         let dir = AbsPath::parse(dir).unwrap_or_else(|_| AbsPath::root());
         for record in self.journal.take().0 {
@@ -56,7 +56,7 @@ impl World {
     }
 }
 
-/// An archive is listed and extracted, or refused, and nothing is changed outside of the destination. The first byte says how.
+/// Checks that an archive is listed and extracted, or refused, and changes nothing outside of the destination. The first byte has options.
 pub fn archives(data: &[u8]) {
     let Some((&how, data)) = data.split_first() else { return };
     let mut archive = data.to_vec();
@@ -78,7 +78,7 @@ pub fn archives(data: &[u8]) {
     world.changed_only_below("/out");
 }
 
-/// Gives a block that says that it is a header the checksum that it should have: to find one is not the point.
+/// Corrects the checksum of a block that looks like a header: the fuzzer need not find one.
 fn check_header(block: &mut [u8]) {
     let (Some(b"ustar"), true) = (block.get(257..262), block.len() == 512) else { return };
     if let Some(sum) = block.get_mut(148..156) {
@@ -90,7 +90,7 @@ fn check_header(block: &mut [u8]) {
     }
 }
 
-/// What is in a compressed file comes out within bounds, whole or not at all, and reads the same.
+/// Checks that a compressed file is expanded within its limits, completely or not at all, and reads the same.
 pub fn compressed(data: &[u8]) {
     let world = World::new(data);
     let expanded = world.call("fs::expand", vec!["/in".into(), "/out/old".into()]);
@@ -101,14 +101,14 @@ pub fn compressed(data: &[u8]) {
             assert!(contents.len() as u64 <= WRITTEN);
             match world.call("fs::count", vec!["/in".into()]) {
                 Ok(told) => assert_eq!(told.get("bytes"), Some(&bytes)),
-                // What says that it is UTF-32 is expanded as it is, and not read.
+                // A file that is marked as UTF-32 is expanded unchanged, and not read.
                 Err(error) => assert_eq!(error.code, Code::Unsupported, "{error}"),
             }
         }
         Err(_) => assert_eq!(contents, b"old"),
     }
     world.changed_only_below("/out");
-    // And there and back again.
+    // A round trip.
     for operation in ["fs::gzip", "fs::zstd"] {
         let world = World::new(data);
         if world.call(operation, vec!["/in".into(), "/out/packed".into()]).is_ok()
@@ -121,7 +121,7 @@ pub fn compressed(data: &[u8]) {
     }
 }
 
-/// An ELF file is told about or refused.
+/// Checks that an ELF file is described or refused.
 pub fn elf(data: &[u8]) {
     let world = World::new(data);
     match world.call("fs::elf", vec!["/in".into()]) {
@@ -131,7 +131,7 @@ pub fn elf(data: &[u8]) {
     let strings = world.call("fs::strings", vec!["/in".into(), Value::map([("max", Value::Int(256))])]);
     match strings {
         Ok(found) => assert!(found.get("truncated").is_some()),
-        // It is read as what it says that it is: a damaged compressed file is an error, a bomb too, and UTF-32.
+        // The file is read in the format that it claims: a damaged compressed file is an error, a bomb too, and UTF-32.
         Err(error) => assert!(matches!(error.code, Code::Io | Code::LimitExceeded | Code::Unsupported), "{error}"),
     }
     world.changed_only_below("/in");

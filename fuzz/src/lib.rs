@@ -1,4 +1,4 @@
-//! What the fuzz targets check. The targets themselves are one line each.
+//! The checks of the fuzz targets. The targets themselves are one line each.
 
 pub mod files;
 pub mod plans;
@@ -13,11 +13,11 @@ use rex_engine::{CountingAllocator, Engine, Input};
 use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 use rex_sdk::{Kind, MemOs, OPS, Operation, Session};
 
-/// Counts the allocations of scripts, so that their memory is bounded as in the `rex` command.
+/// The allocator, which counts the allocations of scripts, so that their memory is limited as in the `rex` command.
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// A path has one spelling, with nothing left in it that another spelling could hide behind.
+/// Checks that a path has one spelling, with nothing left in it that another spelling could hide behind.
 pub fn paths(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (base, text) = text.split_once('\n').unwrap_or(("/", text));
@@ -34,7 +34,7 @@ pub fn paths(data: &[u8]) {
     }
 }
 
-/// Any text is compiled or refused.
+/// Checks that any text is compiled or refused.
 pub fn policy_compile(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     // A NUL ends the policy and starts the entities.
@@ -48,7 +48,7 @@ pub fn policy_compile(data: &[u8]) {
     }
 }
 
-/// Any script ends within its limits, and not by a defect of Rex.
+/// Checks that any script ends within its limits, and not by a defect of Rex.
 pub fn script(data: &[u8]) {
     static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
         let limits = Limits { script_steps: 200_000, wall_ms: 5_000, memory_bytes: 32 << 20, ..Limits::default() };
@@ -59,10 +59,10 @@ pub fn script(data: &[u8]) {
     assert_ne!(report.code(), Some(Code::Internal), "{report:?}");
 }
 
-/// Some calls of operations with any arguments, first permitted, then denied.
+/// Calls some operations with any arguments, first permitted, then denied.
 pub fn ops(data: &[u8]) {
     for permitted in [true, false] {
-        // The input says everything there is to say; where it is too short, what was called so far is enough.
+        // It fails only if the input is too short; the calls until then are enough.
         let _ = calls(&mut Unstructured::new(data), permitted);
     }
 }
@@ -100,7 +100,7 @@ fn calls(input: &mut Unstructured<'_>, permitted: bool) -> Result<()> {
     Ok(())
 }
 
-/// Arguments that are mostly of the declared kinds, so that they get past the first check.
+/// Returns arguments that are mostly of the declared kinds, so that they get past the first check.
 fn args(input: &mut Unstructured<'_>, operation: &dyn Operation) -> Result<Vec<Value>> {
     let spec = operation.spec();
     if input.ratio(1, 8)? {
@@ -110,7 +110,7 @@ fn args(input: &mut Unstructured<'_>, operation: &dyn Operation) -> Result<Vec<V
     let mut options = std::collections::BTreeMap::new();
     for param in spec.options() {
         if input.ratio(1, 3)? {
-            // Nobody changes anything meanwhile, so there is nothing to wait for.
+            // Nothing changes meanwhile, so there is nothing to wait for.
             let value = if param.name == "timeout" { Value::Int(0) } else { of(input, param.kind)? };
             options.insert(param.name.to_owned(), value);
         }

@@ -12,16 +12,16 @@ use rex_sdk::{MemOs, OPS, Session};
 
 use crate::{Constant, args};
 
-/// How many operations a plan has at most.
+/// Maximum number of operations in a plan.
 const STEPS: usize = 32;
 
-/// Whatever a plan does, each change of a file has a decision that allowed one of that file, and was on record before.
+/// Checks that each change of a file has a decision that permitted one of that file, recorded before it.
 pub fn plans(data: &[u8]) {
-    // The input says everything there is to say; where it is too short, what was called so far is enough.
+    // It fails only if the input is too short; the calls until then are enough.
     let _ = plan(&mut Unstructured::new(data));
 }
 
-/// Permits by a number: about half of what there is, always the same.
+/// A policy that permits about half of all requests, always the same ones for a number.
 struct Half(u8);
 
 impl Authorize for Half {
@@ -44,7 +44,7 @@ fn plan(input: &mut Unstructured<'_>) -> Result<()> {
     let mut before = files(&os);
     for _ in 0..STEPS {
         let operation = *input.choose(OPS)?;
-        // Makes one thing of two names, see row 4 of the threat model: what is done to the one is done to the other.
+        // Gives one file two names, see row 4 of the threat model: a change of the one changes the other.
         if operation.spec().name == "fs::hard_link" {
             continue;
         }
@@ -63,7 +63,7 @@ fn plan(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What was allowed to be changed.
+/// Returns the resource of a permitted change.
 fn mutating(event: Event) -> Option<String> {
     match event {
         Event::Decision { action, resource, effect: Effect::Allow, .. } if action.groups.contains(&"Mutating") => {
@@ -73,7 +73,7 @@ fn mutating(event: Event) -> Option<String> {
     }
 }
 
-/// Everything that has a name, with what it is and holds.
+/// Returns everything that has a name, with its metadata and contents.
 fn files(os: &MemOs) -> BTreeMap<String, String> {
     let journal = Arc::new(MemoryJournal::new(0));
     let limits = Limits { wall_ms: 10_000, ..Limits::default() };

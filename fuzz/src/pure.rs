@@ -1,4 +1,4 @@
-//! The readers of formats that scripts call.
+//! The parsers that scripts call.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -9,8 +9,8 @@ use rex_sdk::MemOs;
 
 use crate::Constant;
 
-/// For each format: what it reads it writes, and reads again as the same, as far as it can be written. `read` says `()` of a text that is refused;
-/// whatever is thrown after that is a defect.
+/// Round trips of each format: what is parsed, and can be written, is the same when parsed again. `read` returns `()` for a text that is
+/// refused; any other error is a defect.
 const ROUND_TRIPS: &[&str] = &[
     "let v = read(|| yaml::parse(args.text));
      let w = yaml::format(v);
@@ -60,7 +60,7 @@ const ROUND_TRIPS: &[&str] = &[
      read(|| ip::contains(args.text, args.text));",
 ];
 
-/// What a refused text may be refused with.
+/// A function of the scripts that catches the errors that a refused text may have.
 const READ: &str = r#"fn read(f) {
     try { f.call() } catch (e) {
         if e.code != "VALIDATION_EXCEPTION" && e.code != "LIMIT_EXCEEDED_EXCEPTION" { throw e }
@@ -68,7 +68,7 @@ const READ: &str = r#"fn read(f) {
 }
 "#;
 
-/// What is not a text of a format is refused; what is one comes back as it was.
+/// Checks that each format refuses invalid text, and reads back what it writes.
 pub fn parsers(data: &[u8]) {
     static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
         let limits = Limits { memory_bytes: 256 << 20, wall_ms: 10_000, ..Limits::default() };
@@ -80,7 +80,7 @@ pub fn parsers(data: &[u8]) {
         input.args = BTreeMap::from([("text".to_owned(), text.into())]);
         let report = engine.run(&format!("{READ}{script}"), input);
         if let Err(failure) = &report.outcome {
-            // A limit that cannot be caught: it is the run's, and the text was within its bounds.
+            // A limit of the run, which a script cannot catch; the length of the text was within its bounds.
             let is_bound = failure.error.code == Code::LimitExceeded && !failure.error.message.contains("wall");
             assert!(is_bound, "{script}\n{failure:?}");
         }

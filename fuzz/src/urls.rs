@@ -1,4 +1,4 @@
-//! URLs and hosts in whatever spelling.
+//! URLs and hosts in any spelling.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rex_sdk::{MemOs, Session};
 
 use crate::Constant;
 
-/// What is asked for in the name of a URL or of a host has one spelling, which stands for itself.
+/// Checks that the resource of a request for a URL or a host has one spelling, which is parsed to itself.
 pub fn urls(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(spelling) = asked("net::get", vec![text.into()], "get") {
@@ -30,7 +30,7 @@ pub fn urls(data: &[u8]) {
     }
 }
 
-/// What a call asks for first, where everything is denied.
+/// Returns the resource of the first request for an action in a call, where everything is denied.
 fn asked(operation: &str, args: Vec<Value>, action: &str) -> Option<String> {
     let journal = Arc::new(MemoryJournal::new(100));
     let subject = Subject::new(Principal::agent("fuzz"));
@@ -38,7 +38,7 @@ fn asked(operation: &str, args: Vec<Value>, action: &str) -> Option<String> {
     let result: Result<Value, Error> = Session::new(&run, &MemOs::example(), &AbsPath::root()).call(operation, args);
     let code = result.as_ref().err().map(|error| error.code);
     let records = journal.take().0;
-    // An address is what it resolves to: nobody is asked for that.
+    // An address is not resolved, so there is no request.
     let nothing = records.iter().all(|record| !matches!(record.event, Event::Decision { .. }));
     let answered = operation == "net::resolve" && result.is_ok() && nothing;
     assert!(answered || matches!(code, Some(Code::AccessDenied | Code::Validation)), "{result:?}");

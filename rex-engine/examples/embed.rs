@@ -1,4 +1,4 @@
-//! rex-engine embedded, with an operation of the host program's own: a script may ring a bell, if the policy lets it.
+//! rex-engine embedded, with an operation of the host program: a script may ring a bell, if the policy permits it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -32,7 +32,7 @@ impl Resource for Bell {
 }
 
 rex_core::actions! {
-    /// What this program adds.
+    /// The actions of this program.
     pub static TABLE;
     /// Bells.
     bell {
@@ -60,12 +60,12 @@ static RING: Op = Op {
     },
 };
 
-/// What pulls the rope takes the grant.
+/// Pulls the rope, which takes the grant.
 fn pull(_: rex_core::Grant<bell::Ring>) -> Value {
     Value::Int(RINGS.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-/// The door bell may ring, and that is all.
+/// A policy that permits ringing the door bell, and nothing else.
 struct DoorOnly;
 
 impl Authorize for DoorOnly {

@@ -20,13 +20,13 @@ use crate::report::Failure;
 use crate::script::{Info, Names};
 use crate::values::lines::{ScriptLines, collected};
 
-/// How many of the failures that a script was told of are remembered, to tell a failure that it passes on from one
-/// that it makes up: so many denials, and so many others.
+/// Number of failures that a run remembers, for denials and for others, to distinguish a failure that the script rethrows
+/// from one that it makes up; also the maximum number of warnings.
 const REMEMBERED: usize = 256;
-/// How many steps of a script go by between two looks at the clock.
+/// Number of steps of a script between two checks of the clock.
 const STEPS_PER_CHECK: u64 = 32;
 
-/// One run.
+/// The state of one run.
 pub(crate) struct Active {
     pub(crate) run: Run,
     pub(crate) os: Arc<dyn Os>,
@@ -34,7 +34,7 @@ pub(crate) struct Active {
     pub(crate) meter: &'static Meter,
     told: Option<builder::Output>,
     random: Option<Random>,
-    /// What errors of the script are explained with, once it is compiled, and the names of its arguments.
+    /// The information that explains errors of the script, once it is compiled, and the names of its arguments.
     script: OnceLock<(Info, Vec<String>)>,
     warnings: Mutex<Vec<Failure>>,
     pub(crate) names: Arc<Names>,
@@ -45,7 +45,7 @@ pub(crate) struct Active {
     raised: Mutex<Raised>,
 }
 
-/// Failures that a script was told of, with their lines. Denials apart, so that no number of others crowds one out.
+/// Failures that a script received, with their lines. Denials are apart, so that other failures cannot displace them.
 #[derive(Default)]
 struct Raised {
     denials: VecDeque<(Error, Option<u32>)>,
@@ -58,7 +58,7 @@ struct Output {
     bytes: u64,
 }
 
-/// What a thread knows about the run that it is in. Only its own thread touches it, so a step costs no lock.
+/// The run that a thread is in. Only its own thread touches it, so a step costs no lock.
 struct Current {
     active: Arc<Active>,
     steps: u64,
@@ -92,14 +92,14 @@ impl Active {
         }
     }
 
-    /// Remembers what errors of the script are explained with, and its suspicious places.
+    /// Stores the information that explains errors of the script, and its warnings.
     pub(crate) fn explain_with(&self, info: Info, args: Vec<String>, warnings: Vec<Failure>) {
         // A run has one script.
         let _ = self.script.set((info, args));
         *lock(&self.warnings) = warnings;
     }
 
-    /// Warns of a place of the script, once, and of so many at most.
+    /// Adds a warning, once for each place and up to [`REMEMBERED`].
     fn warn(&self, warning: Failure) {
         let mut warnings = lock(&self.warnings);
         let is_new = !warnings.iter().any(|known| (known.line, known.column) == (warning.line, warning.column));
@@ -133,7 +133,7 @@ impl Active {
         work()
     }
 
-    /// Ends the run, whatever its script would catch.
+    /// Ends the run with an error that its script cannot catch.
     pub(crate) fn end(&self, error: Error, position: Position) {
         lock(&self.fatal).get_or_insert((error, position));
         CURRENT.with_borrow_mut(|current| {
@@ -156,7 +156,7 @@ impl Active {
         std::mem::take(&mut lock(&self.output).lines)
     }
 
-    /// The failure that a script passed on, if it is one that it was told of.
+    /// Returns the failure that a script rethrows, if the script received it before.
     pub(crate) fn raised(&self, thrown: &Map) -> Option<(Error, Option<u32>)> {
         let code = thrown.get("code")?.clone().into_immutable_string().ok()?;
         let message = thrown.get("message")?.clone().into_immutable_string().ok()?;
@@ -184,7 +184,7 @@ impl Active {
         }
     }
 
-    /// Fails an operation in the script: what can be caught is thrown, what cannot ends the run.
+    /// Fails an operation in the script: throws an error that can be caught, and ends the run for any other.
     fn fail(&self, error: Error, position: Position) -> Box<EvalAltResult> {
         if error.is_fatal() {
             self.end(error, position);
@@ -196,7 +196,7 @@ impl Active {
         EvalAltResult::ErrorRuntime(map.into(), position).into()
     }
 
-    /// Remembers a failure that the script is told of.
+    /// Remembers a failure that the script receives.
     fn remember(&self, error: Error, line: Option<u32>) {
         let raised = &mut *lock(&self.raised);
         let kind = if error.code == Code::AccessDenied { &mut raised.denials } else { &mut raised.others };
@@ -215,7 +215,7 @@ fn current() -> Option<Arc<Active>> {
     CURRENT.with_borrow(|current| current.as_ref().map(|current| current.active.clone()))
 }
 
-/// Called at each step of a script; `Some` ends it.
+/// Checks the limits at each step of a script; `Some` ends the script.
 pub(crate) fn step() -> Option<Dynamic> {
     CURRENT.with_borrow_mut(|current| {
         let Some(Current { active, steps, ended }) = current else { return Some(Dynamic::UNIT) };
@@ -238,7 +238,7 @@ pub(crate) fn step() -> Option<Dynamic> {
     })
 }
 
-/// Captures what a script prints.
+/// Captures a line that a script prints.
 pub(crate) fn print(text: &str) {
     shielded(|| {
         if let Some(active) = current() {
@@ -247,7 +247,7 @@ pub(crate) fn print(text: &str) {
     });
 }
 
-/// Calls a function of ours for a script, and fails in the script if it does.
+/// Calls one of Rex's functions for a script; if the function fails, the script does.
 pub(crate) fn native<T>(position: Position, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Box<EvalAltResult>> {
     shielded(|| {
         let result = call();
@@ -264,7 +264,7 @@ pub(crate) fn native<T>(position: Position, call: impl FnOnce() -> Result<T, Err
     })
 }
 
-/// The error of something that failed in a script.
+/// Returns the error to raise in a script for something that failed.
 pub(crate) fn failed(error: Error, position: Position) -> Box<EvalAltResult> {
     match native(position, || Err::<(), _>(error)) {
         Err(failed) => failed,
@@ -272,7 +272,7 @@ pub(crate) fn failed(error: Error, position: Position) -> Box<EvalAltResult> {
     }
 }
 
-/// The value that a `catch` block has: an error of Rhai's own gets the fields that every other error has.
+/// Returns the value for a `catch` block: an error of Rhai's own gets the fields of every other error.
 pub(crate) fn caught(value: Dynamic) -> Dynamic {
     let (Some(active), Some(map)) = (current(), value.read_lock::<Map>().map(|map| map.clone())) else { return value };
     if let Some((error, line)) = active.raised(&map).filter(|(error, _)| error.code == Code::AccessDenied) {
@@ -291,12 +291,12 @@ pub(crate) fn caught(value: Dynamic) -> Dynamic {
     })
 }
 
-/// Warns of a caught error that the script does not look at, if a mistake of the script is its reason.
+/// Warns of a caught error that the script ignores, if a mistake of the script caused it.
 pub(crate) fn slipped(value: Dynamic) -> Dynamic {
     if let (Some(active), Some(map)) = (current(), value.read_lock::<Map>()) {
         shielded(|| {
             let rhais = || explained(&map, &active).and_then(|one| Some((one.kind, one.error, one.place?)));
-            // One of ours, such as of a text that is compared with a number.
+            // One of Rex's own, such as for a text that is compared with a number.
             let ours = || {
                 let (error, line) = active.raised(&map).filter(|(error, _)| error.code == Code::Script)?;
                 Some((String::new(), error, (line?, 0)))
@@ -309,7 +309,7 @@ pub(crate) fn slipped(value: Dynamic) -> Dynamic {
     value
 }
 
-/// An error of Rhai's own, as a script catches it.
+/// An error of Rhai, as a script catches it.
 struct Explained {
     kind: String,
     error: Error,
@@ -346,7 +346,7 @@ pub(crate) fn invoke(
             let message = format!("`{}` was called outside of a run", operation.spec().name);
             return Err(Error::new(Code::Internal, message));
         };
-        // A text that a list holds many times is there once, until it is copied here.
+        // Texts are shared: a list may hold one many times in little memory, until it is copied here.
         let args = args.into_iter().map(|arg| to_argument(arg, active.run.budget())).collect::<Result<_, _>>()?;
         let answer = Session::new(&active.run, &*active.os, &active.base).answer(operation, args, line(position))?;
         Ok(match answer {
@@ -362,13 +362,13 @@ pub(crate) fn invoke(
     })
 }
 
-/// The bytes of memory that the run may still take.
+/// Returns the bytes of memory that the run may still take.
 pub(crate) fn memory_left() -> usize {
     let left = current().map_or(u64::MAX, |active| active.run.budget().memory_left());
     usize::try_from(left).unwrap_or(usize::MAX)
 }
 
-/// Random bytes, from the source of the run.
+/// Fills `bytes` at random, from the source of the run.
 pub(crate) fn random(bytes: &mut [u8]) {
     match current().and_then(|active| active.random.clone()) {
         Some(random) => random(bytes),
@@ -376,7 +376,7 @@ pub(crate) fn random(bytes: &mut [u8]) {
     }
 }
 
-/// Waits, as far as the run's time allows.
+/// Sleeps, as long as the run's time allows.
 pub(crate) fn sleep(seconds: f64, position: Position) -> Result<(), Box<EvalAltResult>> {
     const SLICE: Duration = Duration::from_millis(20);
     native(position, || {

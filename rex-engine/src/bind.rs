@@ -1,4 +1,4 @@
-//! The one generic binder from operations to Rhai's modules.
+//! The single generic binder from operations to Rhai's modules.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use rhai::{Dynamic, EvalAltResult, FuncRegistration, Module, NativeCallContext};
 
 use crate::active;
 
-/// The modules of these operations by their namespace. A plain name such as `read` is none of theirs: a script that calls it is
+/// Returns the modules of these operations by namespace. They have no plain name such as `read`: a script that calls it is
 /// compiled as if it had the full name.
 pub(crate) fn modules(operations: &[&'static dyn Operation]) -> BTreeMap<&'static str, Module> {
     let mut modules = BTreeMap::new();
@@ -18,12 +18,12 @@ pub(crate) fn modules(operations: &[&'static dyn Operation]) -> BTreeMap<&'stati
     modules
 }
 
-/// Registers an operation for each number of arguments from none to one too many, so that a call with too few or too
-/// many gets the operation's own error, which says how it is called.
+/// Registers an operation for each number of arguments from zero to one too many, so that a call with too few or too
+/// many gets the operation's own error, which shows the correct call.
 fn bind(module: &mut Module, name: &str, operation: &'static dyn Operation) {
     macro_rules! arity {
         ($($arg:ident),*) => {
-            // Volatile: it reaches the system, so no optimiser may call it while compiling.
+            // Volatile: it reaches the system, so no optimizer may call it while compiling.
             FuncRegistration::new(name).with_volatility(true).set_into_module(
                 module,
                 move |context: NativeCallContext, $($arg: Dynamic),*| invoke(operation, &context, vec![$($arg),*]),

@@ -1,4 +1,4 @@
-//! How an engine is put together.
+//! The builder of an engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use rhai::{FLOAT, INT, NativeCallContext};
 
 use crate::{Engine, Random, active, bind, memory, pure, script, values};
 
-/// Why an engine cannot be built.
+/// The reason that an engine cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Memory cannot be bounded: [`CountingAllocator`](crate::CountingAllocator) is not the program's allocator.
+    /// The memory limit cannot be enforced: [`CountingAllocator`](crate::CountingAllocator) is not the program's allocator.
     MemoryNotCounted,
-    /// Two operations have one name.
+    /// Two operations have the same name.
     Duplicate(&'static str),
-    /// A comparison of Rex's cannot take the place of the script language's own.
+    /// An operator of Rex cannot replace that of the script language.
     Operator(String),
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// Builds an [`Engine`].
+/// A builder of an [`Engine`].
 pub struct Builder {
     pub(crate) os: Arc<dyn Os>,
     pub(crate) journal: Option<Arc<dyn Journal>>,
@@ -53,7 +53,7 @@ pub struct Builder {
     pub(crate) output: Option<Output>,
 }
 
-/// Whoever is told each line that a script prints.
+/// A callback for each line that a script prints.
 pub(crate) type Output = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl fmt::Debug for Builder {
@@ -76,56 +76,56 @@ impl Builder {
         }
     }
 
-    /// Writes every record there too, before the act that it is about.
+    /// Writes every record to this journal too, before the act that it is about.
     #[must_use]
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = Some(journal);
         self
     }
 
-    /// Adds an operation of the host program's own.
+    /// Adds an operation of the host program.
     #[must_use]
     pub fn operation(mut self, operation: &'static dyn Operation) -> Self {
         self.operations.push(operation);
         self
     }
 
-    /// Runs under these limits instead of the default ones.
+    /// Sets the limits of runs, instead of the default ones.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Tells runs another time than the system's, for tests and simulation.
+    /// Sets the clock of runs instead of the system's, for tests and simulation.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Takes what `random` gives to scripts from here instead of the system, for tests and for running a script again as it ran.
+    /// Sets the source of `random` in scripts instead of the system's, for tests and for running a script again exactly as before.
     #[must_use]
     pub fn random(mut self, random: Random) -> Self {
         self.random = Some(random);
         self
     }
 
-    /// Tells each line that a script prints, at once and in the thread of the run; the report has them as well.
+    /// Passes each line that a script prints to `output`, at once and in the thread of the run; the report has the lines as well.
     #[must_use]
     pub fn output(mut self, output: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.output = Some(Arc::new(output));
         self
     }
 
-    /// Does without a bound on memory, for programs that need an allocator of their own.
+    /// Disables the memory limit, for programs that need another allocator.
     #[must_use]
     pub fn without_memory_limit(mut self) -> Self {
         self.memory_counted = false;
         self
     }
 
-    /// The engine.
+    /// Builds the engine.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -144,7 +144,7 @@ impl Builder {
     }
 }
 
-/// Rhai's engine with nothing but the language, pure functions and the operations.
+/// Returns Rhai's engine with only the language, pure functions and the operations.
 pub(crate) fn script_engine(operations: &[&'static dyn Operation], limits: &Limits) -> Result<rhai::Engine, String> {
     let mut engine = rhai::Engine::new_raw();
     CorePackage::new().register_into_engine(&mut engine);
@@ -161,7 +161,7 @@ pub(crate) fn script_engine(operations: &[&'static dyn Operation], limits: &Limi
     for (namespace, module) in pure::modules() {
         engine.register_static_module(namespace, module.into());
     }
-    // Rhai's own `sleep` heeds no deadline.
+    // Rhai's own `sleep` ignores deadlines.
     engine.register_fn("sleep", |context: NativeCallContext<'_>, seconds: INT| {
         #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 seconds nobody counts")]
         active::sleep(seconds as FLOAT, context.call_position())
@@ -182,10 +182,10 @@ pub(crate) fn script_engine(operations: &[&'static dyn Operation], limits: &Limi
         .on_progress(|_| active::step())
         .on_print(active::print)
         .on_debug(|text, _, _| active::print(text));
-    // Of a map that lacks it, a field is an error and not `()`.
+    // A missing field of a map is an error, not `()`.
     engine.set_fail_on_invalid_map_property(true);
     script::take_words_as_names(&mut engine);
-    // As tight as `+`.
+    // Binds as tightly as `+`.
     engine.register_custom_operator(script::JOINED, 150)?;
     values::register(&mut engine)?;
     Ok(engine)

@@ -1,4 +1,4 @@
-//! Between the values of operations and those of Rhai.
+//! Conversions between the values of operations and those of Rhai.
 
 use std::collections::BTreeMap;
 
@@ -8,35 +8,35 @@ use rhai::{Array, Blob, Dynamic, ImmutableString, Map};
 
 use crate::values::lines::ScriptLines;
 
-/// How deep lists and maps may hold one another where a value leaves a script; as deep as JSON goes.
+/// Maximum depth of nested lists and maps in a value that leaves a script, as for JSON.
 const DEPTH: u32 = 127;
-/// What a value counts for besides its text.
+/// Bytes that each value counts for, in addition to its text.
 const VALUE_BYTES: u64 = 16;
 
-/// A script's value as an operation's. What an operation has no word for (a function, a time) becomes its text.
+/// Converts a script's value to an operation's. A type that operations lack (a function, a time) becomes its text.
 ///
 /// # Errors
-/// If it takes more than `value_bytes`, or its lists and maps hold one another too deep.
+/// If it takes more than `value_bytes`, or its lists and maps are nested too deep.
 pub(crate) fn to_value(dynamic: Dynamic, value_bytes: u64) -> Result<Value, Error> {
     let exceeded = || exceeded("value_bytes", value_bytes, "bytes of value");
     Leaving { exceeded: &exceeded, left: value_bytes, byte: VALUE_BYTES, depth: 0 }.value(dynamic)
 }
 
-/// The same for an argument of an operation, which may take the memory that the run has left.
+/// Converts a script's value to an argument of an operation, which may take the memory that the run has left.
 ///
 /// # Errors
-/// If it takes more than that, or its lists and maps hold one another too deep.
+/// If it takes more than that, or its lists and maps are nested too deep.
 pub(crate) fn to_argument(dynamic: Dynamic, budget: &Budget) -> Result<Value, Error> {
     let memory_bytes = budget.limits().memory_bytes;
     let exceeded = || exceeded("memory_bytes", memory_bytes, "bytes of memory");
     Leaving { exceeded: &exceeded, left: budget.memory_left(), byte: 1, depth: 0 }.value(dynamic)
 }
 
-/// What a value may still take on its way out.
+/// The allowance for a value on its way out.
 struct Leaving<'a> {
     exceeded: &'a dyn Fn() -> Error,
     left: u64,
-    /// What a byte of bytes counts for: in a report, it is a number of a list.
+    /// Bytes that each byte of a blob counts for: in a report, it is a number of a list.
     byte: u64,
     depth: u32,
 }
@@ -120,7 +120,7 @@ impl Leaving<'_> {
     }
 }
 
-/// An operation's value as a script's.
+/// Converts an operation's value to a script's.
 pub(crate) fn to_dynamic(value: Value) -> Dynamic {
     match value {
         Value::Null => Dynamic::UNIT,
@@ -136,7 +136,7 @@ pub(crate) fn to_dynamic(value: Value) -> Dynamic {
     }
 }
 
-/// What a script catches: `code, message, operation, action, resource, policies, reason, help, line`.
+/// Converts an error to the map that a script catches: `code, message, operation, action, resource, policies, reason, help, line`.
 pub(crate) fn to_map(error: &Error, line: Option<u32>) -> Map {
     let text = |text: Option<&str>| text.map_or(Dynamic::UNIT, |text| text.to_owned().into());
     let denial = error.denial.as_deref();

@@ -24,34 +24,34 @@ use crate::script::{Names, Script};
 use crate::values::lines::collected;
 use crate::worker::{Worker, Workers, soon};
 
-/// How long a run that does not see its deadline may go on before it is left behind.
+/// Time that a run may continue after its deadline or its cancellation before it is left behind.
 const GRACE: Duration = Duration::from_millis(400);
-/// How many runs may be left behind before no other is started.
+/// Number of runs left behind from which on no other is started.
 const LEFT_BEHIND: usize = 16;
-/// How often whoever waits for a run looks whether it was told to stop.
+/// Interval at which the caller of a run checks whether it must stop.
 const POLL: Duration = Duration::from_millis(50);
 
-/// What one run starts from.
+/// The input of one run.
 #[derive(Clone)]
 pub struct Input {
-    /// On whose behalf.
+    /// The principal on whose behalf the script runs.
     pub principal: Principal,
-    /// The policy: what decides.
+    /// The policy that decides.
     pub authorize: Arc<dyn Authorize>,
     /// The operator's `key=value` strings.
     pub tags: Vec<String>,
-    /// What the script finds as `args`.
+    /// The value of `args` in the script.
     pub args: BTreeMap<String, Value>,
-    /// Where relative paths are taken from.
+    /// The directory that relative paths start from.
     pub base: AbsPath,
-    /// Its name in the journal; a random one if empty.
+    /// The id of the run in the journal; a random one if empty.
     pub run_id: String,
-    /// Whoever sets it stops the run.
+    /// A flag that stops the run when set.
     pub cancel: Arc<AtomicBool>,
 }
 
 impl Input {
-    /// No tags, no arguments, relative to the root directory.
+    /// Returns an input without tags and arguments, whose paths are relative to the root directory.
     #[must_use]
     pub fn new(principal: Principal, authorize: Arc<dyn Authorize>) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl fmt::Debug for Input {
     }
 }
 
-/// Runs scripts. Cheap to clone; runs share it and may go on at the same time.
+/// An engine that runs scripts. Cheap to clone; clones share it, and may run scripts at the same time.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -97,27 +97,27 @@ impl Engine {
         Self { shared: Arc::new(Shared { rhai, names, config, workers: Workers::new() }) }
     }
 
-    /// An engine for Rex's operations on this system.
+    /// Returns a builder of an engine for Rex's operations on this system.
     pub fn builder(os: Arc<dyn Os>) -> Builder {
         Builder::new(os)
     }
 
-    /// Compiles a script and looks through it, as before a run; returns its suspicious places.
+    /// Compiles and checks a script, as before a run; returns its suspicious places.
     ///
     /// # Errors
-    /// All its mistakes: the first one, with [`more`](Failure::more).
+    /// If the script is too long or has mistakes: the first mistake, with the others in [`more`](Failure::more).
     pub fn check(&self, script: &str) -> Result<Vec<Failure>, Failure> {
         self.shared.compile(script, &scope(BTreeMap::new()), None).map(|script| script.warnings)
     }
 
-    /// The number of runs that were left behind and have not ended since; of 16 on, no other is started.
+    /// Returns the number of runs that were left behind and have not ended since; from 16 on, no other is started.
     #[must_use]
     pub fn left_behind(&self) -> usize {
         self.shared.workers.left_behind()
     }
 
-    /// Runs a script to its end, however it ends. It runs in a thread of its own: one that does not come back within
-    /// its limits is left behind, parked, and the report is made without it.
+    /// Runs a script to its end, however it ends. It runs in its own thread: one that does not return within its limits is
+    /// left behind, parked if it ran out of memory, and the report is made without it.
     #[must_use]
     pub fn run(&self, script: &str, input: Input) -> Report {
         let start = Instant::now();
@@ -132,7 +132,7 @@ impl Engine {
             move || {
                 let outcome = active.meter.count(|| shared.execute(&script, args, &active));
                 stay.end();
-                // Nobody waits for it any more if the run was left behind.
+                // If the run was left behind, nobody receives this.
                 drop(done.send(outcome));
             }
         };
@@ -175,7 +175,7 @@ impl Engine {
     }
 }
 
-/// Waits for the outcome of a run; `None` if the run has to be left behind.
+/// Waits for the outcome of a run; returns `None` if the run must be left behind.
 fn wait(
     outcome: &mpsc::Receiver<Result<Value, Failure>>,
     active: &Active,
@@ -202,7 +202,7 @@ fn wait(
 }
 
 impl Shared {
-    /// Starts a run, unless so many were left behind that the process may soon have no memory for another.
+    /// Starts a run, unless too many were left behind: the process may soon have no memory for another.
     fn start(&self, run: impl FnOnce() + Send + 'static) -> Result<Worker, Error> {
         if self.workers.left_behind() >= LEFT_BEHIND {
             let message = format!("{LEFT_BEHIND} runs of this engine were left behind, with their threads and memory");
@@ -226,7 +226,7 @@ impl Shared {
         if let Some(clock) = &self.config.clock {
             run = run.with_clock(clock.clone());
         }
-        // A step starts below the limit. One that then needs as much again, and more, is parked for good.
+        // Limits are checked between steps. A step that allocates as much again, but at least 64 MiB, is parked for good.
         let bound = if self.config.memory_counted {
             let slack = limits.memory_bytes.max(64 << 20);
             i64::try_from(limits.memory_bytes.saturating_add(slack)).unwrap_or(i64::MAX)
@@ -240,7 +240,7 @@ impl Shared {
         (Arc::new(Active::new(run, &self.config, self.names.clone(), input.base, meter)), journal)
     }
 
-    /// Runs the script between the records of its beginning and its end.
+    /// Records the beginning of a run, runs its script, and records its end.
     fn execute(&self, script: &str, args: BTreeMap<String, Value>, active: &Arc<Active>) -> Result<Value, Failure> {
         let start = Instant::now();
         active.run.begin().map_err(Failure::new)?;
@@ -250,7 +250,7 @@ impl Shared {
         });
         let code = outcome.as_ref().err().map(|failure| failure.error.code);
         let recorded = active.run.end(code, start.elapsed());
-        // A record that was lost before says why; this one only that there was one.
+        // If a record was lost before, the outcome says why; `recorded` says only that one was lost.
         match outcome {
             Ok(_) => recorded.map_err(Failure::new).and(outcome),
             Err(_) => outcome,
@@ -270,11 +270,11 @@ impl Shared {
                 to_value(value, limits.value_bytes).map_err(Failure::new)
             })
         }));
-        // A limit that is met in the last step ends the run just the same.
+        // A limit that is met in the last step also ends the run.
         match (active.fatal(), result) {
             (Some((error, position)), _) => Err(failure::at(error, position)),
             (None, Ok(outcome)) => outcome,
-            // What Rust says where a size is beyond all memory: Rhai's own `pad` asks for `1 << 62` if told to.
+            // Rust's panic for a size beyond all memory: Rhai's own `pad` can request `1 << 62`.
             (None, Err(panic)) if panic.downcast_ref::<&str>() == Some(&"capacity overflow") => {
                 Err(Failure::new(exhausted("memory_bytes", limits.memory_bytes, "bytes of memory")))
             }
@@ -290,7 +290,7 @@ impl Shared {
         if script.len() as u64 > limit {
             return Err(Failure::new(exceeded("script_bytes", limit, "bytes of script")));
         }
-        // Some editors put a byte order mark before what they write. It is part of the script's hash, and not of what it says.
+        // Some editors write a byte order mark first. It counts for the script's hash, but is not part of its code.
         let script = script.strip_prefix('\u{feff}').unwrap_or(script);
         Script::new(&self.rhai, &self.names, script, scope, args)
             .map_err(|refused| failure::of_refusing(refused, &self.names))
@@ -318,7 +318,7 @@ fn scope(args: BTreeMap<String, Value>) -> Scope<'static> {
     scope
 }
 
-/// The SHA-256 of a script in lower-case hexadecimal, as policies compare it with `context.script`.
+/// Returns the SHA-256 of a script in lower-case hexadecimal, as policies compare it with `context.script`.
 #[must_use]
 pub fn script_sha256(text: &str) -> String {
     hex_sha256(text.as_bytes())

@@ -1,4 +1,4 @@
-//! What an error of Rhai means to whoever reads the report.
+//! Failures in the report for errors of Rhai.
 
 use rex_core::{Code, Error};
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
@@ -7,13 +7,13 @@ use crate::active::{self, Active};
 use crate::report::Failure;
 use crate::script::{Names, Refused, habits};
 
-/// A failure at a place of the script.
+/// Returns a failure at a place of the script.
 pub(crate) fn at(error: Error, position: Position) -> Failure {
     let column = position.position().and_then(|column| u32::try_from(column).ok());
     Failure { line: active::line(position), column, ..Failure::new(error) }
 }
 
-/// A script that is not run.
+/// Returns the failure of a script that is not run.
 pub(crate) fn of_refusing(refused: Refused, names: &Names) -> Failure {
     match refused {
         Refused::Parse(error) => of_parsing(&error, names),
@@ -26,7 +26,7 @@ pub(crate) fn of_refusing(refused: Refused, names: &Names) -> Failure {
     }
 }
 
-/// A script that does not compile.
+/// Returns the failure of a script that does not compile.
 fn of_parsing(error: &ParseError, names: &Names) -> Failure {
     let code = match *error.0 {
         ParseErrorType::ExprTooDeep | ParseErrorType::TooManyFunctions => Code::LimitExceeded,
@@ -39,7 +39,7 @@ fn of_parsing(error: &ParseError, names: &Names) -> Failure {
     at(error_of, error.1)
 }
 
-/// A run that failed.
+/// Returns the failure of a run.
 pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
     let position = innermost(&error);
     if let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
@@ -65,10 +65,10 @@ pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
     let Some(map) = thrown.clone().try_cast::<rhai::Map>() else {
         return place(at(Error::new(Code::Script, short(thrown.to_string())), position));
     };
-    // Only what the gate or an operation said keeps its code: a script cannot make one up.
+    // Only an error of the gate or of an operation keeps its code: a script cannot make one up.
     if let Some((error, line)) = active.raised(&map) {
         let failure = place(at(error, position));
-        // Passed on with `throw`, it is still about the line where it came up.
+        // If rethrown with `throw`, it is still about the line where it first occurred.
         return match line {
             Some(_) if line != failure.line => Failure { line, column: None, ..failure },
             _ => failure,
@@ -80,7 +80,7 @@ pub(crate) fn of_running(error: EvalAltResult, active: &Active) -> Failure {
     place(at(error, position))
 }
 
-/// The error for a failure that Rhai itself found: of a kind, about a name if it is about one, at a place if that is known.
+/// Returns the error for a failure that Rhai itself found: its kind, the name that it is about if any, its place if known.
 pub(crate) fn explained(
     kind: &str,
     subject: Option<&str>,
@@ -128,7 +128,7 @@ pub(crate) fn explained(
     }
 }
 
-/// A value of a kind as Rhai names it.
+/// Returns the words for a value of a kind, by Rhai's name of the kind.
 fn a_value(kind: &str) -> String {
     match kind {
         "()" => "nothing (`()`)".to_owned(),
@@ -143,7 +143,7 @@ fn a_value(kind: &str) -> String {
     }
 }
 
-/// What a function does not take, by its name and the kinds of its arguments as Rhai tells them: `sort (i64)`.
+/// Returns the message for a call that no function takes, by its name and Rhai's kinds of its arguments: `sort (i64)`.
 pub(crate) fn not_taken(signature: &str) -> String {
     let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
     let kinds = kinds.strip_suffix(')').unwrap_or(kinds);
@@ -155,7 +155,7 @@ pub(crate) fn not_taken(signature: &str) -> String {
     }
 }
 
-/// What was meant by a function that is not there, or how the one is called whose arguments are not of its kinds.
+/// Suggests the function that was meant by an unknown name, or the correct call of one whose arguments have the wrong kinds.
 fn advice(signature: &str, names: &Names) -> Option<String> {
     let (name, kinds) = signature.split_once(" (").unwrap_or((signature, ""));
     if kinds.trim_end_matches(')').split(", ").any(|kind| kind == "lines") {
@@ -185,14 +185,14 @@ fn innermost(error: &EvalAltResult) -> Position {
     }
 }
 
-/// The message without the place that Rhai puts behind it: a failure has fields for that.
+/// Returns the message without the place that Rhai appends: a failure has fields for that.
 fn without_position(error: &EvalAltResult) -> String {
     let text = error.to_string();
     let place = format!(" ({})", error.position());
     text.strip_suffix(&place).map_or(text.clone(), str::to_owned)
 }
 
-/// What came from a script, as far as a message goes.
+/// Cuts a text from a script to at most 4 KiB, for a message.
 fn short(mut text: String) -> String {
     const BYTES: usize = 4096;
     if text.len() > BYTES {
@@ -202,13 +202,13 @@ fn short(mut text: String) -> String {
     text
 }
 
-/// Messages start in lower case.
+/// Returns a message with its first letter in lower case, cut by [`short`].
 fn lower(message: &str) -> String {
     let mut chars = message.chars();
     short(chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect()))
 }
 
-/// The code of a failure that Rhai itself found.
+/// Returns the code of a failure that Rhai itself found.
 fn code_of(kind: &str) -> Code {
     match kind {
         "ErrorStackOverflow" | "ErrorTooManyOperations" | "ErrorDataTooLarge" | "ErrorTooManyVariables" => {

@@ -2,19 +2,19 @@
 //!
 //! # Map
 //!
-//! | module | what is there |
+//! | module | contents |
 //! |---|---|
 //! | [`engine`] | [`Engine`]: built once, run often |
-//! | [`plan`] | [`Plan`]: what a script would do, and [`Held`], a policy that holds a run to it |
+//! | [`plan`] | [`Plan`]: the recorded effects of a script, and [`Held`], a policy that limits a run to them |
 //! | [`report`] | [`Report`]: outcome, output, statistics and journal of a run |
 //! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
 //! | `bind` | the one generic binder from operations to Rhai's modules |
 //! | `active` | the state of the run that a thread is in |
 //! | `script` | a script before it runs: its mistakes, and the form in which it is run |
-//! | `values` | comparisons, lists, texts: where Rhai's own functions answer wrongly in silence |
+//! | `values` | comparisons, lists, texts: replacements where Rhai's own functions silently return wrong results |
 //! | `pure` | pure functions that scripts need and Rhai lacks: `regex`, `json`, `time`, `table`, ... |
 //!
-//! What never is here: a policy language, a system call, `eval`, `import`.
+//! Never in this crate: a policy language, a system call, `eval`, `import`.
 
 mod active;
 mod bind;
@@ -38,5 +38,5 @@ pub use plan::{Calls, Held, Plan};
 pub use random::{Random, random_id};
 pub use report::{Denied, Failure, Report, Stats};
 
-/// Signature and meaning of each pure function.
+/// The signature and meaning of each pure function.
 pub use pure::DOCS as PURE_FUNCTIONS;

@@ -1,4 +1,4 @@
-//! Bounds the memory of a run by counting its allocations.
+//! A limit on the memory of a run, by counting its allocations.
 //!
 //! Rhai's own budgets do not bound memory, and its size limits make growing a container quadratic. So a run's thread
 //! counts what it allocates. The engine ends a run that is over its limit between two steps of the script; a single step
@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The system's allocator, with the allocations of each run counted. A program that runs scripts installs it:
+/// The system's allocator, which also counts the allocations of each run. A program that runs scripts installs it:
 ///
 /// ```
 /// #[global_allocator]
@@ -23,7 +23,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CountingAllocator;
 
-// SAFETY: every method hands its arguments on to `System`, which upholds the contract; counting allocates nothing,
+// SAFETY: every method passes its arguments to `System`, which upholds the contract; counting allocates nothing,
 // and does not unwind: it uses a thread-local without destructor and atomic integers.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -55,17 +55,17 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 }
 
-/// What is done when the system has no more memory for this process.
+/// The function to call when the system has no more memory for this process.
 static OUT_OF_MEMORY: OnceLock<fn()> = OnceLock::new();
 
-/// Has a function called where the system has no more memory for this process, instead of the abort that follows otherwise: a process that
-/// does nothing but one run can so end with a status that says it. The function must not allocate. The first one that is given counts.
+/// Sets the function to call when the system has no more memory for this process, instead of the abort that follows otherwise: a
+/// process that does a single run can thus exit with a status that says so. The function must not allocate. Only the first one counts.
 pub fn when_out_of_memory(end: fn()) {
-    // Another one was given before.
+    // Another one was set before.
     let _ = OUT_OF_MEMORY.set(end);
 }
 
-/// What the system gave.
+/// Returns the system's allocation, after a call of [`OUT_OF_MEMORY`] if it failed.
 fn given(memory: *mut u8) -> *mut u8 {
     if memory.is_null()
         && let Some(end) = OUT_OF_MEMORY.get()
@@ -80,7 +80,7 @@ thread_local! {
     static SHIELDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does something in which the thread is not stopped: it may hold locks, and has limits of its own.
+/// Runs `work` without stopping the thread in it: it may hold locks, and checks its own limits.
 pub(crate) fn shielded<T>(work: impl FnOnce() -> T) -> T {
     struct Restore(bool);
     impl Drop for Restore {
@@ -108,7 +108,7 @@ fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX >> 1)
 }
 
-/// Whether [`CountingAllocator`] is this program's allocator.
+/// Returns whether [`CountingAllocator`] is this program's allocator.
 pub(crate) fn is_counted() -> bool {
     let meter = Meter::new(i64::MAX);
     let counted = meter.count(|| {
@@ -119,9 +119,9 @@ pub(crate) fn is_counted() -> bool {
     counted
 }
 
-/// What one run has allocated beyond what was there before it.
+/// A counter of the bytes that one run has allocated since it began.
 ///
-/// One thread writes, others may read, so relaxed atomics do.
+/// One thread writes, others may read, so relaxed atomics suffice.
 #[derive(Debug)]
 pub(crate) struct Meter {
     live: AtomicI64,
@@ -133,11 +133,11 @@ pub(crate) struct Meter {
 static RETIRED: Mutex<Vec<&'static Meter>> = Mutex::new(Vec::new());
 
 impl Meter {
-    /// A meter. An allocation that would take the run beyond `bound` never returns: its thread is parked for good, and
-    /// whoever waits for it finds [`Meter::is_stopped`]. (An allocator can neither unwind nor fail here: failing ends
-    /// the process.)
+    /// Returns a meter. An allocation that would take the run beyond `bound` never returns: its thread is parked for good,
+    /// and the thread that waits for it finds [`Meter::is_stopped`]. (An allocator can neither unwind nor fail here: failing
+    /// ends the process.)
     ///
-    /// Meters outlive their runs, since a parked thread keeps using its own, so they are leaked, and used again.
+    /// Meters outlive their runs, since a parked thread keeps using its own, so they are leaked, and reused.
     pub(crate) fn new(bound: i64) -> &'static Self {
         let retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let meter = retired.unwrap_or_else(|| {
@@ -154,12 +154,12 @@ impl Meter {
         meter
     }
 
-    /// Gives the meter back; its run has ended.
+    /// Gives the meter back for reuse; its run has ended.
     pub(crate) fn retire(&'static self) {
         RETIRED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 
-    /// Counts what this thread allocates meanwhile.
+    /// Counts the allocations of this thread while `run` lasts.
     pub(crate) fn count<T>(&'static self, run: impl FnOnce() -> T) -> T {
         struct Restore(Option<&'static Meter>);
         impl Drop for Restore {
@@ -186,17 +186,17 @@ impl Meter {
         }
     }
 
-    /// Bytes that are allocated now.
+    /// Returns the counter of the bytes that are allocated now.
     pub(crate) fn live(&'static self) -> &'static AtomicI64 {
         &self.live
     }
 
-    /// The most bytes that were allocated at one time.
+    /// Returns the most bytes that were allocated at one time.
     pub(crate) fn peak(&self) -> i64 {
         self.peak.load(Relaxed)
     }
 
-    /// Whether its thread was parked.
+    /// Returns whether the thread was parked.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Relaxed)
     }

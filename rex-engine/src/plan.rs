@@ -1,4 +1,4 @@
-//! Plans: what a script would do, found out by running it on an [`Overlay`](rex_sdk::Overlay), and held to when it runs.
+//! Plans: the effects of a script, recorded by running it on an [`Overlay`](rex_sdk::Overlay), and enforced when it runs.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -15,20 +15,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::Report;
 
-/// What a script would do, what it would be denied, and what that rests on.
+/// The effects that a script would have, its denials, and everything that these depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The BLAKE3 of its [`parts`](Self::parts). A plan with the same hash does the same, as far as that is known beforehand.
+    /// The BLAKE3 of its [`parts`](Self::parts). Plans with the same hash do the same, as far as that is known beforehand.
     pub hash: String,
     /// The BLAKE3 of each part of the plan, by its name in [`PARTS`].
     pub parts: BTreeMap<String, String>,
-    /// Whatever would change something, or reach out, and is permitted; in its order.
+    /// The permitted requests that would change something or reach out, in order.
     pub steps: Vec<Step>,
-    /// What is denied, in its order.
+    /// The denied requests, in order.
     pub denials: Vec<Refused>,
-    /// What was read below.
+    /// The reads of the system below the overlay.
     pub reads: Vec<Seen>,
-    /// Each call of an operation once, with its arguments by their hash, in the order of the first of each.
+    /// The distinct calls, with the hash of their arguments, in the order of the first of each.
     pub calls: Vec<Called>,
 }
 
@@ -41,7 +41,7 @@ pub struct Called {
     pub arguments: String,
 }
 
-/// The parts of a plan: their names, and what people call them.
+/// The parts of a plan: their names, and the words for them in messages.
 pub const PARTS: [(&str, &str); 7] = [
     ("script", "the script"),
     ("arguments", "its arguments, or its base directory"),
@@ -52,62 +52,62 @@ pub const PARTS: [(&str, &str); 7] = [
     ("calls", "what it calls, and with what"),
 ];
 
-/// Something that is permitted, and changes something or reaches out.
+/// A permitted request that changes something or reaches out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// Its number in the journal.
+    /// The number of its record in the journal.
     pub sequence: u64,
     /// The line of the script.
     pub line: Option<u32>,
-    /// The operation that asks for it.
+    /// The operation that makes the request.
     pub operation: String,
-    /// What it is: `fs::write`.
+    /// The action: `fs::write`.
     pub action: String,
-    /// The id of what it is done to.
+    /// The id of the resource.
     pub resource: String,
-    /// The arguments of the call that asks for it, by their BLAKE3: whatever the script hands over is among them.
+    /// The BLAKE3 of the arguments of the call that makes the request: everything that the script passes is among them.
     pub arguments: String,
-    /// The facts about it that were decided on.
+    /// The facts of the request.
     pub context: serde_json::Value,
     /// The policies that permit it.
     pub policies: Vec<String>,
-    /// What came of it; nothing where the system refuses it, so that nothing would be done.
+    /// The result; `None` if the system refuses the act, so that nothing would be done.
     pub done: Option<Done>,
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// What else belongs to it: what was written, by its hash; the name that a file had before.
+    /// Details: the hash of what was written, or the old name of a file.
     pub about: String,
-    /// Whether what the script saw of it is assumed, and so all that follows from that.
+    /// True if the result that the script saw is assumed, and so everything that follows from it.
     pub assumed: bool,
 }
 
-/// Something that is denied.
+/// A denied request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The line of the script.
     pub line: Option<u32>,
-    /// The operation that asks for it.
+    /// The operation that makes the request.
     pub operation: String,
-    /// What it is: `fs::write`.
+    /// The action: `fs::write`.
     pub action: String,
-    /// The id of what it is done to.
+    /// The id of the resource.
     pub resource: String,
-    /// The policies that deny it; none if no permit matches.
+    /// The policies that deny it; empty if no permit matches.
     pub policies: Vec<String>,
-    /// Their reason, or what went wrong.
+    /// The reason of these policies, or an error.
     pub reason: Option<String>,
 }
 
 impl Plan {
-    /// What a run on an overlay found out: its report, the overlay's effects, what it read, and its [`Calls`].
+    /// Builds the plan of a run on an overlay, from its report, the overlay's effects, its reads, and its [`Calls`].
     ///
-    /// `given` is what else the plan rests on, by the names in [`PARTS`]: the arguments, for instance.
+    /// `given` has the other parts of the plan, by the names in [`PARTS`]: the arguments, for instance.
     ///
     /// # Errors
-    /// If the journal of the report is not all of it.
+    /// If the journal of the report is incomplete.
     pub fn new(
         report: &Report,
         effects: &[overlay::Effect],
@@ -120,10 +120,10 @@ impl Plan {
             return Err(Error::new(Code::LimitExceeded, message)
                 .with_help("the limit `journal_records` can be raised, or the script cut in two"));
         }
-        // Backwards, so that of several with one number the first stays.
+        // Reversed, so that of several effects with one number the first stays.
         let effects: HashMap<_, _> = effects.iter().rev().map(|effect| (effect.sequence, effect)).collect();
         let (mut steps, mut denials) = (Vec::new(), Vec::new());
-        // From the end, as what a call came to stands after what it asked for.
+        // From the end, since the outcome of a call comes after its requests.
         let (mut well, mut ended) = (false, calls.iter().rev());
         let mut call = None;
         for record in report.journal.iter().rev() {
@@ -152,11 +152,11 @@ impl Plan {
         Ok(Self { hash, parts, steps, denials, reads, calls })
     }
 
-    /// What is not as in another plan, in the words of people: its parts, and of what it reads, what reads otherwise.
+    /// Describes the differences from another plan: its parts, with the first resource that differs for reads and steps.
     #[must_use]
     pub fn differs(&self, other: &Self) -> Vec<String> {
         let differs = |name: &str| self.parts.get(name) != other.parts.get(name);
-        // Where the steps differ, the calls that they come from do, too.
+        // If the steps differ, so do the calls that they come from.
         let told = |(name, _): &&(&str, &str)| differs(name) && (*name != "calls" || !differs("steps"));
         PARTS.iter().filter(told).map(|(name, words)| self.difference(other, name, words)).collect()
     }
@@ -171,7 +171,7 @@ impl Plan {
     }
 }
 
-/// The first of these that is not in its place there, by this of each, or the first there that is missing here.
+/// Returns the first item whose key differs from the one at its place in `theirs`, or the first that is only in `theirs`.
 fn first<'a, T, K: PartialEq>(ours: &'a [T], theirs: &'a [T], key: impl Fn(&T) -> K) -> Option<&'a T> {
     let key = |all: &[T], at: usize| all.get(at).map(&key);
     let at = (0..ours.len().max(theirs.len())).find(|&at| key(ours, at) != key(theirs, at))?;
@@ -185,11 +185,11 @@ impl Called {
 }
 
 impl Step {
-    /// A step of a call that came to its end, or did not.
+    /// Returns the step of a call that succeeded (`well`) or failed.
     fn new(record: &Record, effect: Option<&overlay::Effect>, call: Option<&Called>, well: bool) -> Option<Self> {
         let Event::Decision { action, resource, context, policies, .. } = &record.event else { return None };
         let done = effect.map(|effect| Done { about: effect.about.clone(), assumed: effect.assumed });
-        // Of several permissions for one act, the effect has the number of one.
+        // If one act takes several grants, the effect has the number of one.
         let other = || well.then(|| Done { about: String::new(), assumed: false });
         Some(Self {
             sequence: record.sequence,
@@ -204,7 +204,7 @@ impl Step {
         })
     }
 
-    /// The step in a message.
+    /// Describes the step for a message.
     fn named(&self) -> String {
         format!("`{}` on `{}`", self.action, self.resource.escape_debug())
     }
@@ -214,7 +214,7 @@ impl Step {
         format!("{}\0{}\0{}\0{}\0{done}", self.action, self.resource, self.arguments, self.context)
     }
 
-    /// Whether a request asks for this step.
+    /// Returns whether a request matches this step.
     fn is(&self, request: &Request<'_>) -> bool {
         let mut facts = BTreeMap::new();
         request.action.facts(&mut |name, fact| drop(facts.insert(name, Value::from(fact))));
@@ -222,8 +222,8 @@ impl Step {
         self.is_recorded_as(&request.action.spec().to_string(), request.resource.id(), &context)
     }
 
-    /// Whether a record is about this step: its action, its resource, and its facts as JSON. What is known of the network only when it is
-    /// reached is no part of that.
+    /// Returns whether a record matches this step: its action, its resource, and its facts as JSON. For `net::` actions, the facts are
+    /// not compared, as some are known only when the network is reached.
     #[must_use]
     pub fn is_recorded_as(&self, action: &str, resource: &str, context: &serde_json::Value) -> bool {
         let known = action.starts_with("net::") || *context == self.context;
@@ -268,7 +268,7 @@ fn hash<T: AsRef<[u8]>>(all: impl IntoIterator<Item = T>) -> String {
 pub struct Calls(Mutex<Vec<Called>>);
 
 impl Calls {
-    /// Returns the calls by now, in their order.
+    /// Returns the calls so far, in order.
     #[must_use]
     pub fn all(&self) -> Vec<Called> {
         lock(&self.0).clone()
@@ -281,15 +281,16 @@ impl Bond for Calls {
     }
 }
 
-/// A policy that also holds a run to a plan. Each call is one of the plan's, with the same arguments; whatever changes something, or
-/// reaches out, is the plan's next step; a file gets what the plan says; and nothing is left out. Anything else is denied, before it is done.
+/// A policy that also limits a run to a plan. Each call must be in the plan, with the same arguments; each request that changes something
+/// or reaches out must be the plan's next step; a file must get what the plan says. Anything else is denied before it is done. A run that
+/// leaves out a step fails at its end.
 pub struct Held {
     policy: Arc<dyn Authorize>,
     calls: HashSet<String>,
     state: Mutex<State>,
 }
 
-/// How far a run is in its plan.
+/// The progress of a run in its plan.
 #[derive(Debug, Default)]
 struct State {
     steps: VecDeque<Step>,
@@ -298,20 +299,20 @@ struct State {
     current: Current,
 }
 
-/// The call that asks.
+/// The current call.
 #[derive(Debug, Default)]
 enum Current {
-    /// None yet.
+    /// No call yet.
     #[default]
     None,
-    /// One of the plan's, with these arguments.
+    /// A call of the plan, with the hash of its arguments.
     Planned(String),
-    /// Another one, of this operation.
+    /// A call that is not in the plan, of this operation.
     Foreign(&'static str),
 }
 
 impl Held {
-    /// Holds a run to a plan, besides this policy.
+    /// Limits a run to a plan, in addition to this policy.
     pub fn new(policy: Arc<dyn Authorize>, plan: &Plan) -> Self {
         let state = State { steps: plan.steps.iter().cloned().collect(), ..State::default() };
         Self { policy, calls: plan.calls.iter().map(Called::told).collect(), state: Mutex::new(state) }
@@ -329,7 +330,7 @@ impl fmt::Debug for Held {
 }
 
 impl State {
-    /// Takes the next step, if this is it.
+    /// Takes the next step if the request matches it; says why if not.
     fn take(&mut self, request: &Request<'_>) -> Result<(), String> {
         let arguments = match &self.current {
             Current::Foreign(operation) => {

@@ -1,12 +1,12 @@
-//! Where random bytes come from.
+//! Sources of random bytes.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// What fills bytes at random; the system's unless a test or a replay says otherwise.
+/// A function that fills bytes at random; the system's unless a test or a replay sets another.
 pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
-/// Bytes from the seeds that the standard library takes from the system. Nobody guesses them by chance; they are not made
+/// Fills bytes from the seeds that the standard library takes from the system. Nobody guesses them by chance; they are not made
 /// for keys.
 pub(crate) fn system(bytes: &mut [u8]) {
     let state = RandomState::new();
@@ -15,7 +15,7 @@ pub(crate) fn system(bytes: &mut [u8]) {
     }
 }
 
-/// A name for a run that no other has: 128 bits.
+/// Returns a unique name for a run: 128 random bits.
 #[must_use]
 pub fn random_id() -> String {
     let mut bytes = [0; 16];

@@ -1,4 +1,4 @@
-//! What a run comes back with.
+//! The report of a run.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use rex_core::journal::Event;
 use rex_core::{Code, Effect, Error, Record, Value};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-/// Why a run failed, and where in the script.
+/// A failure of a run, and its place in the script.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
-    /// What happened.
+    /// The error that occurred.
     pub error: Error,
     /// The line of the script, from 1, if it is known.
     pub line: Option<u32>,
     /// The column in that line, in characters from 1, if it is known.
     pub column: Option<u32>,
-    /// Further mistakes of a script that was looked through and not run, in the order of their places.
+    /// Further mistakes of a script that was checked and not run, in the order of their places.
     pub more: Vec<Failure>,
 }
 
 impl Failure {
-    /// A failure without a place in the script.
+    /// Returns a failure without a place in the script.
     #[must_use]
     pub fn new(error: Error) -> Self {
         Self { error, line: None, column: None, more: Vec::new() }
@@ -49,31 +49,31 @@ impl Serialize for Failure {
     }
 }
 
-/// What a run used.
+/// Statistics of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Stats {
     /// Wall time, in microseconds, compiling the script included.
     pub duration_us: u64,
-    /// Operations that were called.
+    /// Number of calls of operations.
     pub operations: u64,
-    /// Requests that were decided.
+    /// Number of requests that were decided.
     pub decisions: u64,
-    /// Requests that were denied.
+    /// Number of requests that were denied.
     pub denied: u64,
     /// Bytes read.
     pub bytes_read: u64,
     /// Bytes written.
     pub bytes_written: u64,
-    /// The most memory that was allocated at one time beyond what was there before, in bytes; `None` if it was not counted.
+    /// Peak memory in bytes, beyond that allocated before the run; `None` if it was not counted.
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Requests that were denied, of one operation in one line of the script.
+/// The denied requests for one action, by one operation in one line of the script.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Denied {
-    /// The action that was asked for: `fs::list`.
+    /// The requested action: `fs::list`.
     pub action: String,
-    /// The operation that asked.
+    /// The operation that made the requests.
     pub operation: String,
     /// The line of the script, from 1, if it is known.
     pub line: Option<u32>,
@@ -81,33 +81,33 @@ pub struct Denied {
     pub resource: String,
     /// The number of requests.
     pub count: u64,
-    /// Whether the script caught the denial in a variable, and so knows of it.
+    /// True if the script caught the denial in a variable, and so knows of it.
     pub caught: bool,
 }
 
-/// What a run comes back with, however it ended.
+/// The report of a run, however it ended.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Its name in the journal.
+    /// The id of the run in the journal.
     pub run_id: Arc<str>,
-    /// What the script returned, or why it failed.
+    /// The value that the script returned, or its failure.
     pub outcome: Result<Value, Failure>,
-    /// The lines that it printed.
+    /// The lines that the script printed.
     pub output: Vec<String>,
-    /// Places of the script that are suspicious, though it was run.
+    /// Suspicious places of the script, though it was run.
     pub warnings: Vec<Failure>,
-    /// The requests that were denied, by action, operation and line, in the order of the first of each; as far as the journal here goes.
+    /// The denied requests in `journal`, by action, operation and line, in the order of the first of each.
     pub denials: Vec<Denied>,
-    /// What it used.
+    /// Statistics of the run.
     pub stats: Stats,
-    /// Every decision and outcome, up to the limit `journal_records`.
+    /// The first records of the run, up to the limit `journal_records`.
     pub journal: Vec<Record>,
-    /// How many records came after those.
+    /// Number of records after those in `journal`.
     pub journal_omitted: u64,
 }
 
 impl Report {
-    /// The code that it failed with.
+    /// Returns the code of the failure, if there is one.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         self.outcome.as_ref().err().map(|failure| failure.error.code)
@@ -115,7 +115,7 @@ impl Report {
 }
 
 impl Denied {
-    /// What was denied by these records; `caught` are the operations and lines whose denials the script caught.
+    /// Returns the denied requests in these records; `caught` has the operations and lines whose denials the script caught.
     pub(crate) fn all(records: &[Record], caught: &[(&str, Option<u32>)]) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for record in records {
@@ -136,7 +136,7 @@ impl Denied {
     }
 }
 
-/// The fields that `rex run --format json` promises; the journal has a file of its own.
+/// Serializes the fields that `rex run --format json` promises; the journal has its own file.
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Report", 8)?;

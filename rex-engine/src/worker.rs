@@ -1,4 +1,4 @@
-//! Threads that runs go on in, kept for the next run.
+//! Threads for runs, kept for the next run.
 
 use std::io;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-/// Stack of a thread, in bytes. Values nest as deep as a script likes, and cloning one recurses; pages that are never
+/// Stack size of a thread, in bytes. Values nest as deep as a script likes, and cloning one recurses; pages that are never
 /// touched cost nothing.
 const STACK_BYTES: usize = 256 << 20;
-/// How many idle threads are kept.
+/// Maximum number of idle threads.
 const IDLE: usize = 4;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread that does one job after the other, and ends when it is dropped.
+/// A thread that does one job after another, and ends when it is dropped.
 pub(crate) struct Worker {
     jobs: mpsc::Sender<Job>,
 }
@@ -31,7 +31,7 @@ impl Worker {
     }
 }
 
-/// What comes within a moment. Waking a thread that sleeps takes longer than most runs do.
+/// Repeats `attempt` until it succeeds, for at most 50 µs. Waking a thread that sleeps takes longer than most runs do.
 pub(crate) fn soon<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     const MOMENT: Duration = Duration::from_micros(50);
     let start = Instant::now();
@@ -50,7 +50,7 @@ pub(crate) struct Workers {
     left_behind: Arc<AtomicUsize>,
 }
 
-/// Whether a run has ended, or nobody waits for it any more.
+/// The state of a run: running, ended, or left behind.
 #[derive(Clone)]
 pub(crate) struct Stay {
     state: Arc<AtomicU8>,
@@ -61,14 +61,14 @@ const ENDED: u8 = 1;
 const LEFT: u8 = 2;
 
 impl Stay {
-    /// The run has ended, sooner or later.
+    /// Notes that the run has ended, even if it was left behind.
     pub(crate) fn end(&self) {
         if self.state.swap(ENDED, AcqRel) == LEFT {
             self.left_behind.fetch_sub(1, AcqRel);
         }
     }
 
-    /// Nobody waits for the run any more.
+    /// Notes that the run is left behind.
     pub(crate) fn leave(&self) {
         self.left_behind.fetch_add(1, AcqRel);
         if self.state.swap(LEFT, AcqRel) == ENDED {
@@ -78,23 +78,23 @@ impl Stay {
 }
 
 impl Workers {
-    /// Idle threads, of which one is there from the start: it comes up while the first run is made ready.
+    /// Returns a pool with one idle thread, which starts up while the first run is prepared.
     pub(crate) fn new() -> Self {
         Self { idle: Mutex::new(Worker::start().ok().into_iter().collect()), left_behind: Arc::default() }
     }
 
-    /// The number of runs that were left behind and have not ended since.
+    /// Returns the number of runs that were left behind and have not ended since.
     pub(crate) fn left_behind(&self) -> usize {
         self.left_behind.load(Acquire)
     }
 
-    /// What a run that is about to start keeps about its end.
+    /// Returns the state of a run that is about to start.
     pub(crate) fn stay(&self) -> Stay {
         Stay { state: Arc::default(), left_behind: self.left_behind.clone() }
     }
 
-    /// Starts a job in a thread that has nothing else to do. Give the worker back when the job has ended; one that is
-    /// dropped meanwhile is left behind with its job.
+    /// Starts a job in an idle thread, or in a new one. Give the worker back when the job has ended; one that is dropped before
+    /// that is left behind with its job.
     pub(crate) fn start(&self, job: impl FnOnce() + Send + 'static) -> io::Result<Worker> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let worker = idle.map_or_else(Worker::start, Ok)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what continuous integration runs.
+//! `cargo xtask ci`: the steps of continuous integration.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl Step {
     }
 }
 
-/// Runs the steps, all of them whether one fails or not, and says how each ended.
+/// Runs all steps, even if one fails, and prints how each ended.
 pub(crate) fn run(steps: &[Step]) -> Result<(), Stop> {
     let steps = if steps.is_empty() { <Step as clap::ValueEnum>::value_variants() } else { steps };
     let mut ended = Vec::new();
@@ -89,7 +89,7 @@ fn name(step: Step) -> String {
     clap::ValueEnum::to_possible_value(&step).map_or(String::new(), |value| value.get_name().to_owned())
 }
 
-/// All that `cargo build` and `cargo test` build there; the benches measure Linux. Zig compiles the C code of dependencies.
+/// Checks all that `cargo build` and `cargo test` build for macOS; the benches measure Linux. Zig compiles the C code of dependencies.
 fn macos() -> Result<(), Stop> {
     const TARGET: &str = "aarch64-apple-darwin";
     let targets = shell::output(Command::new("rustup").args(["target", "list", "--installed"])).unwrap_or_default();

@@ -10,13 +10,13 @@ use std::process::Command;
 
 use crate::{Stop, root, shell};
 
-/// What stands at the top of each generated document.
+/// The first line of each generated document.
 const HEAD: &str = "<!-- Made by `cargo xtask codegen`. Change the table, not this file. -->\n";
 
 /// The folder of the editors' definitions. Everything in it is generated.
 const DEFINITIONS: &str = "docs/definitions";
 
-/// Writes the files, or says which differ.
+/// Writes the files, or with `check` reports which differ.
 pub(crate) fn run(check: bool) -> Result<(), Stop> {
     let files = files()?;
     let mut wrong = stale(&files)?;
@@ -46,7 +46,7 @@ pub(crate) fn run(check: bool) -> Result<(), Stop> {
     Err(Stop::new(format!("{} generated files differ; run `cargo xtask codegen`", wrong.len())))
 }
 
-/// Every generated file, by its name relative to the root, with its contents.
+/// Returns every generated file, by its name relative to the root, with its contents.
 fn files() -> Result<Vec<(String, String)>, Stop> {
     let rex = shell::build()?.join("rex");
     let schema = |format| shell::output(Command::new(&rex).args(["schema", "--format", format]));
@@ -74,14 +74,14 @@ fn files() -> Result<Vec<(String, String)>, Stop> {
     Ok(files)
 }
 
-/// What the command says of pure functions: only the script engine knows them, which this tool goes without.
+/// Returns the page of pure functions from the command's list: only the script engine knows them, which this tool does without.
 fn functions(listing: &str) -> Result<String, Stop> {
     let (_, functions) =
         listing.split_once("# Pure functions\n").ok_or_else(|| Stop::new("`rex ops` lists no functions"))?;
     Ok(format!("{HEAD}# Pure functions\n{functions}"))
 }
 
-/// Definitions of namespaces that are no more.
+/// Returns the definitions of namespaces that no longer exist.
 fn stale(files: &[(String, String)]) -> Result<Vec<String>, Stop> {
     let Ok(entries) = std::fs::read_dir(root().join(DEFINITIONS)) else { return Ok(Vec::new()) };
     let mut stale = Vec::new();
@@ -103,7 +103,7 @@ fn write(name: &str, contents: &str) -> Result<(), Stop> {
         .map_err(|error| Stop::new(format!("`{name}` cannot be written: {error}")))
 }
 
-/// The first line that differs.
+/// Describes the first line that differs.
 fn difference(name: &str, old: &str, new: &str) -> String {
     let (mut olds, mut news) = (old.lines(), new.lines());
     for number in 1.. {
@@ -119,7 +119,7 @@ fn difference(name: &str, old: &str, new: &str) -> String {
     format!("{name} differs in its line ends")
 }
 
-/// The namespaces of what a table holds, each once, in the order of the table.
+/// Returns the namespaces in a table, each once, in the order of the table.
 fn namespaces<T>(table: &[T], namespace: impl Fn(&T) -> &'static str) -> Vec<&'static str> {
     let mut spaces = Vec::new();
     for space in table.iter().map(namespace) {
@@ -130,7 +130,7 @@ fn namespaces<T>(table: &[T], namespace: impl Fn(&T) -> &'static str) -> Vec<&'s
     spaces
 }
 
-/// A text on one line of a table.
+/// Puts a text on one line of a table.
 fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }

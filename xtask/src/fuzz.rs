@@ -4,7 +4,7 @@ use std::process;
 
 use crate::{Stop, read, root, shell};
 
-/// How long a smoke run spends on each target.
+/// Seconds that a smoke run spends on each target.
 pub(crate) const SMOKE_SECONDS: u32 = 10;
 
 #[derive(Debug, clap::Subcommand)]
@@ -51,7 +51,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Stop> {
     }
 }
 
-/// What keeps us from fuzzing.
+/// Returns the requirement that is missing, if any.
 fn missing() -> Option<&'static str> {
     if !shell::works(&mut shell::cargo(&["+nightly", "--version"])) {
         Some("the nightly toolchain is not installed (`rustup toolchain install nightly`)")
@@ -75,7 +75,7 @@ fn fuzz(target: &str, options: &[&str]) -> Result<(), Stop> {
     shell::run(command.arg("--").args(options))
 }
 
-/// The names of the targets: each `[[bin]]` of the manifest.
+/// Returns the names of the targets: each `[[bin]]` of the manifest.
 fn targets(manifest: &str) -> Vec<String> {
     let names = manifest.split("[[bin]]").skip(1).filter_map(|bin| {
         let line = bin.lines().find(|line| line.trim_start().starts_with("name"))?;

@@ -1,7 +1,7 @@
 //! `cargo xtask kernels`: the release binary on Debian 12's kernel, which has an older Landlock, and on the kernel of this machine.
 //!
-//! QEMU starts the kernel in software, without help of the processor, with an archive of what the tests need. There `rex doctor`, the
-//! example of the README and the corpus of `rex-cli/tests/escapes/` are run.
+//! QEMU starts the kernel in software, without help of the processor, with an archive of what the tests need. `rex doctor`, the
+//! example of the README and the corpus of `rex-cli/tests/escapes/` are run there.
 
 mod image;
 
@@ -16,19 +16,19 @@ use image::Image;
 
 use crate::{Stop, root, shell};
 
-/// How long the other kernel may take from its start to its end.
+/// Maximum time of the other kernel from its start to its end.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
-/// Where the kernel of Debian 12 is unpacked, below the root of the workspace.
+/// The folder of the unpacked kernel of Debian 12, below the root of the workspace.
 const UNPACKED: &str = "target/kernels";
-/// How its file is called.
+/// The start of the name of its file.
 const VMLINUZ: &str = "vmlinuz-6.1.";
 const QEMU: &str = "qemu-system-x86_64";
-/// Programs that the corpus starts, or that it is started with.
+/// Programs that the corpus starts, or that start it.
 const PROGRAMS: &[&str] = &[
     "sh", "dash", "mount", "cat", "cp", "tee", "rm", "mv", "chmod", "ln", "kill", "env", "find", "tar", "true", "su",
     "setpriv", "unshare", "python3",
 ];
-/// What the corpus needs none of, of Python's library.
+/// Parts of Python's library that the corpus does not need.
 const NOT_OF_PYTHON: &[&str] = &["test", "idlelib", "lib2to3", "ensurepip", "pydoc_data", "tkinter", "distutils"];
 /// The example of the README.
 const EXAMPLE: &[&str] = &[
@@ -37,27 +37,27 @@ const EXAMPLE: &[&str] = &[
     "--policy=examples/log-triage/policy.cedar",
     "--principal=Agent::\"triage\"",
 ];
-/// Tests by their modules.
+/// The arguments of the tests, which are selected by module.
 const TESTS: &[&str] = &["escapes::", "--nocapture", "--test-threads=2"];
-/// Those that take this kernel for an older one, which another kernel is by itself; and scripts of others than root, to save time: what
-/// a script can do there is what the attacks of its user try.
+/// Tests that are left out: those that treat this kernel as an older one, which another kernel is by itself; and, to save time, scripts
+/// of users other than root: the attacks of a user try what a script of that user can do.
 const NOT_THERE: &[&str] =
     &["--skip", "escapes::landlock_", "--skip", "ordinary::scripts", "--skip", "contained::scripts"];
-/// How many times as long everything may take where the processor is a program.
+/// Factor by which everything may take longer where the processor is emulated.
 const SLOWNESS: u32 = 4;
-/// How a line begins that the script of the other kernel writes about itself.
+/// The start of each line that the script of the other kernel writes about itself.
 const MARK: &str = "==> ";
 
-/// What is run.
+/// The programs to run.
 struct Built {
     /// The release binary.
     rex: PathBuf,
-    /// The tests, and the programs that they start, among them a `rex` that the release binary stands for there.
+    /// The tests, and the programs that they start, among them a `rex` that is replaced by the release binary there.
     tests: PathBuf,
     beside: PathBuf,
 }
 
-/// Runs it on Debian's kernel and, unless `only_other`, on this one.
+/// Runs the commands on Debian's kernel and, unless `only_other`, on this one.
 pub(crate) fn run(only_other: bool) -> Result<(), Stop> {
     let kernel = match kernel() {
         Ok(kernel) => kernel,
@@ -81,7 +81,7 @@ pub(crate) fn run(only_other: bool) -> Result<(), Stop> {
     }
 }
 
-/// Debian 12's kernel, or what is missing.
+/// Returns Debian 12's kernel, or what is missing.
 fn kernel() -> Result<PathBuf, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err("it is started on Linux for x86_64 alone, whose programs it runs".to_owned());
@@ -103,7 +103,7 @@ fn kernel() -> Result<PathBuf, String> {
 fn build() -> Result<Built, Stop> {
     shell::run(&mut shell::cargo(&["build", "--release", "--locked", "--package", "rex-cli", "--bin", "rex"]))?;
     let beside = shell::build()?;
-    // Of the whole workspace, for the features that the other tests have.
+    // Of the whole workspace, to have the same features as the other tests.
     let args = ["test", "--workspace", "--locked", "--no-run", "--test", "it", "--message-format", "json"];
     let list = shell::output(&mut shell::cargo(&args))?;
     let tests = executable(&list).ok_or_else(|| Stop::new("cargo does not say where the tests are"))?;
@@ -111,20 +111,20 @@ fn build() -> Result<Built, Stop> {
     Ok(Built { rex: target.join("release/rex"), tests, beside })
 }
 
-/// The tests of the command, of what `cargo --message-format json` writes.
+/// Returns the tests of the command, from the output of `cargo --message-format json`.
 fn executable(list: &str) -> Option<PathBuf> {
     let line = list.lines().find(|line| line.contains("/rex-cli#") && line.contains("\"kind\":[\"test\"]"))?;
     let (_, rest) = line.split_once("\"executable\":\"")?;
     rest.split_once('"').map(|(path, _)| PathBuf::from(path))
 }
 
-/// What was seen on a kernel.
+/// The results on one kernel.
 #[derive(Debug, Default)]
 struct Seen {
     name: String,
     /// The version of Landlock.
     landlock: Option<String>,
-    /// Whether each command ended well.
+    /// Each command, and `true` if it succeeded.
     ended: Vec<(String, bool)>,
     attacks: u64,
     escapes: u64,
@@ -132,7 +132,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Takes note of a line.
+    /// Notes a line of output.
     fn line(&mut self, line: &str) {
         if let Some(text) = line.strip_prefix(MARK).and_then(|text| text.strip_prefix("ended ")) {
             let (status, what) = text.split_once(' ').unwrap_or((text, ""));
@@ -149,7 +149,7 @@ impl Seen {
         }
     }
 
-    /// Whether all was run, and ended well. A test that fails prints no line of its own, so its end counts as an escape does.
+    /// Returns whether everything was run, and succeeded. A test that fails prints no line of its own, so its end counts as an escape does.
     fn is_well(&self) -> bool {
         self.ended.len() == 3 && self.ended.iter().all(|(_, well)| *well) && self.escapes == 0 && self.attacks > 500
     }
@@ -170,14 +170,14 @@ impl Seen {
     }
 }
 
-/// The kernel of this machine.
+/// Runs the commands on the kernel of this machine.
 fn here(built: &Built) -> Result<Seen, Stop> {
     let (mut seen, start) = (Seen::default(), Instant::now());
     let commands =
         [(&built.rex, &["doctor"][..], "doctor"), (&built.rex, EXAMPLE, "example"), (&built.tests, TESTS, "corpus")];
     for (program, args, what) in commands {
         let mut command = Command::new(program);
-        // Where cargo starts tests.
+        // Cargo starts tests in the folder of their crate.
         command.args(args).current_dir(if what == "corpus" { root().join("rex-cli") } else { root() });
         let well = shell::watch(&mut command, shell::Stream::Out, |line| seen.line(line))?;
         seen.ended.push((what.to_owned(), well));
@@ -186,7 +186,7 @@ fn here(built: &Built) -> Result<Seen, Stop> {
     Ok(seen)
 }
 
-/// Another kernel.
+/// Runs the commands on another kernel.
 fn there(kernel: &Path, built: &Built) -> Result<Seen, Stop> {
     let archive = root().join(UNPACKED).join("initramfs");
     let bytes = pack(built)?;
@@ -205,7 +205,7 @@ fn there(kernel: &Path, built: &Built) -> Result<Seen, Stop> {
     result
 }
 
-/// Reads what the other kernel writes, until it ends or its time is over.
+/// Reads the output of the other kernel, until it ends or its time is over.
 fn watch(mut child: Child) -> Result<Seen, Stop> {
     let (mut seen, start) = (Seen::default(), Instant::now());
     let (sender, lines) = mpsc::channel();
@@ -242,7 +242,7 @@ fn watch(mut child: Child) -> Result<Seen, Stop> {
     Ok(seen)
 }
 
-/// All that the other kernel needs, and what it starts first.
+/// Returns the archive of everything that the other kernel needs, with the script that it starts first.
 fn pack(built: &Built) -> Result<Vec<u8>, Stop> {
     let mut image = Image::default();
     for directory in ["/dev", "/proc", "/sys", "/run", "/var", "/etc"] {
@@ -255,7 +255,7 @@ fn pack(built: &Built) -> Result<Vec<u8>, Stop> {
         image.program(&Path::new("/usr/bin").join(program))?;
     }
     image.program(Path::new("/usr/sbin/chroot"))?;
-    // By their other names, which are links.
+    // Their other names, which are links.
     ["/bin/sh", "/sbin/chroot"].into_iter().try_for_each(|name| image.take(Path::new(name), &[]))?;
     python(&mut image)?;
     for (name, mode, text) in [
@@ -270,7 +270,7 @@ fn pack(built: &Built) -> Result<Vec<u8>, Stop> {
     for part in ["rex-cli/tests/escapes", "examples/log-triage"] {
         image.take(&root().join(part), &[])?;
     }
-    // Under the names that the tests know.
+    // Under the names that the tests expect.
     stripped(&mut image, &built.rex, &built.beside.join("rex"))?;
     stripped(&mut image, &built.tests, &built.tests)?;
     for example in ["open-gate", "inside"] {
@@ -282,18 +282,18 @@ fn pack(built: &Built) -> Result<Vec<u8>, Stop> {
     Ok(image.finish())
 }
 
-/// Python with its library.
+/// Adds Python with its library.
 fn python(image: &mut Image) -> Result<(), Stop> {
     let ask = "import sys, sysconfig; print(sysconfig.get_path('stdlib'))";
     let library = shell::output(Command::new("/usr/bin/python3").args(["-S", "-c", ask]))?;
     let library = PathBuf::from(library.trim());
     image.take(&library, NOT_OF_PYTHON)?;
-    // What the attacks load of it, and what that is linked to.
+    // The modules that the attacks load, and the libraries of these.
     let modules = fs::read_dir(library.join("lib-dynload")).into_iter().flatten().flatten();
     modules.map(|entry| entry.path()).try_for_each(|module| image.libraries(&module))
 }
 
-/// A program without what only a debugger needs, under another name.
+/// Adds a program under another name, without the parts that only a debugger needs.
 fn stripped(image: &mut Image, program: &Path, name: &Path) -> Result<(), Stop> {
     image.libraries(program)?;
     let small = root().join(UNPACKED).join("stripped");
@@ -304,7 +304,7 @@ fn stripped(image: &mut Image, program: &Path, name: &Path) -> Result<(), Stop> 
     Ok(())
 }
 
-/// The programs of the corpus that are in C, which there is no compiler for on the other kernel.
+/// Adds the programs of the corpus that are in C: the other kernel has no compiler.
 fn corpus(image: &mut Image, beside: &Path) -> Result<(), Stop> {
     let to = root().join(UNPACKED).join("compiled");
     for (options, source, name) in [
@@ -323,7 +323,7 @@ fn corpus(image: &mut Image, beside: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What the other kernel starts: it runs the three commands, and turns the machine off.
+/// Returns the script that the other kernel starts: it runs the three commands, and turns the machine off.
 fn init(built: &Built) -> String {
     let quote = |words: &[&str]| words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
     format!(

@@ -76,7 +76,7 @@ enum Chore {
     },
 }
 
-/// Why a chore failed.
+/// The reason that a chore failed.
 #[derive(Debug)]
 struct Stop {
     message: String,
@@ -114,12 +114,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The directory of the workspace.
+/// Returns the directory of the workspace.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// A file of the workspace, by its name relative to the root.
+/// Reads a file of the workspace, by its name relative to the root.
 fn read(name: &str) -> Result<String, Stop> {
     std::fs::read_to_string(root().join(name)).map_err(|error| Stop::new(format!("`{name}` cannot be read: {error}")))
 }

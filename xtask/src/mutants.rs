@@ -1,10 +1,10 @@
-//! `cargo xtask mutants`: changes the code in one place after the other, and sees whether a test of its package fails.
+//! `cargo xtask mutants`: changes the code in one place after the other, and checks whether a test of its package fails.
 
 use std::path::Path;
 
 use crate::{Stop, root, shell};
 
-/// What permits, holds or verifies. How they are changed, `.cargo/mutants.toml` says; `docs/mutants.md` is about those that live.
+/// The files that permit, hold or verify. `.cargo/mutants.toml` says how they are changed; `docs/mutants.md` lists mutants that survive.
 const FILES: &[&str] = &[
     "rex-policy/src/index.rs",
     "rex-policy/src/evaluate.rs",
@@ -22,7 +22,7 @@ const FILES: &[&str] = &[
     "rex-sdk/src/host/resolve.rs",
 ];
 
-/// What can become of a mutant, as cargo-mutants names its lists.
+/// The outcomes of a mutant, as cargo-mutants names its lists.
 const ENDS: [&str; 4] = ["caught", "unviable", "missed", "timeout"];
 
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Stop> {
     let out = root().join("target");
     let mut command = shell::cargo(&["mutants", "--output"]);
     command.arg(&out).args(files.iter().flat_map(|name| ["--file", name]));
-    // It fails where a mutant lives. The table is what a reader compares with `docs/mutants.md`.
+    // It fails if a mutant survives. The table is there to be compared with `docs/mutants.md`.
     let result = shell::run(command.args(["--", "--locked"]));
     print!("{}", table(files, &ENDS.map(|end| list(&out, end))));
     result
@@ -53,7 +53,7 @@ fn list(out: &Path, end: &str) -> String {
     std::fs::read_to_string(out.join(format!("mutants.out/{end}.txt"))).unwrap_or_default()
 }
 
-/// The rows of `docs/mutants.md`: how many mutants of each file ended in each way. A line of a list starts with `FILE:LINE:`.
+/// Returns the rows of `docs/mutants.md`: the number of mutants of each file by outcome. A line of a list starts with `FILE:LINE:`.
 fn table(files: &[String], lists: &[String; ENDS.len()]) -> String {
     let mut table = format!("\n| file | mutants | {} |\n|---|---|---|---|---|---|\n", ENDS.join(" | "));
     for name in files {

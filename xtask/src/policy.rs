@@ -1,8 +1,8 @@
-//! `cargo xtask policy`: what a service owner's continuous integration calls.
+//! `cargo xtask policy`: the check for a service owner's continuous integration.
 //!
-//! It is `rex policy check` and `rex policy test`, built when needed, so that there is one validator and one way to draw what it finds. The
-//! entities file and the tests are those beside the policies: a folder `policies/` and a file `entities.json` next to it are a repository as
-//! `examples/policy-repo` is one.
+//! It runs `rex policy check` and `rex policy test`, built when needed, so that there is one validator and one way to show its findings.
+//! The entities file and the tests are those beside the policies: a folder `policies/` and a file `entities.json` next to it form a
+//! repository such as `examples/policy-repo`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The paths that share an entities file, with it. Policies of one call are one policy, unless their files say otherwise.
+/// Groups the paths by their entities file. Policies of one call are one policy, unless their entities files differ.
 fn together(paths: &[PathBuf]) -> Vec<(Vec<PathBuf>, Option<PathBuf>)> {
     let mut groups: Vec<(Vec<PathBuf>, Option<PathBuf>)> = Vec::new();
     for path in paths {
@@ -56,23 +56,23 @@ fn together(paths: &[PathBuf]) -> Vec<(Vec<PathBuf>, Option<PathBuf>)> {
     groups
 }
 
-/// The entities file of a policy file or folder: in the folder, or in the one that it is in.
+/// Returns the entities file of a policy file or folder: in its folder, or in the parent of that.
 fn entities_of(path: &Path) -> Option<PathBuf> {
     let folder = if path.is_dir() { path.to_owned() } else { above(path) };
     [folder.clone(), above(&folder)].map(|folder| folder.join("entities.json")).into_iter().find(|file| file.is_file())
 }
 
-/// The folder that something is in.
+/// Returns the folder that a path is in.
 fn above(path: &Path) -> PathBuf {
     match path.parent().filter(|_| path.file_name().is_some()) {
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
         Some(parent) => parent.to_owned(),
-        // Of `.` and of `..`, the name does not tell.
+        // The names `.` and `..` do not say it.
         None => path.join(".."),
     }
 }
 
-/// The folders of the policies, each once: those that were named, and those of files that were.
+/// Returns the folders of the policies, each once: those that were named, and those of the files that were named.
 fn folders(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for path in paths {
@@ -84,7 +84,7 @@ fn folders(paths: &[PathBuf]) -> Vec<PathBuf> {
     folders
 }
 
-/// Whether there are cases in a folder, which `rex policy test` runs.
+/// Returns whether a folder has cases for `rex policy test`.
 fn has_tests(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.into_iter().any(|entry| match entry.file_type() {
@@ -96,7 +96,7 @@ fn has_tests(folder: &Path) -> bool {
 fn ended(name: &str, command: &mut Command) -> Result<(), Stop> {
     let status = command.status().map_err(|error| Stop::new(format!("`{name}` cannot be run: {error}")))?;
     let exit = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    // What it found is told already.
+    // Its findings are already printed.
     if exit == 0 { Ok(()) } else { Err(Stop { message: String::new(), exit }) }
 }
 

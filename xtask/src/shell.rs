@@ -1,4 +1,4 @@
-//! Starts other programs.
+//! Calls of other programs.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 
 use crate::{Stop, root};
 
-/// A call of cargo in the root of the workspace.
+/// Returns a call of cargo in the root of the workspace.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(args).current_dir(root());
     command
 }
 
-/// Builds the programs and examples of the workspace, and returns the folder that they are in.
+/// Builds the programs and examples of the workspace, and returns their folder.
 ///
 /// All of the workspace is selected, with its examples, because Cargo then chooses the same features of dependencies as
 /// for the tests. Any smaller selection builds Cedar once more.
@@ -44,19 +44,19 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Stop> {
     Err(Stop::new(format!("`{}` failed: {}\n{said}", line(command), output.status)))
 }
 
-/// Whether a program runs and ends well, whatever it prints.
+/// Returns whether a program runs and succeeds, whatever it prints.
 pub(crate) fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Which of a program's streams to look at.
+/// The stream of a program to watch.
 #[derive(Clone, Copy)]
 pub(crate) enum Stream {
     Out,
     Err,
 }
 
-/// Runs a program with our output, and shows each line of one stream to `see` too. Returns whether it ended well.
+/// Runs a program with our output, and passes each line of one stream to `see` too. Returns whether it succeeded.
 pub(crate) fn watch(command: &mut Command, stream: Stream, mut see: impl FnMut(&str)) -> Result<bool, Stop> {
     println!("\n$ {}", line(command));
     match stream {
@@ -76,14 +76,14 @@ pub(crate) fn watch(command: &mut Command, stream: Stream, mut see: impl FnMut(&
     child.wait().map(|status| status.success()).map_err(|error| missing(command, &error))
 }
 
-/// Whether a program is installed. The directories of the superuser are looked into as well, since services live there.
+/// Returns whether a program is installed, also in the directories of the superuser, since services are there.
 pub(crate) fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/sbin", "/sbin", "/lib/systemd"].map(std::path::PathBuf::from);
     std::env::split_paths(&path).chain(extra).any(|folder| folder.join(program).is_file())
 }
 
-/// A call as its user would type it.
+/// Returns a call as its user would type it.
 pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

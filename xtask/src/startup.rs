@@ -1,7 +1,7 @@
-//! `cargo xtask startup`: which functions each start of `rex` touches, for `rex-cli/build.rs`.
+//! `cargo xtask startup`: the list of functions that each start of `rex` calls, for `rex-cli/build.rs`.
 //!
-//! Valgrind tells what is called. The `dist` binary without the list takes about twice the memory; that it is not up to date is no
-//! mistake, only a part of that.
+//! Valgrind finds the calls. Without the list, the `dist` binary takes about twice the memory; an outdated list is no error, and costs
+//! only a part of that.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -12,8 +12,8 @@ use std::process::Command;
 use crate::{Stop, root, shell};
 
 const LIST: &str = "rex-cli/startup.ld";
-/// Starts of all kinds: with a decision and without, of policies that Cedar's validator looks at and others. Valgrind knows no Landlock,
-/// so that it sees little of a worker.
+/// Starts of all kinds: with a decision and without, of policies that Cedar's validator checks and others. Valgrind does not support
+/// Landlock, so that it sees little of a worker.
 const RUNS: &[(&str, &str, &str)] = &[
     ("1", "permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv\");", "off"),
     ("1", "permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"/srv\");", "available"),
@@ -23,7 +23,7 @@ const RUNS: &[(&str, &str, &str)] = &[
         "off",
     ),
 ];
-/// What a worker calls to confine itself, and to talk with its supervisor.
+/// Functions that a worker calls to confine itself, and to talk with its supervisor.
 const OF_WORKERS: &[&str] = &[
     "_ZN7rex_cli4host4link*",
     "_ZN7rex_cli4host4wire*",
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Stop> {
     let failed = |error: std::io::Error| Stop::new(format!("`{}`: {error}", folder.display()));
     fs::create_dir(&folder).map_err(failed)?;
     let mut called = Vec::new();
-    // What the first run calls lies closest together.
+    // The functions of the first run are closest together.
     let traced = RUNS.iter().try_for_each(|run| {
         for function in trace(&program, &folder, run)? {
             if !called.contains(&function) {
@@ -79,12 +79,12 @@ fn build() -> Result<PathBuf, Stop> {
         "--",
         "-Cstrip=none",
     ]))?;
-    // This program is in `debug`, beside `dist`.
+    // This program is in `debug`, next to `dist`.
     let this = std::env::current_exe().map_err(|error| Stop::new(format!("where are the programs? {error}")))?;
     Ok(this.ancestors().nth(2).unwrap_or(Path::new(".")).join("dist/rex"))
 }
 
-/// The functions that a run calls.
+/// Returns the functions that a run calls.
 fn trace(
     program: &Path,
     folder: &Path,
@@ -107,7 +107,7 @@ fn trace(
     Ok(called)
 }
 
-/// The functions of Rust that a profile of Callgrind names, without the numbers by which their instances differ.
+/// Returns the functions of Rust in a profile of Callgrind, without the numbers by which their instances differ.
 fn functions(profile: &str) -> BTreeSet<String> {
     let named = profile.lines().filter_map(|line| {
         let (_, name) = line.strip_prefix("fn=(").or_else(|| line.strip_prefix("cfn=("))?.split_once(") ")?;
@@ -116,7 +116,7 @@ fn functions(profile: &str) -> BTreeSet<String> {
     named.filter_map(pattern).collect()
 }
 
-/// A name as a pattern, without the numbers that say of which version of the compiler and of the crate it is:
+/// Returns a name as a pattern, without the numbers of the versions of the compiler and of the crate:
 /// `_ZN4rhai6engine6Engine7new_raw17h*`, `_RNvNtCs*_3std2io6stdout`.
 fn pattern(name: &str) -> Option<String> {
     if let Some((path, _)) = name.strip_prefix("_ZN").and_then(|rest| rest.rsplit_once("17h")) {
@@ -137,7 +137,7 @@ fn pattern(name: &str) -> Option<String> {
     Some(pattern)
 }
 
-/// The list in the language of linkers.
+/// Returns the list as a linker script.
 fn list(called: &[String]) -> String {
     let mut text = String::from(
         "/* What each start of `rex` calls; `cargo xtask startup` writes it. */\nSECTIONS {\n  .text.start : {\n",

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is, and a plain word about what was left out.
+//! `cargo xtask test`: runs every test, and reports what was left out.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,7 +20,7 @@ const NEEDED: &[(&str, &str, &str)] = &[
 /// Features of rex-cli that are off by default. The tests of each are in modules of its name.
 const FEATURES: &[&str] = &["otel", "prove"];
 
-/// All of them, as cargo takes them.
+/// Returns the features in the form that cargo takes.
 pub(crate) fn features() -> String {
     FEATURES.iter().map(|feature| format!("rex-cli/{feature}")).collect::<Vec<_>>().join(",")
 }
@@ -40,7 +40,7 @@ impl Count {
     }
 }
 
-/// The tests that try to get out, with what they say.
+/// Runs the tests that try to get out, with their output.
 pub(crate) fn escapes(long: bool) -> Result<(), Stop> {
     let runs = if long { "2000" } else { "100" };
     let args = ["test", "--locked", "--package", "rex-cli", "--test", "it", "--", "--nocapture", "--test-threads=2"];
@@ -58,7 +58,7 @@ pub(crate) fn run() -> Result<(), Stop> {
         all.add(counted(&args, Stream::Err, nextest)?);
         let tests = format!("test(/{}/)", FEATURES.join("|"));
         let args = [&args[..], &["--features", &features, "-E", &tests]].concat();
-        // Those that were run before are skipped, and are not ignored.
+        // Tests that were run before are skipped, and are not ignored.
         all.add(Count { ignored: 0, ..counted(&args, Stream::Err, nextest)? });
         all.add(counted(&["test", "--workspace", "--locked", "--no-fail-fast", "--doc"], Stream::Out, libtest)?);
     } else {
@@ -81,7 +81,7 @@ pub(crate) fn run() -> Result<(), Stop> {
     if failed == 0 { Ok(()) } else { Err(Stop::new(format!("{failed} tests failed"))) }
 }
 
-/// Runs cargo and adds up what its lines say. A run that failed without a failed test counts as one.
+/// Runs cargo and adds up the counts in its output. A run that failed without a failed test counts as one failed test.
 fn counted(args: &[&str], stream: Stream, parse: fn(&str) -> Option<Count>) -> Result<Count, Stop> {
     let mut count = Count::default();
     let well = shell::watch(&mut shell::cargo(args), stream, |line| count.add(parse(line).unwrap_or_default()))?;
@@ -91,20 +91,20 @@ fn counted(args: &[&str], stream: Stream, parse: fn(&str) -> Option<Count>) -> R
     Ok(count)
 }
 
-/// `test result: ok. 3 passed; 0 failed; 0 ignored; ...`
+/// Parses `test result: ok. 3 passed; 0 failed; 0 ignored; ...`
 fn libtest(line: &str) -> Option<Count> {
     let line = line.strip_prefix("test result: ")?;
     Some(Count { passed: before(line, " passed"), failed: before(line, " failed"), ignored: before(line, " ignored") })
 }
 
-/// `Summary [   0.012s] 3 tests run: 2 passed (1 slow), 1 failed, 4 skipped`
+/// Parses `Summary [   0.012s] 3 tests run: 2 passed (1 slow), 1 failed, 4 skipped`
 fn nextest(line: &str) -> Option<Count> {
     let line = line.trim_start().strip_prefix("Summary [")?;
     let failed = [" failed", " timed out", " exec failed"].map(|word| before(line, word)).iter().sum();
     Some(Count { passed: before(line, " passed"), failed, ignored: before(line, " skipped") })
 }
 
-/// The number that stands right before a word; 0 if the word is not there.
+/// Returns the number right before a word; 0 if the word is missing.
 fn before(line: &str, word: &str) -> u64 {
     let Some((head, _)) = line.split_once(word) else { return 0 };
     head.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
@@ -135,7 +135,7 @@ fn examples() -> Result<Count, Stop> {
     Ok(count)
 }
 
-/// The name of each example, and the program: `rex-core/examples/thermostat.rs` is built as `thermostat`.
+/// Returns the name and the program of each example: `rex-core/examples/thermostat.rs` is built as `thermostat`.
 fn find_examples(programs: &Path) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for name in crate::tidy::rust_files(&root()) {

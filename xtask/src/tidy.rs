@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: what neither the compiler nor clippy checks.
+//! `cargo xtask tidy`: checks that neither the compiler nor clippy makes.
 
 mod edges;
 mod operations;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::{Stop, root};
 
-/// Names the rule, the place, and what is wrong there.
+/// Errors and warnings, each with its place and what is wrong there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     errors: Vec<String>,
@@ -48,7 +48,7 @@ pub(crate) fn run() -> Result<(), Stop> {
     }
 }
 
-/// Every Rust file of the workspace and of `fuzz/`, relative to the root, in the order of their names.
+/// Returns every Rust file of the workspace and of `fuzz/`, relative to the root, in the order of their names.
 pub(crate) fn rust_files(root: &Path) -> Vec<String> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];

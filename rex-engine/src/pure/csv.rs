@@ -14,11 +14,11 @@ functions! { "csv";
     encode(rows: &mut Array, columns: Array) -> "text" = |rows: &mut Array, columns: Array| encode(rows, &columns);
 }
 
-/// What a cell and a row take beyond the text, rounded up from what the allocator gives.
+/// Bytes that a cell and a row take in addition to the text, rounded up from what the allocator uses.
 const CELL_BYTES: usize = 160;
 const ROW_BYTES: usize = 512;
 
-/// What a field of a record takes while it is read, beyond its text.
+/// Bytes that a field of a record takes while it is read, in addition to its text.
 const FIELD_BYTES: usize = 16;
 
 fn parse(text: &str, separator: &str) -> Fallible<Array> {
@@ -53,7 +53,7 @@ fn encode(rows: &Array, columns: &Array) -> Fallible<String> {
     let budget = Budget::new(TEXT_BYTES);
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     let mut write = |cells: Vec<String>| {
-        // Quotes are doubled, at worst all of it.
+        // Quotes are doubled; at worst all of the text is quotes.
         budget.take(cells.iter().map(|cell| 2 * cell.len() + 3).sum())?;
         writer.write_record(&cells).map_err(|error| fail(error.to_string()))
     };
@@ -70,7 +70,7 @@ fn encode(rows: &Array, columns: &Array) -> Fallible<String> {
     String::from_utf8(bytes).map_err(|error| fail(error.to_string()))
 }
 
-/// A value in one cell: text as it is, nothing as nothing, lists and maps as JSON.
+/// Formats a value for one cell: text unchanged, `()` as an empty cell, anything else as JSON.
 fn text(value: &Dynamic) -> Fallible<String> {
     match value.as_immutable_string_ref() {
         Ok(text) => Ok(text.to_string()),

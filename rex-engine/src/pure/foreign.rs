@@ -4,7 +4,7 @@ use rex_core::Error;
 
 use super::quote;
 
-/// Words in brackets that logs begin with, and that no pattern has as a class of letters.
+/// Words in brackets that logs begin with; no pattern means one of them as a class of letters.
 const LEVELS: &[&str] = &[
     "alert",
     "crit",
@@ -26,7 +26,7 @@ const LEVELS: &[&str] = &[
     "warning",
 ];
 
-/// A pattern as `grep`, JavaScript or a search for plain text has it.
+/// Returns the error for a pattern that is written for `grep`, JavaScript or a search for plain text.
 pub(super) fn pattern(text: &str) -> Option<Error> {
     let is_level = |word: &str| LEVELS.contains(&word.to_lowercase().as_str());
     let word = |text: &str, from_end: bool| {
@@ -34,7 +34,7 @@ pub(super) fn pattern(text: &str) -> Option<Error> {
         let word = if from_end { text.rsplit(part).next() } else { text.split(part).next() };
         word.is_some_and(is_level)
     };
-    // Between other words, it may well be the sign of a table.
+    // Between other words, the sign may be that of a table.
     let beside = |at: usize, length: usize| {
         word(text.get(..at).unwrap_or_default(), true) || word(text.get(at + length..).unwrap_or_default(), false)
     };

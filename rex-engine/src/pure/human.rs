@@ -73,7 +73,7 @@ fn parse_duration(text: &str) -> Fallible<f64> {
     let refuse =
         || fail_with(format!("{} is not a duration", quote(text)), "a duration looks like `90s`, `2h 30m` or `1d`");
     let span = SpanParser::new().parse_span(text.trim()).map_err(|_| refuse())?;
-    // Months and years have no length of their own.
+    // Months and years have no fixed length.
     let relative = jiff::SpanRelativeTo::days_are_24_hours();
     span.total((jiff::Unit::Second, relative)).map_err(|_| refuse())
 }

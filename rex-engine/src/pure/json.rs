@@ -30,15 +30,15 @@ fn parse(text: &str) -> Fallible<Dynamic> {
     })
 }
 
-/// A value that is being read, within what may still be built.
+/// A value that is being read, within the budget of the call.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     budget: &'a Budget,
-    /// The key under which a format hands over dates, which are text here.
+    /// The key under which a format passes dates, which become text.
     date: Option<&'static str>,
 }
 
-/// What a value takes beyond its place in the list or map that holds it: rounded up from what the allocator gives.
+/// Bytes that a value takes in addition to its place in a list or map, rounded up from what the allocator uses.
 pub(super) const STRING_BYTES: usize = 64;
 pub(super) const LIST_BYTES: usize = 32;
 pub(super) const ITEM_BYTES: usize = 32;
@@ -50,7 +50,7 @@ impl<'a> Value<'a> {
         Self { budget, date: None }
     }
 
-    /// The same for a format that hands over a date as a map with this key.
+    /// Returns the value for a format that passes a date as a map with this key.
     pub(super) fn with_dates(budget: &'a Budget, key: &'static str) -> Self {
         Self { budget, date: Some(key) }
     }
@@ -125,7 +125,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 }
 
-/// A value as JSON on one line.
+/// Writes a value as JSON on one line.
 pub(super) fn encode(value: &Dynamic) -> Fallible<String> {
     write(value, serde_json::ser::CompactFormatter)
 }
@@ -141,8 +141,7 @@ fn write(value: &Dynamic, formatter: impl serde_json::ser::Formatter) -> Fallibl
     String::from_utf8(output.text).map_err(|_| fail("the text is not UTF-8"))
 }
 
-/// What is written, as long as it stays within what a call may build: texts are shared, so that a small value can be
-/// a large JSON.
+/// The output, within the bytes that a call may build: texts are shared, so that a small value can be a large JSON.
 struct Output {
     text: Vec<u8>,
     budget: Budget,
@@ -160,7 +159,7 @@ impl io::Write for Output {
     }
 }
 
-/// A value that is being written. A value can be shared and hold itself, hence the depth.
+/// A value that is being written. A shared value can contain itself, hence the depth.
 struct Json<'a> {
     value: &'a Dynamic,
     depth: usize,
@@ -243,7 +242,7 @@ mod tests {
         check(r#"json::parse("123456789012345678901234567890") > 1e29"#, "true");
         check(r#"json::parse("1e3")"#, "1000.0");
         check(r#"json::parse("\uFEFF[1]")"#, "[1]");
-        // A key that is special to TOML is not to JSON.
+        // A key that is special to TOML is not special to JSON.
         check(r#"json::parse(`{"$__toml_private_datetime": 1}`)"#, r##"#{"$__toml_private_datetime": 1}"##);
     }
 

@@ -1,13 +1,13 @@
-//! Pure functions that scripts need and Rhai lacks: patterns, JSON and other formats, dates, tables, hashes, sizes. No clock, no environment, no input or
-//! output; `random` alone looks beyond its arguments, to the source of the run. What a call may build is bounded, and so is the work it may do; every
-//! failure is a map with `code`, `message` and `help`.
+//! Pure functions that scripts need and Rhai lacks: patterns, JSON and other formats, dates, tables, hashes, sizes. They use no clock, no
+//! environment, no input or output; only `random` uses more than its arguments: the source of the run. The result and the work of a call
+//! are limited; every failure is a map with `code`, `message` and `help`.
 
 use std::cell::Cell;
 
 use rex_core::{Code, Error};
 use rhai::Module;
 
-/// Declares the functions of one module: from it come the module and its documentation.
+/// Declares the functions of one module; makes the module and its documentation from them.
 macro_rules! functions {
     ($module:literal; $($(#[doc = $doc:literal])+ $name:ident($($param:ident: $type:ty),*) -> $returns:literal = $function:expr;)+) => {
         pub(super) const DOCS: &[super::Doc] = &[$((
@@ -17,7 +17,7 @@ macro_rules! functions {
 
         pub(super) fn module() -> rhai::Module {
             let mut module = rhai::Module::new();
-            // Volatile, so that no optimiser runs them while compiling.
+            // Volatile, so that no optimizer runs them while compiling.
             $(rhai::FuncRegistration::new(stringify!($name)).with_volatility(true).set_into_module(
                 &mut module,
                 |context: rhai::NativeCallContext<'_>, $($param: $type),*| {
@@ -46,22 +46,22 @@ mod toml;
 mod url;
 mod yaml;
 
-/// Length of a text that one call may build, in bytes.
+/// Maximum length of a text that one call builds, in bytes.
 const TEXT_BYTES: usize = 64 << 20;
 
-/// What the lists and maps that one call returns may take, in bytes: the default memory of a run is twice that.
+/// Maximum size of the lists and maps that one call returns, in bytes: half the default memory of a run.
 const VALUE_BYTES: usize = 128 << 20;
 
-/// What one call may return, in entries: matches, parts.
+/// Maximum number of entries that one call returns: matches, parts.
 const ENTRIES: usize = 100_000;
 
-/// How deep lists and maps may hold one another, read or written; serde_json's own limit for reading.
+/// Maximum depth of nested lists and maps, read or written; serde_json's own limit for reading.
 const DEPTH: usize = 127;
 
 type Doc = (&'static str, &'static str);
 type Fallible<T> = Result<T, Error>;
 
-/// The modules, by the name under which scripts call them.
+/// Returns the modules, by the names that scripts use.
 pub(crate) fn modules() -> Vec<(&'static str, Module)> {
     vec![
         ("base64", base64::module()),
@@ -81,7 +81,7 @@ pub(crate) fn modules() -> Vec<(&'static str, Module)> {
     ]
 }
 
-/// What is wrong with a text that a script spells out as a pattern or a format, by the name of the parameter.
+/// Returns the error in a literal pattern or format of a script, by the name of the parameter.
 pub(crate) fn wrong(module: &str, parameter: &str, text: &str) -> Option<Error> {
     match (module, parameter) {
         ("regex", "pattern") => regex::wrong(text),
@@ -90,7 +90,7 @@ pub(crate) fn wrong(module: &str, parameter: &str, text: &str) -> Option<Error> 
     }
 }
 
-/// Signature and meaning of every pure function.
+/// The signature and meaning of every pure function.
 pub const DOCS: &[(&str, &str)] = &flatten::<{ count(GROUPS) }>(GROUPS);
 
 const GROUPS: &[&[Doc]] = &[
@@ -134,27 +134,27 @@ const fn flatten<const N: usize>(mut groups: &[&[Doc]]) -> [Doc; N] {
     all
 }
 
-/// The error of an argument that cannot be taken.
+/// Returns the error for an invalid argument.
 fn fail(message: impl Into<String>) -> Error {
     Error::new(Code::Validation, message)
 }
 
-/// The same with advice.
+/// Returns the error for an invalid argument, with advice.
 fn fail_with(message: impl Into<String>, help: impl Into<String>) -> Error {
     fail(message).with_help(help)
 }
 
-/// The error of a call that would build or do too much.
+/// Returns the error for a call that would build or do too much.
 fn exceeded(message: impl Into<String>, help: impl Into<String>) -> Error {
     Error::new(Code::LimitExceeded, message).with_help(help)
 }
 
-/// A text without the byte order mark that some editors put before it.
+/// Returns a text without the byte order mark that some editors put before it.
 fn unmarked(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// What came from outside, in backticks, on one line, and not at any length.
+/// Quotes a text from outside: in backticks, on one line, at most 60 characters of it.
 fn quote(text: &str) -> String {
     const SHOWN: usize = 60;
     let mut quoted: String = text.chars().take(SHOWN).flat_map(printable).collect();
@@ -164,19 +164,19 @@ fn quote(text: &str) -> String {
     format!("`{quoted}`")
 }
 
-/// A character, or the escape of one that moves the cursor or worse.
+/// Returns a character, or its escape if it could move the cursor or do worse.
 fn printable(char: char) -> impl Iterator<Item = char> {
     let escape = char.is_control().then(|| char.escape_default());
     let plain = escape.is_none().then_some(char);
     plain.into_iter().chain(escape.into_iter().flatten())
 }
 
-/// An offset, length or number as scripts count.
+/// Converts an offset, length or number to the integers of scripts.
 fn int(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// What one call may build, and what of it is left: never more than the memory that the run has left.
+/// The bytes that one call may build, and those that are left: at most the memory that the run has left.
 struct Budget {
     limit: usize,
     left: Cell<Option<usize>>,
@@ -188,13 +188,13 @@ impl Budget {
         Self { limit, left: Cell::new(Some(limit)) }
     }
 
-    /// Counts bytes that are about to be built. Once it failed it stays so.
+    /// Counts bytes that are about to be built. After a failure, every call fails.
     fn take(&self, bytes: usize) -> Fallible<()> {
         self.left.set(self.left.get().and_then(|left| left.checked_sub(bytes)));
         if self.is_exceeded() { Err(self.error()) } else { Ok(()) }
     }
 
-    /// What was counted so far.
+    /// Returns the bytes counted so far.
     fn taken(&self) -> usize {
         self.left.get().map_or(self.limit, |left| self.limit - left)
     }
@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs a script with the modules, in which `text` is what is given.
+    /// Runs a script with the modules, in which `text` is a variable.
     pub(super) fn run_with(text: &str, script: &str) -> Result<Dynamic, Box<EvalAltResult>> {
         let mut engine = Engine::new_raw();
         engine.register_global_module(StandardPackage::new().as_shared_module());
@@ -231,13 +231,13 @@ mod tests {
         run_with("", script)
     }
 
-    /// The value of a script, as text.
+    /// Checks the value of a script, as text.
     pub(super) fn check(script: &str, expected: &str) {
         let value = run(script).unwrap_or_else(|error| panic!("{script}: {error}"));
         assert_eq!(value.to_string(), expected, "{script}");
     }
 
-    /// The code and message of the map that a script throws.
+    /// Returns the code and message of the map that a script throws.
     pub(super) fn thrown(result: Result<Dynamic, Box<EvalAltResult>>) -> String {
         let error = result.map(drop).expect_err("it should throw");
         match error.unwrap_inner() {

@@ -1,5 +1,5 @@
-//! Names that no other has. The one module here whose functions return something else each time: the bytes are those of
-//! the run's source, which whoever builds the engine can set.
+//! Unique names. Only the functions of this module return something else each time: their bytes come from the run's source,
+//! which the host program can set.
 
 use crate::active;
 
@@ -12,7 +12,7 @@ functions! { "random";
     uuid() -> "text" = || Ok(uuid());
 }
 
-/// Length that is enough for any name, in bytes.
+/// Maximum length in bytes, enough for any name.
 const BYTES: usize = 1024;
 
 fn hex(count: i64) -> Fallible<String> {

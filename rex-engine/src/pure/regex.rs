@@ -1,4 +1,4 @@
-//! Regular expressions: the syntax of the crate `regex`, in time that does not explode.
+//! Regular expressions: the syntax of the crate `regex`, in bounded time.
 
 use regex_automata::util::captures::Captures;
 use regex_automata::util::interpolate;
@@ -25,7 +25,7 @@ functions! { "regex";
     escape(text: &str) -> "text" = escape;
 }
 
-/// What is wrong with a pattern that a script spells out: it is none, or it means something else in another language.
+/// Returns the error in a literal pattern of a script: it is invalid, or means something else in another language.
 pub(crate) fn wrong(text: &str) -> Option<rex_core::Error> {
     Pattern::new(text).err().or_else(|| foreign::pattern(text))
 }
@@ -43,7 +43,7 @@ fn find_all(text: &str, pattern: &str) -> Fallible<Array> {
     found(text, pattern, usize::MAX)
 }
 
-/// As many matches as are wanted.
+/// Returns the matches, at most `wanted`.
 fn found(text: &str, pattern: &str, wanted: usize) -> Fallible<Array> {
     let pattern = Pattern::new(pattern)?;
     let mut matches = Matches::new(&pattern, text);
@@ -66,7 +66,7 @@ fn describe(
     characters: &mut Characters<'_>,
     budget: &Budget,
 ) -> Fallible<Map> {
-    /// What a map of five entries takes, with its two containers.
+    /// Bytes that a map of five entries takes, with its two containers.
     const MATCH_BYTES: usize = 600;
     const GROUP_BYTES: usize = 100;
     budget.take(MATCH_BYTES)?;
@@ -88,7 +88,7 @@ fn describe(
     ]))
 }
 
-/// Counts characters up to offsets that grow, so that all of them together pass the text once.
+/// A counter of characters up to increasing offsets, which passes the text once for all of them.
 struct Characters<'a> {
     text: &'a str,
     byte: usize,
@@ -123,7 +123,7 @@ fn replace_all(text: &str, pattern: &str, replacement: &str) -> Fallible<String>
         copied = found.end();
         let append = |index: usize, output: &mut String| {
             let group = groups.get_group(index).and_then(|span| text.get(span.range())).unwrap_or_default();
-            // One replacement can hold a group many times, so each of them is counted.
+            // One replacement can hold a group many times, so each occurrence is counted.
             if budget.take(group.len()).is_ok() {
                 output.push_str(group);
             }

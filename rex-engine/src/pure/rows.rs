@@ -1,7 +1,7 @@
-//! Lists of maps, such as operations, `csv` and `table` give them: sorted, grouped, counted together; and lists of numbers.
+//! Lists of maps, such as operations, `csv` and `table` return: sorted, grouped, aggregated; and lists of numbers.
 //!
-//! A key is compared as what it is: numbers by their size, text by its characters. Texts that are all numbers, and have another order as
-//! texts, are refused where they are put in order.
+//! Values are compared by their kind: numbers by their size, text by its characters. Texts that are all numbers, and have another
+//! order as texts, are refused where they are sorted.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ functions! { "rows";
     percentile(rows: &mut Array, key: &str, percent: Dynamic) -> "float or ()" = |rows: &mut Array, key: &str, percent: Dynamic| percentile(rows, Some(key), &percent);
 }
 
-/// What a key's value is compared as.
+/// A key's value in the form in which it is compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Bool(bool),
@@ -78,7 +78,7 @@ impl Number {
 }
 
 impl Ord for Number {
-    /// By size, exactly, so that it is an order also where a FLOAT has no units any more; NaN comes last.
+    /// Compares by size, exactly, so that it is an order even where a FLOAT cannot represent each integer; NaN comes last.
     fn cmp(&self, other: &Self) -> Ordering {
         let (a, b) = match (*self, *other) {
             (Self::Int(a), Self::Int(b)) => return a.cmp(&b),
@@ -129,8 +129,8 @@ impl Key {
         }
     }
 
-    /// What a value is compared as; `()` as nothing. Text counts as if it were copied, so that comparing takes no longer
-    /// than that, however often one text occurs.
+    /// Returns the form in which a value is compared; none for `()`. Text counts as if it were copied, so that comparing takes no
+    /// longer than that, however often one text occurs.
     fn of(value: &Dynamic, budget: &Budget) -> Fallible<Option<Self>> {
         budget.take(size_of::<Self>() + ITEM_BYTES)?;
         if let Some(number) = Number::of(value) {
@@ -153,7 +153,7 @@ impl Key {
     }
 }
 
-/// What a map of a list has under a key, if it has something.
+/// Passes to `take` what a map of a list has under a key, if it has something.
 fn with_value<T>(row: &Dynamic, key: &str, take: impl FnOnce(Option<&Dynamic>) -> Fallible<T>) -> Fallible<T> {
     let row = row.as_map_ref().map_err(|_| not_a_map())?;
     take(row.get(key).filter(|value| !value.is_unit()))
@@ -168,7 +168,7 @@ fn missing(key: &str) -> Error {
     fail_with(format!("a row has no {}", quote(key)), help)
 }
 
-/// That a key is one of the rows: a list in which no row has it was meant otherwise.
+/// Checks that some row has a key: a key that no row has is a mistake.
 pub(super) fn known(rows: &Array, key: &str) -> Fallible<()> {
     let has = |row: &Dynamic| row.as_map_ref().map_or(true, |row| row.contains_key(key));
     if rows.is_empty() || rows.iter().any(has) {
@@ -181,14 +181,14 @@ pub(super) fn known(rows: &Array, key: &str) -> Fallible<()> {
     Err(fail_with(format!("no row has {}", quote(key)), format!("the first one has {}", keys.unwrap_or_default())))
 }
 
-/// A copy of a value, once it is known to fit.
+/// Copies a value, after checking that it fits.
 fn copy(value: &Dynamic, budget: &Budget) -> Fallible<Dynamic> {
     budget.take(ITEM_BYTES)?;
     weigh(value, budget, 0)?;
     Ok(value.clone())
 }
 
-/// Counts what a copy takes. What is shared is not copied, and neither is text.
+/// Counts the bytes that a copy takes. Shared values are not copied, and neither is text.
 fn weigh(value: &Dynamic, budget: &Budget, depth: usize) -> Fallible<()> {
     if value.is_shared() {
         return Ok(());
@@ -212,7 +212,7 @@ fn weigh(value: &Dynamic, budget: &Budget, depth: usize) -> Fallible<()> {
     }
 }
 
-/// That texts which are put in order are no numbers of another order, as those of `csv::parse` and `table::parse` are.
+/// Checks that sorted texts are not numbers with another order, such as those of `csv::parse` and `table::parse`.
 fn no_numbers_as_texts<'a>(keys: impl IntoIterator<Item = &'a Key>) -> Fallible<()> {
     let texts: Option<Vec<_>> =
         keys.into_iter().map(|key| if let Key::Text(text) = key { Some(text) } else { None }).collect();
@@ -227,7 +227,7 @@ fn sort_by(rows: &Array, key: &str, descends: bool) -> Fallible<Array> {
     let budget = Budget::new(VALUE_BYTES);
     known(rows, key)?;
     let mut keyed = rows.iter().map(|row| Ok((key_of(row, key, &budget)?, row))).collect::<Fallible<Vec<_>>>()?;
-    // Stable, either way; what has no key comes last, either way.
+    // The sort is stable in both directions; rows without the key come last in both.
     match descends {
         false => keyed.sort_by(|(a, _), (b, _)| a.is_none().cmp(&b.is_none()).then_with(|| a.cmp(b))),
         true => keyed.sort_by(|(a, _), (b, _)| b.cmp(a)),
@@ -269,7 +269,7 @@ fn select(rows: &Array, keys: &Array) -> Fallible<Array> {
         budget.take(MAP_BYTES + ITEM_BYTES)?;
         let mut picked = Map::new();
         for key in &keys {
-            // What is not there costs time, if nothing else.
+            // A missing key takes time, if nothing else.
             budget.take(ENTRY_BYTES + key.len())?;
             if let Some(value) = row.get(key.as_str()) {
                 picked.insert(key.as_str().into(), copy(value, &budget)?);
@@ -288,7 +288,7 @@ fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
             partners.entry(key).or_default().push(row);
         }
     }
-    // Keys are in the order of their kinds.
+    // Keys are ordered by kind first.
     let only = match (partners.first_key_value(), partners.last_key_value()) {
         (Some((first, _)), Some((last, _))) if first.kind() == last.kind() => Some(first.kind()),
         _ => None,
@@ -318,7 +318,7 @@ fn join(left: &Array, right: &Array, key: &str) -> Fallible<Array> {
     Ok(joined)
 }
 
-/// The numbers of a list, or what its maps have under a key.
+/// Returns the numbers of a list, or those of its maps under a key.
 fn numbers(values: &Array, key: Option<&str>) -> Fallible<Vec<Number>> {
     key.map_or(Ok(()), |key| known(values, key))?;
     let budget = Budget::new(VALUE_BYTES);
@@ -393,7 +393,7 @@ fn extreme(values: &Array, key: Option<&str>, wanted: Ordering) -> Fallible<Dyna
         return Err(fail_with(message, "`parse_int` and `parse_float` make numbers of text"));
     }
     no_numbers_as_texts(keyed.iter().map(|(key, _)| key))?;
-    // Of equal ones, the first.
+    // Of equal values, the first.
     let best = keyed.into_iter().reduce(|best, next| if next.0.cmp(&best.0) == wanted { next } else { best });
     Ok(best.map_or(Dynamic::UNIT, |(_, value)| value))
 }
@@ -417,7 +417,7 @@ fn percentile(values: &Array, key: Option<&str>, percent: &Dynamic) -> Fallible<
     let index = rank.trunc() as usize;
     let at = |index: usize| numbers.get(index.min(last)).map_or(f64::NAN, |number| number.float());
     let (below, fraction) = (at(index), rank.fract());
-    // Without a fraction the next number says nothing, not even if it is infinite.
+    // Without a fraction the next number does not count, even if it is infinite.
     let value = if fraction == 0.0 { below } else { below * (1.0 - fraction) + at(index + 1) * fraction };
     Ok(value.into())
 }
@@ -548,7 +548,7 @@ mod tests {
         for call in ["sort_by(a, `k`)", "group_by(a, `k`)", "join(a, a, `k`)", "select(a, m.keys())"] {
             assert_eq!(thrown(run(&format!("{many} rows::{call}"))), limit, "{call}");
         }
-        // However often one text occurs, comparing it is work.
+        // Comparing a text is work each time, even if it occurs often.
         let text = "x".repeat(1 << 20);
         for call in ["sort_by(a, `k`)", "unique_by(a, `k`)", "max(a, `k`)", "group_by(a, `k`)", "join(a, a, `k`)"] {
             let script = format!("let a = []; a.pad(1000, #{{k: text}}); rows::{call}");

@@ -2,8 +2,8 @@
 //!
 //! The engine of the `regex` crate never backtracks, but its time is the number of states times the length of the text,
 //! and for all matches of some patterns the square of that length: minutes for a text of a megabyte. It cannot be
-//! interrupted. So it is asked alone only where that is little; otherwise its lazy automaton searches, which passes a
-//! byte in constant time or gives up, and between two matches the clock is looked at.
+//! interrupted. So it searches alone only where that is little; otherwise its lazy automaton does, which passes a
+//! byte in constant time or gives up, and the clock is checked between two matches.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,19 +15,19 @@ use regex_automata::{Anchored, Input, Match, MatchError, MatchKind, meta};
 
 use super::{Fallible, exceeded, fail_with, quote};
 
-/// Length of a pattern's text, in bytes.
+/// Maximum length of a pattern's text, in bytes.
 const PATTERN_BYTES: usize = 8 << 10;
-/// Size of a pattern's automaton, in bytes.
+/// Maximum size of a pattern's automaton, in bytes.
 const NFA_BYTES: usize = 1 << 20;
-/// States times groups: the engine reserves memory for their product.
+/// Maximum number of states times groups: the engine reserves memory for their product.
 const SLOTS: usize = 1 << 17;
-/// Memory of a lazy automaton, in bytes. One that outgrows it a few times gives up.
+/// Memory of a lazy automaton, in bytes. An automaton that outgrows it a few times gives up.
 const DFA_BYTES: usize = 1 << 20;
-/// Patterns that are kept compiled.
+/// Number of patterns that are kept compiled.
 const CACHED: usize = 32;
-/// Work of all matches together up to which the engine is left alone: states times the square of the text's length.
+/// Maximum work of all matches together for which the engine searches alone: states times the square of the text's length.
 const SMALL_WORK: u64 = 1 << 26;
-/// Work of one match up to which the engine is asked where the lazy automaton gave up: states times the text's length.
+/// Maximum work of one match for which the engine replaces a lazy automaton that gave up: states times the text's length.
 /// A second or two.
 const WORK: u64 = 1 << 29;
 /// Time after which one call finds no further match.
@@ -43,7 +43,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// The pattern, from the cache if it was used lately.
+    /// Returns the pattern, from the cache if it was used recently.
     pub(super) fn new(source: &str) -> Fallible<Arc<Self>> {
         // INVARIANT: nothing is allocated while the lock is held: the allocator can park the thread of a run that is
         // over its limit, and the lock with it.
@@ -53,7 +53,7 @@ impl Pattern {
             let mut cache = cache();
             let is_it = |slot: &Option<Arc<Self>>| slot.as_ref().is_some_and(|pattern| pattern.source == source);
             if let Some(used) = cache.iter().position(is_it).and_then(|at| cache.get_mut(..=at)) {
-                // The one used last stands first.
+                // The most recently used pattern comes first.
                 used.rotate_right(1);
                 if let Some(Some(pattern)) = used.first() {
                     return Ok(Arc::clone(pattern));
@@ -77,7 +77,7 @@ impl Pattern {
             return Err(too_complex());
         }
         let invalid = |syntax: Option<&dyn std::error::Error>| match syntax {
-            // The last line says what is wrong; those before it draw the pattern.
+            // The last line says what is wrong; the lines before it draw the pattern.
             Some(error) => {
                 let text = error.to_string();
                 let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
@@ -94,7 +94,7 @@ impl Pattern {
             .onepass_size_limit(Some(NFA_BYTES / 4))
             .hybrid_cache_capacity(DFA_BYTES / 2);
         let engine = meta::Builder::new().configure(config).build(source).map_err(|_| too_complex())?;
-        // The automaton here has no groups; with them it has two states more for each.
+        // This automaton has no groups; each group adds two states.
         let slots = 2 * engine.captures_len();
         let states = nfa.states().len() + slots;
         if states.saturating_mul(slots) > SLOTS {
@@ -103,7 +103,7 @@ impl Pattern {
         Ok(Self { source: source.to_owned(), engine, nfa, states, lazy: OnceLock::new() })
     }
 
-    /// The lazy automaton, if the pattern has one.
+    /// Returns the lazy automaton, if the pattern has one.
     fn lazy(&self) -> Option<&hybrid::regex::Regex> {
         if self.lazy.get().is_none() {
             // Built outside of the lock, for the reason above.
@@ -127,7 +127,7 @@ impl Pattern {
         Some(hybrid::regex::Builder::new().build_from_dfas(forward, reverse))
     }
 
-    /// What the engine may do on a text of this length, for one match.
+    /// Returns the work of the engine for one match in a text of this length.
     fn work(&self, length: usize) -> u64 {
         (length as u64).saturating_mul(self.states as u64)
     }
@@ -165,13 +165,13 @@ impl<'a> Matches<'a> {
         Self { pattern, searcher: Searcher::new(Input::new(text)), search }
     }
 
-    /// The next match.
+    /// Returns the next match.
     pub(super) fn next(&mut self) -> Fallible<Option<Match>> {
         let search = &mut self.search;
         self.searcher.try_advance(|input| search.find(input)).map_err(|_| too_slow())
     }
 
-    /// The groups of a match that [`next`](Self::next) returned.
+    /// Finds the groups of a match that [`next`](Self::next) returned.
     pub(super) fn groups(&mut self, found: Match, groups: &mut Captures) -> Fallible<()> {
         let text = self.searcher.input().haystack();
         // INVARIANT: anchored at its start, and with the same text around it, the same match is found again.
@@ -189,7 +189,7 @@ fn too_slow() -> rex_core::Error {
     )
 }
 
-/// One search after the other, within the time of a call.
+/// Successive searches, within the time of a call.
 struct Search<'a> {
     pattern: &'a Pattern,
     is_small: bool,
@@ -212,7 +212,7 @@ impl Search<'_> {
         Ok(self.pattern.engine.search(input))
     }
 
-    /// Whether the engine may be asked.
+    /// Checks that the engine may search.
     fn check(&self, input: &Input<'_>) -> Result<(), MatchError> {
         if self.is_small || (self.pattern.work(input.get_span().len()) <= WORK && self.start.elapsed() <= TIME) {
             return Ok(());
@@ -225,7 +225,7 @@ impl Search<'_> {
 mod tests {
     use super::*;
 
-    /// Spans of all matches, by both ways, and by the crate `regex`.
+    /// Checks the spans of all matches, in both ways, against the crate `regex`.
     fn check(pattern: &str, text: &str) {
         let expected: Vec<_> = regex::Regex::new(pattern)
             .unwrap()
@@ -328,7 +328,7 @@ mod tests {
             })();
             assert_eq!(result.is_ok(), finishes, "{source}");
         }
-        // Each alone would take minutes, the first about an hour.
+        // Each alone would take minutes without a limit, the first about an hour.
         assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
     }
 

@@ -1,4 +1,4 @@
-//! Tables of text: aligned for people to read, and taken apart again; counts of values.
+//! Tables of text: aligned for people to read, and parsed; counts of values.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ fn format(rows: &Array, columns: Option<&Array>) -> Fallible<String> {
         None => keys(rows)?,
     };
     names.iter().try_for_each(|name| known(rows, name))?;
-    // Each cell is a text of its own, and this is asked before any of them is made.
+    // Each cell is a separate text, so their memory is counted before any of them is made.
     budget.take(names.len().saturating_mul(rows.len().saturating_add(1)).saturating_mul(size_of::<String>()))?;
     let columns = names.iter().map(|name| column(rows, name, &budget)).collect::<Fallible<Vec<_>>>()?;
     let line_width = columns.iter().fold(0_usize, |sum, column| sum.saturating_add(column.width + 2));
@@ -68,7 +68,7 @@ fn format(rows: &Array, columns: Option<&Array>) -> Fallible<String> {
     Ok(output)
 }
 
-/// All keys of all rows.
+/// Returns all keys of all rows.
 fn keys(rows: &Array) -> Fallible<Vec<String>> {
     let mut keys = BTreeSet::<String>::new();
     for row in rows {
@@ -101,7 +101,7 @@ fn column(rows: &Array, name: &str, budget: &Budget) -> Fallible<Column> {
     Ok(Column { width: width.max(name.chars().count()), name, cells, is_numeric: filled > 0 && filled == numeric })
 }
 
-/// A value on one line: text as it is, lists and maps as JSON.
+/// Formats a value on one line: text unchanged, lists and maps as JSON.
 fn cell(value: &Dynamic, budget: &Budget) -> Fallible<String> {
     if let Ok(text) = value.as_immutable_string_ref() {
         escaped(&text, budget)
@@ -112,14 +112,14 @@ fn cell(value: &Dynamic, budget: &Budget) -> Fallible<String> {
     }
 }
 
-/// Control characters would break the line, or do worse to a terminal.
+/// Escapes control characters, which would break the line, or do worse to a terminal.
 fn escaped(text: &str, budget: &Budget) -> Fallible<String> {
     let escapes = text.chars().filter(|char| char.is_control()).count();
     budget.take(text.len().saturating_add(escapes.saturating_mul(8)))?;
     Ok(text.chars().flat_map(printable).collect())
 }
 
-/// Text, or the text of a number, a character or a truth value.
+/// Returns a text, or the text of a number, a character or a truth value.
 pub(super) fn text_of(value: &Dynamic, what: &str) -> Fallible<String> {
     if let Ok(text) = value.as_immutable_string_ref() {
         return Ok(text.to_string());
@@ -161,7 +161,7 @@ fn parse(text: &str, separator: Option<&str>) -> Fallible<Array> {
     Ok(rows)
 }
 
-/// The parts of a line, of which the last takes what is left.
+/// Splits a line into fields, the last of which takes the rest.
 fn fields<'a>(line: &'a str, separator: Option<&str>, most: usize) -> Vec<&'a str> {
     match separator {
         Some(separator) => line.splitn(most, separator).map(str::trim).collect(),
@@ -206,7 +206,7 @@ fn top(counts: &mut Map, n: i64) -> Fallible<Array> {
             Err(_) => Err(fail(format!("the count of {} is not an integer", quote(key)))),
         })
         .collect::<Fallible<Vec<_>>>()?;
-    // Stable, and the map was in the order of its keys.
+    // The sort is stable, and the map was ordered by key.
     entries.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     entries.truncate(wanted);
     budget.take(entries.len().saturating_mul(MAP_BYTES))?;

@@ -1,5 +1,5 @@
 //! Dates and durations, in UTC and with fixed offsets. An instant is its epoch: whole seconds since 1970, as INT, so
-//! that two of them compare and subtract as numbers. What a text has below a second is rounded down.
+//! that two of them compare and subtract as numbers. Fractions of a second are rounded down.
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
@@ -32,7 +32,7 @@ functions! { "time";
     human(seconds: i64) -> "text" = |seconds: i64| Ok(human(seconds));
 }
 
-/// Length of a time, a duration or a format, in bytes.
+/// Maximum length of a time, a duration or a format, in bytes.
 const TEXT_BYTES: usize = 256;
 
 const RFC_3339: &str = "write it as 2026-01-31T12:00:00Z, or give its format: time::parse(text, \"%Y-%m-%d %H:%M:%S\")";
@@ -66,7 +66,7 @@ fn read_as(text: &str, format: &str) -> Fallible<Timestamp> {
     parsed.to_timestamp().map_err(mismatch)
 }
 
-/// That a format has no month among the hours, and no minute among the days.
+/// Checks that a format has no month among the hours, and no minute among the days.
 fn no_mixed_signs(format: &str) -> Fallible<()> {
     const MIXED: [(&str, &str); 5] =
         [("%H:%m", "%H:%M"), ("%H%m", "%H%M"), ("%Y-%M", "%Y-%m"), ("%M-%d", "%m-%d"), ("%m-%D", "%m-%d")];
@@ -90,7 +90,7 @@ fn write_as(epoch: i64, format: &str) -> Fallible<String> {
         .map_err(|error| fail_with(format!("{} is not a format", quote(format)), error.to_string()))
 }
 
-/// What is wrong with a format.
+/// Returns the error in a format, if it has one.
 pub(super) fn wrong(format: &str) -> Option<rex_core::Error> {
     write_as(0, format).err()
 }
@@ -146,7 +146,7 @@ const UNITS: [Unit; 7] = [
     ("seconds", |span, count| span.try_seconds(count)),
 ];
 
-/// One span for each unit: a span has one sign for all that is in it.
+/// Returns one span for each unit: a span has one sign for all its units.
 fn spans(map: &Map) -> Fallible<Vec<Span>> {
     if let Some(key) = map.keys().find(|key| UNITS.iter().all(|(unit, _)| unit != key)) {
         let help = format!("the units are: {}", UNITS.map(|(unit, _)| unit).join(", "));

@@ -11,15 +11,15 @@ functions! { "toml";
     parse(text: &str) -> "map" = parse;
 }
 
-/// How the crate `toml` hands over a date.
+/// The key under which the crate `toml` passes a date.
 const DATE: &str = "$__toml_private_datetime";
 
-/// What a token takes while the text is read, rounded up from what was measured.
+/// Bytes that a token takes while the text is read, rounded up from what was measured.
 const TOKEN_BYTES: usize = 256;
 
 fn parse(text: &str) -> Fallible<Dynamic> {
     let text = unmarked(text);
-    // The document is a tree first, with all tokens of the text beside it.
+    // The document first becomes a tree, with all tokens of the text beside it.
     let tokens = text.bytes().filter(|byte| b"\n,.=[{".contains(byte)).count();
     Budget::new(usize::MAX).take(text.len().saturating_add(tokens.saturating_mul(TOKEN_BYTES)))?;
     let budget = Budget::new(VALUE_BYTES);

@@ -23,10 +23,10 @@ functions! { "url";
     query(pairs: &mut Array) -> "text" = |pairs: &mut Array| query_of_list(pairs);
 }
 
-/// Length of a URL, in bytes.
+/// Maximum length of a URL, in bytes.
 const URL_BYTES: usize = 64 << 10;
 
-/// What stands for itself in any part of a URL (RFC 3986).
+/// The characters to encode in any part of a URL: all but the unreserved ones of RFC 3986.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn read(text: &str, base: Option<&Url>) -> Fallible<Url> {
@@ -47,7 +47,7 @@ fn reason(error: url::ParseError) -> String {
 }
 
 fn parse(text: &str) -> Fallible<Map> {
-    /// What a map takes, and what an entry, rounded up from what the allocator gives.
+    /// Bytes that the map of a parameter takes in addition to its text, rounded up from what the allocator uses.
     const MAP_BYTES: usize = 640;
     let url = read(text, None)?;
     let budget = Budget::new(VALUE_BYTES);
@@ -58,7 +58,7 @@ fn parse(text: &str) -> Fallible<Map> {
         params.push(Map::from([("key".into(), key), ("value".into(), value)]).into());
     }
     let text = |text: Option<&str>| text.map_or(Dynamic::UNIT, Into::into);
-    // What is not UTF-8 stays as it was.
+    // A part that is not UTF-8 stays encoded.
     let decoded = |text: &str| percent_decode_str(text).decode_utf8().map_or(text.into(), |text| text.as_ref().into());
     let host = match url.host() {
         Some(Host::Ipv6(address)) => address.to_string().into(),
@@ -156,7 +156,7 @@ mod tests {
             r#"["unix", (), "/run/x.sock"]"#,
         );
         check(r#"url::parse("https://bücher.example/").host"#, "xn--bcher-kva.example");
-        // Whatever the spelling, it is the address that would be connected to.
+        // Every spelling is parsed to the address that would be connected to.
         for host in ["127.1", "0x7f.0.0.1", "2130706433", "127.0.0.1", "127%2e0.0.1"] {
             check(&format!(r#"url::parse("http://{host}/").host"#), "127.0.0.1");
         }

@@ -1,4 +1,4 @@
-//! Checks the calls of a script: that there is such a function, and that it takes such arguments.
+//! Checks of a script's calls: that the function exists, and that it takes these arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,16 +16,16 @@ use crate::values::comparer_error;
 /// The functions that a script can call.
 pub(crate) struct Calls<'a> {
     pub(crate) names: &'a Names,
-    /// The script's own, with the numbers of their parameters.
+    /// The functions of the script, with the numbers of their parameters.
     pub(crate) own: &'a BTreeMap<String, BTreeSet<usize>>,
-    /// Names under which the script may hold functions.
+    /// Names of variables and fields that may hold functions.
     pub(crate) held: &'a BTreeSet<String>,
 }
 
 type Mistakes = Vec<(Position, Error)>;
 
 impl Calls<'_> {
-    /// Checks a call that is no method; returns the full name that a plain name stands for.
+    /// Checks a call that is not a method; returns the full name for the plain name of an operation.
     pub(crate) fn function(&self, call: &FnCallExpr) -> Result<Option<&'static str>, Mistakes> {
         let (name, count) = (call.name.as_str(), call.args.len());
         if !call.namespace.is_empty() {
@@ -74,7 +74,7 @@ impl Calls<'_> {
         (!counts.is_empty() && !counts.contains(&count)).then(|| wrong_count(name, &counts, count, " after the dot"))
     }
 
-    /// Whether something may be a function of two values. That of a closure that keeps no variable is known.
+    /// Returns whether an expression may be a function of two values. The number of parameters of a closure is known.
     fn compares(&self, function: &Expr) -> bool {
         match function {
             Expr::DynamicConstant(value, _) => value.read_lock::<FnPtr>().is_none_or(|function| {
@@ -148,7 +148,7 @@ fn wrong_count(name: &str, counts: &BTreeSet<usize>, count: usize, place: &str) 
     Error { help: habits::advice(name).map(str::to_owned), ..error }
 }
 
-/// Checks the arguments of an operation as far as they are spelled out.
+/// Checks the arguments of an operation as far as they are literals.
 fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), Mistakes> {
     let required: Vec<_> = spec.required().collect();
     let has_options = spec.options().next().is_some();
@@ -184,7 +184,7 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), Mistakes> {
     if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
 }
 
-/// The value of an option that is true or false, if it is known.
+/// Returns the value of a boolean option, if it is known.
 fn flag(spec: &OpSpec, options: Option<&Expr>, name: &str) -> Option<bool> {
     let given = match options {
         None => None,

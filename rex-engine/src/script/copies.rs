@@ -1,4 +1,4 @@
-//! Variables that hold a copy of something, and are changed: whether something reads the change.
+//! Variables that hold a copy of something, and are changed: checks whether the change is read.
 
 use rex_core::{Code, Error};
 use rhai::{ASTNode, Expr, Position, Stmt};
@@ -7,7 +7,7 @@ use super::look::{returns_a_copy, returns_nothing};
 use super::lost::Report;
 use super::names::quoted;
 
-/// Why a variable is a copy of something else.
+/// The reason that a variable is a copy of something else.
 #[derive(Clone, Copy)]
 pub(super) enum Copy {
     Parameter,
@@ -15,7 +15,7 @@ pub(super) enum Copy {
     Entry,
 }
 
-/// Whether an expression is a variable, or a part of one.
+/// Returns whether an expression is a variable, or a part of one.
 pub(super) fn is_part(value: &Expr) -> bool {
     match value {
         Expr::Variable(..) => true,
@@ -25,7 +25,7 @@ pub(super) fn is_part(value: &Expr) -> bool {
     }
 }
 
-/// Whether what follows a value leads to a part of it: by fields and indexes, or by a method that finds one.
+/// Returns whether an access leads to a part of a value: by fields and indexes, or by a method that finds one.
 fn is_found(rest: &Expr) -> bool {
     match rest {
         Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_found(&parts.lhs) && is_found(&parts.rhs),
@@ -34,7 +34,7 @@ fn is_found(rest: &Expr) -> bool {
     }
 }
 
-/// Whether what follows a value leads to a part of it, without a call.
+/// Returns whether an access leads to a part of a value, without a call.
 fn is_path(rest: &Expr) -> bool {
     match rest {
         Expr::Dot(parts, ..) | Expr::Index(parts, ..) => is_path(&parts.lhs) && is_path(&parts.rhs),
@@ -43,13 +43,13 @@ fn is_path(rest: &Expr) -> bool {
     }
 }
 
-/// The uses of a variable in some statements: where it is changed last, and whether it is read after that.
+/// The uses of a variable in some statements: its last change, and whether it is read after that.
 pub(super) struct Uses {
     pub(super) name: String,
     pub(super) last_change: Option<Position>,
     read: bool,
     ever_read: bool,
-    /// Whether setting the variable itself is a change, too.
+    /// True if setting the variable itself is a change, too.
     whole: bool,
 }
 
@@ -58,12 +58,12 @@ impl Uses {
         Self { name: name.to_owned(), last_change: None, read: false, ever_read: false, whole: true }
     }
 
-    /// The same where setting the variable itself is no change.
+    /// Returns uses for which setting the variable itself is not a change.
     pub(super) fn of_parts(name: &str) -> Self {
         Self { whole: false, ..Self::of(name) }
     }
 
-    /// Looks at the last statement of a block, which is its value.
+    /// Checks the last statement of a block, which is its value.
     pub(super) fn value(&mut self, statement: &Stmt) {
         match statement {
             // As a value, the method returns a changed copy.
@@ -112,7 +112,7 @@ impl Uses {
         }
     }
 
-    /// What is read in a loop may be read after a change in it.
+    /// Checks a loop: its reads may come after a change in an earlier round.
     fn repeated(&mut self, head: &Expr, body: &[Stmt]) {
         self.expression(head);
         let mut inner = Self { whole: self.whole, ..Self::of(&self.name) };
@@ -145,7 +145,7 @@ impl Uses {
         (self.last_change, self.read) = (Some(position), false);
     }
 
-    /// Whether an assignment changes a part of the variable; the variable itself is another matter.
+    /// Returns whether an assignment changes a part of the variable, or the variable itself where that counts.
     fn is_target(&self, target: &Expr) -> bool {
         let whole = self.whole && matches!(target, Expr::Variable(variable, ..) if variable.1 == self.name.as_str());
         whole
@@ -160,7 +160,7 @@ impl Uses {
         }
     }
 
-    /// Whether a statement is a method that changes the variable or a part of it.
+    /// Returns whether an expression calls a method, selected by `by`, that changes the variable or a part of it.
     fn is_changed(&self, expr: &Expr, by: &dyn Fn(&str) -> bool) -> bool {
         let Expr::Dot(parts, ..) = expr else { return false };
         let mut rest = &parts.rhs;
@@ -174,7 +174,7 @@ impl Uses {
     }
 }
 
-/// Whether a method changes its receiver.
+/// Returns whether a method changes its receiver.
 fn changes(name: &str) -> bool {
     returns_a_copy(name) || returns_nothing(name) && name != "for_each"
 }
@@ -183,7 +183,7 @@ fn names(path: &[ASTNode<'_>], name: &str) -> bool {
     matches!(path.last(), Some(ASTNode::Expr(Expr::Variable(variable, ..))) if variable.1 == name)
 }
 
-/// Whether a statement names a variable.
+/// Returns whether a statement names a variable.
 pub(super) fn mentions(statement: &Stmt, name: &str) -> bool {
     let mut found = false;
     statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| {

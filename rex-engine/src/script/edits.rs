@@ -1,21 +1,21 @@
-//! Small changes to the text of a script before it is compiled again, and the way back from its places to those of the original.
+//! Small edits of a script's text before it is compiled again, and the mapping of its places back to the original.
 
 use std::collections::BTreeMap;
 
 use super::scan::Place;
 
-/// Changes to one script: at each place, how many characters are replaced, and by what.
+/// The edits of one script: at each place, the number of characters to replace, and their replacement.
 #[derive(Debug, Default)]
 pub(crate) struct Edits(BTreeMap<Place, (u32, String)>);
 
 impl Edits {
-    /// Replaces `length` characters at a place. A place that was changed before stays as it is.
+    /// Replaces `length` characters at a place. The first edit of a place counts.
     pub(crate) fn replace(&mut self, place: Place, length: usize, text: impl Into<String>) {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.0.entry(place).or_insert_with(|| (length, text.into()));
     }
 
-    /// Returns what is put at a place of the original.
+    /// Returns the replacement at a place of the original.
     pub(crate) fn at(&self, place: Place) -> Option<&str> {
         self.0.get(&place).map(|(_, text)| text.as_str())
     }
@@ -24,7 +24,7 @@ impl Edits {
         self.0.is_empty()
     }
 
-    /// Returns the text with all changes.
+    /// Returns the text with all edits.
     pub(crate) fn apply(&self, text: &str) -> String {
         let mut edits = self.0.iter().peekable();
         let (mut changed, mut place, mut leave_out) = (String::with_capacity(text.len() + 64), (1, 1), 0);
@@ -43,7 +43,7 @@ impl Edits {
         changed
     }
 
-    /// Returns the place in the original that a place in the changed text comes from.
+    /// Returns the place in the original that a place in the edited text comes from.
     pub(crate) fn original(&self, (line, column): Place) -> Place {
         let mut shift = 0_i64;
         for (&(_, start), (length, text)) in self.0.range((line, 0)..(line + 1, 0)) {

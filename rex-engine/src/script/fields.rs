@@ -1,4 +1,4 @@
-//! Where the fields that a script reads come from, so that an error about one can say which there are.
+//! The origins of the fields that a script reads, so that an error about one can list those that exist.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -15,7 +15,7 @@ use super::parts::{Part, is_closure};
 pub(crate) enum Root {
     /// The arguments of the script.
     Args,
-    /// A part of what an operation returns.
+    /// A part of the result of an operation.
     Result(&'static OpSpec, Vec<Step>),
 }
 
@@ -27,15 +27,15 @@ pub(crate) enum Step {
 }
 
 impl Root {
-    /// The fields of such a map in the operation's example; none if that does not show them.
+    /// Returns the fields of such a map in the operation's example; empty if that does not show them.
     pub(crate) fn fields(&self) -> Vec<String> {
         let Self::Result(spec, steps) = self else { return Vec::new() };
         let example: Json = serde_json::from_str(spec.example.returns).unwrap_or_default();
         part_of(&example, steps).and_then(Json::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// What is wrong with a field, and advice, if such a map has no field of this name as far as is known. `args` are the names of
-    /// the script's arguments.
+    /// Returns a message and advice if such a map, as far as is known, has no field of this name. `args` are the names of the script's
+    /// arguments.
     pub(crate) fn lacks(&self, name: &str, args: &[String]) -> Option<(String, String)> {
         let known = |fields: &[String]| match did_you_mean(name, fields.iter().map(String::as_str)) {
             Some(meant) => meant,
@@ -59,8 +59,8 @@ impl Root {
         }
     }
 
-    /// The same, where it is known before the script runs. A map whose keys come from the host may have any field, and an option
-    /// may add what another operation tells, too.
+    /// Returns a message and advice if the map surely has no field of this name, before the script runs. A map whose keys come from the
+    /// host may have any field, and an option may add a field that another operation returns.
     pub(crate) fn surely_lacks(&self, name: &str, args: &[String]) -> Option<(String, String)> {
         if let Self::Result(spec, steps) = self {
             let told = |name: &str| {
@@ -99,7 +99,7 @@ fn part_of<'a>(example: &'a Json, steps: &[Step]) -> Option<&'a Json> {
     })
 }
 
-/// All fields, at any depth, of the examples of these operations.
+/// Returns all fields, at any depth, of the examples of these operations.
 pub(crate) fn all_fields(operations: &BTreeMap<&'static str, &'static OpSpec>) -> BTreeSet<String> {
     fn add(value: &Json, fields: &mut BTreeSet<String>) {
         match value {
@@ -118,18 +118,18 @@ pub(crate) fn all_fields(operations: &BTreeMap<&'static str, &'static OpSpec>) -
     fields
 }
 
-/// What the variables of a script hold, as far as its text says it.
+/// The origins of the values of a script's variables, as far as its text shows them.
 pub(crate) struct Roots {
-    /// By the part of the script and the name.
+    /// The origins, by the part of the script and the name.
     variables: HashMap<(usize, String), Option<Root>>,
-    /// How many variables each closure takes along, by its part of the script.
+    /// Number of variables that each closure captures, by its part of the script.
     taken: HashMap<usize, usize>,
     /// The operations that the script calls.
     pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
 
-/// A closure, where it is written: the part of the script that it is in, how many variables it takes along, the entry of a list
-/// that it is called with, and which of its parameters that is.
+/// A closure where it is written: the part of the script that it is in, the number of variables that it captures, the entry of a list
+/// that it is called with, and which of its parameters gets that.
 struct Written {
     within: usize,
     taken: usize,
@@ -143,7 +143,7 @@ impl Roots {
         let numbers: HashMap<_, _> =
             parts.iter().enumerate().map(|(number, part)| (part.name.as_str(), number)).collect();
         let mut left: VecDeque<_> = parts.iter().enumerate().filter(|(_, part)| !part.is_closure()).collect();
-        // A closure is read after the part that it is in, whose variables it may take along.
+        // A closure is read after the part that it is in, whose variables it may capture.
         while let Some((number, part)) = left.pop_front() {
             for (name, written) in roots.read(number, part, names) {
                 if let Some((&inner, closure)) =
@@ -170,7 +170,7 @@ impl Roots {
         }
     }
 
-    /// The parameters of a function or a closure that are called with a value; none where that is not known.
+    /// Returns the parameters of a function or a closure that get a value when it is called; empty if they are not known.
     pub(crate) fn own_params<'p>(&self, number: usize, part: &'p Part<'_>) -> &'p [String] {
         let taken = if part.is_closure() { self.taken.get(&number).copied() } else { Some(0) };
         taken.and_then(|taken| part.params.get(taken..)).unwrap_or_default()
@@ -235,14 +235,14 @@ impl Roots {
         closures
     }
 
-    /// A name that is declared twice may hold either.
+    /// Declares a variable. A name that is declared twice has no known origin.
     fn declare(&mut self, part: usize, name: &str, root: Option<Root>) {
         let key = (part, name.to_owned());
         let known = self.variables.contains_key(&key);
         self.variables.insert(key, root.filter(|_| !known));
     }
 
-    /// The origin of what the field or the method at the end of a path is asked of.
+    /// Returns the origin of the value whose field or method is at the end of a path.
     pub(crate) fn of(&self, part: usize, path: &[ASTNode<'_>]) -> Option<Root> {
         let mut nodes = path.iter().rev();
         let ASTNode::Expr(end) = nodes.next()? else { return None };
@@ -256,22 +256,22 @@ impl Roots {
         self.follow(part, chain, Some(end), None)
     }
 
-    /// The words that a field can have, if an expression reads one whose words are known.
+    /// Returns the words that a field can have, if an expression reads a field with known words.
     pub(crate) fn words(&self, part: usize, value: &Expr) -> Option<(String, &'static [&'static str])> {
         let (spec, name, _) = self.reads(part, value)?;
         Some((format!("`{name}` of `{}`", spec.name), spec.words(&name)?))
     }
 
-    /// The field of a result that an expression reads.
+    /// Returns the field of a result that an expression reads.
     pub(crate) fn field(&self, part: usize, value: &Expr) -> Option<String> {
         self.reads(part, value).map(|(_, name, _)| name)
     }
 
-    /// The field of a result that an expression reads, if it holds a path, which is always an absolute one.
+    /// Returns the field of a result that an expression reads, if that holds a path, which is always absolute.
     pub(crate) fn path(&self, part: usize, value: &Expr) -> Option<String> {
         let (spec, name, steps) = self.reads(part, value)?;
         let example: Json = serde_json::from_str(spec.example.returns).ok()?;
-        // A mount has a source, and its target is a path; that of a link need not be absolute.
+        // A mount has a source, and its target is a path; the target of a link need not be absolute.
         let within = || part_of(&example, steps.split_last()?.1)?.get("source");
         let is_path = matches!(name.as_str(), "path" | "exe" | "directory") || name == "target" && within().is_some();
         let shown = part_of(&example, &steps).and_then(Json::as_str);
@@ -292,7 +292,7 @@ impl Roots {
         self.follow(part, value, None, Some(names))
     }
 
-    /// Follows a chain from its start, up to a part of it if one is named.
+    /// Follows a chain from its start, up to `end` if there is one.
     fn follow(&self, part: usize, chain: &Expr, end: Option<&Expr>, names: Option<&Names>) -> Option<Root> {
         let mut parts = Vec::new();
         flatten(chain, false, &mut parts);
@@ -315,7 +315,7 @@ impl Roots {
             root = match part {
                 Link::Value(value) if end.is_some_and(|end| std::ptr::eq(value, end)) => return Some(root),
                 Link::Value(Expr::Property(names, _)) => root.step(Step::Field(names.2.to_string()))?,
-                // These keep the entries of a list as they are.
+                // These methods leave the entries of a list unchanged.
                 Link::Value(Expr::MethodCall(call, _))
                     if matches!(call.name.as_str(), "filter" | "order" | "order_by" | "reversed") =>
                 {
@@ -333,10 +333,10 @@ impl Roots {
     }
 }
 
-/// The name of the closure that an expression is, and how many variables it takes along.
+/// Returns the name of the closure that an expression is, and the number of variables that it captures.
 pub(super) fn closure(value: &Expr) -> Option<(String, usize)> {
     match value {
-        // Variables that it takes along are shared first.
+        // Captured variables are shared first.
         Expr::Stmt(block) => match block.statements().last()? {
             Stmt::Expr(value) => closure(value),
             Stmt::FnCall(call, _) => curried(call),
@@ -356,7 +356,7 @@ fn curried(call: &rhai::FnCallExpr) -> Option<(String, usize)> {
     Some((closure(function)?.0, taken.len()))
 }
 
-/// The operation that a function call is one of.
+/// Returns the operation that a function call uses.
 pub(super) fn called(call: &rhai::FnCallExpr, names: &Names) -> Option<&'static OpSpec> {
     if call.namespace.is_empty() {
         names.alias(&call.name)
@@ -370,7 +370,7 @@ enum Link<'a> {
     Index(&'a Expr),
 }
 
-/// The parts of a chain in their order: of `a.b[c].d`, the variable `a`, the property `b`, the index `c`, the property `d`.
+/// Lists the parts of a chain in order: for `a.b[c].d`, the variable `a`, the property `b`, the index `c`, the property `d`.
 fn flatten<'a>(chain: &'a Expr, index: bool, parts: &mut Vec<Link<'a>>) {
     let part = |expr| if index { Link::Index(expr) } else { Link::Value(expr) };
     match chain {

@@ -1,4 +1,4 @@
-//! What scripts call in other languages, and what there is for it here.
+//! Functions that scripts call in other languages, and their counterparts here.
 
 /// Names of functions and methods, each with advice.
 const HABITS: &[(&str, &str)] = &[
@@ -89,7 +89,7 @@ const HABITS: &[(&str, &str)] = &[
     ("uptime", "`sys::boot_time()` tells when the machine was started"),
 ];
 
-/// Advice for a name that scripts bring along from other languages.
+/// Returns the advice for a name from another language.
 pub(crate) fn advice(name: &str) -> Option<&'static str> {
     let name = name.rsplit("::").next().unwrap_or(name);
     HABITS.iter().find(|(habit, _)| *habit == name).map(|(_, advice)| *advice)
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// What is advised is there: each part in backticks that is a call of something by name.
+    /// Compiles each part of the advice in backticks that calls something by name.
     #[test]
     fn what_is_advised_is_there() {
         let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();

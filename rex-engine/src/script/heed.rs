@@ -1,5 +1,5 @@
-//! What a script looks at of what its operations answer. Some answers say that nothing was done, or that it failed; where a script
-//! looks at no such field, its run has a warning.
+//! The fields that a script reads of its operations' results. Some results report that nothing was done, or that it failed; if a
+//! script reads no such field, its run has a warning.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use rhai::{AST, ASTNode, Expr};
 
 use super::scan::Place;
 
-/// A kind of answer that may tell of a failure, known by its fields.
+/// A kind of result that may report a failure, identified by its fields.
 struct Telling {
-    /// The fields that tell of it.
+    /// The fields that report a failure.
     fields: &'static [&'static str],
-    /// Those that a script may read without these. With them, all answers of this kind have one of these.
+    /// The fields that a script may read without reading `fields`. A result of this kind has all of `fields`, and one of these.
     others: &'static [&'static str],
-    /// What failed, if the answer says so.
+    /// A function that describes the failure, if the result reports one.
     failed: fn(&Value) -> Option<String>,
 }
 
@@ -25,12 +25,12 @@ const TELLING: &[Telling] = &[
     Telling { fields: &["status"], others: &["headers", "body", "url"], failed: answer },
 ];
 
-/// What a script looks at.
+/// The results that a script reads, and those that it drops.
 #[derive(Default)]
 pub(crate) struct Heed {
-    /// Its calls of operations whose answers go nowhere.
+    /// Its calls of operations whose results are not used.
     dropped: BTreeSet<Place>,
-    /// The fields of such answers that it names, whatever it reads them of.
+    /// The fields of such results that the script names, on any value.
     named: BTreeSet<&'static str>,
 }
 
@@ -50,7 +50,7 @@ impl Heed {
         Self { dropped, named }
     }
 
-    /// The warning of an answer that tells of a failure where the script does not look at that.
+    /// Returns the warning for a result that reports a failure, if the script ignores that.
     pub(crate) fn unheeded(&self, operation: &str, place: Place, answer: &Value) -> Option<Error> {
         let is_dropped = self.dropped.contains(&place);
         let (failed, help) = match answer {

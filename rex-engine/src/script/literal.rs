@@ -1,4 +1,4 @@
-//! Calls of pure functions and operators with arguments that are all spelled out: what fails always is told before the script runs.
+//! Calls of pure functions and operators with literal arguments: those that always fail are reported before the script runs.
 
 use rex_core::{Code, Error};
 use rhai::{AST, ASTNode, Dynamic, Engine, EvalAltResult, Expr, FnCallExpr, Map, Module, Position, Stmt};
@@ -7,7 +7,7 @@ use super::look::place;
 use super::names::Names;
 use super::scan::Place;
 
-/// The failures of such calls. In `try`, the script is ready for them.
+/// Returns the failures of such calls, except in `try`, where the script expects them.
 pub(super) fn failures(engine: &Engine, names: &Names, ast: &AST) -> Vec<(Place, Error)> {
     let mut calls = Vec::new();
     ast.walk(&mut |path: &[ASTNode<'_>]| {

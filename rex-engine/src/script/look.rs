@@ -1,4 +1,4 @@
-//! Looks through the tree of a script before it runs: what cannot work, what cannot be meant, and what is put otherwise.
+//! Checks of a script's tree before it runs: what cannot work, what is a mistake, and what is edited.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -48,55 +48,55 @@ const NOTHING: &[&str] = &[
     "truncate",
 ];
 
-/// The function that gives a caught error its fields. No script can spell it by chance.
+/// The function that gives a caught error its fields. No script spells it by chance.
 pub(crate) const CAUGHT: &str = "rex_caught_error";
 
-/// The function that notes a caught error that has no name in the script, and the name that it gets.
+/// The function that notes a caught error without a name in the script, and the name that such an error gets.
 pub(crate) const SLIPPED: &str = "rex_slipped_error";
 const UNNAMED: &str = "rex_unnamed_error";
 
-/// The function that yields a field, an entry or nothing.
+/// The function that returns a field, an entry or `()`.
 pub(crate) const ASKED: &str = "rex_asked_field";
 
-/// The operator that adds and joins, instead of `+`, of which Rhai takes nothing for an empty text.
+/// The operator that adds and joins, instead of Rhai's `+`, which treats nothing as an empty text.
 pub(crate) const JOINED: &str = "rex_joined_values";
 
-/// The function that asks whether a value has the kind of the cases of its `switch`.
+/// The function that checks whether a value has the kind of the cases of its `switch`.
 pub(crate) const SWITCHED: &str = "rex_switched_value";
 
-/// The most fields that are set and not read of which it is looked whether another one was meant.
+/// Maximum number of fields set and not read that are compared with known fields.
 const NEW_FIELDS: usize = 100;
 
-/// The result of looking through a script.
+/// The result of checking a script.
 #[derive(Default)]
 pub(crate) struct Look {
     pub(crate) edits: Edits,
     pub(crate) mistakes: BTreeMap<Place, Failure>,
     pub(crate) warnings: BTreeMap<Place, Failure>,
     pub(crate) roots: HashMap<Place, Root>,
-    /// Fields that are asked for by `get`.
+    /// Fields that are read with `get`.
     asked: Vec<(Place, String, Root)>,
     pub(crate) heed: Heed,
     /// The operations that the script calls.
     pub(crate) operations: BTreeMap<&'static str, &'static OpSpec>,
 }
 
-/// The pair of a method that changes in place and the one that returns a changed copy, by the name of the latter.
+/// Returns the pair of a method that changes in place and the one that returns a changed copy, by the name of the latter.
 pub(crate) fn in_place(copy: &str) -> Option<(&'static str, &'static str)> {
     IN_PLACE.iter().find(|(_, name)| *name == copy).copied()
 }
 
-/// Whether a method changes its receiver and returns it, too.
+/// Returns whether a method changes its receiver and also returns it.
 pub(super) fn returns_a_copy(name: &str) -> bool {
     IN_PLACE.iter().any(|(in_place, _)| *in_place == name)
 }
 
-/// Whether a method changes its receiver and returns nothing.
+/// Returns whether a method changes its receiver and returns nothing.
 pub(super) fn returns_nothing(name: &str) -> bool {
     NOTHING.contains(&name)
 }
 
-/// A place of Rhai's as ours.
+/// Converts a position of Rhai to a place.
 pub(crate) fn place(position: Position) -> Place {
     let number = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
     (number(position.line()), number(position.position()))
@@ -142,7 +142,7 @@ impl Look {
         look
     }
 
-    /// What the text shows and the tree does not.
+    /// Reports what only the text shows, and not the tree.
     fn text(&mut self, scan: &Scan) {
         for &place in &scan.divisions {
             let error = Error::new(Code::Script, "`//` begins a comment, so the line ends before it");
@@ -207,7 +207,7 @@ impl Look {
                 self.mistake(place(parts.rhs.start_position()), last_place());
             }
             Some(ASTNode::Stmt(Stmt::Assignment(parts))) if parts.0.is_op_assignment() => {
-                // Rhai's `+=` of a list adds what is read line by line as one value.
+                // Rhai's `+=` of a list adds the lines of a file as one value.
                 if let Expr::FnCall(call, position) = &parts.1.rhs
                     && called(call, calls.names).is_some_and(|spec| spec.verb() == "lines")
                     && parts.0.get_op_assignment_info().is_some_and(|info| info.5 == "+")
@@ -243,7 +243,7 @@ impl Look {
                 parts.iter().take(last).for_each(|part| self.lenient(part, scan, true));
             }
             Some(ASTNode::Expr(Expr::Dot(parts, flags, _))) if flags.intersects(ASTFlags::NEGATED) => {
-                // Both what may be missing, and what is asked of it.
+                // Both the value that may be missing, and its field.
                 self.lenient_property(&parts.lhs);
                 match &parts.rhs {
                     Expr::Dot(rest, ..) | Expr::Index(rest, ..) => self.lenient_property(&rest.lhs),
@@ -271,10 +271,10 @@ impl Look {
         }
     }
 
-    /// Gives a caught error its fields, and notes one that has no name.
+    /// Gives a caught error its fields, and notes an error without a name.
     fn catch(&mut self, variable: &Expr, branch: &StmtBlock) {
         let start = place(branch.position());
-        // Who names it may know of it.
+        // A script that names the error may handle it.
         let (name, value) = match variable {
             Expr::Variable(variable, ..) => (variable.1.as_str(), format!("{CAUGHT}({})", variable.1)),
             _ => {
@@ -286,13 +286,13 @@ impl Look {
         self.lost_value(branch.statements());
     }
 
-    /// Fields that are read of a map that has none of that name, unless the script asks for them, or sets them.
+    /// Reports fields that are read of a map without them, unless the script checks for them, or sets them.
     fn fields(&mut self, ast: &AST, args: Option<&[String]>) {
         let (mut read, mut named, mut merged) = (Vec::new(), BTreeMap::<_, usize>::new(), false);
         let (mut set, mut keys) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());
         ast.walk(&mut |path: &[ASTNode<'_>]| {
             match path.last() {
-                // In `try`, the script is ready for the error.
+                // In `try`, the script expects the error.
                 Some(ASTNode::Expr(Expr::Property(names, position)))
                     if !path.iter().any(|node| matches!(node, ASTNode::Stmt(Stmt::TryCatch(..)))) =>
                 {
@@ -315,20 +315,20 @@ impl Look {
             }
             true
         });
-        // What is set stands among what is read, too.
+        // Fields that are set are also counted as read.
         let mut times_read = BTreeMap::<&str, usize>::new();
         read.iter().for_each(|(_, name)| *times_read.entry(name).or_default() += 1);
         let is_new = |(name, positions): &(String, Vec<Position>)| {
             !keys.contains(name) && times_read.get(name.as_str()).is_none_or(|times| *times <= positions.len())
         };
-        // Each is held against all keys, so that of very many not all are looked at.
+        // Each is compared with all keys, so only some of very many are.
         for (name, positions) in set.into_iter().filter(is_new).take(NEW_FIELDS) {
             let Some(meant) = did_you_mean(&name, keys.iter().map(String::as_str)) else { continue };
             let message = format!("{} is a new field, and nothing reads it", quoted(&name));
             let error = Error::new(Code::Script, message).with_help(meant);
             self.warnings.extend(positions.into_iter().map(|at| (place(at), failure(place(at), error.clone()))));
         }
-        // Asked for with a default, a field that there never is has it always.
+        // With a default, a field that never exists always has the default.
         for (place, name, root) in std::mem::take(&mut self.asked) {
             let only = !merged && named.get(&name) == Some(&1);
             if let Some((message, help)) = root.surely_lacks(&name, &[]).filter(|_| only) {
@@ -339,7 +339,7 @@ impl Look {
             let lack = match self.roots.get(&place) {
                 Some(Root::Args) if self.edits.at(place).is_some() => None,
                 Some(_) if merged || named.contains_key(&name) => None,
-                // Another one may be read where it is not given, in a branch that is not taken.
+                // Only a misspelled argument is a mistake: any other may be read in a branch that is not taken without it.
                 Some(Root::Args) => args
                     .filter(|args| did_you_mean(&name, args.iter().map(String::as_str)).is_some())
                     .and_then(|args| Root::Args.lacks(&name, args)),
@@ -352,7 +352,7 @@ impl Look {
         }
     }
 
-    /// An operation as a condition, whose result is neither true nor false.
+    /// Reports an operation as a condition, if its result is not a boolean.
     fn condition(&mut self, value: &Expr, calls: &Calls<'_>) {
         let Expr::FnCall(call, position) = value else { return };
         if call.name == "!" {
@@ -388,7 +388,7 @@ impl Look {
         }
     }
 
-    /// A method that changes in place, where its result is used: as one that returns a changed copy, or as a mistake.
+    /// Replaces a method that changes in place by the one that returns a changed copy where the result is used, or reports a mistake.
     fn in_place(&mut self, path: &[ASTNode<'_>], call: &FnCallExpr, position: Position, calls: &Calls<'_>) {
         let name = call.name.as_str();
         if calls.own.contains_key(name) || !is_used(path) {
@@ -403,7 +403,7 @@ impl Look {
         }
     }
 
-    /// `m[key] == ()` asks whether the key is there.
+    /// Makes `m[key] == ()` ask whether the key exists.
     fn asked_for_nothing(&mut self, call: &FnCallExpr, scan: &Scan) {
         if let ("==" | "!=", [one, other]) = (call.name.as_str(), call.args.as_slice()) {
             for (asked, nothing) in [(one, other), (other, one)] {
@@ -414,7 +414,7 @@ impl Look {
         }
     }
 
-    /// The last field of a chain yields `()` where it is missing. What a script spells out is asked for so only where `fields` says it.
+    /// Makes the last field of a chain yield `()` if it is missing; a literal name only if `fields` is set.
     fn lenient(&mut self, chain: &Expr, scan: &Scan, fields: bool) {
         match chain {
             Expr::Dot(parts, ..) => match &parts.rhs {
@@ -445,7 +445,7 @@ impl Look {
         }
     }
 
-    /// A `catch` block has no value. One that ends with nothing but a value was meant to have it.
+    /// Reports a `catch` block that ends with just a value: the block has no value.
     fn lost_value(&mut self, statements: &[Stmt]) {
         match statements.last() {
             Some(Stmt::Expr(value)) if is_plain(value) => {
@@ -468,7 +468,7 @@ fn lost() -> Error {
     Error::new(Code::Script, "the value of a `catch` block is lost").with_help(help)
 }
 
-/// Whether a case of a `switch` ends with a value, and does nothing with it.
+/// Returns whether a case of a `switch` ends with a value, and does nothing with it.
 fn ends_plain(case: &Expr) -> bool {
     match case {
         Expr::Stmt(block) => matches!(block.statements().last(), Some(Stmt::Expr(value)) if is_plain(value)),
@@ -476,7 +476,7 @@ fn ends_plain(case: &Expr) -> bool {
     }
 }
 
-/// Whether an expression is a value and does nothing.
+/// Returns whether an expression is a value and does nothing.
 pub(super) fn is_plain(value: &Expr) -> bool {
     match value {
         Expr::FnCall(call, _) => call.is_operator_call() && call.args.iter().all(is_plain),
@@ -490,7 +490,7 @@ pub(super) fn is_plain(value: &Expr) -> bool {
     }
 }
 
-/// Whether the result of the method at the end of a path goes somewhere.
+/// Returns whether the result of the method at the end of a path is used.
 fn is_used(path: &[ASTNode<'_>]) -> bool {
     let mut nodes = path.iter().rev();
     let Some(&ASTNode::Expr(mut inner)) = nodes.next() else { return false };
@@ -502,7 +502,7 @@ fn is_used(path: &[ASTNode<'_>]) -> bool {
                 }
                 inner = outer;
             }
-            // Of a block that is an expression, such as `${..}`, the last statement is the value.
+            // The value of a block that is an expression, such as `${..}`, is its last statement.
             ASTNode::Stmt(Stmt::Expr(_)) => {
                 let outer = nodes.next();
                 return matches!(outer, Some(ASTNode::Expr(Expr::Stmt(block))) if block.statements().len() == 1);
@@ -513,13 +513,13 @@ fn is_used(path: &[ASTNode<'_>]) -> bool {
     false
 }
 
-/// Whether a name is that of an index, and nothing else.
+/// Returns whether a name is that of an index, and nothing else.
 fn is_index(name: &str) -> bool {
     let name = name.to_lowercase();
     ["i", "idx", "index"].contains(&name.as_str()) || ["_idx", "_index", "_i"].iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a name tells that its owner knows it to be an index.
+/// Returns whether a name shows that the script's author knows it to be an index.
 fn is_counter(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "at", "c", "count", "counter", "i", "j", "k2", "line", "lineno", "n", "nr", "num", "offset", "pos", "position",
@@ -532,7 +532,7 @@ fn is_counter(name: &str) -> bool {
         || name == "no"
 }
 
-/// The functions of a script, each with the numbers of its parameters.
+/// Returns the functions of a script, each with the numbers of its parameters.
 fn own_functions(ast: &AST) -> BTreeMap<String, BTreeSet<usize>> {
     let mut own = BTreeMap::<_, BTreeSet<_>>::new();
     for function in ast.iter_fn_def() {
@@ -541,7 +541,7 @@ fn own_functions(ast: &AST) -> BTreeMap<String, BTreeSet<usize>> {
     own
 }
 
-/// Names under which a script may hold functions of its own: variables, parameters, keys of maps, fields that it sets.
+/// Returns the names that may hold functions of the script: variables, parameters, keys of maps, fields that it sets.
 fn held(ast: &AST) -> BTreeSet<String> {
     let mut held: BTreeSet<String> =
         ast.iter_fn_def().flat_map(|function| function.params.iter().map(|name| name.to_string())).collect();
@@ -560,7 +560,7 @@ fn held(ast: &AST) -> BTreeSet<String> {
     held
 }
 
-/// The field that an assignment sets.
+/// Returns the field that an assignment sets.
 fn assigned(target: &Expr) -> Option<String> {
     match target {
         Expr::Property(names, _) => Some(names.2.to_string()),

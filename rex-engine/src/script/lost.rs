@@ -13,7 +13,7 @@ use super::names::{Names, quoted};
 use super::parts::Part;
 use super::scan::Place;
 
-/// Methods that return a value and do nothing else. Those that a script may call to see whether they fail are left out.
+/// Methods that only return a value. Those that a script may call to see whether they fail are left out.
 const PURE: &[&str] = &[
     "abs",
     "all",
@@ -56,7 +56,7 @@ const PURE: &[&str] = &[
 
 pub(super) type Report<'a> = &'a mut dyn FnMut(Position, Error);
 
-/// Reports what is lost in a script; returns where it calls an operation and does nothing with the answer.
+/// Reports lost values of a script; returns the places of its calls of operations whose results are not used.
 pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report: Report<'_>) -> BTreeSet<Place> {
     let mut dropped = BTreeSet::new();
     let returns_changed: BTreeSet<_> =
@@ -108,7 +108,7 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, calls: &Calls<'_>, report:
     dropped
 }
 
-/// Whether a function changes one of its parameters, and ends with it.
+/// Returns whether a function changes one of its parameters, and ends with it.
 fn returns_changed(part: &Part<'_>) -> bool {
     let (mut last, mut changed) = (None, BTreeSet::new());
     let mut uses: Vec<_> = part.params.iter().map(|name| Uses::of(name)).collect();
@@ -133,7 +133,7 @@ fn returns_changed(part: &Part<'_>) -> bool {
     last.is_some_and(|last| changed.contains(&last))
 }
 
-/// Whether a closure does nothing but return a value: it sets nothing, and calls nothing but operators and methods without an effect.
+/// Returns whether a closure only returns a value: it sets nothing, and calls only operators and methods without an effect.
 fn is_idle(part: &Part<'_>) -> bool {
     let mut idle = true;
     part.walk(&mut |path: &[ASTNode<'_>]| {
@@ -153,21 +153,21 @@ fn is_idle(part: &Part<'_>) -> bool {
 struct Lost<'a> {
     calls: &'a Calls<'a>,
     report: Report<'a>,
-    /// Calls of operations whose answers go nowhere.
+    /// Calls of operations whose results are not used.
     dropped: &'a mut BTreeSet<Place>,
     /// Functions that change a parameter and end with it.
     returns_changed: &'a BTreeSet<String>,
-    /// Closures that do nothing but return a value.
+    /// Closures that only return a value.
     idle: &'a BTreeSet<String>,
-    /// The names of the variables of each block that is open.
+    /// The names of the variables of each open block.
     names: Vec<BTreeSet<String>>,
     loops: usize,
-    /// How many blocks were open before the innermost loop.
+    /// Number of blocks that were open before the innermost loop.
     before_loop: usize,
 }
 
 impl Lost<'_> {
-    /// Looks at a block, of which the last statement is the value, or nothing is.
+    /// Checks a block, whose last statement is its value if that is used.
     fn block(&mut self, statements: &[Stmt], used: bool) {
         self.names.push(BTreeSet::new());
         for (at, statement) in statements.iter().enumerate() {
@@ -177,7 +177,7 @@ impl Lost<'_> {
         self.names.pop();
     }
 
-    /// Looks at a statement, and those after it in a block that is not the outermost one.
+    /// Checks a statement, with those after it in a block that is not the outermost one.
     fn statement(&mut self, statement: &Stmt, used: bool, (rest, value): (&[Stmt], bool)) {
         match statement {
             Stmt::If(parts, _) => {
@@ -192,7 +192,7 @@ impl Lost<'_> {
                 self.names.pop();
             }
             Stmt::TryCatch(parts, _) => {
-                // Whether it fails is what the last one may be for.
+                // The last statement may be there to see whether it fails.
                 self.block(parts.body.statements(), true);
                 self.block(parts.branch.statements(), used);
             }
@@ -222,7 +222,7 @@ impl Lost<'_> {
         self.loops -= 1;
     }
 
-    /// A `let` in a block that hides a variable from outside of it, and that nothing reads: it was to change that variable.
+    /// Reports a `let` in a block that hides an outer variable, if it counts or nothing reads it: it was to change that variable.
     fn shadows(&mut self, name: &str, value: &Expr, rest: &[Stmt], position: Position) {
         let outer = self.names.split_last().map_or(&[][..], |(_, outer)| outer);
         if name.starts_with('_') || !outer.iter().any(|names| names.contains(name)) {
@@ -241,7 +241,7 @@ impl Lost<'_> {
         }
     }
 
-    /// A copy that is changed in some statements, and that nothing reads after that.
+    /// Reports a copy that is changed in some statements, if nothing reads it after that.
     fn changed(&mut self, name: &str, (statements, used): (&[Stmt], bool), copy: Copy) {
         let mut uses = if matches!(copy, Copy::Entry) { Uses::of(name) } else { Uses::of_parts(name) };
         match statements.split_last().filter(|_| used) {

@@ -1,4 +1,4 @@
-//! Comparisons that never hold, with a word that what is compared never is; and numbers that are not what was meant.
+//! Comparisons that never hold, with a word that the value never is; and numbers that are not what was meant.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::names::{list, quoted};
 use super::parts::Part;
 use super::scan::{Place, Scan};
 
-/// What `type_of` returns.
+/// The results of `type_of`.
 pub(super) const TYPES: &[&str] = &[
     "()",
     "Fn",
@@ -30,7 +30,7 @@ pub(super) const TYPES: &[&str] = &[
     "timestamp",
 ];
 
-/// Words of other languages for them.
+/// Words of other languages for these types.
 const OTHER_TYPES: &[(&str, &str)] = &[
     ("boolean", "bool"),
     ("dict", "map"),
@@ -107,7 +107,7 @@ pub(super) fn find(parts: &[Part<'_>], roots: &Roots, scan: &Scan, report: &mut 
     }
 }
 
-/// The comparisons with a word that a call makes: with `==`, `!=` and `in`.
+/// Returns the comparisons with a word in a call: with `==`, `!=` and `in`.
 fn compared(call: &FnCallExpr) -> Vec<(&Expr, ImmutableString, Position)> {
     match (call.name.as_str(), call.args.as_slice()) {
         (
@@ -121,14 +121,14 @@ fn compared(call: &FnCallExpr) -> Vec<(&Expr, ImmutableString, Position)> {
     }
 }
 
-/// The comparisons of a value with each of a list of words.
+/// Returns the comparisons of a value with each of a list of words.
 fn listed<'a>(words: &Expr, value: &'a Expr) -> Vec<(&'a Expr, ImmutableString, Position)> {
     let position = words.start_position();
     let words = words.get_literal_value(None).and_then(Dynamic::try_cast::<Array>).unwrap_or_default();
     words.into_iter().filter_map(|word| Some((value, word.try_cast()?, position))).collect()
 }
 
-/// Comparisons of a field with a number that is written in another way than the field's.
+/// Reports comparisons of a field with a number in another notation than the field's.
 fn numbers(
     call: &FnCallExpr,
     scan: &Scan,
@@ -175,7 +175,7 @@ fn numbers(
     }
 }
 
-/// Functions whose arguments are in the order of another language, or are a name of a file in place of its text.
+/// Reports functions whose arguments are in the order of another language, or are a name of a file instead of its text.
 fn swapped(call: &FnCallExpr, report: &mut dyn FnMut(Position, Error)) {
     let (namespace, name) = (call.namespace.to_string(), call.name.as_str());
     let literal = |at: usize| match call.args.get(at) {
@@ -207,14 +207,14 @@ fn swapped(call: &FnCallExpr, report: &mut dyn FnMut(Position, Error)) {
     }
 }
 
-/// Whether a text is a name of a file, and hardly anything else.
+/// Returns whether a text is most likely a name of a file.
 fn is_file_name(text: &str) -> bool {
     const ENDS: &[&str] = &["cfg", "conf", "csv", "ini", "json", "log", "md", "toml", "txt", "xml", "yaml", "yml"];
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/~".contains(&byte));
     plain && text.rsplit_once('.').is_some_and(|(stem, end)| !stem.is_empty() && ENDS.contains(&end))
 }
 
-/// The names of caught errors, and whether the script makes errors with codes of its own.
+/// Returns the names of caught errors, and whether the script makes errors with its own codes.
 fn caught(parts: &[Part<'_>]) -> (BTreeSet<String>, bool) {
     let (mut names, mut sets_code) = (BTreeSet::new(), false);
     for part in parts {
@@ -237,7 +237,7 @@ fn caught(parts: &[Part<'_>]) -> (BTreeSet<String>, bool) {
     (names, sets_code)
 }
 
-/// A word that a caught error, which is a map, is asked to hold as a key: `e.contains("denied")`, `"denied" in e`.
+/// Returns the word that is looked up as a key in a caught error, which is a map: `e.contains("denied")`, `"denied" in e`.
 fn asked_of_error(node: &ASTNode<'_>, caught: &BTreeSet<String>) -> Option<(ImmutableString, Position)> {
     let (error, word) = match node {
         ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) if call.name == "contains" => {
@@ -271,7 +271,7 @@ fn no_key(word: &str) -> Error {
     Error::new(Code::Script, message).with_help("its text is `e.message`, its code `e.code`: `e.message.contains(..)`")
 }
 
-/// The last link of a chain such as `a.b.c()`, if it is one.
+/// Returns the last link of a chain such as `a.b.c()`.
 fn last(value: &Expr) -> Option<&Expr> {
     let Expr::Dot(parts, ..) = value else { return None };
     let mut rest = &parts.rhs;
@@ -340,7 +340,7 @@ fn no_path(what: &str, word: &str) -> Option<Error> {
     Some(Error::new(Code::Script, format!("{what} is never {}", quoted(word))).with_help(help))
 }
 
-/// Text such as `"{name}"` and `"$name"`, where a variable has that name.
+/// Finds text such as `"{name}"` and `"$name"`, where a variable has that name.
 fn unreplaced(parts: &[Part<'_>], variables: &BTreeSet<String>, found: &mut Vec<(Position, Error)>) {
     for part in parts {
         part.walk(&mut |path: &[ASTNode<'_>]| {
@@ -359,12 +359,12 @@ fn unreplaced(parts: &[Part<'_>], variables: &BTreeSet<String>, found: &mut Vec<
     }
 }
 
-/// The first variable that a text seems to name.
+/// Returns the first variable that a text seems to name.
 fn named<'v>(text: &str, variables: &'v BTreeSet<String>) -> Option<(String, &'v str)> {
     let starts = text.match_indices(['{', '$']);
     starts
         .filter_map(|(at, sign)| {
-            // Interpolation is told elsewhere.
+            // Interpolation is reported elsewhere.
             let before = text.get(..at).filter(|before| !before.ends_with('$'))?;
             let rest = text.get(before.len() + 1..)?;
             let end = rest.find(|char: char| !(char == '_' || char.is_alphanumeric())).unwrap_or(rest.len());
@@ -378,7 +378,7 @@ fn named<'v>(text: &str, variables: &'v BTreeSet<String>) -> Option<(String, &'v
         .next()
 }
 
-/// The names of the variables of a script.
+/// Returns the names of the variables of a script.
 fn variables(parts: &[Part<'_>]) -> BTreeSet<String> {
     let mut names: BTreeSet<_> = parts.iter().flat_map(|part| part.params.iter().cloned()).collect();
     for part in parts {
@@ -394,7 +394,7 @@ fn variables(parts: &[Part<'_>]) -> BTreeSet<String> {
     names
 }
 
-/// Where a division of what may be two integers is, which is compared with a number between 0 and 1.
+/// Returns the place of a division, possibly of two integers, that is compared with a number between 0 and 1.
 fn fraction(call: &FnCallExpr) -> Option<Position> {
     let [one, other] = call.args.as_slice() else { return None };
     if !["==", "!=", "<", "<=", ">", ">="].contains(&call.name.as_str()) {
@@ -410,7 +410,8 @@ fn fraction(call: &FnCallExpr) -> Option<Position> {
     })
 }
 
-/// Divisions whose result is multiplied, as in `used / total * 100`: of two integers, that drops the rest first. And texts that name a variable.
+/// Returns warnings of divisions that are multiplied, as in `used / total * 100`: of two integers, that drops the rest first. Also of
+/// divisions that are compared with a fraction, and of texts that name a variable.
 pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> {
     let mut found = Vec::new();
     unreplaced(parts, &variables(parts), &mut found);
@@ -441,7 +442,7 @@ pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> 
     found
 }
 
-/// Whether a number with a point is part of an expression, or may be.
+/// Returns whether a number with a point is part of an expression, or may be.
 fn has_point(value: &Expr) -> bool {
     let mut found = false;
     value.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| {

@@ -1,9 +1,9 @@
-//! A script before it runs: compiled, looked through, and put into the form in which it is run.
+//! A script before it runs: compiled, checked, and put into the form in which it is run.
 //!
-//! Rhai finds an unknown function, a wrong number of arguments or a misspelt option when it gets to it. By then half of the work may
-//! be done. So every script is looked through first, and all that cannot work is reported at once. What Rhai has in a form that is
-//! easily mistaken (a method that changes its receiver where a copy was meant, a caught error with other fields) is put otherwise
-//! by small edits of its text, after which it is compiled again; places in errors are those of the original.
+//! Rhai finds an unknown function, a wrong number of arguments or a misspelled option when it gets to it. By then half of the work may
+//! be done. So every script is checked first, and everything that cannot work is reported at once. Some forms of Rhai are easily
+//! mistaken (a method that changes its receiver where a copy was meant, a caught error with other fields): small edits of the text
+//! replace them, after which the script is compiled again; places in errors are those of the original.
 
 mod calls;
 mod copies;
@@ -41,7 +41,7 @@ pub(crate) struct Script {
     pub(crate) info: Info,
 }
 
-/// The facts about a script that its errors are explained with.
+/// The information that explains errors of a script.
 #[derive(Default)]
 pub(crate) struct Info {
     edits: edits::Edits,
@@ -53,16 +53,16 @@ pub(crate) struct Info {
 /// A script that is not run: it does not parse, or it has mistakes.
 pub(crate) enum Refused {
     Parse(rhai::ParseError),
-    /// At least one, in the order of their places.
+    /// At least one mistake, in the order of their places.
     Mistakes(Vec<Failure>),
 }
 
 thread_local! {
-    /// Words that are names where they stand, in the script that this thread compiles.
+    /// Words that are used as names, by place, in the script that this thread compiles.
     static NAMES: std::cell::RefCell<HashMap<Place, String>> = std::cell::RefCell::default();
 }
 
-/// Has an engine take words of the language for names where they can be nothing else.
+/// Makes an engine take words of the language for names where they can be nothing else.
 pub(crate) fn take_words_as_names(engine: &mut rhai::Engine) {
     #[expect(deprecated, reason = "the callback is not deprecated: Rhai marks it so because it may change")]
     engine.on_parse_token(|token, position, _| {
@@ -75,7 +75,7 @@ pub(crate) fn take_words_as_names(engine: &mut rhai::Engine) {
 }
 
 impl Script {
-    /// Compiles a script and looks through it. `args` are the names of its arguments, if those are known.
+    /// Compiles and checks a script. `args` are the names of its arguments, if those are known.
     pub(crate) fn new(
         engine: &rhai::Engine,
         names: &Names,
@@ -118,7 +118,7 @@ fn compile(
 }
 
 impl Info {
-    /// A failure, with its place in the script as it was written.
+    /// Returns a failure with its place in the original script.
     pub(crate) fn placed(&self, failure: Failure) -> Failure {
         match (failure.line, failure.column) {
             (Some(line), Some(column)) => {
@@ -130,9 +130,9 @@ impl Info {
         }
     }
 
-    /// The warning of an answer that tells of a failure, where the script does not look at that.
+    /// Returns the warning for a result that reports a failure, if the script ignores that.
     pub(crate) fn unheeded(&self, operation: &str, position: rhai::Position, answer: &Value) -> Option<Failure> {
-        // No other answer tells of a failure, and this is done for each.
+        // No other result reports a failure, and this runs for each call.
         if !matches!(answer, Value::Bool(false) | Value::Map(_)) {
             return None;
         }
@@ -140,8 +140,8 @@ impl Info {
         self.heed.unheeded(operation, place, answer).map(|error| look::failure(place, error))
     }
 
-    /// The warning of an error that the script caught and does not look at, if a mistake of the script is its reason: not a value that
-    /// is not there, and not a number that is none. Errors of Rex's own functions have no kind.
+    /// Returns the warning for a caught error that the script ignores, if a mistake of the script caused it: not a missing value, and not
+    /// an invalid number. Errors of Rex's own functions have no kind.
     pub(crate) fn slipped(&self, kind: &str, error: Error, place: Place) -> Option<Failure> {
         let place = self.edits.original(place);
         let is_slip = match kind {
@@ -153,7 +153,7 @@ impl Info {
         is_slip.then(|| look::failure(place, Error { message, ..error }))
     }
 
-    /// Names the method that was written where an error came up, and not the one that is called for it.
+    /// Names the method that the script has at the place of an error, and not the one that is called for it.
     pub(crate) fn as_written(&self, mut error: Error, place: Place) -> Error {
         if let Some((written, copy)) = self.edits.at(self.edits.original(place)).and_then(look::in_place) {
             let (from, to) = (format!("`{copy}"), format!("`{written}"));
@@ -163,7 +163,7 @@ impl Info {
         error
     }
 
-    /// Explains that a map lacks a field: what was asked, and advice. `args` are the names of the script's arguments.
+    /// Returns a message that a map lacks a field, and advice. `args` are the names of the script's arguments.
     pub(crate) fn missing(
         &self,
         name: &str,

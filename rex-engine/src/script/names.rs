@@ -11,22 +11,22 @@ use super::habits;
 use crate::memory::shielded;
 use crate::pure::DOCS;
 
-/// The functions without a namespace, a name on each line with the numbers of arguments that it takes, a receiver included. A test
-/// compares them with what an engine has.
+/// The functions without a namespace: on each line a name and the numbers of arguments that it takes, a receiver included. A test
+/// compares them with those of an engine.
 pub(crate) const NATIVES: &str = include_str!("natives.txt");
 
-/// What an engine looks at itself, so that no function has such a name.
+/// Names that an engine handles itself, so that no function has such a name.
 const KEYWORDS: &[&str] =
     &["Fn", "call", "curry", "debug", "eval", "is_def_fn", "is_def_var", "is_shared", "print", "this", "type_of"];
 
 type Counts = BTreeSet<usize>;
 
-/// The lines of the list, each as a name and its numbers, in the order of the names.
+/// The lines of the list, each as a name and its numbers, ordered by name.
 static PLAIN: LazyLock<Vec<(&str, &str)>> =
     LazyLock::new(|| shielded(|| NATIVES.lines().map(|line| line.split_once(' ').unwrap_or((line, ""))).collect()));
 
-/// The names of functions, each with the numbers of arguments that it takes. What of it no script asks for is never made: it would take
-/// longer than a short script does.
+/// The names of functions, each with the numbers of arguments that it takes. Each table is made when a script first needs it: to make
+/// all of them would take longer than a short script does.
 pub(crate) struct Names {
     specs: Vec<&'static OpSpec>,
     modules: OnceLock<Modules>,
@@ -48,11 +48,11 @@ impl Names {
     }
 
     fn modules(&self) -> &Modules {
-        // Shielded: runs share it, so that none may be stopped while it makes it.
+        // Shielded: runs share it, so no run may be stopped while it makes it.
         self.modules.get_or_init(|| shielded(|| modules(&self.specs)))
     }
 
-    /// The operation that a plain name stands for.
+    /// Returns the operation for a plain name.
     pub(crate) fn alias(&self, name: &str) -> Option<&'static OpSpec> {
         self.aliases().get(name).copied()
     }
@@ -62,19 +62,19 @@ impl Names {
         self.aliases.get_or_init(|| shielded(|| self.specs.iter().flat_map(of).collect()))
     }
 
-    /// The operation of a full name.
+    /// Returns the operation for a full name.
     pub(crate) fn operation(&self, name: &str) -> Option<&'static OpSpec> {
         let operations =
             self.operations.get_or_init(|| shielded(|| self.specs.iter().map(|spec| (spec.name, *spec)).collect()));
         operations.get(name).copied()
     }
 
-    /// The functions of a namespace.
+    /// Returns the functions of a namespace.
     pub(crate) fn module(&self, namespace: &str) -> Option<&BTreeMap<&'static str, Counts>> {
         self.modules().get(namespace)
     }
 
-    /// The numbers of arguments that a function without a namespace takes; empty for what takes any.
+    /// Returns the numbers of arguments that a function without a namespace takes; empty if it takes any.
     pub(crate) fn plain(&self, name: &str) -> Option<Counts> {
         if KEYWORDS.contains(&name) {
             return Some(Counts::new());
@@ -83,7 +83,7 @@ impl Names {
         PLAIN.get(at).map(|(_, counts)| counts.split(' ').filter_map(|count| count.parse().ok()).collect())
     }
 
-    /// The error of a namespace that is not there.
+    /// Returns the error for an unknown namespace.
     pub(crate) fn no_namespace(&self, name: &str) -> Error {
         let help = did_you_mean(name, self.namespaces());
         let help = help.unwrap_or_else(|| format!("there are {}", list(self.namespaces())));
@@ -94,7 +94,7 @@ impl Names {
         self.modules().keys().copied()
     }
 
-    /// Advice for a name that is not in a namespace: the nearest that is, or all of them.
+    /// Returns advice for a name that a namespace lacks: the nearest name that it has, or all of them.
     pub(crate) fn within(&self, namespace: &str, name: &str) -> Option<String> {
         let functions = self.module(namespace)?;
         if let Some(advice) = habits::advice(name) {
@@ -105,13 +105,13 @@ impl Names {
             .or_else(|| Some(format!("`{namespace}` has {}", list(functions.keys().copied()))))
     }
 
-    /// Advice for a method that is not there.
+    /// Returns advice for an unknown method.
     pub(crate) fn method(&self, name: &str, own: &[&str]) -> Option<String> {
         let habit = habits::advice(name).map(str::to_owned);
         habit.or_else(|| did_you_mean(name, own.iter().copied().chain(identifiers())))
     }
 
-    /// Advice for a name without a namespace that is not there: a function of that name in a namespace, or the nearest one.
+    /// Returns advice for an unknown name without a namespace: a function of that name in a namespace, or the nearest name.
     pub(crate) fn meant(&self, name: &str, own: &[&str]) -> Option<String> {
         if let Some(advice) = habits::advice(name) {
             return Some(advice.to_owned());
@@ -128,12 +128,12 @@ impl Names {
         did_you_mean(name, self.aliases().keys().map(|name| &**name).chain(own.iter().copied()).chain(identifiers()))
     }
 
-    /// Whether a namespace has pure functions alone, whose results are all that they are called for.
+    /// Returns whether a namespace has only pure functions, which are called for their results alone.
     pub(crate) fn is_pure(namespace: &str) -> bool {
         DOCS.iter().any(|(signature, _)| signature.strip_prefix(namespace).is_some_and(|rest| rest.starts_with("::")))
     }
 
-    /// The names of the parameters of a pure function that takes so many.
+    /// Returns the names of the parameters of a pure function that takes `count` of them.
     pub(crate) fn parameters(&self, full: &str, count: usize) -> Vec<&'static str> {
         let parameters = DOCS.iter().filter_map(|(signature, _)| {
             let names = signature.strip_prefix(full)?.strip_prefix('(')?.split_once(')')?.0;
@@ -142,7 +142,7 @@ impl Names {
         parameters.into_iter().find(|names| names.len() == count).unwrap_or_default()
     }
 
-    /// How a function is called, for a message.
+    /// Returns how a function is called, for a message.
     pub(crate) fn calls(&self, namespace: &str, name: &str) -> Option<String> {
         let full = format!("{namespace}::{name}");
         if let Some(spec) = self.operation(&full) {
@@ -176,13 +176,13 @@ fn modules(specs: &[&'static OpSpec]) -> Modules {
     modules
 }
 
-/// The names without a namespace that are words.
+/// Returns the names without a namespace that are words.
 fn identifiers<'a>() -> impl Iterator<Item = &'a str> {
     let is_word = |name: &&str| name.starts_with(|char: char| char.is_ascii_alphabetic()) && !name.contains('$');
     PLAIN.iter().map(|(name, _)| *name).filter(is_word)
 }
 
-/// A name in backticks, cut where it is longer than names are.
+/// Quotes a name in backticks, cut after 60 characters.
 pub(crate) fn quoted(name: &str) -> String {
     const SHOWN: usize = 60;
     let mut shown: String = name.chars().take(SHOWN).flat_map(char::escape_debug).collect();
@@ -192,7 +192,7 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("`{shown}`")
 }
 
-/// Names in backticks, with commas between them.
+/// Joins names in backticks with commas.
 pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
@@ -208,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    /// Run with `UPDATE_EXPECT=1` after a change of the functions, or of Rhai's version.
+    /// Compares the list with an engine. Update it with `UPDATE_EXPECT=1` after a change of the functions, or of Rhai's version.
     #[test]
     fn the_list_of_functions_is_what_an_engine_has() {
         let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();

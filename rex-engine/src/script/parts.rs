@@ -1,4 +1,4 @@
-//! The parts of a script: its own statements, and each function and closure, apart from one another.
+//! The parts of a script: its own statements, and each function and closure, separately.
 
 use rhai::{AST, ASTNode, Module, Stmt};
 
@@ -7,14 +7,14 @@ pub(crate) struct Part<'a> {
     /// The name; empty for the script itself.
     pub(crate) name: String,
     pub(crate) params: Vec<String>,
-    /// Those of the script itself.
+    /// The statements of the script itself; empty for a function.
     statements: &'a [Stmt],
-    /// A tree with nothing but the function.
+    /// A tree that has only the function.
     function: Option<AST>,
 }
 
 impl<'a> Part<'a> {
-    /// The parts of a script, the script itself first.
+    /// Returns the parts of a script, the script itself first.
     pub(crate) fn all(ast: &'a AST) -> Vec<Self> {
         let script = Self { name: String::new(), params: Vec::new(), statements: ast.statements(), function: None };
         let functions = ast.iter_fn_def().map(|function| Self {
@@ -34,13 +34,13 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Whether it was written without a name.
+    /// Returns whether the part is a function without a name.
     pub(crate) fn is_closure(&self) -> bool {
         is_closure(&self.name)
     }
 }
 
-/// Whether this is the name that Rhai gives a closure.
+/// Returns whether this is a name that Rhai gives to a closure.
 pub(crate) fn is_closure(name: &str) -> bool {
     name.starts_with("anon$")
 }

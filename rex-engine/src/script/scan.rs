@@ -1,4 +1,4 @@
-//! Reads the text of a script as far as its tree does not keep it: words as keys, brackets, comments, `${..}` in plain text.
+//! A scan of a script's text for what its tree does not keep: words as keys, brackets, comments, `${..}` in plain text.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::iter::Peekable;
@@ -7,32 +7,32 @@ use std::str::Chars;
 /// A line and a column, each from 1; the column in characters.
 pub(crate) type Place = (u32, u32);
 
-/// Facts about the text of a script, by their places.
+/// Information about the text of a script, by place.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    /// Words after `.` or `::`, and keys of maps: names there, even where they are words of the language.
+    /// Words after `.` or `::`, and keys of maps: they are names there, even if they are words of the language.
     pub(crate) names: HashMap<Place, String>,
     /// The closing bracket of each `[`.
     pub(crate) closing: HashMap<Place, Place>,
-    /// Each `${` between double quotes, which is text there.
+    /// Each `${` in double quotes, where it is text.
     pub(crate) dollars: Vec<Place>,
-    /// Each `\n` between backticks, which is two characters there.
+    /// Each `\n` in backticks, where it is two characters.
     pub(crate) escapes: Vec<Place>,
     /// Each `//` that looks like a division.
     pub(crate) divisions: Vec<Place>,
-    /// Each `switch` whose cases are told.
+    /// Each `switch` with its cases.
     pub(crate) switches: Vec<Switch>,
-    /// Each `=+`, and `=-` with a blank after it: `+=` and `-=` were meant.
+    /// Each `=+`, and each `=-` with a blank after it: `+=` and `-=` were meant.
     pub(crate) reversed: Vec<(Place, char)>,
     /// Each number with a prefix: `0o644`, `0xff`.
     pub(crate) prefixed: HashSet<Place>,
-    /// Each number of milliseconds in a script that names none: `24 * 3600 * 1000`.
+    /// Each number of milliseconds in a script without a name for milliseconds: `24 * 3600 * 1000`.
     pub(crate) millis: BTreeSet<Place>,
-    /// Each operator after `??` and a value that is spelled out: `x ?? 0 + 1`.
+    /// Each operator after `??` and a literal: `x ?? 0 + 1`.
     pub(crate) defaults: Vec<(Place, char)>,
 }
 
-/// A `switch`, and the kinds of value that its cases spell out.
+/// A `switch`, and the kinds of the literals in its cases.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Switch {
     /// The end of the word.
@@ -44,7 +44,7 @@ pub(crate) struct Switch {
     pub(crate) texts: Vec<(Place, String)>,
 }
 
-/// Words of the language that can also be names: Rhai reserves them, or gives them a meaning where no name can be.
+/// Words of the language that can also be names: Rhai reserves them, or gives them a meaning only where no name can be.
 const WORDS: &[&str] = &[
     "as",
     "async",
@@ -103,12 +103,12 @@ const WORDS: &[&str] = &[
 /// Functions of the language that are names where they are not called.
 const CALLED: &[&str] = &["call", "curry", "debug", "eval", "is_shared", "print", "type_of"];
 
-/// A bracket that is open.
+/// An open bracket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Open {
     Map,
     Block,
-    /// The cases of the `switch` of this number, and whether a case is being named.
+    /// The cases of the `switch` of this number, and whether the pattern of a case is being read.
     Cases(usize, bool),
     Round,
     Square(Place),
@@ -116,7 +116,7 @@ enum Open {
     Interpolation,
 }
 
-/// What was read of a default and what follows it.
+/// The part of a default, and of what follows it, that was read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Default {
     None,
@@ -128,7 +128,7 @@ enum Default {
     Given,
 }
 
-/// Scans a script. What does not parse is scanned as far as it goes: Rhai's parser says what is wrong with it.
+/// Scans a script. One that does not parse is scanned as far as possible: Rhai's parser reports the error.
 pub(crate) fn scan(text: &str) -> Scan {
     let mut scanner = Scanner {
         chars: text.chars().peekable(),
@@ -155,21 +155,21 @@ struct Scanner<'t> {
     chars: Peekable<Chars<'t>>,
     place: Place,
     open: Vec<Open>,
-    /// The last character of code that is no blank, and its line.
+    /// The last character of code that is not blank, and its line.
     last: Option<(char, u32)>,
-    /// The one before it.
+    /// The character of code before `last`.
     before: Option<char>,
-    /// The kind of the last thing, if that is a value that is spelled out.
+    /// The kind of the last token, if it is a literal.
     kind: Option<&'static str>,
-    /// The last text, if that is all before here.
+    /// The last text, if it is the last token.
     text: Option<(Place, String)>,
-    /// What was read of `?? 0 +`.
+    /// The part of `?? 0 +` that was read.
     default: Default,
     /// The number of open brackets at each `switch` whose cases are still to come, and the end of that word.
     asked: Vec<(usize, Place)>,
-    /// Whether the product that is being read has the factor 1000, and whether it has one that makes seconds of longer times.
+    /// Two flags of the product that is being read: it has the factor 1000, and it has one that makes seconds of longer times.
     product: (bool, bool),
-    /// Whether a name is one of milliseconds.
+    /// True if the script has a name for milliseconds.
     has_millis: bool,
     found: Scan,
 }
@@ -235,7 +235,7 @@ impl Scanner<'_> {
                 }
                 _ => {}
             }
-            // After these, the next case is named.
+            // After these, the pattern of the next case begins.
             if let (',' | '}', Some(Open::Cases(_, naming))) = (char, self.open.last_mut()) {
                 *naming = true;
             }
@@ -243,7 +243,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Keeps an assignment with its sign on the wrong side.
+    /// Records an assignment with its sign on the wrong side.
     fn reversed(&mut self, place: Place) {
         let is_operator = self.last.is_some_and(|(char, _)| "=!<>+-*/%&|^".contains(char));
         let mut rest = self.chars.clone();
@@ -254,7 +254,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// A block, or the cases of the `switch` before it.
+    /// Opens a block, or the cases of the `switch` before it.
     fn block(&mut self, place: Place) {
         let depth = self.open.len();
         self.open.push(match self.asked.pop_if(|(at, _)| *at == depth) {
@@ -266,7 +266,7 @@ impl Scanner<'_> {
         });
     }
 
-    /// Keeps the kind of a value that is spelled out, and takes it for a case before `|`, `=>` and `if`.
+    /// Records the kind of a literal; before `|` and `=>`, the last one is a case.
     fn case(&mut self, char: char) {
         match char {
             '|' => self.cased(true),
@@ -283,13 +283,13 @@ impl Scanner<'_> {
         };
     }
 
-    /// Whether the number that has begun has a point and digits after it.
+    /// Returns whether the number that has begun has a point and digits after it.
     fn is_float(&self) -> bool {
         let mut rest = self.chars.clone().skip_while(|char| char.is_ascii_digit() || *char == '_');
         rest.next() == Some('.') && rest.next().is_some_and(|char| char.is_ascii_digit())
     }
 
-    /// Keeps an operator that comes after `??` and a value that is spelled out.
+    /// Records an operator that comes after `??` and a literal.
     fn default_value(&mut self, char: char, place: Place) {
         self.default = match (self.default, char) {
             (Default::Half, '?') => Default::Asked,
@@ -304,7 +304,7 @@ impl Scanner<'_> {
         };
     }
 
-    /// The end of a case, if one is being named; whether it has more values.
+    /// Records a literal as a case, if the pattern of a case is being read; `more` says whether the case has more values.
     fn cased(&mut self, more: bool) {
         let Some(Open::Cases(number, naming)) = self.open.last_mut() else { return };
         if let (true, Some(kind), Some(switch)) = (*naming, self.kind, self.found.switches.get_mut(*number)) {
@@ -347,14 +347,14 @@ impl Scanner<'_> {
         self.ends_with('a', place);
     }
 
-    /// Whether the word that ends here is the key of a map.
+    /// Returns whether the word that ends here is the key of a map.
     fn is_key(&self) -> bool {
         let starts = matches!(self.last, Some(('{' | ',' | '#', _)));
         let mut rest = self.chars.clone().skip_while(|char| char.is_whitespace());
         self.open.last() == Some(&Open::Map) && starts && rest.next() == Some(':') && rest.next() != Some(':')
     }
 
-    /// What follows the first digit. A dot belongs to it if a digit comes after the dot.
+    /// Reads a number after its first digit. A dot belongs to it if a digit comes after the dot.
     fn number(&mut self, first: char, place: Place) {
         let mut digits = String::from(first);
         while let Some(&char) = self.chars.peek() {
@@ -409,7 +409,7 @@ impl Scanner<'_> {
             match self.next() {
                 None => return,
                 Some('\\') if self.chars.peek() == Some(&'n') => self.found.escapes.push(place),
-                // Two of them are one in the text.
+                // Two backticks are one in the text.
                 Some('`') => {
                     if !self.eat('`') {
                         return;
@@ -424,7 +424,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `'x'`, `'\n'`, `'\''`.
+    /// Reads a character: `'x'`, `'\n'`, `'\''`.
     fn character(&mut self) {
         if self.eat('\\') {
             self.next();
@@ -440,7 +440,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `#"..."#`, with as many `#` after it as before it.
+    /// Reads a raw text: `#"..."#`, with as many `#` after it as before it.
     fn raw(&mut self) {
         let mut hashes = 1;
         while self.eat('#') {
@@ -492,7 +492,7 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether a comment reads like the right side of a division: a number, or an expression with the end of its statement.
+/// Returns whether a comment reads like the right side of a division: a number, or an expression with the end of its statement.
 fn divides(comment: &str) -> bool {
     let closers = |char| matches!(char, ';' | ')' | ',' | ']' | '}');
     let expression = comment.trim_end_matches(closers);

@@ -1,9 +1,9 @@
-//! Operators and places that are easily taken for others.
+//! Operators and places that are easily mistaken for others.
 
 use rex_core::{Code, Error};
 use rhai::{Expr, FnCallExpr};
 
-/// A number that is added to the end of a text: of `"log." + i + 1`, the 1 is joined after `i`.
+/// Returns the error for a number that is added to the end of a text: in `"log." + i + 1`, the 1 is joined after `i`.
 pub(super) fn added_late(call: &FnCallExpr) -> Option<Error> {
     let [Expr::FnCall(before, _), Expr::IntegerConstant(number, _)] = call.args.as_slice() else { return None };
     let is_number = |part: &Expr| matches!(part, Expr::Variable(..) | Expr::Dot(..) | Expr::Index(..));
@@ -15,7 +15,7 @@ pub(super) fn added_late(call: &FnCallExpr) -> Option<Error> {
     Some(Error::new(Code::Script, message).with_help(help))
 }
 
-/// Where the first of something is, which is -1 if it is nowhere, and -1 is the last one.
+/// Returns whether a value is an `index_of`: it is -1 if there is no match, but -1 as an index is the last entry.
 pub(super) fn is_place(value: &Expr) -> bool {
     match value {
         Expr::Dot(parts, ..) => is_place(&parts.rhs),
@@ -30,7 +30,7 @@ pub(super) fn last_place() -> Error {
     Error::new(Code::Script, "`index_of` is -1 where there is none, and -1 is the last one here").with_help(help)
 }
 
-/// Whether a call is a `+` that joins a text which is spelled out, at least in part.
+/// Returns whether a call is a `+` that joins a text, at least a part of which is a literal.
 fn joins(call: &FnCallExpr) -> bool {
     call.name == "+"
         && call.args.iter().any(|part| match part {

@@ -1,4 +1,4 @@
-//! Comparisons: of values of one kind, and of numbers. Rhai answers any other one with `false`, so that `95.0 > "80"` never holds.
+//! Comparisons of values of one kind, and of numbers. Rhai's result for any other is `false`, so that `95.0 > "80"` never holds.
 
 use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
@@ -9,13 +9,13 @@ use rhai::{Blob, Dynamic, Engine, EvalAltResult, FuncRegistration, INT, Module, 
 use super::lines::ScriptLines;
 use crate::active;
 
-/// The operators, each with how tightly it binds in Rhai.
+/// The operators, each with its precedence in Rhai.
 const OPERATORS: &[(&str, u8)] = &[("==", 90), ("!=", 90), ("<", 130), ("<=", 130), (">", 130), (">=", 130)];
 
-/// Has an engine compare as this module does, where a script writes an operator and where a function compares for it.
+/// Makes an engine compare as this module does, both where a script writes an operator and where a function compares for it.
 pub(super) fn register(engine: &mut Engine, module: &mut Module) -> Result<(), String> {
     for &(operator, precedence) in OPERATORS {
-        // A custom operator is always looked up. One of Rhai's own is not, where it has an answer.
+        // Rhai always looks up custom operators, but its own only where it has no built-in result.
         engine.disable_symbol(operator).register_custom_operator(operator, precedence)?;
         FuncRegistration::new(operator)
             .set_into_module(module, move |context: NativeCallContext<'_>, one: Dynamic, other: Dynamic| {
@@ -50,21 +50,21 @@ fn compare(
             ">" => ordering.is_gt(),
             _ => ordering.is_ge(),
         }),
-        // With a number that is none, nothing holds.
+        // No order holds with NaN.
         (_, Ok(None)) if is_number(&one) && is_number(&other) => Ok(false),
         ("==" | "!=", Err(Kinds::Nothing)) => Ok((one.is_unit() && other.is_unit()) == (operator == "==")),
         _ => active::native(context.call_position(), || Err(mismatch(operator, &one, &other))),
     }
 }
 
-/// Why two values have no order.
+/// The reason that two values have no order.
 enum Kinds {
-    /// At least one is `()`.
+    /// At least one value is `()`.
     Nothing,
     Different,
 }
 
-/// The order of two values of one kind; `None` where they have none, though they can be told apart.
+/// Returns the order of two values of one kind; `None` if they have none, and are not equal.
 fn order(one: &Dynamic, other: &Dynamic) -> Result<Option<Ordering>, Kinds> {
     if one.is_unit() || other.is_unit() {
         return Err(Kinds::Nothing);
@@ -90,12 +90,12 @@ fn order(one: &Dynamic, other: &Dynamic) -> Result<Option<Ordering>, Kinds> {
     }
 }
 
-/// Whether two values of one type are equal; `None` if they are not of that type.
+/// Returns whether two values of type `T` are equal; `None` if one has another type.
 fn same<T: PartialEq + rhai::Variant + Clone>(one: &Dynamic, other: &Dynamic) -> Option<bool> {
     Some(*one.read_lock::<T>()? == *other.read_lock::<T>()?)
 }
 
-/// The order in which values of one kind are sorted; a number that is none comes last.
+/// Returns the order in which values of one kind are sorted; NaN comes last.
 pub(super) fn natural(one: &Dynamic, other: &Dynamic) -> Ordering {
     match order(one, other) {
         Ok(Some(ordering)) => ordering,
@@ -120,7 +120,7 @@ fn text(value: &Dynamic) -> Option<rhai::ImmutableString> {
         .or_else(|| value.as_char().ok().map(|char| char.to_string().into()))
 }
 
-/// The error of two texts whose numbers have another order than the texts, as `100` and `90` have, or `10ms` and `9ms`.
+/// Returns the error for two texts whose numbers have another order than the texts, such as `100` and `90`, or `10ms` and `9ms`.
 fn read_as_numbers(operator: &str, one: &Dynamic, other: &Dynamic) -> Option<Error> {
     let (one, other) = (text(one)?, text(other)?);
     let (why, help) = match by_size(&one, &other) {
@@ -138,12 +138,12 @@ fn read_as_numbers(operator: &str, one: &Dynamic, other: &Dynamic) -> Option<Err
     Some(Error::new(Code::Script, message).with_help(help))
 }
 
-/// The order by size of two texts, if both are numbers.
+/// Returns the order by size of two texts, if both are numbers.
 fn by_size(one: &str, other: &str) -> Option<Option<Ordering>> {
     Some(as_number(one)?.partial_cmp(&as_number(other)?))
 }
 
-/// The error of a list of texts that is put in order, if all are numbers and their order by size is another one. `fix` says what to do.
+/// Returns the error for sorted texts if all are numbers and their order by size is another one. `fix` says what to do.
 pub(crate) fn numbers_in_order<'t>(texts: impl IntoIterator<Item = &'t str>, fix: &str) -> Option<Error> {
     let (mut last, mut wrong) = (None::<&str>, None);
     for text in texts {
@@ -165,8 +165,8 @@ pub(crate) fn numbers_in_order<'t>(texts: impl IntoIterator<Item = &'t str>, fix
     })
 }
 
-/// Whether two texts begin with a number and go on in the same way, such as `10ms` and `9ms` or `1.10.0` and `1.9.0`, and have another order
-/// by these numbers.
+/// Returns whether two texts begin with a number and continue in the same way, such as `10ms` and `9ms` or `1.10.0` and `1.9.0`, and
+/// have another order by these numbers.
 fn is_misordered_by_parts(one: &str, other: &str) -> bool {
     let (Some(one_parts), Some(other_parts)) = (parts(one), parts(other)) else { return false };
     let alike = one_parts.iter().map(|(_, rest)| rest).eq(other_parts.iter().map(|(_, rest)| rest));
@@ -174,7 +174,7 @@ fn is_misordered_by_parts(one: &str, other: &str) -> bool {
     alike && numbers(&one_parts).cmp(&numbers(&other_parts)) != one.cmp(other)
 }
 
-/// The numbers of a text that begins with one, each with what follows it.
+/// Returns the numbers of a text that begins with one, each with what follows it.
 fn parts(text: &str) -> Option<Vec<(u64, &str)>> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
@@ -189,7 +189,7 @@ fn parts(text: &str) -> Option<Vec<(u64, &str)>> {
     (!parts.is_empty()).then_some(parts)
 }
 
-/// The number that a text is in decimal.
+/// Parses a text as a decimal number.
 fn as_number(text: &str) -> Option<f64> {
     let text = text.trim();
     let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));

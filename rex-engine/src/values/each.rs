@@ -1,5 +1,5 @@
-//! A function of the script that is called for each value of a list, and the methods of lists and maps that ask it yes or no. Rhai
-//! takes any answer that is not `true` for a no, so that `list.filter(|x| x.name)` is empty.
+//! Calls of a script's function for each value of a list, and the methods of lists and maps that take a predicate. Rhai takes
+//! any result that is not `true` for a no, so that `list.filter(|x| x.name)` is empty.
 
 use rex_core::{Code, Error};
 use rhai::{Array, Dynamic, EvalAltResult, FnPtr, FuncRegistration, INT, Map, Module, NativeCallContext};
@@ -9,11 +9,11 @@ use crate::active;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-/// Calls a function with each value as its argument and as `this`; with the index as well, or with neither, if it takes that.
+/// A function to call with each value as its argument and as `this`; with the index as well, or with neither, if it takes that.
 pub(super) struct Each<'a> {
     function: &'a FnPtr,
     context: &'a NativeCallContext<'a>,
-    /// The number of arguments that the function takes, once a call told.
+    /// The number of arguments that the function takes, known after the first call.
     takes: Option<usize>,
     number: INT,
 }
@@ -40,12 +40,12 @@ impl<'a> Each<'a> {
         Ok(Dynamic::UNIT)
     }
 
-    /// Whether an error says that the function takes another number of arguments.
+    /// Returns whether an error says that the function takes another number of arguments.
     fn is_other(&self, error: &EvalAltResult) -> bool {
         matches!(error, EvalAltResult::ErrorFunctionNotFound(name, _) if name.starts_with(self.function.fn_name()))
     }
 
-    /// Whether the function answers `true` for a value. It answers nothing but `true` and `false`.
+    /// Returns whether the function returns `true` for a value; a result that is not a boolean is an error.
     pub(super) fn holds(&mut self, value: &mut Dynamic) -> Fallible<bool> {
         let answer = self.call(value)?;
         yes(self.context, &answer)
@@ -71,7 +71,7 @@ fn yes(context: &NativeCallContext<'_>, answer: &Dynamic) -> Fallible<bool> {
     })
 }
 
-/// The index of the first value from a start on for which a function holds.
+/// Returns the index of the first value, from `start` on, for which a function holds.
 fn position(
     context: &NativeCallContext<'_>,
     list: &mut Array,
@@ -102,7 +102,7 @@ fn find(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr, sta
     Ok(index.and_then(|index| list.get(index).cloned()).unwrap_or(Dynamic::UNIT))
 }
 
-/// The values for which a function holds, and the others.
+/// Splits a list into the values for which a function holds, and the others.
 fn parted(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr) -> Fallible<(Array, Array)> {
     let mut each = Each::new(function, context);
     let (mut kept, mut others) = (Array::new(), Array::new());
@@ -113,7 +113,7 @@ fn parted(context: &NativeCallContext<'_>, list: &mut Array, function: &FnPtr) -
     Ok((kept, others))
 }
 
-/// The same of a map, whose function takes a key and its value.
+/// Splits a map by a function that takes a key and its value.
 pub(super) fn parted_map(context: &NativeCallContext<'_>, map: &Map, function: &FnPtr) -> Fallible<(Map, Map)> {
     let (mut kept, mut others) = (Map::new(), Map::new());
     for (key, value) in map {

@@ -26,7 +26,7 @@ pub(crate) struct ScriptLines {
 struct State {
     /// The number of lines, once they were counted.
     count: Option<u64>,
-    /// Where the last line was taken by its number, so that the next one is not looked for from the start.
+    /// The reader of the line last taken by index, and the index of its next line: a search need not begin at the start.
     cursor: Option<(Reading, u64)>,
 }
 
@@ -66,13 +66,13 @@ impl ScriptLines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All of them, as they leave a script.
+    /// Returns all lines, as they leave a script.
     pub(crate) fn values(&self) -> Result<Vec<String>, Error> {
         let mut reading = self.lines.read();
         std::iter::from_fn(|| reading.next(&self.active.run)).collect()
     }
 
-    /// All of them.
+    /// Returns all lines as a list.
     pub(crate) fn array(&self) -> Fallible<Array> {
         self.pass().collect()
     }
@@ -97,7 +97,7 @@ impl ScriptLines {
         self.pass().next().transpose().map(|line| line.is_none())
     }
 
-    /// The line of an index, from the end if that is negative.
+    /// Returns the line at an index, counted from the end if negative.
     fn at(&self, index: INT, position: Position) -> Fallible<Dynamic> {
         let wanted = if index < 0 { self.len()?.saturating_add(index) } else { index };
         let outside = || {
@@ -119,7 +119,7 @@ impl ScriptLines {
     }
 }
 
-/// A list in place of the lines of a file; any other value as it is.
+/// Replaces the lines of a file by a list; returns any other value unchanged.
 pub(crate) fn collected(value: Dynamic) -> Fallible<Dynamic> {
     match value.read_lock::<ScriptLines>().map(|lines| lines.clone()) {
         Some(lines) => lines.array().map(Dynamic::from_array),
@@ -127,8 +127,8 @@ pub(crate) fn collected(value: Dynamic) -> Fallible<Dynamic> {
     }
 }
 
-/// Whether lines have a method of their own with this name and number of arguments, themselves included. Rhai says of each function that
-/// failed that it is missing: such a method is not to be called again, on a list.
+/// Returns whether lines have their own method with this name and number of arguments, including the receiver. Rhai reports each
+/// function that failed as missing: such a method must not be called again, on a list.
 pub(super) fn have(name: &str, args: usize) -> bool {
     match name {
         "len" | "is_empty" | "to_array" | "to_string" | "print" | "to_debug" | "debug" => args == 1,
@@ -198,7 +198,7 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     }
 }
 
-/// The first line for which something holds.
+/// Returns the first line for which a function holds.
 fn find(lines: &ScriptLines, mut holds: impl FnMut(&mut Dynamic) -> Fallible<bool>) -> Fallible<Option<Dynamic>> {
     for line in lines.pass() {
         let mut line = line?;
@@ -209,7 +209,7 @@ fn find(lines: &ScriptLines, mut holds: impl FnMut(&mut Dynamic) -> Fallible<boo
     Ok(None)
 }
 
-/// As a list prints.
+/// Returns the lines as text, as a list prints.
 fn text(context: &NativeCallContext<'_>, lines: &ScriptLines) -> Fallible<String> {
     let mut array = Dynamic::from_array(lines.array()?);
     let text = context.call_native_fn_raw("to_string", true, &mut [&mut array])?;

@@ -1,4 +1,4 @@
-//! Functions on texts, lists and maps: those that Rhai lacks, and those of its own that answer what nobody asked.
+//! Functions on texts, lists and maps: those that Rhai lacks, and replacements for those with unexpected results.
 
 use std::any::TypeId;
 use std::cmp::Ordering;
@@ -16,7 +16,7 @@ use crate::{active, script};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-/// Registers functions; those that are pure take their receiver by reference and leave it as it is.
+/// Registers functions; those that are pure take their receiver by reference and leave it unchanged.
 macro_rules! functions {
     ($module:ident, pure: $pure:literal; $($name:literal: |$($arg:ident: $type:ty),*| $body:expr;)+) => {$(
         FuncRegistration::new($name).with_volatility(true).with_purity($pure).set_into_module($module, |$($arg: $type),*| $body);
@@ -54,13 +54,13 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     });
 }
 
-/// An iterator that fails.
+/// Returns an iterator that fails.
 fn no_list(message: &str, help: &str) -> Box<dyn Iterator<Item = Fallible<Dynamic>>> {
     let error = Error::new(Code::Script, message).with_help(help);
     Box::new(std::iter::once(Err(active::failed(error, Position::NONE))))
 }
 
-/// The error of a function that was called on a result instead of on its list.
+/// Returns the error for a function that is called on a result instead of on its list.
 fn list_error(map: &Map, name: &str) -> Option<Error> {
     let lists = lists_of(map);
     let first = lists.first()?;
@@ -71,7 +71,7 @@ fn list_error(map: &Map, name: &str) -> Option<Error> {
     )
 }
 
-/// Functions of maps that a script means for the list in a result.
+/// Registers functions of maps that a script means for the list in a result.
 fn results(module: &mut Module) {
     fn checked<T>(context: &NativeCallContext<'_>, map: &Map, value: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
         match list_error(map, context.fn_name()) {
@@ -99,7 +99,7 @@ fn results(module: &mut Module) {
     }
 }
 
-/// Whether a value is in a list, which holds values of its kind.
+/// Returns whether a value is in a list that holds values of its kind.
 fn contains(context: &NativeCallContext<'_>, list: &mut Array, wanted: &Dynamic) -> Fallible<bool> {
     let mut mismatch = None;
     let mut comparable = wanted.is_unit() || list.is_empty();
@@ -116,7 +116,7 @@ fn contains(context: &NativeCallContext<'_>, list: &mut Array, wanted: &Dynamic)
     }
 }
 
-/// Methods that change their receiver, and return it as well, so that a function may end with one.
+/// Registers methods that change their receiver, and also return it, so that a function may end with one.
 fn in_place(module: &mut Module) {
     functions! { module, pure: false;
         "trim": |text: &mut ImmutableString| changed(text, |text| text.trim().into());
@@ -138,7 +138,7 @@ fn in_place(module: &mut Module) {
     }
 }
 
-/// The same as functions that leave their receiver as it is.
+/// Registers the functions that return a changed copy and leave their receiver unchanged.
 fn copies(module: &mut Module) {
     functions! { module, pure: true;
         "trimmed": |text: &str| ImmutableString::from(text.trim());
@@ -157,7 +157,7 @@ fn copies(module: &mut Module) {
     }
 }
 
-/// Functions that every script looks for.
+/// Registers functions that every script expects.
 fn lacking(module: &mut Module) {
     functions! { module, pure: true;
         "join": |context: NativeCallContext<'_>, list: &mut Array, between: &str| joined(&context, list, between);
@@ -171,7 +171,7 @@ fn lacking(module: &mut Module) {
     FuncRegistration::new(script::SLIPPED).with_volatility(true).set_into_module(module, active::slipped);
 }
 
-/// A field or an entry that may be missing. The second name is the one that the script is edited to, which no script has a function of.
+/// Registers the access to a field or an entry that may be missing. Scripts are edited to the second name, which they do not define.
 fn asked(module: &mut Module) {
     let of_map = |map: &mut Map, key: &str| map.get(key).cloned().unwrap_or(Dynamic::UNIT);
     let of_list = |list: &mut Array, index: INT| {
@@ -183,7 +183,7 @@ fn asked(module: &mut Module) {
     }
 }
 
-/// The place of an index, which counts from the end if it is negative.
+/// Returns the place of an index, which counts from the end if it is negative.
 fn place_of(length: usize, index: INT) -> Option<usize> {
     let from_start = if index < 0 { INT::try_from(length).ok()?.checked_add(index)? } else { index };
     usize::try_from(from_start).ok()
@@ -194,12 +194,12 @@ fn changed(text: &mut ImmutableString, change: impl FnOnce(&str) -> ImmutableStr
     text.clone()
 }
 
-/// The sign of a difference; of what is no number, none.
+/// Returns the sign of a difference; 0 for NaN.
 fn sign(difference: FLOAT) -> INT {
     INT::from(difference > 0.0) - INT::from(difference < 0.0)
 }
 
-/// Sorts by a function of two values, which says their order by a number, or whether the first comes first.
+/// Sorts by a function of two values that returns their order as a number, or whether the first comes first.
 fn sorted(context: &NativeCallContext<'_>, list: &mut Array, comparer: &FnPtr) -> Fallible<Array> {
     let mut failed = None;
     let sort = || {
@@ -282,7 +282,7 @@ fn in_order(context: &NativeCallContext<'_>, list: &mut Array, descending: bool)
     Ok(list.clone())
 }
 
-/// Leaves out what is equal to the value before it.
+/// Leaves out each value that equals the one before it.
 fn deduped(context: &NativeCallContext<'_>, list: &Array) -> Fallible<Array> {
     let mut kept = Array::new();
     for value in list {
@@ -313,7 +313,7 @@ fn joined(context: &NativeCallContext<'_>, list: &Array, between: &str) -> Falli
     Ok(text)
 }
 
-/// Ends the script with success. A number that is not 0, or a text, is what other languages fail with.
+/// Ends the script with success. A number other than 0, or a text, is an error: other languages fail with it.
 fn exit(context: &NativeCallContext<'_>, value: Dynamic) -> Fallible<()> {
     match kind(&value) {
         "nothing" => {}

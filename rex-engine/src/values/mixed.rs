@@ -1,4 +1,4 @@
-//! Values of two kinds where one was meant: a number or nothing that is joined to a text, a `switch` whose cases are of another kind.
+//! Values of the wrong kind: a number or nothing that is joined to a text, a `switch` whose cases are of another kind.
 
 use rex_core::{Code, Error};
 use rhai::{Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
@@ -26,7 +26,7 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     }
     joins!(INT, FLOAT);
     FuncRegistration::new(script::JOINED).with_volatility(true).set_into_module(module, plus);
-    // Rhai's own, which these replace, take it for an empty text.
+    // These replace Rhai's own, which treat nothing as an empty text.
     engine
         .register_fn("+=", |context: NativeCallContext<'_>, _: &mut ImmutableString, (): ()| nothing_joined(&context))
         .register_fn("+=", |context: NativeCallContext<'_>, _: &mut (), _: ImmutableString| nothing_joined(&context));
@@ -34,7 +34,7 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     FuncRegistration::new(script::SWITCHED).with_volatility(true).set_into_module(module, switched);
 }
 
-/// Joins a text and a number. A text that is a number was meant to be added.
+/// Joins a text and a number. A text that is itself a number is an error: it was meant to be added.
 fn joined(
     context: &NativeCallContext<'_>,
     text: &str,
@@ -50,12 +50,12 @@ fn joined(
     Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
 }
 
-/// Does what `+` does where a text is joined. Rhai's `+` of a text and nothing, which cannot be replaced, is the text.
+/// Implements `+` where a text may be joined: Rhai's own `+` of a text and nothing, which cannot be replaced, returns the text.
 fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallible<Dynamic> {
     if one.is_string() && other.is_unit() || one.is_unit() && other.is_string() {
         nothing_joined(&context)?;
     }
-    // The way that most take, which needs no function to be looked for.
+    // The most common case, in which no function is looked up.
     if let (Ok(one), Ok(other)) = (one.as_int(), other.as_int())
         && let Some(sum) = one.checked_add(other)
     {
@@ -68,16 +68,16 @@ fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallibl
     context.call_native_fn_raw("+", false, &mut [&mut one, &mut other])
 }
 
-/// Nothing is no part of a text: it would be a name of a file that lacks its middle.
+/// Fails a join of a text and nothing: its result could be the name of a file that lacks its middle.
 fn nothing_joined(context: &NativeCallContext<'_>) -> Fallible<()> {
     let message = "`+` would join a text and nothing (`()`)";
     let help = "take another text where there is nothing: `text + (x ?? \"none\")`; to show it, `` `text ${x}` ``";
     Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()))
 }
 
-/// Whether a text is a number in decimal. One of zeros alone is what a number is padded with.
+/// Returns whether a text is a decimal number. Zeros alone are not one: numbers are padded with them.
 fn is_number(text: &str) -> bool {
-    // The end of a line comes along with what was read. A blank is there to be followed by something.
+    // A line that was read keeps its line break. A blank at the end is there to be followed by something.
     let text = text.trim_end_matches(['\n', '\r']);
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let parts = digits.split_once('.').unwrap_or((digits, "0"));
@@ -85,12 +85,12 @@ fn is_number(text: &str) -> bool {
     all_digits(parts.0) && all_digits(parts.1) && digits.bytes().any(|byte| byte != b'0')
 }
 
-/// Returns the value that a `switch` asks about, if its cases are of that kind.
+/// Returns the value of a `switch`, if its cases are of that kind.
 fn switched(context: NativeCallContext<'_>, value: Dynamic, kinds: &str) -> Fallible<Dynamic> {
     let cases: Vec<_> = kinds.split(' ').collect();
     let has = |kind| cases.contains(&kind);
     let has_number = has("int") || has("float");
-    // A number is what it is, with a point or without one.
+    // A number matches with or without a decimal point.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -1,5 +1,5 @@
-//! The values of scripts, where Rhai's own functions answer wrongly in silence or are easily mistaken: comparisons, lists that
-//! come with what was left out, methods that change in place, the lines of a file.
+//! Replacements for functions of Rhai that silently return wrong results or are easily mistaken: comparisons, lists that come with
+//! what was left out, methods that change in place, the lines of a file.
 
 pub(crate) mod compare;
 mod each;
@@ -12,7 +12,7 @@ use rhai::{Array, Blob, Dynamic, Engine, FnPtr, Map, Module};
 use lines::ScriptLines;
 pub(crate) use lists::comparer_error;
 
-/// Registers all of it with an engine.
+/// Registers all of these functions with an engine.
 pub(crate) fn register(engine: &mut Engine) -> Result<(), String> {
     let mut module = Module::new();
     compare::register(engine, &mut module)?;
@@ -24,7 +24,7 @@ pub(crate) fn register(engine: &mut Engine) -> Result<(), String> {
     Ok(())
 }
 
-/// The kind of a value, in the words of the documentation.
+/// Returns the kind of a value, in the words of the documentation.
 pub(crate) fn kind(value: &Dynamic) -> &'static str {
     if value.is_unit() {
         "nothing"
@@ -49,7 +49,7 @@ pub(crate) fn kind(value: &Dynamic) -> &'static str {
     }
 }
 
-/// A value for a message: its kind, and itself where it is short.
+/// Describes a value for a message: its kind, and the value itself if it is short.
 pub(crate) fn named(value: &Dynamic) -> String {
     const SHOWN: usize = 40;
     match kind(value) {
@@ -66,7 +66,7 @@ pub(crate) fn named(value: &Dynamic) -> String {
     }
 }
 
-/// The lists of a result that is a list and what was left out of it; none for any other map.
+/// Returns the names of the lists in a result that also says what was left out of them; empty for any other map.
 pub(crate) fn lists_of(map: &Map) -> Vec<&str> {
     const MARKS: [&str; 3] = ["complete", "skipped", "truncated"];
     if !MARKS.iter().any(|mark| map.contains_key(*mark)) {

@@ -30,7 +30,7 @@ fn each_operation_is_denied_without_a_permit() {
     }
 }
 
-/// The same JSON with its keys in order.
+/// Returns JSON with its keys in order.
 fn canonical(json: &str) -> String {
     serde_json::from_str::<serde_json::Value>(json).unwrap().to_string()
 }

@@ -183,7 +183,7 @@ fn numbers_are_numbers() {
 fn the_journal_pins_script_and_line() {
     let report = run("\nread(\"/etc/hosts\");");
     let lines: Vec<_> = report.journal.iter().map(|record| (record.call.operation, record.call.line)).collect();
-    // In between the beginning and the end, which are of no operation.
+    // Between the records of the beginning and the end, which belong to no operation.
     assert_eq!(lines, [("", None), ("fs::read", Some(2)), ("fs::read", Some(2)), ("", None)]);
 }
 

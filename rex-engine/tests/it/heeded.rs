@@ -1,4 +1,4 @@
-//! What a script does not look at, and what it did not mean: its run ends well, and has a warning.
+//! Results that a script ignores, and mistakes in it: its run succeeds, with a warning.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use rex_sdk::os::Finished;
 use crate::silent::{refused, refused_before};
 use crate::worlds::{input, returns};
 
-/// A world where one program fails.
+/// Returns a world where one program fails.
 fn world() -> MemOs {
     MemOs::example().program_ending("/bin/false", Finished { status: Some(1), ..Finished::default() })
 }
 
-/// The warnings of a run that succeeds.
+/// Returns the warnings of a run that succeeds.
 #[track_caller]
 fn warnings(script: &str) -> Vec<Failure> {
     let report = Engine::builder(Arc::new(world())).build().unwrap().run(script, input(|_| true));

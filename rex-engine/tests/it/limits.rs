@@ -58,7 +58,7 @@ fn recursion_meets_the_call_depth() {
 
 #[test]
 fn an_operation_that_needs_much_memory_ends_without_a_lock_held() {
-    // A long path, of which each of many denied entries makes records and messages.
+    // A long path: each of its many denied entries adds records and messages.
     let dir = format!("/{}", ["n".repeat(255).as_str(); 13].join("/"));
     let world = (0..20_000).fold(MemOs::new(), |os, number| os.file(&format!("{dir}/{number}"), ""));
     let limits = Limits { memory_bytes: 64 << 20, ..Limits::default() };

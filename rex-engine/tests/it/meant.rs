@@ -1,5 +1,5 @@
-//! What an author does not mean is refused, by habits of other languages: words that never are, values and changes that are lost, texts that
-//! are numbers.
+//! Mistakes by habits of other languages are refused: words that a value never is, values and changes that are lost, texts that are
+//! numbers.
 
 use crate::silent::{refused, refused_before};
 use crate::worlds::{returns, run};

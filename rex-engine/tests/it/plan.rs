@@ -1,4 +1,4 @@
-//! Runs that are held to a plan.
+//! Runs that are limited to a plan.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rex_sdk::{Example, MemOs, Op, OpSpec, Overlay, Returns};
 
 use crate::worlds::{Permit, input};
 
-/// Permits everything, and notes the calls.
+/// A policy that permits everything, and notes the calls.
 #[derive(Default)]
 struct Noting(Calls);
 
@@ -35,7 +35,7 @@ fn plan(below: MemOs, script: &str) -> (Plan, Report) {
     (plan, report)
 }
 
-/// Runs a script on a world that may not be that of the plan.
+/// Runs a script under a plan, on a world that may differ from that of the plan.
 fn held(plan: &Plan, os: MemOs, script: &str) -> (Report, Arc<MemOs>) {
     let os = Arc::new(os);
     let policy = Arc::new(Held::new(Arc::new(Permit(|_| true)), plan));
@@ -65,7 +65,7 @@ fn what_is_planned_is_done() {
 #[test]
 fn what_is_not_planned_is_denied_before_it_is_done() {
     let (plan, _) = plan(MemOs::example(), SCRIPT);
-    // As if it had changed after the last look at it.
+    // As if the file had changed after the plan.
     for version in ["1.5.0\n", "10.0.0\n"] {
         let message = "the plan has no call of `fs::write` with these arguments";
         let (report, os) = held(&plan, MemOs::example().file("/srv/app/version.txt", version), SCRIPT);
@@ -80,7 +80,7 @@ fn what_is_not_planned_is_denied_before_it_is_done() {
     assert!(failure.error.message.contains("the plan has nothing more"), "{}", failure.error.message);
 }
 
-/// A script that does one thing in the plan and may do another one when it runs.
+/// Runs a script that may do something else than in its plan.
 fn turned(script: &str) -> Report {
     let world = |turn: &str| MemOs::example().file("/turn", turn).file("/secret", "1.9.9\n");
     let script = format!("let real = read(\"/turn\") == \"real\"; {script}");
@@ -123,7 +123,7 @@ fn a_run_is_held_to_what_the_plan_hands_over() {
         let failure = turned(script).outcome.expect_err(script);
         assert!(failure.error.message.contains(message), "{script}: {}", failure.error.message);
     }
-    // What is asked for again, as who waits for something does, is no other call.
+    // A repeated call, as in a script that waits for something, is not another call.
     assert_eq!(turned("for turn in if real { 0..3 } else { 0..1 } { service::status(\"nginx\"); }").code(), None);
 }
 
@@ -158,7 +158,7 @@ fn a_plan_without_all_of_its_journal_is_none() {
     assert_eq!((error.code, error.message.as_str()), (Code::LimitExceeded, "a plan has 2 records at most"));
 }
 
-/// How often an operation that knows nothing of plans has done what it does.
+/// Number of times that an operation that knows nothing of plans has acted.
 static DONE: AtomicU32 = AtomicU32::new(0);
 
 const fn own(name: &'static str, needs: &'static [&'static ActionSpec]) -> Op {

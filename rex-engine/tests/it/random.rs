@@ -1,4 +1,4 @@
-//! Names that no other has, and runs that are the same again.
+//! Unique names, and runs that are repeated exactly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};

@@ -1,5 +1,5 @@
-//! Nothing answers wrongly in silence: what a script cannot mean is an error that names the fix, before the first operation where
-//! that can be known.
+//! No silent wrong results: what a script cannot mean is an error that names the fix, before the first operation where that can be
+//! known.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rex_sdk::MemOs;
 
 use crate::worlds::{input, returns, run};
 
-/// Runs a script that has to fail; its message and its help have to hold these words.
+/// Runs a script that must fail, with these words in its message and its help.
 #[track_caller]
 pub(crate) fn refused(script: &str, message: &str, help: &str) {
     let report = run(script);
@@ -19,7 +19,7 @@ pub(crate) fn refused(script: &str, message: &str, help: &str) {
     assert!(found.contains(help), "{script}: {}: {found}", failure.error.message);
 }
 
-/// The same, with nothing done before.
+/// Runs a script that must fail before its first operation, with these words in its message and its help.
 #[track_caller]
 pub(crate) fn refused_before(script: &str, message: &str, help: &str) {
     let script = format!("fs::write(\"/srv/app/done\", \"\"); {script}");
@@ -369,7 +369,7 @@ fn an_error_of_the_script_has_the_fields_of_every_error() {
             "{script}: {value}"
         );
     }
-    // Passed on, it stays what it was, and at its place.
+    // Rethrown, it keeps its code and its place.
     let failure = run("\ntry { [][1] } catch (e) {\n throw e; }").outcome.unwrap_err();
     assert_eq!((failure.error.code, failure.line), (Code::Script, Some(2)));
     returns(r#"let c = (); try { throw "own" } catch (e) { c = e; } c"#, "own");
@@ -408,7 +408,7 @@ fn denials_are_told_on_success_too() {
     assert_eq!(denials.iter().map(|denied| denied.count).sum::<u64>(), report.stats.denied);
 }
 
-/// A world with a log of this many lines.
+/// Returns an engine on a world with a log of this many lines.
 fn log(lines: usize) -> Engine {
     let text: String =
         (0..lines).map(|number| format!("{number} {}\n", if number % 10 == 0 { "ERROR" } else { "INFO" })).collect();
@@ -462,7 +462,7 @@ fn a_stream_of_lines_takes_the_memory_of_one() {
     let report = engine.run("let n = 0; for l in fs::lines(`/app.log`) { n += l.len(); } n", input(|_| true));
     assert!(report.outcome.is_ok());
     assert!(report.stats.peak_memory_bytes.unwrap() < 1 << 20, "{:?}", report.stats);
-    // One decision, however often it is gone through.
+    // One decision, however often the lines are read.
     assert_eq!((report.stats.decisions, report.stats.operations), (1, 1));
 }
 
@@ -487,7 +487,7 @@ fn a_method_of_lines_that_fails_is_called_once() {
     assert_eq!(log(3).run(script, input(|_| true)).outcome, Ok("1 no".into()));
 }
 
-/// Where the fields of an example are, as a script reads them from `r`, each with the fields beside it.
+/// Finds the maps in an example: each as a script reads it from `r`, with its fields.
 fn maps(value: &serde_json::Value, at: String, found: &mut Vec<(String, Vec<String>)>) {
     match value {
         serde_json::Value::Object(map) => {
@@ -501,7 +501,7 @@ fn maps(value: &serde_json::Value, at: String, found: &mut Vec<(String, Vec<Stri
     }
 }
 
-/// First tries of somebody who misremembers: each field of each result, each option and each argument of each operation.
+/// Tries slips of somebody who misremembers: each field of each result, each option and each argument of each operation.
 #[test]
 fn of_each_operation_no_slip_means_something_else() {
     let mut tried = 0;
@@ -547,7 +547,7 @@ fn of_each_operation_no_slip_means_something_else() {
     assert!(tried > 800, "{tried}");
 }
 
-/// Each option, as the documentation spells it, as the text of a script.
+/// Uses each option in the text of a script, as the documentation spells it.
 #[test]
 fn each_option_can_be_written() {
     for operation in rex_sdk::OPS {
@@ -557,7 +557,7 @@ fn each_option_can_be_written() {
             let args = [required, vec![format!("#{{{}: ()}}", option.name)]].concat().join(", ");
             let script = format!("if false {{ {}({args}) }}", spec.name);
             let failure = run(&script).outcome.err();
-            // What is `()` is of no kind that is taken; that there is such an option is what is asked here.
+            // No option takes `()`; only the existence of the option is checked here.
             let message = failure.map_or_else(String::new, |failure| {
                 let more = failure.more.iter().map(|other| other.error.message.as_str());
                 [failure.error.message.as_str()].into_iter().chain(more).collect::<Vec<_>>().join("; ")

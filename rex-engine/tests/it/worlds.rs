@@ -6,7 +6,7 @@ use rex_core::{Authorize, Code, Decision, Limits, Principal, Request, Timestamp,
 use rex_engine::{Engine, Input, Report};
 use rex_sdk::MemOs;
 
-/// Permits what the function says.
+/// A policy that permits the requests for which the function is true.
 pub(crate) struct Permit(pub(crate) fn(&Request<'_>) -> bool);
 
 impl Authorize for Permit {
@@ -24,7 +24,7 @@ pub(crate) fn input(permit: fn(&Request<'_>) -> bool) -> Input {
     Input { run_id: "test".to_owned(), ..Input::new(Principal::agent("test"), Arc::new(Permit(permit))) }
 }
 
-/// Runs a script that everything is permitted to.
+/// Runs a script with everything permitted.
 pub(crate) fn run(script: &str) -> Report {
     run_within(script, Limits::default())
 }
@@ -33,7 +33,7 @@ pub(crate) fn run_within(script: &str, limits: Limits) -> Report {
     engine(limits).run(script, input(|_| true))
 }
 
-/// Runs a script that nothing is permitted to.
+/// Runs a script with nothing permitted.
 pub(crate) fn run_denied(script: &str) -> Report {
     engine(Limits::default()).run(script, input(|_| false))
 }

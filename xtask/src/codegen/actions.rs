@@ -60,7 +60,7 @@ fn fact(attribute: &Attribute) -> String {
     format!("`{}`: {}{}. {}", attribute.name, kind(attribute.kind), values(attribute), cell(attribute.doc))
 }
 
-/// The values of a fact or an attribute, if they are not all of its type.
+/// Returns the values of a fact or an attribute, if they are not all of its type.
 fn values(attribute: &Attribute) -> String {
     if attribute.values == Values::Any { String::new() } else { format!(", {}", cell(&attribute.values.to_string())) }
 }

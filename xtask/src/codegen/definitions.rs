@@ -1,11 +1,11 @@
-//! `docs/definitions/*.d.rhai`: what editors with Rhai's language server complete and explain.
+//! `docs/definitions/*.d.rhai`: completions and explanations for editors with Rhai's language server.
 
 use rex_sdk::docs::call;
 use rex_sdk::{Kind, OpSpec, Operation};
 
 use super::namespaces;
 
-/// One file for each namespace, and one for the plain names.
+/// Returns one file for each namespace, and one for the plain names.
 pub(super) fn files(operations: &[&'static dyn Operation]) -> Vec<(&'static str, String)> {
     let specs: Vec<&OpSpec> = operations.iter().map(|operation| operation.spec()).collect();
     let mut files = Vec::new();
@@ -26,7 +26,7 @@ pub(super) fn files(operations: &[&'static dyn Operation]) -> Vec<(&'static str,
     files
 }
 
-/// The function, and the one that takes options as well.
+/// Returns the function, and the one that also takes options.
 fn functions(spec: &OpSpec, name: &str) -> String {
     let mut params: Vec<_> = spec.required().map(|param| format!("{}: {}", param.name, kind(param.kind))).collect();
     let mut text = function(spec, name, &params);
@@ -62,7 +62,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// What Rhai calls a kind of value.
+/// Returns Rhai's name for a kind of value.
 fn returned(kind: &str) -> &'static str {
     match kind {
         "nothing" => "()",

@@ -31,7 +31,7 @@ pub(super) fn document(operations: &[&'static dyn Operation]) -> String {
     text
 }
 
-/// What a heading is called in the address of a page.
+/// Returns a heading as the address of a page names it.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase();
     kept.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()

@@ -27,7 +27,7 @@ pub(super) fn limits() -> String {
     text + PROGRAMS
 }
 
-/// What is to be said about programs and `written_bytes`.
+/// The section about programs and `written_bytes`.
 const PROGRAMS: &str = "
 ## What programs write
 

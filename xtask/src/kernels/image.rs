@@ -1,4 +1,4 @@
-//! What another kernel is started with: an archive of files of this machine (newc, as `cpio` writes it), which the kernel unpacks
+//! The archive that another kernel is started with: files of this machine (newc, as `cpio` writes it), which the kernel unpacks
 //! into memory.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ const FILE: u32 = 0o100_000;
 const LINK: u32 = 0o120_000;
 const DEVICE: u32 = 0o020_000;
 
-/// An archive in the making. Each name is in it once.
+/// An archive that is being built. Each name is in it once.
 #[derive(Default)]
 pub(super) struct Image {
     bytes: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// A directory, and those above it.
+    /// Adds a directory, and those above it.
     pub(super) fn directory(&mut self, path: &Path, mode: u32) {
         if let Some(parent) = path.parent().filter(|parent| parent.parent().is_some()) {
             self.directory(parent, 0o755);
@@ -32,7 +32,7 @@ impl Image {
         self.entry(path, DIRECTORY | mode, &[], (0, 0));
     }
 
-    /// A file with these contents.
+    /// Adds a file with these contents.
     pub(super) fn file(&mut self, path: &Path, mode: u32, contents: &[u8]) {
         if let Some(parent) = path.parent() {
             self.directory(parent, 0o755);
@@ -40,12 +40,12 @@ impl Image {
         self.entry(path, FILE | mode, contents, (0, 0));
     }
 
-    /// A device that bytes are read from and written to.
+    /// Adds a device that bytes are read from and written to.
     pub(super) fn device(&mut self, path: &Path, number: (u32, u32)) {
         self.entry(path, DEVICE | 0o600, &[], number);
     }
 
-    /// What this machine has under that name: a file, or a directory with all in it but these names, and the links on the way.
+    /// Adds a file of this machine, or a directory with everything in it but the names `without`, and the links on the way.
     pub(super) fn take(&mut self, path: &Path, without: &[&str]) -> Result<(), Stop> {
         let real = self.links(path, 0)?;
         let metadata = metadata(&real)?;
@@ -66,13 +66,13 @@ impl Image {
         Ok(())
     }
 
-    /// A program of this machine, with the libraries that it is linked to.
+    /// Adds a program of this machine, with the libraries that it is linked to.
     pub(super) fn program(&mut self, path: &Path) -> Result<(), Stop> {
         self.take(path, &[])?;
         self.libraries(path)
     }
 
-    /// The libraries that a program is linked to.
+    /// Adds the libraries that a program is linked to.
     pub(super) fn libraries(&mut self, path: &Path) -> Result<(), Stop> {
         let list = shell::output(Command::new("ldd").arg(path)).unwrap_or_default();
         // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)`, and the loader without an arrow.
@@ -83,7 +83,7 @@ impl Image {
             .try_for_each(|library| self.take(Path::new(library), &[]))
     }
 
-    /// Takes each link on the way to a name, and returns the name behind them all.
+    /// Adds each link on the way to a name, and returns the name that they lead to.
     fn links(&mut self, path: &Path, depth: u32) -> Result<PathBuf, Stop> {
         if depth > 40 {
             return Err(Stop::new(format!("`{}` leads in a circle", path.display())));
@@ -112,7 +112,7 @@ impl Image {
         Ok(found)
     }
 
-    /// The archive.
+    /// Returns the archive.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.raw("TRAILER!!!".as_bytes(), 0, &[], (0, 0));
         self.bytes
@@ -126,7 +126,7 @@ impl Image {
         self.raw(name.as_os_str().as_bytes(), mode, contents, device);
     }
 
-    /// All fields are eight hexadecimal digits; the name and the contents are filled up to a multiple of four.
+    /// Appends an entry: all fields are eight hexadecimal digits; the name and the contents are padded to a multiple of four bytes.
     fn raw(&mut self, name: &[u8], mode: u32, contents: &[u8], (major, minor): (u32, u32)) {
         self.count += 1;
         let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -185,7 +185,7 @@ mod tests {
         fs::remove_dir_all(dir).unwrap();
     }
 
-    /// A directory of this process.
+    /// Creates a directory for this process.
     fn tempfile() -> PathBuf {
         let dir = std::env::temp_dir().canonicalize().unwrap().join(format!("xtask-image-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();

@@ -1,15 +1,15 @@
-//! Which crate must not depend on what, not even through others.
+//! Dependencies that a crate must not have, not even through others.
 
 use super::Findings;
 use crate::{Stop, shell};
 
-/// What `rex-core` may depend on at most, itself not counted.
+/// Maximum number of dependencies of `rex-core`, itself not counted.
 const CORE_MAX: usize = 5;
 
-/// What is for Linux alone.
+/// Crates for Linux alone.
 const LINUX: &[&str] = &["landlock", "seccompiler", "zbus"];
 
-/// Crate, its features or what it is built for, and what must not occur below it: a name, or the start of one.
+/// A crate, its features or its target, and the dependencies that it must not have: a name, or the start of one.
 const FORBIDDEN: &[(&str, &[&str], &[&str])] = &[
     ("rex-core", &[], &["cedar-", "rhai", "nix", "rustix", "zbus", "rex-"]),
     ("rex-policy", &[], &["rhai", "nix", "rustix", "zbus", "rex-sdk", "rex-engine", "rex-cli"]),
@@ -39,7 +39,7 @@ pub(super) fn check(findings: &mut Findings) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The crates of a `cargo tree --prefix none`, each once, without the one it is about.
+/// Returns the crates of a `cargo tree --prefix none`, each once, without the one it is about.
 fn names<'a>(tree: &'a str, member: &str) -> Vec<&'a str> {
     let mut names: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     names.retain(|&name| !name.is_empty() && name != member);
@@ -48,7 +48,7 @@ fn names<'a>(tree: &'a str, member: &str) -> Vec<&'a str> {
     names
 }
 
-/// `cedar-` stands for every crate whose name starts so; `zbus` for `zbus` and `zbus_names`, not for `zbusted`.
+/// Returns whether a name matches: `cedar-` every crate whose name starts with it; `zbus` also `zbus_names`, but not `zbusted`.
 fn is_one_of(name: &str, bad: &str) -> bool {
     name.strip_prefix(bad).is_some_and(|rest| bad.ends_with('-') || rest.is_empty() || rest.starts_with(['-', '_']))
 }

@@ -25,7 +25,7 @@ pub(super) fn check(files: &[String], findings: &mut Findings) -> Result<(), Sto
     Ok(())
 }
 
-/// A file of an operation that the list does not hold, and is therefore nowhere.
+/// Reports a file of an operation that is not in the list, so that the operation does not exist.
 fn unlisted(files: &[String], list: &str, findings: &mut Findings) {
     for name in files {
         let Some((space, verb)) = name.strip_prefix(FOLDER).and_then(|rest| rest.split_once('/')) else { continue };
@@ -36,7 +36,7 @@ fn unlisted(files: &[String], list: &str, findings: &mut Findings) {
     }
 }
 
-/// Ids outside of the tables: an action as policies write it, an operation outside of its own file.
+/// Reports ids outside of the tables: an action as policies write it, an operation outside of its own file.
 fn twice(name: &str, text: &str, findings: &mut Findings) {
     let lines: Vec<_> = before_tests(text).filter(|line| !line.trim_start().starts_with("//")).collect();
     for action in rex_core::ACTIONS {

@@ -1,20 +1,20 @@
-//! Sizes of files, and words that do not belong where they are.
+//! Sizes of files, and words in the wrong place.
 
 use super::Findings;
 use crate::{Stop, read};
 
-/// Lines without tests from which on a file is warned about.
+/// Number of lines without tests above which a file gets a warning.
 const SOFT: usize = 400;
-/// Lines without tests that no file may pass.
+/// Maximum number of lines of a file without tests.
 const HARD: usize = 600;
-/// Lines that the security kernel may have, its documentation and all.
+/// Maximum number of lines of the security kernel, including its documentation.
 const GATE: usize = 170;
 
-/// Crates that reach the system through `rex_sdk::Os` alone.
+/// Crates that reach the system only through `rex_sdk::Os`.
 const LIBRARIES: &[&str] = &["rex-core/src/", "rex-policy/src/", "rex-sdk/src/", "rex-engine/src/"];
 /// The only place of a library with system calls.
 const HOST: &str = "rex-sdk/src/host/";
-/// What a library must not name outside of it.
+/// Names that a library must not use outside of it.
 const SYSTEM: &[&str] = &[
     "nix::",
     "rustix::",
@@ -28,7 +28,7 @@ const SYSTEM: &[&str] = &[
     "ToSocketAddrs",
     "std::env::",
 ];
-/// What no line may say.
+/// Text that no line may have, with advice.
 const NOWHERE: &[(&str, &str)] = &[
     ("#[allow(", "use `#[expect(.., reason = \"..\")]`"),
     ("#![allow(", "use `#![expect(.., reason = \"..\")]`"),
@@ -36,7 +36,7 @@ const NOWHERE: &[(&str, &str)] = &[
     ("todo!(", "finish it"),
     ("unimplemented!(", "finish it"),
 ];
-/// What no test may say.
+/// Text that no test may have, with advice.
 const NOT_IN_TESTS: &[(&str, &str)] = &[("thread::sleep(", "wait for what you wait for")];
 
 pub(super) fn check(files: &[String], findings: &mut Findings) -> Result<(), Stop> {
@@ -83,7 +83,7 @@ fn words(name: &str, text: &str, findings: &mut Findings) {
     }
 }
 
-/// Whether the whole file is a test, a bench, an example, or what tests and fuzz targets are made of.
+/// Returns whether the whole file is a test, a bench, an example, or support for tests and fuzz targets.
 pub(super) fn is_test(name: &str) -> bool {
     name.ends_with("/testing.rs")
         || name.contains("/tests/")
@@ -92,13 +92,13 @@ pub(super) fn is_test(name: &str) -> bool {
         || name.ends_with("/tests.rs")
 }
 
-/// The lines of a file before its module of tests.
+/// Returns the lines of a file before its module of tests.
 pub(super) fn before_tests(text: &str) -> impl Iterator<Item = &str> {
     let start = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     text.get(..start).unwrap_or(text).lines()
 }
 
-/// A line without its comment and without what its strings hold. A string over several lines is taken for code.
+/// Returns a line without its comment and without the contents of its strings. A string over several lines is taken for code.
 pub(super) fn code_of(line: &str) -> String {
     let mut code = String::new();
     let mut chars = line.chars().peekable();
@@ -120,7 +120,7 @@ pub(super) fn code_of(line: &str) -> String {
     code
 }
 
-/// Whether a word occurs that no longer word ends with: `nix::` is not in `unix::`.
+/// Returns whether a word occurs, not at the end of a longer word: `nix::` is not in `unix::`.
 fn has_word(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         let before = code.get(..at).and_then(|head| head.chars().next_back());

@@ -1,13 +1,13 @@
-//! The threat model: each row names a test, and the test is there.
+//! The threat model: each row names a test, and the test exists.
 
 use super::Findings;
 use crate::read;
 
-/// The table.
+/// The file of the table.
 pub(super) const TABLE: &str = "docs/threat-model.md";
-/// The rows that the table has at least: one for each known attack.
+/// Minimum number of rows of the table: one for each known attack.
 pub(super) const ROWS: usize = 33;
-/// How a row begins that has no test, and says why the attack is none on anything that there is.
+/// The start of the test column in a row without a test; the reason that the attack is impossible follows.
 const NONE: &str = "none: ";
 
 pub(super) fn check(text: &str, findings: &mut Findings) {
@@ -37,7 +37,7 @@ fn check_with(text: &str, read: &dyn Fn(&str) -> Option<String>, findings: &mut 
     }
 }
 
-/// `rex-sdk/tests/it/race.rs::name`: the file is there, and holds `fn name(`.
+/// Checks that a test such as `rex-sdk/tests/it/race.rs::name` exists: its file is there, and contains `fn name(`.
 fn exists(name: &str, read: &dyn Fn(&str) -> Option<String>) -> Result<(), &'static str> {
     let (file, function) = name.split_once(".rs::").ok_or("it is not of the form `path/to/file.rs::test`")?;
     let text = read(&format!("{file}.rs")).ok_or("there is no such file")?;

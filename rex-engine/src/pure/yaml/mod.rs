@@ -32,7 +32,7 @@ mod tests {
     use super::super::tests::{check, check_fails, run, run_with, thrown};
     use super::*;
 
-    /// What a text reads as, as a script shows it.
+    /// Checks the value that a text is read as, in the form in which a script shows it.
     fn reads(text: &str, expected: &str) {
         let value = run_with(text, "yaml::parse(text)").unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(value.to_string(), expected, "{text}");
@@ -173,7 +173,7 @@ mod tests {
             let error = thrown(run_with(&text, "yaml::parse(text)"));
             assert!(error.contains("nested deeper than 127 levels"), "{error}");
         }
-        // Each alias is as deep as what it stands for.
+        // Each alias is as deep as its value.
         let stairs: String = (1..9)
             .map(|level| format!("a{level}: &a{level} {}*a{}{}\n", "[".repeat(20), level - 1, "]".repeat(20)))
             .collect();

@@ -1,5 +1,5 @@
-//! From the events of the parser to values. An alias is a copy of what it stands for, and counts as one, both in bytes and
-//! in depth: that is what bounds a text whose aliases stand for lists of aliases.
+//! Values from the events of the parser. An alias is a copy of its value, and counts as one, both in bytes and in depth: this
+//! bounds a text whose aliases refer to lists of aliases.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use rhai::{Array, Dynamic, Map};
 use super::super::json::{ENTRY_BYTES, ITEM_BYTES, LIST_BYTES, MAP_BYTES, STRING_BYTES};
 use super::super::{Budget, DEPTH, Fallible, fail, printable, quote};
 
-/// The documents of a text, at most so many, whose values take at most so many bytes.
+/// Reads the documents of a text: at most `most`, whose values take at most `bytes`.
 pub(super) fn documents(text: &str, most: usize, bytes: usize) -> Fallible<Vec<Dynamic>> {
     let options = options! { flow_nesting_limit: DEPTH, block_nesting_limit: DEPTH };
     let parser = Parser::new_from_str_with_options(text, options);
@@ -35,11 +35,11 @@ pub(super) fn documents(text: &str, most: usize, bytes: usize) -> Fallible<Vec<D
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     budget: Budget,
-    /// What has a name in this document, by the parser's number for it.
+    /// The values with an anchor in this document, by the parser's number for it.
     anchors: HashMap<usize, Anchored>,
 }
 
-/// A value, and how many levels of lists and maps it has.
+/// A value, and its number of levels of lists and maps.
 #[derive(Clone)]
 struct Node {
     value: Dynamic,
@@ -59,7 +59,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The value that starts with an event, which lies within so many lists and maps.
+    /// Reads the value that starts with an event, which lies within `depth` lists and maps.
     fn node(&mut self, (event, span): (Event<'t>, Span), depth: usize) -> Fallible<Node> {
         let before = self.budget.taken();
         let (anchor, node) = match event {
@@ -79,7 +79,7 @@ impl<'t> Reader<'t> {
         Ok(node)
     }
 
-    /// Keeps a copy of what has a name.
+    /// Keeps a copy of a value that has an anchor.
     fn name(&mut self, anchor: usize, node: &Node, bytes: usize) -> Fallible<()> {
         if anchor > 0 {
             self.budget.take(bytes.saturating_add(MAP_BYTES))?;
@@ -149,7 +149,7 @@ impl<'t> Reader<'t> {
                 false => drop(entries.insert(key.into(), entry.value)),
             }
         }
-        // What a map says itself counts, and then what is merged first.
+        // The map's own entries take precedence, then those of the first merged map.
         for (key, value) in merged.into_iter().flatten().flatten() {
             entries.entry(key).or_insert(value);
         }
@@ -173,7 +173,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// The maps that `<<` brings in.
+/// Returns the maps that `<<` merges.
 fn maps(value: Dynamic, span: Span) -> Fallible<Vec<Map>> {
     let wrong = |_| invalid("`<<` takes a map or a list of maps", span.start);
     if value.is_array() {
@@ -183,7 +183,7 @@ fn maps(value: Dynamic, span: Span) -> Fallible<Vec<Map>> {
     value.try_cast_result().map(|map| vec![map]).map_err(|_| wrong(""))
 }
 
-/// What a scalar without quotes stands for, by the core schema of YAML 1.2.
+/// Returns the value of a scalar without quotes, by the core schema of YAML 1.2.
 pub(super) fn plain(text: &str) -> Dynamic {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let radix = |digits, radix| i64::from_str_radix(digits, radix).ok();
@@ -197,7 +197,7 @@ pub(super) fn plain(text: &str) -> Dynamic {
         }
         _ => {}
     }
-    // Behind its sign a number starts with a digit or a point, which `inf` and `nan` do not; and a digit is behind `0x`.
+    // After its sign, a number starts with a digit or a point, unlike `inf` and `nan`; and `0x` is followed by a digit.
     if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return text.into();
     }
@@ -207,12 +207,12 @@ pub(super) fn plain(text: &str) -> Dynamic {
         (_, Some(octal)) => radix(octal, 8).filter(|_| digits(octal)),
         _ => text.parse().ok(),
     };
-    // A name such as `12e4567` is no number, and stays what it was.
+    // A name such as `12e4567` is not a finite number, and stays text.
     let float = || text.parse::<f64>().ok().filter(|float| float.is_finite());
     int.map(Dynamic::from_int).or_else(|| float().map(Dynamic::from_float)).unwrap_or_else(|| text.into())
 }
 
-/// What a scalar stands for that says itself what it is.
+/// Returns the value of a scalar with a tag.
 fn tagged(text: &str, tag: &Tag, span: Span) -> Fallible<Dynamic> {
     let value = plain(text);
     let value = match tag.core_suffix() {
@@ -236,10 +236,10 @@ fn tagged(text: &str, tag: &Tag, span: Span) -> Fallible<Dynamic> {
     Ok(value)
 }
 
-/// That the tag of a list or map is its own, if it has one.
+/// Checks that the tag of a list or map, if any, is its own.
 fn collection(tag: Option<&Tag>, own: &str, span: Span) -> Fallible<()> {
     match tag {
-        // A `!` alone says nothing of a list or a map.
+        // A `!` alone says nothing about a list or a map.
         Some(tag) if !tag.is_yaml_core_schema_tag(own) && tag.original() != "!" => Err(unknown(tag, span)),
         _ => Ok(()),
     }
@@ -258,7 +258,7 @@ fn unknown(tag: &Tag, span: Span) -> Error {
     invalid(&format!("the tag {} is not known", quote(&tag.original())), place(span)).with_help(help)
 }
 
-/// Where something with a tag starts.
+/// Returns the place where something with a tag starts.
 fn place(span: Span) -> Marker {
     span.tag_start().unwrap_or(span.start)
 }

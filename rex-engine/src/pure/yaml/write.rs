@@ -1,4 +1,4 @@
-//! From values to YAML in block style: one line for each entry. Text stands without quotes only where no reader, old or
+//! YAML in block style from values: one line for each entry. Text is written without quotes only where no reader, old or
 //! new, could take it for something else.
 
 use rex_core::Error;
@@ -7,7 +7,7 @@ use rhai::{Array, Dynamic, Map};
 use super::super::{Budget, DEPTH, Fallible, TEXT_BYTES, fail, fail_with};
 use super::read::plain;
 
-/// A value as a document, with a line end behind it.
+/// Writes a value as a document, with a line end after it.
 pub(super) fn document(value: &Dynamic) -> Fallible<String> {
     let mut writer = Writer { text: String::new(), budget: Budget::new(TEXT_BYTES) };
     writer.node(value, Place::Document, 0, 0)?;
@@ -15,10 +15,10 @@ pub(super) fn document(value: &Dynamic) -> Fallible<String> {
     Ok(writer.text)
 }
 
-/// Behind what a value stands.
+/// The text before a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Nothing: it is the first thing in the text.
+    /// Nothing: the value comes first.
     Document,
     /// A key and its colon.
     Key,
@@ -26,9 +26,9 @@ enum Place {
     Dash,
 }
 
-/// Columns from one level to the next.
+/// Number of columns from one level to the next.
 const STEP: usize = 2;
-/// Length up to which a key stands in one line with its value; YAML's own limit is of 1024 characters.
+/// Maximum length of a key on one line with its value; YAML's own limit is 1024 characters.
 const KEY_BYTES: usize = 512;
 
 struct Writer {
@@ -50,7 +50,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A value whose entries, if it has any, stand at `indent`. A value can be shared and hold itself, hence the depth.
+    /// Writes a value whose entries, if any, are at `indent`. A shared value can contain itself, hence the depth.
     fn node(&mut self, value: &Dynamic, place: Place, indent: usize, depth: usize) -> Fallible<()> {
         let is_nested = value.is_array() || value.is_map();
         if is_nested && depth == DEPTH {
@@ -89,7 +89,7 @@ impl Writer {
             if !is_short {
                 self.push("? ")?;
             }
-            // A key that merges is one only without quotes.
+            // A `<<` would merge only without quotes, so it is quoted here.
             if is_plain(key) {
                 self.push(key)?
             } else {
@@ -104,7 +104,7 @@ impl Writer {
         if map.is_empty() { self.empty("{}", place) } else { Ok(()) }
     }
 
-    /// The place of an entry: the first one of an item stands behind its dash.
+    /// Moves to the place of an entry: the first entry of an item follows its dash.
     fn start(&mut self, number: usize, place: Place, indent: usize) -> Fallible<()> {
         match place {
             Place::Dash if number == 0 => self.push(" "),
@@ -157,7 +157,7 @@ impl Writer {
         }
     }
 
-    /// Line by line, as it is; `|` says that there is a line end behind the last one, and `|-` that there is none.
+    /// Writes a text line by line, with `|` if it ends with a line end, and else with `|-`.
     fn literal(&mut self, text: &str, indent: usize) -> Fallible<()> {
         let (text, head) = text.strip_suffix('\n').map_or((text, "|-"), |text| (text, "|"));
         self.push(head)?;
@@ -193,7 +193,7 @@ fn refused(message: &str) -> Error {
     fail_with(message, "YAML holds text, numbers, booleans, (), lists and maps")
 }
 
-/// Whether text can stand without quotes: a word or some of them that nobody takes for something else.
+/// Returns whether text can be written without quotes: one or more words that no reader takes for something else.
 fn is_plain(text: &str) -> bool {
     const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
     let is_safe = |char: char| char.is_alphanumeric() || " _-./+=@%~,():".contains(char);
@@ -205,7 +205,7 @@ fn is_plain(text: &str) -> bool {
         && plain(text).is_string()
 }
 
-/// Whether text of several lines can stand as it is: none of them is blank, and the first one does not start with one.
+/// Returns whether a text of several lines can be written as it is: no line consists of blanks, and the first does not start with one.
 fn is_literal(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     let has_lines = body.contains('\n') || body.len() < text.len();
@@ -218,7 +218,7 @@ fn is_literal(text: &str) -> bool {
         && !body.split('\n').any(is_blank)
 }
 
-/// Whether a character says what it is, to people and to readers of YAML.
+/// Returns whether a character is unambiguous to people and to readers of YAML.
 fn is_printable(char: char) -> bool {
     !char.is_control() && !matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
