@@ -153,7 +153,9 @@ impl fmt::Display for What {
             Self::Unsigned => f.write_str("nothing is signed by a key that was given"),
             Self::UnsignedRun => f.write_str("this run is not signed, though others are: whoever wrote it had no key"),
             Self::Repeated => f.write_str("a run of this name is there already: it was copied"),
-            Self::Unstarted => f.write_str("this run has no start: Rex begins each run with one, so Rex did not write it"),
+            Self::Unstarted => {
+                f.write_str("this run has no start: Rex begins each run with one, so Rex did not write it")
+            }
             Self::AfterEnd => f.write_str("this run had ended: Rex writes nothing after a run's end"),
             Self::Unknown => {
                 f.write_str("Rex of this version writes no such event: a newer one wrote it, or somebody made it up")

@@ -452,12 +452,7 @@ mod tests {
 
     #[test]
     fn parts_are_counted_outside_of_texts() {
-        for (json, count) in [
-            ("", 1),
-            ("[1,2]", 3),
-            (r#"{"a":[],"b":{}}"#, 5),
-            (r#"["a,[{","\",[" , "\\",1]"#, 5),
-        ] {
+        for (json, count) in [("", 1), ("[1,2]", 3), (r#"{"a":[],"b":{}}"#, 5), (r#"["a,[{","\",[" , "\\",1]"#, 5)] {
             assert_eq!(parts(json.as_bytes()), count, "{json}");
         }
     }

@@ -263,8 +263,9 @@ impl Bond for Telling {
 #[test]
 fn a_run_hands_on_what_its_policy_says() {
     let subject = Subject::new(Principal::agent("triage"));
-    let run = Run::new("run-1", subject, Arc::new(Telling::default()), Arc::new(MemoryJournal::new(9)), Limits::default())
-        .with_clock(Arc::new(|| Timestamp::from_micros(0)));
+    let run =
+        Run::new("run-1", subject, Arc::new(Telling::default()), Arc::new(MemoryJournal::new(9)), Limits::default())
+            .with_clock(Arc::new(|| Timestamp::from_micros(0)));
     let remedies = |key: u16, operation| {
         let (key, mut digest) = (key.to_le_bytes(), [0; 32]);
         digest[..2].copy_from_slice(&key);
