@@ -79,7 +79,7 @@ impl Runs {
                 }
             }
         };
-        let again = (starts || ends) && !self.begun.add(run) && starts;
+        let is_new = !(starts || ends) || self.begun.add(run);
         if ends {
             self.open.remove(run);
         } else if self.open.len() > MANY {
@@ -87,7 +87,7 @@ impl Runs {
         }
         match due? {
             due if sequence != due => Err(What::Gap { due }),
-            _ if again => Err(What::Repeated),
+            _ if starts && !is_new => Err(What::Repeated),
             _ => Ok(()),
         }
     }

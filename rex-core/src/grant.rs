@@ -122,11 +122,8 @@ impl<'r> Gate<'r> {
         match self.record(request.now, Event::decided(&request, &decision, is_long)) {
             Err(reason) => Err(denial(Decision::deny(None), None, (Some(unwritten(&reason)), is_long))),
             Ok(_) if decision.effect == Effect::Deny => {
-                self.run.denied.fetch_add(1, Relaxed);
-                self.run.authorize.denied(&request, &decision);
-                // Advice takes longer than a decision. Within a call there is advice on all of the call, when it ends.
-                let alone = self.call.operation.is_empty() && !is_long;
-                let help = alone.then(|| self.run.authorize.remedy(&request, &decision)).flatten();
+                // Within a call there is advice on all of the call, when it ends.
+                let help = self.run.count_denial(&request, &decision, self.call.operation.is_empty() && !is_long);
                 let denial = denial(decision, help, (None, is_long));
                 self.run.note_denial(|| Need::new(action, resource).with_via(via));
                 Err(denial)

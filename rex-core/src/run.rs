@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::grant::Gate;
 use crate::journal::{Call, Event};
 use crate::limits::count;
-use crate::{Authorize, Bond, Budget, Code, DeniedCall, Error, Journal, Limits, Need, Timestamp, uid};
+use crate::{
+    Authorize, Bond, Budget, Code, Decision, DeniedCall, Error, Journal, Limits, Need, Request, Timestamp, uid,
+};
 
 /// The principal of a run: `Agent::"triage"` or `User::"alice"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -287,6 +289,13 @@ impl Run {
     pub(crate) fn count_decision(&self) -> Result<(), Error> {
         self.budget.check()?;
         count(&self.decisions, 1, "decisions", self.limits().decisions, "decisions")
+    }
+
+    /// Counts a denial that is on record; `advised` also returns the remedy, which takes longer than the decision.
+    pub(crate) fn count_denial(&self, request: &Request<'_>, decision: &Decision, advised: bool) -> Option<String> {
+        self.denied.fetch_add(1, Relaxed);
+        self.authorize.denied(request, decision);
+        advised.then(|| self.authorize.remedy(request, decision)).flatten()
     }
 
     /// Keeps a denied request until the call ends, if there is room.

@@ -58,7 +58,9 @@ impl Session<'_> {
 /// Hashes the inputs of the advice on a call.
 fn key(spec: &OpSpec, args: &Args, denied: &[Need]) -> [u8; 32] {
     let mut hasher = Hasher::new();
-    let mut text = |text: &str| drop(hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes()));
+    let mut text = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    };
     text(spec.name);
     for need in denied {
         let action = need.spec();
