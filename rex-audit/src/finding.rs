@@ -20,6 +20,8 @@ pub struct Verdict {
     pub first_unended: Vec<String>,
     /// The places where killed writers left unfinished lines. An act whose only line is unfinished was not performed.
     pub torn: Vec<Place>,
+    /// Number of further unfinished lines.
+    pub more_torn: u64,
     /// Number of checkpoints.
     pub checkpoints: u64,
     /// The last checkpoint with a valid signature. A holder of the key signed everything before it.

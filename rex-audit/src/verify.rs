@@ -365,6 +365,8 @@ impl Verifier {
     fn tell_torn(&mut self, spot: Spot) {
         if self.verdict.torn.len() < TOLD {
             self.verdict.torn.push(self.place(spot));
+        } else {
+            self.verdict.more_torn += 1;
         }
     }
 

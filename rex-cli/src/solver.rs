@@ -52,21 +52,25 @@ impl Cvc5 {
 
     /// Starts the program for a command that needs it; the error says how to get it.
     pub(crate) fn needed(patience: Patience) -> Result<Self, Stop> {
-        Self::with_timeout(patience.0).map_err(|error| {
-            let named = std::env::var_os("CVC5").map(|name| format!("`{}`, which `CVC5` names", name.display()));
-            let program = named.unwrap_or_else(|| "`cvc5`".to_owned());
-            Stop::usage(format!("proofs need the solver {program}: it cannot be started: {error}"))
-                .with_help("install Debian's package cvc5, or name the program in the environment variable `CVC5`")
-        })
+        Self::with_timeout(patience.0).map_err(|error| unusable(&error))
     }
 }
 
-/// Starts the program, if possible; `None` if it cannot be started and `CVC5` is not set.
+/// Starts the program, if it is installed; `None` if there is no `cvc5` in the `PATH` and `CVC5` is not set.
 pub(crate) fn if_there(patience: Patience) -> Result<Option<Cvc5>, Stop> {
-    match Cvc5::needed(patience) {
-        Err(_) if std::env::var_os("CVC5").is_none() => Ok(None),
-        started => started.map(Some),
+    match Cvc5::with_timeout(patience.0) {
+        Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CVC5").is_none() => Ok(None),
+        Err(error) => Err(unusable(&error)),
+        Ok(started) => Ok(Some(started)),
     }
+}
+
+/// Explains that the program cannot be started, and how to get it.
+fn unusable(error: &std::io::Error) -> Stop {
+    let named = std::env::var_os("CVC5").map(|name| format!("`{}`, which `CVC5` names", name.display()));
+    let program = named.unwrap_or_else(|| "`cvc5`".to_owned());
+    Stop::usage(format!("proofs need the solver {program}: it cannot be started: {error}"))
+        .with_help("install Debian's package cvc5, or name the program in the environment variable `CVC5`")
 }
 
 impl Solver for Cvc5 {

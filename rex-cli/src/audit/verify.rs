@@ -85,6 +85,7 @@ struct Said<'a> {
     unended: u64,
     unended_runs: &'a [String],
     torn: Vec<SaidPlace<'a>>,
+    more_torn: u64,
     checkpoints: u64,
     signed: Option<SaidPlace<'a>>,
     unsigned: u64,
@@ -128,6 +129,7 @@ impl<'a> Said<'a> {
             unended: verdict.unended,
             unended_runs: &verdict.first_unended,
             torn: verdict.torn.iter().map(SaidPlace::new).collect(),
+            more_torn: verdict.more_torn,
             checkpoints: verdict.checkpoints,
             signed: verdict.signed.as_ref().map(SaidPlace::new),
             unsigned: verdict.unsigned,
@@ -162,6 +164,9 @@ fn human(verdict: &Verdict, keys: bool) -> String {
     let _ = writeln!(out, "{state}: {}, {}", count(verdict.lines, "line"), count(verdict.runs, "run"));
     for place in &verdict.torn {
         let _ = writeln!(out, "  {place} was left unfinished by a writer that was ended");
+    }
+    if verdict.more_torn > 0 {
+        let _ = writeln!(out, "  {} more were left unfinished", count(verdict.more_torn, "line"));
     }
     if verdict.unended > 0 {
         const SHOWN: usize = 5;

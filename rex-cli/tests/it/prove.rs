@@ -402,6 +402,23 @@ fn what_a_permit_lets_go_is_a_difference() {
     assert!(matches!(same, Verdict::Refuted(_)), "{same:?}");
 }
 
+/// Checks that a search for one difference is no proof that there is no other.
+#[test]
+fn the_first_differences_are_not_all() {
+    let Some(mut solver) = solver() else { return };
+    let permit = |directory: &str| {
+        let head = r#"permit (principal, action == fs::Action::"read", resource in fs::Path::"#;
+        format!("@id({directory:?}) {head}{directory:?});")
+    };
+    let (older, newer) = (compile(&permit("/a"), None), compile(&["/a", "/b", "/c"].map(permit).concat(), None));
+    let mut prover = Prover::new(&mut solver).unwrap();
+    let first = prover.first_differences(&older, &newer).unwrap();
+    assert!(!first.proved && first.undecided.is_empty(), "{first:?}");
+    let unproved: Vec<_> = first.examined.iter().filter(|it| !it.is_proved()).map(|it| it.action.to_string()).collect();
+    assert!(unproved.iter().all(|action| action == "fs::read") && !unproved.is_empty(), "{unproved:?}");
+    assert!(prover.diff(&older, &newer).unwrap().proved);
+}
+
 /// Checks that `--fail-on-new` passes changes that allow less.
 #[test]
 fn a_gate_can_be_about_what_is_newly_allowed() {

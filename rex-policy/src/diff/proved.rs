@@ -71,6 +71,8 @@ impl Prover<'_> {
                     if let Err(why) = search.run(self, &mut diff, far).map_err(ProveError::Solver)? {
                         diff.undecided.push(format!("{spec} by {}: {why}", principal.to_lowercase()));
                         examined.undecided.push((change, why));
+                    } else if far == Far::One && diff.differences.iter().any(|it| search.is_about(it)) {
+                        examined.undecided.push((change, "the search ended at the first difference".to_owned()));
                     }
                 }
             }

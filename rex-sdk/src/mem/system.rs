@@ -119,7 +119,8 @@ impl System for MemOs {
     fn kernel_log(&self, _: Grant<sys::KernelLog>, max: u64, _: &Budget) -> Result<Vec<String>, OsError> {
         self.count();
         let records = ["6,1,1000,-;Linux version 6.12.0", "3,2,2000000,-;ext4: I/O error"].map(str::to_owned);
-        Ok(records.into_iter().take(usize::try_from(max).unwrap_or(usize::MAX)).collect())
+        let left_out = records.len().saturating_sub(usize::try_from(max).unwrap_or(usize::MAX));
+        Ok(records.into_iter().skip(left_out).collect())
     }
     fn accounts(&self, _: Grant<sys::Accounts>, groups: bool, _: &Budget) -> Result<String, OsError> {
         self.count();

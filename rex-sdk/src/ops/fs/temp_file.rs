@@ -26,7 +26,7 @@ pub static OP: Op = Op {
     call,
 };
 
-/// Maximum number of further names to try.
+/// Maximum number of names to try.
 const TRIES: u64 = 16;
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
@@ -36,7 +36,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let action = fs::Write { bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX) };
     let new = WriteOptions { new: true, private: true, like: None };
     let first = session.run.decisions();
-    for number in first..=first.saturating_add(TRIES) {
+    for number in first..first.saturating_add(TRIES) {
         let name = format!("{prefix}{id}-{number}{suffix}");
         let path = directory.join(&name).map_err(|error| Error::validation(format!("no name for a file: {error}")))?;
         let written = session.act(action.clone(), path, |grant| {
