@@ -128,6 +128,14 @@ pub struct ResourceSpec {
     pub class: Option<&'static str>,
 }
 
+impl ResourceSpec {
+    /// Returns whether this is the type of this full name, such as `fs::Path`.
+    #[must_use]
+    pub fn is_named(&self, full: &str) -> bool {
+        full.strip_prefix(self.namespace).and_then(|rest| rest.strip_prefix("::")) == Some(self.name)
+    }
+}
+
 impl fmt::Display for ResourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}::{}", self.namespace, self.name)
@@ -461,6 +469,14 @@ mod tests {
         door.ancestors(&mut |id| ancestors.push(id));
         assert_eq!(attributes, [("number", Fact::String("7")), ("open", Fact::Bool(true))]);
         assert!(ancestors.is_empty());
+    }
+
+    #[test]
+    fn a_type_has_one_full_name() {
+        assert!(Door::SPEC.is_named("house::Door"));
+        for other in ["Door", "house::", "house::Doors", "my::house::Door", "house:Door", ""] {
+            assert!(!Door::SPEC.is_named(other), "{other}");
+        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub(crate) fn canonical(vocabulary: &Vocabulary, type_name: &str, id: &str) -> R
         },
         // A type of another program: its action makes a resource from the id, which has the right spelling, if the id says all.
         _ => {
-            let of_type = |action: &&&ActionSpec| action.id_says_all && action.resource.to_string() == type_name;
+            let of_type = |action: &&&ActionSpec| action.id_says_all && action.resource.is_named(type_name);
             let made = vocabulary.actions.iter().find(of_type).map(|action| (action.recall)(id, &BTreeMap::new()));
             made.transpose().map(|made| made.map(|resource| resource.id().to_owned()))
         }

@@ -247,7 +247,7 @@ fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
     let root = |uid: Uid| &*uid.id == "/" && ["fs::Path", "process::Program"].contains(&&*uid.kind);
     let (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) = (left, right) else { return false };
     let uid = literal(uid);
-    !about.actions.is_empty() && about.actions.iter().all(|spec| spec.resource.to_string() == *uid.kind) && root(uid)
+    !about.actions.is_empty() && about.actions.iter().all(|spec| spec.resource.is_named(&uid.kind)) && root(uid)
 }
 
 /// Returns whether each value of a term starts with a slash.

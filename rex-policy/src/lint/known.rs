@@ -75,7 +75,7 @@ fn attributes(about: &About, uid: &Uid, exact: bool) -> Vec<(Expr, Said)> {
     if !exact && !url {
         return Vec::new();
     }
-    let spec = about.actions.iter().find(|spec| spec.resource.to_string() == *uid.kind);
+    let spec = about.actions.iter().find(|spec| spec.resource.is_named(&uid.kind));
     let said = spec.map(|spec| derived::of_id(spec, &uid.id)).unwrap_or_default();
     // Everything in a URL is on the same server.
     let shared =

@@ -99,7 +99,7 @@ impl Lint<'_> {
 
     /// Returns whether a type is declared, but not one of principals. The validator reports undeclared types.
     fn is_other(&self, kind: &str) -> bool {
-        let resource = || self.vocabulary.resources().iter().any(|resource| resource.to_string() == kind);
+        let resource = || self.vocabulary.resources().iter().any(|resource| resource.is_named(kind));
         !PRINCIPALS.contains(&kind) && (self.named_by_owner.contains(kind) || resource())
     }
 
