@@ -5,7 +5,7 @@
 use std::env::var;
 use std::io::Write;
 
-/// Which functions those are. `cargo xtask startup` writes it. What is not there any more is left out.
+/// The list of those functions, which `cargo xtask startup` writes. Missing functions are left out.
 const LIST: &str = "startup.ld";
 
 fn main() -> std::io::Result<()> {

@@ -63,6 +63,8 @@ struct Pieces {
     lines: u64,
     bytes: u64,
     hasher: blake3::Hasher,
+    /// True if each line is the start of a record, as a writer that is killed leaves it.
+    are_starts: bool,
 }
 
 #[derive(Deserialize)]
@@ -157,7 +159,7 @@ impl Verifier {
     pub fn finish(mut self) -> Verdict {
         // Unfinished text at the end: a writer was killed, or is writing now. It leaves at most one line. Other text came there in
         // another way, and readers that ignore the chain would take it for entries.
-        if let Some(pieces) = self.pieces.take_if(|pieces| !self.ended && pieces.lines == 1) {
+        if let Some(pieces) = self.pieces.take_if(|pieces| !self.ended && pieces.lines == 1 && pieces.are_starts) {
             self.tell_torn(pieces.spot);
         }
         self.settle(None);
@@ -232,8 +234,10 @@ impl Verifier {
             pieces.add(b"\n");
             pieces.add(text);
             pieces.lines += 1;
+            pieces.are_starts &= is_start(text);
         } else {
-            let mut pieces = Pieces { spot: self.spot, lines: 1, bytes: 0, hasher: blake3::Hasher::new() };
+            let hasher = blake3::Hasher::new();
+            let mut pieces = Pieces { spot: self.spot, lines: 1, bytes: 0, hasher, are_starts: is_start(text) };
             pieces.add(text);
             self.pieces = Some(pieces);
         }
@@ -243,7 +247,9 @@ impl Verifier {
     fn settle(&mut self, mark: Option<&Mark>) -> bool {
         let marked = if let Some(Mark::Torn { bytes, hash }) = mark { Some((*bytes, hash)) } else { None };
         match (self.pieces.take(), marked) {
-            (Some(pieces), Some((bytes, hash))) if pieces.bytes == bytes && pieces.hash() == *hash => {
+            (Some(pieces), Some((bytes, hash)))
+                if pieces.are_starts && pieces.bytes == bytes && pieces.hash() == *hash =>
+            {
                 self.tell_torn(pieces.spot);
                 false
             }
@@ -381,6 +387,16 @@ impl Verifier {
         self.verdict.findings.push(Finding { place: self.place(spot), run, sequence, what });
         Some(told)
     }
+}
+
+/// Returns whether a line is the start of a record and no more. A whole one without a place in the chain is no unfinished line: readers
+/// that do not look at the chain take it for an entry. A file system may leave zeros after a loss of power.
+fn is_start(line: &[u8]) -> bool {
+    const FIRST: &[u8] = b"{\"time\":";
+    let zeros = line.iter().rev().take_while(|byte| **byte == 0).count();
+    let text = line.get(..line.len() - zeros).unwrap_or_default();
+    let begins = text.iter().zip(FIRST).all(|(one, other)| one == other);
+    begins && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err()
 }
 
 impl Pieces {

@@ -81,7 +81,7 @@ pub(crate) enum Command {
 pub(crate) enum PolicyCommand {
     /// Validate policies strictly, look for what is seldom meant, and compile a script if one is given
     ///
-    /// What is found has a code, which `rex explain CODE` explains. Ends with 3 where something found is an error.
+    /// Each finding has a code, which `rex explain CODE` explains. Ends with 3 if a finding is an error.
     Check(crate::check::CheckArgs),
     /// Decide one request, and say how that came about
     ///
@@ -105,7 +105,7 @@ pub(crate) enum PolicyCommand {
     Risks(crate::risks::RisksArgs),
     /// Prove what a policy is to hold to, for all requests there can be
     ///
-    /// What does not hold is refuted by an operation that shows it, which the policy has decided.
+    /// A property that does not hold is refuted by an example: an operation, with the policy's decision.
     #[command(after_help = crate::prove::HELP)]
     Prove(crate::prove::ProveArgs),
     /// Say which requests a newer policy allows or denies that the older one did not
@@ -120,7 +120,7 @@ pub(crate) enum PolicyCommand {
     Reach(ReachArgs),
 }
 
-/// What policies are loaded from.
+/// Files and directories of policies.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyArgs {
     /// A policy file, or a folder whose `*.cedar` files are all taken; may be given often
@@ -170,7 +170,7 @@ pub(crate) struct PlanCommand {
     pub(crate) out: Option<PathBuf>,
 }
 
-/// Where it is counted what runs do.
+/// Metrics of runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CountArgs {
     /// Where to count what runs do, in Prometheus' text format, added to what is counted there
@@ -205,7 +205,7 @@ pub(crate) struct RunArgs {
     /// Arguments as a JSON object: a file, or the text itself, which starts with `{`
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) args: Option<PathBuf>,
-    /// Where relative paths are taken from; the current directory by default
+    /// Directory of relative paths; the current directory by default
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
     /// A limit, such as `wall=5s`, `memory=64MB` or `entries=200000`; may be given often
@@ -214,10 +214,10 @@ pub(crate) struct RunArgs {
     /// Where to record every decision and outcome, one JSON line each, added to what is there
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// When the journal is on the disk, and not only in the hands of the system
+    /// When to write the journal to the disk
     #[arg(long, value_enum, default_value_t = Durability::Batch, requires = "journal")]
     pub(crate) durability: Durability,
-    /// When the journal goes on in a new file: `size=100MB,age=7d`, either or both
+    /// When to rotate the journal: `size=100MB,age=7d`, either or both
     #[arg(long, value_name = "WHEN", requires = "journal", value_parser = crate::rotation::Rotation::parse)]
     pub(crate) journal_rotate: Option<crate::rotation::Rotation>,
     /// A private key, as `rex audit keygen` makes it, to sign the journal with
@@ -271,7 +271,7 @@ pub(crate) enum Format {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Durability {
-    /// When the system gets to it
+    /// Whenever the system writes its buffers
     None,
     /// Within a second, and before a run is reported
     Batch,

@@ -24,7 +24,7 @@ use crate::{check, draw, load, print};
 pub(crate) struct AskArgs {
     #[command(flatten)]
     policy: PolicyArgs,
-    /// Who asks: `Agent::"name"` or `User::"name"`
+    /// Principal: `Agent::"name"` or `User::"name"`
     #[arg(long)]
     principal: String,
     /// For what: `fs::read`, its verb alone, or as policies write it
@@ -33,16 +33,16 @@ pub(crate) struct AskArgs {
     /// On what: its id, such as a path, or as policies write it
     #[arg(long, required_unless_present = "operation", conflicts_with = "operation")]
     resource: Option<String>,
-    /// All that a call of an operation needs, instead of one action: `net::get("https://example.com/x")`
+    /// Call of an operation, with all its needs, instead of one action: `net::get("https://example.com/x")`
     #[arg(long, value_name = "CALL")]
     operation: Option<String>,
-    /// When: `2026-12-01T22:00:00Z`; now if it is not said
+    /// Time of the request: `2026-12-01T22:00:00Z`; now by default
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// The facts about the act, as a JSON object: `{"bytes": 12}`
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
-    /// What the id of the resource does not say, as a JSON object: `{"user": "www-data"}` of a process
+    /// Attributes of the resource, as a JSON object: `{"user": "www-data"}` of a process
     #[arg(long, value_name = "JSON")]
     attributes: Option<String>,
     /// The SHA-256 of the script

@@ -60,7 +60,7 @@ pub(crate) struct LearnArgs {
     /// A journal, as `rex run --journal` writes it; it is read twice
     #[arg(required = true, value_name = "JOURNAL")]
     journals: Vec<PathBuf>,
-    /// How far what was seen stands for more
+    /// Extent of the generalization of requests that were seen
     #[arg(long, value_enum, default_value_t = Wide::Siblings)]
     breadth: Wide,
     /// Permit also what was denied

@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The options of a command that asks a solver.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct PatienceArgs {
-    /// How long the solver may think about one question: `500ms`, `5s`, `2m`
+    /// Time limit of the solver for one question: `500ms`, `5s`, `2m`
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = Patience::parse)]
     pub(crate) timeout: Patience,
 }

@@ -14,7 +14,7 @@ use crate::exit::Stop;
 /// Maximum number of unreadable lines to name, and of changes.
 const NAMED: usize = 10;
 
-/// What of a journal that cannot be relied on is passed over.
+/// A choice of unreliable parts of a journal to pass over.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct TrustArgs {
     /// Go on without the lines that cannot be read, or only in part, and without the ends of runs; they are counted

@@ -29,7 +29,7 @@ pub(crate) struct RisksArgs {
     /// Look at what is let through for this principal alone
     #[arg(long)]
     principal: Option<String>,
-    /// How severe an outcome is that ends with exit code 1
+    /// Least severity of an outcome that ends with exit code 1
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::High)]
     fail_on: FailOn,
     /// An outcome that is meant, by its name, with the reason after `=`; may be given often

@@ -202,12 +202,12 @@ actions! {
         Stat = "stat" on AbsPath {} in [ReadOnly];
         /// Create a file, or replace the whole contents of one.
         Write = "write" on AbsPath {
-            /// How many bytes the file will hold.
+            /// Size of the file after the write, in bytes.
             bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Add to the end of a file, which is created if it is missing.
         Append = "append" on AbsPath {
-            /// How many bytes are added.
+            /// Number of added bytes.
             bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Create a directory.
@@ -262,7 +262,7 @@ actions! {
         Connect = "connect" on RemoteHost {
             /// The address.
             address: IpAddr,
-            /// What the address is part of: `loopback`, `private`, `link_local`, `metadata`, `multicast`, `reserved` or `public`.
+            /// Range of the address: `loopback`, `private`, `link_local`, `metadata`, `multicast`, `reserved` or `public`.
             network: String = Values::Words(NETWORKS),
             /// The port.
             port: i64 = Values::Range(0, 65535),
@@ -273,12 +273,12 @@ actions! {
         Head = "head" on Url {} in [Outbound];
         /// Send something to a URL, for the server to do with it what it does.
         Post = "post" on Url {
-            /// How many bytes are sent.
+            /// Number of sent bytes.
             bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Have a URL stand for what is sent.
         Put = "put" on Url {
-            /// How many bytes are sent.
+            /// Number of sent bytes.
             bytes: i64 = Values::Range(0, i64::MAX),
         } in [Mutating];
         /// Have a URL stand for nothing any more.
@@ -310,7 +310,7 @@ actions! {
         Run = "run" on Program {
             /// The arguments after the program's name, in order, each quoted as a POSIX shell would need it, with one blank between.
             arguments: Words = Values::Form(&COMMAND_LINE),
-            /// How many arguments there are.
+            /// Number of arguments.
             count: i64 = Values::Range(0, i64::MAX),
             /// The first argument; empty if there is none.
             arg1: String,
@@ -332,11 +332,11 @@ actions! {
             arg9: String,
             /// The environment as `NAME=value` in the order of the names, quoted as the arguments are; empty if it is.
             environment: Words = Values::Form(&ENVIRONMENT),
-            /// Where it starts: an absolute path.
+            /// Start directory: an absolute path.
             directory: String = Values::Form(&DIRECTORY),
             /// The user whose rights it gets; empty for the user that Rex runs as.
             user: String = Values::Form(&RUN_USER),
-            /// Whether the script gives it something to read.
+            /// True if the script gives it standard input.
             stdin: bool,
         } in [Mutating];
     }

@@ -37,7 +37,7 @@ bounds! {
     ELF_PARTS "elf_parts" = 4096,
     /// The `diff` that `fs::replace` returns, in bytes; a longer one is `()`.
     REPLACE_DIFF_BYTES "replace_diff_bytes" = 64 << 10,
-    /// What was left out of a walk and is told one by one; beyond it, together by the reason, with a `count`.
+    /// Entries that a walk skipped and that its result lists one by one; further ones are grouped by reason, with a `count`.
     SKIPPED "skipped" = 1_000,
     /// The headers of one entry of an archive, in bytes.
     ARCHIVE_HEADER_BYTES "archive_header_bytes" = 1 << 20,
@@ -45,7 +45,7 @@ bounds! {
     HTTP_HEADER_BYTES "http_header_bytes" = 64 << 10,
     /// A URL that is fetched, in bytes.
     URL_BYTES "url_bytes" = 8 << 10,
-    /// What the kernel tells of a process in one text, such as its environment, in bytes.
+    /// One text of the kernel about a process, such as its environment, in bytes.
     PROCESS_TEXT_BYTES "process_text_bytes" = 8 << 20,
     /// A text that one call of a pure function such as `json::encode` may build, in bytes.
     PURE_TEXT_BYTES "pure_text_bytes" = 64 << 20,

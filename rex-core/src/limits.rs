@@ -55,17 +55,17 @@ limits! {
     memory_bytes = 256 << 20,
     /// Depth of calls between functions of a script.
     call_depth = 32,
-    /// What a run may print, in bytes.
+    /// Output of a run, in bytes.
     output_bytes = 1 << 20,
-    /// What a run may return, in bytes of text and 16 for each value.
+    /// Result of a run, in bytes of text and 16 for each value.
     value_bytes = 8 << 20,
-    /// What a run may read, in bytes, all files together.
+    /// Bytes that a run may read, all files together.
     read_bytes = 4 << 30,
-    /// What a run may write, in bytes, all files together, with those that its programs write.
+    /// Bytes that a run may write, all files together, with those that its programs write.
     written_bytes = 1 << 30,
-    /// What one operation may hold of a file in memory, in bytes.
+    /// Bytes of a file that one operation may hold in memory.
     file_bytes = 128 << 20,
-    /// What a program that is started may write, and what it may complain, in bytes each.
+    /// Standard output of a program, and its standard error, in bytes each.
     program_output_bytes = 8 << 20,
     /// Entries that one operation may return or hold: of a list, matches, lines, units. What it may look at is not counted here.
     entries = 100_000,

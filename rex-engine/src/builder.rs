@@ -185,8 +185,8 @@ pub(crate) fn script_engine(operations: &[&'static dyn Operation], limits: &Limi
     // A missing field of a map is an error, not `()`.
     engine.set_fail_on_invalid_map_property(true);
     script::take_words_as_names(&mut engine);
-    // Binds as tightly as `+`.
-    engine.register_custom_operator(script::JOINED, 150)?;
+    // They bind as tightly as `+` and `-`.
+    engine.register_custom_operator(script::JOINED, 150)?.register_custom_operator(script::SUBTRACTED, 150)?;
     values::register(&mut engine)?;
     Ok(engine)
 }

@@ -54,6 +54,13 @@ impl Leaving<'_> {
             return Ok(Value::Int(value));
         }
         if let Ok(value) = dynamic.as_float() {
+            // JSON has no such value: in a report, it would be `null`.
+            if !value.is_finite() {
+                let message = format!(
+                    "the value is {value}, which is not a number: the result of a division by zero, for instance"
+                );
+                return Err(Error::new(Code::Script, message).with_help("test for it first: `if x.is_finite { .. }`"));
+            }
             return Ok(Value::Float(value));
         }
         if let Ok(value) = dynamic.as_char() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Entities, EvalResult, eval_expression};
 use rex_core::program::Withheld;
-use rex_core::{Authorize, Decision, Effect, Request};
+use rex_core::{ActionSpec, Authorize, Decision, Effect, Request};
 
 use crate::clause::{Clauses, Place};
 use crate::evaluate::{Parties, Trouble};
@@ -13,6 +13,7 @@ use crate::finding::Stand;
 use crate::index::{Lineage, action_meets, principal_meets};
 use crate::policy::Policy;
 use crate::rule::{Needs, Rule, Uid};
+use crate::vocabulary::same_type;
 
 /// Maximum number of policies that are reported as near.
 const NEAR: usize = 5;
@@ -198,10 +199,16 @@ impl<'p> Look<'p> {
 
     fn misses(&self, rule: &Rule) -> Vec<&'static str> {
         let subject = &self.request.subject.principal;
+        let is_about = |action: &&ActionSpec| {
+            action_meets(rule.actions.as_ref(), action) && same_type(action.resource, self.request.resource.spec())
+        };
+        let acts = action_meets(rule.actions.as_ref(), self.request.action.spec());
+        // Without a scope, a policy is about the resources of its actions alone.
+        let about = acts || self.policy.actions().iter().any(is_about);
         let meets = [
             ("principal", principal_meets(&rule.principal, subject.kind(), subject.id(), &self.groups)),
-            ("action", action_meets(rule.actions.as_ref(), self.request.action.spec())),
-            ("resource", self.lineage.meets(&rule.resource)),
+            ("action", acts),
+            ("resource", about && self.lineage.meets(&rule.resource)),
         ];
         meets.into_iter().filter_map(|(part, meets)| (!meets).then_some(part)).collect()
     }

@@ -1,7 +1,7 @@
 //! Advice on calls that were denied: one remedy names everything that the call needs.
 
 use blake3::Hasher;
-use rex_core::{Action, DeniedCall, Error, Grant, Need};
+use rex_core::{Action, DeniedCall, Error, Fact, Grant, Need, Timestamp};
 
 use crate::{Args, OpSpec, Session, needs};
 
@@ -10,7 +10,7 @@ impl Session<'_> {
     pub(crate) fn advised<T>(&self, spec: &OpSpec, args: Option<&Args>, result: Result<T, Error>) -> Result<T, Error> {
         let denied = self.run.take_denials();
         let Some(args) = args.filter(|_| !denied.is_empty()) else { return result };
-        let key = key(spec, args, &denied);
+        let key = key(spec, args, &denied, self.run.now());
         let run_id = self.run.id();
         let general = |needs: Vec<Need>| needs.into_iter().map(|need| needs::generalized(need, run_id)).collect();
         let needs = || general(needs::of(spec, args));
@@ -55,8 +55,9 @@ impl Session<'_> {
     }
 }
 
-/// Hashes the inputs of the advice on a call.
-fn key(spec: &OpSpec, args: &Args, denied: &[Need]) -> [u8; 32] {
+/// Hashes the inputs of the advice on a call: its arguments, all facts of the denied requests, and the second, as policies may depend on
+/// the time.
+fn key(spec: &OpSpec, args: &Args, denied: &[Need], now: Timestamp) -> [u8; 32] {
     let mut hasher = Hasher::new();
     let mut text = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
@@ -67,7 +68,11 @@ fn key(spec: &OpSpec, args: &Args, denied: &[Need]) -> [u8; 32] {
         for part in [action.namespace, action.name, need.resource().id(), need.via().unwrap_or_default()] {
             text(part);
         }
+        let mut fact = |name: &str, fact: Fact<'_>| text(&format!("{name} {fact:?}"));
+        need.action().facts(&mut |name, value| fact(name, value));
+        need.resource().attributes(&mut |name, value| fact(name, value));
     }
+    text(&(now.as_micros() / 1_000_000).to_string());
     args.hash(&mut hasher);
     *hasher.finalize().as_bytes()
 }

@@ -2,6 +2,7 @@
 
 mod edges;
 mod operations;
+mod prose;
 mod sources;
 mod threats;
 
@@ -31,6 +32,7 @@ pub(crate) fn run() -> Result<(), Stop> {
     edges::check(&mut findings)?;
     sources::check(&files, &mut findings)?;
     operations::check(&files, &mut findings)?;
+    prose::check(&files, &mut findings)?;
     threats::check(&crate::read(threats::TABLE)?, &mut findings);
     for warning in &findings.warnings {
         println!("warning: {warning}");

@@ -255,6 +255,35 @@ fn a_piece_that_was_changed_is_no_unfinished_line() {
     assert_eq!(found(&verify(&[&text(&changed)])), ["3 unreadable"]);
 }
 
+/// Checks that a mark excuses nothing but the start of a line: the next run marks whatever it finds at the end.
+#[test]
+fn whole_lines_are_no_unfinished_ones() {
+    let made_up = String::from_utf8(record("z", 1, "start")).unwrap();
+    for (piece, expected) in [
+        ("{\"time\":\"2026".to_owned(), ""),
+        ("{\"time\":\"2026\0\0\0".to_owned(), ""),
+        ("{".to_owned(), ""),
+        (made_up.clone(), "3 unreadable"),
+        (format!("{made_up}\n"), "3 unreadable"),
+        (format!("{made_up}\n{made_up}\n{{\"ti"), "3 unreadable"),
+        (format!("{{\"ti\n{made_up}"), "3 unreadable"),
+        ("x\n".repeat(9), "3 unreadable"),
+        ("xyz".to_owned(), "3 unreadable"),
+    ] {
+        let mut bytes = text(&journal(&[0, 0]));
+        bytes.extend(piece.as_bytes());
+        let before = verify(&[&bytes]);
+        after(&mut bytes, 1);
+        let verdict = verify(&[&bytes]);
+        assert_eq!(found(&verdict).concat(), expected, "{piece}");
+        assert_eq!(
+            (before.is_intact(), verdict.torn.len()),
+            (expected.is_empty(), usize::from(expected.is_empty())),
+            "{piece}"
+        );
+    }
+}
+
 #[test]
 fn files_go_on_where_others_end() {
     let mut addition = Addition::after(Tail::EMPTY, WRITER);
@@ -415,7 +444,8 @@ proptest! {
 fn entries_without_a_chain_are_no_torn_line() {
     let forged = r#"{"time":"2026-11-25T03:00:00Z","run":"r","sequence":1,"principal":"Agent::\"a\"","operation":"","line":null,"event":"start"}"#;
     for (text, intact) in [
-        (forged.to_owned(), true),
+        (forged[..forged.len() - 1].to_owned(), true),
+        (forged.to_owned(), false),
         (format!("{forged}\n{forged}"), false),
         (format!("{forged}\n"), false),
         (format!("{forged}\n{{"), false),

@@ -29,7 +29,7 @@ pub(crate) struct ReportArgs {
     /// A script, to be shown with its runs, which are known by its SHA-256; may be given often
     #[arg(long = "script", value_name = "FILE", help_heading = "Options")]
     scripts: Vec<PathBuf>,
-    /// How many names to show in each list
+    /// Number of names in each list
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Options")]
     top: usize,
     /// How to print what was written

@@ -25,7 +25,7 @@ pub(crate) struct Journals {
     pub(crate) journals: Vec<PathBuf>,
 }
 
-/// Which entries are meant.
+/// A choice of entries.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Filters (of one that is given often, one has to fit)")]
 pub(crate) struct FilterArgs {
@@ -53,7 +53,7 @@ pub(crate) struct FilterArgs {
     /// A directory that what was asked for is, or is below
     #[arg(long, value_name = "DIR")]
     under: Vec<String>,
-    /// How it was decided
+    /// The decision
     #[arg(long, value_enum)]
     decision: Option<Decided>,
     /// A policy that decided so, by its id

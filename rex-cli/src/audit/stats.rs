@@ -20,7 +20,7 @@ pub(crate) struct StatsArgs {
     journals: Journals,
     #[command(flatten)]
     filter: FilterArgs,
-    /// How many names to show in each list
+    /// Number of names in each list
     #[arg(long, value_name = "COUNT", default_value_t = 10, help_heading = "Options")]
     top: usize,
     /// How to print it

@@ -23,7 +23,7 @@ pub(crate) struct TailArgs {
     /// Wait for entries that are added, also after the file was cut or replaced
     #[arg(short, long)]
     follow: bool,
-    /// How many entries to begin with
+    /// Number of entries to begin with
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10)]
     lines: usize,
     #[command(flatten)]

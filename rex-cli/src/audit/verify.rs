@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Seek};
 use std::path::{Path, PathBuf};
 
 use rex_audit::{Hash, Place, PublicKey, Start, Verdict, Verifier};
@@ -40,9 +40,14 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
         let hash = Hash::parse(head).ok_or_else(|| Stop::usage(format!("`{head}` is not the hash of a line")))?;
         verifier = verifier.expecting(hash);
     }
-    for path in &with_files_before(&args.journals) {
-        let unreadable = |error| Stop::usage(format!("the journal `{}` cannot be read: {error}", path.display()));
-        let file = File::open(path).map_err(unreadable)?;
+    // Opened before the older ones are read: a run may rotate it meanwhile, and then its name is another file's.
+    let mut first = args.journals.first().map(|path| open(path)).transpose()?;
+    let before =
+        first.as_mut().zip(args.journals.first()).map_or_else(Vec::new, |(file, path)| files_before(file, path));
+    let before: Vec<_> = before.into_iter().filter(|path| !args.journals.contains(path)).collect();
+    for (number, path) in before.iter().rev().chain(&args.journals).enumerate() {
+        let file = first.take_if(|_| number == before.len()).map_or_else(|| open(path), Ok)?;
+        let unreadable = |error| unreadable(path, &error);
         verifier.file(&path.display().to_string(), BufReader::with_capacity(256 << 10, file)).map_err(unreadable)?;
     }
     let verdict = verifier.finish();
@@ -55,19 +60,52 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     Ok(if verdict.is_intact() { Exit::Success } else { Exit::Script })
 }
 
-/// Returns the files, preceded by those that the first of them continues, as far as they exist.
-fn with_files_before(journals: &[PathBuf]) -> Vec<PathBuf> {
+fn open(path: &Path) -> Result<File, Stop> {
+    File::open(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Stop {
+    Stop::usage(format!("the journal `{}` cannot be read: {error}", path.display()))
+}
+
+/// Returns the files that this one continues, as far as they exist, the newest first.
+fn files_before(file: &mut File, path: &Path) -> Vec<PathBuf> {
     const MOST: usize = 100_000;
-    let mut before = Vec::new();
-    let mut first = journals.first().cloned();
-    while let Some(path) = first.take_if(|_| before.len() < MOST) {
-        let start = File::open(&path).and_then(|file| Start::read(BufReader::new(file)));
-        let file = start.ok().flatten().and_then(|start| start.continues).map(|file| path.with_file_name(file));
-        // A file that continues itself or a newer one is reported as changed, not followed.
-        first = file.filter(|file| file.is_file() && !before.contains(file) && !journals.contains(file));
-        before.extend(first.clone());
+    let mut before = Vec::<PathBuf>::new();
+    let mut start = Start::read(BufReader::new(&*file));
+    // It is read from its start again.
+    if file.rewind().is_err() {
+        return before;
     }
-    before.into_iter().rev().chain(journals.iter().cloned()).collect()
+    while let Some(name) = start.ok().flatten().and_then(|start| start.continues).filter(|_| before.len() < MOST) {
+        let named = path.with_file_name(name);
+        // Where one is gone and an older one is there, that one shows the gap.
+        let Some(next) = Some(named.clone()).filter(|file| file.is_file()).or_else(|| older(&named)) else { break };
+        // A file that continues itself or a newer one is reported as changed, not followed.
+        if next == path || before.contains(&next) {
+            break;
+        }
+        start = File::open(&next).and_then(|file| Start::read(BufReader::new(file)));
+        before.push(next);
+    }
+    before
+}
+
+/// Finds the newest file of a rotated journal that is older than this one: `journal.000001` for `journal.000003`.
+fn older(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let (stem, number) = name.rsplit_once('.')?;
+    let number: u64 = number.parse().ok()?;
+    let others =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).read_dir().ok()?;
+    let numbered = |other: std::fs::DirEntry| {
+        let name = other.file_name().into_string().ok()?;
+        let (other_stem, digits) = name.rsplit_once('.')?;
+        let other: u64 = digits.parse().ok().filter(|other| other_stem == stem && *other < number)?;
+        Some((other, name))
+    };
+    let (_, newest) = others.filter_map(|other| numbered(other.ok()?)).max()?;
+    Some(path.with_file_name(newest))
 }
 
 fn key(path: &Path) -> Result<PublicKey, Stop> {

@@ -232,7 +232,13 @@ impl Open {
         }
         // After a failed write, the end is read again to find a partial line.
         self.tail = None;
-        self.write_all(&addition.bytes)?;
+        if let Err(error) = self.write_all(&addition.bytes) {
+            // On a full disk, a part may be there: a run's end without its signature, for instance. Nothing of it was acknowledged.
+            if self.id.is_some() {
+                let _ = self.file.set_len(tail.length);
+            }
+            return Err(error);
+        }
         self.tail = Some(addition.tail);
         if !addition.bytes.is_empty() {
             self.own = Some(Own::last_of(&addition));

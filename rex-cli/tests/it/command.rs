@@ -108,7 +108,7 @@ fn the_journal_has_every_decision_and_outcome() {
     let (dir, all) = policy(ALL);
     let journal = dir.path().join("journal");
     // A line that a killed run left unfinished damages no other.
-    std::fs::write(&journal, "{\"torn\":").unwrap();
+    std::fs::write(&journal, "{\"time\":").unwrap();
     let journal_text = journal.to_str().unwrap();
     for _ in 0..2 {
         let script = "fs::exists(\"/etc\");\nfs::exists(\"/\");";

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
@@ -49,6 +49,33 @@ impl World {
 
 fn lines(path: &Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Checks that a run's end is not written without its signature, wherever the room for the file ends.
+#[test]
+fn a_full_disk_leaves_no_half_of_what_is_written_at_once() {
+    let world = World::new();
+    let key = world.text("key.pem");
+    assert!(rex(&["audit", "keygen", &key]).status.success());
+    let sizes = [(); 2].map(|()| {
+        assert!(world.run("1", &["--checkpoint-key", &key]).status.success());
+        std::fs::read(world.path("journal")).unwrap()
+    });
+    let [once, twice] = &sizes;
+    let public = format!("{key}.pub");
+    let mut failed = 0;
+    for room in (once.len()..twice.len() + 8).step_by(16) {
+        std::fs::write(world.path("journal"), once).unwrap();
+        let output = Command::new("prlimit")
+            .args([&format!("--fsize={room}"), env!("CARGO_BIN_EXE_rex"), "run", "-e", "1", "--confine=off"])
+            .args(["--policy", &world.text("all.cedar"), "--journal", &world.text("journal"), "--checkpoint-key", &key])
+            .output()
+            .unwrap();
+        failed += u32::from(!output.status.success());
+        let (code, verdict) = world.verify(&["--key", &public]);
+        assert_eq!(code, Some(0), "{room} of {} to {}: {verdict}", once.len(), twice.len());
+    }
+    assert!(failed > 10, "{failed}");
 }
 
 #[test]

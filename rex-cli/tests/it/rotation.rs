@@ -77,6 +77,21 @@ fn runs_at_once_lose_no_line_when_the_journal_is_rotated() {
     assert_eq!(verdict["lines"].as_u64(), Some(4 * 402 + files.len() as u64 - 1));
 }
 
+/// Checks that a journal that is rotated while it is verified is intact: the file that has the name first is the one that is read.
+#[test]
+fn a_journal_that_is_rotated_meanwhile_is_intact() {
+    let world = World::new();
+    world.run("1", &[]);
+    let script = "for i in 0..2000 { fs::exists(\"/etc/\" + i) }";
+    let mut writer = world.command(script, &["--journal-rotate=size=2kB"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut verdicts = Vec::new();
+    while writer.try_wait().unwrap().is_none() {
+        verdicts.push(world.verify());
+    }
+    assert!(verdicts.iter().all(|(code, _)| *code == Some(0)), "{verdicts:?}");
+    assert!(world.files().len() > 5 && !verdicts.is_empty());
+}
+
 #[test]
 fn what_is_missing_between_files_is_told() {
     let world = World::new();
@@ -93,8 +108,12 @@ fn what_is_missing_between_files_is_told() {
     let (code, verdict) = world.verify();
     assert_eq!(code, Some(1), "{verdict}");
     assert!(verdict["findings"][0]["file"].as_str().unwrap().ends_with("journal.000002"), "{verdict}");
-    // A file that its owner has removed is not a change, but is reported.
+    // Files are removed the oldest first: one that is gone between two others is a change.
     std::fs::remove_file(second).unwrap();
+    let (code, verdict) = world.verify();
+    assert_eq!((code, &verdict["findings"][0]["kind"]), (Some(1), &"not_continued".into()), "{verdict}");
+    // The oldest files may be gone, which is reported.
+    std::fs::remove_file(first).unwrap();
     let (code, verdict) = world.verify();
     assert_eq!((code, &verdict["continues"]), (Some(0), &"journal.000002".into()), "{verdict}");
 }

@@ -34,10 +34,17 @@ fn parse(text: &str, separator: &str) -> Fallible<Array> {
         }
         _ => fail(format!("the text is not CSV: {}", quote(&error.to_string()))),
     };
+    quotes(text, separator)?;
     let separators = text.bytes().filter(|byte| *byte == separator).count();
     Budget::new(VALUE_BYTES).take(separators.saturating_mul(FIELD_BYTES))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(unmarked(text).as_bytes());
     let names = reader.headers().map_err(wrong)?.clone();
+    if let Some((_, twice)) =
+        names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|known| known == *name))
+    {
+        let message = format!("column {} occurs twice", quote(twice));
+        return Err(fail_with(message, "give the columns names of their own: each is a key of the rows"));
+    }
     let budget = Budget::new(VALUE_BYTES);
     let mut rows = Array::new();
     for record in reader.records() {
@@ -47,6 +54,39 @@ fn parse(text: &str, separator: &str) -> Fallible<Array> {
         rows.push(cells.map(|(name, cell)| (name.into(), cell.into())).collect::<Map>().into());
     }
     Ok(rows)
+}
+
+/// Checks that each quoted field ends, and that nothing but a separator follows it. The reader would take the rest of the text for a part
+/// of the field.
+fn quotes(text: &str, separator: u8) -> Fallible<()> {
+    #[derive(PartialEq)]
+    enum At {
+        Start,
+        Plain,
+        Quoted,
+        /// After a quote in a quoted field.
+        Closed,
+    }
+    let (mut at, mut line, mut opened) = (At::Start, 1_usize, 1);
+    let wrong = |line: usize, why: &str| {
+        let message = format!("the text is not CSV: in line {line}, {why}");
+        Err(fail_with(message, "a quote in a quoted field is written twice; a field with a quote is quoted"))
+    };
+    for byte in unmarked(text).bytes() {
+        at = match (at, byte) {
+            (At::Start, b'"') => {
+                opened = line;
+                At::Quoted
+            }
+            (At::Quoted, b'"') => At::Closed,
+            (At::Quoted, _) | (At::Closed, b'"') => At::Quoted,
+            (_, byte) if byte == separator || matches!(byte, b'\n' | b'\r') => At::Start,
+            (At::Closed, _) => return wrong(line, "something follows the quote that ends a field"),
+            (At::Start | At::Plain, _) => At::Plain,
+        };
+        line += usize::from(byte == b'\n');
+    }
+    if at == At::Quoted { wrong(opened, "a quoted field begins, and does not end") } else { Ok(()) }
 }
 
 fn encode(rows: &Array, columns: &Array) -> Fallible<String> {
@@ -82,6 +122,21 @@ fn text(value: &Dynamic) -> Fallible<String> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{check, check_fails};
+
+    #[test]
+    fn what_is_not_well_formed_is_refused() {
+        check_fails(
+            r#"csv::parse("a,b\n1,\"x\n2,y\n")"#,
+            "VALIDATION_EXCEPTION: the text is not CSV: in line 2, a quoted field begins, and does not end",
+        );
+        check_fails(
+            r#"csv::parse("a,b\n1,\"x\"y\n")"#,
+            "VALIDATION_EXCEPTION: the text is not CSV: in line 2, something follows the quote that ends a field",
+        );
+        check_fails(r#"csv::parse("a,b,a\n1,2,3\n")"#, "VALIDATION_EXCEPTION: column `a` occurs twice");
+        check(r#"csv::parse("a\n5\" disk\n")[0].a"#, "5\" disk");
+        check(r#"csv::parse("a,b\r\n\"x\"\"\",\"\"\r\n")[0]"#, r#"#{"a": "x\"", "b": ""}"#);
+    }
 
     #[test]
     fn there_and_back() {

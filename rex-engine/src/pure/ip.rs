@@ -8,9 +8,9 @@ use rhai::{Dynamic, Map};
 use super::{Fallible, fail_with, quote};
 
 functions! { "ip";
-    /// Whether a range such as `10.0.0.0/8`, or one address, contains an address. An IPv4 address in IPv6 (`::ffff:10.0.0.1`) is the IPv4 address.
+    /// `true` if a range such as `10.0.0.0/8`, or one address, contains an address. An IPv4 address in IPv6 (`::ffff:10.0.0.1`) is the IPv4 address.
     contains(range: &str, address: &str) -> "bool" = contains;
-    /// What an address is: a map of `address` (its usual spelling), `version`, `is_loopback`, `is_private`, `is_link_local`, `is_multicast`.
+    /// The parts of an address: a map of `address` (its usual spelling), `version`, `is_loopback`, `is_private`, `is_link_local`, `is_multicast`.
     describe(address: &str) -> "map" = describe;
 }
 

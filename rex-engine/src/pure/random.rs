@@ -6,7 +6,7 @@ use crate::active;
 use super::{Fallible, fail_with};
 
 functions! { "random";
-    /// So many random bytes as text in hexadecimal, two characters each: for names of files and the like, not for keys or passwords.
+    /// Random bytes as text in hexadecimal, two characters each: for names of files and the like, not for keys or passwords.
     hex(bytes: i64) -> "text" = hex;
     /// A random UUID (version 4) in lower case: for names of files and the like, not for keys or passwords.
     uuid() -> "text" = || Ok(uuid());

@@ -11,7 +11,7 @@ use super::search::{Matches, Pattern};
 use super::{Budget, ENTRIES, Fallible, TEXT_BYTES, VALUE_BYTES, exceeded, int};
 
 functions! { "regex";
-    /// Whether the pattern occurs in the text.
+    /// `true` if the pattern occurs in the text.
     is_match(text: &str, pattern: &str) -> "bool" = is_match;
     /// The first match, or `()`: `text`, `start` and `end` in characters, `groups` (the whole match is number 0, a group that took no part `()`), `named`.
     find(text: &str, pattern: &str) -> "map or ()" = find;

@@ -16,7 +16,7 @@ functions! { "table";
     parse(text: &str) -> "list of maps" = |text: &str| parse(text, None);
     /// The same with a separator, such as `,` or `|`. Quotes mean nothing.
     parse(text: &str, separator: &str) -> "list of maps" = |text: &str, separator: &str| parse(text, Some(separator));
-    /// How often each value of a list occurs.
+    /// The number of times that each value of a list occurs.
     count_by(values: &mut Array) -> "map of counts" = count_by;
     /// The largest counts of a map, as maps of `key` and `count`; equal ones in the order of their keys.
     top(counts: &mut Map, n: i64) -> "list of maps" = top;

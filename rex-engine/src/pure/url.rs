@@ -9,13 +9,13 @@ use super::table::text_of;
 use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, quote};
 
 functions! { "url";
-    /// What an absolute URL consists of: a map of `url` (its usual spelling), `scheme`, `user`, `password`, `host` (an IPv6 address without brackets), `port` (that of its scheme, if it names none), `path`, `query`, `params` (the query as a list of maps of `key` and `value`) and `fragment`. What is not there is `()`. User, password and params are decoded, path, query and fragment are not.
+    /// The parts of an absolute URL: a map of `url` (its usual spelling), `scheme`, `user`, `password`, `host` (an IPv6 address without brackets), `port` (that of its scheme, if it names none), `path`, `query`, `params` (the query as a list of maps of `key` and `value`) and `fragment`. What is not there is `()`. User, password and params are decoded, path, query and fragment are not.
     parse(text: &str) -> "map" = parse;
     /// The URL that a relative one means where `base` is the page.
     join(base: &str, relative: &str) -> "text" = join;
     /// A text as a part of a URL: all but letters, digits, `-`, `.`, `_` and `~` of ASCII becomes `%` and two digits for each byte.
     encode(text: &str) -> "text" = encode;
-    /// What such a part stands for, which must be UTF-8. A `+` stays a `+`.
+    /// The decoded text of such a part, which must be UTF-8. A `+` stays a `+`.
     decode(text: &str) -> "text" = decode;
     /// A map as the query of a URL, without its `?`: a list gives its key several times, `()` leaves it out.
     query(params: &mut Map) -> "text" = |params: &mut Map| query(params.iter().map(|(key, value)| Ok((key.to_string(), value))));

@@ -61,6 +61,9 @@ pub(crate) const ASKED: &str = "rex_asked_field";
 /// The operator that adds and joins, instead of Rhai's `+`, which treats nothing as an empty text.
 pub(crate) const JOINED: &str = "rex_joined_values";
 
+/// The operator that subtracts, instead of Rhai's `-`, which removes a text from another one.
+pub(crate) const SUBTRACTED: &str = "rex_subtracted_values";
+
 /// The function that checks whether a value has the kind of the cases of its `switch`.
 pub(crate) const SWITCHED: &str = "rex_switched_value";
 
@@ -372,8 +375,13 @@ impl Look {
                 self.mistake(place(position), error);
             }
             let is_number = |part: &Expr| matches!(part, Expr::IntegerConstant(..) | Expr::FloatConstant(..));
-            if call.name == "+" && call.args.len() == 2 && !call.args.iter().any(is_number) {
-                self.edits.replace(place(position), 1, format!(" {JOINED} "));
+            let instead = match call.name.as_str() {
+                "+" => Some(JOINED),
+                "-" => Some(SUBTRACTED),
+                _ => None,
+            };
+            if let Some(operator) = instead.filter(|_| call.args.len() == 2 && !call.args.iter().any(is_number)) {
+                self.edits.replace(place(position), 1, format!(" {operator} "));
             }
             return;
         }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
 
 use rex_core::{Code, Error};
-use rhai::{Blob, Dynamic, Engine, EvalAltResult, FuncRegistration, INT, Module, NativeCallContext};
+use rhai::{Blob, Dynamic, Engine, EvalAltResult, FuncRegistration, INT, ImmutableString, Module, NativeCallContext};
 
 use super::lines::ScriptLines;
 use crate::active;
@@ -21,6 +21,14 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) -> Result<(), S
             .set_into_module(module, move |context: NativeCallContext<'_>, one: Dynamic, other: Dynamic| {
                 compare(operator, &context, one, other)
             });
+    }
+    for (name, operator) in [("max", ">="), ("min", "<=")] {
+        FuncRegistration::new(name).set_into_module(
+            module,
+            move |context: NativeCallContext<'_>, one: ImmutableString, other: ImmutableString| {
+                extreme(&context, one, other, operator)
+            },
+        );
     }
     Ok(())
 }
@@ -120,53 +128,107 @@ fn text(value: &Dynamic) -> Option<rhai::ImmutableString> {
         .or_else(|| value.as_char().ok().map(|char| char.to_string().into()))
 }
 
-/// Returns the error for two texts whose numbers have another order than the texts, such as `100` and `90`, or `10ms` and `9ms`.
+/// Returns the error for two texts whose numbers have another order than the texts, such as `100` and `90`, or `10ms` and `9ms`, and for
+/// a number and a placeholder.
 fn read_as_numbers(operator: &str, one: &Dynamic, other: &Dynamic) -> Option<Error> {
     let (one, other) = (text(one)?, text(other)?);
-    let (why, help) = match by_size(&one, &other) {
-        Some(by_size) if by_size != Some(one.cmp(&other)) => {
-            ("they are numbers", format!("make numbers of them: `parse_float(a) {operator} parse_float(b)`"))
-        }
-        None if is_misordered_by_parts(&one, &other) => (
-            "their numbers have another order",
+    let (why, help) = match misread(&one, &other) {
+        Some(why @ NUMBERS) => (why, format!("make numbers of them: `parse_float(a) {operator} parse_float(b)`")),
+        Some(why) => (
+            why,
             "take the numbers out first: `human::parse_duration(\"10ms\")`, `human::parse_bytes(\"10M\")`, or part by part with `split` and `parse_int`".to_owned(),
         ),
-        _ => return None,
+        None if is_placeholder_for(&one, &other) || is_placeholder_for(&other, &one) => (
+            "one of them is no number",
+            format!("leave such values out first: `if a != \"\" && parse_float(a) {operator} 5.0 {{ .. }}`"),
+        ),
+        None => return None,
     };
     let (one, other) = (one.trim(), other.trim());
     let message = format!("`{operator}` compares the texts `{one}` and `{other}` letter by letter, and {why}");
     Some(Error::new(Code::Script, message).with_help(help))
 }
 
-/// Returns the order by size of two texts, if both are numbers.
-fn by_size(one: &str, other: &str) -> Option<Option<Ordering>> {
-    Some(as_number(one)?.partial_cmp(&as_number(other)?))
+const NUMBERS: &str = "they are numbers";
+
+/// Says why the order of two texts is not that of their numbers; `None` if it is, or if they have no numbers.
+fn misread(one: &str, other: &str) -> Option<&'static str> {
+    let as_texts = one.cmp(other);
+    if let (Some(one), Some(other)) = (as_number(one), as_number(other)) {
+        return (one.partial_cmp(&other) != Some(as_texts)).then_some(NUMBERS);
+    }
+    if let (Some((size, unit)), Some((other_size, other_unit))) = (quantity(one), quantity(other)) {
+        let is_unit = |unit: &str| UNITS.iter().any(|known| known.eq_ignore_ascii_case(unit));
+        if unit == other_unit {
+            return (size.partial_cmp(&other_size) != Some(as_texts)).then_some("their numbers have another order");
+        }
+        return (is_unit(unit) && is_unit(other_unit)).then_some("they have different units");
+    }
+    is_misordered_by_parts(one, other).then_some("their numbers have another order")
 }
 
-/// Returns the error for sorted texts if all are numbers and their order by size is another one. `fix` says what to do.
+/// Units of sizes and of durations.
+const UNITS: &[&str] = &[
+    "B", "K", "M", "G", "T", "P", "kB", "MB", "GB", "TB", "Ki", "Mi", "Gi", "Ti", "KiB", "MiB", "GiB", "TiB", "ns",
+    "us", "µs", "ms", "s", "sec", "m", "min", "h", "d", "w",
+];
+
+/// Splits a text into a decimal number and what follows it, which has no digit.
+fn quantity(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim();
+    let end = text.find(|char: char| !char.is_ascii_digit() && char != '.')?;
+    let (number, rest) = text.split_at_checked(end)?;
+    let rest = rest.trim_start();
+    (!rest.contains(|char: char| char.is_ascii_digit())).then_some((as_number(number)?, rest))
+}
+
+/// Returns whether a text stands in a table where another one, a number, could be. A single character may be looked at as such.
+fn is_placeholder_for(text: &str, number: &str) -> bool {
+    let is_character = text.chars().count() == 1 && number.chars().count() == 1;
+    !is_character && as_number(number).is_some() && is_placeholder(text)
+}
+
+fn is_placeholder(text: &str) -> bool {
+    const PLACEHOLDERS: &[&str] = &["", "-", "--", "n/a", "na", "nan", "none", "null", "nil", "unknown"];
+    PLACEHOLDERS.iter().any(|known| known.eq_ignore_ascii_case(text.trim()))
+}
+
+/// Returns the error for sorted texts if all are numbers, with or without units, and have another order than the texts. `fix` says what to
+/// do. Placeholders, such as empty cells of a table, are passed over; addresses are names.
 pub(crate) fn numbers_in_order<'t>(texts: impl IntoIterator<Item = &'t str>, fix: &str) -> Option<Error> {
     let (mut last, mut wrong) = (None::<&str>, None);
     for text in texts {
-        as_number(text)?;
-        if let Some(before) = last
-            .replace(text)
-            .filter(|before| by_size(before, text).is_some_and(|order| order != Some((*before).cmp(text))))
+        if is_placeholder(text) {
+            continue;
+        }
+        if as_number(text).is_none() && parts(text).is_none_or(|parts| parts.len() > 3) {
+            return None;
+        }
+        if let Some(before) = last.replace(text)
+            && let Some(why) = misread(before, text)
         {
-            wrong.get_or_insert((before, text));
+            wrong.get_or_insert((before, text, why));
         }
     }
-    wrong.map(|(one, other)| {
-        let message = format!(
-            "these texts are all numbers: as texts, `{}` and `{}` have another order",
-            one.trim(),
-            other.trim()
-        );
-        Error::new(Code::Script, message).with_help(fix)
-    })
+    let (one, other, why) = wrong?;
+    let message =
+        format!("the texts `{}` and `{}` are in the order of their letters, and {why}", one.trim(), other.trim());
+    Some(Error::new(Code::Script, message).with_help(fix))
 }
 
-/// Returns whether two texts begin with a number and continue in the same way, such as `10ms` and `9ms` or `1.10.0` and `1.9.0`, and
-/// have another order by these numbers.
+/// Returns the smaller or larger of two texts.
+fn extreme(
+    context: &NativeCallContext<'_>,
+    one: ImmutableString,
+    other: ImmutableString,
+    operator: &str,
+) -> Result<ImmutableString, Box<EvalAltResult>> {
+    let is_first = compare(operator, context, one.clone().into(), other.clone().into())?;
+    Ok(if is_first { one } else { other })
+}
+
+/// Returns whether two texts begin with a number and continue in the same way, such as `1.10.0` and `1.9.0`, and have another order by
+/// these numbers.
 fn is_misordered_by_parts(one: &str, other: &str) -> bool {
     let (Some(one_parts), Some(other_parts)) = (parts(one), parts(other)) else { return false };
     let alike = one_parts.iter().map(|(_, rest)| rest).eq(other_parts.iter().map(|(_, rest)| rest));

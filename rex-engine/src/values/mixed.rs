@@ -25,6 +25,7 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
         )+};
     }
     joins!(INT, FLOAT);
+    FuncRegistration::new(script::SUBTRACTED).with_volatility(true).set_into_module(module, minus);
     FuncRegistration::new(script::JOINED).with_volatility(true).set_into_module(module, plus);
     // These replace Rhai's own, which treat nothing as an empty text.
     engine
@@ -66,6 +67,28 @@ fn plus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallibl
     }
     let (mut one, mut other) = (collected(one)?, collected(other)?);
     context.call_native_fn_raw("+", false, &mut [&mut one, &mut other])
+}
+
+/// Does what `-` does, except for two texts that are numbers: Rhai's `-` removes the second from the first.
+fn minus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallible<Dynamic> {
+    if let (Ok(one), Ok(other)) = (one.as_immutable_string_ref(), other.as_immutable_string_ref())
+        && is_number(&one)
+        && is_number(&other)
+    {
+        let message = format!("`-` would take the text `{}` out of the text `{}`", other.trim(), one.trim());
+        let help = "make numbers of them: `parse_float(a) - parse_float(b)`; `a.replaced(b, \"\")` takes a text out";
+        return Err(active::failed(Error::new(Code::Script, message).with_help(help), context.call_position()));
+    }
+    if let (Ok(one), Ok(other)) = (one.as_int(), other.as_int())
+        && let Some(difference) = one.checked_sub(other)
+    {
+        return Ok(difference.into());
+    }
+    if let (Ok(one), Ok(other)) = (one.as_float(), other.as_float()) {
+        return Ok((one - other).into());
+    }
+    let (mut one, mut other) = (collected(one)?, collected(other)?);
+    context.call_native_fn_raw("-", false, &mut [&mut one, &mut other])
 }
 
 /// Fails a join of a text and nothing: its result could be the name of a file that lacks its middle.

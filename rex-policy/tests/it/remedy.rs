@@ -245,6 +245,11 @@ fn a_slip_in_the_head_of_a_policy_is_told() {
             "// `x` would permit it, but for `context.now < datetime(\"2020-01-01\")`",
         ),
         (format!(r#"@id("x") {read} in fs::Path::"/elsewhere");"#), "fs::read", "@id(\"root-fs-read-a-log\")"),
+        (
+            format!(r#"@id("x") permit (principal, action == sys::Action::"inspect", resource);"#),
+            "fs::read",
+            "@id(\"root-fs-read-a-log\")",
+        ),
     ] {
         assert_eq!(told(&text, action, "/d/a.log"), line);
     }

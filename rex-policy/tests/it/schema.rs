@@ -79,11 +79,11 @@ rex_core::actions! {
     wiki {
         /// Change a page.
         Edit = "edit" on Page {
-            /// How many lines change.
+            /// Number of changed lines.
             lines: i64,
-            /// Whether it is a revert.
+            /// True if it is a revert.
             revert: bool,
-            /// What the author says about it.
+            /// The message of the author.
             summary: String,
         } in [];
     }
@@ -123,11 +123,11 @@ fn another_programs_table() {
             principal: [Agent, User],
             resource: [wiki::Page],
             context: {
-              // How many lines change.
+              // Number of changed lines.
               lines: Long,
-              // Whether it is a revert.
+              // True if it is a revert.
               revert: Bool,
-              // What the author says about it.
+              // The message of the author.
               summary: String,
               // When the request is decided, to the millisecond.
               now: datetime,
