@@ -246,7 +246,7 @@ fn a_slip_in_the_head_of_a_policy_is_told() {
         ),
         (format!(r#"@id("x") {read} in fs::Path::"/elsewhere");"#), "fs::read", "@id(\"root-fs-read-a-log\")"),
         (
-            format!(r#"@id("x") permit (principal, action == sys::Action::"inspect", resource);"#),
+            r#"@id("x") permit (principal, action == sys::Action::"inspect", resource);"#.to_owned(),
             "fs::read",
             "@id(\"root-fs-read-a-log\")",
         ),
