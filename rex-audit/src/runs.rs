@@ -44,13 +44,13 @@ impl Begun {
         self.latest.contains(&name) || self.before.contains(&name)
     }
 
-    /// Adds a name; `false` if it is there already.
-    fn add(&mut self, run: &str) -> bool {
+    /// Adds a name.
+    fn add(&mut self, run: &str) {
         if self.latest.len() == BEGUN {
             self.before = std::mem::take(&mut self.latest);
         }
         let name = self.hasher.hash_one(run);
-        self.latest.insert(name) && !self.before.contains(&name)
+        self.latest.insert(name);
     }
 }
 
@@ -70,16 +70,23 @@ impl Runs {
             None => {
                 self.count += 1;
                 self.open.insert(run.into(), next);
-                match () {
-                    () if starts => Ok(1),
-                    () if self.forgotten == 0 && self.begun.has(run) => Err(What::AfterEnd),
-                    () if self.any => Ok(sequence),
-                    () if sequence == 1 => Err(What::Unstarted),
-                    () => Ok(1),
+                if starts {
+                    Ok(1)
+                } else if self.forgotten == 0 && self.begun.has(run) {
+                    Err(What::AfterEnd)
+                } else if self.any {
+                    Ok(sequence)
+                } else if sequence == 1 {
+                    Err(What::Unstarted)
+                } else {
+                    Ok(1)
                 }
             }
         };
-        let is_new = !(starts || ends) || self.begun.add(run);
+        let again = starts && self.begun.has(run);
+        if starts || ends {
+            self.begun.add(run);
+        }
         if ends {
             self.open.remove(run);
         } else if self.open.len() > MANY {
@@ -87,7 +94,7 @@ impl Runs {
         }
         match due? {
             due if sequence != due => Err(What::Gap { due }),
-            _ if starts && !is_new => Err(What::Repeated),
+            _ if again => Err(What::Repeated),
             _ => Ok(()),
         }
     }

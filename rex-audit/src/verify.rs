@@ -393,8 +393,10 @@ impl Verifier {
 /// that do not look at the chain take it for an entry. A file system may leave zeros after a loss of power.
 fn is_start(line: &[u8]) -> bool {
     const FIRST: &[u8] = b"{\"time\":";
-    let zeros = line.iter().rev().take_while(|byte| **byte == 0).count();
-    let text = line.get(..line.len() - zeros).unwrap_or_default();
+    let mut text = line;
+    while let Some(shorter) = text.strip_suffix(&[0]) {
+        text = shorter;
+    }
     let begins = text.iter().zip(FIRST).all(|(one, other)| one == other);
     begins && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err()
 }

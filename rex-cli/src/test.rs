@@ -185,6 +185,10 @@ impl Authorize for Observer {
         decision
     }
 
+    fn denied(&self, request: &Request<'_>, decision: &Decision) {
+        self.policy.denied(request, decision);
+    }
+
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {
         self.policy.remedy(request, decision)
     }

@@ -154,6 +154,8 @@ struct Look<'p> {
     asked: OnceCell<Result<(cedar_policy::Request, Entities), Trouble>>,
     lineage: Lineage<'p>,
     groups: Vec<Uid>,
+    /// The actions on resources of this type.
+    alike: Vec<&'static ActionSpec>,
 }
 
 impl<'p> Look<'p> {
@@ -161,7 +163,10 @@ impl<'p> Look<'p> {
         let subject = &request.subject.principal;
         let groups = policy.groups(subject.kind(), subject.id());
         let above = policy.members().above(kind).map(|above| &**above);
-        Self { policy, request, asked: OnceCell::new(), lineage: Lineage::new(kind, request.resource, above), groups }
+        let lineage = Lineage::new(kind, request.resource, above);
+        let alike = |action: &&ActionSpec| same_type(action.resource, request.resource.spec());
+        let alike = policy.actions().iter().copied().filter(alike).collect();
+        Self { policy, request, asked: OnceCell::new(), lineage, groups, alike }
     }
 
     fn asked(&self) -> Result<&(cedar_policy::Request, Entities), Trouble> {
@@ -199,17 +204,13 @@ impl<'p> Look<'p> {
 
     fn misses(&self, rule: &Rule) -> Vec<&'static str> {
         let subject = &self.request.subject.principal;
-        let is_about = |action: &&ActionSpec| {
-            action_meets(rule.actions.as_ref(), action) && same_type(action.resource, self.request.resource.spec())
-        };
+        let who = principal_meets(&rule.principal, subject.kind(), subject.id(), &self.groups);
         let acts = action_meets(rule.actions.as_ref(), self.request.action.spec());
-        // Without a scope, a policy is about the resources of its actions alone.
-        let about = acts || self.policy.actions().iter().any(is_about);
-        let meets = [
-            ("principal", principal_meets(&rule.principal, subject.kind(), subject.id(), &self.groups)),
-            ("action", acts),
-            ("resource", about && self.lineage.meets(&rule.resource)),
-        ];
+        let on = self.lineage.meets(&rule.resource);
+        // Without a scope, a policy is about the resources of its actions alone. It matters where nothing else misses.
+        let is_about = |action: &&ActionSpec| action_meets(rule.actions.as_ref(), action);
+        let about = acts || !who || !on || self.alike.iter().any(is_about);
+        let meets = [("principal", who), ("action", acts), ("resource", on && about)];
         meets.into_iter().filter_map(|(part, meets)| (!meets).then_some(part)).collect()
     }
 

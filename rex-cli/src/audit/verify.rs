@@ -42,9 +42,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     }
     // Opened before the older ones are read: a run may rotate it meanwhile, and then its name is another file's.
     let mut first = args.journals.first().map(|path| open(path)).transpose()?;
-    let before =
-        first.as_mut().zip(args.journals.first()).map_or_else(Vec::new, |(file, path)| files_before(file, path));
-    let before: Vec<_> = before.into_iter().filter(|path| !args.journals.contains(path)).collect();
+    let before = first.as_mut().map_or_else(Vec::new, |file| files_before(file, &args.journals));
     for (number, path) in before.iter().rev().chain(&args.journals).enumerate() {
         let file = first.take_if(|_| number == before.len()).map_or_else(|| open(path), Ok)?;
         let unreadable = |error| unreadable(path, &error);
@@ -68,8 +66,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Stop {
     Stop::usage(format!("the journal `{}` cannot be read: {error}", path.display()))
 }
 
-/// Returns the files that this one continues, as far as they exist, the newest first.
-fn files_before(file: &mut File, path: &Path) -> Vec<PathBuf> {
+/// Returns the files that the first of these journals, which is open, continues, as far as they exist, the newest first.
+fn files_before(file: &mut File, journals: &[PathBuf]) -> Vec<PathBuf> {
     const MOST: usize = 100_000;
     let mut before = Vec::<PathBuf>::new();
     let mut start = Start::read(BufReader::new(&*file));
@@ -78,11 +76,11 @@ fn files_before(file: &mut File, path: &Path) -> Vec<PathBuf> {
         return before;
     }
     while let Some(name) = start.ok().flatten().and_then(|start| start.continues).filter(|_| before.len() < MOST) {
-        let named = path.with_file_name(name);
+        let Some(named) = journals.first().map(|path| path.with_file_name(name)) else { break };
         // Where one is gone and an older one is there, that one shows the gap.
         let Some(next) = Some(named.clone()).filter(|file| file.is_file()).or_else(|| older(&named)) else { break };
         // A file that continues itself or a newer one is reported as changed, not followed.
-        if next == path || before.contains(&next) {
+        if journals.contains(&next) || before.contains(&next) {
             break;
         }
         start = File::open(&next).and_then(|file| Start::read(BufReader::new(file)));

@@ -235,6 +235,7 @@ impl Open {
         if let Err(error) = self.write_all(&addition.bytes) {
             // On a full disk, a part may be there: a run's end without its signature, for instance. Nothing of it was acknowledged.
             if self.id.is_some() {
+                // Where it cannot be shortened either, the next writer marks what is there.
                 let _ = self.file.set_len(tail.length);
             }
             return Err(error);

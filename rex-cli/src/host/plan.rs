@@ -213,6 +213,7 @@ impl Authorize for Noted {
     fn denied(&self, request: &Request<'_>, decision: &Decision) {
         let remedy = self.policy.remedy(request, decision);
         self.denials().remedies.push(remedy);
+        self.policy.denied(request, decision);
     }
 
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {

@@ -3,6 +3,7 @@
 use rhai::{Array, Dynamic, Map};
 
 use super::rows::known;
+use super::table::named_once;
 use super::{Budget, Fallible, TEXT_BYTES, VALUE_BYTES, fail, fail_with, json, quote, unmarked};
 
 functions! { "csv";
@@ -39,12 +40,7 @@ fn parse(text: &str, separator: &str) -> Fallible<Array> {
     Budget::new(VALUE_BYTES).take(separators.saturating_mul(FIELD_BYTES))?;
     let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(unmarked(text).as_bytes());
     let names = reader.headers().map_err(wrong)?.clone();
-    if let Some((_, twice)) =
-        names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|known| known == *name))
-    {
-        let message = format!("column {} occurs twice", quote(twice));
-        return Err(fail_with(message, "give the columns names of their own: each is a key of the rows"));
-    }
+    named_once(names.iter())?;
     let budget = Budget::new(VALUE_BYTES);
     let mut rows = Array::new();
     for record in reader.records() {
@@ -133,7 +129,10 @@ mod tests {
             r#"csv::parse("a,b\n1,\"x\"y\n")"#,
             "VALIDATION_EXCEPTION: the text is not CSV: in line 2, something follows the quote that ends a field",
         );
-        check_fails(r#"csv::parse("a,b,a\n1,2,3\n")"#, "VALIDATION_EXCEPTION: column `a` occurs twice");
+        check_fails(
+            r#"csv::parse("a,b,a\n1,2,3\n")"#,
+            "VALIDATION_EXCEPTION: the column `a` occurs twice in the first line",
+        );
         check(r#"csv::parse("a\n5\" disk\n")[0].a"#, "5\" disk");
         check(r#"csv::parse("a,b\r\n\"x\"\"\",\"\"\r\n")[0]"#, r#"#{"a": "x\"", "b": ""}"#);
     }

@@ -146,10 +146,7 @@ fn parse(text: &str, separator: Option<&str>) -> Fallible<Array> {
     let separators = separator.map_or(header.len() / 2, |separator| header.matches(separator).count());
     budget.take(separators.saturating_mul(size_of::<&str>()))?;
     let names = fields(header, separator, usize::MAX);
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = names.iter().find(|name| !seen.insert(**name)) {
-        return Err(fail(format!("the column {} occurs twice in the first line", quote(twice))));
-    }
+    named_once(names.iter().copied())?;
     let mut rows = Array::new();
     for line in lines {
         let names_bytes = names.iter().fold(0_usize, |sum, name| sum + name.len() + ENTRY_BYTES);
@@ -214,6 +211,15 @@ fn top(counts: &mut Map, n: i64) -> Fallible<Array> {
         Map::from([("key".into(), key.into()), ("count".into(), count.into())]).into()
     };
     Ok(entries.into_iter().map(row).collect())
+}
+
+/// Checks that no two columns have one name: each is a key of the rows.
+pub(super) fn named_once<'n>(mut names: impl Iterator<Item = &'n str>) -> Fallible<()> {
+    let mut seen = BTreeSet::new();
+    match names.find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(fail(format!("the column {} occurs twice in the first line", quote(twice)))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
