@@ -5,7 +5,7 @@ use std::process;
 use crate::{Stop, read, root, shell};
 
 /// Seconds that a smoke run spends on each target.
-pub(crate) const SMOKE_SECONDS: u32 = 10;
+pub(crate) const SMOKE_SECONDS: u32 = 5;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {

@@ -50,14 +50,14 @@ const MARK: &str = "==> ";
 
 /// The programs to run.
 struct Built {
-    /// The release binary.
+    /// The command.
     rex: PathBuf,
-    /// The tests, and the programs that they start, among them a `rex` that is replaced by the release binary there.
+    /// The tests, and the programs that they start, among them a `rex` that is replaced by the command there.
     tests: PathBuf,
     beside: PathBuf,
 }
 
-/// Runs the commands on Debian's kernel and, unless `only_other`, on this one.
+/// Runs the release binary on Debian's kernel and on this one; with `only_other` the binary of the tests, on Debian's alone.
 pub(crate) fn run(only_other: bool) -> Result<(), Stop> {
     let kernel = match kernel() {
         Ok(kernel) => kernel,
@@ -67,7 +67,7 @@ pub(crate) fn run(only_other: bool) -> Result<(), Stop> {
         }
         Err(missing) => return Err(Stop::new(missing)),
     };
-    let built = build()?;
+    let built = build(!only_other)?;
     let mut told = Vec::new();
     if !only_other {
         told.push(here(&built)?);
@@ -100,15 +100,19 @@ fn kernel() -> Result<PathBuf, String> {
     })
 }
 
-fn build() -> Result<Built, Stop> {
-    shell::run(&mut shell::cargo(&["build", "--release", "--locked", "--package", "rex-cli", "--bin", "rex"]))?;
+/// Builds the tests and, if `release`, the release binary, which takes longer than all else.
+fn build(release: bool) -> Result<Built, Stop> {
+    if release {
+        shell::run(&mut shell::cargo(&["build", "--release", "--locked", "--package", "rex-cli", "--bin", "rex"]))?;
+    }
     let beside = shell::build()?;
     // Of the whole workspace, to have the same features as the other tests.
     let args = ["test", "--workspace", "--locked", "--no-run", "--test", "it", "--message-format", "json"];
     let list = shell::output(&mut shell::cargo(&args))?;
     let tests = executable(&list).ok_or_else(|| Stop::new("cargo does not say where the tests are"))?;
     let target = beside.parent().unwrap_or(&beside);
-    Ok(Built { rex: target.join("release/rex"), tests, beside })
+    let rex = if release { target.join("release/rex") } else { beside.join("rex") };
+    Ok(Built { rex, tests, beside })
 }
 
 /// Returns the tests of the command, from the output of `cargo --message-format json`.

@@ -73,6 +73,9 @@ enum Chore {
         /// The steps; all of them if none is named
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
+        /// Begin none of the steps macos, kernels and fuzz after this many minutes; they are printed as left out
+        #[arg(long)]
+        minutes: Option<u32>,
     },
 }
 
@@ -101,7 +104,7 @@ fn main() -> ExitCode {
         Chore::Startup(args) => startup::run(&args),
         Chore::Mutants(args) => mutants::run(&args),
         Chore::Test => test::run(),
-        Chore::Ci { steps } => ci::run(&steps),
+        Chore::Ci { steps, minutes } => ci::run(&steps, minutes),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
