@@ -264,6 +264,14 @@ pub(crate) fn native<T>(position: Position, call: impl FnOnce() -> Result<T, Err
     })
 }
 
+/// Adds a warning to the report of the run of this thread.
+pub(crate) fn warn(warning: Error, position: Position) {
+    let Some(active) = current() else { return };
+    let column = position.position().and_then(|column| u32::try_from(column).ok());
+    let failure = Failure { line: line(position), column, ..Failure::new(warning) };
+    active.warn(active.script().map_or(failure.clone(), |(info, _)| info.placed(failure)));
+}
+
 /// Returns the error to raise in a script for something that failed.
 pub(crate) fn failed(error: Error, position: Position) -> Box<EvalAltResult> {
     match native(position, || Err::<(), _>(error)) {

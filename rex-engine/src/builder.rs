@@ -186,7 +186,9 @@ pub(crate) fn script_engine(operations: &[&'static dyn Operation], limits: &Limi
     engine.set_fail_on_invalid_map_property(true);
     script::take_words_as_names(&mut engine);
     // They bind as tightly as `+` and `-`.
-    engine.register_custom_operator(script::JOINED, 150)?.register_custom_operator(script::SUBTRACTED, 150)?;
+    for (operator, precedence) in [(script::JOINED, 150), (script::SUBTRACTED, 150), (script::DIVIDED, 180)] {
+        engine.register_custom_operator(operator, precedence)?;
+    }
     values::register(&mut engine)?;
     Ok(engine)
 }

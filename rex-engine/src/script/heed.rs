@@ -23,6 +23,7 @@ const TELLING: &[Telling] = &[
     Telling { fields: &["reached", "active", "sub"], others: &["unit"], failed: unreached },
     Telling { fields: &["count"], others: &["diff"], failed: unreplaced },
     Telling { fields: &["status"], others: &["headers", "body", "url"], failed: answer },
+    Telling { fields: &["complete", "why"], others: &["matches", "count", "lines", "words", "bytes"], failed: partial },
 ];
 
 /// The results that a script reads, and those that it drops.
@@ -98,6 +99,13 @@ fn unreached(answer: &Value) -> Option<String> {
 
 fn unreplaced(answer: &Value) -> Option<String> {
     (field(answer, "count")? == &Value::Int(0)).then(|| "nothing was replaced: the file holds no such text".to_owned())
+}
+
+fn partial(answer: &Value) -> Option<String> {
+    match (field(answer, "complete")?, field(answer, "why")?) {
+        (Value::Bool(false), Value::Text(why)) => Some(format!("the result is not complete: {why}")),
+        _ => None,
+    }
 }
 
 fn answer(answer: &Value) -> Option<String> {

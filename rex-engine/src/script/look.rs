@@ -63,6 +63,8 @@ pub(crate) const JOINED: &str = "rex_joined_values";
 
 /// The operator that subtracts, instead of Rhai's `-`, which removes a text from another one.
 pub(crate) const SUBTRACTED: &str = "rex_subtracted_values";
+/// The operator that replaces `/`, except where a number stands beside it.
+pub(crate) const DIVIDED: &str = "rex_divided_values";
 
 /// The function that checks whether a value has the kind of the cases of its `switch`.
 pub(crate) const SWITCHED: &str = "rex_switched_value";
@@ -378,6 +380,7 @@ impl Look {
             let instead = match call.name.as_str() {
                 "+" => Some(JOINED),
                 "-" => Some(SUBTRACTED),
+                "/" => Some(DIVIDED),
                 _ => None,
             };
             if let Some(operator) = instead.filter(|_| call.args.len() == 2 && !call.args.iter().any(is_number)) {

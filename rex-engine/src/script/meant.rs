@@ -394,8 +394,32 @@ fn variables(parts: &[Part<'_>]) -> BTreeSet<String> {
     names
 }
 
+/// Returns the variables that are set to a division, possibly of two integers, and to nothing else.
+fn quotients(ast: &AST) -> BTreeSet<String> {
+    let (mut found, mut others) = (BTreeSet::new(), BTreeSet::new());
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let (name, value) = match path.last() {
+            Some(ASTNode::Stmt(Stmt::Var(parts, ..))) => (parts.0.name.as_str(), &parts.1),
+            Some(ASTNode::Stmt(Stmt::Assignment(parts))) => match &parts.1.lhs {
+                Expr::Variable(variable, ..) => (variable.1.as_str(), &parts.1.rhs),
+                _ => return true,
+            },
+            _ => return true,
+        };
+        match value {
+            Expr::FnCall(call, _) if call.name == "/" && !call.args.iter().any(has_point) => {
+                found.insert(name.to_owned())
+            }
+            _ => others.insert(name.to_owned()),
+        };
+        true
+    });
+    found.retain(|name| !others.contains(name));
+    found
+}
+
 /// Returns the place of a division, possibly of two integers, that is compared with a number between 0 and 1.
-fn fraction(call: &FnCallExpr) -> Option<Position> {
+fn fraction(call: &FnCallExpr, quotients: &BTreeSet<String>) -> Option<Position> {
     let [one, other] = call.args.as_slice() else { return None };
     if !["==", "!=", "<", "<=", ">", ">="].contains(&call.name.as_str()) {
         return None;
@@ -403,6 +427,11 @@ fn fraction(call: &FnCallExpr) -> Option<Position> {
     [(one, other), (other, one)].into_iter().find_map(|(value, number)| match (value, number) {
         (Expr::FnCall(division, position), Expr::FloatConstant(share, _))
             if division.name == "/" && **share > 0.0 && **share < 1.0 && !division.args.iter().any(has_point) =>
+        {
+            Some(*position)
+        }
+        (Expr::Variable(variable, _, position), Expr::FloatConstant(share, _))
+            if **share > 0.0 && **share < 1.0 && quotients.contains(variable.1.as_str()) =>
         {
             Some(*position)
         }
@@ -414,12 +443,13 @@ fn fraction(call: &FnCallExpr) -> Option<Position> {
 /// divisions that are compared with a fraction, and of texts that name a variable.
 pub(super) fn warnings(ast: &AST, parts: &[Part<'_>]) -> Vec<(Position, Error)> {
     let mut found = Vec::new();
+    let quotients = quotients(ast);
     unreplaced(parts, &variables(parts), &mut found);
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last() else {
             return true;
         };
-        if let Some(position) = fraction(call) {
+        if let Some(position) = fraction(call, &quotients) {
             let error = Error::new(
                 Code::Script,
                 "of two integers, `a / b` drops the rest, so that `5 / 10` is 0, which is no fraction",

@@ -28,7 +28,7 @@ use rex_sdk::OpSpec;
 use rhai::{AST, Scope, Token};
 
 pub(crate) use fields::Root;
-pub(crate) use look::{ASKED, CAUGHT, JOINED, SLIPPED, SUBTRACTED, SWITCHED};
+pub(crate) use look::{ASKED, CAUGHT, DIVIDED, JOINED, SLIPPED, SUBTRACTED, SWITCHED};
 pub(crate) use names::Names;
 use scan::Place;
 

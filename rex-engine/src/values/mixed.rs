@@ -26,6 +26,7 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     }
     joins!(INT, FLOAT);
     FuncRegistration::new(script::SUBTRACTED).with_volatility(true).set_into_module(module, minus);
+    FuncRegistration::new(script::DIVIDED).with_volatility(true).set_into_module(module, divide);
     FuncRegistration::new(script::JOINED).with_volatility(true).set_into_module(module, plus);
     // These replace Rhai's own, which treat nothing as an empty text.
     engine
@@ -89,6 +90,20 @@ fn minus(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallib
     }
     let (mut one, mut other) = (collected(one)?, collected(other)?);
     context.call_native_fn_raw("-", false, &mut [&mut one, &mut other])
+}
+
+/// Does what `/` does, and warns if a quotient of two integers is 0 because its rest is dropped.
+fn divide(context: NativeCallContext<'_>, one: Dynamic, other: Dynamic) -> Fallible<Dynamic> {
+    if let (Ok(part), Ok(whole)) = (one.as_int(), other.as_int())
+        && part != 0
+        && part.unsigned_abs() < whole.unsigned_abs()
+    {
+        let error = Error::new(Code::Script, format!("`{part} / {whole}` is 0: of two integers, `/` drops the rest"));
+        let help = "with a point, the rest is kept: `1.0 * a / b`, `a.to_float() / b`; in percent: `100 * a / b`";
+        active::warn(error.with_help(help), context.call_position());
+    }
+    let (mut one, mut other) = (collected(one)?, collected(other)?);
+    context.call_native_fn_raw("/", false, &mut [&mut one, &mut other])
 }
 
 /// Fails a join of a text and nothing: its result could be the name of a file that lacks its middle.

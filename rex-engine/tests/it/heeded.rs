@@ -208,11 +208,28 @@ fn what_is_easily_taken_for_something_else_is_refused() {
 }
 
 #[test]
+fn a_damaged_archive_warns_where_nobody_looks_at_complete() {
+    // The last bytes are missing.
+    let damaged = "H4sIAAAAAAACA1XROwqAQBAE0dxT7BHsbr8HMhBEYe8fiIEwFVY0j57rvI82tqP3pw/XF6rhGqkx1ZhrLDXWGluNHUdJgEFACAqBITgEiCARKILFsJh7wGJYDIthMSyGxbAYlsASWMLnwA==";
+    let with = |script: &str| format!("fs::write(`/srv/app/a.gz`, base64::decode(`{damaged}`));\n{script}");
+    for script in ["fs::grep(`/srv/app/a.gz`, `error`).count", "fs::count(`/srv/app/a.gz`).lines"] {
+        warns(&with(script), 2, "not complete");
+    }
+    for script in [
+        "let found = fs::grep(`/srv/app/a.gz`, `error`); if found.complete { found.count } else { found.why }",
+        "fs::count(`/srv/app/a.gz`).complete",
+        "fs::count(`/srv/app/version.txt`).lines",
+    ] {
+        assert_eq!(warnings(&with(script)), [], "{script}");
+    }
+}
+
+#[test]
 fn a_fraction_of_two_integers_warns() {
     let warned = |script: &str| warnings(script).len();
     assert_eq!(warned("let e = 5; let t = 10; if e / t > 0.05 { 1 } else { 2 }"), 1);
     assert_eq!(warned("let e = 5; let t = 10; if 0.9 <= e / t { 1 } else { 2 }"), 1);
     assert_eq!(warned("let e = 5; let t = 10; if 1.0 * e / t > 0.05 { 1 } else { 2 }"), 0);
     assert_eq!(warned("let e = 5; let t = 10; if e.to_float() / t > 0.05 { 1 } else { 2 }"), 0);
-    assert_eq!(warned("let e = 5; let t = 10; if e / t > 1.5 { 1 } else { 2 }"), 0);
+    assert_eq!(warned("let e = 15; let t = 10; if e / t > 1.5 { 1 } else { 2 }"), 0);
 }

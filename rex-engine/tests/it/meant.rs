@@ -263,6 +263,32 @@ fn a_division_before_a_multiplication_warns() {
     let warned = |script: &str| run(script).warnings.len();
     assert_eq!(warned("let used = 5; let total = 10; used / total * 100"), 1);
     assert_eq!(warned("let used = 5; let total = 10; 100 * used / total"), 0);
-    assert_eq!(warned("let used = 5; let total = 10; used / total * 100.0"), 0);
+    // Found while it runs: the quotient is 0.
+    assert_eq!(warned("let used = 5; let total = 10; used / total * 100.0"), 1);
+    assert_eq!(warned("let used = 15; let total = 10; used / total * 100.0"), 0);
     assert_eq!(warned("let used = 5; let total = 10; used.to_float() / total * 100"), 0);
+}
+
+#[test]
+fn a_quotient_that_is_zero_warns_once() {
+    let warnings = |script: &str| run(script).warnings;
+    for script in [
+        "let errors = 5; let total = 170; let rate = errors / total; rate > 1",
+        "let n = 0; for part in [1, 2, 3] { n += part / 9.max(part); } n",
+        "fn rate(a, b) { a / b } rate(-1, 2)",
+        "[1].map(|x| x / 7.abs())[0]",
+    ] {
+        let found = warnings(script);
+        assert_eq!(found.len(), 1, "{script}: {found:?}");
+        assert!(found[0].error.message.contains("is 0: of two integers"), "{script}: {}", found[0].error.message);
+    }
+    // A variable that is set to a division, and compared with a fraction, is found even if the quotient is not zero.
+    assert_eq!(warnings("let a = 5; let b = 2; let share = a / b; share > 0.9").len(), 1);
+    for script in
+        ["let a = 0; a / 7.abs()", "let a = 1; a / 1024", "let a = 7; a / 2.abs()", "let a = 1.0; let b = 7; a / b"]
+    {
+        assert_eq!(warnings(script), [], "{script}");
+    }
+    let report = run("let a = 1; let b = 0; a / b");
+    assert!(report.outcome.unwrap_err().error.message.contains("zero"));
 }

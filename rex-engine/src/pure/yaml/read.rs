@@ -205,6 +205,10 @@ pub(super) fn plain(text: &str) -> Dynamic {
     let int = match (text.strip_prefix("0x"), text.strip_prefix("0o")) {
         (Some(hex), _) => radix(hex, 16).filter(|_| digits(hex)),
         (_, Some(octal)) => radix(octal, 8).filter(|_| digits(octal)),
+        // YAML 1.1 reads `0644` as octal, YAML 1.2 as decimal: it stays text.
+        _ if unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return text.into();
+        }
         _ => text.parse().ok(),
     };
     // A name such as `12e4567` is not a finite number, and stays text.

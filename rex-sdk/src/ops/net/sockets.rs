@@ -64,6 +64,9 @@ const LISTEN: u8 = 10;
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let protocol = args.text_option("protocol")?;
     let (listening, port) = (args.flag("listening")?, args.count_option("port")?);
+    if let Some(port) = port.filter(|port| *port > u64::from(u16::MAX)) {
+        return Err(Error::new(Code::Validation, format!("`port` is {port}; a port is at most {}", u16::MAX)));
+    }
     let all = [
         ("tcp", Table::Tcp),
         ("tcp6", Table::Tcp6),
