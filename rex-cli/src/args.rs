@@ -60,14 +60,33 @@ pub(crate) enum Command {
     /// Decide what a journal recorded again, under another policy, and say what would change
     #[command(after_help = crate::replay::EXIT_CODES)]
     Replay(crate::replay::ReplayArgs),
-    /// List the operations, or explain one
+    /// List the operations, those of a namespace, or explain one
     Ops(OpsArgs),
+    /// Show the defaults that `rex.toml` and the environment set
+    #[command(subcommand)]
+    Config(crate::config::ConfigCommand),
+    /// Write a policy, its entities and test, and a script that fit this host, to start from
+    Init(crate::init::InitArgs),
+    /// List the tasks of the cookbook, or print the script and policy of one
+    Examples(crate::examples::ExamplesArgs),
     /// Print the schema that policies are validated against
     Schema {
         /// How to print it
         #[arg(long, value_enum, default_value_t = SchemaFormat::Cedar)]
         format: SchemaFormat,
     },
+    /// Check policies, as `rex policy check`
+    #[command(hide = true)]
+    Check(crate::check::CheckArgs),
+    /// Decide one request, as `rex policy ask`
+    #[command(hide = true)]
+    Ask(crate::ask::AskArgs),
+    /// Run the tests of a policy, as `rex policy test`
+    #[command(hide = true)]
+    Test(crate::test::TestArgs),
+    /// Lay policies out, as `rex policy fmt`
+    #[command(hide = true)]
+    Fmt(crate::fmt::FmtArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -123,10 +142,10 @@ pub(crate) enum PolicyCommand {
 /// Files and directories of policies.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyArgs {
-    /// A policy file, or a folder whose `*.cedar` files are all taken; may be given often
-    #[arg(long = "policy", value_name = "FILE_OR_DIR", required = true)]
+    /// Policy file, or folder with `*.cedar` files at any depth (repeatable; default: REX_POLICY, then `rex.toml`)
+    #[arg(short = 'p', long = "policy", value_name = "FILE_OR_DIR")]
     pub(crate) policies: Vec<PathBuf>,
-    /// Cedar entities as JSON: groups of principals, classes of resources
+    /// Cedar entities as JSON: groups of principals, classes of resources (default: REX_ENTITIES, then those of `rex.toml`)
     #[arg(long, value_name = "FILE")]
     pub(crate) entities: Option<PathBuf>,
 }
@@ -193,7 +212,7 @@ pub(crate) struct RunArgs {
     pub(crate) code: Option<String>,
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
-    /// On whose behalf: `Agent::"name"` or `User::"name"`; your login by default
+    /// Principal of the run: `Agent::"name"` or `User::"name"` (default: REX_PRINCIPAL, then `rex.toml`, then your login)
     #[arg(long)]
     pub(crate) principal: Option<String>,
     /// A tag that policies can ask for: a ticket, an environment; may be given often
@@ -208,20 +227,23 @@ pub(crate) struct RunArgs {
     /// Directory of relative paths; the current directory by default
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
-    /// A limit, such as `wall=5s`, `memory=64MB` or `entries=200000`; may be given often
+    /// Limit, such as `wall=5s`, `memory=64MB` or `entries=200000` (repeatable)
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = key_value)]
     pub(crate) limits: Vec<(String, String)>,
-    /// Where to record every decision and outcome, one JSON line each, added to what is there
+    /// Longest time of the run, as `--limit wall=TIME`: `5s`, `2m`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// Journal to append every decision and outcome to, one JSON line each (default: REX_JOURNAL, then `rex.toml`, then none)
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
     /// When to write the journal to the disk
-    #[arg(long, value_enum, default_value_t = Durability::Batch, requires = "journal")]
+    #[arg(long, value_enum, default_value_t = Durability::Batch)]
     pub(crate) durability: Durability,
     /// When to rotate the journal: `size=100MB,age=7d`, either or both
-    #[arg(long, value_name = "WHEN", requires = "journal", value_parser = crate::rotation::Rotation::parse)]
+    #[arg(long, value_name = "WHEN", value_parser = crate::rotation::Rotation::parse)]
     pub(crate) journal_rotate: Option<crate::rotation::Rotation>,
     /// A private key, as `rex audit keygen` makes it, to sign the journal with
-    #[arg(long, value_name = "FILE", requires = "journal")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint_key: Option<PathBuf>,
     /// Show what the script is doing, if standard error is a terminal
     #[arg(long)]
@@ -232,9 +254,9 @@ pub(crate) struct RunArgs {
     /// What to do where this host cannot confine the run
     #[arg(long, value_enum, default_value_t = Confine::Require)]
     pub(crate) confine: Confine,
-    /// The service manager's bus: `system`, `user`, or an address
-    #[arg(long, default_value = "system")]
-    pub(crate) bus: String,
+    /// Service manager's bus: `system`, `user`, or an address (default: REX_BUS, then `rex.toml`, then `system`)
+    #[arg(long)]
+    pub(crate) bus: Option<String>,
     /// How to print the report
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,

@@ -23,10 +23,10 @@ use crate::{check, draw, load, print};
 #[derive(Debug, clap::Args)]
 pub(crate) struct AskArgs {
     #[command(flatten)]
-    policy: PolicyArgs,
-    /// Principal: `Agent::"name"` or `User::"name"`
+    pub(crate) policy: PolicyArgs,
+    /// Principal: `Agent::"name"` or `User::"name"` (default: REX_PRINCIPAL, then `rex.toml`)
     #[arg(long)]
-    principal: String,
+    pub(crate) principal: Option<String>,
     /// For what: `fs::read`, its verb alone, or as policies write it
     #[arg(long, required_unless_present = "operation", conflicts_with = "operation")]
     action: Option<String>,
@@ -112,7 +112,11 @@ fn at(args: &AskArgs) -> Result<Timestamp, Stop> {
 }
 
 fn subject(args: &AskArgs) -> Result<Subject, Stop> {
-    let principal = load::principal(&args.principal)?;
+    let text = args.principal.as_deref().ok_or_else(|| {
+        Stop::usage("no principal was given")
+            .with_help("say who asks with `--principal`: `--principal 'Agent::\"triage\"'`")
+    })?;
+    let principal = load::principal(text)?;
     let subject = Subject { principal, script: args.script.clone(), tags: args.tags.clone() };
     check_subject(&subject).map_err(impossible)?;
     Ok(subject)

@@ -17,12 +17,12 @@ use crate::{draw, load, print, sarif};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// Policy files, or folders whose `*.cedar` files are all taken
-    #[arg(value_name = "FILE_OR_DIR", required = true)]
-    policies: Vec<PathBuf>,
-    /// Cedar entities as JSON: groups of principals, classes of resources
+    /// Policy files, or folders with `*.cedar` files at any depth (default: REX_POLICY, then `rex.toml`)
+    #[arg(value_name = "FILE_OR_DIR")]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Cedar entities as JSON: groups of principals, classes of resources (default: REX_ENTITIES, then those of `rex.toml`)
     #[arg(long, value_name = "FILE")]
-    entities: Option<PathBuf>,
+    pub(crate) entities: Option<PathBuf>,
     /// A script to compile; `-` reads it from standard input
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,

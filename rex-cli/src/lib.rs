@@ -7,15 +7,19 @@ mod args;
 mod ask;
 mod audit;
 mod check;
+mod config;
+mod defaults;
 mod diff;
 mod draw;
 #[cfg(any(test, not(all(feature = "host", target_os = "linux"))))]
 mod elsewhere;
+mod examples;
 mod exit;
 mod explain;
 mod fmt;
 #[cfg(all(feature = "host", target_os = "linux"))]
 mod host;
+mod init;
 mod learn;
 mod listing;
 mod load;
@@ -43,7 +47,7 @@ use clap::{CommandFactory, Parser};
 use rex_core::Authorize;
 use rex_policy::Policy;
 
-use crate::args::{Args, Command, PolicyCommand, SchemaFormat};
+use crate::args::{Args, Color, Command, PolicyCommand, SchemaFormat};
 #[cfg(not(all(feature = "host", target_os = "linux")))]
 use crate::elsewhere as host;
 use crate::exit::{Exit, Stop};
@@ -75,17 +79,26 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> Ex
 }
 
 fn dispatch(args: Args, decide: Decide) -> Exit {
-    let color = args.color;
-    let result = match args.command {
+    let Args { color, mut command } = args;
+    let filled = defaults::fill(&mut command);
+    let result = filled.and_then(|()| perform(command, color, decide));
+    result.unwrap_or_else(|stop| {
+        draw::message(color, &stop.message, stop.help.as_deref());
+        stop.exit
+    })
+}
+
+fn perform(command: Command, color: Color, decide: Decide) -> Result<Exit, Stop> {
+    match command {
         Command::Run(args) => host::run(&args, color, decide),
         Command::Plan(args) => host::plan(&args, color, decide),
         Command::Explain(args) => explain::explain(&args),
         Command::Doctor(args) => host::doctor(&args),
-        Command::Policy(PolicyCommand::Check(args)) => check::check(&args, color),
-        Command::Policy(PolicyCommand::Ask(args)) => ask::ask(&args, color),
-        Command::Policy(PolicyCommand::Fmt(args)) => fmt::fmt(&args, color),
+        Command::Policy(PolicyCommand::Check(args)) | Command::Check(args) => check::check(&args, color),
+        Command::Policy(PolicyCommand::Ask(args)) | Command::Ask(args) => ask::ask(&args, color),
+        Command::Policy(PolicyCommand::Fmt(args)) | Command::Fmt(args) => fmt::fmt(&args, color),
         Command::Policy(PolicyCommand::Learn(args)) => learn::learn(&args, color),
-        Command::Policy(PolicyCommand::Test(args)) => test::test(&args, color),
+        Command::Policy(PolicyCommand::Test(args)) | Command::Test(args) => test::test(&args, color),
         Command::Policy(PolicyCommand::Risks(args)) => risks::risks(&args, color),
         Command::Policy(PolicyCommand::Diff(args)) => diff::diff(&args, color),
         Command::Policy(PolicyCommand::Prove(args)) => prove::prove(&args, color),
@@ -93,6 +106,9 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
         Command::Audit(command) => audit::audit(&command, color),
         Command::Replay(args) => replay::replay(&args, color),
         Command::Ops(args) => listing::ops(&args),
+        Command::Config(command) => config::config(&command),
+        Command::Init(args) => init::init(&args),
+        Command::Examples(args) => examples::examples(&args),
         Command::Schema { format } => {
             let vocabulary = rex_policy::Vocabulary::rex();
             let text = match format {
@@ -114,11 +130,7 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
                 .and_then(|()| print(&String::from_utf8_lossy(&page)))
                 .map(|()| Exit::Success)
         }
-    };
-    result.unwrap_or_else(|stop| {
-        draw::message(color, &stop.message, stop.help.as_deref());
-        stop.exit
-    })
+    }
 }
 
 /// Prints to standard output. A reader that has gone away is not an error.

@@ -32,7 +32,7 @@ pub(crate) struct ProveArgs {
     #[arg(value_name = "FILE", required_unless_present = "same")]
     properties: Vec<PathBuf>,
     #[command(flatten)]
-    policy: PolicyArgs,
+    pub(crate) policy: PolicyArgs,
     /// Prove that the policy allows what this one does, and no more; a file, or a folder
     #[arg(long, value_name = "FILE_OR_DIR")]
     same: Option<PathBuf>,

@@ -25,7 +25,7 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 pub(crate) struct RisksArgs {
     #[command(flatten)]
-    policy: PolicyArgs,
+    pub(crate) policy: PolicyArgs,
     /// Look at what is let through for this principal alone
     #[arg(long)]
     principal: Option<String>,

@@ -74,9 +74,10 @@ pub(super) fn base(given: Option<&Path>) -> Result<AbsPath, Stop> {
     given.map_or(Ok(current.clone()), |path| current.resolve(&text(path)?).map_err(bad))
 }
 
-pub(super) fn limits(given: &[(String, String)]) -> Result<Limits, Stop> {
+pub(super) fn limits(given: &[(String, String)], timeout: Option<&str>) -> Result<Limits, Stop> {
     let mut limits = Limits::default();
-    for (name, value) in given {
+    let given = given.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in given.chain(timeout.map(|time| ("wall", time))) {
         limits.parse(name, value).map_err(|error| {
             let stop = Stop::usage(error.message);
             error.help.into_iter().fold(stop, Stop::with_help)
@@ -85,8 +86,8 @@ pub(super) fn limits(given: &[(String, String)]) -> Result<Limits, Stop> {
     Ok(limits)
 }
 
-pub(super) fn bus(given: &str) -> Result<Bus, Stop> {
-    match given {
+pub(super) fn bus(given: Option<&str>) -> Result<Bus, Stop> {
+    match given.unwrap_or("system") {
         "system" => Ok(Bus::System),
         "user" => match std::env::var("DBUS_SESSION_BUS_ADDRESS") {
             Ok(address) if !address.is_empty() => Ok(Bus::Address(address)),

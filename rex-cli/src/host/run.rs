@@ -24,7 +24,7 @@ use super::told::Told;
 use super::watch::{Watch, Watched};
 use super::wire::Confined;
 use super::{given, plan, supervise};
-use crate::args::{Color, CountArgs, Format, RunArgs, RunCommand};
+use crate::args::{Color, CountArgs, Durability, Format, RunArgs, RunCommand};
 use crate::exit::{Exit, Stop};
 use crate::load::Policies;
 use crate::{Decide, check, complain, draw, load, print};
@@ -130,6 +130,15 @@ pub(crate) struct Start<'a> {
 
 impl<'a> Start<'a> {
     pub(crate) fn new(args: &'a RunArgs, color: Color, decide: Decide) -> Result<Self, Stop> {
+        let of_journal = [
+            ("--durability", args.durability != Durability::Batch),
+            ("--journal-rotate", args.journal_rotate.is_some()),
+            ("--checkpoint-key", args.checkpoint_key.is_some()),
+        ];
+        if let (None, Some((option, _))) = (&args.journal, of_journal.iter().find(|(_, given)| *given)) {
+            return Err(Stop::usage(format!("`{option}` is about a journal, and there is none"))
+                .with_help("name one with `--journal FILE`, REX_JOURNAL, or `journal = \"..\"` in a `rex.toml`"));
+        }
         let script = load::script(args.script.as_deref(), args.code.as_deref())?;
         let subject = Subject {
             principal: given::principal(args.principal.as_deref())?,
@@ -143,7 +152,7 @@ impl<'a> Start<'a> {
             script,
             arguments: given::arguments(args.args.as_deref(), &args.arg)?,
             base: given::base(args.base.as_deref())?,
-            limits: given::limits(&args.limits)?,
+            limits: given::limits(&args.limits, args.timeout.as_deref())?,
             policies: Arc::new(load::policies(&args.policy)?),
             subject,
             // Until now, signals have their default effect.
@@ -174,7 +183,7 @@ impl<'a> Start<'a> {
         let key = args.checkpoint_key.as_deref().map(Key::find).transpose()?;
         let host = HostOptions {
             deny_hard_links: args.deny_hard_links,
-            bus: given::bus(&args.bus)?,
+            bus: given::bus(args.bus.as_deref())?,
             journal: journal.as_ref().map(|journal| journal.files()).transpose()?.flatten(),
             // The variable of OpenSSL.
             authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
