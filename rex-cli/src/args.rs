@@ -92,8 +92,12 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print a manual page, for `man -l -`
+    Man {
+        /// Command whose page it is: `run`, `policy check` (default: that of `rex`)
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -276,7 +280,7 @@ pub(crate) struct ReachArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct OpsArgs {
-    /// An operation, such as `fs::read` or `read`
+    /// Operation, such as `fs::read` or `read`, or namespace, such as `fs` or `json`
     pub(crate) name: Option<String>,
     /// How to print them
     #[arg(long, value_enum, default_value_t = ListFormat::Human)]

@@ -17,6 +17,7 @@ mod examples;
 mod exit;
 mod explain;
 mod fmt;
+mod habits;
 #[cfg(all(feature = "host", target_os = "linux"))]
 mod host;
 mod init;
@@ -67,11 +68,12 @@ pub type Decide = fn(Policy) -> Arc<dyn Authorize>;
 /// enforces on its own.
 #[doc(hidden)]
 pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> ExitCode {
-    let exit = match Args::try_parse_from(args) {
+    let exit = match Args::try_parse_from(habits::respelled(args)) {
         Ok(args) => dispatch(args, decide),
         Err(error) => {
             // clap prints help to standard output and errors to standard error. A closed pipe is not an error.
             drop(error.print());
+            habits::hint(&error).into_iter().for_each(|hint| complain(&format!("\n  help: {hint}")));
             if error.use_stderr() { Exit::Usage } else { Exit::Success }
         }
     };
@@ -122,15 +124,30 @@ fn perform(command: Command, color: Color, decide: Decide) -> Result<Exit, Stop>
             clap_complete::generate(shell, &mut Args::command(), "rex", &mut script);
             print(&String::from_utf8_lossy(&script)).map(|()| Exit::Success)
         }
-        Command::Man => {
+        Command::Man { command } => {
             let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(Args::command()).render(&mut page);
+            let rendered = clap_mangen::Man::new(manual(&command)?).render(&mut page);
             rendered
                 .map_err(|error| Stop::internal(error.to_string()))
                 .and_then(|()| print(&String::from_utf8_lossy(&page)))
                 .map(|()| Exit::Success)
         }
     }
+}
+
+/// Returns the command whose manual page is asked for.
+fn manual(names: &[String]) -> Result<clap::Command, Stop> {
+    let mut command = Args::command();
+    command.build();
+    for name in names.iter().flat_map(|name| name.split('-')) {
+        let found = command.find_subcommand(name).cloned();
+        command = found.ok_or_else(|| {
+            let names = command.get_subcommands().filter(|known| !known.is_hide_set()).map(clap::Command::get_name);
+            Stop::usage(format!("`{}` has no command `{name}`", command.get_name().replace('-', " ")))
+                .with_help(format!("there are: {}", names.collect::<Vec<_>>().join(", ")))
+        })?;
+    }
+    Ok(command)
 }
 
 /// Prints to standard output. A reader that has gone away is not an error.

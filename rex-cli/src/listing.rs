@@ -11,62 +11,66 @@ use crate::args::{ListFormat, OpsArgs};
 use crate::exit::{Exit, Stop};
 use crate::print;
 
-/// Lists the operations, or explains one.
+/// A pure function: its signature and its documentation.
+type Function = (&'static str, &'static str);
+
+/// Lists the operations, those of a namespace, or explains one.
 pub(crate) fn ops(args: &OpsArgs) -> Result<Exit, Stop> {
-    let specs: Vec<&OpSpec> = OPS.iter().map(|operation| operation.spec()).collect();
-    let chosen: Vec<&OpSpec> = match &args.name {
-        None => specs.clone(),
-        Some(name) => {
-            specs.iter().copied().filter(|spec| spec.name == name || spec.aliases.contains(&&**name)).collect()
-        }
-    };
-    let pure = |name: &str| {
-        let called = |signature: &&(&str, &str)| signature.0.split('(').next() == Some(name);
-        rex_engine::PURE_FUNCTIONS.iter().find(called)
-    };
-    if let (Some((signature, doc)), ListFormat::Human) = (args.name.as_deref().and_then(pure), args.format) {
-        print(&format!("{signature}\n\n{doc}\n\nA pure function: no policy is asked.\n"))?;
-        return Ok(Exit::Success);
+    let name = args.name.as_deref();
+    let called = |signature: &str| name == signature.split('(').next();
+    if let (Some((signature, doc)), ListFormat::Human) =
+        (rex_engine::PURE_FUNCTIONS.iter().find(|(signature, _)| called(signature)), args.format)
+    {
+        return print(&format!("{signature}\n\n{doc}\n\nA pure function: no policy is asked.\n"))
+            .map(|()| Exit::Success);
     }
-    if let (Some(name), true) = (&args.name, chosen.is_empty()) {
-        let near: Vec<_> = specs.iter().map(|spec| spec.name).filter(|known| known.contains(name.as_str())).collect();
-        let stop = Stop::usage(format!("there is no operation `{name}`"));
-        let meant = || {
-            let names = specs.iter().flat_map(|spec| [spec.name].into_iter().chain(spec.aliases.iter().copied()));
-            did_you_mean(
-                name,
-                names.chain(rex_engine::PURE_FUNCTIONS.iter().filter_map(|pure| pure.0.split('(').next())),
-            )
-        };
-        let help = match near.is_empty() {
-            true => meant().unwrap_or_else(|| "`rex ops` lists them".to_owned()),
-            false => format!("there are: {}", near.join(", ")),
-        };
-        return Err(stop.with_help(help));
+    let all = || OPS.iter().map(|operation| operation.spec());
+    let is_within = |known: &str| {
+        name.is_none_or(|name| known.split_once("::").is_some_and(|(space, _)| space == name.trim_end_matches(':')))
+    };
+    let exact: Vec<&OpSpec> =
+        all().filter(|spec| name.is_some_and(|name| spec.name == name || spec.aliases.contains(&name))).collect();
+    let is_one = !exact.is_empty();
+    let chosen = if is_one { exact } else { all().filter(|spec| is_within(spec.name)).collect() };
+    let functions = rex_engine::PURE_FUNCTIONS.iter().filter(|(signature, _)| !is_one && is_within(signature));
+    let functions: Vec<Function> = functions.copied().collect();
+    if let (Some(name), true, true) = (name, chosen.is_empty(), functions.is_empty()) {
+        return Err(unknown(name));
     }
     let text = match args.format {
         ListFormat::Json => {
             let rows: Vec<_> = chosen.iter().map(|spec| Row::of(spec)).collect();
             serde_json::to_string_pretty(&rows).map_err(|error| Stop::internal(error.to_string()))?
         }
-        ListFormat::Human if args.name.is_none() => list(&chosen),
+        ListFormat::Human if !is_one => list(&chosen, &functions),
         ListFormat::Human | ListFormat::Markdown => {
             let operations = chosen.iter().map(|spec| markdown(spec)).collect::<Vec<_>>().join("\n");
-            if args.name.is_some() { operations } else { format!("{operations}\n{}", functions()) }
+            if functions.is_empty() { operations } else { format!("{operations}\n{}", document(&functions)) }
         }
     };
-    print(&text)?;
-    Ok(Exit::Success)
+    print(&text).map(|()| Exit::Success)
 }
 
-/// Formats the pure functions as a document, module by module.
-fn functions() -> String {
+/// Returns the error for a name that is neither an operation nor a namespace.
+fn unknown(name: &str) -> Stop {
+    let near: Vec<_> = OPS.iter().map(|op| op.spec().name).filter(|known| known.contains(name)).collect();
+    let stop = Stop::usage(format!("there is no operation `{name}`"));
+    if !near.is_empty() {
+        return stop.with_help(format!("there are: {}", near.join(", ")));
+    }
+    let names = OPS.iter().flat_map(|op| [op.spec().name].into_iter().chain(op.spec().aliases.iter().copied()));
+    let functions = rex_engine::PURE_FUNCTIONS.iter().filter_map(|(signature, _)| signature.split('(').next());
+    stop.with_help(did_you_mean(name, names.chain(functions)).unwrap_or_else(|| "`rex ops` lists them".to_owned()))
+}
+
+/// Formats pure functions as a document, module by module.
+fn document(functions: &[Function]) -> String {
     let module = |signature: &str| signature.split("::").next().unwrap_or_default().to_owned();
     let mut text = "# Pure functions\n\nWhat a script can call besides operations. No policy is asked: they reach nothing but their arguments, and `random` its source of \
                     random bytes. \
                     All are bounded in what they may build, and fail with `VALIDATION_EXCEPTION` or `LIMIT_EXCEEDED_EXCEPTION`.\n"
         .to_owned();
-    for functions in rex_engine::PURE_FUNCTIONS.chunk_by(|(a, _), (b, _)| module(a) == module(b)) {
+    for functions in functions.chunk_by(|(a, _), (b, _)| module(a) == module(b)) {
         let name = functions.first().map(|(signature, _)| module(signature)).unwrap_or_default();
         // Writing to a string does not fail.
         let _ = writeln!(text, "\n## `{name}`\n\n| | |\n|---|---|");
@@ -78,10 +82,10 @@ fn functions() -> String {
 }
 
 /// Formats each operation and each pure function as one line.
-fn list(specs: &[&OpSpec]) -> String {
+fn list(specs: &[&OpSpec], functions: &[Function]) -> String {
     let mut rows: Vec<(String, &str)> =
         specs.iter().map(|spec| (spec.to_string(), spec.doc.lines().next().unwrap_or_default())).collect();
-    rows.extend(rex_engine::PURE_FUNCTIONS.iter().map(|(signature, doc)| ((*signature).to_owned(), *doc)));
+    rows.extend(functions.iter().map(|(signature, doc)| ((*signature).to_owned(), *doc)));
     // The longest signatures are not aligned, so that the others stay readable.
     let width = rows.iter().map(|(call, _)| call.len()).filter(|&length| length <= 44).max().unwrap_or(0);
     rows.iter().fold(String::new(), |mut text, (call, doc)| {

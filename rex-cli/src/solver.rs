@@ -56,8 +56,11 @@ impl Cvc5 {
     }
 }
 
-/// Starts the program, if it is installed; `None` if there is no `cvc5` in the `PATH` and `CVC5` is not set.
+/// Starts the program, if it is installed; `None` if `CVC5` is not set and there is no `cvc5` in the `PATH`, or if `CVC5` is empty.
 pub(crate) fn if_there(patience: Patience) -> Result<Option<Cvc5>, Stop> {
+    if std::env::var_os("CVC5").is_some_and(|program| program.is_empty()) {
+        return Ok(None);
+    }
     match Cvc5::with_timeout(patience.0) {
         Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CVC5").is_none() => Ok(None),
         Err(error) => Err(unusable(&error)),

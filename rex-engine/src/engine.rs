@@ -292,6 +292,9 @@ impl Shared {
         }
         // Some editors write a byte order mark first. It counts for the script's hash, but is not part of its code.
         let script = script.strip_prefix('\u{feff}').unwrap_or(script);
+        // `#!/usr/bin/env -S rex run` is for the shell. As a comment, it leaves all places as they are.
+        let commented = script.strip_prefix("#!").map(|rest| format!("//{rest}"));
+        let script = commented.as_deref().unwrap_or(script);
         Script::new(&self.rhai, &self.names, script, scope, args)
             .map_err(|refused| failure::of_refusing(refused, &self.names))
     }

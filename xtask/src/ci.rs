@@ -39,12 +39,11 @@ impl Step {
             Self::Test => test::run(),
             Self::Fmt => shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])),
             Self::Clippy => {
-                let features = test::features();
                 let with_host = ["--workspace", "--all-targets"];
                 // What systems other than Linux get.
                 let without = ["--package", "rex-cli", "--all-targets", "--no-default-features"];
                 [&with_host[..], &without].iter().try_for_each(|what| {
-                    let args = [&["clippy", "--locked", "--features", &features], *what, &["--", "-D", "warnings"]];
+                    let args = [&["clippy", "--locked"], *what, &["--", "-D", "warnings"]];
                     shell::run(&mut shell::cargo(&args.concat()))
                 })
             }
@@ -52,8 +51,7 @@ impl Step {
             Self::Doc => {
                 // With the examples, Cargo chooses the same features of dependencies as for clippy, and builds none again.
                 let args = ["doc", "--workspace", "--no-deps", "--lib", "--bins", "--examples", "--locked"];
-                let command = &mut shell::cargo(&args);
-                shell::run(command.args(["--features", &test::features()]).env("RUSTDOCFLAGS", "-D warnings"))
+                shell::run(shell::cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
             }
             Self::Codegen => codegen::run(true),
             Self::Tidy => tidy::run(),
@@ -115,7 +113,7 @@ fn macos() -> Result<(), Stop> {
         let what =
             ["clippy", "--workspace", "--lib", "--bins", "--tests", "--examples", "--locked", "--target", TARGET];
         let command = &mut Command::new("cargo-zigbuild");
-        command.current_dir(root()).args(what).args(["--features", &test::features(), "--", "-D", "warnings"]);
+        command.current_dir(root()).args(what).args(["--", "-D", "warnings"]);
         return shell::run(command);
     };
     println!("left out: the build for macOS: {missing}");

@@ -17,14 +17,6 @@ const NEEDED: &[(&str, &str, &str)] = &[
     ("chromium", "the page of `rex audit report` in a browser", "chromium"),
 ];
 
-/// Features of rex-cli that are off by default. The tests of each are in modules of its name.
-const FEATURES: &[&str] = &["otel", "prove"];
-
-/// Returns the features in the form that cargo takes.
-pub(crate) fn features() -> String {
-    FEATURES.iter().map(|feature| format!("rex-cli/{feature}")).collect::<Vec<_>>().join(",")
-}
-
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Count {
     passed: u64,
@@ -51,21 +43,13 @@ pub(crate) fn escapes(long: bool) -> Result<(), Stop> {
 pub(crate) fn run() -> Result<(), Stop> {
     let start = Instant::now();
     let mut all = Count::default();
-    let features = features();
     println!("builds and runs every test; the first build takes minutes, and names each crate as it goes");
     if shell::works(&mut shell::cargo(&["nextest", "--version"])) {
         let args = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--color", "never"];
         all.add(counted(&args, Stream::Err, nextest)?);
-        let tests = format!("test(/{}/)", FEATURES.join("|"));
-        let args = [&args[..], &["--features", &features, "-E", &tests]].concat();
-        // Tests that were run before are skipped, and are not ignored.
-        all.add(Count { ignored: 0, ..counted(&args, Stream::Err, nextest)? });
         all.add(counted(&["test", "--workspace", "--locked", "--no-fail-fast", "--doc"], Stream::Out, libtest)?);
     } else {
-        let args = ["test", "--workspace", "--locked", "--no-fail-fast"];
-        all.add(counted(&args, Stream::Out, libtest)?);
-        let args = [&args[..], &["--features", &features, "--"], FEATURES].concat();
-        all.add(counted(&args, Stream::Out, libtest)?);
+        all.add(counted(&["test", "--workspace", "--locked", "--no-fail-fast"], Stream::Out, libtest)?);
     }
     all.add(examples()?);
     println!();

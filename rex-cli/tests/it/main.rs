@@ -15,6 +15,9 @@ mod command;
 mod cookbook;
 
 #[cfg(test)]
+mod defaults;
+
+#[cfg(test)]
 mod escapes;
 
 #[cfg(test)]
