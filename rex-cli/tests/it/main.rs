@@ -6,6 +6,9 @@
 mod ask;
 
 #[cfg(test)]
+mod book;
+
+#[cfg(test)]
 mod codes;
 
 #[cfg(test)]
