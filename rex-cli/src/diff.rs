@@ -103,7 +103,7 @@ fn asked(older: &Policy, newer: &Policy, patience: Patience, all: bool) -> Resul
 /// Returns whether there is a solver.
 pub(crate) fn can_prove() -> bool {
     #[cfg(feature = "prove")]
-    return crate::solver::if_there(Patience::default()).is_ok_and(|solver| solver.is_some());
+    return crate::solver::Cvc5::start().is_ok();
     #[cfg(not(feature = "prove"))]
     return false;
 }

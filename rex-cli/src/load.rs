@@ -30,12 +30,8 @@ pub(crate) fn script(path: Option<&Path>, code: Option<&str>) -> Result<Source, 
     }
 }
 
-/// Parses a principal of a type that policies know. `Agent::me` is taken as well: a shell removes the quotes of `Agent::"me"`.
+/// Parses a principal of a type that policies know.
 pub(crate) fn principal(text: &str) -> Result<Principal, Stop> {
-    let is_plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.@".contains(c));
-    let quoted = text.split_once("::").filter(|(kind, name)| ["Agent", "User"].contains(kind) && is_plain(name));
-    let quoted = quoted.map(|(kind, name)| format!("{kind}::\"{name}\""));
-    let text = quoted.as_deref().unwrap_or(text);
     let principal = Principal::typed(text).map_err(|error| Stop::usage(error.to_string()).with_help(error.help()))?;
     match principal.kind() {
         "Agent" | "User" => Ok(principal),

@@ -352,6 +352,32 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_asked_for_before_it_is_allocated() {
+        static LIVE: AtomicI64 = AtomicI64::new(6);
+        let mut budget = Budget::new(Limits { memory_bytes: 10, ..Limits::default() }, Arc::default());
+        assert_eq!(budget.memory_left(), 10, "nobody counts");
+        budget.memory = Some(&LIVE);
+        assert_eq!(budget.memory_left(), 4);
+        budget.ask_memory(4).unwrap();
+        let error = budget.ask_memory(5).unwrap_err();
+        assert!(error.code == Code::LimitExceeded && !error.is_fatal(), "{error}");
+        LIVE.store(20, Relaxed);
+        assert_eq!(budget.memory_left(), 0);
+    }
+
+    #[test]
+    fn what_another_process_has_written_counts_even_beyond_the_limit() {
+        let budget = Budget::new(Limits { written_bytes: 10, ..Limits::default() }, Arc::default());
+        budget.add_written(4).unwrap();
+        budget.add_written(6).unwrap();
+        let error = budget.add_written(1).unwrap_err();
+        assert!(error.is_fatal() && error.code == Code::LimitExceeded, "{error}");
+        assert_eq!(budget.bytes_written(), 11);
+        budget.add_written(u64::MAX).unwrap_err();
+        assert_eq!(budget.bytes_written(), u64::MAX);
+    }
+
+    #[test]
     fn time_and_cancellation() {
         let budget = Budget::new(Limits { wall_ms: 0, ..Limits::default() }, Arc::default());
         assert_eq!(budget.check().unwrap_err().code, Code::LimitExceeded);

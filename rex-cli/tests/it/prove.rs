@@ -60,7 +60,7 @@ fn snapshots() {
 #[test]
 fn commands_of_the_page_print_what_it_says() {
     if solver().is_some() {
-        crate::policy_repo::check_page("docs/prove.md");
+        crate::policy_repo::check_page("docs/prove.md", &[]);
     }
 }
 

@@ -191,6 +191,27 @@ fn the_first_denied_requests_of_a_call_are_kept_until_they_are_taken() {
     assert_eq!(run.take_denials().len(), 1);
 }
 
+/// A journal that counts how often it was told to pass on what it holds back.
+#[derive(Default)]
+struct HoldingJournal(AtomicI64);
+
+impl Journal for HoldingJournal {
+    fn write(&self, _: Record) -> Result<(), JournalError> {
+        Ok(())
+    }
+    fn settle(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_run_makes_its_journal_pass_on_what_it_holds_back() {
+    let journal = Arc::new(HoldingJournal::default());
+    let run = run(Effect::Allow, journal.clone());
+    run.settle();
+    assert_eq!(journal.0.load(Ordering::Relaxed), 1);
+}
+
 /// A journal whose disk is full after some records.
 struct Full(Mutex<u64>);
 
@@ -279,6 +300,8 @@ fn a_run_hands_on_what_its_policy_says() {
         remedies(key, "fs::list");
     }
     assert!(remedies(0, "fs::read").starts_with("301: "));
+    // And those that came since are still remembered.
+    assert!(remedies(299, "fs::list").starts_with("300: "));
     let bond = run.bond().unwrap();
     assert_eq!((bond.writes("/x", ""), bond.left()), (Ok(()), None));
 }
@@ -286,6 +309,7 @@ fn a_run_hands_on_what_its_policy_says() {
 #[test]
 fn principals_have_one_spelling() {
     assert_eq!(Principal::parse(r#" Agent::"triage" "#).unwrap(), Principal::agent("triage"));
+    assert_eq!((Principal::agent("triage").kind(), Principal::agent("triage").id()), ("Agent", "triage"));
     for text in ["", "Agent", "Agent::triage", r#"Agent::"a"b""#, r#"::"a""#, r#"1::"a""#, "Agent::\"a\nb\""] {
         assert!(Principal::parse(text).is_err(), "{text:?}");
     }
