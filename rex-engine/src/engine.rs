@@ -296,7 +296,7 @@ impl Shared {
         let commented = script.strip_prefix("#!").map(|rest| format!("//{rest}"));
         let script = commented.as_deref().unwrap_or(script);
         Script::new(&self.rhai, &self.names, script, scope, args)
-            .map_err(|refused| failure::of_refusing(refused, &self.names))
+            .map_err(|refused| failure::of_refusing(refused, script, &self.names))
     }
 
     fn left_behind(&self, active: &Active) -> Failure {

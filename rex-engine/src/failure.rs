@@ -5,7 +5,7 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use crate::active::{self, Active};
 use crate::report::Failure;
-use crate::script::{Names, Refused, habits};
+use crate::script::{Names, Refused, foreign, habits};
 
 /// Returns a failure at a place of the script.
 pub(crate) fn at(error: Error, position: Position) -> Failure {
@@ -14,9 +14,9 @@ pub(crate) fn at(error: Error, position: Position) -> Failure {
 }
 
 /// Returns the failure of a script that is not run.
-pub(crate) fn of_refusing(refused: Refused, names: &Names) -> Failure {
+pub(crate) fn of_refusing(refused: Refused, script: &str, names: &Names) -> Failure {
     match refused {
-        Refused::Parse(error) => of_parsing(&error, names),
+        Refused::Parse(error) => of_parsing(&error, script, names),
         Refused::Mistakes(mistakes) => {
             let mut mistakes = mistakes.into_iter();
             let first =
@@ -27,14 +27,18 @@ pub(crate) fn of_refusing(refused: Refused, names: &Names) -> Failure {
 }
 
 /// Returns the failure of a script that does not compile.
-fn of_parsing(error: &ParseError, names: &Names) -> Failure {
+fn of_parsing(error: &ParseError, script: &str, names: &Names) -> Failure {
     let code = match *error.0 {
         ParseErrorType::ExprTooDeep | ParseErrorType::TooManyFunctions => Code::LimitExceeded,
         _ => Code::Script,
     };
     let error_of = match &*error.0 {
         ParseErrorType::ModuleUndefined(name) => names.no_namespace(name),
-        other => Error::new(code, lower(&other.to_string())),
+        other => {
+            let message = lower(&other.to_string());
+            let help = foreign::advice(&message, script, error.1, names);
+            Error { help, ..Error::new(code, message) }
+        }
     };
     at(error_of, error.1)
 }
@@ -114,6 +118,17 @@ pub(crate) fn explained(
         ("ErrorFunctionNotFound", Some(signature), _) => {
             Error { message: not_taken(signature), help: advice(signature, &active.names), ..error }
         }
+        ("ErrorMismatchDataType", ..) if message.contains("Range") => {
+            let help =
+                "parts of a list are `list.extract(start, length)`, those of a text `text.sub_string(start, length)`";
+            Error::new(Code::Script, "a list or a text is not indexed by a range").with_help(help)
+        }
+        ("ErrorFor", ..) if message.contains("map") => {
+            error.with_help("`for key in m.keys() { let value = m[key]; .. }` goes over a map")
+        }
+        ("ErrorFor", ..) => error.with_help(
+            "`for` goes over a list, a range such as `0..3`, the lines of a file, or the characters of a text",
+        ),
         ("ErrorDataRace", ..) => {
             let help = "a closure uses the variable that the method is called on: take the first part out of it, as in `let keys = m.keys(); keys.map(|key| m[key])`";
             error.with_help(help)

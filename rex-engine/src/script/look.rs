@@ -156,6 +156,10 @@ impl Look {
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
             );
         }
+        for &place in &scan.zeros {
+            let error = Error::new(Code::Script, "a number with a zero before it is decimal here: `0644` is 644");
+            self.mistake(place, error.with_help("octal is `0o644`; decimal is written without the zero"));
+        }
         for &(place, sign) in &scan.reversed {
             let message = format!("`={sign}` is an assignment and a sign");
             let help = format!(

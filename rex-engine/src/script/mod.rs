@@ -9,6 +9,7 @@ mod calls;
 mod copies;
 mod edits;
 mod fields;
+pub(crate) mod foreign;
 pub(crate) mod habits;
 mod heed;
 mod literal;

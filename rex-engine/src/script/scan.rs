@@ -26,6 +26,8 @@ pub(crate) struct Scan {
     pub(crate) reversed: Vec<(Place, char)>,
     /// Each number with a prefix: `0o644`, `0xff`.
     pub(crate) prefixed: HashSet<Place>,
+    /// Each number with a zero before it: `0644`.
+    pub(crate) zeros: Vec<Place>,
     /// Each number of milliseconds in a script without a name for milliseconds: `24 * 3600 * 1000`.
     pub(crate) millis: BTreeSet<Place>,
     /// Each operator after `??` and a literal: `x ?? 0 + 1`.
@@ -203,6 +205,9 @@ impl Scanner<'_> {
                 _ if char.is_ascii_digit() => {
                     if char == '0' && self.chars.peek().is_some_and(char::is_ascii_alphabetic) {
                         self.found.prefixed.insert(place);
+                    }
+                    if char == '0' && self.chars.peek().is_some_and(char::is_ascii_digit) {
+                        self.found.zeros.push(place);
                     }
                     self.number(char, place);
                 }

@@ -1,0 +1,363 @@
+//! Advice for parse errors: what a word or a sign of another language is in Rhai.
+
+use rhai::Position;
+
+use super::habits;
+use super::names::{Names, quoted};
+
+/// Words of other languages, each with what to write.
+const WORDS: &[(&str, &str)] = &[
+    ("None", "nothing is `()`: `let x = ();`, `x == ()`"),
+    ("True", "it is written `true`"),
+    ("False", "it is written `false`"),
+    ("and", "it is written `a && b`"),
+    ("argv", "the arguments of the script are fields of `args`: `args.name`"),
+    ("async", "there is no `async`: every call waits for its result, so leave the word out"),
+    ("auto", "`let x = 1;` makes a variable"),
+    ("await", "there is no `await`: every call waits for its result, so leave the word out"),
+    ("bool", "types are not written: `let x = true;`"),
+    ("case", "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`"),
+    ("class", "there are no classes: a map has fields, `#{name: \"a\", size: 1}`"),
+    ("def", "a function is `fn name(x) { x + 1 }`"),
+    ("del", "`map.remove(\"key\");`, `list.remove(0);`; a file is removed by `fs::remove(path)`"),
+    ("delete", "`map.remove(\"key\");`, `list.remove(0);`; a file is removed by `fs::remove(path)`"),
+    ("done", "a loop is a block in braces: `for x in list { .. }`"),
+    ("echo", "`print(\"text\");`, with values `` print(`text ${x}`) ``"),
+    ("elif", "it is written `else if`"),
+    ("elseif", "it is written `else if`"),
+    ("elsif", "it is written `else if`"),
+    ("end", "a block is in braces: `if x { .. }`"),
+    ("enum", "there are no types: a text or a number names a case, and `switch` decides on it"),
+    ("env", "the arguments of the script are fields of `args`: `args.name`"),
+    ("esac", "`switch x { 1 => \"one\", _ => \"other\" }`"),
+    ("eval", "a script cannot run a text as code"),
+    ("except", "`try { .. } catch (e) { print(e.message); }`"),
+    ("f", "a text with values is in backticks: `` `text ${x}` ``"),
+    ("fetch", "`net::get(url).body` is what a server answers"),
+    ("fi", "a block is in braces: `if x { .. }`"),
+    ("finally", "there is no `finally`: `try { .. } catch (e) { .. }`, and what always happens comes after it"),
+    ("float", "types are not written: `let x = 1.5;`"),
+    ("foreach", "`for x in list { .. }`"),
+    ("from", "there is nothing to import: operations are called by their full names, such as `fs::read(path)`"),
+    ("func", "a function is `fn name(x) { x + 1 }`"),
+    ("function", "a function is `fn name(x) { x + 1 }`, one without a name `|x| x + 1`"),
+    ("go", "a script runs one step after the other: leave the word out"),
+    ("goto", "`break`, `continue` and `return` leave a loop or a function"),
+    (
+        "import",
+        "there is nothing to import: operations are called by their full names, such as `fs::read(path)`; `rex ops` lists them",
+    ),
+    ("include", "there is nothing to import: operations are called by their full names, such as `fs::read(path)`"),
+    ("instanceof", "`type_of(x)` is a text such as `\"i64\"`, `\"string\"`, `\"array\"`, `\"map\"`"),
+    ("int", "types are not written: `let x = 1;`"),
+    ("interface", "there are no types: a map has fields, `#{name: \"a\"}`"),
+    ("is", "it is written `a == b`"),
+    ("lambda", "a function without a name is `|x| x + 1`"),
+    ("local", "`let x = 1;` makes a variable"),
+    ("match", "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`"),
+    ("mod", "the rest of a division is `a % b`"),
+    ("module", "a script is one file: functions are `fn name(x) { .. }`"),
+    ("mut", "`let x = 1;` makes a variable that can be changed"),
+    ("my", "`let x = 1;` makes a variable"),
+    ("new", "there are no classes: `#{}` is a new map, `[]` a new list; an error is thrown with `throw \"text\"`"),
+    ("nil", "nothing is `()`: `let x = ();`, `x == ()`"),
+    ("not", "it is written `!x`; `!(key in map)`"),
+    ("null", "nothing is `()`: `let x = ();`, `x == ()`"),
+    ("or", "it is written `a || b`"),
+    ("package", "a script is one file: functions are `fn name(x) { .. }`"),
+    ("pass", "an empty block is `{}`"),
+    ("print", "it takes its value in brackets: `print(\"text\");`"),
+    ("printf", "`` print(`text ${x}`) ``"),
+    ("private", "all functions of a script are its own: leave the word out"),
+    ("pub", "all functions of a script are its own: leave the word out"),
+    ("public", "all functions of a script are its own: leave the word out"),
+    ("puts", "`print(\"text\");`"),
+    ("raise", "an error is thrown with `throw \"text\"`"),
+    ("require", "there is nothing to import: operations are called by their full names, such as `fs::read(path)`"),
+    ("say", "`print(\"text\");`"),
+    ("select", "`list.filter(|x| x.size > 1).map(|x| x.name)`"),
+    ("self", "a value is handed over as a parameter: `fn name(x) { x }`"),
+    ("spawn", "a script runs one step after the other; a program is started by `process::run(path, list)`"),
+    ("static", "`let x = 1;` makes a variable"),
+    ("str", "types are not written: `let x = \"text\";`"),
+    ("string", "types are not written: `let x = \"text\";`"),
+    ("struct", "there are no types: a map has fields, `#{name: \"a\", size: 1}`"),
+    ("then", "a block is in braces: `if x { .. }`"),
+    ("thread", "a script runs one step after the other"),
+    ("typeof", "`type_of(x)` is a text such as `\"i64\"`, `\"string\"`, `\"array\"`, `\"map\"`"),
+    ("undefined", "nothing is `()`: `let x = ();`, `x == ()`"),
+    ("unless", "`if !x { .. }`"),
+    ("until", "`while !x { .. }`"),
+    ("use", "there is nothing to import: operations are called by their full names, such as `fs::read(path)`"),
+    ("val", "`let x = 1;` makes a variable"),
+    ("var", "`let x = 1;` makes a variable"),
+    ("void", "a function is `fn name(x) { x + 1 }`: no types are written"),
+    ("with", "there is nothing to close: `let text = fs::read(path);`"),
+    ("yield", "a function returns all at once: make a list and `push` to it"),
+];
+
+/// Objects and modules of other languages, each with what stands for the whole of it. `JSON.parse` is looked up by its parts, too.
+const OBJECTS: &[(&str, &str)] = &[
+    ("Array", "a list is `[1, 2]`"),
+    ("Date", "`sys::time().epoch` is the time in seconds, `time::format(epoch, \"%Y-%m-%d\")` writes one"),
+    ("Math", "`max(a, b)`, `min(a, b)`, `x.abs()`, `x.floor()`, `x.round()`, `x.sqrt()`"),
+    ("Object", "`map.keys()`, `map.values()`"),
+    ("Path", "paths are texts: `dir + \"/\" + name`; `fs::stat(path)` says what is there"),
+    ("console", "`print(value);`"),
+    ("datetime", "`sys::time().epoch` is the time in seconds, `time::format(epoch, \"%Y-%m-%d\")` writes one"),
+    ("glob", "`fs::find(dir, #{name: \"*.log\"}).entries`"),
+    ("log", "`print(value);`"),
+    ("logging", "`print(value);`"),
+    ("math", "`max(a, b)`, `min(a, b)`, `x.abs()`, `x.floor()`, `x.round()`, `x.sqrt()`"),
+    (
+        "os",
+        "`fs::list(dir)`, `fs::stat(path)`, `fs::remove(path)`, `process::run(path, list)`; `rex ops fs` lists more",
+    ),
+    ("path", "paths are texts: `dir + \"/\" + name`; `fs::stat(path)` says what is there"),
+    ("pathlib", "paths are texts: `dir + \"/\" + name`; `fs::stat(path)` says what is there"),
+    ("re", "`regex::is_match(pattern, text)`, `regex::find_all(pattern, text)`; `rex ops regex` lists more"),
+    ("requests", "`net::get(url).body`, `net::post(url, body)`; `rex ops net` lists more"),
+    ("shutil", "`fs::copy(path, path)`, `fs::rename(path, path)`, `fs::remove_all(path)`"),
+    (
+        "subprocess",
+        "`process::run(path, list)` starts a program, without a shell: `process::run(\"/usr/bin/df\", [\"-h\"]).stdout`",
+    ),
+    ("systemctl", "`service::status(unit)`, `service::restart(unit)`; `rex ops service` lists more"),
+];
+
+/// Signs of other languages at the place of an error, each with what to write. The first that fits counts.
+const SIGNS: &[(&str, &str)] = &[
+    ("and ", "`&&` joins conditions: `a && b`"),
+    ("or ", "`||` joins conditions: `a || b`"),
+    ("++", "`x += 1`"),
+    ("--", "`x -= 1`"),
+    ("<>", "it is written `a != b`"),
+    ("===", "it is written `a == b`"),
+    ("!==", "it is written `a != b`"),
+    ("...", "a range is `0..3`, with its end `0..=3`"),
+    ("=>", "a function without a name is `|x| x + 1`"),
+    ("->", "types are not written: `fn name(x) { x }`"),
+    ("#", "a comment is `// text`; a map is `#{a: 1}`"),
+    ("$", "variables have no `$`: `let x = 1;`; in a text in backticks, `${x}` is the value"),
+    ("@", "there are no decorators or references by `@`"),
+    ("&", "there are no references: leave the `&` out; `&&` joins conditions"),
+    ("*", "there are no references: leave the `*` out"),
+    (
+        "?",
+        "`if c { a } else { b }` is a value; `x ?? y` takes another one for `()`, and `x?.field` asks a value that may be `()`",
+    ),
+    ("case ", "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`"),
+    ("except", "`try { .. } catch (e) { print(e.message); }`"),
+    ("finally", "there is no `finally`: `try { .. } catch (e) { .. }`, and what always happens comes after it"),
+    ("do", "a block is in braces: `while x { .. }`"),
+    ("then", "a block is in braces: `if x { .. }`"),
+    ("of ", "`for x in list { .. }`"),
+    ("if ", "a condition comes first: `let x = if c { a } else { b };`"),
+    ("for ", "a list is made by `list.map(|x| ..)` and `list.filter(|x| ..)`"),
+    ("let ", "`for i in 0..3 { .. }` counts from 0 to 2"),
+    ("as ", "there are no casts: `x.to_int()`, `x.to_float()`, `x.to_string()`"),
+];
+
+/// Returns advice for a parse error, by its message and the text at its place.
+pub(crate) fn advice(message: &str, text: &str, position: Position, names: &Names) -> Option<String> {
+    let line = text.lines().nth(position.line()?.checked_sub(1)?).unwrap_or_default();
+    let at = position.position().map_or(0, |column| column.saturating_sub(1));
+    let start = line.char_indices().nth(at).map_or(line.len(), |(start, _)| start);
+    let (before, rest) = line.split_at(start);
+    let word = message
+        .strip_prefix("undefined variable: ")
+        .or_else(|| message.strip_prefix("reserved keyword '").and_then(|rest| rest.split('\'').next()))
+        .or_else(|| message.strip_prefix('\'').and_then(|rest| rest.strip_suffix("' is a reserved keyword")));
+    if let Some(word) = word {
+        return self::word(word, rest, text, position, names);
+    }
+    let fixed = if message.starts_with("invalid character") {
+        "a text is in double quotes: `\"text\"`, or in backticks: `` `text ${x}` ``"
+    } else if message.starts_with("invalid escape") {
+        "a backslash is written twice, as in `\"\\\\d\"`, or not at all in a text in backticks or `#\"..\"#`: `` `\\d` ``, `#\"\\d\"#`"
+    } else if message.starts_with("open string") {
+        "a text ends where it began; one of several lines is in backticks: `` `text` ``"
+    } else if message.starts_with("script is incomplete") {
+        "something is missing at the end: a value, or a bracket that closes"
+    } else {
+        return sign(message, before, rest).map(str::to_owned);
+    };
+    Some(fixed.to_owned())
+}
+
+/// Returns advice for a word that is no variable: it is a word of another language, a namespace, or out of sight.
+fn word(word: &str, rest: &str, text: &str, position: Position, names: &Names) -> Option<String> {
+    let after = rest.strip_prefix(word).unwrap_or_default();
+    if let "f" | "F" | "r" | "b" = word
+        && after.starts_with(['"', '\'', '`'])
+    {
+        let advice = match word {
+            "f" | "F" => "a text with values is in backticks: `` `text ${x}` ``",
+            _ => "a text without escapes is in backticks, or is `#\"text\"#`",
+        };
+        return Some(advice.to_owned());
+    }
+    if let Some(method) = after.strip_prefix('.') {
+        let method: String = method.chars().take_while(|c| *c == '_' || c.is_alphanumeric()).collect();
+        let lower = word.to_lowercase();
+        if names.module(&lower).is_some_and(|module| module.contains_key(method.as_str())) {
+            return Some(format!("did you mean `{lower}::{method}`?"));
+        }
+        if names.module(&lower).is_some() {
+            return names.within(&lower, &method);
+        }
+        if let Some(advice) = habits::advice(&method).filter(|_| OBJECTS.iter().any(|(object, _)| *object == word)) {
+            return Some(advice.to_owned());
+        }
+    }
+    let find =
+        |table: &[(&str, &'static str)]| table.iter().find(|(known, _)| *known == word).map(|(_, advice)| *advice);
+    let is_arrow = after.trim_start().starts_with("=>") || after.trim_start().starts_with(") =>");
+    if is_arrow {
+        return Some(format!("a function without a name is `|{word}| ..`"));
+    }
+    let is_set = after.trim_start().starts_with('=') && !after.trim_start().starts_with("==");
+    let known = find(WORDS).or_else(|| after.starts_with('.').then(|| find(OBJECTS)).flatten());
+    if let Some(advice) = known.filter(|_| !is_set || word == "f") {
+        return Some(advice.to_owned());
+    }
+    if is_set {
+        return Some(format!("`let {word} = ..;` makes a variable"));
+    }
+    if declares(text, word) {
+        return Some(if is_in_function(text, position) {
+            format!(
+                "a function does not see the variables outside of it: hand it over as a parameter, `fn name({word}) {{ .. }}`"
+            )
+        } else {
+            format!("{} is known only after its `let`, and within the block that it is in", quoted(word))
+        });
+    }
+    let declared =
+        text.split("let ").skip(1).filter_map(|rest| rest.split(|c: char| c != '_' && !c.is_alphanumeric()).next());
+    rex_core::nearest::did_you_mean(word, declared.chain(["args"]))
+        .or_else(|| {
+            names
+                .module(word)
+                .map(|_| format!("`{word}` is a namespace: `{word}::name(..)`; `rex ops {word}` lists what it has"))
+        })
+        .or_else(|| {
+            Some(format!("`let {word} = ..;` makes a variable, a text is in double quotes: `\"{word}\"`"))
+                .filter(|_| quoted(word).len() == word.len() + 2)
+        })
+}
+
+/// Returns whether a script has a `let` for a variable.
+fn declares(text: &str, word: &str) -> bool {
+    text.split("let ").skip(1).any(|rest| {
+        rest.trim_start()
+            .strip_prefix(word)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c == '_' || c.is_alphanumeric()))
+    })
+}
+
+/// Returns whether a place is in the body of a function, as far as braces show it.
+fn is_in_function(text: &str, position: Position) -> bool {
+    let line = position.line().unwrap_or(1);
+    let before: String = text.lines().take(line).collect::<Vec<_>>().join("\n");
+    before.rsplit("fn ").next().filter(|rest| rest.len() < before.len()).is_some_and(|body| {
+        let (open, close) = (body.matches('{').count(), body.matches('}').count());
+        open > close || body.lines().count() == 1
+    })
+}
+
+/// Returns advice for a sign that is not expected at its place.
+fn sign(message: &str, before: &str, rest: &str) -> Option<&'static str> {
+    let start = before.trim_start();
+    let advice = if message.contains("parameters of function") {
+        match rest.chars().next() {
+            Some(':') => "types are not written: `fn name(x, y) { x }`",
+            Some('=') => "a parameter has no default: hand over all of them",
+            _ => "parameters are separated by commas: `fn name(x, y) { x }`",
+        }
+    } else if message.starts_with("expecting name of a variable") && rest.starts_with(['{', '[', '(']) {
+        "one variable at a time: `let a = m.a; let b = m.b;`, `let a = list[0];`"
+    } else if message.starts_with("expecting 'in'") && rest.starts_with('=') {
+        "`for i in 0..3 { .. }` counts from 0 to 2"
+    } else if message.starts_with("expecting name of a property") && rest.starts_with('"') {
+        "texts are joined by `+`: `a + b`"
+    } else if message.contains("object map literal") && rest.starts_with('=') {
+        "a field is `name: value`: `#{a: 1}`"
+    } else if message.contains("array literal") || message.contains("object map literal") {
+        "entries are separated by commas: `[1, 2]`, `#{a: 1, b: 2}`"
+    } else if message.contains("index expression") {
+        "parts of a list are `list.extract(start, length)`, those of a text `text.sub_string(start, length)`"
+    } else if message.contains("catch variable") {
+        "`catch (e)` takes one name: its `e.code` says which error it is"
+    } else if message.contains("arguments list of function call") && before.ends_with('!') {
+        "there are no macros: `print(value)`; a list is `[1, 2]`"
+    } else if message.contains("statement block") && rest.starts_with(':') {
+        "a block is in braces: `if x { .. }`, `for x in list { .. }`"
+    } else if message.contains("terminate this statement") && rest.starts_with(':') && start.contains('{') {
+        "a map is `#{\"a\": 1}`, with a `#`"
+    } else if message.contains("terminate this statement") && rest.starts_with(':') {
+        "types are not written: `let x = 1;`"
+    } else if message.contains("terminate this statement") && before.trim_end().ends_with("let mut") {
+        "`let x = 1;` makes a variable that can be changed"
+    } else if let Some((_, advice)) = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
+        advice
+    } else if message.contains("terminate this statement") && before.trim_end().ends_with(|c: char| c.is_ascii_digit())
+    {
+        "a number has no unit: `50 * 1024 * 1024`; options take units as texts, `\"50MB\"`, `\"7d\"`"
+    } else if message.contains("terminate this statement") {
+        "a statement ends with `;`, and a block is in braces"
+    } else {
+        return None;
+    };
+    Some(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use rex_core::Limits;
+    use rex_sdk::OPS;
+
+    use super::*;
+
+    #[test]
+    fn words_are_in_order_and_once() {
+        for table in [WORDS, OBJECTS] {
+            assert!(table.iter().all(|(word, advice)| !word.is_empty() && !advice.is_empty()));
+            let mut words: Vec<_> = table.iter().map(|(word, _)| *word).collect();
+            words.dedup();
+            assert_eq!(words.len(), table.len());
+        }
+    }
+
+    /// Parses what each piece of advice says to write.
+    #[test]
+    fn what_is_advised_can_be_parsed() {
+        let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();
+        let prelude = "let x = (); let y = (); let a = (); let b = (); let c = (); let list = []; let text = ``; let map = #{}; let m = #{}; let key = (); let value = (); let path = ``; let dir = ``; let name = ``; let url = ``; let body = ``; let unit = ``; let epoch = 0; let pattern = ``; let e = ();\n";
+        let mut count = 0;
+        for (name, advice) in WORDS.iter().chain(OBJECTS).chain(SIGNS) {
+            let code = advice.replace("``", "¦");
+            for part in code
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .chain(code.split('¦').skip(1).step_by(2).map(str::to_owned))
+            {
+                let is_call =
+                    part.contains('(') && !part.contains("..") && !part.starts_with("e.") && !part.starts_with("rex ");
+                if !is_call {
+                    continue;
+                }
+                let part = part.replace("catch (e)", "");
+                count += 1;
+                assert!(
+                    engine.compile(format!("{prelude} {part}")).is_ok(),
+                    "{name}: {part}: {:?}",
+                    engine.compile(&part)
+                );
+            }
+        }
+        assert!(count > 40, "{count}");
+    }
+}
