@@ -129,6 +129,9 @@ pub(crate) fn explained(
         ("ErrorFor", ..) => error.with_help(
             "`for` goes over a list, a range such as `0..3`, the lines of a file, or the characters of a text",
         ),
+        ("ErrorArithmetic", ..) if message.contains("number '") => {
+            error.with_help("`text.replaced(\",\", \"\")` takes other signs out, `text.trimmed()` blanks; `parse_float` reads a number with a point")
+        }
         ("ErrorDataRace", ..) => {
             let help = "a closure uses the variable that the method is called on: take the first part out of it, as in `let keys = m.keys(); keys.map(|key| m[key])`";
             error.with_help(help)

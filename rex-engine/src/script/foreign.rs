@@ -103,6 +103,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("Math", "`max(a, b)`, `min(a, b)`, `x.abs()`, `x.floor()`, `x.round()`, `x.sqrt()`"),
     ("Object", "`map.keys()`, `map.values()`"),
     ("Path", "paths are texts: `dir + \"/\" + name`; `fs::stat(path)` says what is there"),
+    ("String", "a text is in double quotes; `x.to_string()` makes one of a number"),
     ("console", "`print(value);`"),
     ("datetime", "`sys::time().epoch` is the time in seconds, `time::format(epoch, \"%Y-%m-%d\")` writes one"),
     ("glob", "`fs::find(dir, #{name: \"*.log\"}).entries`"),
@@ -118,6 +119,7 @@ const OBJECTS: &[(&str, &str)] = &[
     ("re", "`regex::is_match(pattern, text)`, `regex::find_all(pattern, text)`; `rex ops regex` lists more"),
     ("requests", "`net::get(url).body`, `net::post(url, body)`; `rex ops net` lists more"),
     ("shutil", "`fs::copy(path, path)`, `fs::rename(path, path)`, `fs::remove_all(path)`"),
+    ("std", "operations are called by their full names, such as `fs::read(path)`; `rex ops` lists them"),
     (
         "subprocess",
         "`process::run(path, list)` starts a program, without a shell: `process::run(\"/usr/bin/df\", [\"-h\"]).stdout`",
@@ -155,6 +157,10 @@ const SIGNS: &[(&str, &str)] = &[
     ("if ", "a condition comes first: `let x = if c { a } else { b };`"),
     ("for ", "a list is made by `list.map(|x| ..)` and `list.filter(|x| ..)`"),
     ("let ", "`for i in 0..3 { .. }` counts from 0 to 2"),
+    (":=", "`let x = 1;` makes a variable, `x = 2;` sets it"),
+    ("<-", "`let x = 1;` makes a variable, `x = 2;` sets it"),
+    ("fn", "a function without a name is `|x| x + 1`"),
+    ("catch", "`try { .. } catch (e) { print(e.message); }`"),
     ("as ", "there are no casts: `x.to_int()`, `x.to_float()`, `x.to_string()`"),
 ];
 
@@ -169,7 +175,7 @@ pub(crate) fn advice(message: &str, text: &str, position: Position, names: &Name
         .or_else(|| message.strip_prefix("reserved keyword '").and_then(|rest| rest.split('\'').next()))
         .or_else(|| message.strip_prefix('\'').and_then(|rest| rest.strip_suffix("' is a reserved keyword")));
     if let Some(word) = word {
-        return self::word(word, rest, text, position, names);
+        return placed(word, before, rest).map(str::to_owned).or_else(|| self::word(word, rest, text, position, names));
     }
     let fixed = if message.starts_with("invalid character") {
         "a text is in double quotes: `\"text\"`, or in backticks: `` `text ${x}` ``"
@@ -183,6 +189,31 @@ pub(crate) fn advice(message: &str, text: &str, position: Position, names: &Name
         return sign(message, before, rest).map(str::to_owned);
     };
     Some(fixed.to_owned())
+}
+
+/// Returns advice for an unknown variable whose surroundings show what was meant.
+fn placed(word: &str, before: &str, rest: &str) -> Option<&'static str> {
+    let after = rest.strip_prefix(word).unwrap_or_default().trim_start();
+    let is_set = after.starts_with('=') && !after.starts_with("==") && !after.starts_with("=>");
+    let condition = before.trim_end().rsplit(|c: char| !c.is_alphanumeric()).next();
+    Some(if before.trim_end().ends_with('{') && after.starts_with(':') {
+        "a map is `#{a: 1}`, with a `#`"
+    } else if is_set && matches!(condition, Some("if" | "while")) {
+        "`==` compares, `=` sets a variable"
+    } else if before.trim_end().ends_with('[') && after.starts_with("for ") {
+        "a list is made by `list.map(|x| ..)` and `list.filter(|x| ..)`"
+    } else if before.contains("[ -") {
+        "`fs::exists(path)` asks whether a file is there, `fs::stat(path)` what it is; a condition has no brackets"
+    } else if after.starts_with(',') && after.contains('=') && before.trim().is_empty() {
+        "one variable at a time: `let a = 1; let b = 2;`"
+    } else {
+        return None;
+    })
+}
+
+/// Returns advice for a namespace that does not exist.
+pub(super) fn object(name: &str) -> Option<&'static str> {
+    OBJECTS.iter().find(|(object, _)| *object == name).map(|(_, advice)| *advice)
 }
 
 /// Returns advice for a word that is no variable: it is a word of another language, a namespace, or out of sight.
@@ -269,7 +300,21 @@ fn is_in_function(text: &str, position: Position) -> bool {
 /// Returns advice for a sign that is not expected at its place.
 fn sign(message: &str, before: &str, rest: &str) -> Option<&'static str> {
     let start = before.trim_start();
-    let advice = if message.contains("parameters of function") {
+    let advice = if message.contains("not an object map") {
+        "`for key in m.keys() { let value = m[key]; .. }` goes over a map"
+    } else if message.contains("for a matching (") {
+        "a bracket is not closed"
+    } else if message.starts_with("unexpected '>'") && before.ends_with('<') {
+        "it is written `a != b`"
+    } else if message.starts_with("unexpected ';'") {
+        "a value is missing before it"
+    } else if message.contains("to terminate this statement") && rest.trim().is_empty() {
+        "a statement ends with `;`, a block with `}`"
+    } else if message.contains("switch case") || message.starts_with("expecting literal") && before.contains("switch") {
+        "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`"
+    } else if message.starts_with("expecting name of a property") && rest.starts_with(',') {
+        "a comma is too many"
+    } else if message.contains("parameters of function") {
         match rest.chars().next() {
             Some(':') => "types are not written: `fn name(x, y) { x }`",
             Some('=') => "a parameter has no default: hand over all of them",
@@ -306,6 +351,12 @@ fn sign(message: &str, before: &str, rest: &str) -> Option<&'static str> {
         "a number has no unit: `50 * 1024 * 1024`; options take units as texts, `\"50MB\"`, `\"7d\"`"
     } else if message.contains("terminate this statement") {
         "a statement ends with `;`, and a block is in braces"
+    } else if message.contains("statement block") {
+        "a block is in braces: `if x { .. }`, `for x in list { .. }`"
+    } else if message.starts_with("expecting name of a variable") {
+        "a variable has a name: `let x = 1;`"
+    } else if message.starts_with("unexpected") {
+        "something is missing before it, or it is too much"
     } else {
         return None;
     };

@@ -156,6 +156,10 @@ impl Look {
                 error.with_help("`/` divides; of two integers it drops the rest, as in `7 / 2`, which is 3"),
             );
         }
+        for &place in &scan.empties {
+            let error = Error::new(Code::Script, "`{}` is an empty block, whose value is `()`");
+            self.mistake(place, error.with_help("an empty map is `#{}`"));
+        }
         for &place in &scan.zeros {
             let error = Error::new(Code::Script, "a number with a zero before it is decimal here: `0644` is 644");
             self.mistake(place, error.with_help("octal is `0o644`; decimal is written without the zero"));

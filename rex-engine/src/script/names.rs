@@ -7,7 +7,7 @@ use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
 use rex_sdk::{OpSpec, Operation};
 
-use super::habits;
+use super::{foreign, habits};
 use crate::memory::shielded;
 use crate::pure::DOCS;
 
@@ -85,7 +85,7 @@ impl Names {
 
     /// Returns the error for an unknown namespace.
     pub(crate) fn no_namespace(&self, name: &str) -> Error {
-        let help = did_you_mean(name, self.namespaces());
+        let help = foreign::object(name).map(str::to_owned).or_else(|| did_you_mean(name, self.namespaces()));
         let help = help.unwrap_or_else(|| format!("there are {}", list(self.namespaces())));
         Error::new(Code::Script, format!("there is no namespace {}", quoted(name))).with_help(help)
     }

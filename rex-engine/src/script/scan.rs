@@ -26,6 +26,8 @@ pub(crate) struct Scan {
     pub(crate) reversed: Vec<(Place, char)>,
     /// Each number with a prefix: `0o644`, `0xff`.
     pub(crate) prefixed: HashSet<Place>,
+    /// Each `{}` where a value is expected: an empty block, whose value is `()`.
+    pub(crate) empties: Vec<Place>,
     /// Each number with a zero before it: `0644`.
     pub(crate) zeros: Vec<Place>,
     /// Each number of milliseconds in a script without a name for milliseconds: `24 * 3600 * 1000`.
@@ -261,6 +263,10 @@ impl Scanner<'_> {
 
     /// Opens a block, or the cases of the `switch` before it.
     fn block(&mut self, place: Place) {
+        let is_value = self.last.is_some_and(|(char, _)| "=(,[:".contains(char));
+        if is_value && self.chars.clone().find(|char| !char.is_whitespace()) == Some('}') {
+            self.found.empties.push(place);
+        }
         let depth = self.open.len();
         self.open.push(match self.asked.pop_if(|(at, _)| *at == depth) {
             Some((_, start)) => {

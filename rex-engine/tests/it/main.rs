@@ -8,6 +8,8 @@ mod examples;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod heeded;
 #[cfg(test)]
 mod limits;
