@@ -96,6 +96,48 @@ const WORDS: &[(&str, &str)] = &[
     ("yield", "a function returns all at once: make a list and `push` to it"),
 ];
 
+/// Commands of a shell, each with the operation for it.
+const COMMANDS: &[(&str, &str)] = &[
+    ("awk", "`text.split()` splits a line into its words, `table::parse(text)` a table into maps"),
+    ("cat", "`fs::read(path)` is the text of a file"),
+    ("cd", "paths are written in full; `--base DIR` is the folder of relative ones"),
+    ("chmod", "`fs::chmod(path, \"0644\")`"),
+    ("chown", "`fs::chown(path, #{owner: \"www-data\"})`"),
+    ("cp", "`fs::copy(path, path)`"),
+    ("curl", "`net::get(url).body`, `net::post(url, body)`"),
+    ("cut", "`text.split(\",\")[0]`"),
+    ("date", "`time::format(epoch, \"%Y-%m-%d\")`, now by `sys::time().epoch`"),
+    ("df", "`sys::disk()` lists the file systems with their use"),
+    ("du", "`fs::du(dir)`"),
+    ("exit", "`return` ends the script, `throw \"text\"` fails it"),
+    ("find", "`fs::find(dir, #{name: \"*.log\"}).entries`"),
+    ("free", "`sys::memory()`"),
+    ("grep", "`fs::grep(path, pattern).matches`"),
+    ("head", "`fs::lines(path, #{max: 10})`"),
+    ("hostname", "`sys::hostname()`"),
+    ("journalctl", "`service::logs(unit)`"),
+    ("kill", "`process::signal(1234, \"TERM\")`"),
+    ("ls", "`fs::list(dir)`"),
+    ("mkdir", "`fs::create_dir(path)`"),
+    ("mv", "`fs::rename(path, path)`"),
+    ("netstat", "`net::sockets().sockets`"),
+    ("ps", "`process::list()`"),
+    ("rm", "`fs::remove(path)`, a directory with all in it `fs::remove_all(path)`"),
+    ("sed", "`fs::replace(path, text, text)`; of a text, `text.replaced(part, other)`"),
+    ("sort", "`list.order()`, `rows::sort_by(list, \"key\")`"),
+    ("ss", "`net::sockets().sockets`"),
+    ("sudo", "a script has the rights that the policy gives it: leave the word out"),
+    ("tail", "`fs::tail(path, #{lines: 10})`"),
+    ("tar", "`fs::tar_create(path, dir)`, `fs::tar_extract(path, dir)`"),
+    ("top", "`process::top()`"),
+    ("touch", "`fs::write(path, \"\")`"),
+    ("uname", "`sys::os_release()`"),
+    ("uptime", "`sys::boot_time()`"),
+    ("wc", "`fs::count(path).lines`"),
+    ("wget", "`net::get(url).body`"),
+    ("who", "`sys::sessions()`"),
+];
+
 /// Objects and modules of other languages, each with what stands for the whole of it. `JSON.parse` is looked up by its parts, too.
 const OBJECTS: &[(&str, &str)] = &[
     ("Array", "a list is `[1, 2]`"),
@@ -161,6 +203,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("<-", "`let x = 1;` makes a variable, `x = 2;` sets it"),
     ("fn", "a function without a name is `|x| x + 1`"),
     ("catch", "`try { .. } catch (e) { print(e.message); }`"),
+    ("mod ", "the rest of a division is `a % b`"),
     ("as ", "there are no casts: `x.to_int()`, `x.to_float()`, `x.to_string()`"),
 ];
 
@@ -175,7 +218,9 @@ pub(crate) fn advice(message: &str, text: &str, position: Position, names: &Name
         .or_else(|| message.strip_prefix("reserved keyword '").and_then(|rest| rest.split('\'').next()))
         .or_else(|| message.strip_prefix('\'').and_then(|rest| rest.strip_suffix("' is a reserved keyword")));
     if let Some(word) = word {
-        return placed(word, before, rest).map(str::to_owned).or_else(|| self::word(word, rest, text, position, names));
+        return placed(word, before, rest)
+            .map(str::to_owned)
+            .or_else(|| self::word(word, (before, rest), text, position, names));
     }
     let fixed = if message.starts_with("invalid character") {
         "a text is in double quotes: `\"text\"`, or in backticks: `` `text ${x}` ``"
@@ -204,6 +249,12 @@ fn placed(word: &str, before: &str, rest: &str) -> Option<&'static str> {
         "a list is made by `list.map(|x| ..)` and `list.filter(|x| ..)`"
     } else if before.contains("[ -") {
         "`fs::exists(path)` asks whether a file is there, `fs::stat(path)` what it is; a condition has no brackets"
+    } else if before.trim_end().ends_with("function(") {
+        "a function is `fn name(x) { x + 1 }`, one without a name `|x| x + 1`"
+    } else if after.starts_with(":=") {
+        "`let x = 1;` makes a variable, `x = 2;` sets it"
+    } else if after.starts_with("->") {
+        "a function without a name is `|x| x + 1`"
     } else if after.starts_with(',') && after.contains('=') && before.trim().is_empty() {
         "one variable at a time: `let a = 1; let b = 2;`"
     } else {
@@ -217,7 +268,7 @@ pub(super) fn object(name: &str) -> Option<&'static str> {
 }
 
 /// Returns advice for a word that is no variable: it is a word of another language, a namespace, or out of sight.
-fn word(word: &str, rest: &str, text: &str, position: Position, names: &Names) -> Option<String> {
+fn word(word: &str, (before, rest): (&str, &str), text: &str, position: Position, names: &Names) -> Option<String> {
     let after = rest.strip_prefix(word).unwrap_or_default();
     if let "f" | "F" | "r" | "b" = word
         && after.starts_with(['"', '\'', '`'])
@@ -248,7 +299,10 @@ fn word(word: &str, rest: &str, text: &str, position: Position, names: &Names) -
         return Some(format!("a function without a name is `|{word}| ..`"));
     }
     let is_set = after.trim_start().starts_with('=') && !after.trim_start().starts_with("==");
-    let known = find(WORDS).or_else(|| after.starts_with('.').then(|| find(OBJECTS)).flatten());
+    let is_command = before.trim().is_empty() && after.starts_with([' ', ';']) || after.is_empty();
+    let known = find(WORDS)
+        .or_else(|| find(COMMANDS).filter(|_| is_command))
+        .or_else(|| after.starts_with('.').then(|| find(OBJECTS)).flatten());
     if let Some(advice) = known.filter(|_| !is_set || word == "f") {
         return Some(advice.to_owned());
     }
@@ -314,6 +368,8 @@ fn sign(message: &str, before: &str, rest: &str) -> Option<&'static str> {
         "`switch x { 1 => \"one\", 2 | 3 => \"more\", _ => \"other\" }`"
     } else if message.starts_with("expecting name of a property") && rest.starts_with(',') {
         "a comma is too many"
+    } else if message.contains("body statement block") {
+        "a function is `fn name(x) { x + 1 }`"
     } else if message.contains("parameters of function") {
         match rest.chars().next() {
             Some(':') => "types are not written: `fn name(x, y) { x }`",
@@ -369,10 +425,11 @@ mod tests {
     use rex_sdk::OPS;
 
     use super::*;
+    use crate::script::Script;
 
     #[test]
     fn words_are_in_order_and_once() {
-        for table in [WORDS, OBJECTS] {
+        for table in [WORDS, COMMANDS, OBJECTS] {
             assert!(table.iter().all(|(word, advice)| !word.is_empty() && !advice.is_empty()));
             let mut words: Vec<_> = table.iter().map(|(word, _)| *word).collect();
             words.dedup();
@@ -384,9 +441,10 @@ mod tests {
     #[test]
     fn what_is_advised_can_be_parsed() {
         let engine = crate::builder::script_engine(OPS, &Limits::default()).unwrap();
-        let prelude = "let x = (); let y = (); let a = (); let b = (); let c = (); let list = []; let text = ``; let map = #{}; let m = #{}; let key = (); let value = (); let path = ``; let dir = ``; let name = ``; let url = ``; let body = ``; let unit = ``; let epoch = 0; let pattern = ``; let e = ();\n";
-        let mut count = 0;
-        for (name, advice) in WORDS.iter().chain(OBJECTS).chain(SIGNS) {
+        let prelude = "let x = (); let y = (); let a = (); let b = (); let c = (); let list = []; let text = ``; let map = #{}; let m = #{}; let key = (); let value = (); let path = ``; let dir = ``; let name = ``; let url = ``; let body = ``; let unit = ``; let epoch = 0; let pattern = ``; let e = (); let part = ``; let other = ``;\n";
+        let names = Names::new(OPS);
+        let (mut count, mut wrong) = (0, Vec::new());
+        for (name, advice) in WORDS.iter().chain(COMMANDS).chain(OBJECTS).chain(SIGNS) {
             let code = advice.replace("``", "¦");
             for part in code
                 .split('`')
@@ -400,15 +458,15 @@ mod tests {
                 if !is_call {
                     continue;
                 }
-                let part = part.replace("catch (e)", "");
+                let start = if part.starts_with("let ") || part.starts_with("fn ") { "" } else { "let it = " };
                 count += 1;
-                assert!(
-                    engine.compile(format!("{prelude} {part}")).is_ok(),
-                    "{name}: {part}: {:?}",
-                    engine.compile(&part)
-                );
+                let checked =
+                    Script::new(&engine, &names, &format!("{prelude} {start}{part}"), &rhai::Scope::new(), None);
+                if let Err(refused) = checked {
+                    wrong.push(format!("{name}: {part}: {refused:?}"));
+                }
             }
         }
-        assert!(count > 40, "{count}");
+        assert!(count > 40 && wrong.is_empty(), "{count}: {}", wrong.join("\n"));
     }
 }

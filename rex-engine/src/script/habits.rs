@@ -4,6 +4,7 @@
 const HABITS: &[(&str, &str)] = &[
     ("add", "`list.push(value)` adds one value, `list.append(other)` all of another list"),
     ("any", "`list.some(|x| ..)` asks whether it holds for one"),
+    ("append", "`list.push(value)` adds one value, `list.append(other)` all of another list"),
     ("avg", "`rows::mean(list)`, or of maps `rows::mean(list, \"key\")`"),
     ("ceil", "`x.ceiling()`"),
     ("collect", "`filter` and `map` return lists; the lines of a file become one by `to_array()`"),
@@ -19,6 +20,7 @@ const HABITS: &[(&str, &str)] = &[
     ("Error", "an error is a text or a map that is thrown: `throw \"text\"`"),
     ("every", "`list.all(|x| ..)` asks whether it holds for all"),
     ("exec", "`process::run(path, list)` starts a program, without a shell"),
+    ("exit", "`return` ends a script or a function, `throw \"text\"` fails it"),
     ("extend", "`list.append(other)`"),
     ("first", "`list[0]`; `list.get(0)` is `()` where there is none"),
     ("flat_map", "`let all = []; for x in list { all += ..; }`"),

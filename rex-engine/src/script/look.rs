@@ -162,7 +162,12 @@ impl Look {
         }
         for &place in &scan.zeros {
             let error = Error::new(Code::Script, "a number with a zero before it is decimal here: `0644` is 644");
-            self.mistake(place, error.with_help("octal is `0o644`; decimal is written without the zero"));
+            self.mistake(
+                place,
+                error.with_help(
+                    "a mode is a text: `\"0644\"`; an octal number is `0o644`, a decimal one has no zero before it",
+                ),
+            );
         }
         for &(place, sign) in &scan.reversed {
             let message = format!("`={sign}` is an assignment and a sign");

@@ -52,6 +52,7 @@ pub(crate) struct Info {
 }
 
 /// A script that is not run: it does not parse, or it has mistakes.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Refused {
     Parse(rhai::ParseError),
     /// At least one mistake, in the order of their places.
