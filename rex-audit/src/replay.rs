@@ -162,7 +162,7 @@ fn same(before: &[String], after: &[std::sync::Arc<str>]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use rex_core::{ACTIONS, Asked, Decision, Principal, Request, Subject, Timestamp, asked::Written};
+    use rex_core::{ACTIONS, Decision, Principal, Request, RequestBuf, Subject, Timestamp, request::RequestSpec};
 
     use super::*;
 
@@ -178,12 +178,12 @@ mod tests {
     }
 
     fn recorded(line: u64, resource: &str, effect: Effect, policies: &[&str]) -> Recorded {
-        let written = Written { action: "fs::read", resource, ..Written::default() };
+        let written = RequestSpec { action: "fs::read", resource, ..RequestSpec::default() };
         let subject = Subject::new(Principal::agent("a"));
         Recorded {
             place: Place { journal: "j".into(), line },
             run: "r".to_owned(),
-            asked: Asked::new(ACTIONS, &written, subject, Timestamp::from_micros(0)).unwrap(),
+            asked: RequestBuf::new(ACTIONS, &written, subject, Timestamp::from_micros(0)).unwrap(),
             effect,
             policies: policies.iter().map(|&id| id.to_owned()).collect(),
             begun: line > 1,

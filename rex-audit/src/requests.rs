@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
 use std::sync::Arc;
 
-use rex_core::asked::Written;
-use rex_core::{ActionSpec, Asked, Effect, Principal, Subject, Timestamp, Value};
+use rex_core::request::RequestSpec;
+use rex_core::{ActionSpec, Effect, Principal, RequestBuf, Subject, Timestamp, Value};
 use serde::Deserialize;
 
 use crate::chain::previous;
@@ -29,7 +29,7 @@ pub struct Recorded {
     /// The id of the run.
     pub run: String,
     /// The request.
-    pub asked: Asked,
+    pub asked: RequestBuf,
     /// The effect of the decision.
     pub effect: Effect,
     /// The deciding policies.
@@ -204,7 +204,7 @@ fn recorded(
     let mut texts = texts.filter_map(|value| if let Value::Text(text) = value { Some(&**text) } else { None });
     let redacted = texts.any(is_redacted)
         || [entry.resource.as_deref(), Some(principal.id())].into_iter().flatten().any(is_redacted);
-    let written = Written {
+    let written = RequestSpec {
         action: entry.action.as_deref().ok_or("it does not say which action")?,
         resource: entry.resource.as_deref().ok_or("it does not say which resource")?,
         attributes: entry.attributes,
@@ -214,7 +214,7 @@ fn recorded(
         Some(subject) => Subject { principal, ..subject.clone() },
         None => Subject::new(principal),
     };
-    let asked = Asked::new(table, &written, subject, now).map_err(|error| error.to_string())?;
+    let asked = RequestBuf::new(table, &written, subject, now).map_err(|error| error.to_string())?;
     Ok(Recorded {
         place: place.clone(),
         run: entry.run.into_owned(),

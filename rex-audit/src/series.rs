@@ -61,7 +61,7 @@ impl Scale {
     }
 }
 
-/// Counts in the buckets of a [`Scale`].
+/// Counts in the buckets of a [`TimeScale`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Series(BTreeMap<i64, u64>);
 

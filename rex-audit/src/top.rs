@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 /// Counts by name. Of up to `keep` names each count is exact. Beyond, the least frequent are dropped from time to time, and a name that
-/// appears after that may have been seen up to [`Tally::missed`] times more.
+/// appears after that may have been seen up to [`NameTally::missed`] times more.
 ///
-/// A name that was seen more often than [`Top::floor`] is never missing.
+/// A name that was seen more often than [`TopCounts::floor`] is never missing.
 #[derive(Debug, Clone)]
 pub struct Top<T> {
     names: HashMap<Box<str>, Tally<T>>,

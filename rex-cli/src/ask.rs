@@ -9,8 +9,8 @@ mod whole;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use rex_core::asked::{AskedError, Written, check_subject};
-use rex_core::{ACTIONS, Asked, Denial, Effect, Request, Subject, Timestamp, Value};
+use rex_core::request::{RequestError, RequestSpec, check_subject};
+use rex_core::{ACTIONS, Denial, Effect, Request, RequestBuf, Subject, Timestamp, Value};
 use rex_policy::{Part, Patch, Policy, Trace, Traced};
 use serde::Serialize;
 
@@ -123,7 +123,7 @@ fn object(option: &str, text: Option<&String>) -> Result<BTreeMap<String, Value>
 }
 
 /// Turns an error in a hypothetical request into a usage error.
-fn impossible(error: AskedError) -> Stop {
+fn impossible(error: RequestError) -> Stop {
     let stop = Stop::usage(error.message);
     match error.help {
         Some(help) => stop.with_help(help),
@@ -131,17 +131,17 @@ fn impossible(error: AskedError) -> Stop {
     }
 }
 
-fn asked(args: &AskArgs, at: Timestamp) -> Result<Asked, Stop> {
-    let written = Written {
+fn asked(args: &AskArgs, at: Timestamp) -> Result<RequestBuf, Stop> {
+    let written = RequestSpec {
         action: args.action.as_deref().unwrap_or_default(),
         resource: args.resource.as_deref().unwrap_or_default(),
         attributes: object("--attributes", args.attributes.as_ref())?,
         context: object("--context", args.context.as_ref())?,
     };
-    Asked::consistent(ACTIONS, &written, subject(args)?, at).map_err(|error| {
+    RequestBuf::consistent(ACTIONS, &written, subject(args)?, at).map_err(|error| {
         let lacks = error.message.contains(" lacks ") && args.context.is_none();
         let help = error.help.map(|help| if lacks { format!("give it by `--context`: {help}") } else { help });
-        impossible(AskedError { help, ..error })
+        impossible(RequestError { help, ..error })
     })
 }
 

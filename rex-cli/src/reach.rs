@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use rex_core::{ActionSpec, Extent, Place, Principal};
+use rex_core::{ActionSpec, Extent, Principal, ReachPlace};
 use rex_policy::Exception;
 use serde::Serialize;
 
@@ -82,11 +82,11 @@ fn write_reach(out: &mut String, indent: &str, reach: &[Reached<'_>]) {
     }
 }
 
-pub(crate) fn place_text(place: &Place) -> String {
+pub(crate) fn place_text(place: &ReachPlace) -> String {
     match place {
-        Place::Exactly(id) => draw::line(id),
-        Place::Below(id) => format!("{} and all below it", draw::line(id)),
-        Place::Prefix(text) => format!("whatever starts with {}", draw::line(text)),
+        ReachPlace::Exactly(id) => draw::line(id),
+        ReachPlace::Below(id) => format!("{} and all below it", draw::line(id)),
+        ReachPlace::Prefix(text) => format!("whatever starts with {}", draw::line(text)),
     }
 }
 
@@ -142,11 +142,11 @@ impl<'a> ShownAction<'a> {
 impl<'a> ShownPlace<'a> {
     pub(crate) const ANYTHING: Self = Self { kind: "anything", id: None };
 
-    pub(crate) fn new(place: &'a Place) -> Self {
+    pub(crate) fn new(place: &'a ReachPlace) -> Self {
         let (kind, id) = match place {
-            Place::Exactly(id) => ("exactly", id),
-            Place::Below(id) => ("below", id),
-            Place::Prefix(text) => ("prefix", text),
+            ReachPlace::Exactly(id) => ("exactly", id),
+            ReachPlace::Below(id) => ("below", id),
+            ReachPlace::Prefix(text) => ("prefix", text),
         };
         Self { kind, id: Some(id) }
     }

@@ -31,7 +31,6 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
-pub mod asked;
 pub mod bounds;
 pub mod data;
 pub mod decide;
@@ -47,6 +46,7 @@ pub mod path;
 pub mod process;
 pub mod program;
 pub mod reach;
+pub mod request;
 pub mod resource;
 pub mod run;
 pub mod spelling;
@@ -58,17 +58,17 @@ pub mod value;
 pub mod values;
 
 pub use action::{ACTIONS, Action, ActionSpec};
-pub use asked::Asked;
 pub use decide::{Authorize, Bond, Decision, Denial, Effect, Request};
 pub use error::{Code, Error};
 pub use grant::{Gate, Grant};
 pub use journal::{Call, Journal, JournalError, JsonLines, MemoryJournal, Record};
 pub use limits::{Budget, Limits};
-pub use need::{DeniedCall, Later, Need, Width};
+pub use need::{DeniedCall, LateResources, Need, NeedWidth};
 pub use path::{AbsPath, PathError};
-pub use reach::{Extent, Place, Reach};
+pub use reach::{Extent, Reach, ReachPlace};
+pub use request::RequestBuf;
 pub use resource::{Attribute, Fact, FactKind, Resource, ResourceSpec};
 pub use run::{Principal, Run, Subject};
 pub use time::Timestamp;
 pub use value::Value;
-pub use values::Values;
+pub use values::ValueSet;

@@ -102,7 +102,7 @@ pub struct Refused {
 }
 
 impl Plan {
-    /// Builds the plan of a run on an overlay, from its report, the overlay's effects, its reads, and its [`Calls`].
+    /// Builds the plan of a run on an overlay, from its report, the overlay's effects, its reads, and its [`CallRecorder`].
     ///
     /// `given` has the other parts of the plan, by the names in [`PARTS`]: the arguments, for instance.
     ///

@@ -21,7 +21,7 @@ impl Resource for Book {
             name: "precious",
             kind: FactKind::Bool,
             doc: "Whether it cannot be bought again.",
-            values: rex_core::Values::Any,
+            values: rex_core::ValueSet::Any,
         }],
         id_attribute: None,
         nested: true,

@@ -7,8 +7,8 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rex_core::asked::{Written, check_subject};
-use rex_core::{Asked, Decision, Effect, Principal, Subject, Timestamp, Value};
+use rex_core::request::{RequestSpec, check_subject};
+use rex_core::{Decision, Effect, Principal, RequestBuf, Subject, Timestamp, Value};
 
 use crate::finding::{Finding, Rejected, Severity, Source, Text};
 use crate::vocabulary::{PRINCIPALS, Vocabulary};
@@ -35,7 +35,7 @@ pub struct Case {
 #[derive(Debug)]
 pub enum Question {
     /// One request.
-    Request(Box<Asked>),
+    Request(Box<RequestBuf>),
     /// All requests of a script.
     Script(Box<Script>),
 }
@@ -219,7 +219,7 @@ fn at(fields: &Fields<'_>) -> Result<Option<Timestamp>, Box<Finding>> {
     })
 }
 
-fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Finding>> {
+fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<RequestBuf, Box<Finding>> {
     let subject = Subject {
         principal: principal(fields)?,
         script: fields.optional_text("script")?.unwrap_or_default(),
@@ -228,10 +228,10 @@ fn request(vocabulary: &Vocabulary, fields: &Fields<'_>) -> Result<Asked, Box<Fi
     let now = at(fields)?.unwrap_or_else(Timestamp::now);
     let (action, resource) = (fields.text("action")?, fields.text("resource")?);
     let (attributes, context) = (fields.optional_map("attributes")?, fields.optional_map("context")?);
-    let written = Written { action: &action, resource: &resource, attributes, context };
-    Asked::consistent(vocabulary.actions(), &written, subject, now).map_err(|error| {
+    let written = RequestSpec { action: &action, resource: &resource, attributes, context };
+    RequestBuf::consistent(vocabulary.actions(), &written, subject, now).map_err(|error| {
         // The error is about the action, or about the field that does not fit it.
-        let field = match rex_core::asked::action(vocabulary.actions(), &action) {
+        let field = match rex_core::request::action(vocabulary.actions(), &action) {
             Err(_) => "action",
             Ok(_) if error.message.starts_with("a tag ") => "tags",
             Ok(_) if error.message.starts_with("the script ") => "script",

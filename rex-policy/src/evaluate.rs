@@ -50,7 +50,7 @@ impl Strangers {
             }
             let Some(spec) = actions.iter().find(|spec| kind == spec.resource.to_string()) else { continue };
             // A resource that cannot be made from its id has no known ancestors.
-            let Ok(resource) = (spec.recall)(&id, &BTreeMap::new()) else { continue };
+            let Ok(resource) = (spec.from_record)(&id, &BTreeMap::new()) else { continue };
             let mut below = uid;
             resource.ancestors(&mut |ancestor| {
                 let above = EntityUid::from_type_name_and_id(below.type_name().clone(), EntityId::new(ancestor));

@@ -32,7 +32,7 @@ pub enum Severity {
 
 /// An error or a warning about a policy or an entities file, with its place.
 ///
-/// It is a [`miette::Diagnostic`], so that a command line can draw it. As text it is the message alone; [`Rejected`] writes
+/// It is a [`miette::Diagnostic`], so that a command line can draw it. As text it is the message alone; [`RejectedPolicy`] writes
 /// `file:line:column` before it.
 #[derive(Debug, Clone)]
 pub struct Finding {

@@ -43,7 +43,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use rex_core::{ActionSpec, Authorize, Effect, Place, Principal, Request};
+use rex_core::{ActionSpec, Authorize, Effect, Principal, ReachPlace, Request};
 
 use crate::policy::Policy;
 use crate::reach::Forbidden;
@@ -244,7 +244,7 @@ impl<'p> Learner<'p> {
                 forbidden.insert(principal, Forbidden::new(policy, &act.principal));
             }
             let forbidden = forbidden.get(&**principal);
-            let mut is_held = |place: Place, what: &str| {
+            let mut is_held = |place: ReachPlace, what: &str| {
                 let forbid = forbidden.and_then(|forbidden| forbidden.meets(act.spec, place));
                 held.extend(forbid.map(|forbid| (what.to_owned(), forbid.clone())));
                 forbid.is_some()
@@ -312,7 +312,7 @@ impl Act {
         &self,
         principal: &str,
         breadth: Breadth,
-        is_held: &mut dyn FnMut(Place, &str) -> bool,
+        is_held: &mut dyn FnMut(ReachPlace, &str) -> bool,
     ) -> Vec<(Shape, Draft)> {
         let mut groups = BTreeMap::<_, BTreeMap<&str, &Origin>>::new();
         for ((allows, id), seen) in &self.seen {

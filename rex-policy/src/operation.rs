@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use rex_core::{Asked, Authorize, Decision, Fact, FactKind, Request, Value};
+use rex_core::{Authorize, Decision, Fact, FactKind, Request, RequestBuf, Value};
 
 use crate::members::Members;
 use crate::policy::Policy;
@@ -29,7 +29,7 @@ pub(crate) fn any_value(kind: FactKind) -> Value {
 #[derive(Debug)]
 pub struct Operation {
     /// The request.
-    pub asked: Asked,
+    pub asked: RequestBuf,
     /// Memberships that an entities file would have to declare, if there was none: the first of each pair is in the second.
     pub(crate) members: Vec<(Uid, Uid)>,
     /// The facts and attributes that matter: `bytes`, `resource.sha256`.
@@ -63,7 +63,7 @@ impl Operation {
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
         let Request { subject, action, resource, now } = self.asked.request();
         let mut facts = Vec::new();
-        if !resource.id_says_all() {
+        if !resource.id_is_complete() {
             let same = resource.spec().id_attribute;
             resource.attributes(&mut |name, fact| {
                 if Some(name) != same && self.told.contains(&format!("resource.{name}")) {

@@ -375,7 +375,7 @@ impl ActionSlice {
         let id = request.resource.id();
         key.number(number);
         key.text(id);
-        let more = !request.resource.id_says_all();
+        let more = !request.resource.id_is_complete();
         key.more(more);
         if more {
             self.resource_key(request, id, key);

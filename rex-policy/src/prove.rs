@@ -129,7 +129,7 @@ impl<'s> Prover<'s> {
     ///
     /// If the policy was compiled without an entities file, a proof holds for every such file, whatever members of groups and
     /// classes it declares. A property that would hold of every policy, because it matches no request or is a ceiling that
-    /// permits every request, is [`Verdict::Vacuous`].
+    /// permits every request, is [`ProofVerdict::Vacuous`].
     ///
     /// # Errors
     /// If a statement is not a property, or the solver cannot continue. A question that the solver cannot decide is not an error.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use rex_core::{ActionSpec, Extent, Place, Principal, Reach};
+use rex_core::{ActionSpec, Extent, Principal, Reach, ReachPlace};
 
 use crate::index::{action_meets, principal_meets};
 use crate::places::Nesting;
@@ -60,7 +60,7 @@ impl<'p> Forbidden<'p> {
     }
 
     /// Returns the id of the first `forbid` that may take something out of a place.
-    pub(crate) fn meets(&self, spec: &ActionSpec, place: Place) -> Option<&'p Arc<str>> {
+    pub(crate) fn meets(&self, spec: &ActionSpec, place: ReachPlace) -> Option<&'p Arc<str>> {
         let act = self.survey.acts.iter().find(|act| act.spec == spec)?;
         let place = Extent::Within(BTreeSet::from([place]));
         let takes = |rule: &&&Rule| match self.survey.extent(rule, act) {
@@ -122,7 +122,7 @@ impl<'p> Survey<'p> {
     }
 
     fn permitted(&self, act: &Act) -> Extent {
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<ReachPlace> = Vec::new();
         for rule in self.rules.iter().filter(|rule| rule.permit) {
             match self.extent(rule, act) {
                 Extent::Within(more) => places.extend(more),
@@ -184,10 +184,10 @@ impl<'p> Survey<'p> {
         let only = |place| Cow::Owned(Extent::Within(BTreeSet::from([place])));
         let is_id = |name: &str| act.spec.resource.id_attribute == Some(name);
         match anchor {
-            Anchor::Exactly(uid) if *uid.kind == *act.kind => only(Place::Exactly(uid.id.to_string())),
+            Anchor::Exactly(uid) if *uid.kind == *act.kind => only(ReachPlace::Exactly(uid.id.to_string())),
             Anchor::Among(uids) => {
                 let of_type = uids.iter().filter(|uid| *uid.kind == *act.kind);
-                let places = of_type.map(|uid| Place::Exactly(uid.id.to_string()));
+                let places = of_type.map(|uid| ReachPlace::Exactly(uid.id.to_string()));
                 Cow::Owned(Extent::Within(act.nesting.simplify(places)))
             }
             // The action has no resource of this type.
@@ -197,7 +197,7 @@ impl<'p> Survey<'p> {
                 let members = self.classes.get(&act.kind).and_then(|classes| classes.get(uid));
                 members.map_or_else(|| Cow::Owned(Extent::default()), Cow::Borrowed)
             }
-            Anchor::Value(name, text) if is_id(name) => only(Place::Exactly(text.to_string())),
+            Anchor::Value(name, text) if is_id(name) => only(ReachPlace::Exactly(text.to_string())),
             Anchor::Prefix(name, text) if is_id(name) => Cow::Owned(act.nesting.prefix(text)),
             Anchor::Either(all) => Cow::Owned(self.either(all, act)),
             // Other attributes do not bound the place.

@@ -5,9 +5,9 @@ mod permit;
 
 use std::sync::Arc;
 
-use rex_core::process::{Program, Words};
-use rex_core::program::{Withheld, withheld};
-use rex_core::{AbsPath, Authorize, Decision, DeniedCall, Effect, Fact, Need, Request, Subject, Timestamp, Width};
+use rex_core::process::{Program, WordList};
+use rex_core::program::{StartRefusal, withheld};
+use rex_core::{AbsPath, Authorize, Decision, DeniedCall, Effect, Fact, Need, NeedWidth, Request, Subject, Timestamp};
 
 use crate::layout::unified;
 use crate::policy::Policy;
@@ -92,7 +92,7 @@ impl Policy {
 
     /// Lists why the start of a program is still refused though a decision allows it: words that `@allow` does not have.
     #[must_use]
-    pub fn withheld(&self, request: &Request<'_>, decision: &Decision) -> Vec<Withheld> {
+    pub fn withheld(&self, request: &Request<'_>, decision: &Decision) -> Vec<StartRefusal> {
         if decision.effect == Effect::Deny {
             return Vec::new();
         }
@@ -115,7 +115,7 @@ impl Policy {
     }
 
     /// Lists everything that `@allow` must have for the start of a program.
-    fn withholdable(&self, request: &Request<'_>) -> Vec<Withheld> {
+    fn withholdable(&self, request: &Request<'_>) -> Vec<StartRefusal> {
         starts(request).map_or_else(Vec::new, |(path, environment)| {
             withheld(&path, &environment, Some(&self.reach(Some(&request.subject.principal))))
         })
@@ -165,12 +165,12 @@ impl Policy {
         let mut gathered = Gathered::default();
         for call in calls {
             let wanted = |need: &'a Need| Wanted::of_need(need, subject, now, call.operation);
-            for need in call.needs.iter().filter(|need| !matches!(need.width(), Width::Later(_))) {
+            for need in call.needs.iter().filter(|need| !matches!(need.width(), NeedWidth::Later(_))) {
                 let hits: Vec<_> = call.denied.iter().filter(|denied| need.covers(denied)).collect();
                 match &hits[..] {
                     [] if self.meets(need, subject, now) => {}
                     // More is known of the denied request than of the need.
-                    [hit] if !need.unknown().is_empty() && matches!(need.width(), Width::This | Width::Any) => {
+                    [hit] if !need.unknown().is_empty() && matches!(need.width(), NeedWidth::This | NeedWidth::Any) => {
                         self.gather_one(&mut gathered, wanted(hit));
                     }
                     _ => self.gather_one(&mut gathered, wanted(need)),
@@ -199,11 +199,11 @@ impl Policy {
         if !need.unknown().is_empty() && self.nearly(&request, 0).is_ok_and(|near| near.iter().any(may)) {
             return true;
         }
-        if *need.width() != Width::Below || !allowed(&request) {
+        if *need.width() != NeedWidth::Below || !allowed(&request) {
             return allowed(&request);
         }
         let below = format!("{}/{BELOW}/{BELOW}", request.resource.id().trim_end_matches('/'));
-        let below = (need.spec().recall)(&below, &std::collections::BTreeMap::new());
+        let below = (need.spec().from_record)(&below, &std::collections::BTreeMap::new());
         below.is_ok_and(|below| allowed(&Request { resource: &*below, ..request }))
     }
 
@@ -250,16 +250,16 @@ pub(crate) fn needed_words(request: &Request<'_>) -> Vec<String> {
 }
 
 /// Returns the program that a request starts, and its environment; `None` if it starts none.
-fn starts(request: &Request<'_>) -> Option<(AbsPath, Words)> {
+fn starts(request: &Request<'_>) -> Option<(AbsPath, WordList)> {
     let spec = request.action.spec();
     if spec.name != "run" || !same_type(spec.resource, <Program as rex_core::Resource>::SPEC) {
         return None;
     }
     let path = AbsPath::parse(request.resource.id()).ok()?;
-    let mut environment = Words::default();
+    let mut environment = WordList::default();
     request.action.facts(&mut |name, fact| {
         if let ("environment", Fact::String(text)) = (name, fact) {
-            environment = Words::parse(text).unwrap_or_default();
+            environment = WordList::parse(text).unwrap_or_default();
         }
     });
     Some((path, environment))

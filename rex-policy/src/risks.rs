@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rex_core::action::{fs, net, process};
-use rex_core::asked::Written;
 use rex_core::net::RemoteHost;
-use rex_core::{Action, ActionSpec, Asked, Authorize, Effect, Extent, Fact, Place, Principal, Reach, Subject};
+use rex_core::request::RequestSpec;
+use rex_core::{
+    Action, ActionSpec, Authorize, Effect, Extent, Fact, Principal, Reach, ReachPlace, RequestBuf, Subject,
+};
 
 use crate::index::{Lineage, action_meets, principal_meets};
 use crate::operation::ANYONE;
@@ -178,10 +180,10 @@ impl<'p> Search<'p> {
         let places = match self.reach.extent(fs::Write::SPEC)? {
             Extent::Anything => vec!["/tmp/x".to_owned()],
             Extent::Within(places) => {
-                let name = |place: &Place| match place {
-                    Place::Exactly(id) => id.clone(),
-                    Place::Below(id) => format!("{}/x", id.trim_end_matches('/')),
-                    Place::Prefix(start) => format!("{start}x"),
+                let name = |place: &ReachPlace| match place {
+                    ReachPlace::Exactly(id) => id.clone(),
+                    ReachPlace::Below(id) => format!("{}/x", id.trim_end_matches('/')),
+                    ReachPlace::Prefix(start) => format!("{start}x"),
                 };
                 places.iter().take(RESOURCES).map(name).collect()
             }
@@ -248,13 +250,13 @@ impl<'p> Search<'p> {
         None
     }
 
-    fn asked(&self, spec: &'static ActionSpec, id: &str, crowd: &Crowd, variant: &Variant) -> Option<Asked> {
+    fn asked(&self, spec: &'static ActionSpec, id: &str, crowd: &Crowd, variant: &Variant) -> Option<RequestBuf> {
         let subject =
             Subject { principal: crowd.one.clone(), script: variant.script.clone(), tags: variant.tags.clone() };
         let action = spec.to_string();
         let (attributes, context) = (variant.attributes.clone(), variant.context.clone());
-        let written = Written { action: &action, resource: id, attributes, context };
-        Asked::new(self.policy.actions(), &written, subject, variant.now).ok().filter(leads_there)
+        let written = RequestSpec { action: &action, resource: id, attributes, context };
+        RequestBuf::new(self.policy.actions(), &written, subject, variant.now).ok().filter(leads_there)
     }
 
     /// Returns the ids to try: well-known ones, those within reach that are like them, and those that also match a pattern of
@@ -264,9 +266,9 @@ impl<'p> Search<'p> {
         if let Some(Extent::Within(places)) = self.reach.extent(spec) {
             for place in places {
                 match place {
-                    Place::Exactly(id) => drop(named.insert(id.clone())),
-                    Place::Prefix(start) => named.extend(["", "x"].map(|more| format!("{start}{more}"))),
-                    Place::Below(id) => {
+                    ReachPlace::Exactly(id) => drop(named.insert(id.clone())),
+                    ReachPlace::Prefix(start) => named.extend(["", "x"].map(|more| format!("{start}{more}"))),
+                    ReachPlace::Below(id) => {
                         let slash = if id.ends_with('/') { "" } else { "/" };
                         let home =
                             id == "/root" || id == "/home" || id.starts_with("/home/") || id.starts_with("/root/");
@@ -285,7 +287,7 @@ impl<'p> Search<'p> {
 }
 
 /// Returns whether a connection goes to an address that the host can have: a host that is an address has no other.
-fn leads_there(asked: &Asked) -> bool {
+fn leads_there(asked: &RequestBuf) -> bool {
     let request = asked.request();
     let host = RemoteHost::parse(request.resource.id()).ok().filter(|_| *request.action.spec() == *net::Connect::SPEC);
     let Some(address) = host.and_then(|host| host.address()) else { return true };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use rex_core::values::{SHA256, TAG};
-use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, Values};
+use rex_core::{ActionSpec, Attribute, FactKind, ResourceSpec, ValueSet};
 use serde_json::{Map, Value, json};
 
 use crate::vocabulary::{GROUP, PRINCIPALS, Vocabulary};
@@ -19,11 +19,11 @@ pub(crate) const AMBIENT: [(&str, AmbientKind, &str); 3] = [
 ];
 
 /// Returns the values of an entry of [`AMBIENT`]; for a set, those of its members.
-pub(crate) fn ambient_values(name: &str) -> Option<Values> {
+pub(crate) fn ambient_values(name: &str) -> Option<ValueSet> {
     match name {
-        "script" => Some(Values::Form(&SHA256)),
-        "tags" => Some(Values::Form(&TAG)),
-        "now" => Some(Values::Any),
+        "script" => Some(ValueSet::Form(&SHA256)),
+        "tags" => Some(ValueSet::Form(&TAG)),
+        "now" => Some(ValueSet::Any),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use cedar_policy::{Entities, EvalResult, eval_expression};
-use rex_core::program::Withheld;
+use rex_core::program::StartRefusal;
 use rex_core::{ActionSpec, Authorize, Decision, Effect, Request};
 
 use crate::clause::{Clauses, Place};
@@ -30,7 +30,7 @@ pub struct Trace {
     /// The policies that came near to changing it; the nearest first.
     pub near: Vec<Traced>,
     /// Reasons why a run does not start the program, although the start is allowed; otherwise empty.
-    pub withheld: Vec<Withheld>,
+    pub withheld: Vec<StartRefusal>,
 }
 
 /// The part of one policy in a decision.

@@ -92,7 +92,7 @@ impl Lines {
     /// Reads all lines into one list.
     ///
     /// # Errors
-    /// If they take more than the limit `file_bytes`, and as [`Reading::next`].
+    /// If they take more than the limit `file_bytes`, and as [`LinesReading::next`].
     pub fn collect(&self, run: &Run) -> Result<Vec<Value>, Error> {
         let limit = run.limits().file_bytes;
         let (mut reading, mut all, mut held) = (self.read(), Vec::new(), 0);

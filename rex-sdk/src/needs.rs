@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rex_core::action::{AnyAction, fs};
 use rex_core::resource::{AnyResource, Fact, Host};
-use rex_core::{AbsPath, Action, ActionSpec, Error, Need, Resource, Value, Width};
+use rex_core::{AbsPath, Action, ActionSpec, Error, Need, NeedWidth, Resource, Value};
 
 use crate::{Args, Kind, OpSpec};
 
@@ -43,14 +43,14 @@ pub(crate) fn of(spec: &OpSpec, args: &Args) -> Vec<Need> {
 /// Returns the need with a pattern in place of the name, if the run with this id generated the name.
 pub(crate) fn generalized(need: Need, run_id: &str) -> Need {
     let spec = need.spec();
-    if *need.width() != Width::This || spec.resource != AbsPath::SPEC || run_id.is_empty() {
+    if *need.width() != NeedWidth::This || spec.resource != AbsPath::SPEC || run_id.is_empty() {
         return need;
     }
     let named = need.resource().id().rsplit_once('/').and_then(|(directory, name)| {
         let (prefix, rest) = name.split_once(run_id).or_else(|| made_up(name))?;
         let suffix = rest.strip_prefix('-').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
         let directory = if directory.is_empty() { "/" } else { directory };
-        Some(Width::Named { directory: directory.to_owned(), prefix: prefix.to_owned(), suffix: suffix.to_owned() })
+        Some(NeedWidth::Named { directory: directory.to_owned(), prefix: prefix.to_owned(), suffix: suffix.to_owned() })
     });
     match named {
         Some(width) => need.with_width(width),
@@ -101,7 +101,7 @@ impl Needs<'_> {
                 _ if action.resource == Host::SPEC => Ok("local".to_owned()),
                 _ => continue,
             };
-            let resource = id.ok().and_then(|id| (action.recall)(&id, &BTreeMap::new()).ok());
+            let resource = id.ok().and_then(|id| (action.from_record)(&id, &BTreeMap::new()).ok());
             self.all.extend(resource.map(|resource| Need::shared(Arc::new(Plain(action)), Arc::from(resource))));
         }
         let aliases: Vec<_> = self.all.iter().flat_map(aliases).collect();
@@ -113,14 +113,14 @@ impl Needs<'_> {
         self.all.push(need);
     }
 
-    fn path(&mut self, action: impl Action<Resource = AbsPath>, name: &str, width: Width) -> Result<(), Error> {
+    fn path(&mut self, action: impl Action<Resource = AbsPath>, name: &str, width: NeedWidth) -> Result<(), Error> {
         let path = self.args.path(name)?;
         self.add(Need::new(action, path).with_width(width));
         Ok(())
     }
 
     /// Adds the needs of writing this many bytes to a file; `None` if unknown.
-    fn write(&mut self, name: &str, bytes: Option<usize>, width: Width) -> Result<(), Error> {
+    fn write(&mut self, name: &str, bytes: Option<usize>, width: NeedWidth) -> Result<(), Error> {
         let path = self.args.path(name)?;
         let known = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let unknown: &[_] = if known.is_some() { &[] } else { &["bytes"] };
@@ -158,7 +158,7 @@ fn aliases(need: &Need) -> Vec<Need> {
     let renamed = |target: String| {
         let mut attributes = BTreeMap::new();
         need.resource().attributes(&mut |name, fact| drop(attributes.insert(name.to_owned(), Value::from(fact))));
-        let resource: Box<dyn AnyResource> = (need.spec().recall)(&target, &attributes).ok()?;
+        let resource: Box<dyn AnyResource> = (need.spec().from_record)(&target, &attributes).ok()?;
         Some(need.clone().on(Arc::from(resource)))
     };
     known.into_iter().flatten().filter_map(renamed).collect()

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
 use rex_core::{Timestamp, resource::Unit};
 
 use crate::os::{ProcessLimit, ProcessStatus};
@@ -80,7 +80,7 @@ impl Machine {
     /// Returns the status of a process from its files.
     pub(crate) fn process(&self, pid: u32, stat: Stat, known: Known) -> ProcessStatus {
         let Known { uid, user, exe, unit } = known;
-        let identity = Identity { name: stat.name, exe, user, unit, started: stat.started };
+        let identity = ProcessIdentity { name: stat.name, exe, user, unit, started: stat.started };
         let micros = u128::from(stat.started) * 1_000_000 / u128::from(self.ticks.max(1));
         let started = self.boot.as_micros().saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
         ProcessStatus {

@@ -44,7 +44,7 @@ pub(crate) fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
 /// Times of one processor, or of all of them together, in seconds; `proc_stat(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Cpu {
-    /// Seconds for each of [`Cpu::NAMES`].
+    /// Seconds for each of [`CpuTimes::NAMES`].
     pub(crate) seconds: [f64; 8],
 }
 

@@ -423,11 +423,11 @@ impl Metered<'_> {
         Contents { reader, run: self.run }
     }
 
-    /// Reads all of it as [`Metered::read_all`] does, expanded if it is compressed, and as UTF-8 if it is UTF-16. The
+    /// Reads all of it as [`MeteredFile::read_all`] does, expanded if it is compressed, and as UTF-8 if it is UTF-16. The
     /// same limit applies to the result.
     ///
     /// # Errors
-    /// As [`Metered::read_all`], and if the compressed data is damaged.
+    /// As [`MeteredFile::read_all`], and if the compressed data is damaged.
     pub fn read_all_expanded(mut self) -> Result<Vec<u8>, Error> {
         let bytes = self.fill()?;
         if let Some(format) = Format::unread(&bytes) {
@@ -491,7 +491,7 @@ impl Read for Metered<'_> {
     }
 }
 
-/// The reader that [`Metered::contents`] returns.
+/// The reader that [`MeteredFile::contents`] returns.
 pub(crate) struct Contents<'m> {
     reader: Box<dyn Read + 'm>,
     run: &'m Run,

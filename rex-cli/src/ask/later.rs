@@ -1,6 +1,6 @@
 //! Needs whose resources only the call itself finds out.
 
-use rex_core::{DeniedCall, Principal, Width};
+use rex_core::{DeniedCall, NeedWidth, Principal};
 use rex_policy::Policy;
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub(super) fn of(calls: &[DeniedCall], policy: &Policy, principal: &Principal) -
     let reach = policy.reach(Some(principal));
     let needs = calls.iter().flat_map(|call| call.needs.iter().map(|need| (call.operation, need)));
     let later = needs.filter_map(|(operation, need)| {
-        let Width::Later(later) = need.width() else { return None };
+        let NeedWidth::Later(later) = need.width() else { return None };
         let possible = reach.extent(need.spec()).is_some_and(|extent| !extent.is_empty());
         let (action, each, certain) = (need.spec().to_string(), later.each, later.certain);
         Some(Later { operation, action, each, possible, certain })

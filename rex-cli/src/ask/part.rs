@@ -1,6 +1,6 @@
 //! Parts of an allowed tree that are denied, or may be.
 
-use rex_core::{Effect, Extent, Place};
+use rex_core::{Effect, Extent, ReachPlace};
 use rex_policy::{Exception, Trace};
 use serde::Serialize;
 
@@ -116,16 +116,16 @@ impl Tree<'_> {
         let Extent::Within(places) = extent else { return Some(Vec::new()) };
         let (mut inside, mut around) = (Vec::new(), false);
         for place in places {
-            let (Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) = place;
+            let (ReachPlace::Exactly(id) | ReachPlace::Below(id) | ReachPlace::Prefix(id)) = place;
             if self.holds(id) {
                 inside.push(id.clone());
                 continue;
             }
             let (Self::Below(root) | Self::Prefix(root)) = self;
             around |= match place {
-                Place::Exactly(_) => false,
-                Place::Below(id) => Tree::Below(id).holds(root),
-                Place::Prefix(text) => root.starts_with(&**text) || text.starts_with(root),
+                ReachPlace::Exactly(_) => false,
+                ReachPlace::Below(id) => Tree::Below(id).holds(root),
+                ReachPlace::Prefix(text) => root.starts_with(&**text) || text.starts_with(root),
             };
         }
         // An extent that contains the whole tree is reported without places.

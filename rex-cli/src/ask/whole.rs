@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rex_core::asked::Written;
+use rex_core::request::RequestSpec;
 use rex_core::{
-    ACTIONS, AbsPath, Asked, Authorize, Code, Decision, DeniedCall, Fact, Limits, Need, Request, Subject, Timestamp,
-    Value, Width,
+    ACTIONS, AbsPath, Authorize, Code, Decision, DeniedCall, Fact, Limits, Need, NeedWidth, Request, RequestBuf,
+    Subject, Timestamp, Value,
 };
 use rex_engine::{Engine, Input};
 use rex_policy::{Patch, Policy, Trace};
@@ -46,7 +46,7 @@ impl Authorize for Listener {
 /// One request that a call needs.
 pub(super) struct Needed {
     operation: &'static str,
-    pub(super) asked: Asked,
+    pub(super) asked: RequestBuf,
     pub(super) below: bool,
     /// The common prefix of all ids that it is about, if only that is known.
     pub(super) prefix: Option<String>,
@@ -140,7 +140,7 @@ fn needed(args: &AskArgs, calls: &[DeniedCall], subject: &Subject, at: Timestamp
     let mut all: Vec<Needed> = Vec::new();
     let (mut unused, mut unhad) = (context.clone(), attributes.clone());
     for call in calls {
-        for need in call.needs.iter().filter(|need| !matches!(need.width(), Width::Later(_))) {
+        for need in call.needs.iter().filter(|need| !matches!(need.width(), NeedWidth::Later(_))) {
             need.spec().context.iter().for_each(|fact| drop(unused.remove(fact.name)));
             need.spec().resource.attributes.iter().for_each(|attribute| drop(unhad.remove(attribute.name)));
             all.push(request(call.operation, need, (&context, &attributes), subject, at)?);
@@ -194,23 +194,23 @@ fn request(
         known.insert(name.to_owned(), value);
     });
     let (action, id) = (spec.to_string(), need.resource().id().to_owned());
-    let written = Written { action: &action, resource: &id, attributes: known, context: facts };
-    let asked = if context.is_empty() && attributes.is_empty() { Asked::new } else { Asked::consistent };
+    let written = RequestSpec { action: &action, resource: &id, attributes: known, context: facts };
+    let asked = if context.is_empty() && attributes.is_empty() { RequestBuf::new } else { RequestBuf::consistent };
     let asked = asked(ACTIONS, &written, subject.clone(), at).map_err(impossible)?;
-    let prefix = if let Width::Prefix(prefix) = need.width() { Some(prefix.clone()) } else { None };
+    let prefix = if let NeedWidth::Prefix(prefix) = need.width() { Some(prefix.clone()) } else { None };
     let via = need.via().map(str::to_owned);
-    Ok(Needed { operation, asked, below: *need.width() == Width::Below, prefix, via, assumed })
+    Ok(Needed { operation, asked, below: *need.width() == NeedWidth::Below, prefix, via, assumed })
 }
 
 /// Returns the same request for a path below, if the need is about a tree.
-fn beneath(needed: &Needed) -> Option<Asked> {
+fn beneath(needed: &Needed) -> Option<RequestBuf> {
     let request = needed.asked.request();
     let id = format!("{}/any/name", request.resource.id().trim_end_matches('/'));
     let mut context = BTreeMap::new();
     request.action.facts(&mut |name, fact| drop(context.insert(name.to_owned(), Value::from(fact))));
     let action = request.action.spec().to_string();
-    let written = Written { action: &action, resource: &id, context, ..Written::default() };
-    needed.below.then(|| Asked::new(ACTIONS, &written, request.subject.clone(), request.now).ok()).flatten()
+    let written = RequestSpec { action: &action, resource: &id, context, ..RequestSpec::default() };
+    needed.below.then(|| RequestBuf::new(ACTIONS, &written, request.subject.clone(), request.now).ok()).flatten()
 }
 
 #[derive(Serialize)]

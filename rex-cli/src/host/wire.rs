@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Intent = b'I',
     /// Worker to supervisor: a line that the script printed.
     Output = b'P',
-    /// Worker to supervisor: an act that it cannot perform itself, see [`Question`].
+    /// Worker to supervisor: an act that it cannot perform itself, see [`BrokerQuestion`].
     Ask = b'S',
     /// Worker to supervisor: the report. Nothing comes after it.
     Report = b'F',
@@ -44,7 +44,7 @@ pub(crate) enum Kind {
     Written = b'A',
     /// Supervisor to worker: the records are not written, for this reason.
     Lost = b'N',
-    /// Actor to worker: see [`Answer`].
+    /// Actor to worker: see [`BrokerAnswer`].
     Answer = b'U',
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use rex_core::asked::check_attributes;
 use rex_core::net::{RemoteHost, Url};
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
+use rex_core::request::check_attributes;
 use rex_core::resource::Unit;
 use rex_core::{AbsPath, Value};
 
@@ -23,7 +23,7 @@ pub struct World {
     /// Units by full name, with their states: `active`, `inactive` or `failed`.
     pub units: BTreeMap<String, String>,
     /// Processes by number, each with its identity and command line.
-    pub processes: BTreeMap<u32, (Identity, Vec<String>)>,
+    pub processes: BTreeMap<u32, (ProcessIdentity, Vec<String>)>,
     /// Programs by path, with the result of running them.
     pub programs: BTreeMap<String, Ending>,
     /// Hosts by name, with their addresses.
@@ -174,7 +174,7 @@ fn entry(fields: &Fields<'_>, field: &str, entries: &Entries, key: &str) -> Take
     }
 }
 
-fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(Identity, Vec<String>)> {
+fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(ProcessIdentity, Vec<String>)> {
     let entries = entries(fields, "processes", number, told, &["name", "exe", "user", "unit", "arguments"])?;
     let text = |key: &str| entry(fields, "processes", entries, key);
     let (exe, mut name) = (text("exe")?, text("name")?);
@@ -194,7 +194,7 @@ fn process(fields: &Fields<'_>, number: &str, told: &Value) -> Taken<(Identity, 
         }
     };
     let (exe, user, unit) = (Some(exe), Some(user), Some(text("unit")?));
-    Ok((Identity { name, exe, user, unit, started: 100 }, arguments))
+    Ok((ProcessIdentity { name, exe, user, unit, started: 100 }, arguments))
 }
 
 fn ending(fields: &Fields<'_>, path: &str, told: &Value) -> Taken<Ending> {

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
-use rex_core::asked::Written;
 use rex_core::net::Url;
-use rex_core::{AbsPath, ActionSpec, Asked, Principal, Resource, ResourceSpec, Subject, Timestamp, Value};
+use rex_core::request::RequestSpec;
+use rex_core::{AbsPath, ActionSpec, Principal, RequestBuf, Resource, ResourceSpec, Subject, Timestamp, Value};
 
 use crate::compared::Compared;
 use crate::index::action_meets;
@@ -241,8 +241,8 @@ fn request(
     let who = if &*principal.kind == "User" { Principal::user(&principal.id) } else { Principal::agent(&principal.id) };
     let subject = Subject { principal: who, script, tags: words.tags.iter().cloned().collect() };
     let action = spec.to_string();
-    let written = Written { action: &action, resource: id, attributes: attributes.clone(), context };
-    let asked = Asked::new(policy.actions(), &written, subject, now).ok()?;
+    let written = RequestSpec { action: &action, resource: id, attributes: attributes.clone(), context };
+    let asked = RequestBuf::new(policy.actions(), &written, subject, now).ok()?;
     let resource = Uid::new(&spec.resource.to_string(), asked.request().resource.id());
     let class = class.iter().map(|class| (resource.clone(), class.clone()));
     let members = group.iter().map(|group| (principal.clone(), group.clone())).chain(class).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rex_core::net::Url;
 use rex_core::process::Process;
 use rex_core::resource::Unit;
-use rex_core::{AbsPath, ActionSpec, Place, Resource};
+use rex_core::{AbsPath, ActionSpec, ReachPlace, Resource};
 
 use super::{Breadth, protected};
 use crate::vocabulary::same_type;
@@ -62,7 +62,7 @@ const RUN: usize = 32;
 /// Ids by what they have in common.
 type Buckets<'a, K> = BTreeMap<K, BTreeSet<&'a str>>;
 /// A check whether a `forbid` covers a part of a place, which the text describes.
-pub(super) type IsHeld<'h> = &'h mut dyn FnMut(Place, &str) -> bool;
+pub(super) type IsHeld<'h> = &'h mut dyn FnMut(ReachPlace, &str) -> bool;
 
 /// Returns the patterns of these resources, each with those that it covers.
 pub(super) fn patterns<'a>(
@@ -126,7 +126,7 @@ impl<'a> Wide<'a, '_> {
         buckets
     }
 
-    fn take(&mut self, place: Place, what: &str, pattern: Pattern, ids: BTreeSet<&'a str>) {
+    fn take(&mut self, place: ReachPlace, what: &str, pattern: Pattern, ids: BTreeSet<&'a str>) {
         if !pattern.covers_protected() && !(self.is_held)(place, what) {
             for id in &ids {
                 self.left.remove(id);
@@ -151,7 +151,12 @@ impl<'a> Wide<'a, '_> {
             let beginning = self.left.range(directory..).take_while(|id| id.starts_with(directory));
             let ids: BTreeSet<_> = beginning.filter(below).copied().collect();
             if ids.len() > 1 {
-                self.take(Place::Below(directory.to_owned()), directory, Pattern::Within(directory.to_owned()), ids);
+                self.take(
+                    ReachPlace::Below(directory.to_owned()),
+                    directory,
+                    Pattern::Within(directory.to_owned()),
+                    ids,
+                );
             }
         }
     }
@@ -159,7 +164,7 @@ impl<'a> Wide<'a, '_> {
     /// Generalizes URLs to any query.
     fn queries(&mut self) {
         for (base, ids) in self.bucket(|url| Some(without_query(url))) {
-            self.take(Place::Below(base.to_owned()), base, Pattern::Within(base.to_owned()), ids);
+            self.take(ReachPlace::Below(base.to_owned()), base, Pattern::Within(base.to_owned()), ids);
         }
     }
 
@@ -180,7 +185,7 @@ impl<'a> Wide<'a, '_> {
                 (Some(name), _) | (None, Err(name)) => Pattern::Named { directory: directory.clone(), name },
                 (None, Ok(extension)) => Pattern::Extension { directory: directory.clone(), extension },
             };
-            self.take(Place::Below(directory.clone()), &directory, pattern, ids);
+            self.take(ReachPlace::Below(directory.clone()), &directory, pattern, ids);
         }
     }
 
@@ -190,7 +195,7 @@ impl<'a> Wide<'a, '_> {
         for (directory, ids) in
             self.bucket(|path| directory(path).filter(|directory| *directory != "/")).into_iter().filter(crowded)
         {
-            let place = Place::Below(directory.to_owned());
+            let place = ReachPlace::Below(directory.to_owned());
             self.take(place, directory, Pattern::Directly(directory.to_owned()), ids);
         }
     }
@@ -206,7 +211,7 @@ impl<'a> Wide<'a, '_> {
         }
         for ((directory, name), ids) in buckets {
             let pattern = Pattern::Named { directory: directory.to_owned(), name };
-            self.take(Place::Below(directory.to_owned()), directory, pattern, ids);
+            self.take(ReachPlace::Below(directory.to_owned()), directory, pattern, ids);
         }
     }
 
@@ -219,7 +224,7 @@ impl<'a> Wide<'a, '_> {
         for ((template, kind), ids) in self.bucket(key) {
             let parts = vec![format!("{template}@"), format!(".{kind}")];
             let what = parts.concat();
-            self.take(Place::Prefix(format!("{template}@")), &what, Pattern::Like(parts), ids);
+            self.take(ReachPlace::Prefix(format!("{template}@")), &what, Pattern::Like(parts), ids);
         }
     }
 }

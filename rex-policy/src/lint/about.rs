@@ -2,7 +2,7 @@
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
-use rex_core::{ActionSpec, FactKind, Values};
+use rex_core::{ActionSpec, FactKind, ValueSet};
 
 use super::Lint;
 use super::asked::uids;
@@ -160,8 +160,8 @@ impl About {
     }
 
     /// Returns the values that a term can have, one entry for each declaration that may apply; empty if it is not declared.
-    pub(super) fn values(&self, term: Term<'_>) -> Vec<Values> {
-        let mut all: Vec<Values> = Vec::new();
+    pub(super) fn values(&self, term: Term<'_>) -> Vec<ValueSet> {
+        let mut all: Vec<ValueSet> = Vec::new();
         for spec in &self.actions {
             let (declared, name) = match term {
                 Term::Resource(name) => (spec.resource.attributes, name),

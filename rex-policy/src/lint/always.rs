@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
-use rex_core::Values;
+use rex_core::ValueSet;
 use rex_core::values::{DIRECTORY, PATH, URL_PATH};
 
 use super::about::{About, Term, is_joined, parts};
@@ -253,7 +253,7 @@ fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
 /// Returns whether each value of a term starts with a slash.
 fn starts_with_slash(about: &About, term: &Expr) -> bool {
     let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
-    let absolute = [Values::Form(&PATH), Values::Form(&DIRECTORY), Values::Form(&URL_PATH)];
+    let absolute = [ValueSet::Form(&PATH), ValueSet::Form(&DIRECTORY), ValueSet::Form(&URL_PATH)];
     !values.is_empty() && values.iter().all(|values| absolute.contains(values))
 }
 
@@ -285,7 +285,7 @@ fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
 fn possible(about: &About, term: &Expr) -> Possible {
     let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
     let words = values.iter().map(|values| match values {
-        Values::Words(words) => Some(*words),
+        ValueSet::Words(words) => Some(*words),
         _ => None,
     });
     let words: Option<Vec<_>> = words.collect();
@@ -302,7 +302,7 @@ fn range(about: &About, term: &Expr) -> Option<times::Range> {
         }
         let values = about.values(term);
         let ranges = values.iter().map(|values| match values {
-            Values::Range(low, high) => Some((i128::from(*low), i128::from(*high))),
+            ValueSet::Range(low, high) => Some((i128::from(*low), i128::from(*high))),
             _ => None,
         });
         let ranges: Vec<_> = ranges.collect::<Option<_>>()?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use cedar_policy::pst::{Expr, PatternElem, Var};
 use rex_core::net::{NETWORKS, Network, RemoteHost};
-use rex_core::process::{Process, Program, Words};
+use rex_core::process::{Process, Program, WordList};
 use rex_core::{ActionSpec, Fact, Resource};
 
 use super::about::{About, Term, letter};
@@ -28,9 +28,9 @@ pub(super) fn of_id(spec: &ActionSpec, id: &str) -> Vec<(&'static str, Constant)
     }
     // The id of a program does not imply its hash, which a caller may pin.
     let program = spec.resource == Program::SPEC;
-    let Ok(resource) = (spec.recall)(id, &BTreeMap::new()) else { return known };
+    let Ok(resource) = (spec.from_record)(id, &BTreeMap::new()) else { return known };
     // Ids that no request has are reported elsewhere.
-    if (!resource.id_says_all() && !program) || resource.id() != id {
+    if (!resource.id_is_complete() && !program) || resource.id() != id {
         return known;
     }
     resource.attributes(&mut |name, fact| {
@@ -107,9 +107,9 @@ fn of_arguments<'e>(asked: &[&Constraint<'e>], arguments: &Constraint<'e>) -> Op
         })
     };
     if let Some(texts) = texts(arguments) {
-        let words: Option<Vec<Words>> = texts.iter().map(|text| Words::parse(text)).collect();
+        let words: Option<Vec<WordList>> = texts.iter().map(|text| WordList::parse(text)).collect();
         let words = words.filter(|words| !words.is_empty())?;
-        let says = |words: &Words, name: &str| -> Option<Constant> {
+        let says = |words: &WordList, name: &str| -> Option<Constant> {
             if name == "count" {
                 return Some(Constant::Number(words.as_slice().len().try_into().ok()?));
             }

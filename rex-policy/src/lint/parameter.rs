@@ -1,7 +1,7 @@
 //! Directories of kernel parameters used where a parameter is required.
 
 use rex_core::Resource;
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 
 use super::{Look, wild};
 use crate::rule::Uid;
@@ -36,7 +36,7 @@ const DIRECTORIES: &[&str] = &[
 /// Checks an id.
 pub(super) fn id(look: &mut Look<'_>, uid: &Uid) {
     let is_directory = !uid.id.contains('.') || DIRECTORIES.contains(&&*uid.id);
-    if *uid.kind != *Parameter::SPEC.to_string() || !is_directory {
+    if *uid.kind != *KernelParameter::SPEC.to_string() || !is_directory {
         return;
     }
     let excepted = look.syntax.is_some_and(|syntax| wild::is_excepted(syntax, true, uid));

@@ -105,7 +105,7 @@ fn misplaced<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], id: &str) -> Opti
 /// Returns whether an id equals another of its type or lies in it.
 fn lies_in(spec: &ActionSpec, id: &str, above: &str) -> bool {
     let mut found = id == above;
-    if let (false, Ok(resource)) = (found, (spec.recall)(id, &Default::default())) {
+    if let (false, Ok(resource)) = (found, (spec.from_record)(id, &Default::default())) {
         resource.ancestors(&mut |ancestor| found |= ancestor == above);
     }
     found

@@ -4,7 +4,7 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal};
 use rex_core::action::process;
 use rex_core::process::Program;
 use rex_core::values::{DIRECTORY, EXTENSION, NAME, PATH, PROGRAM, URL, URL_PATH};
-use rex_core::{Action, Resource, Values};
+use rex_core::{Action, Resource, ValueSet};
 
 use super::about::{About, Term};
 use super::alias::leads_elsewhere;
@@ -14,10 +14,10 @@ use crate::finding::{Severity, visible};
 use crate::rule::Uid;
 
 /// Values that are paths.
-const PATHS: [Values; 3] = [Values::Form(&PATH), Values::Form(&PROGRAM), Values::Form(&DIRECTORY)];
+const PATHS: [ValueSet; 3] = [ValueSet::Form(&PATH), ValueSet::Form(&PROGRAM), ValueSet::Form(&DIRECTORY)];
 
 /// Values that are names of files, or parts of such names.
-const NAMES: [Values; 5] = [PATHS[0], PATHS[1], PATHS[2], Values::Form(&NAME), Values::Form(&EXTENSION)];
+const NAMES: [ValueSet; 5] = [PATHS[0], PATHS[1], PATHS[2], ValueSet::Form(&NAME), ValueSet::Form(&EXTENSION)];
 
 /// Returns the text with its escaped bytes in upper case, `\xE9`, as names spell them; `None` if they already are.
 pub(super) fn upper_bytes(text: &str) -> Option<String> {
@@ -96,7 +96,7 @@ fn of_text(
     look: &mut Look<'_>,
     about: &About,
     (term, pattern, like): (Term<'_>, &[Option<char>], bool),
-    values: &[Values],
+    values: &[ValueSet],
     severity: Severity,
 ) {
     let is_program = term == Term::Resource("path") && about.actions.iter().all(|spec| spec.resource == Program::SPEC);
@@ -108,7 +108,7 @@ fn of_text(
         return;
     }
     let (raw, shown) = (wild::raw(pattern), wild::shown(pattern));
-    let all_are = |known: &[Values]| values.iter().all(|values| known.contains(values));
+    let all_are = |known: &[ValueSet]| values.iter().all(|values| known.contains(values));
     if all_are(&NAMES)
         && let Some((message, help)) = lower_bytes(&shown).filter(|_| look.find(&raw).is_some())
     {
@@ -125,7 +125,7 @@ fn never(
     look: &mut Look<'_>,
     about: &About,
     (term, pattern, like): (Term<'_>, &[Option<char>], bool),
-    values: &[Values],
+    values: &[ValueSet],
     severity: Severity,
 ) {
     let text = wild::shown(pattern);
@@ -137,7 +137,7 @@ fn never(
     };
     let message = format!("`{}` is never{} `{}`", term.text(), if like { " like" } else { "" }, visible(&text));
     // A URL may contain a star.
-    let meant = |values: &&Values| !like || [Values::Form(&URL), Values::Form(&URL_PATH)].contains(values);
+    let meant = |values: &&ValueSet| !like || [ValueSet::Form(&URL), ValueSet::Form(&URL_PATH)].contains(values);
     let meant = values.iter().filter(meant).find_map(|values| values.meant(&text));
     let help = match meant {
         Some(meant) => format!("did you mean `{}`? {}", visible(&meant), they_are(values)),
@@ -147,7 +147,7 @@ fn never(
 }
 
 /// Describes the values that something has.
-fn they_are(values: &[Values]) -> String {
+fn they_are(values: &[ValueSet]) -> String {
     let mut help: Vec<String> = Vec::new();
     for values in values {
         let said = format!("it is {values}");

@@ -1,7 +1,7 @@
 //! Wildcards, variables and the like that are letters.
 
 use cedar_policy::pst::Expr;
-use rex_core::Values;
+use rex_core::ValueSet;
 use rex_core::values::{COMMAND_LINE, ENVIRONMENT, QUERY, SERVER, TAG, URL, URL_PATH, XATTR, XATTR_OR_ALL};
 
 use super::placeholder::{has_arguments, is_padded};
@@ -229,7 +229,7 @@ pub(super) fn text(
     (term, is_program): (&str, bool),
     pattern: &[Option<char>],
     is_like: bool,
-    values: &[Values],
+    values: &[ValueSet],
     severity: Severity,
 ) -> bool {
     if !may_hold(&shown(pattern).replace('*', if pattern.contains(&Some('*')) { "*" } else { "" }))
@@ -237,13 +237,13 @@ pub(super) fn text(
     {
         return false;
     }
-    let taken = |values: &Values| match values {
-        Values::Form(form) if [&COMMAND_LINE, &ENVIRONMENT, &QUERY].contains(form) => None,
-        Values::Form(form) if [&SERVER, &URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => {
+    let taken = |values: &ValueSet| match values {
+        ValueSet::Form(form) if [&COMMAND_LINE, &ENVIRONMENT, &QUERY].contains(form) => None,
+        ValueSet::Form(form) if [&SERVER, &URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => {
             Some(Taken::Stars)
         }
-        Values::Form(_) | Values::Words(_) => Some(Taken::All),
-        Values::Any | Values::Range(..) => None,
+        ValueSet::Form(_) | ValueSet::Words(_) => Some(Taken::All),
+        ValueSet::Any | ValueSet::Range(..) => None,
     };
     let Some(taken) = values.iter().map(taken).collect::<Option<Vec<_>>>() else { return false };
     let taken = match is_program {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rex_core::action::{fs, process};
-use rex_core::{Action, ActionSpec, Extent, Place};
+use rex_core::{Action, ActionSpec, Extent, ReachPlace};
 
 use super::{Lint, Look, with_help};
 use crate::finding::{Finding, Severity};
@@ -162,9 +162,9 @@ struct Runnable {
 
 #[derive(Debug, Default)]
 struct Runs {
-    places: BTreeSet<Place>,
+    places: BTreeSet<ReachPlace>,
     /// The first policy for each place.
-    rules: HashMap<Place, usize>,
+    rules: HashMap<ReachPlace, usize>,
     /// The first policy that permits running anything.
     anything: Option<usize>,
 }
@@ -263,9 +263,9 @@ fn told(both: &Extent) -> Option<String> {
     Some(match both {
         Extent::Anything => "any program".to_owned(),
         Extent::Within(places) => match places.first()? {
-            Place::Exactly(path) => format!("`{}`", path.escape_debug()),
-            Place::Below(path) => format!("`{}` or something below it", path.escape_debug()),
-            Place::Prefix(path) => format!("what starts with `{}`", path.escape_debug()),
+            ReachPlace::Exactly(path) => format!("`{}`", path.escape_debug()),
+            ReachPlace::Below(path) => format!("`{}` or something below it", path.escape_debug()),
+            ReachPlace::Prefix(path) => format!("what starts with `{}`", path.escape_debug()),
         },
     })
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use rex_core::action::net;
-use rex_core::{Action, ActionSpec, Extent, Place};
+use rex_core::{Action, ActionSpec, Extent, ReachPlace};
 
 use super::Look;
 use super::places::{Reached, ScopeKey, key};
@@ -83,8 +83,8 @@ impl Needed {
 fn holds(extent: &Extent, host: &str) -> bool {
     let Extent::Within(places) = extent else { return true };
     places.iter().any(|place| match place {
-        Place::Exactly(id) => id == host,
-        Place::Below(id) => id == host || host.strip_suffix(&**id).is_some_and(|rest| rest.ends_with('.')),
-        Place::Prefix(start) => host.starts_with(&**start),
+        ReachPlace::Exactly(id) => id == host,
+        ReachPlace::Below(id) => id == host || host.strip_suffix(&**id).is_some_and(|rest| rest.ends_with('.')),
+        ReachPlace::Prefix(start) => host.starts_with(&**start),
     })
 }

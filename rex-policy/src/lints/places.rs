@@ -32,7 +32,7 @@ impl Permits {
         Self(look.survey.acts.iter().map(|act| Reached::new(look, act, &|_| true)).collect())
     }
 
-    /// Returns the reach by [`Reached::of`] for an action of the table.
+    /// Returns the reach by [`PermitReach::of`] for an action of the table.
     pub(super) fn of<'s>(&'s self, look: &Look<'_>, act: usize, scope: &Scope) -> Vec<&'s Extent> {
         self.0.get(act).map_or_else(Vec::new, |reached| reached.of(look, scope))
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rex_core::action::{net, process};
 use rex_core::net::{RemoteHost, Url};
-use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Resource};
+use rex_core::{AbsPath, Action, ActionSpec, Extent, ReachPlace, Resource};
 
 use super::places::Permits;
 use super::{Lint, Look, with_help};
@@ -106,7 +106,7 @@ fn server(spec: &ActionSpec, extent: &Extent) -> Option<Url> {
     }
     let Extent::Within(places) = extent else { return None };
     let servers = places.iter().map(|place| {
-        let (Place::Exactly(id) | Place::Below(id) | Place::Prefix(id)) = place;
+        let (ReachPlace::Exactly(id) | ReachPlace::Below(id) | ReachPlace::Prefix(id)) = place;
         let (scheme, rest) = id.split_once("://")?;
         let (authority, _) = rest.split_once('/')?;
         Url::parse(&format!("{scheme}://{authority}/")).ok()
@@ -122,9 +122,9 @@ fn withheld(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     let run = look.survey.acts.iter().find(|act| act.spec == process::Run::SPEC);
     let (Some(interpreter), Some(run), false) = (look.levels.interpreter, run, allowed) else { return Vec::new() };
     let Extent::Within(places) = look.survey.extent(rule, run) else { return Vec::new() };
-    let named = |place: &Place| match place {
-        Place::Exactly(path) => AbsPath::parse(path).ok().filter(interpreter),
-        Place::Below(_) | Place::Prefix(_) => None,
+    let named = |place: &ReachPlace| match place {
+        ReachPlace::Exactly(path) => AbsPath::parse(path).ok().filter(interpreter),
+        ReachPlace::Below(_) | ReachPlace::Prefix(_) => None,
     };
     let programs: Option<Vec<AbsPath>> = places.iter().map(named).collect();
     let Some(program) = programs.as_ref().and_then(|programs| programs.first()) else { return Vec::new() };

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal};
-use rex_core::asked::Written;
-use rex_core::{ActionSpec, Asked, Fact, FactKind, Principal, Subject, Timestamp, Value};
+use rex_core::request::RequestSpec;
+use rex_core::{ActionSpec, Fact, FactKind, Principal, RequestBuf, Subject, Timestamp, Value};
 
 use super::flat::Act;
 use super::kinds::{ID, and, binary, is, not, or, truth, variable};
@@ -61,10 +61,10 @@ fn request(
     });
     let action = act.spec.to_string();
     let written =
-        Written { action: &action, resource: id, attributes: attributes(act, model), context: context.collect() };
+        RequestSpec { action: &action, resource: id, attributes: attributes(act, model), context: context.collect() };
     let (kind, name) = (principal.kind().to_owned(), principal.id().to_owned());
     let subject = Subject { principal, script: text(&act.fact("script")).unwrap_or_default(), tags };
-    let asked = Asked::new(table, &written, subject, now).ok()?;
+    let asked = RequestBuf::new(table, &written, subject, now).ok()?;
     let resource = Uid::new(&act.spec.resource.to_string(), asked.request().resource.id());
     let members = variables.members.iter().filter(|(name, (of_principal, group))| {
         model.get(*name) == Some(&Value::Bool(true)) && (*of_principal || group.kind != resource.kind)
@@ -117,7 +117,7 @@ pub(super) fn lesson(acts: &[Act<'_>], variables: &Variables, model: &Model, fou
         }
         says = and(std::mem::replace(&mut says, truth(true)), said);
     });
-    let all = operation.asked.request().resource.id_says_all();
+    let all = operation.asked.request().resource.id_is_complete();
     (all && says != truth(true)).then_some(says)
 }
 

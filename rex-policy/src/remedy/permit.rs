@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use rex_core::action::net;
 use rex_core::process::Process;
-use rex_core::{Action, ActionSpec, Fact, Need, Request, Resource, Subject, Timestamp, Width};
+use rex_core::{Action, ActionSpec, Fact, Need, NeedWidth, Request, Resource, Subject, Timestamp};
 
 use super::SAID_BY_ARGUMENTS;
 use crate::annotation::id_of;
@@ -18,7 +18,7 @@ const NOBODY: &str = "reserved";
 #[derive(Clone)]
 pub(super) struct Wanted<'a> {
     pub(super) request: Request<'a>,
-    pub(super) width: Width,
+    pub(super) width: NeedWidth,
     unknown: &'a [&'static str],
     pub(super) via: Option<&'a str>,
     operation: Option<&'static str>,
@@ -28,7 +28,7 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     pub(super) fn of(request: Request<'a>) -> Self {
-        Self { request, width: Width::This, unknown: &[], via: None, operation: None, allow: String::new() }
+        Self { request, width: NeedWidth::This, unknown: &[], via: None, operation: None, allow: String::new() }
     }
 
     pub(super) fn of_need(need: &'a Need, subject: &'a Subject, now: Timestamp, operation: &'static str) -> Self {
@@ -46,10 +46,10 @@ impl<'a> Wanted<'a> {
         let id = self.request.resource.id();
         match &self.width {
             _ if self.is_process() => Head::Any,
-            Width::This => Head::Exactly(BTreeSet::from([uid(id)])),
-            Width::Below => Head::Within(uid(id)),
-            Width::Named { directory, .. } => Head::Within(uid(directory)),
-            Width::Prefix(_) | Width::Any | Width::Later(_) => Head::Any,
+            NeedWidth::This => Head::Exactly(BTreeSet::from([uid(id)])),
+            NeedWidth::Below => Head::Within(uid(id)),
+            NeedWidth::Named { directory, .. } => Head::Within(uid(directory)),
+            NeedWidth::Prefix(_) | NeedWidth::Any | NeedWidth::Later(_) => Head::Any,
         }
     }
 
@@ -61,10 +61,10 @@ impl<'a> Wanted<'a> {
     fn conditions(&self) -> Vec<String> {
         let mut all = Vec::new();
         match &self.width {
-            Width::Named { prefix, suffix, .. } if !(prefix.is_empty() && suffix.is_empty()) => {
+            NeedWidth::Named { prefix, suffix, .. } if !(prefix.is_empty() && suffix.is_empty()) => {
                 all.push(format!("resource.name like \"{}*{}\"", pattern(prefix), pattern(suffix)));
             }
-            Width::Prefix(prefix) => {
+            NeedWidth::Prefix(prefix) => {
                 let name = self.request.resource.spec().id_attribute.unwrap_or("name");
                 all.push(format!("resource.{name} like \"{}*\"", pattern(prefix)));
             }
@@ -275,8 +275,8 @@ impl Drafts {
         for wanted in wanted {
             let spec = wanted.request.action.spec();
             match &wanted.width {
-                Width::Below => all.push(format!("all below `{}`", wanted.request.resource.id().escape_debug())),
-                Width::Named { directory, prefix, suffix } => {
+                NeedWidth::Below => all.push(format!("all below `{}`", wanted.request.resource.id().escape_debug())),
+                NeedWidth::Named { directory, prefix, suffix } => {
                     all.push(format!("files `{prefix}*{suffix}` in `{}`", directory.escape_debug()));
                 }
                 _ => {}

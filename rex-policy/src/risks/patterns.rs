@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::process::Program;
-use rex_core::{AbsPath, ActionSpec, Extent, Place, Resource, ResourceSpec};
+use rex_core::{AbsPath, ActionSpec, Extent, ReachPlace, Resource, ResourceSpec};
 
 use super::is_like;
 use crate::index::action_meets;
@@ -75,8 +75,8 @@ impl Patterns {
 fn of_places(spec: &ResourceSpec, extent: Option<&Extent>) -> Vec<Pattern> {
     let Some(Extent::Within(places)) = extent else { return Vec::new() };
     let below = places.iter().filter_map(|place| match place {
-        Place::Below(id) => within(spec, id),
-        Place::Exactly(_) | Place::Prefix(_) => None,
+        ReachPlace::Below(id) => within(spec, id),
+        ReachPlace::Exactly(_) | ReachPlace::Prefix(_) => None,
     });
     below.flatten().filter(|pattern| pattern.contains(&Letter::Any)).collect()
 }

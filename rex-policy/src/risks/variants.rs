@@ -130,7 +130,7 @@ impl Words {
             told.insert(format!("context.{name}"), value.to_string());
         }
         // The id already says these.
-        if !resource.id_says_all() {
+        if !resource.id_is_complete() {
             for (name, value) in variant.attributes.iter().filter(|(name, _)| asked(&self.compared.attributes, name)) {
                 told.insert(format!("resource.{name}"), value.to_string());
             }

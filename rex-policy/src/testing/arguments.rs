@@ -2,7 +2,7 @@
 
 use arbitrary::{Result, Unstructured};
 use rex_core::action::process::Run;
-use rex_core::process::{Program, Words};
+use rex_core::process::{Program, WordList};
 use rex_core::{AbsPath, Action as _, Authorize, Effect, Principal, Request, Subject, Timestamp};
 
 use super::compile;
@@ -35,7 +35,7 @@ fn agree(input: &mut Unstructured<'_>) -> Result<bool> {
     for _ in 0..8 {
         let words = words(input)?;
         let means = meaning(&words);
-        let action = Run::new(Words::new(words.clone()), Words::default(), &AbsPath::root(), "", false);
+        let action = Run::new(WordList::new(words.clone()), WordList::default(), &AbsPath::root(), "", false);
         let resource = Program { path: path.clone(), sha256: String::new() };
         let now = Timestamp::from_micros(0);
         let request = Request { subject: &subject, action: &action, resource: &resource, now };
@@ -109,13 +109,13 @@ fn atom(input: &mut Unstructured<'_>) -> Result<(String, Meaning)> {
         }
         3 => {
             let all = words(input)?;
-            let text = format!("context.arguments == \"{}\"", literal(Words::new(all.clone()).as_str()));
+            let text = format!("context.arguments == \"{}\"", literal(WordList::new(all.clone()).as_str()));
             (text, Box::new(move |words| words == all))
         }
         _ => {
             let mut first = words(input)?;
             first.push(word(input)?);
-            let text = format!("context.arguments like \"{} *\"", pattern(Words::new(first.clone()).as_str()));
+            let text = format!("context.arguments like \"{} *\"", pattern(WordList::new(first.clone()).as_str()));
             (text, Box::new(move |words| words.len() > first.len() && words.starts_with(&first)))
         }
     })

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use rex_core::{Attribute, Effect, Fact, FactKind, Resource, ResourceSpec, Values};
+use rex_core::{Attribute, Effect, Fact, FactKind, Resource, ResourceSpec, ValueSet};
 use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 
 use crate::support::{ask, triage};
@@ -21,7 +21,7 @@ pub struct Sample {
 }
 
 const fn attribute(name: &'static str, kind: FactKind) -> Attribute {
-    Attribute { name, kind, doc: "It.", values: Values::Any }
+    Attribute { name, kind, doc: "It.", values: ValueSet::Any }
 }
 
 impl Resource for Sample {

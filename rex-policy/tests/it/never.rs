@@ -170,8 +170,8 @@ fn attributes_that_go_together_are_left_alone() {
 /// Every attribute and fact that is a path has only one spelling.
 #[test]
 fn paths_are_normalized_wherever_they_stand() {
-    use rex_core::values::{DIRECTORY, PATH, PROGRAM, Values};
-    let forms = [&PATH, &PROGRAM, &DIRECTORY].map(Values::Form);
+    use rex_core::values::{DIRECTORY, PATH, PROGRAM, ValueSet};
+    let forms = [&PATH, &PROGRAM, &DIRECTORY].map(ValueSet::Form);
     let mut seen = Vec::new();
     for spec in rex_core::ACTIONS {
         let of = |var: &str, all: &[rex_core::Attribute]| -> Vec<String> {

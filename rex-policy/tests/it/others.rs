@@ -20,7 +20,7 @@ impl Resource for Document {
         nested: true,
         class: None,
     };
-    const ID_SAYS_ALL: bool = true;
+    const ID_IS_COMPLETE: bool = true;
     fn id(&self) -> &str {
         &self.0
     }
@@ -28,7 +28,7 @@ impl Resource for Document {
     fn ancestors<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
         self.0.match_indices('/').rev().for_each(|(at, _)| visit(self.0.get(..at).unwrap_or_default()));
     }
-    fn recall(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
+    fn from_record(id: &str, _: &BTreeMap<String, Value>) -> Result<Self, String> {
         if id.split('/').any(|name| name == "..") {
             return Err(format!("`{id}` is no document"));
         }

@@ -1,7 +1,7 @@
 //! The reach of policies.
 
 use expect_test::{Expect, expect};
-use rex_core::{Attribute, Extent, Fact, FactKind, Place, Principal, Reach, Resource, ResourceSpec};
+use rex_core::{Attribute, Extent, Fact, FactKind, Principal, Reach, ReachPlace, Resource, ResourceSpec};
 use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
 
 use crate::support::{compile, compile_with};
@@ -17,11 +17,11 @@ fn places(extent: &Extent) -> String {
     }
 }
 
-fn place(place: &Place) -> String {
+fn place(place: &ReachPlace) -> String {
     match place {
-        Place::Exactly(id) => id.clone(),
-        Place::Below(id) => format!("{}/**", id.trim_end_matches('/')),
-        Place::Prefix(text) => format!("{text}*"),
+        ReachPlace::Exactly(id) => id.clone(),
+        ReachPlace::Below(id) => format!("{}/**", id.trim_end_matches('/')),
+        ReachPlace::Prefix(text) => format!("{text}*"),
     }
 }
 
@@ -392,8 +392,8 @@ impl Resource for Parcel {
         name: "Parcel",
         doc: "A parcel.",
         attributes: &[
-            Attribute { name: "path", kind: FactKind::String, doc: "The way.", values: rex_core::Values::Any },
-            Attribute { name: "label", kind: FactKind::String, doc: "The id.", values: rex_core::Values::Any },
+            Attribute { name: "path", kind: FactKind::String, doc: "The way.", values: rex_core::ValueSet::Any },
+            Attribute { name: "label", kind: FactKind::String, doc: "The id.", values: rex_core::ValueSet::Any },
         ],
         id_attribute: Some("label"),
         nested: true,

@@ -55,7 +55,7 @@ impl Resource for Page {
             name: "draft",
             kind: rex_core::FactKind::Bool,
             doc: "Whether it is one.",
-            values: rex_core::Values::Any,
+            values: rex_core::ValueSet::Any,
         }],
         id_attribute: None,
         nested: true,

@@ -18,7 +18,7 @@ use nix::sys::signal::kill;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{Pid, fchdir};
 use rex_core::action::sys;
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::{AbsPath, Budget, Code, Error, Grant};
 
 use super::{accounts, resolve, tool};
@@ -253,13 +253,13 @@ const GROUP_FILES: &[&str] = &[
 ];
 
 /// Returns the value of a parameter, with U+FFFD for what is not UTF-8.
-fn read_parameter(name: &Parameter) -> Result<String, OsError> {
+fn read_parameter(name: &KernelParameter) -> Result<String, OsError> {
     let mut bytes = Vec::new();
     parameter(name, OFlag::O_RDONLY)?.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn parameter(parameter: &Parameter, flags: OFlag) -> Result<File, OsError> {
+fn parameter(parameter: &KernelParameter, flags: OFlag) -> Result<File, OsError> {
     let parts: Vec<_> = parameter.parts().collect();
     let path = AbsPath::parse(&format!("{PARAMETERS}/{}", parts.join("/")));
     let path = path.map_err(|_| OsError::Refused("its name is none"))?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use nix::fcntl::OFlag;
 use rex_core::action::fs;
 use rex_core::limits::exceeded;
-use rex_core::{AbsPath, Action, Budget, Extent, Place, Reach};
+use rex_core::{AbsPath, Action, Budget, Extent, Reach, ReachPlace};
 
 use super::confine::{Bounds, Program};
 use super::{resolve, run};
@@ -21,7 +21,7 @@ pub(super) fn output(program: &str, arguments: &[&str], places: &[&str], budget:
     let path = AbsPath::parse(program).map_err(|_| OsError::Refused("its path is none"))?;
     let file = resolve::open(&path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Last::Cross)?;
     let words: Vec<&OsStr> = std::iter::once(&program).chain(arguments).map(OsStr::new).collect();
-    let places = Extent::Within(places.iter().map(|path| Place::Below((*path).to_owned())).collect());
+    let places = Extent::Within(places.iter().map(|path| ReachPlace::Below((*path).to_owned())).collect());
     let reach = Reach::new(vec![(fs::Read::SPEC, places.clone()), (fs::List::SPEC, places)]);
     let program = Program {
         file: &file,

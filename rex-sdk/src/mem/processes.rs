@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind};
 use std::sync::PoisonError;
 
 use rex_core::action::process;
-use rex_core::process::{Identity, Process, Program, Words};
+use rex_core::process::{Process, ProcessIdentity, Program, WordList};
 use rex_core::{AbsPath, Budget, Grant, Reach, Timestamp};
 
 use super::{EPOCH, MemOs};
@@ -13,7 +13,7 @@ use crate::links::Last;
 use crate::os::{Finished, OpenFile, OsError, ProcessDetails, ProcessList, ProcessStatus, Processes, Start, permitted};
 
 /// The behavior of a program in memory: its result for some arguments and standard input.
-pub type Behaviour = fn(arguments: &Words, stdin: Option<&str>) -> Finished;
+pub type Behaviour = fn(arguments: &WordList, stdin: Option<&str>) -> Finished;
 
 /// A process of a world in memory.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ enum Acts {
 impl MemOs {
     /// Adds a sleeping process with this command line, started by process 1.
     #[must_use]
-    pub fn process(self, pid: u32, identity: Identity, arguments: &[&str]) -> Self {
+    pub fn process(self, pid: u32, identity: ProcessIdentity, arguments: &[&str]) -> Self {
         let details = ProcessDetails {
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
             directory: Some("/".to_owned()),
@@ -125,7 +125,7 @@ impl MemOs {
     }
 
     pub(super) fn example_processes(self) -> Self {
-        let identity = |name: &str, exe: &str, user: &str, unit: &str| Identity {
+        let identity = |name: &str, exe: &str, user: &str, unit: &str| ProcessIdentity {
             name: name.to_owned(),
             exe: Some(exe.to_owned()),
             user: Some(user.to_owned()),

@@ -14,7 +14,7 @@ use landlock::{
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use rex_core::action::fs;
-use rex_core::{AbsPath, Action, ActionSpec, Extent, Place, Reach};
+use rex_core::{AbsPath, Action, ActionSpec, Extent, Reach, ReachPlace};
 
 use super::super::resolve;
 use super::version::Version;
@@ -250,9 +250,9 @@ impl Rules<'_> {
     fn on_the_thing(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             match place {
-                Place::Exactly(path) if self.is_replaced(&path) => self.add(parent(&path), access),
-                Place::Exactly(path) | Place::Below(path) => self.add(&path, access),
-                Place::Prefix(text) => self.add(parent(&text), access),
+                ReachPlace::Exactly(path) if self.is_replaced(&path) => self.add(parent(&path), access),
+                ReachPlace::Exactly(path) | ReachPlace::Below(path) => self.add(&path, access),
+                ReachPlace::Prefix(text) => self.add(parent(&text), access),
             }
         }
     }
@@ -261,7 +261,9 @@ impl Rules<'_> {
     fn on_the_thing_or_its_directory(&mut self, spec: &ActionSpec, access: BitFlags<AccessFs>) {
         for place in self.places(spec) {
             match place {
-                Place::Exactly(path) if !self.is_replaced(&path) && open(&path).is_some() => self.add(&path, access),
+                ReachPlace::Exactly(path) if !self.is_replaced(&path) && open(&path).is_some() => {
+                    self.add(&path, access)
+                }
                 place => self.add_directory(place, access),
             }
         }
@@ -274,10 +276,12 @@ impl Rules<'_> {
         }
     }
 
-    fn add_directory(&mut self, place: Place, access: BitFlags<AccessFs>) {
+    fn add_directory(&mut self, place: ReachPlace, access: BitFlags<AccessFs>) {
         match place {
-            Place::Below(path) if is_directory(&path) => self.add(&path, access),
-            Place::Exactly(path) | Place::Below(path) | Place::Prefix(path) => self.add(self.above(&path), access),
+            ReachPlace::Below(path) if is_directory(&path) => self.add(&path, access),
+            ReachPlace::Exactly(path) | ReachPlace::Below(path) | ReachPlace::Prefix(path) => {
+                self.add(self.above(&path), access)
+            }
         }
     }
 
@@ -295,10 +299,10 @@ impl Rules<'_> {
         AbsPath::parse(path).is_ok_and(|name| self.reach.covers(fs::CreateDir::SPEC, &name))
     }
 
-    fn places(&self, spec: &ActionSpec) -> Vec<Place> {
+    fn places(&self, spec: &ActionSpec) -> Vec<ReachPlace> {
         match self.reach.extent(spec) {
             None => Vec::new(),
-            Some(Extent::Anything) => vec![Place::Below("/".to_owned())],
+            Some(Extent::Anything) => vec![ReachPlace::Below("/".to_owned())],
             Some(Extent::Within(places)) => places.iter().cloned().collect(),
         }
     }

@@ -165,7 +165,7 @@ impl State {
 /// The parts of the confinement, each with the state that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Confinement {
-    /// Each part with its state, in the order of [`Part::ALL`].
+    /// Each part with its state, in the order of [`ConfinementPart::ALL`].
     pub parts: Vec<(Part, State)>,
     /// The version of the kernel's Landlock; `None` if it is missing, or was not requested.
     pub landlock: Option<u32>,
@@ -276,7 +276,7 @@ pub(super) fn changes_files(reach: &Reach) -> bool {
 /// of them.
 ///
 /// # Errors
-/// If the process has other threads, which the error names; then nothing is given up. With [`Mode::Require`], if a part
+/// If the process has other threads, which the error names; then nothing is given up. With [`ConfinementMode::Require`], if a part
 /// does not hold; then the thread may be partly confined.
 pub fn confine(reach: &Reach, bounds: &Bounds, mode: Mode) -> Result<Confinement, Unconfined> {
     if mode == Mode::Off {

@@ -19,7 +19,7 @@ pub mod who_uses;
 use std::collections::BTreeMap;
 
 use rex_core::action::process;
-use rex_core::process::{Identity, Process};
+use rex_core::process::{Process, ProcessIdentity};
 use rex_core::resource::{Host, Unit};
 use rex_core::{Action, Code, Error, Grant, Value};
 
@@ -177,7 +177,7 @@ fn fits(wanted: Option<&str>, found: Option<&str>) -> Option<bool> {
 
 /// Checks whether a process runs a program; `None` if that is unknown. If Rex may not see the program, the name rules
 /// out most processes.
-fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
+fn runs(identity: &ProcessIdentity, exe: Option<&str>) -> Option<bool> {
     let (Some(wanted), None) = (exe, &identity.exe) else { return fits(exe, identity.exe.as_deref()) };
     let program = wanted.rsplit('/').next().unwrap_or(wanted);
     let start = program.get(..program.floor_char_boundary(NAME_BYTES)).unwrap_or(program);
@@ -186,7 +186,7 @@ fn runs(identity: &Identity, exe: Option<&str>) -> Option<bool> {
 
 /// Checks whether a process has a name; `None` if that is unknown. The part of a name that the kernel does not keep is
 /// taken from the program.
-fn is_called(identity: &Identity, name: &str) -> Option<bool> {
+fn is_called(identity: &ProcessIdentity, name: &str) -> Option<bool> {
     let Some(start) = name.as_bytes().get(..NAME_BYTES).filter(|_| name.len() > NAME_BYTES) else {
         return Some(identity.name == name);
     };
@@ -233,7 +233,8 @@ mod tests {
     #[test]
     fn a_long_name_is_that_of_the_program_or_cannot_be_told() {
         let called = |name: &str, exe: Option<&str>, wanted: &str| {
-            let identity = Identity { name: name.to_owned(), exe: exe.map(str::to_owned), ..Identity::default() };
+            let identity =
+                ProcessIdentity { name: name.to_owned(), exe: exe.map(str::to_owned), ..ProcessIdentity::default() };
             is_called(&identity, wanted)
         };
         let long = "averyverylongprocessname";
@@ -248,7 +249,8 @@ mod tests {
     }
 
     fn unknown(pid: u32, name: &str) -> MemOs {
-        let identity = Identity { name: name.to_owned(), exe: Some("/bin/x".to_owned()), ..Identity::default() };
+        let identity =
+            ProcessIdentity { name: name.to_owned(), exe: Some("/bin/x".to_owned()), ..ProcessIdentity::default() };
         MemOs::example().process(pid, identity, &["x"])
     }
 
@@ -260,7 +262,8 @@ mod tests {
         let known = world.call("process::list", r#"[{"user": "root", "partial": true}]"#).unwrap();
         assert!(matches!(&known, Value::List(known) if known.len() == 2), "{known}");
         // A process whose name differs from that of the program does not match.
-        let os = MemOs::example().process(5, Identity { name: "x".to_owned(), ..Identity::default() }, &["x"]);
+        let os =
+            MemOs::example().process(5, ProcessIdentity { name: "x".to_owned(), ..ProcessIdentity::default() }, &["x"]);
         let world = World::new(os);
         assert_eq!(world.returns("process::list", r#"[{"exe": "/bin/y"}]"#), "[]");
         assert_eq!(world.fails("process::list", r#"[{"exe": "/bin/x"}]"#), Code::Io);

@@ -3,7 +3,7 @@
 use rex_core::action::{fs, process};
 use rex_core::bounds::{self, PROGRAM_WORDS_BYTES};
 use rex_core::limits::{exceeded, exhausted};
-use rex_core::process::{Program, Words, is_word};
+use rex_core::process::{Program, WordList, is_word};
 use rex_core::{AbsPath, Action, Code, Error, Value};
 
 use crate::os::{Finished, Start};
@@ -110,8 +110,8 @@ pub(crate) fn request(args: &Args) -> Result<(process::Run, Program), Error> {
     }
     let directory = args.path("directory")?;
     let action = process::Run::new(
-        Words::new(arguments),
-        Words::new(environment),
+        WordList::new(arguments),
+        WordList::new(environment),
         &directory,
         args.text("user")?,
         args.text_option("stdin")?.is_some(),

@@ -2,7 +2,7 @@
 
 use rex_core::action::service;
 use rex_core::limits::exceeded;
-use rex_core::resource::Manager;
+use rex_core::resource::ServiceManager;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::words::UNIT_STATES;
@@ -40,8 +40,8 @@ const KINDS: &[&str] =
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let (kind, active) = (args.text("kind")?, args.text_option("active")?);
-    let grant = session.permit(service::List {}, Manager)?;
-    let units = session.os.units(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
+    let grant = session.permit(service::List {}, ServiceManager)?;
+    let units = session.os.units(grant, session.run.budget()).map_err(|error| error.about(&ServiceManager))?;
     let limit = session.limits().entries;
     if units.len() as u64 > limit {
         return Err(exceeded("entries", limit, "units"));

@@ -1,7 +1,7 @@
 //! `service::reload_daemon`
 
 use rex_core::action::service;
-use rex_core::resource::Manager;
+use rex_core::resource::ServiceManager;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Op, OpSpec, Returns, Session};
@@ -22,7 +22,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.permit(service::ReloadDaemon {}, Manager)?;
-    session.os.reload_daemon(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
+    let grant = session.permit(service::ReloadDaemon {}, ServiceManager)?;
+    session.os.reload_daemon(grant, session.run.budget()).map_err(|error| error.about(&ServiceManager))?;
     Ok(Value::Null)
 }

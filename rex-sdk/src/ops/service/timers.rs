@@ -1,7 +1,7 @@
 //! `service::timers`
 
 use rex_core::action::service;
-use rex_core::resource::Manager;
+use rex_core::resource::ServiceManager;
 use rex_core::{Action, Code, Error, Timestamp, Value};
 
 use crate::os::TimerStatus;
@@ -29,8 +29,8 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, _: &Args) -> Result<Value, Error> {
-    let grant = session.permit(service::List {}, Manager)?;
-    let timers = session.os.timers(grant, session.run.budget()).map_err(|error| error.about(&Manager))?;
+    let grant = session.permit(service::List {}, ServiceManager)?;
+    let timers = session.os.timers(grant, session.run.budget()).map_err(|error| error.about(&ServiceManager))?;
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).into();
     let entry = |timer: TimerStatus| {
         Value::map([

@@ -1,7 +1,7 @@
 //! `sys::env`
 
 use rex_core::action::sys;
-use rex_core::machine::Variable;
+use rex_core::machine::EnvVariable;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
@@ -22,7 +22,7 @@ pub static OP: Op = Op {
 };
 
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
-    let variable = Variable::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))?;
+    let variable = EnvVariable::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))?;
     let grant = session.permit(sys::GetVariable {}, variable.clone())?;
     let value = session.os.variable(grant, session.run.budget()).map_err(|error| error.about(&variable))?;
     let missing = || Error::new(Code::NotFound, format!("there is no variable `{}`", variable.name()));

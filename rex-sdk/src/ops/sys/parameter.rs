@@ -1,7 +1,7 @@
 //! `sys::parameter`
 
 use rex_core::action::sys;
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
@@ -29,8 +29,8 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 /// Returns the parameter that a call names.
-pub(crate) fn named(args: &Args) -> Result<Parameter, Error> {
-    Parameter::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))
+pub(crate) fn named(args: &Args) -> Result<KernelParameter, Error> {
+    KernelParameter::parse(args.text("name")?).map_err(|error| Error::validation(error.to_string()))
 }
 
 /// The parameter for the name of a kernel parameter.

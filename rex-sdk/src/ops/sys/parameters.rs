@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::action::sys;
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::resource::Host;
 use rex_core::{Action, Code, Error, Value};
 
@@ -65,7 +65,7 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
 }
 
 fn read(session: &Session<'_>, name: &str) -> Result<Value, Error> {
-    let parameter = Parameter::parse(name).map_err(|error| Error::validation(error.to_string()))?;
+    let parameter = KernelParameter::parse(name).map_err(|error| Error::validation(error.to_string()))?;
     let grant = session.permit(sys::GetParameter {}, parameter.clone())?;
     let value = session.os.parameter(grant, session.run.budget()).map_err(|error| error.about(&parameter))?;
     Ok(value.trim_end_matches('\n').into())

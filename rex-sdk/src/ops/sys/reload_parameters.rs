@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::action::{fs, sys};
-use rex_core::machine::Parameter;
+use rex_core::machine::KernelParameter;
 use rex_core::{Action, Code, Error, Value};
 
 use crate::{Args, Example, Kind, Op, OpSpec, Param, Returns, Session};
@@ -35,9 +35,9 @@ pub static OP: Op = Op {
 fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
     let text = session.open(args.path("path")?)?.read_all()?;
     let text = String::from_utf8_lossy(&text);
-    let (mut settings, mut skipped) = (Vec::<(Parameter, &str)>::new(), Vec::new());
+    let (mut settings, mut skipped) = (Vec::<(KernelParameter, &str)>::new(), Vec::new());
     for (name, value) in text.lines().filter_map(setting) {
-        match Parameter::parse(name) {
+        match KernelParameter::parse(name) {
             Ok(parameter) => {
                 settings.retain(|(earlier, _)| *earlier != parameter);
                 settings.push((parameter, value));
@@ -45,8 +45,9 @@ fn call(session: &Session<'_>, args: &Args) -> Result<Value, Error> {
             Err(error) => skipped.push(told(name, &Error::validation(error.to_string()))),
         }
     }
-    let ask =
-        |(parameter, value): &(Parameter, &str)| (sys::SetParameter { value: (*value).to_owned() }, parameter.clone());
+    let ask = |(parameter, value): &(KernelParameter, &str)| {
+        (sys::SetParameter { value: (*value).to_owned() }, parameter.clone())
+    };
     let grants = session.permit_all(settings.iter().map(ask))?;
     let mut values = BTreeMap::new();
     for ((parameter, value), grant) in settings.into_iter().zip(grants) {

@@ -2,25 +2,25 @@
 
 use std::net::IpAddr;
 
-use super::{AskedError, Known};
+use super::{FactBuf, RequestError};
 use crate::action::ActionSpec;
 use crate::resource::{AnyResource, Attribute, Fact, Resource, Unit};
-use crate::values::{SHA256, TAG, Values};
+use crate::values::{SHA256, TAG, ValueSet};
 use crate::{Subject, Value};
 
 /// Checks that a run can have the script and the tags of a subject.
 ///
 /// # Errors
 /// If a tag is not `key=value`, or the script is neither empty nor a SHA-256.
-pub fn check_subject(subject: &Subject) -> Result<(), AskedError> {
+pub fn check_subject(subject: &Subject) -> Result<(), RequestError> {
     for tag in &subject.tags {
-        check_text("a tag", tag, Values::Form(&TAG))?;
+        check_text("a tag", tag, ValueSet::Form(&TAG))?;
     }
-    check_text("the script", &subject.script, Values::Form(&SHA256))
+    check_text("the script", &subject.script, ValueSet::Form(&SHA256))
 }
 
 /// Checks the facts of a request.
-pub(super) fn check_facts(spec: &ActionSpec, facts: &[(&'static str, Known)]) -> Result<(), AskedError> {
+pub(super) fn check_facts(spec: &ActionSpec, facts: &[(&'static str, FactBuf)]) -> Result<(), RequestError> {
     for (name, known) in facts {
         let Some(declared) = spec.context.iter().find(|fact| fact.name == *name) else { continue };
         check_value(&format!("`{name}` in the context of `{spec}`"), known.fact(), declared)?;
@@ -29,14 +29,14 @@ pub(super) fn check_facts(spec: &ActionSpec, facts: &[(&'static str, Known)]) ->
 }
 
 /// Checks the attributes of a resource, and that its id is spelled as in requests.
-pub(super) fn check_resource(resource: &dyn AnyResource, written: &str) -> Result<(), AskedError> {
+pub(super) fn check_resource(resource: &dyn AnyResource, written: &str) -> Result<(), RequestError> {
     let (kind, id) = (resource.spec(), resource.id());
     // A service may have its short name, without `.service`.
     let short = kind == Unit::SPEC && id.strip_suffix(".service") == Some(written);
     if id != written && !short {
         let message = format!("no request has the `{kind}` `{}`", written.escape_debug());
         let help = format!("did you mean `{}`? a request has names in one spelling", id.escape_debug());
-        return Err(AskedError { message, help: Some(help) });
+        return Err(RequestError { message, help: Some(help) });
     }
     check_attributes(resource)
 }
@@ -45,7 +45,7 @@ pub(super) fn check_resource(resource: &dyn AnyResource, written: &str) -> Resul
 ///
 /// # Errors
 /// If no resource of the type has the value of one of them.
-pub fn check_attributes(resource: &dyn AnyResource) -> Result<(), AskedError> {
+pub fn check_attributes(resource: &dyn AnyResource) -> Result<(), RequestError> {
     let (kind, id) = (resource.spec(), resource.id());
     let mut wrong = Ok(());
     resource.attributes(&mut |name, fact| {
@@ -57,7 +57,7 @@ pub fn check_attributes(resource: &dyn AnyResource) -> Result<(), AskedError> {
     wrong
 }
 
-fn check_value(what: &str, fact: Fact<'_>, declared: &Attribute) -> Result<(), AskedError> {
+fn check_value(what: &str, fact: Fact<'_>, declared: &Attribute) -> Result<(), RequestError> {
     match fact {
         Fact::String(text) => check_text(what, text, declared.values),
         Fact::Long(number) if !declared.values.has_number(number) => {
@@ -66,22 +66,22 @@ fn check_value(what: &str, fact: Fact<'_>, declared: &Attribute) -> Result<(), A
         Fact::Ip(address) if address.to_canonical() != address => {
             let meant = address.to_canonical();
             let help = format!("did you mean `{meant}`? an address of version 4 is written as such");
-            Err(AskedError { message: format!("{what} is never `{address}`"), help: Some(help) })
+            Err(RequestError { message: format!("{what} is never `{address}`"), help: Some(help) })
         }
         Fact::Long(_) | Fact::Ip(_) | Fact::Bool(_) => Ok(()),
     }
 }
 
-fn check_text(what: &str, text: &str, values: Values) -> Result<(), AskedError> {
+fn check_text(what: &str, text: &str, values: ValueSet) -> Result<(), RequestError> {
     if values.has(text) {
         return Ok(());
     }
     Err(never(what, text, values, values.meant(text)))
 }
 
-fn never(what: &str, value: &str, values: Values, meant: Option<String>) -> AskedError {
+fn never(what: &str, value: &str, values: ValueSet, meant: Option<String>) -> RequestError {
     let meant = meant.map_or_else(String::new, |meant| format!("did you mean `{}`? ", meant.escape_debug()));
-    AskedError {
+    RequestError {
         message: format!("{what} is never `{}`", value.escape_debug()),
         help: Some(format!("{meant}it is {values}")),
     }
@@ -99,7 +99,7 @@ pub(super) fn address(value: &Value) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::{Asked, Written};
+    use super::super::{RequestBuf, RequestSpec};
     use super::*;
     use crate::{ACTIONS, Principal, Timestamp};
 
@@ -108,12 +108,12 @@ mod tests {
         resource: &str,
         attributes: &[(&str, Value)],
         context: &[(&str, Value)],
-    ) -> Result<Asked, AskedError> {
+    ) -> Result<RequestBuf, RequestError> {
         let map = |all: &[(&str, Value)]| -> BTreeMap<String, Value> {
             all.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
         };
-        let written = Written { action, resource, attributes: map(attributes), context: map(context) };
-        Asked::consistent(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0))
+        let written = RequestSpec { action, resource, attributes: map(attributes), context: map(context) };
+        RequestBuf::consistent(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0))
     }
 
     fn text(text: &str) -> Value {

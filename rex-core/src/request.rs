@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::action::{ActionSpec, AnyAction};
 use crate::nearest::did_you_mean;
 use crate::net::Network;
-use crate::process::Words;
+use crate::process::WordList;
 use crate::resource::{AnyResource, Attribute, Fact, FactKind};
 use crate::{Request, Subject, Timestamp, Value, uid};
 
@@ -17,18 +17,18 @@ pub use possible::{check_attributes, check_subject};
 
 /// A request that owns its parts.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RequestBuf {
     /// The principal, with script and tags.
     pub subject: Subject,
     /// The time.
     pub now: Timestamp,
-    action: Recalled,
+    action: ActionBuf,
     resource: Box<dyn AnyResource>,
 }
 
 /// The parts of a request in written form.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Written<'a> {
+pub struct RequestSpec<'a> {
     /// The action, as in journals, `fs::read`, or as in policies, `fs::Action::"read"`.
     pub action: &'a str,
     /// The id of the resource. A policy's spelling, `fs::Path::"/etc"`, is accepted if it is of the type that the action acts on.
@@ -41,26 +41,26 @@ pub struct Written<'a> {
 
 /// The reason why a written form is not a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskedError {
+pub struct RequestError {
     /// The problem.
     pub message: String,
     /// Advice on what to write instead.
     pub help: Option<String>,
 }
 
-impl fmt::Display for AskedError {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for AskedError {}
+impl std::error::Error for RequestError {}
 
-fn error(message: impl Into<String>) -> AskedError {
-    AskedError { message: message.into(), help: None }
+fn error(message: impl Into<String>) -> RequestError {
+    RequestError { message: message.into(), help: None }
 }
 
-impl Asked {
+impl RequestBuf {
     /// Creates a request from its written form, for a table of actions.
     ///
     /// # Errors
@@ -68,18 +68,18 @@ impl Asked {
     /// be present and of its type, and there must be no others.
     pub fn new(
         table: &'static [&'static ActionSpec],
-        written: &Written<'_>,
+        written: &RequestSpec<'_>,
         subject: Subject,
         now: Timestamp,
-    ) -> Result<Self, AskedError> {
+    ) -> Result<Self, RequestError> {
         let spec = action(table, written.action)?;
         let id = unquoted(written.resource, spec)?;
-        let resource = (spec.recall)(&id, &written.attributes)
+        let resource = (spec.from_record)(&id, &written.attributes)
             .map_err(|why| error(format!("`{}` is not a `{}`: {why}", id.escape_debug(), spec.resource)))?;
         let context = derived(spec, &written.context)?;
         let facts = spec.context.iter().map(|fact| {
             let value = context.get(fact.name).ok_or_else(|| lacking(spec, fact, &context))?;
-            Known::new(fact.kind, value).map(|value| (fact.name, value)).ok_or_else(|| AskedError {
+            FactBuf::new(fact.kind, value).map(|value| (fact.name, value)).ok_or_else(|| RequestError {
                 message: format!("`{}` in the context of `{spec}` is {}, not `{value}`", fact.name, kind(fact.kind)),
                 help: if fact.kind == FactKind::Ip { possible::address(value) } else { None },
             })
@@ -87,12 +87,12 @@ impl Asked {
         let facts = facts.collect::<Result<Vec<_>, _>>()?;
         if let Some(other) = context.keys().find(|name| !facts.iter().any(|(known, _)| known == name)) {
             let help = did_you_mean(other, spec.context.iter().map(|fact| fact.name));
-            return Err(AskedError {
+            return Err(RequestError {
                 message: format!("`{spec}` has no `{}` in its context", other.escape_debug()),
                 help: help.or_else(|| Some(expected(spec))),
             });
         }
-        Ok(Self { subject, now, action: Recalled { spec, facts }, resource })
+        Ok(Self { subject, now, action: ActionBuf { spec, facts }, resource })
     }
 
     /// Creates a request as [`new`](Self::new) does, and checks that no part contradicts the others. That holds for recorded requests; an
@@ -103,10 +103,10 @@ impl Asked {
     /// or a value is one that no run has.
     pub fn consistent(
         table: &'static [&'static ActionSpec],
-        written: &Written<'_>,
+        written: &RequestSpec<'_>,
         subject: Subject,
         now: Timestamp,
-    ) -> Result<Self, AskedError> {
+    ) -> Result<Self, RequestError> {
         let asked = Self::new(table, written, subject, now)?;
         check_subject(&asked.subject)?;
         possible::check_resource(&*asked.resource, &unquoted(written.resource, asked.action.spec)?)?;
@@ -118,7 +118,7 @@ impl Asked {
     }
 
     /// Checks that the facts about single arguments agree with `arguments`.
-    fn check_arguments(&self, given: &BTreeMap<String, Value>) -> Result<(), AskedError> {
+    fn check_arguments(&self, given: &BTreeMap<String, Value>) -> Result<(), RequestError> {
         let spec = self.action.spec;
         let said: BTreeMap<_, _> = given.iter().filter(|(name, _)| !is_derived(spec, name)).collect();
         let said = said.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -127,7 +127,7 @@ impl Asked {
                 Some(other) if *other != value && is_derived(spec, &name) => {
                     let message =
                         format!("`{name}` in the context of `{spec}` is `{value}` by its `arguments`, not `{other}`");
-                    return Err(AskedError { message, help: Some("leave it out: `arguments` says it".to_owned()) });
+                    return Err(RequestError { message, help: Some("leave it out: `arguments` says it".to_owned()) });
                 }
                 _ => {}
             }
@@ -135,7 +135,7 @@ impl Asked {
         Ok(())
     }
 
-    fn check_attributes(&self, given: &BTreeMap<String, Value>) -> Result<(), AskedError> {
+    fn check_attributes(&self, given: &BTreeMap<String, Value>) -> Result<(), RequestError> {
         let (kind, id) = (self.resource.spec(), self.resource.id().escape_debug());
         let mut known = BTreeMap::new();
         self.resource.attributes(&mut |name, fact| drop(known.insert(name, Value::from(fact))));
@@ -146,11 +146,11 @@ impl Asked {
                 let there =
                     if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
                 let help = did_you_mean(name, known.keys().copied()).or(Some(there));
-                return Err(AskedError { message, help });
+                return Err(RequestError { message, help });
             };
             if is != value {
                 let message = format!("`{name}` of the `{kind}` `{id}` is `{is}`, not `{value}`");
-                return Err(AskedError { message, help: Some("leave it out: the rest says it".to_owned()) });
+                return Err(RequestError { message, help: Some("leave it out: the rest says it".to_owned()) });
             }
         }
         let text = |name: &str| match known.get(name) {
@@ -167,15 +167,15 @@ impl Asked {
         let message =
             format!("a process that runs `{}` is called `{kept}`, not `{}`", exe.escape_debug(), name.escape_debug());
         let help = "leave `name` out, or `exe`: a process can change its own name, so policies better ask for `exe`";
-        Err(AskedError { message, help: Some(help.to_owned()) })
+        Err(RequestError { message, help: Some(help.to_owned()) })
     }
 
-    fn check_network(&self) -> Result<(), AskedError> {
+    fn check_network(&self) -> Result<(), RequestError> {
         let (mut address, mut network) = (None, None);
         for (name, known) in &self.action.facts {
             match known {
-                Known::Ip(known) if *name == "address" => address = Some(*known),
-                Known::String(known) if *name == "network" => network = Some(known.as_str()),
+                FactBuf::Ip(known) if *name == "address" => address = Some(*known),
+                FactBuf::String(known) if *name == "network" => network = Some(known.as_str()),
                 _ => {}
             }
         }
@@ -184,12 +184,12 @@ impl Asked {
         if is != network {
             let message = format!("`{address}` is part of the network `{is}`, not `{}`", network.escape_debug());
             let help = format!("say `\"network\": \"{is}\"`, or another address");
-            return Err(AskedError { message, help: Some(help) });
+            return Err(RequestError { message, help: Some(help) });
         }
         match self.resource.id().parse::<IpAddr>() {
             Ok(host) if host != address.to_canonical() => {
                 let message = format!("the host `{host}` has its own address, not `{address}`");
-                Err(AskedError { message, help: None })
+                Err(RequestError { message, help: None })
             }
             _ => Ok(()),
         }
@@ -206,7 +206,7 @@ impl Asked {
 ///
 /// # Errors
 /// If there is no such action, or there are several.
-pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'static ActionSpec, AskedError> {
+pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'static ActionSpec, RequestError> {
     // A policy's spelling is also accepted without quotes, since a shell removes them.
     let parsed = uid::parse(text.trim()).ok();
     let parsed = parsed.and_then(|(kind, name)| Some(format!("{}::{name}", kind.strip_suffix("::Action")?)));
@@ -224,17 +224,17 @@ pub fn action(table: &'static [&'static ActionSpec], text: &str) -> Result<&'sta
     if !of_verb.is_empty() {
         let all: Vec<_> = of_verb.iter().map(|spec| format!("`{spec}`")).collect();
         let message = format!("there are several actions `{}`", text.escape_debug());
-        return Err(AskedError { message, help: Some(format!("name one: {}", all.join(", "))) });
+        return Err(RequestError { message, help: Some(format!("name one: {}", all.join(", "))) });
     }
-    Err(AskedError { message, help: did_you_mean(&name, names.iter().map(String::as_str)) })
+    Err(RequestError { message, help: did_you_mean(&name, names.iter().map(String::as_str)) })
 }
 
 /// Creates the error for a missing fact. If the context is empty, it shows a whole one.
-fn lacking(spec: &ActionSpec, fact: &Attribute, given: &BTreeMap<String, Value>) -> AskedError {
+fn lacking(spec: &ActionSpec, fact: &Attribute, given: &BTreeMap<String, Value>) -> RequestError {
     let message = format!("the context of `{spec}` lacks `{}`", fact.name);
     let about = format!("it is {}: {}", kind(fact.kind), fact.doc.trim_end_matches('.'));
     let whole = if given.is_empty() { format!("; {}", expected(spec)) } else { String::new() };
-    AskedError { message, help: Some(about + &whole) }
+    RequestError { message, help: Some(about + &whole) }
 }
 
 /// Returns an example of an action's context.
@@ -269,7 +269,7 @@ fn has_arguments(spec: &ActionSpec) -> bool {
 }
 
 /// Adds the facts that follow from the arguments of a program: their number, and the first nine.
-fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, AskedError> {
+fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMap<String, Value>, RequestError> {
     let mut context = given.clone();
     if !has_arguments(spec) {
         return Ok(context);
@@ -282,9 +282,9 @@ fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMa
                     Err(error(format!("`arguments` in the context of `{spec}` is a list of texts, not of `{other}`")))
                 }
             };
-            Some(Words::new(words.iter().map(text).collect::<Result<_, _>>()?))
+            Some(WordList::new(words.iter().map(text).collect::<Result<_, _>>()?))
         }
-        Some(Value::Text(text)) => Words::parse(text),
+        Some(Value::Text(text)) => WordList::parse(text),
         _ => None,
     };
     let Some(words) = words else { return Ok(context) };
@@ -300,7 +300,7 @@ fn derived(spec: &ActionSpec, given: &BTreeMap<String, Value>) -> Result<BTreeMa
 
 /// Returns the id of a resource, which may be in a policy's spelling. The text before the quotes must then be the name of a type: an id
 /// may itself contain `::"`.
-fn unquoted(text: &str, spec: &ActionSpec) -> Result<String, AskedError> {
+fn unquoted(text: &str, spec: &ActionSpec) -> Result<String, RequestError> {
     let Some((kind, _)) = uid::split(text) else { return Ok(text.to_owned()) };
     if kind != spec.resource.to_string() {
         return Err(error(format!("`{spec}` acts on a `{}`, not on `{}`", spec.resource, text.escape_debug())));
@@ -322,12 +322,12 @@ fn kind(kind: FactKind) -> &'static str {
 
 /// An action of any type.
 #[derive(Debug)]
-struct Recalled {
+struct ActionBuf {
     spec: &'static ActionSpec,
-    facts: Vec<(&'static str, Known)>,
+    facts: Vec<(&'static str, FactBuf)>,
 }
 
-impl AnyAction for Recalled {
+impl AnyAction for ActionBuf {
     fn spec(&self) -> &'static ActionSpec {
         self.spec
     }
@@ -339,14 +339,14 @@ impl AnyAction for Recalled {
 
 /// A [`Fact`] that owns its text.
 #[derive(Debug)]
-enum Known {
+enum FactBuf {
     Long(i64),
     Bool(bool),
     String(String),
     Ip(IpAddr),
 }
 
-impl Known {
+impl FactBuf {
     fn new(kind: FactKind, value: &Value) -> Option<Self> {
         match (kind, value) {
             (FactKind::Long, Value::Int(value)) => Some(Self::Long(*value)),
@@ -371,14 +371,14 @@ impl Known {
 mod tests {
     use super::*;
     use crate::journal::Event;
-    use crate::process::{Identity, Process, Program};
+    use crate::process::{Process, ProcessIdentity, Program};
     use crate::resource::Unit;
     use crate::{ACTIONS, AbsPath, Decision, Principal};
 
-    fn asked(action: &str, resource: &str, context: &[(&str, Value)]) -> Result<Asked, AskedError> {
+    fn asked(action: &str, resource: &str, context: &[(&str, Value)]) -> Result<RequestBuf, RequestError> {
         let context = context.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let written = Written { action, resource, context, ..Written::default() };
-        Asked::new(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0))
+        let written = RequestSpec { action, resource, context, ..RequestSpec::default() };
+        RequestBuf::new(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0))
     }
 
     fn seen(request: &Request<'_>) -> String {
@@ -394,12 +394,13 @@ mod tests {
         let subject = Subject::new(Principal::agent("a"));
         let now = Timestamp::from_micros(0);
         let path = AbsPath::parse("/srv/app.log").unwrap();
-        let identity = Identity { name: "x".to_owned(), user: Some("www-data".to_owned()), ..Identity::default() };
+        let identity =
+            ProcessIdentity { name: "x".to_owned(), user: Some("www-data".to_owned()), ..ProcessIdentity::default() };
         let process = Process::new(7, identity);
         let program = Program { path: path.clone(), sha256: "ab".to_owned() };
         let run = crate::action::process::Run::new(
-            crate::process::Words::new(vec!["a b".to_owned()]),
-            crate::process::Words::default(),
+            crate::process::WordList::new(vec!["a b".to_owned()]),
+            crate::process::WordList::default(),
             &path,
             "",
             true,
@@ -421,13 +422,13 @@ mod tests {
                 panic!("no decision");
             };
             let owned = |all: Vec<(&'static str, Value)>| all.into_iter().map(|(name, value)| (name.to_owned(), value));
-            let written = Written {
+            let written = RequestSpec {
                 action: &action.to_string(),
                 resource: &resource,
                 attributes: owned(attributes).collect(),
                 context: owned(context).collect(),
             };
-            let again = Asked::new(ACTIONS, &written, subject.clone(), now).unwrap();
+            let again = RequestBuf::new(ACTIONS, &written, subject.clone(), now).unwrap();
             assert_eq!(seen(&again.request()), seen(&request));
         }
     }
@@ -448,7 +449,7 @@ mod tests {
         }
     }
 
-    fn consistent(action: &str, resource: &str, attributes: &str, context: &str) -> Result<Asked, AskedError> {
+    fn consistent(action: &str, resource: &str, attributes: &str, context: &str) -> Result<RequestBuf, RequestError> {
         let map = |json: &str| serde_json::from_str::<BTreeMap<String, serde_json::Value>>(json).unwrap();
         let value = |json: serde_json::Value| match json {
             serde_json::Value::String(text) => Value::Text(text),
@@ -458,8 +459,8 @@ mod tests {
             other => panic!("{other}"),
         };
         let map = |json: &str| map(json).into_iter().map(|(name, json)| (name, value(json))).collect();
-        let written = Written { action, resource, attributes: map(attributes), context: map(context) };
-        Asked::consistent(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0))
+        let written = RequestSpec { action, resource, attributes: map(attributes), context: map(context) };
+        RequestBuf::consistent(ACTIONS, &written, Subject::new(Principal::agent("a")), Timestamp::from_micros(0))
     }
 
     #[test]
@@ -527,7 +528,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_told() {
-        let told = |result: Result<Asked, AskedError>| {
+        let told = |result: Result<RequestBuf, RequestError>| {
             let error = result.unwrap_err();
             format!("{}; {}", error.message, error.help.unwrap_or_default())
         };
