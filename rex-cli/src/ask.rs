@@ -11,7 +11,7 @@ use std::fmt::Write;
 
 use rex_core::request::{RequestError, RequestSpec, check_subject};
 use rex_core::{ACTIONS, Denial, Effect, Request, RequestBuf, Subject, Timestamp, Value};
-use rex_policy::{Part, Patch, Policy, Trace, Traced};
+use rex_policy::{ConditionPart, Patch, Policy, PolicyTrace, Trace};
 use serde::Serialize;
 
 use crate::args::{Color, Format, PolicyArgs};
@@ -209,7 +209,7 @@ fn traces(out: &mut String, trace: &Trace) {
 }
 
 /// Shows the text of a policy, and which parts of it hold.
-fn policy(out: &mut String, role: &str, traced: &Traced) {
+fn policy(out: &mut String, role: &str, traced: &PolicyTrace) {
     // Writing to a string does not fail.
     let _ = writeln!(out, "\n{role} `{}` ({}:{})", line(&traced.id), line(&traced.file), traced.line);
     for text in traced.text.lines() {
@@ -222,7 +222,7 @@ fn policy(out: &mut String, role: &str, traced: &Traced) {
     for conjunct in &traced.conjuncts {
         part(out, "  ", conjunct);
         // The clauses of the conjunct, if there are several.
-        let within = |clause: &&Part| conjunct.text.contains(&clause.text) && conjunct.text != clause.text;
+        let within = |clause: &&ConditionPart| conjunct.text.contains(&clause.text) && conjunct.text != clause.text;
         let clauses: Vec<_> = traced.clauses.iter().filter(within).collect();
         if clauses.len() > 1 {
             clauses.iter().for_each(|clause| part(out, "      ", clause));
@@ -230,7 +230,7 @@ fn policy(out: &mut String, role: &str, traced: &Traced) {
     }
 }
 
-fn part(out: &mut String, indent: &str, part: &Part) {
+fn part(out: &mut String, indent: &str, part: &ConditionPart) {
     let (holds, why) = match &part.holds {
         Ok(true) => ("true ", String::new()),
         Ok(false) => ("FALSE", String::new()),
@@ -307,7 +307,7 @@ impl<'a> ShownPatch<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(traced: &'a Traced) -> Self {
+    fn new(traced: &'a PolicyTrace) -> Self {
         Self {
             id: &traced.id,
             effect: if traced.permit { "permit" } else { "forbid" },
@@ -323,7 +323,7 @@ impl<'a> Shown<'a> {
 }
 
 impl<'a> ShownPart<'a> {
-    fn new(part: &'a Part) -> Self {
+    fn new(part: &'a ConditionPart) -> Self {
         let (holds, error) = (part.holds.as_ref().ok().copied(), part.holds.as_ref().err());
         Self { text: &part.text, line: part.line, holds, error: error.map(String::as_str), decided: part.decided }
     }

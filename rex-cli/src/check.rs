@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use rex_core::Timestamp;
 use rex_engine::Engine;
-use rex_policy::{Finding, Levels, Lint, Rejected, Severity, Source};
+use rex_policy::{Finding, Lint, LintLevels, RejectedPolicy, Severity, SourceText};
 use rex_sdk::MemOs;
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
     let (policies, findings) = match load::either(&policies)? {
         Ok(policy) => {
             let operations = rex_sdk::OPS.iter().map(|operation| (operation.spec().name, operation.spec().needs));
-            let levels = Levels {
+            let levels = LintLevels {
                 allow: args.allow.clone(),
                 deny: args.deny.clone(),
                 operations: operations.collect(),
@@ -71,7 +71,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
             findings.extend(policy.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
             (policy.len(), findings)
         }
-        Err(Rejected { findings }) => (0, findings),
+        Err(RejectedPolicy { findings }) => (0, findings),
     };
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     let (failure, warnings) = match &script {
@@ -99,7 +99,7 @@ pub(crate) fn check(args: &CheckArgs, color: Color) -> Result<Exit, Stop> {
 }
 
 /// Checks a script; returns its errors and its warnings.
-fn looked_through(script: &Source) -> Result<(Option<Wrong>, Vec<Wrong>), Stop> {
+fn looked_through(script: &SourceText) -> Result<(Option<Wrong>, Vec<Wrong>), Stop> {
     // Compiling makes no system call, so any `Os` will do.
     let engine = Engine::builder(Arc::new(MemOs::new())).build().map_err(|error| Stop::internal(error.to_string()))?;
     match engine.check(&script.text) {
@@ -108,14 +108,14 @@ fn looked_through(script: &Source) -> Result<(Option<Wrong>, Vec<Wrong>), Stop> 
     }
 }
 
-fn summary(policies: usize, script: Option<&Source>) -> String {
+fn summary(policies: usize, script: Option<&SourceText>) -> String {
     let plural = if policies == 1 { "policy" } else { "policies" };
     let script = script.map_or(String::new(), |script| format!(", `{}` compiles", script.name));
     format!("{policies} {plural}, all valid{script}")
 }
 
 /// Prints why policies are rejected.
-pub(crate) fn rejected(rejected: &Rejected, format: Format, color: Color) -> Exit {
+pub(crate) fn rejected(rejected: &RejectedPolicy, format: Format, color: Color) -> Exit {
     if format == Format::Json {
         match json(0, &rejected.findings, None) {
             Ok(text) => drop(print(&text)),

@@ -8,7 +8,7 @@ use miette::{
     SourceCode, SourceSpan, SpanContents,
 };
 use rex_audit::text;
-use rex_policy::{Finding, Source};
+use rex_policy::{Finding, SourceText};
 
 use crate::args::Color;
 use crate::complain;
@@ -138,17 +138,17 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// Draws the error of a run, and any further errors, at their places in the script.
-pub(crate) fn failure(color: Color, failure: &Wrong, script: &Source) {
+pub(crate) fn failure(color: Color, failure: &Wrong, script: &SourceText) {
     in_script(color, Severity::Error, failure, script);
     failure.more.iter().for_each(|other| in_script(color, Severity::Error, other, script));
 }
 
 /// Draws a suspicious place of a script.
-pub(crate) fn warning(color: Color, warning: &Wrong, script: &Source) {
+pub(crate) fn warning(color: Color, warning: &Wrong, script: &SourceText) {
     in_script(color, Severity::Warning, warning, script);
 }
 
-fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &Source) {
+fn in_script(color: Color, severity: Severity, failure: &Wrong, script: &SourceText) {
     let label = failure.line.and_then(|line| place(&script.text, line, failure.column)).map(|(offset, length)| {
         LabeledSpan::new(Some(visible(failure.operation.as_deref().unwrap_or("here"))), offset, length)
     });

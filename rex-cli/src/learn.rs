@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rex_audit::{Change, Place, Recorded, Replay};
 use rex_core::{ACTIONS, Authorize, Decision, Effect, Request};
-use rex_policy::{Breadth, Learned, LearnedPermit, Learner, Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Breadth, LearnedPermit, LearnedPolicy, Learner, Policy, PolicyLimits, SourceText, Vocabulary};
 use serde::Serialize;
 
 use self::proof::Proof;
@@ -139,7 +139,7 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
     }
     let entities = args.entities.as_deref().map(load::file).transpose()?;
     let compile = |text: &str| {
-        let source = Source { name: NAME.to_owned(), text: text.to_owned() };
+        let source = SourceText { name: NAME.to_owned(), text: text.to_owned() };
         Policy::compile(&Vocabulary::rex(), &[source], entities.as_ref(), &PolicyLimits::default())
     };
     let policy = match compile(&learned.text) {
@@ -169,7 +169,7 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
 
 /// The learned policy, and the requests that were not learned.
 struct Seen {
-    learned: Learned,
+    learned: LearnedPolicy,
     /// The exact policy, which allows only the resources that were seen; `None` if nothing can be proved with it.
     exact: Option<String>,
     redacted: Vec<Place>,
@@ -228,7 +228,7 @@ impl Authorize for AsRun<'_> {
 
 /// The report on a learned policy.
 struct Told<'a> {
-    learned: &'a Learned,
+    learned: &'a LearnedPolicy,
     replay: &'a Replay,
     proof: Option<&'a Proof>,
     redacted: &'a [Place],
@@ -326,7 +326,7 @@ fn denied(replay: &Replay) -> String {
     out
 }
 
-fn besides(learned: &Learned) -> String {
+fn besides(learned: &LearnedPolicy) -> String {
     let beyond: Vec<_> = learned.permits.iter().filter_map(|permit| Some((permit, permit.beyond.as_ref()?))).collect();
     let mut out = if beyond.is_empty() { "nothing else is allowed\n" } else { "besides what was seen:\n" }.to_owned();
     for (permit, beyond) in beyond {

@@ -57,7 +57,9 @@ pub(crate) use with_solver::prove;
 mod with_solver {
     use std::fmt::Write;
 
-    use rex_policy::{Finding, Levels, Lint, Operation, Policy, Proof, ProveError, Prover, Severity, Verdict};
+    use rex_policy::{
+        ExampleRequest, Finding, Lint, LintLevels, Policy, ProofVerdict, PropertyProof, ProveError, Prover, Severity,
+    };
     use serde::Serialize;
 
     use super::ProveArgs;
@@ -106,7 +108,8 @@ mod with_solver {
 
     /// Runs the lints on properties, without those about decisions: properties decide nothing.
     fn found(stated: &Policy) -> Vec<Finding> {
-        let levels = Levels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), ..Levels::default() };
+        let levels =
+            LintLevels { allow: TOGETHER.iter().copied().filter_map(Lint::of).collect(), ..LintLevels::default() };
         let mut findings = stated.lints(&levels);
         // The lints include the warnings that have a code.
         findings.extend(stated.warnings().iter().filter(|finding| finding.code.is_none()).cloned());
@@ -118,12 +121,12 @@ mod with_solver {
         policy: &Policy,
         stated: &Policy,
         same: Option<(&Policy, &std::path::Path)>,
-    ) -> Result<Vec<Proof>, ProveError> {
+    ) -> Result<Vec<PropertyProof>, ProveError> {
         let mut prover = Prover::new(solver)?;
         let mut proofs = prover.prove(policy, stated)?;
         if let Some((other, path)) = same {
             let verdict = prover.same(policy, other)?;
-            proofs.push(Proof { property: path.display().to_string(), claim: "it means the same", verdict });
+            proofs.push(PropertyProof { property: path.display().to_string(), claim: "it means the same", verdict });
         }
         Ok(proofs)
     }
@@ -175,7 +178,7 @@ mod with_solver {
     }
 
     impl<'a> Shown<'a> {
-        fn new(proofs: &'a [Proof], findings: &'a [Finding]) -> Self {
+        fn new(proofs: &'a [PropertyProof], findings: &'a [Finding]) -> Self {
             let properties: Vec<_> = proofs.iter().map(ShownProof::new).collect();
             let count = |verdict| properties.iter().filter(|one| one.verdict == verdict).count();
             Self {
@@ -190,7 +193,7 @@ mod with_solver {
     }
 
     impl<'a> ShownProof<'a> {
-        fn new(proof: &'a Proof) -> Self {
+        fn new(proof: &'a PropertyProof) -> Self {
             let mut shown = Self {
                 property: &proof.property,
                 claim: proof.claim,
@@ -201,12 +204,13 @@ mod with_solver {
                 reasons: &[],
             };
             match &proof.verdict {
-                Verdict::Proved => {}
-                Verdict::Vacuous(why) => (shown.verdict, shown.why) = ("vacuous", Some(why.as_str())),
-                Verdict::Undecided(reasons) => (shown.verdict, shown.reasons) = ("undecided", reasons),
-                Verdict::Refuted(it) => {
+                ProofVerdict::Proved => {}
+                ProofVerdict::Vacuous(why) => (shown.verdict, shown.why) = ("vacuous", Some(why.as_str())),
+                ProofVerdict::Undecided(reasons) => (shown.verdict, shown.reasons) = ("undecided", reasons),
+                ProofVerdict::Refuted(it) => {
                     shown.verdict = "refuted";
-                    shown.operations = it.operations.iter().map(|it: &Operation| ShownOperation::new(it)).collect();
+                    shown.operations =
+                        it.operations.iter().map(|it: &ExampleRequest| ShownOperation::new(it)).collect();
                     shown.policies = it.policies.iter().map(|id| &**id).collect();
                     shown.why = Some(it.why);
                 }

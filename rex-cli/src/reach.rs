@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use rex_core::{ActionSpec, Extent, Principal, ReachPlace};
-use rex_policy::Exception;
+use rex_policy::ReachException;
 use serde::Serialize;
 
 use crate::args::{Color, Format, ReachArgs};
@@ -34,7 +34,7 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
 /// An action and its extent.
 type Reached<'a> = (&'static ActionSpec, &'a Extent);
 
-fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> String {
+fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[ReachException]) -> String {
     let who = principal.map_or("any principal".to_owned(), |principal| draw::line(&principal.to_string()));
     if reach.is_empty() {
         return format!("Nothing can be permitted to {who}.\n");
@@ -119,7 +119,7 @@ pub(crate) struct ShownPlace<'a> {
 }
 
 impl<'a> ShownException<'a> {
-    fn new(exception: &'a Exception) -> Self {
+    fn new(exception: &'a ReachException) -> Self {
         Self {
             policy: &exception.policy,
             reason: exception.reason.as_deref(),
@@ -152,7 +152,7 @@ impl<'a> ShownPlace<'a> {
     }
 }
 
-fn json(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Exception]) -> Result<String, Stop> {
+fn json(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[ReachException]) -> Result<String, Stop> {
     let shown = Shown {
         principal: principal.map(ToString::to_string),
         reach: reach.iter().copied().map(ShownAction::new).collect(),

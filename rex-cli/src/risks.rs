@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rex_core::nearest::did_you_mean;
-use rex_policy::{Exposed, RISKS, RiskSeverity, Way};
+use rex_policy::{ExposedRisk, RISKS, RiskRequest, RiskSeverity};
 use serde::Serialize;
 
 use crate::args::{Color, Format, PolicyArgs};
@@ -80,7 +80,7 @@ pub(crate) fn risks(args: &RisksArgs, color: Color) -> Result<Exit, Stop> {
         Format::Human => human(&found, &allowed),
     })?;
     let fails =
-        |exposed: &Exposed| !allowed.contains_key(exposed.risk.name) && args.fail_on.meets(exposed.risk.severity);
+        |exposed: &ExposedRisk| !allowed.contains_key(exposed.risk.name) && args.fail_on.meets(exposed.risk.severity);
     Ok(if found.iter().any(fails) { Exit::Found } else { Exit::Success })
 }
 
@@ -95,7 +95,7 @@ fn allowed(text: &str) -> Result<(&str, Option<&str>), Stop> {
 }
 
 /// Formats the outcomes for people. Writing to a string does not fail.
-fn human(found: &[Exposed], allowed: &Allowed<'_>) -> String {
+fn human(found: &[ExposedRisk], allowed: &Allowed<'_>) -> String {
     let mut out = String::new();
     let (meant, open): (Vec<_>, Vec<_>) = found.iter().partition(|exposed| allowed.contains_key(exposed.risk.name));
     for exposed in &open {
@@ -132,7 +132,7 @@ fn human(found: &[Exposed], allowed: &Allowed<'_>) -> String {
     out
 }
 
-fn write_way(out: &mut String, way: &Way) {
+fn write_way(out: &mut String, way: &RiskRequest) {
     const SHOWN: usize = 5;
     let mut who: Vec<_> = way.who.iter().take(SHOWN).map(|who| draw::line(who)).collect();
     if let Some(more) = way.who.len().checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -182,9 +182,9 @@ struct SaidWay<'a> {
     lacks: Option<&'static str>,
 }
 
-fn json(found: &[Exposed], allowed: &Allowed<'_>) -> Result<String, Stop> {
-    fn way(way: &Way) -> SaidWay<'_> {
-        let Way { who, actions, resource, facts, policies, lacks, .. } = way;
+fn json(found: &[ExposedRisk], allowed: &Allowed<'_>) -> Result<String, Stop> {
+    fn way(way: &RiskRequest) -> SaidWay<'_> {
+        let RiskRequest { who, actions, resource, facts, policies, lacks, .. } = way;
         let policies = policies.iter().map(|id| &**id).collect();
         SaidWay {
             who,

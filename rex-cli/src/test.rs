@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rex_core::journal::Event;
 use rex_core::{Authorize, Code, Decision, DeniedCall, Effect, Request, Subject, Timestamp};
 use rex_engine::{Engine, Failure, Input, Report};
-use rex_policy::{Case, Coverage, Policy, Question, Script, Vocabulary};
+use rex_policy::{Case, CaseQuestion, CaseScript, Coverage, Policy, Vocabulary};
 
 use crate::args::{Color, Format, PolicyArgs};
 use crate::exit::{Exit, Stop};
@@ -148,7 +148,7 @@ impl Results {
         let tested = cases.into_iter().map(|case| {
             let start = Instant::now();
             let (differences, help) = match &case.question {
-                Question::Request(asked) => {
+                CaseQuestion::Request(asked) => {
                     observer.decide(&asked.request());
                     // A program that no run would start counts as denied.
                     let decision = observer.policy.outcome(&asked.request());
@@ -157,7 +157,7 @@ impl Results {
                     let help = observer.remedy(&asked.request(), &decision).filter(|_| unexpected);
                     (differences, help)
                 }
-                Question::Script(script) => ran(&case, script, policy, observer.clone())?,
+                CaseQuestion::Script(script) => ran(&case, script, policy, observer.clone())?,
             };
             Ok(Tested { case, differences, help, duration: start.elapsed() })
         });
@@ -201,7 +201,7 @@ impl Authorize for Observer {
 /// Runs a script in a world in memory.
 fn ran(
     case: &Case,
-    script: &Script,
+    script: &CaseScript,
     policy: &Policy,
     authority: Arc<dyn Authorize>,
 ) -> Result<(Vec<String>, Option<String>), Stop> {

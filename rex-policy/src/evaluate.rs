@@ -10,35 +10,35 @@ use rex_core::resource::AnyResource;
 use rex_core::{ActionSpec, Decision, Effect, Fact, Request, Timestamp};
 use smallvec::SmallVec;
 
-use crate::index::Lineage;
+use crate::index::Ancestry;
 use crate::members::Members;
-use crate::rule::{Needs, Rule, Uid};
+use crate::rule::{ConditionNeeds, Rule, Uid};
 
 /// The reason why a request could not be decided, in words.
-pub(crate) type Trouble = String;
+pub(crate) type EvalError = String;
 
 /// The memberships beyond those that a request states.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known<'a> {
+pub(crate) struct KnownMembers<'a> {
     /// The memberships that the entities file declares.
     pub(crate) members: &'a Members,
     /// The memberships that names imply.
-    pub(crate) strangers: &'a Strangers,
+    pub(crate) strangers: &'a NamedAncestors,
 }
 
 /// The ancestors of entities that conditions name: the groups of actions, the directories of a path.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers {
+pub(crate) struct NamedAncestors {
     /// Pairs of an entity and one that it is in.
     pairs: Vec<(EntityUid, EntityUid)>,
 }
 
-impl Strangers {
+impl NamedAncestors {
     /// Collects the ancestors of the entities that policies name. These policies look at more than a request's own entities.
     pub(crate) fn new(
         actions: &[&'static ActionSpec],
         policies: impl Iterator<Item = cedar_policy::Policy>,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, EvalError> {
         let named: HashSet<EntityUid> = policies.flat_map(|policy| policy.entity_literals()).collect();
         let mut pairs = Vec::new();
         for uid in named {
@@ -63,7 +63,7 @@ impl Strangers {
 
 /// The principal and the action of a request, as Cedar represents them.
 #[derive(Debug)]
-pub(crate) struct Parties {
+pub(crate) struct CedarParts {
     pub(crate) principal: EntityUid,
     pub(crate) action: EntityUid,
     resource_type: EntityTypeName,
@@ -73,8 +73,8 @@ pub(crate) struct Parties {
     now: Mutex<Option<(i64, Context)>>,
 }
 
-impl Parties {
-    pub(crate) fn new(kind: &str, id: &str, groups: &[Uid], spec: &ActionSpec) -> Result<Self, Trouble> {
+impl CedarParts {
+    pub(crate) fn new(kind: &str, id: &str, groups: &[Uid], spec: &ActionSpec) -> Result<Self, EvalError> {
         let principal = entity_uid(kind, id)?;
         let action_type = format!("{}::Action", spec.namespace);
         let action = entity_uid(&action_type, spec.name)?;
@@ -97,14 +97,18 @@ impl Parties {
         EntityUid::from_type_name_and_id(self.resource_type.clone(), EntityId::new(id))
     }
 
-    pub(crate) fn request(&self, request: &Request<'_>, needs: Needs) -> Result<cedar_policy::Request, Trouble> {
+    pub(crate) fn request(
+        &self,
+        request: &Request<'_>,
+        needs: ConditionNeeds,
+    ) -> Result<cedar_policy::Request, EvalError> {
         let context = self.context(request, needs)?;
         let resource = self.resource(request.resource.id());
         cedar_policy::Request::new(self.principal.clone(), self.action.clone(), resource, context, None)
             .map_err(|error| error.to_string())
     }
 
-    fn context(&self, request: &Request<'_>, needs: Needs) -> Result<Context, Trouble> {
+    fn context(&self, request: &Request<'_>, needs: ConditionNeeds) -> Result<Context, EvalError> {
         let mut pairs = Vec::new();
         if needs.facts {
             request.action.facts(&mut |name, fact| pairs.push((name.to_owned(), expression(fact))));
@@ -128,7 +132,7 @@ impl Parties {
     }
 
     /// Returns a context with the time only.
-    fn time(&self, now: Timestamp) -> Result<Context, Trouble> {
+    fn time(&self, now: Timestamp) -> Result<Context, EvalError> {
         let mut last = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((millis, context)) = &*last
             && *millis == now.as_millis()
@@ -145,16 +149,21 @@ impl Parties {
     pub(crate) fn asked(
         &self,
         request: &Request<'_>,
-        lineage: &Lineage<'_>,
-        needs: Needs,
-        known: Known<'_>,
-    ) -> Result<(cedar_policy::Request, Entities), Trouble> {
+        lineage: &Ancestry<'_>,
+        needs: ConditionNeeds,
+        known: KnownMembers<'_>,
+    ) -> Result<(cedar_policy::Request, Entities), EvalError> {
         let entities =
             if needs.strangers { self.all_entities(request, known)? } else { self.entities(request, lineage, needs)? };
         Ok((self.request(request, needs)?, entities))
     }
 
-    fn entities(&self, request: &Request<'_>, lineage: &Lineage<'_>, needs: Needs) -> Result<Entities, Trouble> {
+    fn entities(
+        &self,
+        request: &Request<'_>,
+        lineage: &Ancestry<'_>,
+        needs: ConditionNeeds,
+    ) -> Result<Entities, EvalError> {
         let attributes = if needs.attributes { attributes(request.resource) } else { HashMap::new() };
         let uid = self.resource(lineage.id);
         if !needs.parents {
@@ -174,7 +183,7 @@ impl Parties {
     }
 
     /// Returns every entity that a condition can look at, each with what it is directly in.
-    pub(crate) fn all_entities(&self, request: &Request<'_>, known: Known<'_>) -> Result<Entities, Trouble> {
+    pub(crate) fn all_entities(&self, request: &Request<'_>, known: KnownMembers<'_>) -> Result<Entities, EvalError> {
         let mut store = BTreeMap::<EntityUid, (HashMap<_, _>, HashSet<EntityUid>)>::new();
         for (below, above) in &known.strangers.pairs {
             store.entry(below.clone()).or_default().1.insert(above.clone());
@@ -202,16 +211,16 @@ impl Parties {
         Entities::from_entities(entities.into_iter().chain(action), None).map_err(|error| error.to_string())
     }
 
-    pub(crate) fn full_request(&self, request: &Request<'_>) -> Result<cedar_policy::Request, Trouble> {
-        self.request(request, Needs::ALL)
+    pub(crate) fn full_request(&self, request: &Request<'_>) -> Result<cedar_policy::Request, EvalError> {
+        self.request(request, ConditionNeeds::ALL)
     }
 }
 
-fn type_name(name: &str) -> Result<EntityTypeName, Trouble> {
+fn type_name(name: &str) -> Result<EntityTypeName, EvalError> {
     name.parse().map_err(|_| format!("`{}` is no type", name.escape_debug()))
 }
 
-fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, Trouble> {
+fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, EvalError> {
     Ok(EntityUid::from_type_name_and_id(type_name(kind)?, EntityId::new(id)))
 }
 
@@ -248,23 +257,23 @@ pub(crate) fn failure(resource: &dyn AnyResource, error: String) -> String {
 
 /// The result of evaluating policies.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome<'p> {
+pub(crate) struct EvalOutcome<'p> {
     pub(crate) permits: SmallVec<[&'p Rule; 4]>,
     pub(crate) forbids: SmallVec<[&'p Rule; 4]>,
     /// The policies whose evaluation is an error, each with the error.
     pub(crate) errors: Vec<(&'p Rule, String)>,
 }
 
-impl<'p> Outcome<'p> {
+impl<'p> EvalOutcome<'p> {
     /// Evaluates policies whose heads match.
     pub(crate) fn of(
         candidates: impl Iterator<Item = &'p Rule> + Clone,
-        needs: Needs,
-        parties: &Parties,
+        needs: ConditionNeeds,
+        parties: &CedarParts,
         request: &Request<'_>,
-        lineage: &Lineage<'_>,
-        known: Known<'_>,
-    ) -> Result<Self, Trouble> {
+        lineage: &Ancestry<'_>,
+        known: KnownMembers<'_>,
+    ) -> Result<Self, EvalError> {
         let mut outcome = Self::default();
         let mut asked = None;
         for rule in candidates {

@@ -27,7 +27,7 @@ pub(crate) fn any_value(kind: FactKind) -> Value {
 /// As text it is `fs::write("/etc/x") by agent "triage"`, followed by the facts that matter and by what the entities file would
 /// have to declare.
 #[derive(Debug)]
-pub struct Operation {
+pub struct ExampleRequest {
     /// The request.
     pub asked: RequestBuf,
     /// Memberships that an entities file would have to declare, if there was none: the first of each pair is in the second.
@@ -36,7 +36,7 @@ pub struct Operation {
     pub(crate) told: BTreeSet<String>,
 }
 
-impl Operation {
+impl ExampleRequest {
     /// Returns the memberships that an entities file would have to declare, if there was none: the first of each pair is in the
     /// second, both as policies write them.
     pub fn members(&self) -> impl Iterator<Item = (String, String)> {
@@ -92,7 +92,7 @@ fn value(fact: Fact<'_>) -> Value {
     }
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for ExampleRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = self.asked.request();
         let principal = &request.subject.principal;

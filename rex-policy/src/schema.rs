@@ -38,15 +38,15 @@ pub(crate) enum AmbientKind {
 
 /// One namespace of the schema.
 #[derive(Default)]
-pub(crate) struct Namespace {
+pub(crate) struct SchemaNamespace {
     pub(crate) resources: Vec<&'static ResourceSpec>,
     pub(crate) classes: BTreeSet<&'static str>,
     pub(crate) groups: BTreeSet<&'static str>,
     pub(crate) actions: Vec<&'static ActionSpec>,
 }
 
-pub(crate) fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str, Namespace> {
-    let mut spaces = BTreeMap::<_, Namespace>::new();
+pub(crate) fn namespaces(actions: &'static [&'static ActionSpec]) -> BTreeMap<&'static str, SchemaNamespace> {
+    let mut spaces = BTreeMap::<_, SchemaNamespace>::new();
     for resource in Vocabulary::new(actions).resources() {
         let space = spaces.entry(resource.namespace).or_default();
         space.resources.push(resource);

@@ -1,7 +1,7 @@
 //! Parts of an allowed tree that are denied, or may be.
 
 use rex_core::{Effect, Extent, ReachPlace};
-use rex_policy::{Exception, Trace};
+use rex_policy::{ReachException, Trace};
 use serde::Serialize;
 
 use super::whole::Needed;
@@ -39,7 +39,7 @@ impl Part {
 }
 
 /// Returns the policies that may deny part of a tree whose root is allowed.
-pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Vec<Part> {
+pub(super) fn of(exceptions: &[ReachException], needed: &Needed, trace: &Trace) -> Vec<Part> {
     let request = needed.asked.request();
     let tree = match (&needed.prefix, needed.below) {
         (Some(prefix), _) => Tree::Prefix(prefix),
@@ -62,8 +62,9 @@ pub(super) fn of(exceptions: &[Exception], needed: &Needed, trace: &Trace) -> Ve
         Some(part)
     });
     // One permit that does not depend on the single resource allows the whole tree.
-    let each = |conjunct: &rex_policy::Part| conjunct.text.contains("resource") && !tree.is_within(&conjunct.text);
-    let looks = |permit: &&rex_policy::Traced| permit.conjuncts.iter().any(each);
+    let each =
+        |conjunct: &rex_policy::ConditionPart| conjunct.text.contains("resource") && !tree.is_within(&conjunct.text);
+    let looks = |permit: &&rex_policy::PolicyTrace| permit.conjuncts.iter().any(each);
     let permits: Vec<_> = trace.deciding.iter().filter(|traced| traced.permit).collect();
     let bound = if permits.iter().all(looks) { permits } else { Vec::new() };
     let permits = bound.into_iter().map(|traced| Part {

@@ -218,7 +218,7 @@ fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Fail
 #[cfg(test)]
 mod tests {
     use rex_core::Principal;
-    use rex_policy::Source;
+    use rex_policy::SourceText;
     use serde_json::json;
 
     use super::*;
@@ -231,7 +231,7 @@ mod tests {
             run_id: "test".to_owned(),
             subject: Subject::new(Principal::agent("test")),
             policies: Arc::new(Policies {
-                sources: vec![Source { name: "test.cedar".to_owned(), text: text.to_owned() }],
+                sources: vec![SourceText { name: "test.cedar".to_owned(), text: text.to_owned() }],
                 entities: None,
             }),
             ready: OnceLock::new(),
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn whoever_acts_for_a_plan_does_nothing() {
         let text = "@id(\"all\") permit (principal, action, resource);".to_owned();
-        let source = Source { name: "test.cedar".to_owned(), text };
+        let source = SourceText { name: "test.cedar".to_owned(), text };
         let asked = |only_reads| Asked {
             run_id: "test".to_owned(),
             subject: Subject::new(Principal::agent("test")),

@@ -1,6 +1,6 @@
 //! Files that a plan would change, for people.
 
-use rex_policy::Source;
+use rex_policy::SourceText;
 use rex_sdk::overlay::{Changed, Thing};
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,7 @@ fn diff(changed: &Changed) -> Result<String, &'static str> {
         return Err("it is too long to be compared");
     }
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "it is not text");
-    let source = Source { name: changed.path.as_str().to_owned(), text: text(before)?.to_owned() };
+    let source = SourceText { name: changed.path.as_str().to_owned(), text: text(before)?.to_owned() };
     Ok(source.diff(text(after)?))
 }
 

@@ -234,7 +234,7 @@ mod tests {
             "@id(\"p\") permit (principal, action == fs::Action::\"read\", resource in fs::Path::\"{0}/bin\") when {{ resource.path like \"{0}/bin/x*\" }};",
             base.display()
         );
-        let sources = [rex_policy::Source::new("p.cedar", policy)];
+        let sources = [rex_policy::SourceText::new("p.cedar", policy)];
         let vocabulary = rex_policy::Vocabulary::rex();
         let policy = Policy::compile(&vocabulary, &sources, None, &rex_policy::PolicyLimits::default()).unwrap();
         let found = linked(&policy);

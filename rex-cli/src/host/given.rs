@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rex_core::{AbsPath, Limits, Principal, Value};
-use rex_policy::Source;
+use rex_policy::SourceText;
 use rex_sdk::host::Bus;
 use rex_sdk::host::confine::Mode;
 
@@ -27,7 +27,7 @@ pub(super) fn arguments(object: Option<&Path>, given: &[(String, String)]) -> Re
     let mut args = BTreeMap::new();
     if let Some(path) = object {
         let source = match path.to_str().filter(|text| text.trim_start().starts_with('{')) {
-            Some(text) => Source { name: "--args".to_owned(), text: text.to_owned() },
+            Some(text) => SourceText { name: "--args".to_owned(), text: text.to_owned() },
             None => load::file(path)?,
         };
         args = load::object(&source.name, &source.text)?;

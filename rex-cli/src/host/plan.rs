@@ -12,7 +12,7 @@ use rex_core::{
 };
 use rex_engine::plan::Step;
 use rex_engine::{Builder, Calls, Plan};
-use rex_policy::Rejected;
+use rex_policy::RejectedPolicy;
 use rex_sdk::{HostOs, Overlay};
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +71,7 @@ pub(crate) fn plan(args: &PlanCommand, color: Color, decide: Decide) -> Result<E
 }
 
 /// Plans a run again, and returns the plan if the earlier one holds.
-pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, Rejected>, Stop> {
+pub(crate) fn again(given: &str, start: &Start<'_>) -> Result<Result<Plan, RejectedPolicy>, Stop> {
     let promised = Promised::read(given)?;
     let refuse = |message: String| Stop { exit: Exit::Denied, ..Stop::usage(message) };
     let (ran, _job) = start.go(Purpose::Plan { keep_going: false }, None)?;

@@ -9,7 +9,7 @@ use nix::sys::stat::{self, umask};
 use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
 use rex_engine::plan::Step;
 use rex_engine::{Builder, Engine, Held, Input, Report, Stats};
-use rex_policy::{Policy, Rejected, Source};
+use rex_policy::{Policy, RejectedPolicy, SourceText};
 use rex_sdk::host::HostOptions;
 use rex_sdk::host::cgroup::Group;
 use rex_sdk::host::confine::Mode;
@@ -33,7 +33,7 @@ use crate::{Decide, check, complain, draw, load, print};
 pub(crate) struct Job {
     pub(crate) run_id: String,
     pub(crate) purpose: Purpose,
-    pub(crate) script: Source,
+    pub(crate) script: SourceText,
     pub(crate) policies: Arc<Policies>,
     pub(crate) subject: Subject,
     pub(crate) args: BTreeMap<String, Value>,
@@ -117,7 +117,7 @@ pub(crate) struct Start<'a> {
     args: &'a RunArgs,
     pub(crate) color: Color,
     decide: Decide,
-    script: Source,
+    script: SourceText,
     arguments: BTreeMap<String, Value>,
     base: AbsPath,
     limits: Limits,
@@ -262,7 +262,7 @@ impl<'a> Start<'a> {
         }
     }
 
-    pub(crate) fn rejected(&self, rejected: &Rejected) -> Exit {
+    pub(crate) fn rejected(&self, rejected: &RejectedPolicy) -> Exit {
         check::rejected(rejected, self.args.format, self.color)
     }
 }
@@ -301,7 +301,7 @@ pub(crate) enum Ran {
     /// The report, and the processes of the run.
     Told(Box<Told>, Vec<Worker>),
     /// The policies are rejected.
-    Rejected(Rejected),
+    Rejected(RejectedPolicy),
 }
 
 /// Runs the script in this process.
@@ -378,7 +378,7 @@ pub(crate) fn execute(
     Ok(report)
 }
 
-pub(crate) fn show(told: &Told, script: &Source, format: Format, color: Color) -> Result<(), Stop> {
+pub(crate) fn show(told: &Told, script: &SourceText, format: Format, color: Color) -> Result<(), Stop> {
     let unprintable = |error: serde_json::Error| Stop::internal(error.to_string());
     if format == Format::Json {
         return print(&serde_json::to_string(told).map_err(unprintable)?);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rex_core::limits::exhausted;
 use rex_core::{Code, Journal, Limits};
 use rex_engine::Stats;
-use rex_policy::{Policy, Rejected};
+use rex_policy::{Policy, RejectedPolicy};
 use rex_sdk::HostOs;
 use rex_sdk::host::cgroup::{Group, GroupBounds};
 use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
@@ -211,7 +211,7 @@ struct Supervisor<'j> {
 
 impl Supervisor<'_> {
     /// Waits for the report of the worker, or makes one.
-    fn watch(&mut self, warn: &dyn Fn(&Policy)) -> Result<Result<Told, Rejected>, Stop> {
+    fn watch(&mut self, warn: &dyn Fn(&Policy)) -> Result<Result<Told, RejectedPolicy>, Stop> {
         let mut warned = false;
         loop {
             match self.frames.next() {

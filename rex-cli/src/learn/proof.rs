@@ -1,6 +1,6 @@
 //! The proof about a learned policy.
 
-use rex_policy::{Change as Changed, Diff};
+use rex_policy::{DecisionChange as Changed, PolicyDiff};
 use serde::Serialize;
 
 use crate::draw;
@@ -17,7 +17,7 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    pub(super) fn new(diff: Diff) -> Self {
+    pub(super) fn new(diff: PolicyDiff) -> Self {
         let (beyond, lost): (Vec<_>, Vec<_>) =
             diff.differences.iter().partition(|difference| difference.change == Changed::Allowed);
         Self {

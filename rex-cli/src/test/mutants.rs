@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rex_core::{Authorize, Decision, Request};
-use rex_policy::{Mutant, Policy, Question, Script, Seen};
+use rex_policy::{CaseQuestion, CaseScript, Mutant, Policy, RequestValues};
 
 use super::{Case, Tested, ran};
 use crate::exit::Stop;
@@ -48,11 +48,11 @@ impl Mutants {
 enum Asked<'c> {
     Request {
         case: &'c Case,
-        seen: Seen<'c>,
+        seen: RequestValues<'c>,
     },
     Script {
         case: &'c Case,
-        script: &'c Script,
+        script: &'c CaseScript,
         /// `true` for each mutant that changes a policy which a request of the script meets.
         concerned: Vec<bool>,
     },
@@ -61,8 +61,8 @@ enum Asked<'c> {
 impl<'c> Asked<'c> {
     fn new(policy: &'c Arc<Policy>, case: &'c Case, mutants: &[Mutant]) -> Result<Self, Stop> {
         Ok(match &case.question {
-            Question::Request(asked) => Self::Request { case, seen: policy.see(&asked.request()) },
-            Question::Script(script) => {
+            CaseQuestion::Request(asked) => Self::Request { case, seen: policy.see(&asked.request()) },
+            CaseQuestion::Script(script) => {
                 let concerned = Mutex::new(vec![false; mutants.len()]);
                 let listener = Arc::new(Listener { policy: policy.clone(), mutants: mutants.to_vec(), concerned });
                 ran(case, script, policy, listener.clone())?;

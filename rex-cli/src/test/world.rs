@@ -1,11 +1,11 @@
 //! The world of a case, in memory.
 
-use rex_policy::{Page, World};
+use rex_policy::{CaseWorld, ServerPage};
 use rex_sdk::MemOs;
 use rex_sdk::os::Finished;
 
 /// Builds a system with what a case names; the world of the examples, if it names nothing.
-pub(super) fn system(world: &World) -> MemOs {
+pub(super) fn system(world: &CaseWorld) -> MemOs {
     if world.is_empty() {
         return MemOs::example();
     }
@@ -27,7 +27,7 @@ pub(super) fn system(world: &World) -> MemOs {
     world.pages.iter().fold(os, |os, (url, page)| os.page(url, answer(page)))
 }
 
-fn answer(Page { status, body }: &Page) -> String {
+fn answer(ServerPage { status, body }: &ServerPage) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status} -\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {length}\r\n\r\n{body}")
 }

@@ -28,7 +28,7 @@ mod linux {
     use std::time::Duration;
 
     use rex_core::Reach;
-    use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+    use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
     use rex_sdk::host::confine::{Bounds, Mode, Program, confine};
     use rex_sdk::host::worker::{Ending, Worker};
 
@@ -43,7 +43,7 @@ mod linux {
     }
 
     fn reach(policy: &str) -> Result<Reach, Box<dyn Error>> {
-        let source = Source::new(policy, std::fs::read_to_string(policy)?);
+        let source = SourceText::new(policy, std::fs::read_to_string(policy)?);
         let policy = Policy::compile(&Vocabulary::rex(), &[source], None, &PolicyLimits::default())
             .map_err(|rejected| format!("{rejected:?}"))?;
         Ok(policy.reach(None))

@@ -6,8 +6,8 @@ use rex_core::action::{net, process};
 use rex_core::net::{RemoteHost, Url};
 use rex_core::{AbsPath, Action, ActionSpec, Extent, ReachPlace, Resource};
 
-use super::places::Permits;
-use super::{Lint, Look, with_help};
+use super::places::PermitReaches;
+use super::{Lint, LintContext, with_help};
 use crate::finding::{Finding, Severity};
 use crate::rule::Rule;
 
@@ -23,7 +23,7 @@ pub(super) const UNUSABLE: Lint = Lint {
     find: unusable,
 };
 
-fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn unusable(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !rule.permit || look.levels.operations.is_empty() {
         return Vec::new();
     }
@@ -31,7 +31,7 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     if !interpreter.is_empty() {
         return interpreter;
     }
-    let mut missing: Option<Lacking> = None;
+    let mut missing: Option<ClosestOperation> = None;
     for act in &look.survey.acts {
         let extent = look.survey.extent(rule, act);
         if extent.is_empty() {
@@ -54,7 +54,7 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
         _ => String::new(),
     };
     let help = format!("permit it to the same principal: `{list}{on}`");
-    let permits = look.permits.get_or_init(|| Permits::new(look));
+    let permits = look.permits.get_or_init(|| PermitReaches::new(look));
     let given = |spec: &ActionSpec| {
         let act = look.survey.acts.iter().position(|act| act.spec == spec);
         act.is_some_and(|act| !permits.of(look, act, &rule.principal).is_empty())
@@ -68,11 +68,16 @@ fn unusable(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
 }
 
 /// The operation closest to using a permit, the actions that it lacks, and for which host.
-type Lacking = (&'static str, Vec<&'static ActionSpec>, Option<String>);
+type ClosestOperation = (&'static str, Vec<&'static ActionSpec>, Option<String>);
 
 /// Returns what the closest operation with an action lacks; `None` if one lacks nothing, or none exists.
-fn lacking(look: &Look<'_>, rule: &Rule, spec: &'static ActionSpec, extent: &Extent) -> Option<Lacking> {
-    let mut nearest: Option<Lacking> = None;
+fn lacking(
+    look: &LintContext<'_>,
+    rule: &Rule,
+    spec: &'static ActionSpec,
+    extent: &Extent,
+) -> Option<ClosestOperation> {
+    let mut nearest: Option<ClosestOperation> = None;
     let server = server(spec, extent);
     let host = server.as_ref().map(|server| server.host().name());
     for (name, needs) in look.levels.operations.iter().filter(|(_, needs)| needs.contains(&spec)) {
@@ -116,7 +121,7 @@ fn server(spec: &ActionSpec, extent: &Extent) -> Option<Url> {
 }
 
 /// Reports programs that cannot be started without a word of `@allow`.
-fn withheld(look: &Look<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
+fn withheld(look: &LintContext<'_>, number: usize, rule: &Rule) -> Vec<Finding> {
     let allowed =
         rule.allows.as_ref().is_some_and(|words| words.split_ascii_whitespace().any(|word| word == "interpreter"));
     let run = look.survey.acts.iter().find(|act| act.spec == process::Run::SPEC);

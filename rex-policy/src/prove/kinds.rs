@@ -16,7 +16,7 @@ const PLACES: usize = 24;
 
 /// A type of resource, by the form of its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum IdForm {
     Path,
     Program,
     Unit,
@@ -94,7 +94,7 @@ fn exact(pattern: &[PatternElem]) -> Option<String> {
     pattern.iter().map(|part| if let PatternElem::Char(c) = part { Some(*c) } else { None }).collect()
 }
 
-impl Kind {
+impl IdForm {
     pub(super) fn of(spec: &ResourceSpec) -> Self {
         let known = [
             (AbsPath::SPEC, Self::Path),
@@ -340,8 +340,8 @@ mod tests {
             let (Some(one), Some(other)) = (resource(action, &one), resource(action, &other)) else { return Ok(()) };
             let (one, other) = (one.request().resource, other.request().resource);
             let (spec, id) = (one.spec(), one.id());
-            let kind = Kind::of(spec);
-            prop_assert_ne!(kind, Kind::Other);
+            let kind = IdForm::of(spec);
+            prop_assert_ne!(kind, IdForm::Other);
             prop_assert!(holds(&kind.shape(), id, &[]), "{}", id);
             let mut above = vec![id];
             one.ancestors(&mut |ancestor| above.push(ancestor));

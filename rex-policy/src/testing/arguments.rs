@@ -6,7 +6,7 @@ use rex_core::process::{Program, WordList};
 use rex_core::{AbsPath, Action as _, Authorize, Effect, Principal, Request, Subject, Timestamp};
 
 use super::compile;
-use crate::Source;
+use crate::SourceText;
 
 /// Reads a condition on the arguments of a program and some starts of it from `data`, and asserts that a permit with it allows exactly what
 /// it means. Returns whether a start was allowed.
@@ -19,14 +19,14 @@ pub fn arguments_agree(data: &[u8]) -> bool {
 }
 
 /// The meaning of a condition: whether arguments meet it.
-type Meaning = Box<dyn Fn(&[String]) -> bool>;
+type ArgumentMeaning = Box<dyn Fn(&[String]) -> bool>;
 
 fn agree(input: &mut Unstructured<'_>) -> Result<bool> {
     let (condition, meaning) = condition(input, 3)?;
     let (space, name) = (Run::SPEC.namespace, Run::SPEC.name);
     let text = format!(r#"permit (principal, action == {space}::Action::"{name}", resource) when {{ {condition} }};"#);
-    let sources = [Source::new("policy", text.as_str())];
-    let policy = compile(&sources, &Source::new("entities", "[]"));
+    let sources = [SourceText::new("policy", text.as_str())];
+    let policy = compile(&sources, &SourceText::new("entities", "[]"));
     assert!(policy.is_some(), "a condition that does not validate: {text}");
     let Some(policy) = policy else { return Ok(false) };
     let subject = Subject::new(Principal::agent("x"));
@@ -75,7 +75,7 @@ fn pattern(text: &str) -> String {
     literal(text).replace('*', "\\*")
 }
 
-fn condition(input: &mut Unstructured<'_>, depth: u32) -> Result<(String, Meaning)> {
+fn condition(input: &mut Unstructured<'_>, depth: u32) -> Result<(String, ArgumentMeaning)> {
     if depth == 0 || input.ratio(1, 2)? {
         return atom(input);
     }
@@ -91,7 +91,7 @@ fn condition(input: &mut Unstructured<'_>, depth: u32) -> Result<(String, Meanin
     })
 }
 
-fn atom(input: &mut Unstructured<'_>) -> Result<(String, Meaning)> {
+fn atom(input: &mut Unstructured<'_>) -> Result<(String, ArgumentMeaning)> {
     Ok(match input.int_in_range(0..=4)? {
         0 => {
             let count = input.int_in_range(0..=3_usize)?;

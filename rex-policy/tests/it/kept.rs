@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use rex_core::{Attribute, Effect, Fact, FactKind, Resource, ResourceSpec, ValueSet};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 use crate::support::{ask, triage};
 
@@ -112,7 +112,7 @@ fn telling() -> Policy {
 
 fn compile(text: &str) -> Policy {
     let limits = PolicyLimits { impossible: true, ..PolicyLimits::default() };
-    let sources = [Source::new("lab.cedar", text)];
+    let sources = [SourceText::new("lab.cedar", text)];
     Policy::compile(&Vocabulary::new(TABLE), &sources, None, &limits).unwrap_or_else(|rejected| panic!("{rejected}"))
 }
 

@@ -9,7 +9,7 @@ use rex_core::resource::FactKind;
 use rex_core::{
     ACTIONS, ActionSpec, Authorize, Effect, Extent, Principal, ReachPlace, Request, RequestBuf, Subject, Value,
 };
-use rex_policy::{Breadth, Learned, Learner, Levels, Policy, Source, formatted};
+use rex_policy::{Breadth, LearnedPolicy, Learner, LintLevels, Policy, SourceText, formatted};
 
 use crate::support::{NOON, compile, compile_any};
 
@@ -22,7 +22,7 @@ fn asked(who: &str, action: &str, resource: &str, attributes: Values, context: V
     RequestBuf::new(ACTIONS, &RequestSpec { action, resource, attributes, context }, subject, NOON).unwrap()
 }
 
-fn learn(breadth: Breadth, keep: Option<&Policy>, all: &[RequestBuf]) -> Learned {
+fn learn(breadth: Breadth, keep: Option<&Policy>, all: &[RequestBuf]) -> LearnedPolicy {
     let mut learner = Learner::new(breadth, keep);
     for (line, asked) in all.iter().enumerate() {
         learner.see(&asked.request(), &format!("journal:{}", line + 1)).unwrap();
@@ -181,7 +181,7 @@ fn files(action: &str, paths: &[&str]) -> Vec<RequestBuf> {
     paths.iter().map(|path| asked("Agent::\"t\"", action, path, Values::new(), Values::new())).collect()
 }
 
-fn check(learned: &Learned, expected: &Expect) {
+fn check(learned: &LearnedPolicy, expected: &Expect) {
     compile(&learned.text);
     expected.assert_eq(&learned.text);
 }
@@ -678,7 +678,7 @@ fn names_that_look_like_patterns_are_written_with_escapes() {
             let asked = files("fs::read", paths);
             let learned = learn(breadth, None, &asked);
             let policy = compile(&learned.text);
-            let found = policy.lints(&Levels::default());
+            let found = policy.lints(&LintLevels::default());
             assert!(found.iter().all(|one| one.code != Some("REX012")), "{}\n{found:#?}", learned.text);
             for asked in &asked {
                 assert!(allows(&policy, &asked.request()), "{}\n{asked:?}", learned.text);
@@ -700,7 +700,7 @@ fn what_is_learned_is_laid_out() {
         for breadth in [Breadth::Exact, Breadth::Siblings, Breadth::Directory] {
             for asked in [&asked[..], &asked[..1], &[]] {
                 let text = learn(breadth, keep, asked).text;
-                let source = Source::new("learned.cedar", text.clone());
+                let source = SourceText::new("learned.cedar", text.clone());
                 assert_eq!(formatted(&source).unwrap(), text);
             }
         }

@@ -283,7 +283,7 @@ fn escapes_and_cases_are_looked_at_by_what_they_mean() {
 fn cases_take_no_facts_that_no_run_has() {
     let read = |rest: &str| {
         let text = format!("- name: a\n  principal: Agent::\"a\"\n  expect: deny\n{rest}");
-        rex_policy::Case::read(&rex_policy::Vocabulary::rex(), &rex_policy::Source::new("a.test.yaml", text))
+        rex_policy::Case::read(&rex_policy::Vocabulary::rex(), &rex_policy::SourceText::new("a.test.yaml", text))
     };
     let script = "  run: fs::read(\"/a\")\n";
     let signal = "  action: process::signal\n  resource: \"7\"\n  attributes: {name: nginx}\n";

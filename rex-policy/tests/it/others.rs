@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::{Fact, Resource, ResourceSpec, Value};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 /// A document in folders: names with slashes between them.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ rex_core::actions! {
 fn an_id_that_no_request_has_is_refused() {
     let check = |policy: &str| {
         let vocabulary = Vocabulary::new(TABLE);
-        let sources = [Source::new("test.cedar", policy)];
+        let sources = [SourceText::new("test.cedar", policy)];
         Policy::compile(&vocabulary, &sources, None, &PolicyLimits::default()).map(drop)
     };
     let allow = "permit (principal, action, resource);\n";

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use rex_core::{Attribute, Extent, Fact, FactKind, Principal, Reach, ReachPlace, Resource, ResourceSpec};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 
 use crate::support::{compile, compile_with};
 
@@ -428,7 +428,7 @@ fn another_program_says_which_attribute_is_the_id() {
         ("resource in post::Parcel::\"p\" && resource in post::Parcel::\"q/r\"", "p/**"),
     ] {
         let text = format!("permit (principal, action, resource) when {{ {condition} }};");
-        let sources = [Source::new("post.cedar", text)];
+        let sources = [SourceText::new("post.cedar", text)];
         let policy = Policy::compile(&Vocabulary::new(POST), &sources, None, &PolicyLimits::default()).unwrap();
         assert_eq!(draw(&policy.reach(None)), format!("post::open: {places}\n"), "{condition}");
     }

@@ -144,7 +144,7 @@ fn the_smallest_permit_allows_the_request_and_no_neighbour() {
                 let decision = changed.decide(&request.request());
                 assert_eq!(decision.effect, Effect::Allow, "{text}");
                 assert!(text != &new || *decision.policies == [patch.ids[0].as_str().into()]);
-                let findings = changed.lints(&rex_policy::Levels::default());
+                let findings = changed.lints(&rex_policy::LintLevels::default());
                 let ours = |finding: &&rex_policy::Finding| finding.policy.as_deref() == Some(patch.ids[0].as_str());
                 assert_eq!(findings.iter().find(ours).map(ToString::to_string), None, "{text}");
                 for neighbour in neighbours(&principal, spec, id) {
@@ -294,7 +294,8 @@ fn where_a_forbid_denies_no_permit_helps() {
     let request = asked(&Principal::agent("other"), spec, "/etc/hosts", BTreeMap::new());
     assert_eq!(policy.patch(&request.request()), None);
     let trace = policy.trace(&request.request());
-    let names = |traced: &[rex_policy::Traced]| traced.iter().map(|traced| traced.id.to_string()).collect::<Vec<_>>();
+    let names =
+        |traced: &[rex_policy::PolicyTrace]| traced.iter().map(|traced| traced.id.to_string()).collect::<Vec<_>>();
     assert_eq!((names(&trace.deciding), names(&trace.near)), (vec!["no-etc".to_owned()], vec!["others".to_owned()]));
     assert!(trace.remedy.unwrap().contains("`no-etc` forbids this"));
 }
@@ -309,7 +310,7 @@ fn what_came_near_is_told() {
     assert!(trace.deciding.is_empty());
     let near: Vec<_> = trace.near.iter().map(|near| (&*near.id, near.line, near.misses.clone())).collect();
     assert_eq!(near, [("logs", 2, vec![]), ("others", 1, vec!["principal"]), ("agent-a-fs-read", 4, vec!["resource"])]);
-    let parts = |parts: &[rex_policy::Part]| -> Vec<_> {
+    let parts = |parts: &[rex_policy::ConditionPart]| -> Vec<_> {
         parts.iter().map(|part| (part.text.clone(), part.holds.clone(), part.decided)).collect()
     };
     assert_eq!(

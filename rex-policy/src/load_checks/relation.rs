@@ -4,13 +4,13 @@ use cedar_policy::pst::{BinaryOp, Expr};
 
 /// A comparison that holds or not. `b == a` is the opposite of `a != b`; `a >= b` and `b <= a` are that of `a < b`.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Relation<'e> {
+pub(super) enum TermRelation<'e> {
     Equal(&'e Expr, &'e Expr),
     Less(&'e Expr, &'e Expr),
     Other(&'e Expr),
 }
 
-impl<'e> Relation<'e> {
+impl<'e> TermRelation<'e> {
     /// Returns the relation, and whether the expression is its opposite.
     pub(super) fn of(expr: &'e Expr) -> (Self, bool) {
         let Expr::BinaryOp { op, left, right } = expr else { return (Self::Other(expr), false) };
@@ -26,7 +26,7 @@ impl<'e> Relation<'e> {
     }
 }
 
-impl PartialEq for Relation<'_> {
+impl PartialEq for TermRelation<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Equal(a, b), Self::Equal(c, d)) => (a == c && b == d) || (a == d && b == c),

@@ -4,7 +4,7 @@ use super::constant::Constant;
 
 /// Conditions on the members of a set.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Holds {
+pub(super) struct MemberConditions {
     all: Vec<Constant>,
     any: Vec<Vec<Constant>>,
     none: Vec<Constant>,
@@ -12,7 +12,7 @@ pub(super) struct Holds {
     void: bool,
 }
 
-impl Holds {
+impl MemberConditions {
     pub(super) fn add_all(&mut self, values: Vec<Constant>, holds: bool) {
         match (holds, &values[..]) {
             (true, _) => self.all.extend(values),

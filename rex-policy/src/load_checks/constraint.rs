@@ -2,18 +2,18 @@
 
 use cedar_policy::pst::{Expr, PatternElem};
 
-use super::addresses::Addresses;
-use super::asked::{Asked, asked, uids};
+use super::addresses::AddressSet;
+use super::comparison::{ConstantComparison, asked, uids};
 use super::constant::Constant;
-use super::holds::Holds;
+use super::holds::MemberConditions;
 use super::likes::{covers, letters, meet};
-use super::relation::Relation;
+use super::relation::TermRelation;
 use crate::rule::Uid;
 use crate::vocabulary::PRINCIPALS;
 
 /// The possible values of a term.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Possible {
+pub(super) struct PossibleValues {
     /// Numbers from the first to the second, inclusive.
     pub(super) range: Option<(i128, i128)>,
     /// Only these words.
@@ -22,7 +22,7 @@ pub(super) struct Possible {
 
 /// All comparisons of one term, combined.
 #[derive(Debug, Clone)]
-pub(super) struct Constraint<'e> {
+pub(super) struct TermConstraint<'e> {
     pub(super) term: &'e Expr,
     /// The values that it may have, if they are listed.
     only: Option<Vec<Constant>>,
@@ -37,16 +37,16 @@ pub(super) struct Constraint<'e> {
     inside: Vec<Vec<Uid>>,
     /// It is in none of these.
     outside: Vec<Uid>,
-    holds: Holds,
+    holds: MemberConditions,
     /// The words that it can be, if they are declared.
     words: Option<Vec<&'static str>>,
-    addresses: Addresses,
+    addresses: AddressSet,
     /// True if no value meets all comparisons.
     pub(super) void: bool,
 }
 
-impl<'e> Constraint<'e> {
-    fn new(term: &'e Expr, possible: Possible) -> Self {
+impl<'e> TermConstraint<'e> {
+    fn new(term: &'e Expr, possible: PossibleValues) -> Self {
         let (low, high) = possible.range.unwrap_or((i128::MIN, i128::MAX));
         Self {
             term,
@@ -60,9 +60,9 @@ impl<'e> Constraint<'e> {
             others: Vec::new(),
             inside: Vec::new(),
             outside: Vec::new(),
-            holds: Holds::default(),
+            holds: MemberConditions::default(),
             words: possible.words,
-            addresses: Addresses::all(),
+            addresses: AddressSet::all(),
             void: false,
         }
     }
@@ -93,7 +93,7 @@ impl<'e> Constraint<'e> {
     }
 
     /// Returns the addresses that it may be.
-    pub(super) fn addresses(&self) -> &Addresses {
+    pub(super) fn addresses(&self) -> &AddressSet {
         &self.addresses
     }
 
@@ -160,44 +160,44 @@ impl<'e> Constraint<'e> {
     }
 
     /// Adds a comparison of the term, which must hold or not.
-    fn add(&mut self, asked: Asked<'e>, holds: bool) {
+    fn add(&mut self, asked: ConstantComparison<'e>, holds: bool) {
         match (asked, holds) {
-            (Asked::Among(values), true) => self.among(&values),
-            (Asked::Among(values), false) => self.never.extend(values),
-            (Asked::Below(number), true) => self.high = self.high.min(number - 1),
-            (Asked::Below(number), false) => self.low = self.low.max(number),
-            (Asked::Above(number), true) => self.low = self.low.max(number + 1),
-            (Asked::Above(number), false) => self.high = self.high.min(number),
-            (Asked::Like(pattern), true) => {
+            (ConstantComparison::Among(values), true) => self.among(&values),
+            (ConstantComparison::Among(values), false) => self.never.extend(values),
+            (ConstantComparison::Below(number), true) => self.high = self.high.min(number - 1),
+            (ConstantComparison::Below(number), false) => self.low = self.low.max(number),
+            (ConstantComparison::Above(number), true) => self.low = self.low.max(number + 1),
+            (ConstantComparison::Above(number), false) => self.high = self.high.min(number),
+            (ConstantComparison::Like(pattern), true) => {
                 self.void |= self.likes.iter().any(|known| !meet(known, pattern))
                     || self.unlikes.iter().any(|known| covers(known, pattern));
                 self.likes.push(pattern);
             }
-            (Asked::Like(pattern), false) => {
+            (ConstantComparison::Like(pattern), false) => {
                 // A lone wildcard matches everything.
                 self.void |=
                     covers(pattern, &[PatternElem::Wildcard]) || self.likes.iter().any(|known| covers(pattern, known));
                 self.unlikes.push(pattern);
             }
-            (Asked::Kind(kind), true) => {
+            (ConstantComparison::Kind(kind), true) => {
                 self.void |= self.kind.as_ref().is_some_and(|known| *known != kind) || self.others.contains(&kind);
                 self.kind = Some(kind);
             }
-            (Asked::Kind(kind), false) => {
+            (ConstantComparison::Kind(kind), false) => {
                 self.void |= self.kind.as_ref() == Some(&kind);
                 self.others.push(kind);
             }
             // A principal holds only itself.
-            (Asked::In(uids), holds) if uids.iter().all(|uid| PRINCIPALS.contains(&&*uid.kind)) => {
-                self.add(Asked::Among(uids.into_iter().map(Constant::Entity).collect()), holds);
+            (ConstantComparison::In(uids), holds) if uids.iter().all(|uid| PRINCIPALS.contains(&&*uid.kind)) => {
+                self.add(ConstantComparison::Among(uids.into_iter().map(Constant::Entity).collect()), holds);
             }
-            (Asked::In(uids), true) => self.inside.push(uids),
-            (Asked::In(uids), false) => self.outside.extend(uids),
-            (Asked::Holds(all), holds) => self.holds.add_all(all, holds),
-            (Asked::HoldsAny(any), holds) => self.holds.add_any(any, holds),
-            (Asked::Empty, holds) => self.holds.add_empty(holds),
-            (Asked::Within(addresses), true) => self.addresses = self.addresses.meet(&addresses),
-            (Asked::Within(addresses), false) => self.addresses = self.addresses.without(&addresses),
+            (ConstantComparison::In(uids), true) => self.inside.push(uids),
+            (ConstantComparison::In(uids), false) => self.outside.extend(uids),
+            (ConstantComparison::Holds(all), holds) => self.holds.add_all(all, holds),
+            (ConstantComparison::HoldsAny(any), holds) => self.holds.add_any(any, holds),
+            (ConstantComparison::Empty, holds) => self.holds.add_empty(holds),
+            (ConstantComparison::Within(addresses), true) => self.addresses = self.addresses.meet(&addresses),
+            (ConstantComparison::Within(addresses), false) => self.addresses = self.addresses.without(&addresses),
         }
         self.settle();
     }
@@ -210,40 +210,40 @@ fn is_like(text: &str, likes: &[&[PatternElem]], unlikes: &[&[PatternElem]]) -> 
 
 /// The constraints on several terms at once.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Constraints<'e> {
-    of: Vec<Constraint<'e>>,
+pub(super) struct ConstraintSet<'e> {
+    of: Vec<TermConstraint<'e>>,
     /// Other comparisons, each with whether it must hold.
-    besides: Vec<(Relation<'e>, bool)>,
+    besides: Vec<(TermRelation<'e>, bool)>,
 }
 
 /// A lookup of possible values.
-type Ranges<'r> = dyn Fn(&Expr) -> Possible + 'r;
+type ValueLookup<'r> = dyn Fn(&Expr) -> PossibleValues + 'r;
 
-impl<'e> Constraints<'e> {
+impl<'e> ConstraintSet<'e> {
     /// Adds the values that a term is known to have.
     pub(super) fn known(&mut self, term: &'e Expr, values: &[Constant]) {
-        self.of(term, &|_| Possible::default()).among(values);
+        self.of(term, &|_| PossibleValues::default()).among(values);
     }
 
     /// Adds an entity that a term is known to be in.
     pub(super) fn known_in(&mut self, term: &'e Expr, uid: Uid) {
-        self.of(term, &|_| Possible::default()).add(Asked::In(vec![uid]), true);
+        self.of(term, &|_| PossibleValues::default()).add(ConstantComparison::In(vec![uid]), true);
     }
 
     /// Adds the type that something is known to have.
     pub(super) fn known_kind(&mut self, term: &'e Expr, kind: &str) {
-        self.of(term, &|_| Possible::default()).add(Asked::Kind(kind.to_owned()), true);
+        self.of(term, &|_| PossibleValues::default()).add(ConstantComparison::Kind(kind.to_owned()), true);
     }
 
     /// Returns the constraint on each term.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Constraint<'e>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &TermConstraint<'e>> {
         self.of.iter()
     }
 
-    fn of(&mut self, term: &'e Expr, range: &Ranges<'_>) -> &mut Constraint<'e> {
+    fn of(&mut self, term: &'e Expr, range: &ValueLookup<'_>) -> &mut TermConstraint<'e> {
         let at = self.of.iter().position(|known| known.term == term).unwrap_or(self.of.len());
         if at == self.of.len() {
-            self.of.push(Constraint::new(term, range(term)));
+            self.of.push(TermConstraint::new(term, range(term)));
         }
         // INVARIANT: the constraint was pushed if it was missing.
         #[expect(clippy::indexing_slicing, reason = "the place was found or made")]
@@ -251,19 +251,19 @@ impl<'e> Constraints<'e> {
     }
 
     /// Adds a comparison; `true` if the constraints become impossible.
-    pub(super) fn add(&mut self, expr: &'e Expr, holds: bool, range: &Ranges<'_>) -> bool {
+    pub(super) fn add(&mut self, expr: &'e Expr, holds: bool, range: &ValueLookup<'_>) -> bool {
         // If it does not hold, either part may be false.
         if let (Expr::Is { expr: term, entity_type, in_expr: Some(within) }, true) = (expr, holds)
             && let Some(uids) = uids(within)
         {
             let constraint = self.of(term, range);
             let void = constraint.void;
-            constraint.add(Asked::Kind(entity_type.0.to_string()), true);
-            constraint.add(Asked::In(uids), true);
+            constraint.add(ConstantComparison::Kind(entity_type.0.to_string()), true);
+            constraint.add(ConstantComparison::In(uids), true);
             return constraint.void && !void;
         }
         let Some((term, asked, turned)) = asked(expr) else {
-            let (relation, turned) = Relation::of(expr);
+            let (relation, turned) = TermRelation::of(expr);
             let void = self.besides.contains(&(relation, holds == turned));
             self.besides.push((relation, holds != turned));
             return void;

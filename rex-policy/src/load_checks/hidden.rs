@@ -3,10 +3,10 @@
 use rex_core::text::is_invisible;
 use unicode_security::MixedScript;
 
-use crate::finding::{Finding, Severity, Text, visible};
+use crate::finding::{Finding, Severity, SharedText, visible};
 
 /// Checks a file of policies in its written form, so that escapes, which everybody sees, pass.
-pub(crate) fn file(text: &Text) -> Vec<Finding> {
+pub(crate) fn file(text: &SharedText) -> Vec<Finding> {
     if text.text.is_ascii() {
         return Vec::new();
     }
@@ -16,10 +16,10 @@ pub(crate) fn file(text: &Text) -> Vec<Finding> {
         if written.is_ascii() {
             continue;
         }
-        let Some((at, length, what)) = suspicious(written, part.kind != Kind::Comment) else { continue };
+        let Some((at, length, what)) = suspicious(written, part.kind != SourcePartKind::Comment) else { continue };
         let severity = match part.kind {
-            Kind::Comment => Severity::Warning,
-            Kind::Id | Kind::Text | Kind::Outside => Severity::Error,
+            SourcePartKind::Comment => Severity::Warning,
+            SourcePartKind::Id | SourcePartKind::Text | SourcePartKind::Outside => Severity::Error,
         };
         let place = Some((part.start + at, length));
         let message = format!("{} {what}", part.kind.word());
@@ -42,14 +42,14 @@ pub(crate) fn in_text(text: &str) -> Option<String> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SourcePartKind {
     Id,
     Text,
     Comment,
     Outside,
 }
 
-impl Kind {
+impl SourcePartKind {
     fn word(self) -> &'static str {
         match self {
             Self::Id => "this id holds",
@@ -60,14 +60,14 @@ impl Kind {
     }
 }
 
-struct Part {
+struct SourcePart {
     start: usize,
     end: usize,
-    kind: Kind,
+    kind: SourcePartKind,
 }
 
 /// Splits a text into strings, comments, and what is between.
-fn split(text: &str) -> Vec<Part> {
+fn split(text: &str) -> Vec<SourcePart> {
     let mut parts = Vec::new();
     let mut chars = text.char_indices().peekable();
     let mut start = 0;
@@ -76,7 +76,7 @@ fn split(text: &str) -> Vec<Part> {
         if c != '"' && !comment {
             continue;
         }
-        parts.push(Part { start, end: at, kind: Kind::Outside });
+        parts.push(SourcePart { start, end: at, kind: SourcePartKind::Outside });
         if comment {
             while chars.next_if(|(_, c)| *c != '\n').is_some() {}
         } else {
@@ -90,20 +90,20 @@ fn split(text: &str) -> Vec<Part> {
         }
         let end = chars.peek().map_or(text.len(), |(at, _)| *at);
         let id = text.get(..at).is_some_and(|before| before.trim_end().ends_with("::"));
-        parts.push(Part {
+        parts.push(SourcePart {
             start: at,
             end,
             kind: if comment {
-                Kind::Comment
+                SourcePartKind::Comment
             } else if id {
-                Kind::Id
+                SourcePartKind::Id
             } else {
-                Kind::Text
+                SourcePartKind::Text
             },
         });
         start = end;
     }
-    parts.push(Part { start, end: text.len(), kind: Kind::Outside });
+    parts.push(SourcePart { start, end: text.len(), kind: SourcePartKind::Outside });
     parts
 }
 

@@ -3,14 +3,14 @@
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
 use rex_core::FactKind;
 
-use super::Look;
-use super::about::{About, Term};
-use super::addresses::Written;
+use super::CheckedPolicy;
+use super::about::{ComparedTerm, PossibleActions};
+use super::addresses::WrittenAddress;
 use super::constant::Constant;
 use super::times::DAY;
 
 /// Checks one comparison.
-pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Option<bool>) {
+pub(super) fn check(look: &mut CheckedPolicy<'_>, about: &PossibleActions, expr: &Expr, holds: Option<bool>) {
     let (term, with, differs) = match expr {
         Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } => {
             let (term, with) = if is_constant(left) { (right, left) } else { (left, right) };
@@ -24,7 +24,7 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
     };
     let severity = look.severity(true, holds.map(|holds| holds != differs));
     for with in with {
-        let found = if let Some((text, address)) = Written::of(with) {
+        let found = if let Some((text, address)) = WrittenAddress::of(with) {
             about.is_of(term, FactKind::Ip).then(|| never(term, text, address)).flatten()
         } else {
             moment(term, with)
@@ -36,15 +36,15 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
 }
 
 fn is_constant(expr: &Expr) -> bool {
-    Written::of(expr).is_some() || Constant::of(expr).is_some()
+    WrittenAddress::of(expr).is_some() || Constant::of(expr).is_some()
 }
 
 /// The text to underline, the message, and the help.
-type Found = (String, String, String);
+type ExactFinding = (String, String, String);
 
 /// Finds an address that no request has: a network, or a version 4 address inside version 6.
-fn never(term: &Expr, text: &str, written: Written) -> Option<Found> {
-    let term = Term::of(term)?.text();
+fn never(term: &Expr, text: &str, written: WrittenAddress) -> Option<ExactFinding> {
+    let term = ComparedTerm::of(term)?.text();
     if written.is_of_a_request() {
         return None;
     }
@@ -58,13 +58,13 @@ fn never(term: &Expr, text: &str, written: Written) -> Option<Found> {
 }
 
 /// Finds a time that matches for one millisecond, or never.
-fn moment(term: &Expr, with: &Expr) -> Option<Found> {
+fn moment(term: &Expr, with: &Expr) -> Option<ExactFinding> {
     let Expr::UnaryOp { op: UnaryOp::Datetime | UnaryOp::Duration, expr } = with else { return None };
     let (Expr::Literal(Literal::String(text)), Constant::Number(number)) = (&**expr, Constant::of(with)?) else {
         return None;
     };
     let needle = format!("\"{text}\"");
-    let now = |expr: &Expr| Term::of(expr) == Some(Term::Context("now"));
+    let now = |expr: &Expr| ComparedTerm::of(expr) == Some(ComparedTerm::Context("now"));
     match term {
         Expr::UnaryOp { op: UnaryOp::ToDate, expr } if now(expr) => (number % DAY != 0).then(|| {
             let message = format!("`context.now.toDate()` is never `{}`", text.escape_debug());

@@ -5,24 +5,26 @@ use rex_core::net::Url;
 use rex_core::process::Program;
 use rex_core::{AbsPath, ActionSpec, Resource};
 
-use super::about::{About, Term, letter};
+use super::about::{ComparedTerm, PossibleActions, letter};
 use super::constant::Constant;
-use super::constraint::Constraint;
+use super::constraint::TermConstraint;
 use super::derived::{COMPARED, entity, ids, named, of_id, texts};
 use crate::finding::visible;
-use crate::pattern::{Pattern, apart, covers, exactly, exists, like, of_attribute, within};
+use crate::pattern::{LetterPattern, apart, covers, exactly, exists, like, of_attribute, within};
 use crate::rule::Uid;
 
 /// Maximum number of pairs of alternatives that are checked against each other.
 const PAIRS: usize = 256;
 
 /// A term that contradicts the rest, and what the rest implies about it.
-type Found<'e> = (&'e Expr, String);
+type PatternConflict<'e> = (&'e Expr, String);
 
 /// Finds a contradiction between attributes for each type that the resource can have.
-pub(super) fn of_resource<'e>(about: &About, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
-    let of_attributes =
-        asked.iter().filter(|constraint| matches!(Term::of(constraint.term), Some(Term::Resource(_)))).count();
+pub(super) fn of_resource<'e>(about: &PossibleActions, asked: &[&TermConstraint<'e>]) -> Option<PatternConflict<'e>> {
+    let of_attributes = asked
+        .iter()
+        .filter(|constraint| matches!(ComparedTerm::of(constraint.term), Some(ComparedTerm::Resource(_))))
+        .count();
     let of_entity = entity(asked).map_or(0, |entity| {
         entity.inside().len() + usize::from(!entity.outside().is_empty()) + usize::from(entity.only().is_some())
     });
@@ -39,13 +41,13 @@ pub(super) fn of_resource<'e>(about: &About, asked: &[&Constraint<'e>]) -> Optio
     found.into_iter().next()
 }
 
-fn of_type<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
+fn of_type<'e>(spec: &ActionSpec, asked: &[&TermConstraint<'e>]) -> Option<PatternConflict<'e>> {
     let resource = spec.resource;
     if let Some(ids) = ids(asked, resource.id_attribute, &resource.to_string()) {
         return of_ids(spec, asked, &ids, None);
     }
     // A name implies the extension, and nothing else.
-    if let (Some(name), true) = (named(asked, Term::Resource("name")), resource == AbsPath::SPEC)
+    if let (Some(name), true) = (named(asked, ComparedTerm::Resource("name")), resource == AbsPath::SPEC)
         && let Some(names) = texts(name)
     {
         let ids: Vec<String> = names.iter().map(|name| format!("/{name}")).collect();
@@ -57,7 +59,12 @@ fn of_type<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>
 }
 
 /// Finds a contradiction if none of these ids meets all constraints, or the one on the attribute `alone`.
-fn of_ids<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], ids: &[String], alone: Option<&str>) -> Option<Found<'e>> {
+fn of_ids<'e>(
+    spec: &ActionSpec,
+    asked: &[&TermConstraint<'e>],
+    ids: &[String],
+    alone: Option<&str>,
+) -> Option<PatternConflict<'e>> {
     let mut found = None;
     for id in ids {
         let says = of_id(spec, id);
@@ -67,7 +74,7 @@ fn of_ids<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], ids: &[String], alon
         }
         let says = says.iter().filter(|(name, _)| alone.is_none_or(|alone| alone == *name));
         let missed = says.into_iter().find_map(|(name, value)| {
-            let constraint = named(asked, Term::Resource(name))?;
+            let constraint = named(asked, ComparedTerm::Resource(name))?;
             (!constraint.fits(value)).then(|| (constraint.term, because(name, id, value)))
         });
         let missed = missed.or_else(|| if alone.is_none() { misplaced(spec, asked, id) } else { None });
@@ -87,7 +94,7 @@ fn because(name: &str, id: &str, value: &Constant) -> String {
 }
 
 /// Finds an entity that an id must be in but is not, or must not be in but is.
-fn misplaced<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], id: &str) -> Option<Found<'e>> {
+fn misplaced<'e>(spec: &ActionSpec, asked: &[&TermConstraint<'e>], id: &str) -> Option<PatternConflict<'e>> {
     let entity = entity(asked)?;
     let kind = spec.resource.to_string();
     // Only the entities file knows members of classes.
@@ -112,17 +119,17 @@ fn lies_in(spec: &ActionSpec, id: &str, above: &str) -> bool {
 }
 
 /// The patterns of the id that a constraint implies.
-struct Said<'c, 'e> {
-    constraint: &'c Constraint<'e>,
+struct ConstraintPatterns<'c, 'e> {
+    constraint: &'c TermConstraint<'e>,
     /// The attribute; `None` for a constraint on what the resource is in.
     name: Option<&'c str>,
-    patterns: Vec<Pattern>,
+    patterns: Vec<LetterPattern>,
     /// Its name in messages.
     told: String,
 }
 
 /// Finds two constraints whose patterns no id can match together.
-fn of_patterns<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
+fn of_patterns<'e>(spec: &ActionSpec, asked: &[&TermConstraint<'e>]) -> Option<PatternConflict<'e>> {
     let paths = [AbsPath::SPEC, Program::SPEC].contains(&spec.resource);
     let mut said = said(spec, asked);
     // Impossible patterns are reported elsewhere.
@@ -139,8 +146,8 @@ fn of_patterns<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found
 }
 
 /// Finds a port that contradicts the server in a URL pattern.
-fn port<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
-    let (url, port) = (named(asked, Term::Resource("url"))?, named(asked, Term::Resource("port"))?);
+fn port<'e>(spec: &ActionSpec, asked: &[&TermConstraint<'e>]) -> Option<PatternConflict<'e>> {
+    let (url, port) = (named(asked, ComparedTerm::Resource("url"))?, named(asked, ComparedTerm::Resource("port"))?);
     if spec.resource != Url::SPEC {
         return None;
     }
@@ -154,7 +161,7 @@ fn port<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>]) -> Option<Found<'e>> {
     })
 }
 
-fn nothing(before: &Said<'_, '_>, one: &Said<'_, '_>) -> String {
+fn nothing(before: &ConstraintPatterns<'_, '_>, one: &ConstraintPatterns<'_, '_>) -> String {
     match (before.name, one.name) {
         (None, None) => format!("nothing is both in {} and in {}", before.told, one.told),
         (None, Some(_)) => format!("no resource in {} has such a {}", before.told, one.told),
@@ -163,10 +170,10 @@ fn nothing(before: &Said<'_, '_>, one: &Said<'_, '_>) -> String {
     }
 }
 
-fn said<'c, 'e>(spec: &ActionSpec, asked: &[&'c Constraint<'e>]) -> Vec<Said<'c, 'e>> {
+fn said<'c, 'e>(spec: &ActionSpec, asked: &[&'c TermConstraint<'e>]) -> Vec<ConstraintPatterns<'c, 'e>> {
     let mut said = Vec::new();
     for constraint in asked {
-        let Some(Term::Resource(name)) = Term::of(constraint.term) else { continue };
+        let Some(ComparedTerm::Resource(name)) = ComparedTerm::of(constraint.term) else { continue };
         let listed = texts(constraint).map(|texts| texts.iter().map(|text| exactly(text)).collect::<Vec<_>>());
         let likes = constraint.likes().iter().take(COMPARED).map(|pattern| vec![like(pattern)]);
         for values in listed.into_iter().chain(likes) {
@@ -174,7 +181,7 @@ fn said<'c, 'e>(spec: &ActionSpec, asked: &[&'c Constraint<'e>]) -> Vec<Said<'c,
             if let Some(patterns) = lifted.collect::<Option<Vec<_>>>()
                 && values.len() <= PAIRS
             {
-                said.push(Said {
+                said.push(ConstraintPatterns {
                     constraint,
                     name: Some(name),
                     patterns: patterns.concat(),
@@ -189,7 +196,7 @@ fn said<'c, 'e>(spec: &ActionSpec, asked: &[&'c Constraint<'e>]) -> Vec<Said<'c,
         let patterns = |uid: &Uid| (*uid.kind == *spec.resource.to_string()).then(|| within(spec.resource, &uid.id))?;
         if let Some(patterns) = uids.iter().map(patterns).collect::<Option<Vec<_>>>() {
             let told = uids.first().map_or_else(String::new, |uid| format!("`{uid}`"));
-            places.push(Said { constraint: entity, name: None, patterns: patterns.concat(), told });
+            places.push(ConstraintPatterns { constraint: entity, name: None, patterns: patterns.concat(), told });
         }
     }
     // Findings name the later one, so places come first.
@@ -197,9 +204,13 @@ fn said<'c, 'e>(spec: &ActionSpec, asked: &[&'c Constraint<'e>]) -> Vec<Said<'c,
 }
 
 /// Finds a constraint whose matches are all excluded.
-fn excluded<'e>(spec: &ActionSpec, asked: &[&Constraint<'e>], said: &[Said<'_, 'e>]) -> Option<Found<'e>> {
+fn excluded<'e>(
+    spec: &ActionSpec,
+    asked: &[&TermConstraint<'e>],
+    said: &[ConstraintPatterns<'_, 'e>],
+) -> Option<PatternConflict<'e>> {
     let kind = spec.resource.to_string();
-    let id = spec.resource.id_attribute.and_then(|name| named(asked, Term::Resource(name)));
+    let id = spec.resource.id_attribute.and_then(|name| named(asked, ComparedTerm::Resource(name)));
     let unlikes = id.into_iter().flat_map(|id| id.unlikes().iter().map(move |pattern| (id.term, vec![like(pattern)])));
     let places = entity(asked).into_iter().flat_map(|entity| {
         let of_kind = entity.outside().iter().filter(|uid| *uid.kind == *kind).take(COMPARED);

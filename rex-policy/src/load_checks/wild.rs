@@ -5,13 +5,13 @@ use rex_core::ValueSet;
 use rex_core::values::{COMMAND_LINE, ENVIRONMENT, QUERY, SERVER, TAG, URL, URL_PATH, XATTR, XATTR_OR_ALL};
 
 use super::placeholder::{has_arguments, is_padded};
-use super::{Look, placeholder};
+use super::{CheckedPolicy, placeholder};
 use crate::finding::Severity;
 use crate::rule::Uid;
 
 /// A sign in a text that has a meaning elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
+enum WildcardSign {
     Star,
     Stars,
     Question,
@@ -27,7 +27,7 @@ enum Sign {
 
 /// The signs that count as a mistake in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
+enum SignSet {
     /// All signs.
     All,
     /// Wildcards, `${name}` and `<name>`; other signs are letters in such a text.
@@ -47,7 +47,7 @@ fn may_hold(text: &str) -> bool {
 /// Writes a text in quotes as policies do, with escapes for letters that look like wildcards or variables.
 pub(crate) fn quoted(text: &str) -> String {
     let is_odd = |taken| sign(&letters(text), taken).is_some();
-    let odd = may_hold(text) && [Taken::Programs, Taken::Names].into_iter().any(is_odd);
+    let odd = may_hold(text) && [SignSet::Programs, SignSet::Names].into_iter().any(is_odd);
     if odd { format!("\"{}\"", escaped(text)) } else { rex_core::uid::quoted(text).to_string() }
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn quoted_pattern(parts: &[&str]) -> String {
     let shown = parts.iter().map(|part| letters(part)).collect::<Vec<_>>().join(&None);
     // In a pattern, a star has its own escape.
-    let odd = parts.iter().any(|part| may_hold(part)) && sign(&shown, Taken::All).is_some();
+    let odd = parts.iter().any(|part| may_hold(part)) && sign(&shown, SignSet::All).is_some();
     let part = |part: &&str| {
         let letters = |text: &str| if odd { escaped(text) } else { text.escape_debug().to_string() };
         part.split('*').map(letters).collect::<Vec<_>>().join("\\*")
@@ -76,30 +76,30 @@ fn escaped(text: &str) -> String {
 }
 
 /// Finds the first sign that counts in a text, and the part that it is. A wildcard of `like` is `None`.
-fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
+fn sign(pattern: &[Option<char>], taken: SignSet) -> Option<(WildcardSign, String)> {
     let text: String = pattern.iter().map(|c| c.unwrap_or('\0')).collect();
     if pattern.contains(&Some('*')) {
-        return Some((Sign::Star, if text.contains("**") { "**" } else { "*" }.to_owned()));
+        return Some((WildcardSign::Star, if text.contains("**") { "**" } else { "*" }.to_owned()));
     }
     if text.contains("\0\0") {
-        return Some((Sign::Stars, "**".to_owned()));
+        return Some((WildcardSign::Stars, "**".to_owned()));
     }
-    let filled_in = |part: String| (Sign::Placeholder, part);
+    let filled_in = |part: String| (WildcardSign::Placeholder, part);
     let exact = !pattern.contains(&None);
-    let padded = || (exact && is_padded(&text)).then(|| (Sign::Blank, " ".to_owned()));
+    let padded = || (exact && is_padded(&text)).then(|| (WildcardSign::Blank, " ".to_owned()));
     match taken {
-        Taken::Stars => {
+        SignSet::Stars => {
             let meant = |name: &String| name.starts_with("${");
-            let variable = variable(&text).filter(meant).map(|name| (Sign::Variable, name));
+            let variable = variable(&text).filter(meant).map(|name| (WildcardSign::Variable, name));
             return variable.or_else(|| placeholder::in_angles(&text).map(filled_in));
         }
-        Taken::Names => {
-            let variable = variable(&text).map(|name| (Sign::Variable, name));
+        SignSet::Names => {
+            let variable = variable(&text).map(|name| (WildcardSign::Variable, name));
             let open = || placeholder::is_open(&text).then(|| text.clone());
             return variable.or_else(|| placeholder::in_name(&text).or_else(open).map(filled_in)).or_else(padded);
         }
-        Taken::Programs if has_arguments(&text) => return Some((Sign::Arguments, shown(pattern))),
-        Taken::All | Taken::Programs => {}
+        SignSet::Programs if has_arguments(&text) => return Some((WildcardSign::Arguments, shown(pattern))),
+        SignSet::All | SignSet::Programs => {}
     }
     let part = |open: char, close: char| {
         let start = text.find(open)?;
@@ -111,14 +111,14 @@ fn sign(pattern: &[Option<char>], taken: Taken) -> Option<(Sign, String)> {
         || (text.len() > 1).then(|| text.starts_with('^').then_some("^").or(text.ends_with('$').then_some("$")))?;
     let home = text.split('/').find(|part| *part == "~" || (part.starts_with('~') && text.starts_with('~')));
     variable(&text)
-        .map(|name| (Sign::Variable, name))
-        .or(home.map(|home| (Sign::Tilde, home.replace('\0', "*"))))
-        .or(backslash.or_else(anchor).map(|part| (Sign::Regex, part.to_owned())))
-        .or(text.contains('?').then(|| (Sign::Question, "?".to_owned())))
-        .or(part('[', ']').map(|part| (Sign::Class, part)))
+        .map(|name| (WildcardSign::Variable, name))
+        .or(home.map(|home| (WildcardSign::Tilde, home.replace('\0', "*"))))
+        .or(backslash.or_else(anchor).map(|part| (WildcardSign::Regex, part.to_owned())))
+        .or(text.contains('?').then(|| (WildcardSign::Question, "?".to_owned())))
+        .or(part('[', ']').map(|part| (WildcardSign::Class, part)))
         .or(part('{', '}')
             .filter(|part| part.contains(',') || part.contains("..") || part.contains("{{"))
-            .map(|part| (Sign::Braces, part)))
+            .map(|part| (WildcardSign::Braces, part)))
         .or_else(|| placeholder::in_text(&text).map(filled_in))
         .or_else(padded)
 }
@@ -160,27 +160,27 @@ pub(super) fn raw(pattern: &[Option<char>]) -> String {
 }
 
 /// Returns what to write instead of a sign.
-fn help(sign: Sign, like: &str) -> String {
+fn help(sign: WildcardSign, like: &str) -> String {
     match sign {
-        Sign::Star => format!(
+        WildcardSign::Star => format!(
             "a pattern goes by `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{2a}}`"
         ),
-        Sign::Stars => "one `*` stands for any text, slashes too".to_owned(),
-        Sign::Question | Sign::Class | Sign::Regex => {
+        WildcardSign::Stars => "one `*` stands for any text, slashes too".to_owned(),
+        WildcardSign::Question | WildcardSign::Class | WildcardSign::Regex => {
             format!(
                 "the one wildcard is `*`, in `like`: `{like}`; a name that really has the sign is written with an escape, `\\u{{3f}}`"
             )
         }
-        Sign::Braces => "write a comparison for each, with `||` between".to_owned(),
-        Sign::Variable => {
+        WildcardSign::Braces => "write a comparison for each, with `||` between".to_owned(),
+        WildcardSign::Variable => {
             "a policy has no variables: write it out, or let the entities file name the members of a class".to_owned()
         }
-        Sign::Tilde => "`~` is not expanded: write the whole path of the home directory".to_owned(),
-        Sign::Placeholder => {
+        WildcardSign::Tilde => "`~` is not expanded: write the whole path of the home directory".to_owned(),
+        WildcardSign::Placeholder => {
             "write the name that is meant; a name that really has the sign is written with an escape, `\\u{3c}`".to_owned()
         }
-        Sign::Blank => "leave it out; a name that really has it is written with an escape, `\\u{20}`".to_owned(),
-        Sign::Arguments => {
+        WildcardSign::Blank => "leave it out; a name that really has it is written with an escape, `\\u{20}`".to_owned(),
+        WildcardSign::Arguments => {
             "name the program alone, and ask for its arguments: `context.arguments == \"..\"`; a blank that the name really has is \
              written with an escape, `\\u{20}`"
                 .to_owned()
@@ -189,18 +189,18 @@ fn help(sign: Sign, like: &str) -> String {
 }
 
 /// Describes what a sign means where it is written.
-fn meaning(sign: Sign, place: &str) -> String {
+fn meaning(sign: WildcardSign, place: &str) -> String {
     match sign {
-        Sign::Star => format!("is no wildcard in {place}, which is compared letter by letter"),
-        Sign::Stars => "does not leave out a directory: the slash beside it is asked for".to_owned(),
-        Sign::Question | Sign::Class | Sign::Braces | Sign::Regex => {
+        WildcardSign::Star => format!("is no wildcard in {place}, which is compared letter by letter"),
+        WildcardSign::Stars => "does not leave out a directory: the slash beside it is asked for".to_owned(),
+        WildcardSign::Question | WildcardSign::Class | WildcardSign::Braces | WildcardSign::Regex => {
             format!("is no pattern in {place}: it is compared letter by letter")
         }
-        Sign::Variable => format!("is no variable in {place}: it is compared letter by letter"),
-        Sign::Tilde => format!("is no home directory in {place}: it is compared letter by letter"),
-        Sign::Placeholder => format!("is not filled in: in {place}, it is compared letter by letter"),
-        Sign::Blank => format!("at its start or end is a letter in {place}"),
-        Sign::Arguments => format!("is the name of one file in {place}, blanks and all"),
+        WildcardSign::Variable => format!("is no variable in {place}: it is compared letter by letter"),
+        WildcardSign::Tilde => format!("is no home directory in {place}: it is compared letter by letter"),
+        WildcardSign::Placeholder => format!("is not filled in: in {place}, it is compared letter by letter"),
+        WildcardSign::Blank => format!("at its start or end is a letter in {place}"),
+        WildcardSign::Arguments => format!("is the name of one file in {place}, blanks and all"),
     }
 }
 
@@ -225,7 +225,7 @@ fn like(term: &str, pattern: &[Option<char>]) -> String {
 
 /// Checks a text that something is compared with, and returns whether it reported a finding.
 pub(super) fn text(
-    look: &mut Look<'_>,
+    look: &mut CheckedPolicy<'_>,
     (term, is_program): (&str, bool),
     pattern: &[Option<char>],
     is_like: bool,
@@ -240,25 +240,25 @@ pub(super) fn text(
     let taken = |values: &ValueSet| match values {
         ValueSet::Form(form) if [&COMMAND_LINE, &ENVIRONMENT, &QUERY].contains(form) => None,
         ValueSet::Form(form) if [&SERVER, &URL, &URL_PATH, &TAG, &XATTR, &XATTR_OR_ALL].contains(form) => {
-            Some(Taken::Stars)
+            Some(SignSet::Stars)
         }
-        ValueSet::Form(_) | ValueSet::Words(_) => Some(Taken::All),
+        ValueSet::Form(_) | ValueSet::Words(_) => Some(SignSet::All),
         ValueSet::Any | ValueSet::Range(..) => None,
     };
     let Some(taken) = values.iter().map(taken).collect::<Option<Vec<_>>>() else { return false };
     let taken = match is_program {
-        _ if taken.contains(&Taken::Stars) => Taken::Stars,
-        true => Taken::Programs,
-        false => Taken::All,
+        _ if taken.contains(&SignSet::Stars) => SignSet::Stars,
+        true => SignSet::Programs,
+        false => SignSet::All,
     };
     let Some((sign, part)) = sign(pattern, taken) else { return false };
     let raw = raw(pattern);
     // A sign with an escape, or a star with one in a pattern, means the letter.
-    if look.find(&raw).is_none() || (is_like && sign == Sign::Star) {
+    if look.find(&raw).is_none() || (is_like && sign == WildcardSign::Star) {
         return false;
     }
     let place = if is_like { "`like`" } else { "`==`" };
-    if sign == Sign::Stars {
+    if sign == WildcardSign::Stars {
         let text = shown(pattern);
         let (severity, message) = match text.contains("**/") || text.contains("/**/") {
             true => (severity, format!("`**` in `{}` {}", text.escape_debug(), meaning(sign, place))),
@@ -296,12 +296,12 @@ fn letters(id: &str) -> Vec<Option<char>> {
 }
 
 /// Returns the signs that count as a mistake in ids of a type.
-fn taken_in(kind: &str) -> Taken {
+fn taken_in(kind: &str) -> SignSet {
     match kind {
-        "net::Url" => Taken::Stars,
-        "Agent" | "User" | "Group" => Taken::Names,
-        "process::Program" => Taken::Programs,
-        _ => Taken::All,
+        "net::Url" => SignSet::Stars,
+        "Agent" | "User" | "Group" => SignSet::Names,
+        "process::Program" => SignSet::Programs,
+        _ => SignSet::All,
     }
 }
 
@@ -315,20 +315,20 @@ fn attribute(kind: &str) -> &'static str {
 }
 
 /// Describes what to write instead of an id that looks like a pattern, by its type.
-fn instead_of(uid: &Uid, sign: Sign) -> String {
+fn instead_of(uid: &Uid, sign: WildcardSign) -> String {
     let id = &*uid.id;
     let all_in =
         id.strip_suffix("/**").or_else(|| id.strip_suffix("/*")).filter(|base| !base.contains(['*', '?', '[', '{']));
     match (&*uid.kind, sign, all_in) {
-        ("Agent" | "User" | "Group", Sign::Star, _) => {
+        ("Agent" | "User" | "Group", WildcardSign::Star, _) => {
             "whoever it is about can be put in a group by the entities file: `principal in Group::\"..\"`".to_owned()
         }
-        ("fs::Path" | "process::Program", Sign::Star, Some(base)) => {
+        ("fs::Path" | "process::Program", WildcardSign::Star, Some(base)) => {
             let base = if base.is_empty() { "/" } else { base };
             format!("`resource in {}::\"{base}\"` is that directory and all below it", uid.kind)
         }
-        ("net::Url", Sign::Star, Some(base)) => format!("`resource in net::Url::\"{base}/\"` is all below it"),
-        ("net::Host", Sign::Star, _) if id.strip_prefix("*.").is_some_and(|rest| !rest.contains('*')) => {
+        ("net::Url", WildcardSign::Star, Some(base)) => format!("`resource in net::Url::\"{base}/\"` is all below it"),
+        ("net::Host", WildcardSign::Star, _) if id.strip_prefix("*.").is_some_and(|rest| !rest.contains('*')) => {
             format!("`resource in net::Host::\"{}\"` is the domain and all below it", id.trim_start_matches("*."))
         }
         (kind, ..) if kind.ends_with("::Class") => "a class is named as the entities file names it".to_owned(),
@@ -345,7 +345,7 @@ pub(super) fn instead(uid: &Uid) -> Option<String> {
 }
 
 /// Checks an id that is valid by its form.
-pub(super) fn id(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
+pub(super) fn id(look: &mut CheckedPolicy<'_>, uid: &Uid, syntax: Option<&Expr>) {
     if uid.kind.ends_with("::Action") || !may_hold(&uid.id) {
         return;
     }

@@ -2,19 +2,19 @@
 
 use cedar_policy::pst::{BinaryOp, Expr, UnaryOp};
 
-use super::about::{Term, parts};
+use super::about::{ComparedTerm, parts};
 use super::constant::Constant;
-use super::constraint::{Constraints, Possible};
-use super::told::{needle, told};
+use super::constraint::{ConstraintSet, PossibleValues};
+use super::wording::{needle, told};
 
 /// Number of milliseconds in a day.
 pub(super) const DAY: i128 = 86_400_000;
 
 /// Numbers from the first to the second, inclusive; times in milliseconds.
-pub(super) type Range = (i128, i128);
+pub(super) type NumberRange = (i128, i128);
 
 /// Returns the range of an expression, by the ranges of facts and attributes.
-pub(super) fn range(expr: &Expr, of: &dyn Fn(&Expr) -> Option<Range>) -> Option<Range> {
+pub(super) fn range(expr: &Expr, of: &dyn Fn(&Expr) -> Option<NumberRange>) -> Option<NumberRange> {
     if let Some(Constant::Number(number)) = Constant::of(expr) {
         return Some((number, number));
     }
@@ -45,19 +45,21 @@ pub(super) fn range(expr: &Expr, of: &dyn Fn(&Expr) -> Option<Range>) -> Option<
 }
 
 /// Returns a lookup of ranges for requests at a time or later.
-fn from(start: i128) -> impl Fn(&Expr) -> Option<Range> {
+fn from(start: i128) -> impl Fn(&Expr) -> Option<NumberRange> {
     move |expr| {
-        range(expr, &|expr| (Term::of(expr) == Some(Term::Context("now"))).then_some((start, i128::from(i64::MAX))))
+        range(expr, &|expr| {
+            (ComparedTerm::of(expr) == Some(ComparedTerm::Context("now"))).then_some((start, i128::from(i64::MAX)))
+        })
     }
 }
 
 /// Converts such a lookup for constraints.
-fn of(time: &dyn Fn(&Expr) -> Option<Range>) -> impl Fn(&Expr) -> Possible {
-    |expr| Possible { range: time(expr), words: None }
+fn of(time: &dyn Fn(&Expr) -> Option<NumberRange>) -> impl Fn(&Expr) -> PossibleValues {
+    |expr| PossibleValues { range: time(expr), words: None }
 }
 
 /// Returns whether a condition may hold for requests at these times.
-fn may_hold(expr: &Expr, holds: bool, time: &dyn Fn(&Expr) -> Option<Range>) -> bool {
+fn may_hold(expr: &Expr, holds: bool, time: &dyn Fn(&Expr) -> Option<NumberRange>) -> bool {
     for all in [true, false] {
         let mut found = Vec::new();
         parts(expr, holds, all, &mut found);
@@ -68,12 +70,12 @@ fn may_hold(expr: &Expr, holds: bool, time: &dyn Fn(&Expr) -> Option<Range>) -> 
         if !all {
             return found.iter().any(each);
         }
-        let mut constraints = Constraints::default();
+        let mut constraints = ConstraintSet::default();
         return found.iter().all(each) && !found.iter().any(|(part, holds)| constraints.add(part, *holds, &of(time)));
     }
     match expr {
         Expr::UnaryOp { op: UnaryOp::Not, expr } => may_hold(expr, !holds, time),
-        _ => !Constraints::default().add(expr, holds, &of(time)),
+        _ => !ConstraintSet::default().add(expr, holds, &of(time)),
     }
 }
 

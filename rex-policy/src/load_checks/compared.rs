@@ -2,13 +2,13 @@
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal};
 
-use super::about::{Term, letter};
+use super::about::{ComparedTerm, letter};
 
 /// A text or a number that something is compared with.
-pub(super) struct Compared<'e> {
+pub(super) struct ComparedConstant<'e> {
     /// Terms that may be equal to it: one term, or the members of a set.
-    pub(super) terms: Vec<Term<'e>>,
-    pub(super) with: With,
+    pub(super) terms: Vec<ComparedTerm<'e>>,
+    pub(super) with: ComparedWith,
     /// True if it is one of several values, of which others may be equal.
     pub(super) one_of: bool,
     /// True if the comparison holds for terms that differ from the value.
@@ -16,7 +16,7 @@ pub(super) struct Compared<'e> {
 }
 
 /// The value that a term is compared with.
-pub(super) enum With {
+pub(super) enum ComparedWith {
     /// A text, as a pattern without wildcards.
     Text(Vec<Option<char>>),
     /// A pattern of `like`, whose wildcards are `None`.
@@ -25,12 +25,17 @@ pub(super) enum With {
 }
 
 /// Returns the texts and numbers that an expression compares something with.
-pub(super) fn compared(expr: &Expr) -> Vec<Compared<'_>> {
+pub(super) fn compared(expr: &Expr) -> Vec<ComparedConstant<'_>> {
     let mut found = Vec::new();
     match expr {
         Expr::Like { expr, pattern } => {
-            let with = With::Pattern(pattern.iter().map(letter).collect());
-            let term = Term::of(expr).map(|term| Compared { terms: vec![term], with, one_of: false, differs: false });
+            let with = ComparedWith::Pattern(pattern.iter().map(letter).collect());
+            let term = ComparedTerm::of(expr).map(|term| ComparedConstant {
+                terms: vec![term],
+                with,
+                one_of: false,
+                differs: false,
+            });
             found.extend(term);
         }
         Expr::BinaryOp { op: op @ (BinaryOp::Eq | BinaryOp::NotEq), left, right } => {
@@ -47,7 +52,7 @@ pub(super) fn compared(expr: &Expr) -> Vec<Compared<'_>> {
 }
 
 /// Collects the comparisons that follow if two values must be equal.
-fn equal<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<Compared<'e>>) {
+fn equal<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<ComparedConstant<'e>>) {
     match (left, right) {
         (Expr::Record(ours), Expr::Record(theirs)) => {
             for (name, ours) in ours.iter() {
@@ -64,17 +69,19 @@ fn equal<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<Compared<'e>>) {
 }
 
 /// Collects the comparisons between the values of two sides. Each side is a value or a set of values.
-fn members<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<Compared<'e>>) {
+fn members<'e>(left: &'e Expr, right: &'e Expr, found: &mut Vec<ComparedConstant<'e>>) {
     for (terms, values) in [(left, right), (right, left)] {
-        let Some(terms) = all(terms).iter().map(|term| Term::of(term)).collect::<Option<Vec<_>>>() else { continue };
+        let Some(terms) = all(terms).iter().map(|term| ComparedTerm::of(term)).collect::<Option<Vec<_>>>() else {
+            continue;
+        };
         let values = all(values);
         for value in &values {
             let with = match value {
-                Expr::Literal(Literal::String(text)) => With::Text(text.chars().map(Some).collect()),
-                Expr::Literal(Literal::Long(number)) => With::Number(*number),
+                Expr::Literal(Literal::String(text)) => ComparedWith::Text(text.chars().map(Some).collect()),
+                Expr::Literal(Literal::Long(number)) => ComparedWith::Number(*number),
                 _ => continue,
             };
-            found.push(Compared { terms: terms.clone(), with, one_of: values.len() > 1, differs: false });
+            found.push(ComparedConstant { terms: terms.clone(), with, one_of: values.len() > 1, differs: false });
         }
     }
 }

@@ -3,14 +3,14 @@
 use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 
-use super::{Lint, Look, values};
+use super::{CheckedPolicy, LoadChecker, values};
 use crate::finding::Severity;
 use crate::rule::{Scope, Uid, actions, literal, principal_scope, resource_scope};
 use crate::vocabulary::{GROUP, PRINCIPALS};
 
-impl Lint<'_> {
+impl LoadChecker<'_> {
     /// Checks the principal, action and resource of the head.
-    pub(super) fn misplaced_in_head(&self, look: &mut Look<'_>, policy: &Policy) {
+    pub(super) fn misplaced_in_head(&self, look: &mut CheckedPolicy<'_>, policy: &Policy) {
         let principal = principal_scope(policy.principal_constraint());
         let resource = resource_scope(policy.resource_constraint());
         if let Some(uid) = resource.entity.as_ref().filter(|_| !resource.exact) {
@@ -30,7 +30,7 @@ impl Lint<'_> {
     }
 
     /// Checks one comparison of a condition.
-    pub(super) fn misplaced(&self, look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
+    pub(super) fn misplaced(&self, look: &mut CheckedPolicy<'_>, expr: &Expr, holds: Option<bool>) {
         let entity = |expr: &Expr| match expr {
             Expr::Literal(Literal::EntityUID(uid)) => Some(literal(uid)),
             _ => None,
@@ -63,7 +63,7 @@ impl Lint<'_> {
     }
 
     /// Checks the entity that a part of a request must equal.
-    fn equal(&self, look: &mut Look<'_>, var: &Var, uid: &Uid, holds: Option<bool>) {
+    fn equal(&self, look: &mut CheckedPolicy<'_>, var: &Var, uid: &Uid, holds: Option<bool>) {
         let (part, what) = match var {
             Var::Principal if self.is_other(&uid.kind) => ("principal", self.principal(&uid.kind)),
             Var::Resource if self.is_class(&uid.kind) => ("resource", "a class".to_owned()),
@@ -85,7 +85,7 @@ impl Lint<'_> {
     }
 
     /// Checks the type that a part of a request must have.
-    fn typed(&self, look: &mut Look<'_>, var: &Var, kind: &str, holds: Option<bool>) {
+    fn typed(&self, look: &mut CheckedPolicy<'_>, var: &Var, kind: &str, holds: Option<bool>) {
         let (part, help) = match var {
             Var::Principal if self.is_other(kind) => ("principal", "principals are of the types `Agent` and `User`"),
             Var::Resource if self.is_class(kind) || kind == GROUP || PRINCIPALS.contains(&kind) => {

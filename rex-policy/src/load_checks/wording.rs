@@ -2,7 +2,7 @@
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
 
-use super::about::{Term, letter};
+use super::about::{ComparedTerm, letter};
 use super::constant::Constant;
 use super::wild;
 use crate::rule::literal;
@@ -22,8 +22,10 @@ pub(super) fn told(expr: &Expr) -> String {
             }
             _ => "..".to_owned(),
         },
-        Expr::UnaryOp { op: UnaryOp::ToTime, expr } if Term::of(expr).is_some() => "context.now.toTime()".to_owned(),
-        _ => Term::of(expr).map_or_else(|| "..".to_owned(), Term::text),
+        Expr::UnaryOp { op: UnaryOp::ToTime, expr } if ComparedTerm::of(expr).is_some() => {
+            "context.now.toTime()".to_owned()
+        }
+        _ => ComparedTerm::of(expr).map_or_else(|| "..".to_owned(), ComparedTerm::text),
     };
     let text = match expr {
         Expr::BinaryOp { op, left, right } if of_set(*op).is_some() => {
@@ -105,7 +107,7 @@ pub(super) fn needle(expr: &Expr) -> String {
             _ => needle(right),
         },
         Expr::Like { pattern, .. } => wild::raw(&pattern.iter().map(letter).collect::<Vec<_>>()),
-        Expr::GetAttr { .. } => Term::of(expr).map_or_else(String::new, Term::text),
+        Expr::GetAttr { .. } => ComparedTerm::of(expr).map_or_else(String::new, ComparedTerm::text),
         Expr::HasAttr { attrs, .. } => {
             format!("has {}", attrs.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("."))
         }

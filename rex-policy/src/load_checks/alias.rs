@@ -2,7 +2,7 @@
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem};
 
-use super::{Look, about};
+use super::{CheckedPolicy, about};
 use crate::finding::Severity;
 use crate::rule::{Uid, literal, walk};
 
@@ -20,22 +20,22 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// A path below a link of nearly every host, or a pattern that starts there.
-pub(super) struct Elsewhere {
+pub(super) struct AliasedPath {
     alias: &'static str,
     real: String,
 }
 
 /// Returns the target of a path below such a link.
-pub(super) fn leads_elsewhere(path: &str) -> Option<Elsewhere> {
+pub(super) fn leads_elsewhere(path: &str) -> Option<AliasedPath> {
     let below = |(alias, _): &&(&str, &str)| {
         path.strip_prefix(*alias).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let (alias, target) = ALIASES.iter().find(below)?;
-    Some(Elsewhere { alias, real: path.replacen(alias, target, 1) })
+    Some(AliasedPath { alias, real: path.replacen(alias, target, 1) })
 }
 
 /// Checks an id.
-pub(super) fn id(look: &mut Look<'_>, uid: &Uid) {
+pub(super) fn id(look: &mut CheckedPolicy<'_>, uid: &Uid) {
     if ["fs::Path", "process::Program"].contains(&&*uid.kind)
         && let Some(elsewhere) = leads_elsewhere(&uid.id)
     {
@@ -43,9 +43,9 @@ pub(super) fn id(look: &mut Look<'_>, uid: &Uid) {
     }
 }
 
-impl Elsewhere {
+impl AliasedPath {
     /// Reports a path, unless its target is another one of the same alternatives.
-    pub(super) fn tell(&self, look: &mut Look<'_>, needle: &str, path: &str) {
+    pub(super) fn tell(&self, look: &mut CheckedPolicy<'_>, needle: &str, path: &str) {
         if look.syntax.is_some_and(|syntax| self.is_beside(syntax, path)) {
             return;
         }

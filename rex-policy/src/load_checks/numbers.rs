@@ -1,6 +1,6 @@
 //! Numbers that are written as octal, and read as decimal.
 
-use super::Look;
+use super::CheckedPolicy;
 use crate::finding::Severity;
 
 /// Permission bits as people write them in octal, which mean other bits in decimal.
@@ -9,7 +9,7 @@ const MODES: &[u32] = &[
 ];
 
 /// Checks the numbers of a policy in their written form.
-pub(super) fn check(look: &mut Look<'_>) {
+pub(super) fn check(look: &mut CheckedPolicy<'_>) {
     let Some((start, length)) = look.statement else { return };
     let Some(text) = look.file.text.text.get(start..start + length) else { return };
     let asks_mode = text.contains("context.mode");

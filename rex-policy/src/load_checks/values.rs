@@ -6,10 +6,10 @@ use rex_core::process::Program;
 use rex_core::values::{DIRECTORY, EXTENSION, NAME, PATH, PROGRAM, URL, URL_PATH};
 use rex_core::{Action, Resource, ValueSet};
 
-use super::about::{About, Term};
+use super::about::{ComparedTerm, PossibleActions};
 use super::alias::leads_elsewhere;
-use super::compared::{Compared, With, compared};
-use super::{Look, walk, wild};
+use super::compared::{ComparedConstant, ComparedWith, compared};
+use super::{CheckedPolicy, walk, wild};
 use crate::finding::{Severity, visible};
 use crate::rule::Uid;
 
@@ -46,7 +46,7 @@ pub(super) fn lower_bytes(text: &str) -> Option<(String, String)> {
 }
 
 /// Checks one comparison.
-pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Option<bool>) {
+pub(super) fn check(look: &mut CheckedPolicy<'_>, about: &PossibleActions, expr: &Expr, holds: Option<bool>) {
     for compared in compared(expr) {
         let all: Vec<_> = compared.terms.iter().map(|term| about.values(*term)).collect();
         if all.iter().any(Vec::is_empty) {
@@ -58,24 +58,27 @@ pub(super) fn check(look: &mut Look<'_>, about: &About, expr: &Expr, holds: Opti
             own_user(look, about, &compared);
         }
         match &compared.with {
-            With::Text(text) => of_text(look, about, (*term, text, false), &values, severity),
-            With::Pattern(pattern) => of_text(look, about, (*term, pattern, true), &values, severity),
+            ComparedWith::Text(text) => of_text(look, about, (*term, text, false), &values, severity),
+            ComparedWith::Pattern(pattern) => of_text(look, about, (*term, pattern, true), &values, severity),
             // A comparison with a single number is reported elsewhere, as never true.
-            With::Number(number) if compared.one_of && !values.iter().any(|values| values.has_number(*number)) => {
+            ComparedWith::Number(number)
+                if compared.one_of && !values.iter().any(|values| values.has_number(*number)) =>
+            {
                 let message = format!("`{}` is never `{number}`", term.text());
                 look.add(Some("REX013"), severity, &number.to_string(), message, &they_are(&values));
             }
-            With::Number(_) => {}
+            ComparedWith::Number(_) => {}
         }
     }
     directory(look, expr);
 }
 
 /// Checks a `forbid` of programs that run as `root`: a program started without a user runs as that of Rex, which often is `root`.
-fn own_user(look: &mut Look<'_>, about: &About, compared: &Compared<'_>) {
-    let is_of_user = |compared: &Compared<'_>, name: &str| {
+fn own_user(look: &mut CheckedPolicy<'_>, about: &PossibleActions, compared: &ComparedConstant<'_>) {
+    let is_of_user = |compared: &ComparedConstant<'_>, name: &str| {
         let is_name = |text: &[Option<char>]| text.iter().copied().eq(name.chars().map(Some));
-        compared.terms == [Term::Context("user")] && matches!(&compared.with, With::Text(text) if is_name(text))
+        compared.terms == [ComparedTerm::Context("user")]
+            && matches!(&compared.with, ComparedWith::Text(text) if is_name(text))
     };
     if look.permit || !is_of_user(compared, "root") || !about.actions.contains(&process::Run::SPEC) {
         return;
@@ -93,13 +96,14 @@ fn own_user(look: &mut Look<'_>, about: &About, compared: &Compared<'_>) {
 
 /// Checks a text, or a pattern of `like`, that something is compared with.
 fn of_text(
-    look: &mut Look<'_>,
-    about: &About,
-    (term, pattern, like): (Term<'_>, &[Option<char>], bool),
+    look: &mut CheckedPolicy<'_>,
+    about: &PossibleActions,
+    (term, pattern, like): (ComparedTerm<'_>, &[Option<char>], bool),
     values: &[ValueSet],
     severity: Severity,
 ) {
-    let is_program = term == Term::Resource("path") && about.actions.iter().all(|spec| spec.resource == Program::SPEC);
+    let is_program =
+        term == ComparedTerm::Resource("path") && about.actions.iter().all(|spec| spec.resource == Program::SPEC);
     if wild::text(look, (&term.text(), is_program), pattern, like, values, severity) {
         return;
     }
@@ -122,9 +126,9 @@ fn of_text(
 }
 
 fn never(
-    look: &mut Look<'_>,
-    about: &About,
-    (term, pattern, like): (Term<'_>, &[Option<char>], bool),
+    look: &mut CheckedPolicy<'_>,
+    about: &PossibleActions,
+    (term, pattern, like): (ComparedTerm<'_>, &[Option<char>], bool),
     values: &[ValueSet],
     severity: Severity,
 ) {
@@ -132,7 +136,7 @@ fn never(
     // For paths, this always was an error.
     let paths = |spec: &&rex_core::ActionSpec| ["Path", "Program"].contains(&spec.resource.name);
     let severity = match term {
-        Term::Resource("path" | "name" | "extension") if about.actions.iter().all(paths) => Severity::Error,
+        ComparedTerm::Resource("path" | "name" | "extension") if about.actions.iter().all(paths) => Severity::Error,
         _ => severity,
     };
     let message = format!("`{}` is never{} `{}`", term.text(), if like { " like" } else { "" }, visible(&text));
@@ -159,7 +163,7 @@ fn they_are(values: &[ValueSet]) -> String {
 }
 
 /// Looks for `resource in` with a URL that is not a directory.
-fn directory(look: &mut Look<'_>, expr: &Expr) {
+fn directory(look: &mut CheckedPolicy<'_>, expr: &Expr) {
     let (Expr::BinaryOp { op: BinaryOp::In, right, .. } | Expr::Is { in_expr: Some(right), .. }) = expr else { return };
     let uids: Vec<Uid> = match &**right {
         Expr::Literal(Literal::EntityUID(uid)) => vec![crate::rule::literal(uid)],
@@ -176,7 +180,7 @@ fn directory(look: &mut Look<'_>, expr: &Expr) {
 }
 
 /// Reports a URL without a final slash that resources must be in.
-pub(super) fn without_slash(look: &mut Look<'_>, uid: &Uid) {
+pub(super) fn without_slash(look: &mut CheckedPolicy<'_>, uid: &Uid) {
     let last = uid.id.rsplit('/').next().unwrap_or_default();
     // A URL with an extension is not a directory, and one with a query names a single response.
     if &*uid.kind != "net::Url" || last.is_empty() || last.contains(['.', '?']) || look.asks_for("query") {

@@ -12,7 +12,7 @@ use crate::vocabulary::same_type;
 
 /// A type of resource, by how it is generalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ResourceShape {
     Path,
     Url,
     Unit,
@@ -21,7 +21,7 @@ pub(super) enum Kind {
     Other,
 }
 
-impl Kind {
+impl ResourceShape {
     pub(super) fn of(spec: &ActionSpec) -> Self {
         let known = [
             (AbsPath::SPEC, Self::Path),
@@ -35,7 +35,7 @@ impl Kind {
 
 /// The resources that a permit covers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Pattern {
+pub(super) enum PermitPattern {
     /// This resource, and all in it.
     Within(String),
     /// Files directly in a directory with this extension.
@@ -60,27 +60,27 @@ const SIBLINGS: usize = 32;
 const RUN: usize = 32;
 
 /// Ids by what they have in common.
-type Buckets<'a, K> = BTreeMap<K, BTreeSet<&'a str>>;
+type IdBuckets<'a, K> = BTreeMap<K, BTreeSet<&'a str>>;
 /// A check whether a `forbid` covers a part of a place, which the text describes.
 pub(super) type IsHeld<'h> = &'h mut dyn FnMut(ReachPlace, &str) -> bool;
 
 /// Returns the patterns of these resources, each with those that it covers.
 pub(super) fn patterns<'a>(
-    kind: Kind,
+    kind: ResourceShape,
     ids: BTreeSet<&'a str>,
     breadth: Breadth,
     is_held: IsHeld<'_>,
-) -> Vec<(Pattern, BTreeSet<&'a str>)> {
-    if kind == Kind::Process {
-        return vec![(Pattern::Any, ids)];
+) -> Vec<(PermitPattern, BTreeSet<&'a str>)> {
+    if kind == ResourceShape::Process {
+        return vec![(PermitPattern::Any, ids)];
     }
-    let mut wide = Wide { left: ids, found: Vec::new(), is_held };
-    if kind == Kind::Path {
+    let mut wide = Generalizer { left: ids, found: Vec::new(), is_held };
+    if kind == ResourceShape::Path {
         wide.temporary();
     }
     // Protected files are listed, however far others are generalized.
     let protected = match kind {
-        Kind::Path => wide.left.extract_if(.., |path| protected::is_protected(path)).collect(),
+        ResourceShape::Path => wide.left.extract_if(.., |path| protected::is_protected(path)).collect(),
         _ => BTreeSet::new(),
     };
     if breadth == Breadth::Directory {
@@ -88,35 +88,35 @@ pub(super) fn patterns<'a>(
     }
     if breadth >= Breadth::Siblings {
         match kind {
-            Kind::Path => {
+            ResourceShape::Path => {
                 wide.siblings();
                 wide.crowds();
             }
-            Kind::Url => wide.queries(),
-            Kind::Unit => wide.instances(),
-            Kind::Process | Kind::Other => {}
+            ResourceShape::Url => wide.queries(),
+            ResourceShape::Unit => wide.instances(),
+            ResourceShape::Process | ResourceShape::Other => {}
         }
     }
-    let Wide { left, mut found, .. } = wide;
+    let Generalizer { left, mut found, .. } = wide;
     for left in [left, protected] {
         let mut left = left.into_iter().peekable();
         while left.peek().is_some() {
             let ids: BTreeSet<_> = left.by_ref().take(LISTED).collect();
-            found.push((Pattern::Among(ids.iter().map(|id| (*id).to_owned()).collect()), ids));
+            found.push((PermitPattern::Among(ids.iter().map(|id| (*id).to_owned()).collect()), ids));
         }
     }
     found
 }
 
-struct Wide<'a, 'h> {
+struct Generalizer<'a, 'h> {
     left: BTreeSet<&'a str>,
-    found: Vec<(Pattern, BTreeSet<&'a str>)>,
+    found: Vec<(PermitPattern, BTreeSet<&'a str>)>,
     is_held: IsHeld<'h>,
 }
 
-impl<'a> Wide<'a, '_> {
-    fn bucket<K: Ord>(&self, key: impl Fn(&'a str) -> Option<K>) -> Buckets<'a, K> {
-        let mut buckets = Buckets::new();
+impl<'a> Generalizer<'a, '_> {
+    fn bucket<K: Ord>(&self, key: impl Fn(&'a str) -> Option<K>) -> IdBuckets<'a, K> {
+        let mut buckets = IdBuckets::new();
         for id in &self.left {
             if let Some(key) = key(id) {
                 buckets.entry(key).or_default().insert(id);
@@ -126,7 +126,7 @@ impl<'a> Wide<'a, '_> {
         buckets
     }
 
-    fn take(&mut self, place: ReachPlace, what: &str, pattern: Pattern, ids: BTreeSet<&'a str>) {
+    fn take(&mut self, place: ReachPlace, what: &str, pattern: PermitPattern, ids: BTreeSet<&'a str>) {
         if !pattern.covers_protected() && !(self.is_held)(place, what) {
             for id in &ids {
                 self.left.remove(id);
@@ -136,11 +136,13 @@ impl<'a> Wide<'a, '_> {
     }
 
     /// Generalizes to a directory that holds several ids, unless it is too broad.
-    fn directories(&mut self, kind: Kind) {
+    fn directories(&mut self, kind: ResourceShape) {
         let key = match kind {
-            Kind::Path => |path: &'a str| directory(path).filter(|directory| directory.matches('/').count() > 1),
-            Kind::Url => |url: &'a str| folder(url).filter(|folder| folder.matches('/').count() > 3),
-            Kind::Unit | Kind::Process | Kind::Other => return,
+            ResourceShape::Path => {
+                |path: &'a str| directory(path).filter(|directory| directory.matches('/').count() > 1)
+            }
+            ResourceShape::Url => |url: &'a str| folder(url).filter(|folder| folder.matches('/').count() > 3),
+            ResourceShape::Unit | ResourceShape::Process | ResourceShape::Other => return,
         };
         // Outermost first, so that it takes the directories in it, too.
         for directory in self.bucket(key).into_keys() {
@@ -154,7 +156,7 @@ impl<'a> Wide<'a, '_> {
                 self.take(
                     ReachPlace::Below(directory.to_owned()),
                     directory,
-                    Pattern::Within(directory.to_owned()),
+                    PermitPattern::Within(directory.to_owned()),
                     ids,
                 );
             }
@@ -164,7 +166,7 @@ impl<'a> Wide<'a, '_> {
     /// Generalizes URLs to any query.
     fn queries(&mut self) {
         for (base, ids) in self.bucket(|url| Some(without_query(url))) {
-            self.take(ReachPlace::Below(base.to_owned()), base, Pattern::Within(base.to_owned()), ids);
+            self.take(ReachPlace::Below(base.to_owned()), base, PermitPattern::Within(base.to_owned()), ids);
         }
     }
 
@@ -182,8 +184,8 @@ impl<'a> Wide<'a, '_> {
             let alike = names.first().filter(|_| names.len() == 1).cloned().flatten().filter(|parts| telling(parts));
             let directory = directory.to_owned();
             let pattern = match (alike, key) {
-                (Some(name), _) | (None, Err(name)) => Pattern::Named { directory: directory.clone(), name },
-                (None, Ok(extension)) => Pattern::Extension { directory: directory.clone(), extension },
+                (Some(name), _) | (None, Err(name)) => PermitPattern::Named { directory: directory.clone(), name },
+                (None, Ok(extension)) => PermitPattern::Extension { directory: directory.clone(), extension },
             };
             self.take(ReachPlace::Below(directory.clone()), &directory, pattern, ids);
         }
@@ -196,13 +198,13 @@ impl<'a> Wide<'a, '_> {
             self.bucket(|path| directory(path).filter(|directory| *directory != "/")).into_iter().filter(crowded)
         {
             let place = ReachPlace::Below(directory.to_owned());
-            self.take(place, directory, Pattern::Directly(directory.to_owned()), ids);
+            self.take(place, directory, PermitPattern::Directly(directory.to_owned()), ids);
         }
     }
 
     /// Generalizes names made by `fs::temp_file`, which differ in each run, even a single one.
     fn temporary(&mut self) {
-        let mut buckets: Buckets<'a, (&str, Vec<String>)> = Buckets::new();
+        let mut buckets: IdBuckets<'a, (&str, Vec<String>)> = IdBuckets::new();
         for &path in &self.left {
             let name = path.rsplit('/').next().and_then(without_run);
             if let (Some(directory), Some(name)) = (directory(path).filter(|directory| *directory != "/"), name) {
@@ -210,7 +212,7 @@ impl<'a> Wide<'a, '_> {
             }
         }
         for ((directory, name), ids) in buckets {
-            let pattern = Pattern::Named { directory: directory.to_owned(), name };
+            let pattern = PermitPattern::Named { directory: directory.to_owned(), name };
             self.take(ReachPlace::Below(directory.to_owned()), directory, pattern, ids);
         }
     }
@@ -224,7 +226,7 @@ impl<'a> Wide<'a, '_> {
         for ((template, kind), ids) in self.bucket(key) {
             let parts = vec![format!("{template}@"), format!(".{kind}")];
             let what = parts.concat();
-            self.take(ReachPlace::Prefix(format!("{template}@")), &what, Pattern::Like(parts), ids);
+            self.take(ReachPlace::Prefix(format!("{template}@")), &what, PermitPattern::Like(parts), ids);
         }
     }
 }
@@ -261,7 +263,7 @@ fn without_run(name: &str) -> Option<Vec<String>> {
     None
 }
 
-impl Pattern {
+impl PermitPattern {
     /// Returns whether the pattern would cover a protected file.
     fn covers_protected(&self) -> bool {
         let within = |directory: &str, covers: &dyn Fn(&str) -> bool| {

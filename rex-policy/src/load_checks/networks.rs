@@ -1,6 +1,6 @@
 //! The addresses that a network holds.
 
-use super::addresses::Addresses;
+use super::addresses::AddressSet;
 
 /// The start of version 4 addresses among those of version 6.
 const V4: u128 = 0xffff_0000_0000;
@@ -50,32 +50,32 @@ const TUNNELS: &[(u128, u128)] = &[
 ];
 
 /// Returns the addresses that can belong to a network, and perhaps others.
-fn of(network: &str) -> Addresses {
+fn of(network: &str) -> AddressSet {
     let v4 = |first: [u8; 4], bits: u32| {
         let first = V4 | u128::from(u32::from_be_bytes(first));
-        Addresses::between(first, first | ((1_u128 << (32 - bits)) - 1))
+        AddressSet::between(first, first | ((1_u128 << (32 - bits)) - 1))
     };
     let v6 = |first: u32, bits: u32| {
         let first = u128::from(first) << 96;
-        Addresses::between(first, first | ((1_u128 << (128 - bits)) - 1))
+        AddressSet::between(first, first | ((1_u128 << (128 - bits)) - 1))
     };
     let all_v4 = || v4([0, 0, 0, 0], 0);
-    let mut all: Vec<Addresses> = TUNNELS.iter().map(|(first, last)| Addresses::between(*first, *last)).collect();
+    let mut all: Vec<AddressSet> = TUNNELS.iter().map(|(first, last)| AddressSet::between(*first, *last)).collect();
     all.extend(OF_V4.iter().filter(|(name, ..)| *name == network).map(|(_, first, bits)| v4(*first, *bits)));
     all.extend(OF_V6.iter().filter(|(name, ..)| *name == network).map(|(_, first, bits)| v6(*first, *bits)));
     match network {
         "public" => {
             let others = OF_V4.iter().map(|(_, first, bits)| v4(*first, *bits));
-            all.push(all_v4().without(&Addresses::union(others)));
+            all.push(all_v4().without(&AddressSet::union(others)));
         }
-        "loopback" => all.push(Addresses::between(0, 1)),
-        "reserved" => all.push(Addresses::all().without(&all_v4())),
+        "loopback" => all.push(AddressSet::between(0, 1)),
+        "reserved" => all.push(AddressSet::all().without(&all_v4())),
         _ => {}
     }
-    Addresses::union(all)
+    AddressSet::union(all)
 }
 
-impl Addresses {
+impl AddressSet {
     /// Returns whether one of them can belong to a network; `true` if that is unknown.
     pub(super) fn may_be_in(&self, network: &str) -> bool {
         !self.meet(&of(network)).is_empty()
@@ -93,7 +93,7 @@ mod tests {
 
     fn is_told(address: IpAddr) {
         let network = Network::of(address).as_str();
-        assert!(Addresses::one(address.to_canonical()).may_be_in(network), "{address} is in {network}");
+        assert!(AddressSet::one(address.to_canonical()).may_be_in(network), "{address} is in {network}");
     }
 
     /// Each address belongs to its network, and a public address of version 4 to no other.
@@ -108,7 +108,7 @@ mod tests {
                 let mapped = Ipv6Addr::from((0x2002_u128 << 112) | (u128::from(edge) << 80));
                 is_told(mapped.into());
                 if Network::of(address) == Network::Public {
-                    let others = NETWORKS.iter().filter(|name| Addresses::one(address).may_be_in(name));
+                    let others = NETWORKS.iter().filter(|name| AddressSet::one(address).may_be_in(name));
                     assert_eq!(others.collect::<Vec<_>>(), [&"public"], "{address}");
                 }
             }
@@ -122,8 +122,8 @@ mod tests {
         {
             is_told(address.parse().unwrap());
         }
-        assert!(!Addresses::one("10.0.0.1".parse().unwrap()).may_be_in("public"));
-        assert!(!Addresses::one("::1".parse().unwrap()).may_be_in("public"));
+        assert!(!AddressSet::one("10.0.0.1".parse().unwrap()).may_be_in("public"));
+        assert!(!AddressSet::one("::1".parse().unwrap()).may_be_in("public"));
     }
 
     proptest! {

@@ -7,13 +7,13 @@ use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::ValueSet;
 use rex_core::values::{DIRECTORY, PATH, URL_PATH};
 
-use super::about::{About, Term, is_joined, parts};
+use super::about::{ComparedTerm, PossibleActions, is_joined, parts};
 use super::constant::Constant;
-use super::constraint::{Constraints, Possible};
-use super::known::Head;
+use super::constraint::{ConstraintSet, PossibleValues};
+use super::known::HeadTerms;
 use super::likes::{letters, meet};
-use super::told::{needle, told};
-use super::{Look, derived, times};
+use super::wording::{needle, told};
+use super::{CheckedPolicy, derived, times};
 use crate::finding::Severity;
 use crate::rule::{Uid, literal};
 
@@ -23,36 +23,36 @@ const HELD: usize = 256;
 const AROUND: usize = 16;
 
 /// Checks the condition of a policy.
-pub(super) fn check(look: &mut Look<'_>, about: &About, policy: &Policy, syntax: &Expr) {
-    let always = Always { head: Head::new(about, policy), left: Cell::new(HELD) };
-    always.all(look, syntax, true, &Around { about: about.clone(), asked: Vec::new(), whole: true, known: true });
+pub(super) fn check(look: &mut CheckedPolicy<'_>, about: &PossibleActions, policy: &Policy, syntax: &Expr) {
+    let always = ConstantCheck { head: HeadTerms::new(about, policy), left: Cell::new(HELD) };
+    always.all(look, syntax, true, &PartContext { about: about.clone(), asked: Vec::new(), whole: true, known: true });
 }
 
-struct Always {
-    head: Head,
+struct ConstantCheck {
+    head: HeadTerms,
     /// Number of parts that may still be compared with their context.
     left: Cell<usize>,
 }
 
 /// A part of a condition, and the value that it must have.
-type Part<'e> = (&'e Expr, bool);
+type RequiredPart<'e> = (&'e Expr, bool);
 
 /// The context of a part of a condition.
 #[derive(Clone)]
-struct Around<'e> {
+struct PartContext<'e> {
     /// The requests that the part can be about.
-    about: About,
+    about: PossibleActions,
     /// Parts that hold wherever this part is evaluated.
-    asked: Vec<Part<'e>>,
+    asked: Vec<RequiredPart<'e>>,
     /// True if the policy never applies unless the part holds.
     whole: bool,
     /// True if the context does not contradict itself.
     known: bool,
 }
 
-impl<'e> Around<'e> {
+impl<'e> PartContext<'e> {
     /// Returns the context with these conjuncts added.
-    fn with(&self, parts: &[Part<'e>]) -> Self {
+    fn with(&self, parts: &[RequiredPart<'e>]) -> Self {
         let mut around = self.clone();
         for (part, holds) in parts {
             if *holds && let Some(about) = around.about.narrowed(part) {
@@ -74,12 +74,12 @@ impl<'e> Around<'e> {
     }
 }
 
-impl Always {
+impl ConstantCheck {
     /// Checks parts joined by `&&`, and returns whether they never hold.
-    fn all<'e>(&'e self, look: &mut Look<'_>, expr: &'e Expr, holds: bool, around: &Around<'e>) -> bool {
+    fn all<'e>(&'e self, look: &mut CheckedPolicy<'_>, expr: &'e Expr, holds: bool, around: &PartContext<'e>) -> bool {
         let mut found = Vec::new();
         parts(expr, holds, true, &mut found);
-        let (joined, simple): (Vec<Part<'e>>, Vec<Part<'e>>) =
+        let (joined, simple): (Vec<RequiredPart<'e>>, Vec<RequiredPart<'e>>) =
             found.into_iter().partition(|(part, _)| is_made_of_others(part));
         let mut asked = Vec::new();
         let mut never = false;
@@ -117,10 +117,16 @@ impl Always {
     }
 
     /// Checks parts joined by `||` or by `if`, and returns whether they never hold.
-    fn joined<'e>(&'e self, look: &mut Look<'_>, expr: &'e Expr, holds: bool, around: &Around<'e>) -> bool {
+    fn joined<'e>(
+        &'e self,
+        look: &mut CheckedPolicy<'_>,
+        expr: &'e Expr,
+        holds: bool,
+        around: &PartContext<'e>,
+    ) -> bool {
         if let (Expr::IfThenElse { cond, then_expr, else_expr }, false) = (expr, is_joined(expr)) {
             self.all(look, cond, true, &around.alone());
-            let branch = |look: &mut Look<'_>, branch: &'e Expr, came_out: bool| {
+            let branch = |look: &mut CheckedPolicy<'_>, branch: &'e Expr, came_out: bool| {
                 // With a literal, `if` is another way to write `&&` and `||`.
                 if let Expr::Literal(Literal::Bool(value)) = branch {
                     return *value != holds;
@@ -135,9 +141,11 @@ impl Always {
         }
         let mut found = Vec::new();
         parts(expr, holds, false, &mut found);
-        let simple = |(part, _): &Part<'e>| !is_made_of_others(part) && self.constant(&around.about, part).is_none();
+        let simple =
+            |(part, _): &RequiredPart<'e>| !is_made_of_others(part) && self.constant(&around.about, part).is_none();
         // If they contradict each other, an alternative always holds.
-        let asked: Vec<Part<'e>> = found.iter().copied().filter(simple).map(|(part, holds)| (part, !holds)).collect();
+        let asked: Vec<RequiredPart<'e>> =
+            found.iter().copied().filter(simple).map(|(part, holds)| (part, !holds)).collect();
         if let Some(clash) = self.clash(around, &asked, false) {
             clash.tell(look, &asked, !holds, false);
         } else if !holds && around.known {
@@ -160,8 +168,8 @@ impl Always {
     }
 
     /// Looks for exceptions that never match.
-    fn left_out<'e>(&'e self, look: &mut Look<'_>, asked: &[Part<'e>], around: &Around<'e>) {
-        let rest: Vec<Part<'e>> = asked.iter().copied().filter(|(_, holds)| *holds).collect();
+    fn left_out<'e>(&'e self, look: &mut CheckedPolicy<'_>, asked: &[RequiredPart<'e>], around: &PartContext<'e>) {
+        let rest: Vec<RequiredPart<'e>> = asked.iter().copied().filter(|(_, holds)| *holds).collect();
         let around = around.with(&rest);
         for (part, _) in asked.iter().filter(|(_, holds)| !*holds) {
             self.clash(&around, &[(part, true)], true).inspect(|clash| clash.tell_left_out(look));
@@ -169,7 +177,7 @@ impl Always {
     }
 
     /// Returns the value of a comparison if it is the same for each request.
-    fn constant(&self, about: &About, expr: &Expr) -> Option<bool> {
+    fn constant(&self, about: &PossibleActions, expr: &Expr) -> Option<bool> {
         match expr {
             Expr::Literal(Literal::Bool(value)) => return Some(*value),
             Expr::BinaryOp { op, left, right } => {
@@ -206,7 +214,7 @@ impl Always {
             _ => {}
         }
         // Check by the values that the fact can have.
-        let void = |holds| Constraints::default().add(expr, holds, &|term| possible(about, term));
+        let void = |holds| ConstraintSet::default().add(expr, holds, &|term| possible(about, term));
         match (void(true), void(false)) {
             (true, false) => Some(false),
             (false, true) => Some(true),
@@ -215,11 +223,16 @@ impl Always {
     }
 
     /// Looks for comparisons that contradict each other or, with `besides`, their context.
-    fn clash<'e>(&'e self, around: &Around<'e>, asked: &[Part<'e>], besides: bool) -> Option<Clash<'e>> {
+    fn clash<'e>(
+        &'e self,
+        around: &PartContext<'e>,
+        asked: &[RequiredPart<'e>],
+        besides: bool,
+    ) -> Option<ConditionClash<'e>> {
         if besides {
             self.left.set(self.left.get().checked_sub(1)?);
         }
-        let mut constraints = if besides { self.head.constraints() } else { Constraints::default() };
+        let mut constraints = if besides { self.head.constraints() } else { ConstraintSet::default() };
         let numbers = |term: &Expr| possible(&around.about, term);
         let outer = around.asked.iter().filter(|_| besides);
         for (part, holds) in outer {
@@ -228,22 +241,22 @@ impl Always {
         let mut about = around.about.clone();
         for (part, holds) in asked {
             if constraints.add(part, *holds, &numbers) || (besides && about.settles(part) == Some(!holds)) {
-                return Some(Clash { part, holds: *holds, why: None });
+                return Some(ConditionClash { part, holds: *holds, why: None });
             }
             if *holds {
                 about = about.narrowed(part).unwrap_or(about);
             }
         }
         let (term, why) = derived::contradiction(&about, &constraints)?;
-        let of_term = asked.iter().rfind(|(part, _)| super::asked::term(part) == Some(term));
+        let of_term = asked.iter().rfind(|(part, _)| super::comparison::term(part) == Some(term));
         // The contradicting part may be in the context.
         let (part, holds) = of_term.or_else(|| asked.last().filter(|_| besides))?;
-        Some(Clash { part, holds: *holds, why: Some(why) })
+        Some(ConditionClash { part, holds: *holds, why: Some(why) })
     }
 }
 
 /// Returns whether a resource must be in the root, which holds all that the policy is about.
-fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
+fn is_root(about: &PossibleActions, left: &Expr, right: &Expr) -> bool {
     let root = |uid: Uid| &*uid.id == "/" && ["fs::Path", "process::Program"].contains(&&*uid.kind);
     let (Expr::Var(Var::Resource), Expr::Literal(Literal::EntityUID(uid))) = (left, right) else { return false };
     let uid = literal(uid);
@@ -251,8 +264,8 @@ fn is_root(about: &About, left: &Expr, right: &Expr) -> bool {
 }
 
 /// Returns whether each value of a term starts with a slash.
-fn starts_with_slash(about: &About, term: &Expr) -> bool {
-    let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
+fn starts_with_slash(about: &PossibleActions, term: &Expr) -> bool {
+    let values = ComparedTerm::of(term).map(|term| about.values(term)).unwrap_or_default();
     let absolute = [ValueSet::Form(&PATH), ValueSet::Form(&DIRECTORY), ValueSet::Form(&URL_PATH)];
     !values.is_empty() && values.iter().all(|values| absolute.contains(values))
 }
@@ -263,11 +276,11 @@ fn is_made_of_others(expr: &Expr) -> bool {
 }
 
 /// Reports a comparison that has the same value for each request.
-fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
+fn same(look: &mut CheckedPolicy<'_>, expr: &Expr, value: bool, holds: bool) {
     // A policy with `like "*"` or with the root allows anything on purpose, unless it is about a part of a name.
     let is_any = match expr {
         Expr::Like { expr, pattern } => {
-            let is_part = matches!(Term::of(expr), Some(Term::Resource(name)) if !["path", "url"].contains(&name));
+            let is_part = matches!(ComparedTerm::of(expr), Some(ComparedTerm::Resource(name)) if !["path", "url"].contains(&name));
             !is_part || pattern.iter().any(|element| *element != PatternElem::Wildcard)
         }
         expr => matches!(expr, Expr::BinaryOp { op: BinaryOp::In, .. }),
@@ -282,22 +295,22 @@ fn same(look: &mut Look<'_>, expr: &Expr, value: bool, holds: bool) {
 }
 
 /// Returns the values that a term can have.
-fn possible(about: &About, term: &Expr) -> Possible {
-    let values = Term::of(term).map(|term| about.values(term)).unwrap_or_default();
+fn possible(about: &PossibleActions, term: &Expr) -> PossibleValues {
+    let values = ComparedTerm::of(term).map(|term| about.values(term)).unwrap_or_default();
     let words = values.iter().map(|values| match values {
         ValueSet::Words(words) => Some(*words),
         _ => None,
     });
     let words: Option<Vec<_>> = words.collect();
     let words = words.filter(|words| !words.is_empty()).map(|words| words.concat());
-    Possible { range: range(about, term), words }
+    PossibleValues { range: range(about, term), words }
 }
 
 /// Returns the range of a term.
-fn range(about: &About, term: &Expr) -> Option<times::Range> {
+fn range(about: &PossibleActions, term: &Expr) -> Option<times::NumberRange> {
     times::range(term, &|term| {
-        let term = Term::of(term)?;
-        if term == Term::Context("now") {
+        let term = ComparedTerm::of(term)?;
+        if term == ComparedTerm::Context("now") {
             return Some((0, i64::MAX.into()));
         }
         let values = about.values(term);
@@ -311,17 +324,17 @@ fn range(about: &About, term: &Expr) -> Option<times::Range> {
 }
 
 /// A comparison that contradicts others; `why` is what these imply, if they are about another term.
-struct Clash<'e> {
+struct ConditionClash<'e> {
     part: &'e Expr,
     /// True if it must hold.
     holds: bool,
     why: Option<String>,
 }
 
-impl Clash<'_> {
+impl ConditionClash<'_> {
     /// Reports comparisons that contradict each other: written with `&&` if `all`, otherwise with `||`, and each the opposite of what is
     /// written. If `never`, the policy never applies.
-    fn tell(&self, look: &mut Look<'_>, asked: &[Part<'_>], all: bool, never: bool) {
+    fn tell(&self, look: &mut CheckedPolicy<'_>, asked: &[RequiredPart<'_>], all: bool, never: bool) {
         let severity = look.severity(never, Some(true));
         let word = if all { "nothing is all of this at once" } else { "everything is one of these" };
         let message = match asked.len() {
@@ -341,7 +354,7 @@ impl Clash<'_> {
     }
 
     /// Reports a part that never holds, while others may.
-    fn tell_part(&self, look: &mut Look<'_>) {
+    fn tell_part(&self, look: &mut CheckedPolicy<'_>) {
         // An exception that only repeats what the policy asks for changes nothing.
         if !self.holds {
             return;
@@ -352,7 +365,7 @@ impl Clash<'_> {
     }
 
     /// Reports an exception that never matches.
-    fn tell_left_out(&self, look: &mut Look<'_>) {
+    fn tell_left_out(&self, look: &mut CheckedPolicy<'_>) {
         let message =
             format!("{} is never true with what else the policy says, so it leaves out nothing", told(self.part));
         self.add(look, Severity::Warning, message, "leave it out, or ask for what was meant");
@@ -363,7 +376,7 @@ impl Clash<'_> {
         if self.holds { "never" } else { "always" }
     }
 
-    fn add(&self, look: &mut Look<'_>, severity: Severity, message: String, help: &str) {
+    fn add(&self, look: &mut CheckedPolicy<'_>, severity: Severity, message: String, help: &str) {
         let help = self.why.as_ref().map_or_else(|| help.to_owned(), |why| format!("{why}: {help}"));
         look.add(Some("REX014"), severity, &needle(self.part), message, &help);
     }

@@ -6,8 +6,8 @@ mod about;
 mod addresses;
 mod alias;
 mod always;
-mod asked;
 mod compared;
+mod comparison;
 mod constant;
 mod constraint;
 mod derived;
@@ -25,9 +25,9 @@ mod placeholder;
 mod relation;
 mod ruled;
 mod times;
-mod told;
 mod values;
 mod wild;
+mod wording;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,21 +36,21 @@ use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, Var};
 use rex_core::process;
 
-use crate::compile::File;
+use crate::compile::ParsedFile;
 use crate::finding::{Finding, Severity};
 use crate::lints::{Lint as Named, named};
 use crate::members::{Members, check_id};
 use crate::rule::{Uid, annotation, literal, of_resource, walk};
 use crate::vocabulary::{GROUP, Vocabulary};
 
-use about::{About, UNSURE, visit};
+use about::{PossibleActions, UNSURE, visit};
 pub(crate) use hidden::{file as hidden, in_text as hidden_in};
-pub(crate) use ruled::{Known, rules_out};
+pub(crate) use ruled::{KnownFact, rules_out};
 pub(crate) use times::expired;
 pub(crate) use wild::{in_entities as wild_in, quoted, quoted_pattern};
 
 /// The names and members that policies are checked against.
-pub(crate) struct Lint<'a> {
+pub(crate) struct LoadChecker<'a> {
     /// The types that have members only if the entities file declares them.
     named_by_owner: HashSet<String>,
     vocabulary: Vocabulary,
@@ -60,8 +60,8 @@ pub(crate) struct Lint<'a> {
 }
 
 /// A policy that is checked, and its findings.
-struct Look<'f> {
-    file: &'f File,
+struct CheckedPolicy<'f> {
+    file: &'f ParsedFile,
     statement: Option<(usize, usize)>,
     permit: bool,
     /// Its condition.
@@ -69,7 +69,7 @@ struct Look<'f> {
     findings: Vec<Finding>,
 }
 
-impl Look<'_> {
+impl CheckedPolicy<'_> {
     /// Returns whether the condition reads an attribute of the resource.
     fn asks_for(&self, name: &str) -> bool {
         let mut found = false;
@@ -106,7 +106,7 @@ impl Look<'_> {
     }
 }
 
-impl<'a> Lint<'a> {
+impl<'a> LoadChecker<'a> {
     pub(crate) fn new(vocabulary: &Vocabulary, members: &'a Members) -> Self {
         let resources = vocabulary.resources();
         let classes = resources
@@ -120,21 +120,21 @@ impl<'a> Lint<'a> {
     /// Checks a policy, whose condition is `syntax`.
     pub(crate) fn policy<'f>(
         &self,
-        file: &'f File,
+        file: &'f ParsedFile,
         number: usize,
         id: &Arc<str>,
         policy: &Policy,
         syntax: Option<&'f Expr>,
     ) -> Vec<Finding> {
         let permit = policy.effect() == cedar_policy::Effect::Permit;
-        let mut look = Look { file, statement: file.place(number), permit, syntax, findings: Vec::new() };
+        let mut look = CheckedPolicy { file, statement: file.place(number), permit, syntax, findings: Vec::new() };
         let silenced = silenced(&mut look, policy);
         self.ids(&mut look, policy, syntax);
         allowed_words(&mut look, policy);
         self.misplaced_in_head(&mut look, policy);
         numbers::check(&mut look);
         if let Some(syntax) = syntax {
-            let about = About::new(self, policy);
+            let about = PossibleActions::new(self, policy);
             visit(&about, syntax, true, &mut |about, expr, holds| {
                 values::check(&mut look, about, expr, holds);
                 exact::check(&mut look, about, expr, holds);
@@ -162,7 +162,7 @@ impl<'a> Lint<'a> {
     }
 
     /// Checks the entities that a policy names.
-    fn ids(&self, look: &mut Look<'_>, policy: &Policy, syntax: Option<&Expr>) {
+    fn ids(&self, look: &mut CheckedPolicy<'_>, policy: &Policy, syntax: Option<&Expr>) {
         for uid in policy.entity_literals() {
             let uid = Uid::from(&uid);
             let spelled = format!("{}::\"{}\"", uid.kind, uid.id);
@@ -210,7 +210,7 @@ impl<'a> Lint<'a> {
 }
 
 /// Reports a path that spells a byte in lower case.
-fn spelled_bytes(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
+fn spelled_bytes(look: &mut CheckedPolicy<'_>, uid: &Uid, syntax: Option<&Expr>) {
     let written = format!("\"{}\"", uid.id.replace('\\', "\\\\"));
     if !["fs::Path", "process::Program"].contains(&&*uid.kind) || look.find(&written).is_none() {
         return;
@@ -223,7 +223,7 @@ fn spelled_bytes(look: &mut Look<'_>, uid: &Uid, syntax: Option<&Expr>) {
 }
 
 /// Returns the lints whose warnings a policy silences by `@lint`. An unknown code is an error: it would silence nothing.
-fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
+fn silenced(look: &mut CheckedPolicy<'_>, policy: &Policy) -> Vec<&'static Named> {
     let Some(text) = annotation(policy, "lint") else { return Vec::new() };
     let (known, unknown) = named(text);
     if known.is_empty() && unknown.is_empty() {
@@ -239,7 +239,7 @@ fn silenced(look: &mut Look<'_>, policy: &Policy) -> Vec<&'static Named> {
 
 /// Reports a `has` test of a process attribute. Each process has it, but it cannot always be found out. Only a permit may
 /// require it: a process of which it is unknown is then left to other permits. Any other test would take unknown for missing.
-fn asked_to_be_known(look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
+fn asked_to_be_known(look: &mut CheckedPolicy<'_>, expr: &Expr, holds: Option<bool>) {
     let Expr::HasAttr { expr: of, attrs } = expr else { return };
     let Some(name) = attrs.iter().next().filter(|name| UNSURE.contains(&name.as_str())) else { return };
     if **of != Expr::Var(Var::Resource) || (look.permit && holds == Some(true)) {
@@ -256,7 +256,7 @@ fn asked_to_be_known(look: &mut Look<'_>, expr: &Expr, holds: Option<bool>) {
 }
 
 /// Checks the words of `@allow`.
-fn allowed_words(look: &mut Look<'_>, policy: &Policy) {
+fn allowed_words(look: &mut CheckedPolicy<'_>, policy: &Policy) {
     let words = annotation(policy, "allow").unwrap_or_default();
     for word in words.split_ascii_whitespace() {
         let known = |(known, _): &(&str, &str)| word == *known || (known.ends_with(':') && word.starts_with(known));

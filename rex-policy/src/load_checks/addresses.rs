@@ -9,16 +9,16 @@ const V4: (u128, u128) = (0xffff_0000_0000, 0xffff_ffff_ffff);
 
 /// A set of addresses: ranges in order, with gaps between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Addresses(Vec<(u128, u128)>);
+pub(super) struct AddressSet(Vec<(u128, u128)>);
 
 /// An address as a policy writes it: `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct WrittenAddress {
     address: IpAddr,
     prefix: u32,
 }
 
-impl Written {
+impl WrittenAddress {
     /// Parses the address of `ip("..")`.
     pub(super) fn of(expr: &Expr) -> Option<(&str, Self)> {
         let Expr::UnaryOp { op: UnaryOp::Ip, expr } = expr else { return None };
@@ -45,12 +45,12 @@ impl Written {
     }
 
     /// Returns the addresses in it that requests can have.
-    pub(super) fn within(self) -> Addresses {
+    pub(super) fn within(self) -> AddressSet {
         let rest = bits(self.address) - self.prefix;
         let mask = 1_u128.checked_shl(rest).map_or(u128::MAX, |bit| bit - 1);
         let number = number(self.address);
-        let all = Addresses(vec![(number & !mask, number | mask)]);
-        if self.address.is_ipv4() { all } else { all.without(&Addresses(vec![V4])) }
+        let all = AddressSet(vec![(number & !mask, number | mask)]);
+        if self.address.is_ipv4() { all } else { all.without(&AddressSet(vec![V4])) }
     }
 }
 
@@ -65,7 +65,7 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-impl Addresses {
+impl AddressSet {
     /// Returns all addresses.
     pub(super) fn all() -> Self {
         Self(vec![(0, u128::MAX)])
@@ -155,9 +155,9 @@ mod tests {
 
     use super::*;
 
-    fn written(text: &str) -> Written {
+    fn written(text: &str) -> WrittenAddress {
         let text = Arc::new(Expr::Literal(Literal::String(text.into())));
-        Written::of(&Expr::UnaryOp { op: UnaryOp::Ip, expr: text }).unwrap().1
+        WrittenAddress::of(&Expr::UnaryOp { op: UnaryOp::Ip, expr: text }).unwrap().1
     }
 
     #[test]
@@ -167,13 +167,14 @@ mod tests {
         assert!(within("10.0.0.0/8").meet(&within("192.168.0.0/16")).is_empty());
         assert!(within("0.0.0.0/0").meet(&within("::/0")).is_empty());
         assert!(within("::ffff:a00:0/104").is_empty());
-        let (v4, v6) = (Addresses::of_method(UnaryOp::IsIPv4).unwrap(), Addresses::of_method(UnaryOp::IsIPV6).unwrap());
-        assert!(v4.meet(&v6).is_empty() && Addresses::union([v6.clone(), v4.clone()]) == Addresses::all());
+        let (v4, v6) =
+            (AddressSet::of_method(UnaryOp::IsIPv4).unwrap(), AddressSet::of_method(UnaryOp::IsIPV6).unwrap());
+        assert!(v4.meet(&v6).is_empty() && AddressSet::union([v6.clone(), v4.clone()]) == AddressSet::all());
         assert_eq!((within("0.0.0.0/0"), within("::/0")), (v4.clone(), v6));
-        let loopback = Addresses::of_method(UnaryOp::IsLoopback).unwrap();
+        let loopback = AddressSet::of_method(UnaryOp::IsLoopback).unwrap();
         assert_eq!(loopback.meet(&v4), within("127.0.0.0/8"));
-        assert_eq!(Addresses::of_method(UnaryOp::IsMulticast).unwrap().meet(&v4), within("224.0.0.0/4"));
-        assert_eq!(within("10.0.0.7"), Addresses::one("10.0.0.7".parse().unwrap()));
+        assert_eq!(AddressSet::of_method(UnaryOp::IsMulticast).unwrap().meet(&v4), within("224.0.0.0/4"));
+        assert_eq!(within("10.0.0.7"), AddressSet::one("10.0.0.7".parse().unwrap()));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use cedar_policy::Policy;
 use cedar_policy::pst::{BinaryOp, Expr, Literal, PatternElem, UnaryOp, Var};
 use rex_core::{ActionSpec, FactKind, ValueSet};
 
-use super::Lint;
-use super::asked::uids;
+use super::LoadChecker;
+use super::comparison::uids;
 use crate::rule::{Uid, actions, resource_scope};
 use crate::schema::ambient_values;
 
@@ -14,20 +14,20 @@ pub(super) const UNSURE: [&str; 3] = ["exe", "user", "unit"];
 
 /// The actions that a request can have at a part of a policy, by the head and the preceding conditions.
 #[derive(Debug, Clone)]
-pub(super) struct About {
+pub(super) struct PossibleActions {
     pub(super) actions: Vec<&'static ActionSpec>,
 }
 
 /// A fact or an attribute that a policy compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Term<'e> {
+pub(super) enum ComparedTerm<'e> {
     /// An attribute of the resource.
     Resource(&'e str),
     /// A fact of the context.
     Context(&'e str),
 }
 
-impl<'e> Term<'e> {
+impl<'e> ComparedTerm<'e> {
     pub(super) fn of(expr: &'e Expr) -> Option<Self> {
         let Expr::GetAttr { expr, attr } = expr else { return None };
         match &**expr {
@@ -62,7 +62,7 @@ fn is_on(spec: &ActionSpec, kind: &str) -> bool {
 }
 
 /// A condition on the action or on the type of the resource.
-struct Meant {
+struct ScopeCondition {
     /// The actions, if it names some.
     actions: Option<Vec<Uid>>,
     /// The types, if it names some.
@@ -71,7 +71,7 @@ struct Meant {
     whole: bool,
 }
 
-impl Meant {
+impl ScopeCondition {
     fn takes(&self, spec: &ActionSpec) -> bool {
         self.actions.as_ref().is_none_or(|uids| uids.iter().any(|uid| names(uid, spec)))
             && self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| is_on(spec, kind)))
@@ -79,12 +79,12 @@ impl Meant {
 }
 
 /// Returns the condition of a part on the action or on the type of the resource.
-fn meant(part: &Expr) -> Option<Meant> {
+fn meant(part: &Expr) -> Option<ScopeCondition> {
     let kinds = |uids: Vec<Uid>| uids.into_iter().map(|uid| uid.kind).collect();
     let (var, named) = match part {
         Expr::Is { expr, entity_type, in_expr } if **expr == Expr::Var(Var::Resource) => {
             let kinds = Some(vec![entity_type.0.to_string().into()]);
-            return Some(Meant { actions: None, kinds, whole: in_expr.is_none() });
+            return Some(ScopeCondition { actions: None, kinds, whole: in_expr.is_none() });
         }
         Expr::BinaryOp { op: BinaryOp::Eq | BinaryOp::In, left, right } => (left, uids(right)?),
         Expr::BinaryOp { op: BinaryOp::Contains, left, right } if matches!(**left, Expr::Set(_)) => {
@@ -93,14 +93,14 @@ fn meant(part: &Expr) -> Option<Meant> {
         _ => return None,
     };
     match &**var {
-        Expr::Var(Var::Action) => Some(Meant { actions: Some(named), kinds: None, whole: true }),
-        Expr::Var(Var::Resource) => Some(Meant { actions: None, kinds: Some(kinds(named)), whole: false }),
+        Expr::Var(Var::Action) => Some(ScopeCondition { actions: Some(named), kinds: None, whole: true }),
+        Expr::Var(Var::Resource) => Some(ScopeCondition { actions: None, kinds: Some(kinds(named)), whole: false }),
         _ => None,
     }
 }
 
-impl About {
-    pub(super) fn new(lint: &Lint<'_>, policy: &Policy) -> Self {
+impl PossibleActions {
+    pub(super) fn new(lint: &LoadChecker<'_>, policy: &Policy) -> Self {
         let scope = resource_scope(policy.resource_constraint());
         let kinds = scope.kind.as_deref().into_iter().chain(scope.entity.as_ref().map(|uid| &*uid.kind));
         let named = actions(policy);
@@ -149,26 +149,26 @@ impl About {
 
     /// Returns whether an expression is a fact or an attribute of a kind.
     pub(super) fn is_of(&self, term: &Expr, kind: FactKind) -> bool {
-        let Some(term) = Term::of(term) else { return false };
+        let Some(term) = ComparedTerm::of(term) else { return false };
         self.actions.iter().any(|spec| {
             let (declared, name) = match term {
-                Term::Resource(name) => (spec.resource.attributes, name),
-                Term::Context(name) => (spec.context, name),
+                ComparedTerm::Resource(name) => (spec.resource.attributes, name),
+                ComparedTerm::Context(name) => (spec.context, name),
             };
             declared.iter().any(|attribute| attribute.name == name && attribute.kind == kind)
         })
     }
 
     /// Returns the values that a term can have, one entry for each declaration that may apply; empty if it is not declared.
-    pub(super) fn values(&self, term: Term<'_>) -> Vec<ValueSet> {
+    pub(super) fn values(&self, term: ComparedTerm<'_>) -> Vec<ValueSet> {
         let mut all: Vec<ValueSet> = Vec::new();
         for spec in &self.actions {
             let (declared, name) = match term {
-                Term::Resource(name) => (spec.resource.attributes, name),
-                Term::Context(name) => (spec.context, name),
+                ComparedTerm::Resource(name) => (spec.resource.attributes, name),
+                ComparedTerm::Context(name) => (spec.context, name),
             };
             let declared = declared.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.values);
-            let ambient = || matches!(term, Term::Context(_)).then(|| ambient_values(name)).flatten();
+            let ambient = || matches!(term, ComparedTerm::Context(_)).then(|| ambient_values(name)).flatten();
             if let Some(values) = declared.or_else(ambient)
                 && !all.contains(&values)
             {
@@ -188,28 +188,28 @@ pub(super) fn letter(element: &PatternElem) -> Option<char> {
 }
 
 /// Two parts joined by `&&` or `||`.
-struct Joined<'e> {
+struct JoinedParts<'e> {
     /// True for `&&`, false for `||`.
     all: bool,
     parts: [(&'e Expr, bool); 2],
 }
 
 /// Splits an expression that is joined by `&&` or `||`, also if that is written with `if` and a constant.
-fn joined(expr: &Expr) -> Option<Joined<'_>> {
+fn joined(expr: &Expr) -> Option<JoinedParts<'_>> {
     let constant = |expr: &Expr| match expr {
         Expr::Literal(Literal::Bool(value)) => Some(*value),
         _ => None,
     };
     match expr {
         Expr::BinaryOp { op: op @ (BinaryOp::And | BinaryOp::Or), left, right } => {
-            Some(Joined { all: *op == BinaryOp::And, parts: [(left, true), (right, true)] })
+            Some(JoinedParts { all: *op == BinaryOp::And, parts: [(left, true), (right, true)] })
         }
         Expr::IfThenElse { cond, then_expr, else_expr } if constant(cond).is_none() => {
             match (constant(then_expr), constant(else_expr)) {
                 (None, Some(otherwise)) => {
-                    Some(Joined { all: !otherwise, parts: [(cond, !otherwise), (then_expr, true)] })
+                    Some(JoinedParts { all: !otherwise, parts: [(cond, !otherwise), (then_expr, true)] })
                 }
-                (Some(then), None) => Some(Joined { all: !then, parts: [(cond, then), (else_expr, true)] }),
+                (Some(then), None) => Some(JoinedParts { all: !then, parts: [(cond, then), (else_expr, true)] }),
                 _ => None,
             }
         }
@@ -251,10 +251,10 @@ fn compared_with_truth(expr: &Expr) -> Option<(&Expr, bool)> {
     Some((of, value == (*op == BinaryOp::Eq)))
 }
 
-type Visitor<'v> = dyn FnMut(&About, &Expr, Option<bool>) + 'v;
+type PartVisitor<'v> = dyn FnMut(&PossibleActions, &Expr, Option<bool>) + 'v;
 
 /// Calls `look` with each Boolean part of a condition, the value that it must have for the policy to apply, and its possible requests.
-pub(super) fn visit(about: &About, expr: &Expr, holds: bool, look: &mut Visitor<'_>) {
+pub(super) fn visit(about: &PossibleActions, expr: &Expr, holds: bool, look: &mut PartVisitor<'_>) {
     for all in [true, false] {
         let mut found = Vec::new();
         parts(expr, holds, all, &mut found);
@@ -286,7 +286,7 @@ pub(super) fn visit(about: &About, expr: &Expr, holds: bool, look: &mut Visitor<
 }
 
 /// Calls `look` with parts whose required value depends on others.
-fn unknown(about: &About, expr: &Expr, look: &mut Visitor<'_>) {
+fn unknown(about: &PossibleActions, expr: &Expr, look: &mut PartVisitor<'_>) {
     look(about, expr, None);
     inside(expr, &mut |part| unknown(about, part, look));
 }

@@ -3,7 +3,7 @@
 use rex_core::Resource;
 use rex_core::machine::KernelParameter;
 
-use super::{Look, wild};
+use super::{CheckedPolicy, wild};
 use crate::rule::Uid;
 
 /// Directories within others that kernels have; each name without a dot is a directory, too.
@@ -34,7 +34,7 @@ const DIRECTORIES: &[&str] = &[
 ];
 
 /// Checks an id.
-pub(super) fn id(look: &mut Look<'_>, uid: &Uid) {
+pub(super) fn id(look: &mut CheckedPolicy<'_>, uid: &Uid) {
     let is_directory = !uid.id.contains('.') || DIRECTORIES.contains(&&*uid.id);
     if *uid.kind != *KernelParameter::SPEC.to_string() || !is_directory {
         return;

@@ -8,10 +8,10 @@ use rex_core::net::{NETWORKS, Network, RemoteHost};
 use rex_core::process::{Process, Program, WordList};
 use rex_core::{ActionSpec, Fact, Resource};
 
-use super::about::{About, Term, letter};
-use super::addresses::Addresses;
+use super::about::{ComparedTerm, PossibleActions, letter};
+use super::addresses::AddressSet;
 use super::constant::Constant;
-use super::constraint::{Constraint, Constraints};
+use super::constraint::{ConstraintSet, TermConstraint};
 use super::placed;
 use crate::finding::visible;
 
@@ -48,20 +48,26 @@ pub(super) fn of_id(spec: &ActionSpec, id: &str) -> Vec<(&'static str, Constant)
 }
 
 /// Finds a term that contradicts the other constraints, and what they imply about it.
-pub(super) fn contradiction<'e>(about: &About, constraints: &Constraints<'e>) -> Option<(&'e Expr, String)> {
-    let asked: Vec<&Constraint<'e>> = constraints.iter().take(COMPARED).collect();
+pub(super) fn contradiction<'e>(
+    about: &PossibleActions,
+    constraints: &ConstraintSet<'e>,
+) -> Option<(&'e Expr, String)> {
+    let asked: Vec<&TermConstraint<'e>> = constraints.iter().take(COMPARED).collect();
     if asked.iter().any(|constraint| constraint.void) {
         return None;
     }
     of_context(&asked).or_else(|| placed::of_resource(about, &asked))
 }
 
-pub(super) fn named<'c, 'e>(asked: &[&'c Constraint<'e>], term: Term<'_>) -> Option<&'c Constraint<'e>> {
-    asked.iter().find(|constraint| Term::of(constraint.term) == Some(term)).copied()
+pub(super) fn named<'c, 'e>(
+    asked: &[&'c TermConstraint<'e>],
+    term: ComparedTerm<'_>,
+) -> Option<&'c TermConstraint<'e>> {
+    asked.iter().find(|constraint| ComparedTerm::of(constraint.term) == Some(term)).copied()
 }
 
 /// Returns the texts that a term may have, if they are listed.
-pub(super) fn texts(constraint: &Constraint<'_>) -> Option<Vec<String>> {
+pub(super) fn texts(constraint: &TermConstraint<'_>) -> Option<Vec<String>> {
     let text = |value: &Constant| match value {
         Constant::Text(text) => Some(text.clone()),
         _ => None,
@@ -70,17 +76,17 @@ pub(super) fn texts(constraint: &Constraint<'_>) -> Option<Vec<String>> {
 }
 
 /// Finds a contradiction between facts.
-fn of_context<'e>(asked: &[&Constraint<'e>]) -> Option<(&'e Expr, String)> {
-    let fact = |name| named(asked, Term::Context(name));
+fn of_context<'e>(asked: &[&TermConstraint<'e>]) -> Option<(&'e Expr, String)> {
+    let fact = |name| named(asked, ComparedTerm::Context(name));
     let hosts = hosts(asked);
     if let (Some(address), Some(hosts)) = (fact("address"), &hosts)
-        && *address.addresses() != Addresses::all()
+        && *address.addresses() != AddressSet::all()
         && address.addresses().meet(hosts).is_empty()
     {
         return Some((address.term, "a host that is named by its address has that address".to_owned()));
     }
     if let Some(network) = fact("network") {
-        let asked = fact("address").map_or_else(Addresses::all, |address| address.addresses().clone());
+        let asked = fact("address").map_or_else(AddressSet::all, |address| address.addresses().clone());
         let addresses = hosts.map_or_else(|| asked.clone(), |hosts| asked.meet(&hosts));
         if let Some(why) = elsewhere(&addresses, network) {
             return Some((network.term, why));
@@ -91,7 +97,7 @@ fn of_context<'e>(asked: &[&Constraint<'e>]) -> Option<(&'e Expr, String)> {
     }
     let count = fact("count")?;
     asked.iter().find_map(|other| {
-        let Some(Term::Context(name)) = Term::of(other.term) else { return None };
+        let Some(ComparedTerm::Context(name)) = ComparedTerm::of(other.term) else { return None };
         let place: i128 = name.strip_prefix("arg")?.parse().ok()?;
         (count.high() < place && !other.fits(&Constant::Text(String::new())))
             .then(|| (other.term, format!("with fewer than {place} arguments, `{name}` is empty")))
@@ -99,10 +105,10 @@ fn of_context<'e>(asked: &[&Constraint<'e>]) -> Option<(&'e Expr, String)> {
 }
 
 /// Finds a contradiction between all arguments of a program, one of them, and their number.
-fn of_arguments<'e>(asked: &[&Constraint<'e>], arguments: &Constraint<'e>) -> Option<(&'e Expr, String)> {
+fn of_arguments<'e>(asked: &[&TermConstraint<'e>], arguments: &TermConstraint<'e>) -> Option<(&'e Expr, String)> {
     let others = || {
-        asked.iter().filter_map(|other| match Term::of(other.term) {
-            Some(Term::Context(name)) => Some((name, *other)),
+        asked.iter().filter_map(|other| match ComparedTerm::of(other.term) {
+            Some(ComparedTerm::Context(name)) => Some((name, *other)),
             _ => None,
         })
     };
@@ -116,7 +122,7 @@ fn of_arguments<'e>(asked: &[&Constraint<'e>], arguments: &Constraint<'e>) -> Op
             let place: usize = name.strip_prefix("arg")?.parse().ok()?;
             Some(Constant::Text(words.as_slice().get(place.checked_sub(1)?).cloned().unwrap_or_default()))
         };
-        let missed = |(name, other): &(&str, &Constraint<'e>)| {
+        let missed = |(name, other): &(&str, &TermConstraint<'e>)| {
             words.iter().all(|words| says(words, name).is_some_and(|value| !other.fits(&value)))
         };
         let (_, other) = others().find(missed)?;
@@ -148,8 +154,8 @@ fn first_words(pattern: &[PatternElem]) -> Option<Vec<String>> {
 }
 
 /// Names the networks of addresses, if the constraint excludes all of them.
-fn elsewhere(addresses: &Addresses, network: &Constraint<'_>) -> Option<String> {
-    if *addresses == Addresses::all() {
+fn elsewhere(addresses: &AddressSet, network: &TermConstraint<'_>) -> Option<String> {
+    if *addresses == AddressSet::all() {
         return None;
     }
     let possible: Vec<&str> = match addresses.single() {
@@ -165,7 +171,7 @@ fn elsewhere(addresses: &Addresses, network: &Constraint<'_>) -> Option<String> 
 }
 
 /// Returns the addresses of hosts named by address.
-fn hosts(asked: &[&Constraint<'_>]) -> Option<Addresses> {
+fn hosts(asked: &[&TermConstraint<'_>]) -> Option<AddressSet> {
     let kind = RemoteHost::SPEC.to_string();
     // An address holds only itself.
     let inside = || -> Option<Vec<String>> {
@@ -174,16 +180,16 @@ fn hosts(asked: &[&Constraint<'_>]) -> Option<Addresses> {
     };
     let hosts = ids(asked, RemoteHost::SPEC.id_attribute, &kind).or_else(inside)?;
     let hosts: Vec<IpAddr> = hosts.iter().map(|host| host.parse().ok()).collect::<Option<_>>()?;
-    (!hosts.is_empty()).then(|| Addresses::union(hosts.into_iter().map(Addresses::one)))
+    (!hosts.is_empty()).then(|| AddressSet::union(hosts.into_iter().map(AddressSet::one)))
 }
 
 /// Returns the constraint on the resource itself.
-pub(super) fn entity<'c, 'e>(asked: &[&'c Constraint<'e>]) -> Option<&'c Constraint<'e>> {
+pub(super) fn entity<'c, 'e>(asked: &[&'c TermConstraint<'e>]) -> Option<&'c TermConstraint<'e>> {
     asked.iter().find(|constraint| *constraint.term == Expr::Var(Var::Resource)).copied()
 }
 
 /// Returns the ids that the resource may have, if they are listed.
-pub(super) fn ids(asked: &[&Constraint<'_>], id_attribute: Option<&str>, kind: &str) -> Option<Vec<String>> {
+pub(super) fn ids(asked: &[&TermConstraint<'_>], id_attribute: Option<&str>, kind: &str) -> Option<Vec<String>> {
     if let Some(only) = entity(asked).and_then(|constraint| constraint.only()) {
         let of_kind = only.iter().filter_map(|value| match value {
             Constant::Entity(uid) if &*uid.kind == kind => Some(uid.id.to_string()),
@@ -191,5 +197,5 @@ pub(super) fn ids(asked: &[&Constraint<'_>], id_attribute: Option<&str>, kind: &
         });
         return Some(of_kind.collect());
     }
-    texts(named(asked, Term::Resource(id_attribute?))?)
+    texts(named(asked, ComparedTerm::Resource(id_attribute?))?)
 }

@@ -7,14 +7,14 @@ use cedar_policy::{ActionConstraint, Policy};
 use rex_core::Resource;
 use rex_core::net::Url;
 
-use super::about::About;
+use super::about::PossibleActions;
 use super::constant::Constant;
-use super::constraint::Constraints;
+use super::constraint::ConstraintSet;
 use super::derived;
 use crate::rule::{Scope, Uid, principal_scope, resource_scope};
 
 /// A statement about one term.
-enum Said {
+enum TermStatement {
     /// It is one of these.
     Among(Vec<Constant>),
     /// It is in this.
@@ -24,10 +24,10 @@ enum Said {
 }
 
 /// The terms that the head of a policy is about, each with a statement.
-pub(super) struct Head(Vec<(Expr, Said)>);
+pub(super) struct HeadTerms(Vec<(Expr, TermStatement)>);
 
-impl Head {
-    pub(super) fn new(about: &About, policy: &Policy) -> Self {
+impl HeadTerms {
+    pub(super) fn new(about: &PossibleActions, policy: &Policy) -> Self {
         let mut head = Self(Vec::new());
         head.scope(Var::Principal, principal_scope(policy.principal_constraint()));
         let resource = resource_scope(policy.resource_constraint());
@@ -39,7 +39,7 @@ impl Head {
             let action = |spec: &&rex_core::ActionSpec| {
                 Constant::Entity(Uid::new(&format!("{}::Action", spec.namespace), spec.name))
             };
-            head.0.push((Expr::Var(Var::Action), Said::Among(about.actions.iter().map(action).collect())));
+            head.0.push((Expr::Var(Var::Action), TermStatement::Among(about.actions.iter().map(action).collect())));
         }
         head
     }
@@ -47,22 +47,23 @@ impl Head {
     fn scope(&mut self, var: Var, scope: Scope) {
         let var = Expr::Var(var);
         if let Some(kind) = scope.kind {
-            self.0.push((var.clone(), Said::Kind(kind)));
+            self.0.push((var.clone(), TermStatement::Kind(kind)));
         }
         if let Some(uid) = scope.entity {
-            let said = if scope.exact { Said::Among(vec![Constant::Entity(uid)]) } else { Said::In(uid) };
+            let said =
+                if scope.exact { TermStatement::Among(vec![Constant::Entity(uid)]) } else { TermStatement::In(uid) };
             self.0.push((var, said));
         }
     }
 
     /// Returns the statements as constraints.
-    pub(super) fn constraints(&self) -> Constraints<'_> {
-        let mut constraints = Constraints::default();
+    pub(super) fn constraints(&self) -> ConstraintSet<'_> {
+        let mut constraints = ConstraintSet::default();
         for (term, said) in &self.0 {
             match said {
-                Said::Among(values) => constraints.known(term, values),
-                Said::In(uid) => constraints.known_in(term, uid.clone()),
-                Said::Kind(kind) => constraints.known_kind(term, kind),
+                TermStatement::Among(values) => constraints.known(term, values),
+                TermStatement::In(uid) => constraints.known_in(term, uid.clone()),
+                TermStatement::Kind(kind) => constraints.known_kind(term, kind),
             }
         }
         constraints
@@ -70,7 +71,7 @@ impl Head {
 }
 
 /// Returns the attributes that the id of a resource implies, for itself or for what is in it.
-fn attributes(about: &About, uid: &Uid, exact: bool) -> Vec<(Expr, Said)> {
+fn attributes(about: &PossibleActions, uid: &Uid, exact: bool) -> Vec<(Expr, TermStatement)> {
     let url = *uid.kind == *Url::SPEC.to_string();
     if !exact && !url {
         return Vec::new();
@@ -82,5 +83,5 @@ fn attributes(about: &About, uid: &Uid, exact: bool) -> Vec<(Expr, Said)> {
         |name: &str| exact || (*uid.kind == *Url::SPEC.to_string() && ["scheme", "host", "port"].contains(&name));
     let attribute = |name: &str| Expr::GetAttr { expr: Arc::new(Expr::Var(Var::Resource)), attr: name.into() };
     let said = said.into_iter().filter(|(name, _)| shared(name));
-    said.map(|(name, value)| (attribute(name), Said::Among(vec![value]))).collect()
+    said.map(|(name, value)| (attribute(name), TermStatement::Among(vec![value]))).collect()
 }
