@@ -4,7 +4,7 @@ mod proof;
 
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Change, Place, Recorded, Replay};
+use rex_audit::{JournalPlace, RecordedRequest, Replay, ReplayChange};
 use rex_core::{ACTIONS, Authorize, Decision, Effect, Request};
 use rex_policy::{Breadth, LearnedPermit, LearnedPolicy, Learner, Policy, PolicyLimits, SourceText, Vocabulary};
 use serde::Serialize;
@@ -102,7 +102,7 @@ impl From<Wide> for Breadth {
 }
 
 impl LearnArgs {
-    fn takes(&self, recorded: &Recorded) -> bool {
+    fn takes(&self, recorded: &RecordedRequest) -> bool {
         self.include_denied || recorded.effect == Effect::Allow
     }
 
@@ -163,7 +163,7 @@ pub(crate) fn learn(args: &LearnArgs, color: Color) -> Result<Exit, Stop> {
         print(&learned.text)?;
         complain(&told.human());
     }
-    let all = replay.count(Change::Denied) == 0 && redacted.is_empty() && learned.left_out == 0;
+    let all = replay.count(ReplayChange::Denied) == 0 && redacted.is_empty() && learned.left_out == 0;
     Ok(if all && learned.unnamed.is_empty() { Exit::Success } else { Exit::Found })
 }
 
@@ -172,7 +172,7 @@ struct Seen {
     learned: LearnedPolicy,
     /// The exact policy, which allows only the resources that were seen; `None` if nothing can be proved with it.
     exact: Option<String>,
-    redacted: Vec<Place>,
+    redacted: Vec<JournalPlace>,
     unreadable: Unreadable,
 }
 
@@ -207,7 +207,7 @@ fn again(args: &LearnArgs, policy: &Policy) -> Result<Replay, Stop> {
     recorded::each(ACTIONS, &args.journals, args.trust, |recorded| {
         let effect = if args.takes(&recorded) { Effect::Allow } else { Effect::Deny };
         if !recorded.redacted {
-            replay.add(&Recorded { effect, ..recorded }, &AsRun(policy));
+            replay.add(&RecordedRequest { effect, ..recorded }, &AsRun(policy));
         }
         Ok(())
     })?;
@@ -231,7 +231,7 @@ struct Told<'a> {
     learned: &'a LearnedPolicy,
     replay: &'a Replay,
     proof: Option<&'a Proof>,
-    redacted: &'a [Place],
+    redacted: &'a [JournalPlace],
     unreadable: &'a Unreadable,
 }
 
@@ -240,7 +240,7 @@ impl Told<'_> {
         let Self { learned, replay, proof, .. } = self;
         let permits = if learned.permits.len() == 1 { "permit" } else { "permits" };
         let mut out = format!("{} {permits} from {}: ", learned.permits.len(), requests(learned.requests));
-        let missing = replay.count(Change::Denied) + self.redacted.len() as u64;
+        let missing = replay.count(ReplayChange::Denied) + self.redacted.len() as u64;
         out += &match missing {
             0 => "all that was seen is allowed\n".to_owned(),
             missing => format!("all that was seen is allowed but {}\n", requests(missing)),
@@ -294,8 +294,8 @@ impl Told<'_> {
         let shown = Shown {
             policy: &learned.text,
             requests: learned.requests,
-            still_denied: replay.count(Change::Denied),
-            newly_allowed: replay.count(Change::Allowed),
+            still_denied: replay.count(ReplayChange::Denied),
+            newly_allowed: replay.count(ReplayChange::Allowed),
             redacted: self.redacted.len() as u64,
             left_out: learned.left_out,
             permits: learned.permits.iter().map(ShownPermit::new).collect(),
@@ -312,7 +312,7 @@ impl Told<'_> {
 
 fn denied(replay: &Replay) -> String {
     let mut out = String::new();
-    for (difference, concerned) in replay.of(Change::Denied) {
+    for (difference, concerned) in replay.of(ReplayChange::Denied) {
         let by = match &difference.after[..] {
             [] => difference.reason.clone().unwrap_or_else(|| "no permit matches".to_owned()),
             ids => format!("`{}` forbids it", ids.join("`, `")),
@@ -338,10 +338,10 @@ fn besides(learned: &LearnedPolicy) -> String {
 
 fn newly_allowed(replay: &Replay) -> String {
     let mut out = String::new();
-    if replay.count(Change::Allowed) > 0 {
-        let now = requests(replay.count(Change::Allowed));
+    if replay.count(ReplayChange::Allowed) > 0 {
+        let now = requests(replay.count(ReplayChange::Allowed));
         out += &format!("and so of what was denied: {now}\n");
-        for (_, concerned) in replay.of(Change::Allowed) {
+        for (_, concerned) in replay.of(ReplayChange::Allowed) {
             for resource in &concerned.resources {
                 out += &format!("    {}\n", draw::line(resource));
             }

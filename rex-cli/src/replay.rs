@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use rex_audit::replay::{Concerned, Difference};
-use rex_audit::{Change, Replay};
+use rex_audit::replay::{ConcernedRequests, ReplayDifference};
+use rex_audit::{Replay, ReplayChange};
 use rex_core::{ACTIONS, Effect};
 use serde::Serialize;
 
@@ -77,7 +77,7 @@ fn human(replay: &Replay, unreadable: &Unreadable) -> String {
         (all, 0) => format!("all {all} requests{} would be decided as they were\n", of(unreadable)),
         (all, changed) => format!("{changed} of {all} requests{} would be decided otherwise\n", of(unreadable)),
     };
-    for change in Change::ALL {
+    for change in ReplayChange::ALL {
         let differences = replay.of(change);
         if !differences.is_empty() {
             out += &format!("\n{}: {}\n", title(change), requests(replay.count(change)));
@@ -101,11 +101,11 @@ fn of(unreadable: &Unreadable) -> &'static str {
     if unreadable.is_empty() { " on record" } else { " that could be read" }
 }
 
-fn one(difference: &Difference, concerned: &Concerned) -> String {
+fn one(difference: &ReplayDifference, concerned: &ConcernedRequests) -> String {
     let mark = match difference.change {
-        Change::Denied => '-',
-        Change::Allowed => '+',
-        Change::Others => '~',
+        ReplayChange::Denied => '-',
+        ReplayChange::Allowed => '+',
+        ReplayChange::Others => '~',
     };
     let (first, last) = (&concerned.first, &concerned.last);
     let places = if first == last { first.to_string() } else { format!("{first} to {last}") };
@@ -127,7 +127,7 @@ fn one(difference: &Difference, concerned: &Concerned) -> String {
 }
 
 /// Says what decided before, and what decides now.
-fn because(difference: &Difference) -> String {
+fn because(difference: &ReplayDifference) -> String {
     let by = |ids: &[String]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
     let (before, after) = (by(&difference.before), by(&difference.after));
     let reason = difference.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
@@ -141,18 +141,18 @@ fn because(difference: &Difference) -> String {
         _ => format!("{before} forbade it"),
     };
     match (difference.change, difference.denied) {
-        (Change::Denied, _) => format!("{before} allowed it, now {}", no_longer()),
-        (Change::Allowed, _) => format!("{}, now {after} allows it", was_denied()),
-        (Change::Others, true) => format!("denied still: {}, now {}", was_denied(), no_longer()),
-        (Change::Others, false) => format!("allowed still: {before} allowed it, now {after} does"),
+        (ReplayChange::Denied, _) => format!("{before} allowed it, now {}", no_longer()),
+        (ReplayChange::Allowed, _) => format!("{}, now {after} allows it", was_denied()),
+        (ReplayChange::Others, true) => format!("denied still: {}, now {}", was_denied(), no_longer()),
+        (ReplayChange::Others, false) => format!("allowed still: {before} allowed it, now {after} does"),
     }
 }
 
-fn title(change: Change) -> &'static str {
+fn title(change: ReplayChange) -> &'static str {
     match change {
-        Change::Denied => "newly denied",
-        Change::Allowed => "newly allowed",
-        Change::Others => "decided by others",
+        ReplayChange::Denied => "newly denied",
+        ReplayChange::Allowed => "newly allowed",
+        ReplayChange::Others => "decided by others",
     }
 }
 
@@ -192,12 +192,12 @@ struct ShownChange<'a> {
 }
 
 impl<'a> ShownChange<'a> {
-    fn new((difference, concerned): (&'a Difference, &'a Concerned)) -> Self {
+    fn new((difference, concerned): (&'a ReplayDifference, &'a ConcernedRequests)) -> Self {
         Self {
             change: match difference.change {
-                Change::Denied => "newly_denied",
-                Change::Allowed => "newly_allowed",
-                Change::Others => "decided_by_others",
+                ReplayChange::Denied => "newly_denied",
+                ReplayChange::Allowed => "newly_allowed",
+                ReplayChange::Others => "decided_by_others",
             },
             principal: &difference.principal,
             action: &difference.action,
@@ -219,12 +219,12 @@ fn json(replay: &Replay, unreadable: &Unreadable) -> Result<String, Stop> {
         requests: replay.requests,
         same: replay.same,
         denied: replay.denied,
-        newly_denied: replay.count(Change::Denied),
-        newly_allowed: replay.count(Change::Allowed),
-        decided_by_others: replay.count(Change::Others),
+        newly_denied: replay.count(ReplayChange::Denied),
+        newly_allowed: replay.count(ReplayChange::Allowed),
+        decided_by_others: replay.count(ReplayChange::Others),
         uncounted: replay.uncounted,
         without_start: replay.without_start,
-        changes: Change::ALL.into_iter().flat_map(|change| replay.of(change)).map(ShownChange::new).collect(),
+        changes: ReplayChange::ALL.into_iter().flat_map(|change| replay.of(change)).map(ShownChange::new).collect(),
         unread: ShownUnreadable::new(unreadable),
     };
     serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))

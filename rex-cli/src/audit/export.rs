@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use clap::ValueEnum;
-use rex_audit::export::csv::Csv;
-use rex_audit::export::ocsf::Event;
+use rex_audit::export::csv::CsvWriter;
+use rex_audit::export::ocsf::OcsfEvent;
 
 use super::out::Out;
 use super::select::{FilterArgs, Journals, each};
@@ -39,12 +39,12 @@ pub(crate) fn export(args: &ExportArgs) -> Result<Exit, Stop> {
                 if !filter.passes(entry) {
                     return ControlFlow::Continue(());
                 }
-                serde_json::to_vec(&Event::new(entry)).map_or(ControlFlow::Continue(()), |event| out.line(&event))
+                serde_json::to_vec(&OcsfEvent::new(entry)).map_or(ControlFlow::Continue(()), |event| out.line(&event))
             })?;
         }
         Form::Csv => {
             let failed = |error: std::io::Error| Stop::internal(format!("standard output cannot be written: {error}"));
-            let mut csv = Csv::new(out.writer()).map_err(failed)?;
+            let mut csv = CsvWriter::new(out.writer()).map_err(failed)?;
             each(&args.journals.journals, |_, entry| {
                 if filter.passes(entry) && csv.add(entry).is_err() {
                     return ControlFlow::Break(());

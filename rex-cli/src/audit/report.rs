@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rex_audit::Report;
-use rex_audit::report::Script;
+use rex_audit::HtmlReport;
+use rex_audit::report::ReportScript;
 use serde::Serialize;
 
 use super::row::number;
@@ -52,11 +52,11 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
     if args.journals.journals.iter().any(|journal| is_same(journal, &args.html)) {
         return Err(Stop::usage(format!("`{}` is a journal, which the page would replace", args.html.display())));
     }
-    let mut report = Report::default();
+    let mut report = HtmlReport::default();
     for path in &args.scripts {
         let script = load::script(Some(path), None)?;
         let sha256 = rex_engine::script_sha256(&script.text);
-        report = report.with_script(&sha256, Script { name: script.name, text: script.text });
+        report = report.with_script(&sha256, ReportScript { name: script.name, text: script.text });
     }
     let unreadable = each(&args.journals.journals, |_, entry| {
         if filter.passes(entry) {

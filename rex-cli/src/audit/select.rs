@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use rex_audit::{Entry, Filter, Line, filter, moment};
+use rex_audit::{Entry, EntryFilter, JournalLine, filter, moment};
 use rex_core::{ACTIONS, Effect, Principal, Timestamp};
 
 use crate::complain;
@@ -70,10 +70,10 @@ enum Decided {
 }
 
 impl FilterArgs {
-    pub(crate) fn filter(&self) -> Result<Filter, Stop> {
+    pub(crate) fn filter(&self) -> Result<EntryFilter, Stop> {
         let now = Timestamp::now();
         let time = |text: &String| moment::written(text, now).map_err(|error| Stop::usage(error.to_string()));
-        let mut filter = Filter {
+        let mut filter = EntryFilter {
             from: self.from.as_ref().map(time).transpose()?,
             to: self.to.as_ref().map(time).transpose()?,
             runs: self.run.clone(),
@@ -86,7 +86,7 @@ impl FilterArgs {
                 Decided::Deny => Effect::Deny,
             }),
             policies: self.policy.clone(),
-            ..Filter::default()
+            ..EntryFilter::default()
         };
         for word in &self.action {
             let actions = filter::actions(word, ACTIONS).map_err(|error| {
@@ -111,7 +111,7 @@ fn principal(text: &str) -> Result<String, Stop> {
 /// Visits each record of the journals in order, and warns about unreadable lines. Returns their number.
 pub(crate) fn each(
     journals: &[PathBuf],
-    mut visit: impl FnMut(&Line<'_>, &Entry<'_>) -> ControlFlow<()>,
+    mut visit: impl FnMut(&JournalLine<'_>, &Entry<'_>) -> ControlFlow<()>,
 ) -> Result<u64, Stop> {
     let mut unreadable = Unreadable::default();
     for path in journals {
@@ -168,7 +168,7 @@ pub(crate) fn cannot_be_read(path: &Path, error: &std::io::Error) -> Stop {
 pub(crate) struct Unreadable(u64);
 
 impl Unreadable {
-    pub(crate) fn tell(&mut self, path: &Path, place: impl Display, why: &rex_audit::Unreadable) {
+    pub(crate) fn tell(&mut self, path: &Path, place: impl Display, why: &rex_audit::UnreadableLine) {
         self.0 += 1;
         if self.0 <= TOLD {
             let path = visible_line(&path.display().to_string());

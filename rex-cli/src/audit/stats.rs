@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::ops::ControlFlow;
 
-use rex_audit::summary::{Asked, Denied, Took};
-use rex_audit::{Stats, Summary};
+use rex_audit::summary::{DenialCount, DurationSummary, ResourceSummary};
+use rex_audit::{JournalStats, Summary};
 
 use super::chart::{bar, columns, spark};
 use super::row::{bytes, duration, number, short};
@@ -31,7 +31,7 @@ pub(crate) struct StatsArgs {
 /// Adds up the matching records.
 pub(crate) fn stats(args: &StatsArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
-    let mut stats = Stats::default();
+    let mut stats = JournalStats::default();
     let unreadable = each(&args.journals.journals, |_, entry| {
         if filter.passes(entry) {
             stats.add(entry);
@@ -114,7 +114,7 @@ fn second(time: &str) -> String {
     time.chars().take(19).collect::<String>().replace('T', " ")
 }
 
-fn denied(out: &mut String, title: &str, list: &[Denied], paint: Paint) {
+fn denied(out: &mut String, title: &str, list: &[DenialCount], paint: Paint) {
     let Some(most) = list.iter().map(|one| one.denied).max() else { return };
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, title));
     for one in list {
@@ -124,7 +124,7 @@ fn denied(out: &mut String, title: &str, list: &[Denied], paint: Paint) {
     }
 }
 
-fn took(out: &mut String, title: &str, list: &[Took], paint: Paint, name: impl Fn(&str) -> String) {
+fn took(out: &mut String, title: &str, list: &[DurationSummary], paint: Paint, name: impl Fn(&str) -> String) {
     let Some(most) = list.iter().map(|one| one.total_us).max() else { return };
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, title));
     let head = format!(
@@ -150,7 +150,7 @@ fn took(out: &mut String, title: &str, list: &[Took], paint: Paint, name: impl F
     }
 }
 
-fn resources(out: &mut String, list: &[Asked], paint: Paint) {
+fn resources(out: &mut String, list: &[ResourceSummary], paint: Paint) {
     let Some(most) = list.iter().map(|one| one.decisions).max() else { return };
     let _ = writeln!(out, "\n{}", paint.ink(Ink::Strong, "Resources that were asked for most"));
     let head = format!("  {:>10} {:20} {:>10}", "decisions", "", "denied");

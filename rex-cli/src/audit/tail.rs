@@ -6,7 +6,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Entry, Filter, Line};
+use rex_audit::{Entry, EntryFilter, JournalLine};
 
 use super::follow::{Follow, Stdout};
 use super::out::Out;
@@ -36,7 +36,7 @@ pub(crate) struct TailArgs {
 /// Lists the last records, and with `--follow` those that are added.
 pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
     let filter = args.filter.filter()?;
-    let show = |line: &Line<'_>, entry: &Entry<'_>| match args.format {
+    let show = |line: &JournalLine<'_>, entry: &Entry<'_>| match args.format {
         Format::Json => line.bytes.to_vec(),
         Format::Human => row(entry, Paint::output(color)).into_bytes(),
     };
@@ -46,14 +46,14 @@ pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
     let mut out = Out::new();
     // Records up to here are in the past; those after it are followed.
     let size = file.seek(SeekFrom::End(0)).map_err(bad)?;
-    let start = if filter == Filter::default() { before(&mut file, size, args.lines).map_err(bad)? } else { 0 };
+    let start = if filter == EntryFilter::default() { before(&mut file, size, args.lines).map_err(bad)? } else { 0 };
     file.seek(SeekFrom::Start(start)).map_err(bad)?;
     let mut last = VecDeque::new();
     let mut whole = start;
     let mut unreadable = Unreadable::default();
     let past = BufReader::with_capacity(1 << 18, (&mut file).take(size - start));
     let read = rex_audit::each(past, |line| {
-        if matches!(line.entry, Err(rex_audit::Unreadable::Torn(_))) && args.follow {
+        if matches!(line.entry, Err(rex_audit::UnreadableLine::Torn(_))) && args.follow {
             // A writer has not finished the line yet.
             return ControlFlow::Break(());
         }
@@ -90,10 +90,10 @@ pub(crate) fn tail(args: &TailArgs, color: Color) -> Result<Exit, Stop> {
 
 fn passing<T>(
     (path, from): (&Path, u64),
-    filter: &Filter,
-    line: &Line<'_>,
+    filter: &EntryFilter,
+    line: &JournalLine<'_>,
     unreadable: &mut Unreadable,
-    show: impl Fn(&Line<'_>, &Entry<'_>) -> T,
+    show: impl Fn(&JournalLine<'_>, &Entry<'_>) -> T,
 ) -> Option<T> {
     match &line.entry {
         Ok(entry) => filter.passes(entry).then(|| show(line, entry)),

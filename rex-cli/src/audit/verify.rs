@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::path::{Path, PathBuf};
 
-use rex_audit::{Hash, Place, PublicKey, Start, Verdict, Verifier};
+use rex_audit::{FileStart, JournalPlace, JournalVerdict, LineHash, PublicKey, Verifier};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -37,7 +37,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     let keys = args.keys.iter().map(|path| key(path)).collect::<Result<Vec<_>, Stop>>()?;
     let mut verifier = Verifier::new().with_keys(keys);
     if let Some(head) = &args.head {
-        let hash = Hash::parse(head).ok_or_else(|| Stop::usage(format!("`{head}` is not the hash of a line")))?;
+        let hash = LineHash::parse(head).ok_or_else(|| Stop::usage(format!("`{head}` is not the hash of a line")))?;
         verifier = verifier.expecting(hash);
     }
     // Opened before the older ones are read: a run may rotate it meanwhile, and then its name is another file's.
@@ -70,7 +70,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Stop {
 fn files_before(file: &mut File, journals: &[PathBuf]) -> Vec<PathBuf> {
     const MOST: usize = 100_000;
     let mut before = Vec::<PathBuf>::new();
-    let mut start = Start::read(BufReader::new(&*file));
+    let mut start = FileStart::read(BufReader::new(&*file));
     // It is read from its start again.
     if file.rewind().is_err() {
         return before;
@@ -83,7 +83,7 @@ fn files_before(file: &mut File, journals: &[PathBuf]) -> Vec<PathBuf> {
         if journals.contains(&next) || before.contains(&next) {
             break;
         }
-        start = File::open(&next).and_then(|file| Start::read(BufReader::new(file)));
+        start = File::open(&next).and_then(|file| FileStart::read(BufReader::new(file)));
         before.push(next);
     }
     before
@@ -148,7 +148,7 @@ struct SaidFinding<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn new(verdict: &'a Verdict) -> Self {
+    fn new(verdict: &'a JournalVerdict) -> Self {
         let findings = verdict.findings.iter().map(|finding| SaidFinding {
             file: &finding.place.journal,
             line: finding.place.line,
@@ -178,13 +178,13 @@ impl<'a> Said<'a> {
 }
 
 impl<'a> SaidPlace<'a> {
-    fn new(place: &'a Place) -> Self {
+    fn new(place: &'a JournalPlace) -> Self {
         Self { file: &place.journal, line: place.line }
     }
 }
 
 /// Formats a verdict for people. Writing to a string does not fail.
-fn human(verdict: &Verdict, keys: bool) -> String {
+fn human(verdict: &JournalVerdict, keys: bool) -> String {
     let mut out = String::new();
     for finding in &verdict.findings {
         let _ = write!(out, "{}: {}: {}", finding.place, finding.what.kind(), finding.what);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rex_audit::{Addition, Entry, SigningKey, Tail, Writer, redact};
+use rex_audit::{Entry, JournalAddition, JournalTail, MarkWriter, SigningKey, redact};
 use rex_core::journal::Event;
 use rex_core::{ActionSpec, Effect, Journal, JournalError, Record, Timestamp};
 use rex_sdk::host::JournalFiles;
@@ -63,7 +63,7 @@ struct Open {
     /// Device and inode; `None` if it is not a regular file, such as a pipe.
     id: Option<(u64, u64)>,
     /// The end after the last write of this process.
-    tail: Option<Tail>,
+    tail: Option<JournalTail>,
     /// The last line that this process wrote.
     own: Option<Own>,
     /// The time of its first line.
@@ -81,12 +81,12 @@ struct Open {
 struct Own {
     end: u64,
     length: u64,
-    hash: rex_audit::Hash,
+    hash: rex_audit::LineHash,
 }
 
 impl Own {
     /// Returns the last line of an addition.
-    fn last_of(addition: &Addition) -> Self {
+    fn last_of(addition: &JournalAddition) -> Self {
         let lines = addition.bytes.strip_suffix(b"\n").unwrap_or(&addition.bytes);
         let start = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let length = (addition.bytes.len() - start) as u64;
@@ -97,7 +97,7 @@ impl Own {
     fn is_in(&self, file: &File) -> bool {
         let mut line = vec![0; usize::try_from(self.length).unwrap_or(usize::MAX)];
         let read = file.read_exact_at(&mut line, self.end - self.length);
-        read.is_ok() && line.strip_suffix(b"\n").is_some_and(|line| rex_audit::Hash::of(line) == self.hash)
+        read.is_ok() && line.strip_suffix(b"\n").is_some_and(|line| rex_audit::LineHash::of(line) == self.hash)
     }
 }
 
@@ -136,8 +136,8 @@ impl JournalFile {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writer(&self) -> Writer<'_> {
-        Writer { run: &self.run, principal: &self.principal }
+    fn writer(&self) -> MarkWriter<'_> {
+        MarkWriter { run: &self.run, principal: &self.principal }
     }
 
     /// Signs all lines from now on.
@@ -208,7 +208,7 @@ impl Open {
         };
         let metadata = file.metadata()?;
         let id = metadata.is_file().then(|| (metadata.dev(), metadata.ino()));
-        let tail = if id.is_none() { Some(Tail::EMPTY) } else { None };
+        let tail = if id.is_none() { Some(JournalTail::EMPTY) } else { None };
         let mut first = [0];
         if id.is_some() && file.read_at(&mut first, 0)? == 1 && first != *b"{" {
             return Err(io::Error::other("it is no journal: it does not begin with a record"));
@@ -220,11 +220,11 @@ impl Open {
     fn add(
         &mut self,
         path: &Path,
-        writer: Writer<'_>,
-        write: impl FnOnce(&mut Addition) -> io::Result<u64>,
+        writer: MarkWriter<'_>,
+        write: impl FnOnce(&mut JournalAddition) -> io::Result<u64>,
     ) -> io::Result<()> {
         let (tail, _lock) = self.place(path, writer)?;
-        let mut addition = Addition::after(tail, writer);
+        let mut addition = JournalAddition::after(tail, writer);
         self.unsigned += write(&mut addition)?;
         if let Some(key) = self.key.as_ref().filter(|_| self.unsigned >= SIGNED) {
             addition.checkpoint(key, writer);
@@ -274,7 +274,7 @@ impl Open {
     }
 
     /// Returns where to append: at the end of the journal, or of a new file if a rotation is due.
-    fn place(&mut self, path: &Path, writer: Writer<'_>) -> io::Result<(Tail, Option<Lock>)> {
+    fn place(&mut self, path: &Path, writer: MarkWriter<'_>) -> io::Result<(JournalTail, Option<Lock>)> {
         let (tail, lock) = self.look(path)?;
         if lock.is_none() || self.rotation == Rotation::default() {
             return Ok((tail, lock));
@@ -299,8 +299,8 @@ impl Open {
     }
 
     /// Returns the end of the journal, stable while the lock is held. Without a regular file, there is one writer and no lock.
-    fn look(&mut self, path: &Path) -> io::Result<(Tail, Option<Lock>)> {
-        let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(Tail::EMPTY), None)) };
+    fn look(&mut self, path: &Path) -> io::Result<(JournalTail, Option<Lock>)> {
+        let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(JournalTail::EMPTY), None)) };
         let lost = || io::Error::other("it was removed, or another file took its name");
         let mut lock = Lock::new(&self.file)?;
         if self.own.is_some_and(|own| !own.is_in(&self.file)) {
@@ -317,7 +317,7 @@ impl Open {
         let length = self.file.metadata()?.len();
         let tail = match self.tail {
             Some(tail) if tail.length == length => tail,
-            _ => Tail::read(&mut &self.file)?,
+            _ => JournalTail::read(&mut &self.file)?,
         };
         self.tail = Some(tail);
         Ok((tail, Some(lock)))
@@ -481,7 +481,7 @@ mod tests {
             },
             // An intact journal of the same length.
             |bytes| {
-                let mut addition = Addition::after(Tail::EMPTY, Writer { run: "r", principal: "p" });
+                let mut addition = JournalAddition::after(JournalTail::EMPTY, MarkWriter { run: "r", principal: "p" });
                 addition.line(b"{\"time\":\"u\",\"run\":\"r\",\"sequence\":0,\"event\":\"x\"}").unwrap();
                 assert_eq!(addition.bytes.len(), bytes.len());
                 addition.bytes
