@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use rex_core::{Code, Error};
-use rex_engine::{Failure, Report, Stats};
+use rex_engine::{Failure, Report, RunStats};
 use serde::Serialize;
 
 use crate::args::{Color, DoctorArgs, Format, PlanCommand, RunCommand};
@@ -61,7 +61,7 @@ impl Told {
             output: Vec::new(),
             warnings: Vec::new(),
             denials: Vec::new(),
-            stats: Stats::default(),
+            stats: RunStats::default(),
             journal: Vec::new(),
             journal_omitted: 0,
         };

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use rex_core::{ACTIONS, ActionSpec, Limits, Subject};
-use rex_engine::Stats;
-use rex_engine::plan::Step;
+use rex_engine::RunStats;
+use rex_engine::plan::PlanStep;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -23,11 +23,11 @@ pub(crate) struct Lines {
     count: u64,
     ended: bool,
     /// The statistics of the run, known without its report.
-    pub(crate) stats: Stats,
+    pub(crate) stats: RunStats,
     /// The act that the last record permits.
     pub(crate) permitted: Option<Permitted>,
     /// The remaining steps that the run must follow.
-    steps: Option<VecDeque<Step>>,
+    steps: Option<VecDeque<PlanStep>>,
 }
 
 /// An act that a record permits.
@@ -95,7 +95,7 @@ enum Decision {
 
 impl Lines {
     /// Expects the records of a run. If there are steps, it must follow them.
-    pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits, steps: Option<&[Step]>) -> Self {
+    pub(crate) fn new(run: &str, subject: &Subject, limits: &Limits, steps: Option<&[PlanStep]>) -> Self {
         Self {
             run: run.to_owned(),
             principal: subject.principal.to_string(),
@@ -105,7 +105,7 @@ impl Lines {
             most: limits.decisions.saturating_add(limits.operations.saturating_mul(2)).saturating_add(2),
             count: 0,
             ended: false,
-            stats: Stats::default(),
+            stats: RunStats::default(),
             permitted: None,
             steps: steps.map(|steps| steps.iter().cloned().collect()),
         }

@@ -10,8 +10,8 @@ use rex_core::{
     AbsPath, Action, ActionSpec, Authorize, Bond, Decision, DeniedCall, Effect, Extent, Journal, Reach, Request,
     Subject, Timestamp,
 };
-use rex_engine::plan::Step;
-use rex_engine::{Builder, Calls, Plan};
+use rex_engine::plan::PlanStep;
+use rex_engine::{Builder, CallRecorder, Plan};
 use rex_policy::RejectedPolicy;
 use rex_sdk::{HostOs, Overlay};
 use serde::{Deserialize, Serialize};
@@ -136,7 +136,7 @@ pub(crate) fn told(
 ) -> Result<Told, Stop> {
     let os = Overlay::new(os, job.limits).with_programs(reach);
     let os = Arc::new(if keep_going { os.going_on() } else { os });
-    let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default(), calls: Calls::default() });
+    let noted = Arc::new(Noted { policy: policy.clone(), denials: Mutex::default(), calls: CallRecorder::default() });
     let report = execute(job, noted.clone(), os.clone(), journal, more)?;
     let told = Told::new(&report)?;
     let subject = &job.subject;
@@ -189,7 +189,7 @@ pub(crate) fn reach(reach: &Reach) -> Reach {
 struct Noted {
     policy: Arc<dyn Authorize>,
     denials: Mutex<Denials>,
-    calls: Calls,
+    calls: CallRecorder,
 }
 
 #[derive(Default)]
@@ -297,7 +297,7 @@ fn heading(out: &mut String, paint: Paint, text: &str) {
     let _ = writeln!(out, "{gap}{}", paint.ink(Ink::Strong, text));
 }
 
-fn told_step(step: &Step, paint: Paint) -> String {
+fn told_step(step: &PlanStep, paint: Paint) -> String {
     let mut what = format!("{} {}", step.action, step.resource);
     let done = step.done.as_ref();
     if let Some(about) = done.map(|done| &done.about).filter(|about| !about.is_empty()) {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::stat::{self, umask};
 use rex_core::{AbsPath, Authorize, Code, Journal, Limits, Subject, Value};
-use rex_engine::plan::Step;
-use rex_engine::{Builder, Engine, Held, Input, Report, Stats};
+use rex_engine::plan::PlanStep;
+use rex_engine::{Builder, Engine, Input, PinnedPolicy, Report, RunStats};
 use rex_policy::{Policy, RejectedPolicy, SourceText};
 use rex_sdk::host::HostOptions;
 use rex_sdk::host::cgroup::Group;
@@ -59,7 +59,7 @@ impl Job {
     }
 
     /// Returns the steps that the run must follow.
-    pub(crate) fn steps(&self) -> Option<&[Step]> {
+    pub(crate) fn steps(&self) -> Option<&[PlanStep]> {
         match &self.purpose {
             Purpose::Held(plan) => Some(&plan.steps),
             _ => None,
@@ -205,7 +205,7 @@ impl<'a> Start<'a> {
                 &job.run_id,
                 Code::Cancelled,
                 "the run was told to stop before it began",
-                Stats::default(),
+                RunStats::default(),
             );
             return Ok((Ran::Told(Box::new(told), Vec::new()), job));
         }
@@ -230,7 +230,7 @@ impl<'a> Start<'a> {
     fn keep_guard(&self, run_id: &str) -> Result<(), Stop> {
         let (signal, done) = (self.signals.signal.clone(), self.signals.done.clone());
         let (script, format, color) = (self.script.clone(), self.args.format, self.color);
-        let told = Told::failed(run_id, Code::Cancelled, LATE, Stats::default()).with_help(LATE_HELP);
+        let told = Told::failed(run_id, Code::Cancelled, LATE, RunStats::default()).with_help(LATE_HELP);
         let report = move || {
             // If a report is being printed, nobody reads it.
             if !done.load(Ordering::Relaxed) {
@@ -344,7 +344,7 @@ pub(crate) fn told(
         Purpose::Plan { keep_going } => {
             return plan::told(job, (policy, reach.unwrap_or_default()), os, *keep_going, journal, more);
         }
-        Purpose::Held(plan) => Arc::new(Held::new(policy, plan)),
+        Purpose::Held(plan) => Arc::new(PinnedPolicy::new(policy, plan)),
         Purpose::Run => policy,
     };
     Told::new(&execute(job, policy, Arc::new(os), journal, more)?)

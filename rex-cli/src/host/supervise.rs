@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rex_core::limits::exhausted;
 use rex_core::{Code, Journal, Limits};
-use rex_engine::Stats;
+use rex_engine::RunStats;
 use rex_policy::{Policy, RejectedPolicy};
 use rex_sdk::HostOs;
 use rex_sdk::host::cgroup::{Group, GroupBounds};
@@ -172,7 +172,7 @@ fn work(job: &Job, stream: UnixStream) {
     let printed = link.clone();
     let tell = move |line: &str| printed.printed(line);
     let told = told(job, policy, os, journal, |builder| builder.output(tell))
-        .unwrap_or_else(|stop| Told::failed(&job.run_id, Code::Internal, stop.message, Stats::default()));
+        .unwrap_or_else(|stop| Told::failed(&job.run_id, Code::Internal, stop.message, RunStats::default()));
     link.report(&serde_json::to_vec(&told).unwrap_or_default());
 }
 
@@ -433,7 +433,7 @@ impl Supervisor<'_> {
     /// Returns a report of what the supervisor knows.
     fn failed(&mut self, code: Code, message: impl Into<String>) -> Told {
         let duration_us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let told = Told::failed("", code, message, Stats { duration_us, ..self.lines.stats });
+        let told = Told::failed("", code, message, RunStats { duration_us, ..self.lines.stats });
         Told { output: std::mem::take(&mut self.output), ..told }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rex_core::Code;
-use rex_engine::{Denied, Report, Stats};
+use rex_engine::{DeniedRequests, Report, RunStats};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Planned;
@@ -25,8 +25,8 @@ pub(crate) struct Told {
     #[serde(default)]
     pub(crate) warnings: Vec<Wrong>,
     #[serde(default)]
-    pub(crate) denials: Vec<Denied>,
-    pub(crate) stats: Stats,
+    pub(crate) denials: Vec<DeniedRequests>,
+    pub(crate) stats: RunStats,
     pub(crate) confinement: Option<Confined>,
     /// The plan of a run on an overlay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ impl Told {
     }
 
     /// Returns a report of a run that could not make one.
-    pub(crate) fn failed(run_id: &str, code: Code, message: impl Into<String>, stats: Stats) -> Self {
+    pub(crate) fn failed(run_id: &str, code: Code, message: impl Into<String>, stats: RunStats) -> Self {
         let error = Wrong {
             code: code.as_str().to_owned(),
             message: message.into(),
