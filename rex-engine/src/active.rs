@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rex_core::limits::exhausted;
 use rex_core::{AbsPath, Code, Error, Run};
-use rex_sdk::{Answer, Operation, Os, Session};
+use rex_sdk::{OpAnswer, Operation, Os, Session};
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
 use crate::builder::{self, Builder};
@@ -364,14 +364,14 @@ pub(crate) fn invoke(
         let args = args.into_iter().map(|arg| to_argument(arg, active.run.budget())).collect::<Result<_, _>>()?;
         let answer = Session::new(&active.run, &*active.os, &active.base).answer(operation, args, line(position))?;
         Ok(match answer {
-            Answer::Value(value) => {
+            OpAnswer::Value(value) => {
                 if let Some((info, _)) = active.script() {
                     let unheeded = info.unheeded(operation.spec().name, position, &value);
                     unheeded.into_iter().for_each(|warning| active.warn(warning));
                 }
                 to_dynamic(value)
             }
-            Answer::Lines(lines) => Dynamic::from(ScriptLines::new(lines, active)),
+            OpAnswer::Lines(lines) => Dynamic::from(ScriptLines::new(lines, active)),
         })
     })
 }

@@ -10,7 +10,7 @@ use rex_core::journal::Event;
 use rex_core::{
     Action, Authorize, Bond, Code, Decision, DeniedCall, Effect, Error, Record, Request, Subject, Timestamp, Value,
 };
-use rex_sdk::overlay::{self, Seen};
+use rex_sdk::overlay::{self, OverlayRead};
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
@@ -27,7 +27,7 @@ pub struct Plan {
     /// The denied requests, in order.
     pub denials: Vec<PlanDenial>,
     /// The reads of the system below the overlay.
-    pub reads: Vec<Seen>,
+    pub reads: Vec<OverlayRead>,
     /// The distinct calls, with the hash of their arguments, in the order of the first of each.
     pub calls: Vec<PlannedCall>,
 }
@@ -110,8 +110,8 @@ impl Plan {
     /// If the journal of the report is incomplete.
     pub fn new(
         report: &Report,
-        effects: &[overlay::Effect],
-        reads: Vec<Seen>,
+        effects: &[overlay::Mutation],
+        reads: Vec<OverlayRead>,
         calls: &[PlannedCall],
         given: &[(&str, String)],
     ) -> Result<Self, Error> {
@@ -142,7 +142,7 @@ impl Plan {
         let mut parts: BTreeMap<_, _> = given.iter().map(|(name, text)| ((*name).to_owned(), hash([text]))).collect();
         let deeds = steps.iter().map(PlanStep::deed).chain(denials.iter().map(PlanDenial::deed));
         parts.insert("steps".to_owned(), hash(deeds));
-        let seen = |Seen { what, resource, hash }: &Seen| format!("{what}\0{resource}\0{hash}");
+        let seen = |OverlayRead { what, resource, hash }: &OverlayRead| format!("{what}\0{resource}\0{hash}");
         parts.insert("reads".to_owned(), hash(reads.iter().map(seen)));
         let mut once = HashSet::new();
         let calls: Vec<_> =
@@ -163,7 +163,7 @@ impl Plan {
 
     fn difference(&self, other: &Self, name: &str, words: &str) -> String {
         let resource = match name {
-            "reads" => first(&self.reads, &other.reads, Seen::clone).map(|seen| &seen.resource),
+            "reads" => first(&self.reads, &other.reads, OverlayRead::clone).map(|seen| &seen.resource),
             "steps" => first(&self.steps, &other.steps, PlanStep::deed).map(|step| &step.resource),
             _ => None,
         };
@@ -186,7 +186,12 @@ impl PlannedCall {
 
 impl PlanStep {
     /// Returns the step of a call that succeeded (`well`) or failed.
-    fn new(record: &Record, effect: Option<&overlay::Effect>, call: Option<&PlannedCall>, well: bool) -> Option<Self> {
+    fn new(
+        record: &Record,
+        effect: Option<&overlay::Mutation>,
+        call: Option<&PlannedCall>,
+        well: bool,
+    ) -> Option<Self> {
         let Event::Decision { action, resource, context, policies, .. } = &record.event else { return None };
         let done = effect.map(|effect| StepResult { about: effect.about.clone(), assumed: effect.assumed });
         // If one act takes several grants, the effect has the number of one.

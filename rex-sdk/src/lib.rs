@@ -57,10 +57,10 @@ pub use args::Args;
 pub use groups::known_groups;
 #[cfg(all(feature = "host", target_os = "linux"))]
 pub use host::HostOs;
-pub use lines::Lines;
+pub use lines::FileLines;
 pub use mem::MemOs;
 pub use ops::OPS;
 pub use os::{Files, Os, OsError, Processes, Services, System};
 pub use overlay::Overlay;
 pub use session::Session;
-pub use spec::{Answer, Example, Form, Kind, Literal, Op, OpSpec, Operation, Param, Returns};
+pub use spec::{CallExample, Literal, Op, OpAnswer, OpSpec, Operation, Param, ParamForm, ParamKind, ReturnSpec};

@@ -12,7 +12,7 @@ use rex_core::action::{AnyAction, fs};
 use rex_core::resource::{AnyResource, Fact, Host};
 use rex_core::{AbsPath, Action, ActionSpec, Error, Need, NeedWidth, Resource, Value};
 
-use crate::{Args, Kind, OpSpec};
+use crate::{Args, OpSpec, ParamKind};
 
 /// Directories that are symbolic links on most systems, with their targets. Access by such a name also needs a permit
 /// for the target.
@@ -30,7 +30,7 @@ const UNKNOWN: i64 = i64::MAX;
 
 /// Lists what a call needs. A call with invalid arguments needs nothing.
 pub(crate) fn of(spec: &OpSpec, args: &Args) -> Vec<Need> {
-    let mut needs = Needs { args, all: Vec::new() };
+    let mut needs = CallNeeds { args, all: Vec::new() };
     match needs.special(spec.name) {
         Ok(true) => {}
         Ok(false) => needs.plain(spec),
@@ -67,33 +67,33 @@ fn made_up(name: &str) -> Option<(&str, &str)> {
     (end >= ID).then(|| ("rex-", rest.get(end..).unwrap_or_default()))
 }
 
-struct Needs<'a> {
+struct CallNeeds<'a> {
     args: &'a Args,
     all: Vec<Need>,
 }
 
 /// An action without facts.
 #[derive(Debug)]
-struct Plain(&'static ActionSpec);
+struct PlainAction(&'static ActionSpec);
 
-impl AnyAction for Plain {
+impl AnyAction for PlainAction {
     fn spec(&self) -> &'static ActionSpec {
         self.0
     }
     fn facts<'a>(&'a self, _: &mut dyn FnMut(&'static str, Fact<'a>)) {}
 }
 
-impl Needs<'_> {
+impl CallNeeds<'_> {
     /// Adds the needs of actions without facts: each on the only argument, or the only resource, that it can apply to.
     fn plain(&mut self, spec: &OpSpec) {
         for action in spec.needs.iter().filter(|action| action.context.is_empty()) {
             let mut of_kind = spec.required().filter(|param| match param.kind {
-                Kind::Path => action.resource == AbsPath::SPEC,
-                Kind::Unit => action.resource.name == "Unit",
+                ParamKind::Path => action.resource == AbsPath::SPEC,
+                ParamKind::Unit => action.resource.name == "Unit",
                 _ => false,
             });
             let id = match (of_kind.next(), of_kind.next()) {
-                (Some(param), None) if param.kind == Kind::Path => {
+                (Some(param), None) if param.kind == ParamKind::Path => {
                     self.args.path(param.name).map(|path| path.as_str().to_owned())
                 }
                 (Some(param), None) => self.args.unit(param.name).map(|unit| unit.name().to_owned()),
@@ -102,7 +102,7 @@ impl Needs<'_> {
                 _ => continue,
             };
             let resource = id.ok().and_then(|id| (action.from_record)(&id, &BTreeMap::new()).ok());
-            self.all.extend(resource.map(|resource| Need::shared(Arc::new(Plain(action)), Arc::from(resource))));
+            self.all.extend(resource.map(|resource| Need::shared(Arc::new(PlainAction(action)), Arc::from(resource))));
         }
         let aliases: Vec<_> = self.all.iter().flat_map(aliases).collect();
         self.all.extend(aliases);

@@ -1,7 +1,7 @@
 //! Operations that need more than one action.
 
 use rex_core::{ActionSpec, Request};
-use rex_sdk::{Kind, OPS, OpSpec};
+use rex_sdk::{OPS, OpSpec, ParamKind};
 use serde::Serialize;
 
 use crate::draw::line;
@@ -37,7 +37,7 @@ impl Needing {
         match &required[..] {
             // The first action that an operation needs is about its argument.
             [one]
-                if matches!(one.kind, Kind::Text | Kind::Path)
+                if matches!(one.kind, ParamKind::Text | ParamKind::Path)
                     && self.spec.needs.first() == Some(&request.action.spec()) =>
             {
                 format!("{}({:?})", self.operation, request.resource.id())

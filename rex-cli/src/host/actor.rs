@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rex_sdk::host::worker::Worker;
-use rex_sdk::os::Failure;
+use rex_sdk::os::OsFailure;
 
 use super::broker::Asked;
 use super::run::Job;
@@ -85,7 +85,7 @@ fn act(job: &Job, stream: &UnixStream) {
 /// Answers a question in a new thread.
 fn answer(asked: &Arc<Asked>, question: Question, to: &UnixStream) -> io::Result<()> {
     if Arc::strong_count(asked) > QUESTIONS {
-        let result = Err(Failure::Unavailable("it asks too much at a time".to_owned()));
+        let result = Err(OsFailure::Unavailable("it asks too much at a time".to_owned()));
         let answer = Answer { number: question.number, result };
         return send(to, Kind::Answer, &serde_json::to_vec(&answer)?);
     }

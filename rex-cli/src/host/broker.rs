@@ -62,7 +62,7 @@ macro_rules! declare {
             }
 
             /// Performs the act, if the policy permits it.
-            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, Failure> {
+            fn act(self, run: &Run, authorize: &dyn Authorize, os: &HostOs) -> Result<Told, OsFailure> {
                 match self {
                     $($(Self::$method { action, resource, $($arg),* } => {
                         $(besides(run, authorize, &action, &$arg)?;)*
@@ -150,9 +150,9 @@ impl Asked {
         (serde_json::to_vec(&answer).unwrap_or_default(), descriptor)
     }
 
-    fn act(&self, ask: Ask) -> Result<Told, Failure> {
+    fn act(&self, ask: Ask) -> Result<Told, OsFailure> {
         if self.only_reads && ask.spec().has_effect() {
-            return Err(Failure::Unavailable("a plan does nothing".to_owned()));
+            return Err(OsFailure::Unavailable("a plan does nothing".to_owned()));
         }
         // Compiled at the first question: most runs ask none.
         let ready = self.ready.get_or_init(|| {
@@ -161,7 +161,7 @@ impl Asked {
             Some((Arc::new(policy), HostOs::new(self.host.clone()).with_programs(reach)))
         });
         let Some((policy, os)) = ready else {
-            return Err(Failure::Unavailable("the actor has no policy".to_owned()));
+            return Err(OsFailure::Unavailable("the actor has no policy".to_owned()));
         };
         // The worker's journal has the records of the act.
         let journal = Arc::new(MemoryJournal::new(0));
@@ -177,8 +177,8 @@ fn permit<A: Action>(
     authorize: &dyn Authorize,
     action: A,
     resource: A::Resource,
-) -> Result<Grant<A>, Failure> {
-    let denied = || Failure::Unavailable("the actor finds that the policy does not permit it".to_owned());
+) -> Result<Grant<A>, OsFailure> {
+    let denied = || OsFailure::Unavailable("the actor finds that the policy does not permit it".to_owned());
     let request = Request { subject: run.subject(), action: &action, resource: &resource, now: run.now() };
     if authorize.decide(&request).effect != Effect::Allow {
         return Err(denied());
@@ -187,7 +187,7 @@ fn permit<A: Action>(
 }
 
 /// Checks the other units in an argument, too: the act may affect them.
-fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argument: &dyn Any) -> Result<(), Failure> {
+fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argument: &dyn Any) -> Result<(), OsFailure> {
     let Some(units) = argument.downcast_ref::<Vec<Unit>>() else { return Ok(()) };
     let permitted = |unit: &Unit| {
         let request = Request { subject: run.subject(), action, resource: unit, now: run.now() };
@@ -196,22 +196,22 @@ fn besides(run: &Run, authorize: &dyn Authorize, action: &dyn AnyAction, argumen
     if units.iter().all(permitted) {
         return Ok(());
     }
-    Err(Failure::Unavailable("the actor finds that the policy does not permit all that it reaches".to_owned()))
+    Err(OsFailure::Unavailable("the actor finds that the policy does not permit all that it reaches".to_owned()))
 }
 
 /// The result of an act as JSON, and the descriptor of a connection or an open file.
 type Told = (serde_json::Value, Option<OwnedFd>);
 
-fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, Failure> {
-    let mut done = result.map_err(Failure::from)?;
+fn told<T: Serialize + 'static>(result: Result<T, OsError>) -> Result<Told, OsFailure> {
+    let mut done = result.map_err(OsFailure::from)?;
     let any = &mut done as &mut dyn Any;
     let descriptor = if let Some(connection) = any.downcast_mut::<Connection>() {
         connection.stream.take().and_then(|stream| stream.into_descriptor())
     } else {
-        any.downcast_mut::<Opened>().and_then(|opened| opened.descriptor.take())
+        any.downcast_mut::<OpenDescriptor>().and_then(|opened| opened.descriptor.take())
     };
     let value =
-        serde_json::to_value(done).map_err(|_| Failure::Unavailable("what came of it cannot be told".to_owned()))?;
+        serde_json::to_value(done).map_err(|_| OsFailure::Unavailable("what came of it cannot be told".to_owned()))?;
     Ok((value, descriptor))
 }
 
@@ -239,7 +239,7 @@ mod tests {
             limits: Limits::default(),
             // No bus listens there: an act that the policy permits fails with this address.
             host: HostOptions {
-                bus: rex_sdk::host::Bus::Address("unix:path=/nowhere".to_owned()),
+                bus: rex_sdk::host::BusAddress::Address("unix:path=/nowhere".to_owned()),
                 ..HostOptions::default()
             },
             only_reads: false,

@@ -1,7 +1,7 @@
 //! Files that a plan would change, for people.
 
 use rex_policy::SourceText;
-use rex_sdk::overlay::{Changed, Thing};
+use rex_sdk::overlay::{ChangedName, NamedThing};
 use serde::{Deserialize, Serialize};
 
 /// Maximum size in bytes: of two files together to be compared, and of all diffs of a plan.
@@ -23,9 +23,9 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    pub(crate) fn all(changed: &[Changed]) -> Vec<Self> {
+    pub(crate) fn all(changed: &[ChangedName]) -> Vec<Self> {
         let mut room = DIFF_BYTES;
-        let change = |changed: &Changed| {
+        let change = |changed: &ChangedName| {
             let diff = diff(changed).and_then(|diff| {
                 room = room.checked_sub(diff.len()).ok_or("the diffs before it are long enough")?;
                 Ok(diff)
@@ -42,11 +42,11 @@ impl Change {
     }
 }
 
-fn describe(thing: &Thing) -> String {
+fn describe(thing: &NamedThing) -> String {
     format!("{}, mode {:04o}, owner {}:{}", thing.kind.as_str(), thing.mode, thing.owner.0, thing.owner.1)
 }
 
-fn diff(changed: &Changed) -> Result<String, &'static str> {
+fn diff(changed: &ChangedName) -> Result<String, &'static str> {
     let (before, after) = (contents(changed.before.as_ref())?, contents(changed.after.as_ref())?);
     if before == after {
         return Ok(String::new());
@@ -60,9 +60,9 @@ fn diff(changed: &Changed) -> Result<String, &'static str> {
 }
 
 /// Returns the contents of a file; empty for anything else.
-fn contents(thing: Option<&Thing>) -> Result<&[u8], &'static str> {
+fn contents(thing: Option<&NamedThing>) -> Result<&[u8], &'static str> {
     match thing {
-        Some(Thing { contents: Some(bytes), .. }) => Ok(bytes),
+        Some(NamedThing { contents: Some(bytes), .. }) => Ok(bytes),
         Some(thing) if thing.kind == rex_sdk::os::EntryKind::File => {
             Err("what is in it may not be read here, or is too long")
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rex_core::Reach;
 use rex_policy::Policy;
-use rex_sdk::host::confine::{Bounds, Mode, Part, confine};
+use rex_sdk::host::confine::{ConfinementMode, ConfinementPart, WorkerBounds, confine};
 use rex_sdk::host::links_can_be_refused;
 use rex_sdk::host::worker::Worker;
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
     };
     let mut checks = vec![links()];
     checks.extend(confinement()?.parts.into_iter().filter_map(|part| {
-        let known = Part::named(&part.part)?;
+        let known = ConfinementPart::named(&part.part)?;
         Some(Check { by: part.by, ..Check::new(known.as_str(), part.why, known.without(), known.needs(), true) })
     }));
     checks.push(services());
@@ -152,9 +152,9 @@ fn services() -> Check {
 fn confinement() -> Result<Confined, Stop> {
     let broken = |error: std::io::Error| Stop::internal(format!("no worker to try it with: {error}"));
     let (mut worker, stream) = Worker::start(|stream| {
-        let tried = confine(&Reach::default(), &Bounds::default(), Mode::Available);
+        let tried = confine(&Reach::default(), &WorkerBounds::default(), ConfinementMode::Available);
         let confinement = tried.unwrap_or_else(|unconfined| unconfined.0);
-        let said = serde_json::to_vec(&record(Mode::Available, None, &confinement)).unwrap_or_default();
+        let said = serde_json::to_vec(&record(ConfinementMode::Available, None, &confinement)).unwrap_or_default();
         drop(send(&stream, Kind::Confined, &said));
     })
     .map_err(broken)?;

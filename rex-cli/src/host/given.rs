@@ -5,14 +5,14 @@ use std::path::Path;
 
 use rex_core::{AbsPath, Limits, Principal, Value};
 use rex_policy::SourceText;
-use rex_sdk::host::Bus;
-use rex_sdk::host::confine::Mode;
+use rex_sdk::host::BusAddress;
+use rex_sdk::host::confine::ConfinementMode;
 
 use crate::args::Confine;
 use crate::exit::Stop;
 use crate::load;
 
-impl From<Confine> for Mode {
+impl From<Confine> for ConfinementMode {
     fn from(confine: Confine) -> Self {
         match confine {
             Confine::Require => Self::Require,
@@ -85,19 +85,19 @@ pub(super) fn limits(given: &[(String, String)]) -> Result<Limits, Stop> {
     Ok(limits)
 }
 
-pub(super) fn bus(given: &str) -> Result<Bus, Stop> {
+pub(super) fn bus(given: &str) -> Result<BusAddress, Stop> {
     match given {
-        "system" => Ok(Bus::System),
+        "system" => Ok(BusAddress::System),
         "user" => match std::env::var("DBUS_SESSION_BUS_ADDRESS") {
-            Ok(address) if !address.is_empty() => Ok(Bus::Address(address)),
+            Ok(address) if !address.is_empty() => Ok(BusAddress::Address(address)),
             _ => {
                 let dir = std::env::var("XDG_RUNTIME_DIR").map_err(|_| {
                     Stop::usage("there is no user bus: neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set")
                 })?;
-                Ok(Bus::Address(format!("unix:path={dir}/bus")))
+                Ok(BusAddress::Address(format!("unix:path={dir}/bus")))
             }
         },
-        address if address.contains(':') => Ok(Bus::Address(address.to_owned())),
+        address if address.contains(':') => Ok(BusAddress::Address(address.to_owned())),
         other => Err(Stop::usage(format!("`{other}` is not a bus: `system`, `user` or an address is taken"))),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rex_core::{Budget, Journal, JournalError, Record};
-use rex_sdk::host::Socket;
-use rex_sdk::os::{Connection, Opened, OsError};
+use rex_sdk::host::ConnectedSocket;
+use rex_sdk::os::{Connection, OpenDescriptor, OsError};
 use serde::de::DeserializeOwned;
 
 use super::broker::Ask;
@@ -86,8 +86,8 @@ impl Link {
         let mut done: T = serde_json::from_value(answer.result?).map_err(io::Error::from)?;
         let any = &mut done as &mut dyn Any;
         if let Some(connection) = any.downcast_mut::<Connection>() {
-            connection.stream = descriptor.map(|descriptor| Box::new(Socket::from(descriptor)) as _);
-        } else if let Some(opened) = any.downcast_mut::<Opened>() {
+            connection.stream = descriptor.map(|descriptor| Box::new(ConnectedSocket::from(descriptor)) as _);
+        } else if let Some(opened) = any.downcast_mut::<OpenDescriptor>() {
             opened.descriptor = descriptor;
         }
         Ok(done)

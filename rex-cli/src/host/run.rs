@@ -11,8 +11,8 @@ use rex_engine::plan::PlanStep;
 use rex_engine::{Builder, Engine, Input, PinnedPolicy, Report, RunStats};
 use rex_policy::{Policy, RejectedPolicy, SourceText};
 use rex_sdk::host::HostOptions;
-use rex_sdk::host::cgroup::Group;
-use rex_sdk::host::confine::Mode;
+use rex_sdk::host::cgroup::ControlGroup;
+use rex_sdk::host::confine::ConfinementMode;
 use rex_sdk::host::worker::Worker;
 use rex_sdk::{HostOs, Os};
 use signal_hook::SigId;
@@ -43,8 +43,8 @@ pub(crate) struct Job {
     pub(crate) journal: Option<Arc<JournalFile>>,
     pub(crate) watch: Option<Arc<Watch>>,
     pub(crate) key: Option<Key>,
-    pub(crate) group: Option<Group>,
-    pub(crate) mode: Mode,
+    pub(crate) group: Option<ControlGroup>,
+    pub(crate) mode: ConfinementMode,
     pub(crate) decide: Decide,
     /// `true` once the run must stop.
     pub(crate) cancel: Arc<AtomicBool>,
@@ -180,7 +180,7 @@ impl<'a> Start<'a> {
             authorities: std::env::var_os("SSL_CERT_FILE").map(Into::into),
         };
         let mode = args.confine.into();
-        let group = if mode == Mode::Off { None } else { supervise::group(&run_id, &self.limits, mode)? };
+        let group = if mode == ConfinementMode::Off { None } else { supervise::group(&run_id, &self.limits, mode)? };
         let job = Job {
             run_id,
             purpose,
@@ -210,7 +210,7 @@ impl<'a> Start<'a> {
             return Ok((Ran::Told(Box::new(told), Vec::new()), job));
         }
         let warn = |policy: &Policy| policy.warnings().iter().for_each(|warning| draw::finding(self.color, warning));
-        let ran = if mode == Mode::Off {
+        let ran = if mode == ConfinementMode::Off {
             self.keep_guard(&job.run_id)?;
             unconfined(&job, warn)?
         } else {

@@ -12,9 +12,9 @@ use rex_core::{Code, Journal, Limits};
 use rex_engine::RunStats;
 use rex_policy::{Policy, RejectedPolicy};
 use rex_sdk::HostOs;
-use rex_sdk::host::cgroup::{Group, GroupBounds};
-use rex_sdk::host::confine::{Bounds, Confinement, Mode, Part, State, confine};
-use rex_sdk::host::worker::{Ending, Worker, end_at_once};
+use rex_sdk::host::cgroup::{ControlGroup, GroupBounds};
+use rex_sdk::host::confine::{Confinement, ConfinementMode, ConfinementPart, PartState, WorkerBounds, confine};
+use rex_sdk::host::worker::{Worker, WorkerEnding, end_at_once};
 
 use super::actor::Actor;
 use super::lines::{Lines, Permitted};
@@ -111,25 +111,25 @@ fn parts(json: &[u8]) -> u64 {
 }
 
 /// Returns the bounds of a worker: those of its run, and what threads and parsers need in addition.
-fn bounds(limits: &Limits) -> Bounds {
+fn bounds(limits: &Limits) -> WorkerBounds {
     // The stacks of the threads that run scripts, mostly never touched.
     const STACKS: u64 = 4 * (256 << 20);
     let wall = Duration::from_millis(limits.wall_ms);
-    Bounds {
+    WorkerBounds {
         // A single step may allocate as much again beyond the limit.
         address_space: limits.memory_bytes.saturating_mul(3).saturating_add(STACKS + (512 << 20)),
         file_bytes: limits.written_bytes,
         cpu: wall.saturating_mul(4).saturating_add(Duration::from_secs(2)),
-        ..Bounds::default()
+        ..WorkerBounds::default()
     }
 }
 
 /// Creates a control group for the worker, if one was delegated to this process.
-pub(crate) fn group(run_id: &str, limits: &Limits, mode: Mode) -> Result<Option<Group>, Stop> {
+pub(crate) fn group(run_id: &str, limits: &Limits, mode: ConfinementMode) -> Result<Option<ControlGroup>, Stop> {
     // The worker has few threads and holds no more than it can address; the supervisor is not in the group.
     let bounds = GroupBounds { memory: bounds(limits).address_space, processes: 64, cpu: 100_000 };
-    match Group::create(&format!("rex-{run_id}"), &bounds) {
-        Err(error) if mode == Mode::Require => {
+    match ControlGroup::create(&format!("rex-{run_id}"), &bounds) {
+        Err(error) if mode == ConfinementMode::Require => {
             let message = format!("the control group that was delegated to this process cannot be used: {error}");
             Err(Stop::usage(message).with_help("`--confine available` goes without it"))
         }
@@ -177,12 +177,12 @@ fn work(job: &Job, stream: UnixStream) {
 }
 
 /// Describes the confinement of a worker for reports.
-pub(crate) fn record(mode: Mode, group: Option<&Group>, confinement: &Confinement) -> Confined {
-    let part = |(part, state): &(Part, State)| ConfinedPart {
+pub(crate) fn record(mode: ConfinementMode, group: Option<&ControlGroup>, confinement: &Confinement) -> Confined {
+    let part = |(part, state): &(ConfinementPart, PartState)| ConfinedPart {
         part: part.as_str().to_owned(),
         state: state.as_str().to_owned(),
-        why: if let State::Missing(why) = state { Some(why.clone()) } else { None },
-        by: if *state == State::Verified { confinement.holders(*part) } else { Vec::new() },
+        why: if let PartState::Missing(why) = state { Some(why.clone()) } else { None },
+        by: if *state == PartState::Verified { confinement.holders(*part) } else { Vec::new() },
     };
     let group = group.map(|group| group.held().iter().map(|controller| (*controller).to_owned()).collect());
     let parts = confinement.parts.iter().map(part).collect();
@@ -299,10 +299,11 @@ impl Supervisor<'_> {
 
     fn confined(&mut self, confined: Confined) -> Result<(), Stop> {
         let missing: Vec<_> = confined.parts.iter().filter(|part| part.state == "MISSING").collect();
-        if self.job.mode == Mode::Require && !missing.is_empty() {
+        if self.job.mode == ConfinementMode::Require && !missing.is_empty() {
             let why = |part: &&ConfinedPart| {
                 let why = part.why.as_deref().unwrap_or("for an unknown reason");
-                Part::named(&part.part).map_or_else(|| format!("`{}` ({why})", part.part), |part| part.missing(why))
+                ConfinementPart::named(&part.part)
+                    .map_or_else(|| format!("`{}` ({why})", part.part), |part| part.missing(why))
             };
             let list: Vec<_> = missing.iter().map(why).collect();
             return Err(Stop::usage(format!("this host cannot confine the run: {}", list.join("; "))).with_help(
@@ -398,20 +399,20 @@ impl Supervisor<'_> {
         if self.is_told_to_stop() {
             return Ok(self.failed(Code::Cancelled, "the run was told to stop, and its worker ended without a report"));
         }
-        if matches!(ending, Ending::Exited(OUT_OF_MEMORY)) {
+        if matches!(ending, WorkerEnding::Exited(OUT_OF_MEMORY)) {
             let error = exhausted("memory_bytes", self.job.limits.memory_bytes, "bytes of memory");
             return Ok(self.failed(error.code, error.message).with_help(error.help.as_deref().unwrap_or_default()));
         }
         let how = match ending {
-            Ending::Exited(status) => format!("with status {status}"),
-            Ending::Killed(signal) => format!("by {signal}"),
+            WorkerEnding::Exited(status) => format!("with status {status}"),
+            WorkerEnding::Killed(signal) => format!("by {signal}"),
         };
         let (code, help) = match ending {
-            Ending::Killed("SIGSYS") => {
+            WorkerEnding::Killed("SIGSYS") => {
                 (Code::Internal, "it made a system call that no permitted operation needs, and the kernel ended it")
             }
-            Ending::Killed("SIGXCPU") => (Code::LimitExceeded, "it used up the processor time of the run"),
-            Ending::Killed("SIGKILL" | "SIGTERM" | "SIGINT") => {
+            WorkerEnding::Killed("SIGXCPU") => (Code::LimitExceeded, "it used up the processor time of the run"),
+            WorkerEnding::Killed("SIGKILL" | "SIGTERM" | "SIGINT") => {
                 (Code::Internal, "somebody, or the kernel when memory ran out, ended it from outside")
             }
             _ => (Code::Internal, "this is a defect in Rex: please report it"),

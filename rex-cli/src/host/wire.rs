@@ -14,7 +14,7 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
-use rex_sdk::os::Failure;
+use rex_sdk::os::OsFailure;
 use serde::{Deserialize, Serialize};
 
 use super::broker::Ask;
@@ -181,7 +181,7 @@ pub(crate) struct Answer {
     /// The number of the question.
     pub(crate) number: u64,
     /// The result of the act, or why it failed.
-    pub(crate) result: Result<serde_json::Value, Failure>,
+    pub(crate) result: Result<serde_json::Value, OsFailure>,
 }
 
 /// The confinement of a worker, in reports.

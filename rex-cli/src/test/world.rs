@@ -2,7 +2,7 @@
 
 use rex_policy::{CaseWorld, ServerPage};
 use rex_sdk::MemOs;
-use rex_sdk::os::Finished;
+use rex_sdk::os::FinishedProgram;
 
 /// Builds a system with what a case names; the world of the examples, if it names nothing.
 pub(super) fn system(world: &CaseWorld) -> MemOs {
@@ -19,7 +19,10 @@ pub(super) fn system(world: &CaseWorld) -> MemOs {
     }
     for (path, ending) in &world.programs {
         let (stdout, stderr) = (ending.stdout.clone(), ending.stderr.clone());
-        os = os.program_ending(path, Finished { status: Some(ending.status), stdout, stderr, ..Finished::default() });
+        os = os.program_ending(
+            path,
+            FinishedProgram { status: Some(ending.status), stdout, stderr, ..FinishedProgram::default() },
+        );
     }
     for (name, addresses) in &world.hosts {
         os = addresses.iter().fold(os, |os, address| os.host(name, &address.to_string()));

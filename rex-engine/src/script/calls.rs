@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rex_core::nearest::did_you_mean;
 use rex_core::{Code, Error};
-use rex_sdk::{Args, Form, Literal, OpSpec};
+use rex_sdk::{Args, Literal, OpSpec, ParamForm};
 use rhai::{Expr, FnCallExpr, FnPtr, Position};
 
 use super::habits;
@@ -167,7 +167,7 @@ fn arguments(spec: &'static OpSpec, args: &[Expr]) -> Result<(), CallMistakes> {
     let mut mistakes = Vec::new();
     for (param, arg) in required.iter().zip(args) {
         check(spec, param, arg, &mut mistakes);
-        if let (Form::Pattern(option, when), Expr::StringConstant(text, position)) = (param.form, arg)
+        if let (ParamForm::Pattern(option, when), Expr::StringConstant(text, position)) = (param.form, arg)
             && flag(spec, options, option) == Some(when)
         {
             mistakes.extend(pure::wrong("regex", "pattern", text).map(|error| (*position, error)));

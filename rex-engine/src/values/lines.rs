@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rex_core::Error;
-use rex_sdk::Lines;
-use rex_sdk::lines::Reading;
+use rex_sdk::FileLines;
+use rex_sdk::lines::LinesReading;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, FuncRegistration, INT, Module, NativeCallContext, Position};
 
 use super::RhaiResult;
@@ -16,7 +16,7 @@ use crate::active::{self, ActiveRun};
 /// The lines of an open file.
 #[derive(Clone)]
 pub(crate) struct ScriptLines {
-    lines: Lines,
+    lines: FileLines,
     active: Arc<ActiveRun>,
     state: Arc<Mutex<LinesState>>,
 }
@@ -26,7 +26,7 @@ struct LinesState {
     /// The number of lines, once they were counted.
     count: Option<u64>,
     /// The reader of the line last taken by index, and the index of its next line: a search need not begin at the start.
-    cursor: Option<(Reading, u64)>,
+    cursor: Option<(LinesReading, u64)>,
 }
 
 impl fmt::Debug for ScriptLines {
@@ -37,7 +37,7 @@ impl fmt::Debug for ScriptLines {
 
 /// One pass over the lines.
 struct LinesPass {
-    reading: Reading,
+    reading: LinesReading,
     active: Arc<ActiveRun>,
 }
 
@@ -53,7 +53,7 @@ impl Iterator for LinesPass {
 }
 
 impl ScriptLines {
-    pub(crate) fn new(lines: Lines, active: Arc<ActiveRun>) -> Self {
+    pub(crate) fn new(lines: FileLines, active: Arc<ActiveRun>) -> Self {
         Self { lines, active, state: Arc::default() }
     }
 

@@ -4,10 +4,10 @@ use rex_core::action::{fs, sys};
 use rex_core::resource::Host;
 use rex_core::{AbsPath, Error, Need, NeedWidth};
 
-use super::Needs;
+use super::CallNeeds;
 use crate::os::{ANY_MODE, is_permission};
 
-impl Needs<'_> {
+impl CallNeeds<'_> {
     /// Adds the needs of operations that make one file from another.
     pub(super) fn files(&mut self, name: &str) -> Result<bool, Error> {
         use NeedWidth::This;

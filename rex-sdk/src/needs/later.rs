@@ -5,10 +5,10 @@ use rex_core::machine::KernelParameter;
 use rex_core::resource::{Host, Unit};
 use rex_core::{Action, LateResources, Need, NeedWidth, Resource};
 
-use super::Needs;
+use super::CallNeeds;
 use crate::os::ALL_UNITS;
 
-impl Needs<'_> {
+impl CallNeeds<'_> {
     pub(super) fn later(&mut self, name: &str) {
         match name.split_once("::").unwrap_or_default() {
             ("sys", "reload_parameters") => {

@@ -9,10 +9,10 @@ use rex_core::process::{Process, ProcessIdentity};
 use rex_core::resource::Host;
 use rex_core::{Action, Error, Need, NeedWidth};
 
-use super::Needs;
+use super::CallNeeds;
 use crate::ops;
 
-impl Needs<'_> {
+impl CallNeeds<'_> {
     fn process<A: Action<Resource = Process>>(&mut self, action: A) {
         self.all.push(Need::new(process::List {}, Host));
         let none = || Some(String::new());
