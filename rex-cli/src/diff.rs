@@ -7,10 +7,10 @@ use rex_core::Decision;
 use rex_policy::{DecisionChange, ExaminedAction, Policy, PolicyDiff, PolicyDifference};
 use serde::Serialize;
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
 use crate::operation::ShownOperation;
-use crate::patience::{Patience, PatienceArgs};
+use crate::patience::{PatienceArgs, SolverPatience};
 use crate::{check, draw, load, print};
 
 pub(crate) const EXIT_CODES: &str = "Where this `rex` was built with proofs and the solver cvc5 is there (see `rex policy prove --help`), what is found is all there is.
@@ -46,8 +46,8 @@ pub(crate) struct DiffArgs {
     #[command(flatten)]
     patience: PatienceArgs,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// Reports the requests that a newer policy decides differently.
@@ -70,8 +70,10 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
     }
     let diff = proved.unwrap_or_else(|| older.diff(&newer));
     print(&match args.format {
-        Format::Json => serde_json::to_string(&Shown::new(&diff)).map_err(|error| Stop::internal(error.to_string()))?,
-        Format::Human => human(&diff, patience),
+        OutputFormat::Json => {
+            serde_json::to_string(&DiffOutput::new(&diff)).map_err(|error| Stop::internal(error.to_string()))?
+        }
+        OutputFormat::Human => human(&diff, patience),
     })?;
     let fails = |change: DecisionChange| !args.fail_on_new || change == DecisionChange::Allowed;
     let told = diff.differences.iter().any(|it| fails(it.change));
@@ -81,17 +83,17 @@ pub(crate) fn diff(args: &DiffArgs, color: Color) -> Result<Exit, Stop> {
 }
 
 /// Finds all differences, with proofs; `None` without a solver.
-fn all(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<PolicyDiff>, Stop> {
+fn all(older: &Policy, newer: &Policy, patience: SolverPatience) -> Result<Option<PolicyDiff>, Stop> {
     asked(older, newer, patience, true)
 }
 
 /// Finds one difference for each action and type of principal; `None` without a solver.
-pub(crate) fn first(older: &Policy, newer: &Policy, patience: Patience) -> Result<Option<PolicyDiff>, Stop> {
+pub(crate) fn first(older: &Policy, newer: &Policy, patience: SolverPatience) -> Result<Option<PolicyDiff>, Stop> {
     asked(older, newer, patience, false)
 }
 
 #[cfg(feature = "prove")]
-fn asked(older: &Policy, newer: &Policy, patience: Patience, all: bool) -> Result<Option<PolicyDiff>, Stop> {
+fn asked(older: &Policy, newer: &Policy, patience: SolverPatience, all: bool) -> Result<Option<PolicyDiff>, Stop> {
     let Some(mut solver) = crate::solver::if_there(patience)? else { return Ok(None) };
     let diff = rex_policy::Prover::new(&mut solver).and_then(|mut prover| match all {
         true => prover.diff(older, newer),
@@ -110,11 +112,11 @@ pub(crate) fn can_prove() -> bool {
 
 #[cfg(not(feature = "prove"))]
 #[expect(clippy::unnecessary_wraps, reason = "with proofs, it can fail")]
-fn asked(_: &Policy, _: &Policy, _: Patience, _: bool) -> Result<Option<PolicyDiff>, Stop> {
+fn asked(_: &Policy, _: &Policy, _: SolverPatience, _: bool) -> Result<Option<PolicyDiff>, Stop> {
     Ok(None)
 }
 
-fn human(diff: &PolicyDiff, patience: Patience) -> String {
+fn human(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let mut out = String::new();
     for change in [DecisionChange::Allowed, DecisionChange::Denied] {
         let all: Vec<_> = diff.differences.iter().filter(|difference| difference.change == change).collect();
@@ -141,7 +143,7 @@ fn human(diff: &PolicyDiff, patience: Patience) -> String {
 }
 
 /// Says how far the search is a proof.
-fn found(diff: &PolicyDiff, patience: Patience) -> String {
+fn found(diff: &PolicyDiff, patience: SolverPatience) -> String {
     let none = diff.differences.is_empty();
     if diff.examined.is_empty() {
         let requests = crate::replay::requests(diff.requests as u64);
@@ -236,7 +238,7 @@ fn word(change: DecisionChange) -> &'static str {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct DiffOutput<'a> {
     proved: bool,
     requests: usize,
     /// Number of policies in only one of the two without a request.
@@ -290,7 +292,7 @@ struct ShownDifference<'a> {
     lets: Option<&'a str>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> DiffOutput<'a> {
     fn new(diff: &'a PolicyDiff) -> Self {
         let differences = diff.differences.iter().map(|difference| ShownDifference {
             change: word(difference.change),

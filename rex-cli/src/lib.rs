@@ -9,10 +9,9 @@ mod audit;
 mod check;
 mod diff;
 mod draw;
-#[cfg(any(test, not(all(feature = "host", target_os = "linux"))))]
-mod elsewhere;
 mod exit;
 mod explain;
+mod failure;
 mod fmt;
 #[cfg(all(feature = "host", target_os = "linux"))]
 mod host;
@@ -32,7 +31,8 @@ mod sarif;
 #[cfg(feature = "prove")]
 mod solver;
 mod test;
-mod wrong;
+#[cfg(any(test, not(all(feature = "host", target_os = "linux"))))]
+mod unsupported;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -43,12 +43,12 @@ use clap::{CommandFactory, Parser};
 use rex_core::Authorize;
 use rex_policy::Policy;
 
-use crate::args::{Args, Command, PolicyCommand, SchemaFormat};
-#[cfg(not(all(feature = "host", target_os = "linux")))]
-use crate::elsewhere as host;
+use crate::args::{CliArgs, Command, PolicyCommand, SchemaFormat};
 use crate::exit::{Exit, Stop};
 #[cfg(feature = "prove")]
 pub use crate::solver::Cvc5;
+#[cfg(not(all(feature = "host", target_os = "linux")))]
+use crate::unsupported as host;
 
 /// Runs the whole command: reads the arguments, acts on them, prints, and returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -63,7 +63,7 @@ pub type Decide = fn(Policy) -> Arc<dyn Authorize>;
 /// enforces on its own.
 #[doc(hidden)]
 pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> ExitCode {
-    let exit = match Args::try_parse_from(args) {
+    let exit = match CliArgs::try_parse_from(args) {
         Ok(args) => dispatch(args, decide),
         Err(error) => {
             // clap prints help to standard output and errors to standard error. A closed pipe is not an error.
@@ -74,7 +74,7 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>, decide: Decide) -> Ex
     exit.into()
 }
 
-fn dispatch(args: Args, decide: Decide) -> Exit {
+fn dispatch(args: CliArgs, decide: Decide) -> Exit {
     let color = args.color;
     let result = match args.command {
         Command::Run(args) => host::run(&args, color, decide),
@@ -103,12 +103,12 @@ fn dispatch(args: Args, decide: Decide) -> Exit {
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "rex", &mut script);
+            clap_complete::generate(shell, &mut CliArgs::command(), "rex", &mut script);
             print(&String::from_utf8_lossy(&script)).map(|()| Exit::Success)
         }
         Command::Man => {
             let mut page = Vec::new();
-            let rendered = clap_mangen::Man::new(Args::command()).render(&mut page);
+            let rendered = clap_mangen::Man::new(CliArgs::command()).render(&mut page);
             rendered
                 .map_err(|error| Stop::internal(error.to_string()))
                 .and_then(|()| print(&String::from_utf8_lossy(&page)))

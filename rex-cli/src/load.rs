@@ -77,12 +77,12 @@ fn unreadable(name: &str, error: &std::io::Error) -> Stop {
 
 /// The sources of a policy.
 #[derive(Debug)]
-pub(crate) struct Policies {
+pub(crate) struct PolicySources {
     pub(crate) sources: Vec<SourceText>,
     pub(crate) entities: Option<SourceText>,
 }
 
-impl Policies {
+impl PolicySources {
     /// Reads policies of other files, with the same entities.
     pub(crate) fn beside(&self, named: &[PathBuf]) -> Result<Self, Stop> {
         Ok(Self { sources: sources(named)?, entities: self.entities.clone() })
@@ -132,10 +132,10 @@ fn sources(named: &[PathBuf]) -> Result<Vec<SourceText>, Stop> {
 }
 
 /// Reads all these files; those of a folder in the order of their names.
-pub(crate) fn policies(args: &PolicyArgs) -> Result<Policies, Stop> {
+pub(crate) fn policies(args: &PolicyArgs) -> Result<PolicySources, Stop> {
     let sources = sources(&args.policies)?;
     let entities = args.entities.as_deref().map(file).transpose()?;
-    Ok(Policies { sources, entities })
+    Ok(PolicySources { sources, entities })
 }
 
 /// Lists the files below a folder whose names end with `end`.

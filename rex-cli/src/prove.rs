@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::args::{Format, PolicyArgs};
+use crate::args::{OutputFormat, PolicyArgs};
 use crate::patience::PatienceArgs;
 
 pub(crate) const HELP: &str = "A property is a policy, and its annotation says what it states:
@@ -39,8 +39,8 @@ pub(crate) struct ProveArgs {
     #[command(flatten)]
     patience: PatienceArgs,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    format: OutputFormat,
 }
 
 /// Reports that this command can prove nothing.
@@ -63,11 +63,11 @@ mod with_solver {
     use serde::Serialize;
 
     use super::ProveArgs;
-    use crate::args::{Color, Format};
-    use crate::check::FoundOne;
+    use crate::args::{Color, OutputFormat};
+    use crate::check::ShownFinding;
     use crate::exit::{Exit, Stop};
     use crate::operation::ShownOperation;
-    use crate::patience::Patience;
+    use crate::patience::SolverPatience;
     use crate::solver::Cvc5;
     use crate::{check, draw, load, print};
 
@@ -80,7 +80,7 @@ mod with_solver {
         let stated = policies.beside(&args.properties)?;
         let same = args.same.as_ref().map(|path| policies.beside(std::slice::from_ref(path))).transpose()?;
         let compiled = policies.compile().and_then(|policy| {
-            Ok((policy, stated.properties()?, same.as_ref().map(load::Policies::compile).transpose()?))
+            Ok((policy, stated.properties()?, same.as_ref().map(load::PolicySources::compile).transpose()?))
         });
         let (policy, stated, same) = match compiled {
             Ok(compiled) => compiled,
@@ -94,11 +94,11 @@ mod with_solver {
             Err(ProveError::Property(found)) => return Ok(check::rejected(&found, args.format, color)),
             Err(error) => return Err(Stop::usage(error.to_string())),
         };
-        let shown = Shown::new(&proofs, &findings);
+        let shown = ProveOutput::new(&proofs, &findings);
         let sound = findings.iter().all(|finding| finding.severity == Severity::Warning);
         print(&match args.format {
-            Format::Json => serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))?,
-            Format::Human => {
+            OutputFormat::Json => serde_json::to_string(&shown).map_err(|error| Stop::internal(error.to_string()))?,
+            OutputFormat::Human => {
                 findings.iter().for_each(|finding| draw::finding(color, finding));
                 human(&shown, patience)
             }
@@ -131,7 +131,7 @@ mod with_solver {
         Ok(proofs)
     }
 
-    fn human(shown: &Shown<'_>, patience: Patience) -> String {
+    fn human(shown: &ProveOutput<'_>, patience: SolverPatience) -> String {
         let mut out = String::new();
         for one in &shown.properties {
             let _ = writeln!(out, "{:<9} {}: {}", one.verdict, draw::line(one.property), one.claim);
@@ -147,7 +147,7 @@ mod with_solver {
                 let _ = writeln!(out, "    {}", draw::line(reason));
             }
         }
-        let Shown { proved, refuted, undecided, vacuous, .. } = shown;
+        let ProveOutput { proved, refuted, undecided, vacuous, .. } = shown;
         let _ = writeln!(out, "\n{proved} proved, {refuted} refuted, {undecided} undecided, {vacuous} vacuous");
         if *undecided > 0 {
             let _ = writeln!(out, "{}", patience.advice());
@@ -156,14 +156,14 @@ mod with_solver {
     }
 
     #[derive(Serialize)]
-    struct Shown<'a> {
+    struct ProveOutput<'a> {
         proved: usize,
         refuted: usize,
         undecided: usize,
         vacuous: usize,
         properties: Vec<ShownProof<'a>>,
         /// The findings in the properties.
-        findings: Vec<FoundOne<'a>>,
+        findings: Vec<ShownFinding<'a>>,
     }
 
     #[derive(Serialize)]
@@ -177,7 +177,7 @@ mod with_solver {
         reasons: &'a [String],
     }
 
-    impl<'a> Shown<'a> {
+    impl<'a> ProveOutput<'a> {
         fn new(proofs: &'a [PropertyProof], findings: &'a [Finding]) -> Self {
             let properties: Vec<_> = proofs.iter().map(ShownProof::new).collect();
             let count = |verdict| properties.iter().filter(|one| one.verdict == verdict).count();
@@ -187,7 +187,7 @@ mod with_solver {
                 undecided: count("undecided"),
                 vacuous: count("vacuous"),
                 properties,
-                findings: findings.iter().map(FoundOne::new).collect(),
+                findings: findings.iter().map(ShownFinding::new).collect(),
             }
         }
     }

@@ -6,7 +6,7 @@ use rex_core::{ActionSpec, Extent, Principal, ReachPlace};
 use rex_policy::ReachException;
 use serde::Serialize;
 
-use crate::args::{Color, Format, ReachArgs};
+use crate::args::{Color, OutputFormat, ReachArgs};
 use crate::exit::{Exit, Stop};
 use crate::{check, draw, load, print};
 
@@ -20,7 +20,7 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
     let reach = policy.reach(principal.as_ref());
     let reach: Vec<_> = reach.iter().collect();
     let exceptions = policy.exceptions(principal.as_ref());
-    if args.format == Format::Json {
+    if args.format == OutputFormat::Json {
         print(&json(principal.as_ref(), &reach, &exceptions)?)?;
     } else {
         for warning in policy.warnings() {
@@ -32,9 +32,9 @@ pub(crate) fn reach(args: &ReachArgs, color: Color) -> Result<Exit, Stop> {
 }
 
 /// An action and its extent.
-type Reached<'a> = (&'static ActionSpec, &'a Extent);
+type ActionExtent<'a> = (&'static ActionSpec, &'a Extent);
 
-fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[ReachException]) -> String {
+fn human(principal: Option<&Principal>, reach: &[ActionExtent<'_>], exceptions: &[ReachException]) -> String {
     let who = principal.map_or("any principal".to_owned(), |principal| draw::line(&principal.to_string()));
     if reach.is_empty() {
         return format!("Nothing can be permitted to {who}.\n");
@@ -57,7 +57,7 @@ fn human(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[Rea
 }
 
 /// Writes the places of each namespace; actions with the same places share them.
-fn write_reach(out: &mut String, indent: &str, reach: &[Reached<'_>]) {
+fn write_reach(out: &mut String, indent: &str, reach: &[ActionExtent<'_>]) {
     for space in reach.chunk_by(|(a, _), (b, _)| a.namespace == b.namespace) {
         let namespace = space.first().map_or("", |(action, _)| action.namespace);
         let _ = writeln!(out, "{indent}{namespace}");
@@ -91,7 +91,7 @@ pub(crate) fn place_text(place: &ReachPlace) -> String {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ReachOutput<'a> {
     principal: Option<String>,
     reach: Vec<ShownAction<'a>>,
     exceptions: Vec<ShownException<'a>>,
@@ -130,7 +130,7 @@ impl<'a> ShownException<'a> {
 }
 
 impl<'a> ShownAction<'a> {
-    fn new((action, extent): Reached<'a>) -> Self {
+    fn new((action, extent): ActionExtent<'a>) -> Self {
         let places = match extent {
             Extent::Anything => vec![ShownPlace::ANYTHING],
             Extent::Within(places) => places.iter().map(ShownPlace::new).collect(),
@@ -152,8 +152,12 @@ impl<'a> ShownPlace<'a> {
     }
 }
 
-fn json(principal: Option<&Principal>, reach: &[Reached<'_>], exceptions: &[ReachException]) -> Result<String, Stop> {
-    let shown = Shown {
+fn json(
+    principal: Option<&Principal>,
+    reach: &[ActionExtent<'_>],
+    exceptions: &[ReachException],
+) -> Result<String, Stop> {
+    let shown = ReachOutput {
         principal: principal.map(ToString::to_string),
         reach: reach.iter().copied().map(ShownAction::new).collect(),
         exceptions: exceptions.iter().map(ShownException::new).collect(),

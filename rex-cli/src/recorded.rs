@@ -29,7 +29,7 @@ pub(crate) struct TrustArgs {
 
 /// The problems of journals: unreadable lines, changes, and runs without an end.
 #[derive(Debug, Default)]
-pub(crate) struct Unreadable {
+pub(crate) struct JournalProblems {
     lines: u64,
     first: Vec<UnreadLine>,
     /// Number of these lines that are records outside the hash chain.
@@ -51,13 +51,13 @@ pub(crate) fn each(
     journals: &[PathBuf],
     trust: TrustArgs,
     mut each: impl FnMut(RecordedRequest) -> Result<(), Stop>,
-) -> Result<Unreadable, Stop> {
-    let (mut runs, mut unreadable) = (KnownRuns::default(), Unreadable::default());
+) -> Result<JournalProblems, Stop> {
+    let (mut runs, mut unreadable) = (KnownRuns::default(), JournalProblems::default());
     let (mut verifier, mut before) = (Verifier::new(), None);
     for path in journals {
         let (name, reader) = open(path)?;
         // A file that does not continue the one before it is another journal.
-        if before.take().is_some_and(|before| !goes_on(path, before)) {
+        if before.take().is_some_and(|before| !continues(path, before)) {
             unreadable.judge(std::mem::take(&mut verifier).finish());
         }
         before = Some(&**path);
@@ -79,7 +79,7 @@ pub(crate) fn each(
     Ok(unreadable)
 }
 
-fn goes_on(path: &Path, before: &Path) -> bool {
+fn continues(path: &Path, before: &Path) -> bool {
     let start = File::open(path).and_then(|file| FileStart::read(BufReader::new(file)));
     let file = start.ok().flatten().and_then(|start| start.continues);
     file.is_some_and(|file| before.file_name().is_some_and(|name| *name == *file))
@@ -98,7 +98,7 @@ fn cannot(name: &str, error: &std::io::Error) -> Stop {
     Stop::usage(format!("the journal `{name}` cannot be read: {error}"))
 }
 
-impl Unreadable {
+impl JournalProblems {
     fn add(&mut self, unread: UnreadLine) {
         self.lines += 1;
         self.outside += u64::from(unread.outside);
@@ -247,7 +247,7 @@ impl<'a> ShownPlace<'a> {
 }
 
 impl<'a> ShownUnreadable<'a> {
-    pub(crate) fn new(unreadable: &'a Unreadable) -> Self {
+    pub(crate) fn new(unreadable: &'a JournalProblems) -> Self {
         let shown = |unread: &'a UnreadLine| ShownUnread { place: ShownPlace::new(&unread.place), why: &unread.why };
         let changed = |(place, why): &'a (JournalPlace, String)| ShownUnread { place: ShownPlace::new(place), why };
         Self {

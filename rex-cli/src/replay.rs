@@ -7,9 +7,9 @@ use rex_audit::{Replay, ReplayChange};
 use rex_core::{ACTIONS, Effect};
 use serde::Serialize;
 
-use crate::args::{Color, Format, PolicyArgs};
+use crate::args::{Color, OutputFormat, PolicyArgs};
 use crate::exit::{Exit, Stop};
-use crate::recorded::{ShownPlace, ShownUnreadable, TrustArgs, Unreadable};
+use crate::recorded::{JournalProblems, ShownPlace, ShownUnreadable, TrustArgs};
 use crate::{check, draw, load, print, recorded};
 
 pub(crate) const EXIT_CODES: &str =
@@ -32,8 +32,8 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub(crate) format: OutputFormat,
 }
 
 /// Decides the recorded requests again.
@@ -52,7 +52,7 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
         Ok(())
     })?;
     redacted.into_iter().for_each(|place| unreadable.add_redacted(place));
-    if args.format == Format::Json {
+    if args.format == OutputFormat::Json {
         print(&json(&replay, &unreadable)?)?;
     } else {
         for warning in policy.warnings() {
@@ -70,7 +70,7 @@ pub(crate) fn replay(args: &ReplayArgs, color: Color) -> Result<Exit, Stop> {
     }
 }
 
-fn human(replay: &Replay, unreadable: &Unreadable) -> String {
+fn human(replay: &Replay, unreadable: &JournalProblems) -> String {
     let mut out = match (replay.requests, replay.requests - replay.same) {
         (0, _) => "no request is on record\n".to_owned(),
         (1, 0) => format!("the one request{} would be decided as it was\n", of(unreadable)),
@@ -97,7 +97,7 @@ fn human(replay: &Replay, unreadable: &Unreadable) -> String {
 }
 
 /// Says which requests were decided.
-fn of(unreadable: &Unreadable) -> &'static str {
+fn of(unreadable: &JournalProblems) -> &'static str {
     if unreadable.is_empty() { " on record" } else { " that could be read" }
 }
 
@@ -162,7 +162,7 @@ pub(crate) fn requests(count: u64) -> String {
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct ReplayOutput<'a> {
     requests: u64,
     same: u64,
     denied: u64,
@@ -214,8 +214,8 @@ impl<'a> ShownChange<'a> {
     }
 }
 
-fn json(replay: &Replay, unreadable: &Unreadable) -> Result<String, Stop> {
-    let shown = Shown {
+fn json(replay: &Replay, unreadable: &JournalProblems) -> Result<String, Stop> {
+    let shown = ReplayOutput {
         requests: replay.requests,
         same: replay.same,
         denied: replay.denied,

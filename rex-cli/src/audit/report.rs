@@ -11,16 +11,16 @@ use rex_audit::report::ReportScript;
 use serde::Serialize;
 
 use super::row::number;
-use super::select::{FilterArgs, Journals, each};
-use crate::args::Format;
+use super::select::{FilterArgs, JournalArgs, each};
+use crate::args::OutputFormat;
 use crate::exit::{Exit, Stop};
-use crate::replace::{self, Rights};
+use crate::replace::{self, FileRights};
 use crate::{load, print};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
-    journals: Journals,
+    journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Where to write the page; one that is there is replaced
@@ -33,12 +33,12 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Options")]
     top: usize,
     /// How to print what was written
-    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Options")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
+    format: OutputFormat,
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct WrittenReport<'a> {
     html: &'a Path,
     entries: u64,
     runs: u64,
@@ -65,14 +65,16 @@ pub(crate) fn report(args: &ReportArgs) -> Result<Exit, Stop> {
         ControlFlow::Continue(())
     })?;
     (0..unreadable).for_each(|_| report.unreadable());
-    replace::file(&args.html, Rights::New(0o600), |file: &File| report.write(BufWriter::new(file), args.top))
+    replace::file(&args.html, FileRights::New(0o600), |file: &File| report.write(BufWriter::new(file), args.top))
         .map_err(|error| Stop::usage(format!("the page `{}` cannot be written: {error}", args.html.display())))?;
     let summary = report.summary(0);
     let (entries, runs, denied) = (summary.entries, summary.runs.started, summary.denied);
     print(&match args.format {
-        Format::Json => serde_json::to_string(&Written { html: &args.html, entries, runs, denied, unreadable })
-            .map_err(|error| Stop::internal(error.to_string()))?,
-        Format::Human => format!(
+        OutputFormat::Json => {
+            serde_json::to_string(&WrittenReport { html: &args.html, entries, runs, denied, unreadable })
+                .map_err(|error| Stop::internal(error.to_string()))?
+        }
+        OutputFormat::Human => format!(
             "{}: {} entries, {} runs, {} denied",
             crate::draw::line(&args.html.display().to_string()),
             number(entries),

@@ -19,7 +19,7 @@ const TOLD: u64 = 10;
 
 /// The journals to read.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Journals {
+pub(crate) struct JournalArgs {
     /// A journal; `-` reads it from standard input; may be given often
     #[arg(value_name = "JOURNAL", required = true)]
     pub(crate) journals: Vec<PathBuf>,
@@ -55,14 +55,14 @@ pub(crate) struct FilterArgs {
     under: Vec<String>,
     /// The decision
     #[arg(long, value_enum)]
-    decision: Option<Decided>,
+    decision: Option<DecidedEffect>,
     /// A policy that decided so, by its id
     #[arg(long, value_name = "ID")]
     policy: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Decided {
+enum DecidedEffect {
     /// Permitted
     Allow,
     /// Not permitted
@@ -82,8 +82,8 @@ impl FilterArgs {
             resources: self.resource.clone(),
             under: self.under.clone(),
             decision: self.decision.map(|decided| match decided {
-                Decided::Allow => Effect::Allow,
-                Decided::Deny => Effect::Deny,
+                DecidedEffect::Allow => Effect::Allow,
+                DecidedEffect::Deny => Effect::Deny,
             }),
             policies: self.policy.clone(),
             ..EntryFilter::default()
@@ -113,7 +113,7 @@ pub(crate) fn each(
     journals: &[PathBuf],
     mut visit: impl FnMut(&JournalLine<'_>, &Entry<'_>) -> ControlFlow<()>,
 ) -> Result<u64, Stop> {
-    let mut unreadable = Unreadable::default();
+    let mut unreadable = UnreadableCount::default();
     for path in journals {
         let mut enough = false;
         let reader = BufReader::with_capacity(1 << 18, open(path)?);
@@ -165,9 +165,9 @@ pub(crate) fn cannot_be_read(path: &Path, error: &std::io::Error) -> Stop {
 
 /// The count of lines that should be records but cannot be read.
 #[derive(Debug, Default)]
-pub(crate) struct Unreadable(u64);
+pub(crate) struct UnreadableCount(u64);
 
-impl Unreadable {
+impl UnreadableCount {
     pub(crate) fn tell(&mut self, path: &Path, place: impl Display, why: &rex_audit::UnreadableLine) {
         self.0 += 1;
         if self.0 <= TOLD {

@@ -8,8 +8,8 @@ use rex_audit::{JournalStats, Summary};
 
 use super::chart::{bar, columns, spark};
 use super::row::{bytes, duration, number, short};
-use super::select::{FilterArgs, Journals, each};
-use crate::args::{Color, Format};
+use super::select::{FilterArgs, JournalArgs, each};
+use crate::args::{Color, OutputFormat};
 use crate::draw::{Ink, Paint, line as visible_line};
 use crate::exit::{Exit, Stop};
 use crate::print;
@@ -17,15 +17,15 @@ use crate::print;
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatsArgs {
     #[command(flatten)]
-    journals: Journals,
+    journals: JournalArgs,
     #[command(flatten)]
     filter: FilterArgs,
     /// Number of names in each list
     #[arg(long, value_name = "COUNT", default_value_t = 10, help_heading = "Options")]
     top: usize,
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human, help_heading = "Options")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human, help_heading = "Options")]
+    format: OutputFormat,
 }
 
 /// Adds up the matching records.
@@ -40,8 +40,8 @@ pub(crate) fn stats(args: &StatsArgs, color: Color) -> Result<Exit, Stop> {
     })?;
     let summary = Summary { unreadable, ..stats.summary(args.top) };
     let text = match args.format {
-        Format::Human => human(&summary, Paint::output(color)),
-        Format::Json => serde_json::to_string(&summary).map_err(|error| Stop::internal(error.to_string()))?,
+        OutputFormat::Human => human(&summary, Paint::output(color)),
+        OutputFormat::Json => serde_json::to_string(&summary).map_err(|error| Stop::internal(error.to_string()))?,
     };
     print(&text).map(|()| Exit::Success)
 }

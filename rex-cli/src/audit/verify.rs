@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rex_audit::{FileStart, JournalPlace, JournalVerdict, LineHash, PublicKey, Verifier};
 use serde::Serialize;
 
-use crate::args::Format;
+use crate::args::OutputFormat;
 use crate::exit::{Exit, Stop};
 use crate::{draw, print};
 
@@ -28,8 +28,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,
     /// How to print what was found
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Human)]
+    pub(crate) format: OutputFormat,
 }
 
 /// Verifies a journal.
@@ -50,10 +50,10 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Stop> {
     }
     let verdict = verifier.finish();
     print(&match args.format {
-        Format::Json => {
-            serde_json::to_string(&Said::new(&verdict)).map_err(|error| Stop::internal(error.to_string()))?
+        OutputFormat::Json => {
+            serde_json::to_string(&VerifyOutput::new(&verdict)).map_err(|error| Stop::internal(error.to_string()))?
         }
-        Format::Human => draw::visible(&human(&verdict, !args.keys.is_empty())),
+        OutputFormat::Human => draw::visible(&human(&verdict, !args.keys.is_empty())),
     })?;
     Ok(if verdict.is_intact() { Exit::Success } else { Exit::Script })
 }
@@ -113,32 +113,32 @@ fn key(path: &Path) -> Result<PublicKey, Stop> {
 }
 
 #[derive(Serialize)]
-struct Said<'a> {
+struct VerifyOutput<'a> {
     intact: bool,
     files: u64,
     lines: u64,
     runs: u64,
     unended: u64,
     unended_runs: &'a [String],
-    torn: Vec<SaidPlace<'a>>,
+    torn: Vec<TornPlace<'a>>,
     more_torn: u64,
     checkpoints: u64,
-    signed: Option<SaidPlace<'a>>,
+    signed: Option<TornPlace<'a>>,
     unsigned: u64,
     continues: Option<&'a str>,
     head: String,
-    findings: Vec<SaidFinding<'a>>,
+    findings: Vec<VerifyFinding<'a>>,
     more_findings: u64,
 }
 
 #[derive(Serialize)]
-struct SaidPlace<'a> {
+struct TornPlace<'a> {
     file: &'a str,
     line: u64,
 }
 
 #[derive(Serialize)]
-struct SaidFinding<'a> {
+struct VerifyFinding<'a> {
     file: &'a str,
     line: u64,
     run: Option<&'a str>,
@@ -147,9 +147,9 @@ struct SaidFinding<'a> {
     message: String,
 }
 
-impl<'a> Said<'a> {
+impl<'a> VerifyOutput<'a> {
     fn new(verdict: &'a JournalVerdict) -> Self {
-        let findings = verdict.findings.iter().map(|finding| SaidFinding {
+        let findings = verdict.findings.iter().map(|finding| VerifyFinding {
             file: &finding.place.journal,
             line: finding.place.line,
             run: finding.run.as_deref(),
@@ -164,10 +164,10 @@ impl<'a> Said<'a> {
             runs: verdict.runs,
             unended: verdict.unended,
             unended_runs: &verdict.first_unended,
-            torn: verdict.torn.iter().map(SaidPlace::new).collect(),
+            torn: verdict.torn.iter().map(TornPlace::new).collect(),
             more_torn: verdict.more_torn,
             checkpoints: verdict.checkpoints,
-            signed: verdict.signed.as_ref().map(SaidPlace::new),
+            signed: verdict.signed.as_ref().map(TornPlace::new),
             unsigned: verdict.unsigned,
             continues: verdict.continues.as_deref(),
             head: verdict.head.to_string(),
@@ -177,7 +177,7 @@ impl<'a> Said<'a> {
     }
 }
 
-impl<'a> SaidPlace<'a> {
+impl<'a> TornPlace<'a> {
     fn new(place: &'a JournalPlace) -> Self {
         Self { file: &place.journal, line: place.line }
     }

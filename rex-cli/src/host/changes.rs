@@ -10,7 +10,7 @@ const DIFF_BYTES: usize = 8 << 20;
 
 /// A file, directory or link that would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct FileChange {
     pub(crate) path: String,
     /// Its present state: `file, mode 0644, owner 0:0`; `None` if it does not exist.
     pub(crate) before: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Change {
     pub(crate) unknown: Option<String>,
 }
 
-impl Change {
+impl FileChange {
     pub(crate) fn all(changed: &[ChangedName]) -> Vec<Self> {
         let mut room = DIFF_BYTES;
         let change = |changed: &ChangedName| {

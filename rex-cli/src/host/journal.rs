@@ -54,18 +54,18 @@ pub(crate) struct JournalFile {
     durability: Durability,
     run: String,
     principal: String,
-    open: Mutex<Open>,
+    open: Mutex<OpenJournal>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenJournal {
     file: File,
     /// Device and inode; `None` if it is not a regular file, such as a pipe.
     id: Option<(u64, u64)>,
     /// The end after the last write of this process.
     tail: Option<JournalTail>,
     /// The last line that this process wrote.
-    own: Option<Own>,
+    own: Option<OwnLine>,
     /// The time of its first line.
     began: Option<Timestamp>,
     rotation: Rotation,
@@ -78,13 +78,13 @@ struct Open {
 
 /// A line that this process wrote: its end, its length with the newline, and its hash.
 #[derive(Debug, Clone, Copy)]
-struct Own {
+struct OwnLine {
     end: u64,
     length: u64,
     hash: rex_audit::LineHash,
 }
 
-impl Own {
+impl OwnLine {
     /// Returns the last line of an addition.
     fn last_of(addition: &JournalAddition) -> Self {
         let lines = addition.bytes.strip_suffix(b"\n").unwrap_or(&addition.bytes);
@@ -111,7 +111,7 @@ impl JournalFile {
         principal: &str,
     ) -> Result<Self, Stop> {
         let open = || {
-            let mut open = Open::new(path, durability, rotation)?;
+            let mut open = OpenJournal::new(path, durability, rotation)?;
             // Rotated files are beside the target of a link.
             let path = if open.id.is_some() { path.canonicalize()? } else { path.to_owned() };
             open.look(&path)?;
@@ -132,7 +132,7 @@ impl JournalFile {
         self.state().id.map(|_| JournalFiles::at(&self.path)).transpose().map_err(cannot)
     }
 
-    fn state(&self) -> MutexGuard<'_, Open> {
+    fn state(&self) -> MutexGuard<'_, OpenJournal> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,7 +170,7 @@ impl JournalFile {
         self.sync_some(&mut self.state())
     }
 
-    fn sync_some(&self, open: &mut Open) -> io::Result<()> {
+    fn sync_some(&self, open: &mut OpenJournal) -> io::Result<()> {
         let due = self.durability != Durability::None && open.unsynced.is_some_and(|since| since.elapsed() >= BATCH);
         if due { open.sync() } else { Ok(()) }
     }
@@ -186,7 +186,7 @@ impl JournalFile {
     }
 }
 
-impl Open {
+impl OpenJournal {
     fn new(path: &Path, durability: Durability, rotation: Rotation) -> io::Result<Self> {
         let options = || {
             let mut options = OpenOptions::new();
@@ -242,7 +242,7 @@ impl Open {
         }
         self.tail = Some(addition.tail);
         if !addition.bytes.is_empty() {
-            self.own = Some(Own::last_of(&addition));
+            self.own = Some(OwnLine::last_of(&addition));
         }
         self.unsynced.get_or_insert_with(Instant::now);
         Ok(())
@@ -274,7 +274,7 @@ impl Open {
     }
 
     /// Returns where to append: at the end of the journal, or of a new file if a rotation is due.
-    fn place(&mut self, path: &Path, writer: MarkWriter<'_>) -> io::Result<(JournalTail, Option<Lock>)> {
+    fn place(&mut self, path: &Path, writer: MarkWriter<'_>) -> io::Result<(JournalTail, Option<JournalLock>)> {
         let (tail, lock) = self.look(path)?;
         if lock.is_none() || self.rotation == Rotation::default() {
             return Ok((tail, lock));
@@ -285,7 +285,7 @@ impl Open {
         if !self.rotation.is_due(&tail, self.began) {
             return Ok((tail, lock));
         }
-        let (file, tail, lock) = rotate::rotate(path, &self.file, tail, writer, Lock::new)?;
+        let (file, tail, lock) = rotate::rotate(path, &self.file, tail, writer, JournalLock::new)?;
         self.go_on_in(file)?;
         Ok((tail, Some(lock)))
     }
@@ -299,10 +299,10 @@ impl Open {
     }
 
     /// Returns the end of the journal, stable while the lock is held. Without a regular file, there is one writer and no lock.
-    fn look(&mut self, path: &Path) -> io::Result<(JournalTail, Option<Lock>)> {
+    fn look(&mut self, path: &Path) -> io::Result<(JournalTail, Option<JournalLock>)> {
         let Some(mut id) = self.id else { return Ok((self.tail.unwrap_or(JournalTail::EMPTY), None)) };
         let lost = || io::Error::other("it was removed, or another file took its name");
-        let mut lock = Lock::new(&self.file)?;
+        let mut lock = JournalLock::new(&self.file)?;
         if self.own.is_some_and(|own| !own.is_in(&self.file)) {
             return Err(io::Error::other("somebody changed it: what this run wrote is not there any more"));
         }
@@ -312,7 +312,7 @@ impl Open {
             let new = if turns > TURNS { None } else { rotate::follow(path, &self.file).map_err(|_| lost())? };
             self.go_on_in(new.ok_or_else(lost)?)?;
             id = self.id.ok_or_else(lost)?;
-            lock = Lock::new(&self.file)?;
+            lock = JournalLock::new(&self.file)?;
         }
         let length = self.file.metadata()?.len();
         let tail = match self.tail {
@@ -345,7 +345,7 @@ fn pipe(path: &Path) -> io::Result<File> {
 
 /// A lock on the journal: no other process appends to it. The kernel releases it when the process ends.
 #[derive(Debug)]
-pub(crate) struct Lock(File);
+pub(crate) struct JournalLock(File);
 
 /// A flag that is set when the run is stopped.
 static STOPPED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -361,7 +361,7 @@ fn patience() -> Duration {
     if STOPPED.get().is_some_and(|stopped| stopped.load(Ordering::Relaxed)) { LAST } else { PATIENCE }
 }
 
-impl Lock {
+impl JournalLock {
     pub(crate) fn new(file: &File) -> io::Result<Self> {
         let (start, mut pause) = (Instant::now(), Duration::from_micros(20));
         loop {
@@ -379,7 +379,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for JournalLock {
     fn drop(&mut self) {
         // Closing the file releases the lock, too.
         let _ = self.0.unlock();
@@ -396,9 +396,9 @@ impl Journal for JournalFile {
 
 /// The path of the key that signs checkpoints.
 #[derive(Debug)]
-pub(crate) struct Key(PathBuf);
+pub(crate) struct KeyPath(PathBuf);
 
-impl Key {
+impl KeyPath {
     /// Checks that the file exists and that only its owner may access it. Does not read it yet.
     pub(crate) fn find(path: &Path) -> Result<Self, Stop> {
         let metadata = std::fs::metadata(path).map_err(|error| Self::bad(path, &error))?;
@@ -534,10 +534,10 @@ mod tests {
         let path = dir.path().join("key");
         std::fs::write(&path, SigningKey::generate().unwrap()).unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        assert!(Key::find(&path).is_err());
+        assert!(KeyPath::find(&path).is_err());
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        assert!(Key::find(&path).unwrap().load().is_ok());
+        assert!(KeyPath::find(&path).unwrap().load().is_ok());
         std::fs::write(&path, "no key").unwrap();
-        assert!(Key::find(&path).unwrap().load().is_err());
+        assert!(KeyPath::find(&path).unwrap().load().is_err());
     }
 }

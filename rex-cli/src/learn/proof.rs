@@ -7,7 +7,7 @@ use crate::draw;
 
 /// The comparison of a learned policy with the exact one, which allows only the resources that were seen.
 #[derive(Serialize)]
-pub(super) struct Proof {
+pub(super) struct ExactComparison {
     /// `true` if it allows all that the exact policy allows.
     allows_all: bool,
     /// The requests that only the learned policy allows: one for each action and type of principal.
@@ -16,7 +16,7 @@ pub(super) struct Proof {
     undecided: Vec<String>,
 }
 
-impl Proof {
+impl ExactComparison {
     pub(super) fn new(diff: PolicyDiff) -> Self {
         let (beyond, lost): (Vec<_>, Vec<_>) =
             diff.differences.iter().partition(|difference| difference.change == Changed::Allowed);

@@ -10,12 +10,12 @@ use opentelemetry_proto::transform::common::tonic::Attributes;
 use rex_audit::Metrics;
 use rex_audit::metrics::{BOUNDS, DurationHistogram, Sample, SampleValue};
 
-use super::{Period, nanos, scope};
+use super::{ExportPeriod, nanos, scope};
 
 /// The temporality of all metrics: an export counts one run; other runs of the service export their own.
 const DELTA: i32 = AggregationTemporality::Delta as i32;
 
-pub(super) fn request(metrics: &Metrics, period: &Period) -> ExportMetricsServiceRequest {
+pub(super) fn request(metrics: &Metrics, period: &ExportPeriod) -> ExportMetricsServiceRequest {
     let mut told: Vec<Metric> = Vec::new();
     for sample in metrics.samples() {
         let (name, unit) = named(sample.name);
@@ -59,7 +59,7 @@ fn empty(figure: &SampleValue<'_>) -> metric::Data {
     }
 }
 
-fn number(sample: &Sample<'_>, period: &Period) -> Option<NumberDataPoint> {
+fn number(sample: &Sample<'_>, period: &ExportPeriod) -> Option<NumberDataPoint> {
     let SampleValue::Count(count) = sample.figure else { return None };
     Some(NumberDataPoint {
         attributes: attributes(sample),
@@ -70,7 +70,7 @@ fn number(sample: &Sample<'_>, period: &Period) -> Option<NumberDataPoint> {
     })
 }
 
-fn durations(sample: &Sample<'_>, period: &Period) -> Option<HistogramDataPoint> {
+fn durations(sample: &Sample<'_>, period: &ExportPeriod) -> Option<HistogramDataPoint> {
     let SampleValue::Durations(DurationHistogram { buckets, count, sum_us }) = sample.figure else { return None };
     let beyond = count.saturating_sub(buckets.iter().sum());
     Some(HistogramDataPoint {

@@ -6,41 +6,41 @@ use rex_core::Code;
 use rex_engine::{DeniedRequests, Report, RunStats};
 use serde::{Deserialize, Serialize};
 
-use super::plan::Planned;
-use super::wire::Confined;
+use super::plan::PlanReport;
+use super::wire::ConfinementReport;
 use crate::exit::{Exit, Stop};
-use crate::wrong::Wrong;
+use crate::failure::FailureReport;
 
 /// The result of a run without a failure, in place of a code.
 pub(crate) const SUCCESS: &str = "SUCCESS";
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct RunReport {
     pub(crate) run_id: String,
-    pub(crate) status: Status,
+    pub(crate) status: RunStatus,
     pub(crate) value: serde_json::Value,
     pub(crate) output: Vec<String>,
-    pub(crate) error: Option<Wrong>,
+    pub(crate) error: Option<FailureReport>,
     #[serde(default)]
-    pub(crate) warnings: Vec<Wrong>,
+    pub(crate) warnings: Vec<FailureReport>,
     #[serde(default)]
     pub(crate) denials: Vec<DeniedRequests>,
     pub(crate) stats: RunStats,
-    pub(crate) confinement: Option<Confined>,
+    pub(crate) confinement: Option<ConfinementReport>,
     /// The plan of a run on an overlay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) plan: Option<Planned>,
+    pub(crate) plan: Option<PlanReport>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(crate) enum Status {
+pub(crate) enum RunStatus {
     Success,
     Error,
 }
 
-impl Told {
+impl RunReport {
     /// Converts a report through its JSON format.
     pub(crate) fn new(report: &Report) -> Result<Self, Stop> {
         serde_json::to_value(report)
@@ -50,7 +50,7 @@ impl Told {
 
     /// Returns a report of a run that could not make one.
     pub(crate) fn failed(run_id: &str, code: Code, message: impl Into<String>, stats: RunStats) -> Self {
-        let error = Wrong {
+        let error = FailureReport {
             code: code.as_str().to_owned(),
             message: message.into(),
             operation: None,
@@ -65,7 +65,7 @@ impl Told {
         };
         Self {
             run_id: run_id.to_owned(),
-            status: Status::Error,
+            status: RunStatus::Error,
             value: serde_json::Value::Null,
             output: Vec::new(),
             error: Some(error),

@@ -8,7 +8,7 @@ use crate::exit::{Exit, Stop};
 
 /// The failure of a script.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Wrong {
+pub(crate) struct FailureReport {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) operation: Option<String>,
@@ -21,10 +21,10 @@ pub(crate) struct Wrong {
     pub(crate) column: Option<u32>,
     /// Further errors in a script that was not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) more: Vec<Wrong>,
+    pub(crate) more: Vec<FailureReport>,
 }
 
-impl Wrong {
+impl FailureReport {
     /// Converts a failure through its JSON format.
     pub(crate) fn new(failure: &Failure) -> Result<Self, Stop> {
         serde_json::to_value(failure)

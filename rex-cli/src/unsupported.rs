@@ -13,7 +13,7 @@ use rex_core::{Code, Error};
 use rex_engine::{Failure, Report, RunStats};
 use serde::Serialize;
 
-use crate::args::{Color, DoctorArgs, Format, PlanCommand, RunCommand};
+use crate::args::{Color, DoctorArgs, OutputFormat, PlanCommand, RunCommand};
 use crate::exit::{Exit, Stop};
 use crate::{Decide, print};
 
@@ -34,26 +34,26 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Stop> {
     unsupported("doctor", args.format)
 }
 
-fn unsupported(verb: &str, format: Format) -> Result<Exit, Stop> {
+fn unsupported(verb: &str, format: OutputFormat) -> Result<Exit, Stop> {
     let with = if cfg!(feature = "host") { "with" } else { "without" };
     let message = format!("`rex {verb}` needs Linux and the feature `host`, this is `{OS}` {with} the feature");
     let error = Error::new(Code::Unsupported, message).with_help(HELP);
-    if format == Format::Human {
+    if format == OutputFormat::Human {
         return Err(Stop::usage(error.to_string()).with_help(HELP));
     }
-    let told = serde_json::to_string(&Told::failed(error)).map_err(|error| Stop::internal(error.to_string()))?;
+    let told = serde_json::to_string(&HostReport::failed(error)).map_err(|error| Stop::internal(error.to_string()))?;
     print(&told).map(|()| Exit::Usage)
 }
 
 /// A report in the format of a run on a host.
 #[derive(Serialize)]
-struct Told {
+struct HostReport {
     #[serde(flatten)]
     report: Report,
     confinement: Option<()>,
 }
 
-impl Told {
+impl HostReport {
     fn failed(error: Error) -> Self {
         let report = Report {
             run_id: "".into(),
@@ -93,17 +93,17 @@ impl FileNotices {
 }
 
 /// The files below a folder, with their sizes and times of change.
-type Seen = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+type FolderState = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// A poller of a folder and all below it.
 pub(crate) struct TreeNotices<'d> {
     dir: &'d Path,
-    seen: Seen,
+    seen: FolderState,
 }
 
 impl<'d> TreeNotices<'d> {
     pub(crate) fn new(dir: &'d Path) -> Result<Self, Stop> {
-        let mut seen = Seen::new();
+        let mut seen = FolderState::new();
         look(dir, &mut seen).map_err(|error| Stop::usage(format!("`{}` cannot be watched: {error}", dir.display())))?;
         Ok(Self { dir, seen })
     }
@@ -123,7 +123,7 @@ impl<'d> TreeNotices<'d> {
     }
 }
 
-fn look(dir: &Path, seen: &mut Seen) -> io::Result<()> {
+fn look(dir: &Path, seen: &mut FolderState) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)?.flatten() {
         // The entry is gone by now.
         let Ok(metadata) = entry.metadata() else { continue };
@@ -144,11 +144,11 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::{Args, Command};
+    use crate::args::{CliArgs, Command};
 
     /// Runs a command line; returns how it ends.
     fn ended(args: &str) -> Result<Exit, Stop> {
-        match Args::try_parse_from(args.split(' ')).unwrap().command {
+        match CliArgs::try_parse_from(args.split(' ')).unwrap().command {
             Command::Run(args) => run(&args, Color::Never, |policy| Arc::new(policy)),
             Command::Plan(args) => plan(&args, Color::Never, |policy| Arc::new(policy)),
             Command::Doctor(args) => doctor(&args),
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn programs_get_a_report() {
-        let told = serde_json::to_value(Told::failed(Error::new(Code::Unsupported, "why"))).unwrap();
+        let told = serde_json::to_value(HostReport::failed(Error::new(Code::Unsupported, "why"))).unwrap();
         let fields = ["run_id", "status", "value", "output", "error", "warnings", "denials", "stats", "confinement"];
         assert_eq!(told.as_object().unwrap().len(), fields.len());
         assert!(fields.iter().all(|field| told.get(field).is_some()), "{told}");
