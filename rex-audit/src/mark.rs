@@ -11,7 +11,7 @@ pub enum Mark {
     Torn {
         /// Number of bytes, without the newline at the end.
         bytes: u64,
-        /// Their [`Hash`](crate::Hash).
+        /// Their [`LineHash`](crate::LineHash).
         hash: String,
     },
     /// A signature of all lines before this one.

@@ -30,7 +30,7 @@ pub struct ReportScript {
 ///
 /// ```
 /// let journal = br#"{"time":"2026-11-23T12:42:29Z","run":"r","sequence":1,"principal":"Agent::\"<b>\"","operation":"","line":null,"event":"start"}"#;
-/// let mut report = rex_audit::Report::default();
+/// let mut report = rex_audit::HtmlReport::default();
 /// report.add(&rex_audit::Entry::parse(journal)?);
 /// let mut page = Vec::new();
 /// report.write(&mut page, 10)?;

@@ -32,7 +32,7 @@ impl TimeScale {
         self.width
     }
 
-    /// Returns the bucket of a point in time, and, if buckets became wider for it, the factor by which to [widen](Series::widen) series.
+    /// Returns the bucket of a point in time, and, if buckets became wider for it, the factor by which to [widen](TimeSeries::widen) series.
     pub fn bucket(&mut self, time: Timestamp) -> (i64, Option<i64>) {
         let before = self.width;
         loop {

@@ -1,4 +1,4 @@
-//! The summary of [`Stats`](crate::Stats).
+//! The summary of [`JournalStats`](crate::JournalStats).
 
 use serde::Serialize;
 

@@ -105,7 +105,7 @@ impl<A: Action> AnyAction for A {
 ///         /// Make a smaller copy of a picture.
 ///         Shrink = "shrink" on AbsPath {
 ///             /// The width of the copy, in pixels.
-///             width: i64 = rex_core::Values::Range(1, 4096),
+///             width: i64 = rex_core::ValueSet::Range(1, 4096),
 ///         } in [Mutating];
 ///     }
 /// }

@@ -13,7 +13,7 @@
 //! | [`grant`] | [`Gate`], the security kernel, and [`Grant`], its proof of one permission |
 //! | [`decide`] | [`Authorize`], the trait of a policy engine, with [`Request`], [`Decision`] and [`Denial`] |
 //! | [`need`] | [`Need`], a request that a call makes or would make next |
-//! | [`asked`] | [`Asked`], a request made from its written form: in a journal, a test, a command line |
+//! | [`request`] | [`RequestBuf`], a request made from its written form: in a journal, a test, a command line |
 //! | [`reach`] | [`Reach`], a bound on what a policy could ever permit |
 //! | [`run`] | [`Run`]: its subject, its limits and its journal |
 //! | [`journal`] | [`Journal`], the record of every decision and outcome |

@@ -47,7 +47,7 @@ pub struct TextForm {
 
 impl fmt::Debug for TextForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Form").field(&self.doc).finish()
+        f.debug_tuple("TextForm").field(&self.doc).finish()
     }
 }
 

@@ -5,7 +5,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`engine`] | [`Engine`]: built once, run often |
-//! | [`plan`] | [`Plan`]: the recorded effects of a script, and [`Held`], a policy that limits a run to them |
+//! | [`plan`] | [`Plan`]: the recorded effects of a script, and [`PinnedPolicy`], a policy that limits a run to them |
 //! | [`report`] | [`Report`]: outcome, output, statistics and journal of a run |
 //! | [`memory`] | [`CountingAllocator`], which bounds the memory of a run; the only unsafe code |
 //! | `bind` | the one generic binder from operations to Rhai's modules |

@@ -330,7 +330,7 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl fmt::Debug for PinnedPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("PinnedPolicy").field("state", &self.state).finish_non_exhaustive()
     }
 }
 

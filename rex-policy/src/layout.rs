@@ -11,12 +11,12 @@ use crate::limits::PolicyLimits;
 /// did, by a line feed or by a carriage return and a line feed.
 ///
 /// ```
-/// use rex_policy::{Source, formatted};
+/// use rex_policy::{SourceText, formatted};
 ///
-/// let source = Source::new("a.cedar", "permit(principal,action,resource==fs::Path::\"/etc\");");
+/// let source = SourceText::new("a.cedar", "permit(principal,action,resource==fs::Path::\"/etc\");");
 /// let text = formatted(&source)?;
 /// assert_eq!(text, "permit (\n  principal,\n  action,\n  resource == fs::Path::\"/etc\"\n);\n");
-/// # Ok::<(), rex_policy::Rejected>(())
+/// # Ok::<(), rex_policy::RejectedPolicy>(())
 /// ```
 ///
 /// # Errors

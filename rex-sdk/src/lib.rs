@@ -8,7 +8,7 @@
 //! | [`spec`] | [`OpSpec`], the declaration of an operation, and the trait [`Operation`] |
 //! | [`args`] | [`Args`], arguments that were checked against the declaration |
 //! | [`session`] | [`Session`], which calls operations: counts and records them, and catches panics |
-//! | [`lines`] | [`Lines`], the lines of an open file, read on demand |
+//! | [`lines`] | [`FileLines`], the lines of an open file, read on demand |
 //! | [`ops`] | the operations, one file each, and the slice of all of them, [`OPS`] |
 //! | `host` | the real operating system, the only place with system calls |
 //! | [`overlay`] | a system that keeps changes in memory over another one: plans |

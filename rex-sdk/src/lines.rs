@@ -40,7 +40,7 @@ enum LinesOrigin {
 
 impl fmt::Debug for FileLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("FileLines").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -123,7 +123,7 @@ pub struct LinesReading {
 
 impl fmt::Debug for LinesReading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reading").field("lines", &self.lines).finish_non_exhaustive()
+        f.debug_struct("LinesReading").field("lines", &self.lines).finish_non_exhaustive()
     }
 }
 

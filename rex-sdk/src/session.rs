@@ -312,7 +312,7 @@ pub struct MeteredFile<'r> {
 
 impl fmt::Debug for MeteredFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metered").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("MeteredFile").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

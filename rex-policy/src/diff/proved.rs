@@ -40,7 +40,7 @@ struct DifferenceSearch<'p> {
 
 impl Prover<'_> {
     /// Finds the differences of a newer policy. After the examples of [`Policy::diff`], it asks the solver about each action by each type
-    /// of principal, until it finds nothing unlike the known ones. [`Examined`] says for each pair whether it is proved that all were
+    /// of principal, until it finds nothing unlike the known ones. [`ExaminedAction`] says for each pair whether it is proved that all were
     /// found.
     ///
     /// # Errors

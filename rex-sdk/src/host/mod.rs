@@ -90,7 +90,7 @@ impl HostOs {
         self
     }
 
-    /// Enables starting programs, each confined to this reach; see [`confine::Program`].
+    /// Enables starting programs, each confined to this reach; see [`confine::ProgramStart`].
     #[must_use]
     pub fn with_programs(mut self, reach: Reach) -> Self {
         self.processes.reach = Some(reach);

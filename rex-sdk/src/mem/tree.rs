@@ -233,7 +233,7 @@ impl FileTree {
         }
     }
 
-    /// Returns the node with this name. A link at the end is an error with [`Last::Cross`].
+    /// Returns the node with this name. A link at the end is an error with [`FinalLink::Cross`].
     pub(crate) fn find(&self, path: &AbsPath, last: FinalLink) -> Result<&TreeNode, OsError> {
         match self.get(path) {
             Ok(node) if node.kind() == EntryKind::Symlink && last == FinalLink::Cross => Err(self.crossed(path, last)),
