@@ -108,12 +108,12 @@ struct ShownException<'a> {
 #[derive(Serialize)]
 struct ShownAction<'a> {
     action: String,
-    places: Vec<ShownPlace<'a>>,
+    places: Vec<ReachedPlace<'a>>,
 }
 
 /// A place. No bound is a place, too, so that a program that reads only places sees it.
 #[derive(Serialize)]
-pub(crate) struct ShownPlace<'a> {
+pub(crate) struct ReachedPlace<'a> {
     kind: &'static str,
     id: Option<&'a str>,
 }
@@ -132,14 +132,14 @@ impl<'a> ShownException<'a> {
 impl<'a> ShownAction<'a> {
     fn new((action, extent): ActionExtent<'a>) -> Self {
         let places = match extent {
-            Extent::Anything => vec![ShownPlace::ANYTHING],
-            Extent::Within(places) => places.iter().map(ShownPlace::new).collect(),
+            Extent::Anything => vec![ReachedPlace::ANYTHING],
+            Extent::Within(places) => places.iter().map(ReachedPlace::new).collect(),
         };
         Self { action: action.to_string(), places }
     }
 }
 
-impl<'a> ShownPlace<'a> {
+impl<'a> ReachedPlace<'a> {
     pub(crate) const ANYTHING: Self = Self { kind: "anything", id: None };
 
     pub(crate) fn new(place: &'a ReachPlace) -> Self {

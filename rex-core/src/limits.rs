@@ -130,9 +130,9 @@ impl Limits {
             (Some(number), unit) if unit == LimitUnit::Count || full == name => Ok(number),
             (_, LimitUnit::Count) => Err("a count has no unit".to_owned()),
             (_, LimitUnit::Bytes) => units::size(text).map_err(|why| why.to_string()),
-            (_, LimitUnit::Millis) => units::duration(text)
-                .map_err(|why| why.to_string())
-                .and_then(|time| u64::try_from(time.as_millis()).map_err(|_| units::UnitError::TooMuch.to_string())),
+            (_, LimitUnit::Millis) => units::duration(text).map_err(|why| why.to_string()).and_then(|time| {
+                u64::try_from(time.as_millis()).map_err(|_| units::QuantityError::TooMuch.to_string())
+            }),
         };
         let value = value.map_err(|why| {
             let (what, forms) = match LimitUnit::of(full) {
