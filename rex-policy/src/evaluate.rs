@@ -1,21 +1,52 @@
 //! Evaluation by Cedar: of the conditions of candidates, or of everything.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression, eval_expression,
 };
 use rex_core::resource::AnyResource;
-use rex_core::{ActionSpec, Decision, Effect, Fact, Request, Timestamp};
+use rex_core::{ActionSpec, Decision, Effect, Fact, Request, ResourceSpec, Timestamp};
 use smallvec::SmallVec;
 
 use crate::index::Ancestry;
 use crate::members::Members;
 use crate::rule::{ConditionNeeds, Rule, Uid};
 
-/// The reason why a request could not be decided, in words.
-pub(crate) type EvalError = String;
+/// The reason why a request could not be decided.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum EvalError {
+    /// The type of the principal, which no principal has.
+    #[error("`{}` is no type of principal; there are `Agent` and `User`", .0.escape_debug())]
+    PrincipalType(String),
+    /// An action that is not in the table.
+    #[error("the policy knows no action `{0}`")]
+    UnknownAction(&'static ActionSpec),
+    /// An action, and a resource of a type that it does not act on.
+    #[error("`{0}` is not an action on a `{1}`")]
+    WrongResource(&'static ActionSpec, &'static ResourceSpec),
+    /// A name that Cedar does not take as a type.
+    #[error("`{}` is no type", .0.escape_debug())]
+    InvalidType(String),
+    /// A part of the index that is missing.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// A policy that cannot be evaluated for an example.
+    #[cfg(feature = "prove")]
+    #[error("policy `{}` is an error there", .0.escape_debug())]
+    FailingPolicy(Arc<str>),
+    /// An error of Cedar.
+    #[error("{0}")]
+    Cedar(String),
+}
+
+impl EvalError {
+    fn cedar(error: impl fmt::Display) -> Self {
+        Self::Cedar(error.to_string())
+    }
+}
 
 /// The memberships beyond those that a request states.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +114,7 @@ impl CedarParts {
             spec.groups.iter().map(|group| entity_uid(&action_type, group)).collect::<Result<_, _>>()?;
         let entities =
             [Entity::new_no_attrs(principal.clone(), groups), Entity::new_no_attrs(action.clone(), action_groups)];
-        let entities = Entities::from_entities(entities, None).map_err(|error| error.to_string())?;
+        let entities = Entities::from_entities(entities, None).map_err(EvalError::cedar)?;
         Ok(Self {
             principal,
             action,
@@ -105,7 +136,7 @@ impl CedarParts {
         let context = self.context(request, needs)?;
         let resource = self.resource(request.resource.id());
         cedar_policy::Request::new(self.principal.clone(), self.action.clone(), resource, context, None)
-            .map_err(|error| error.to_string())
+            .map_err(EvalError::cedar)
     }
 
     fn context(&self, request: &Request<'_>, needs: ConditionNeeds) -> Result<Context, EvalError> {
@@ -126,7 +157,7 @@ impl CedarParts {
                 if now {
                     pairs.push(("now".to_owned(), RestrictedExpression::new_datetime(datetime(request.now))));
                 }
-                Context::from_pairs(pairs).map_err(|error| error.to_string())
+                Context::from_pairs(pairs).map_err(EvalError::cedar)
             }
         }
     }
@@ -140,7 +171,7 @@ impl CedarParts {
             return Ok(context.clone());
         }
         let pair = ("now".to_owned(), RestrictedExpression::new_datetime(datetime(now)));
-        let context = Context::from_pairs([pair]).map_err(|error| error.to_string())?;
+        let context = Context::from_pairs([pair]).map_err(EvalError::cedar)?;
         *last = Some((now.as_millis(), context.clone()));
         Ok(context)
     }
@@ -170,16 +201,16 @@ impl CedarParts {
             if attributes.is_empty() {
                 return Ok(Entities::empty());
             }
-            let entity = Entity::new(uid, attributes, HashSet::new()).map_err(|error| error.to_string())?;
+            let entity = Entity::new(uid, attributes, HashSet::new()).map_err(EvalError::cedar)?;
             // Adding to an empty store is twice as fast as making one.
-            return Entities::empty().add_entities([entity], None).map_err(|error| error.to_string());
+            return Entities::empty().add_entities([entity], None).map_err(EvalError::cedar);
         }
         let mut parents: HashSet<_> = lineage.ancestors.iter().map(|id| self.resource(id)).collect();
         for class in &lineage.classes {
             parents.insert(entity_uid(&class.kind, &class.id)?);
         }
-        let entity = Entity::new(uid, attributes, parents).map_err(|error| error.to_string())?;
-        self.entities.clone().add_entities([entity], None).map_err(|error| error.to_string())
+        let entity = Entity::new(uid, attributes, parents).map_err(EvalError::cedar)?;
+        self.entities.clone().add_entities([entity], None).map_err(EvalError::cedar)
     }
 
     /// Returns every entity that a condition can look at, each with what it is directly in.
@@ -205,10 +236,10 @@ impl CedarParts {
         let store_lacks_action = !store.contains_key(&self.action);
         let mut entities = vec![Entity::new_no_attrs(self.principal.clone(), principal.unwrap_or_default().1)];
         for (uid, (attributes, parents)) in store {
-            entities.push(Entity::new(uid, attributes, parents).map_err(|error| error.to_string())?);
+            entities.push(Entity::new(uid, attributes, parents).map_err(EvalError::cedar)?);
         }
         let action = self.entities.get(&self.action).filter(|_| store_lacks_action).cloned();
-        Entities::from_entities(entities.into_iter().chain(action), None).map_err(|error| error.to_string())
+        Entities::from_entities(entities.into_iter().chain(action), None).map_err(EvalError::cedar)
     }
 
     pub(crate) fn full_request(&self, request: &Request<'_>) -> Result<cedar_policy::Request, EvalError> {
@@ -217,7 +248,7 @@ impl CedarParts {
 }
 
 fn type_name(name: &str) -> Result<EntityTypeName, EvalError> {
-    name.parse().map_err(|_| format!("`{}` is no type", name.escape_debug()))
+    name.parse().map_err(|_| EvalError::InvalidType(name.to_owned()))
 }
 
 fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, EvalError> {

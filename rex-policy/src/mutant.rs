@@ -101,7 +101,7 @@ impl RequestValues<'_> {
     pub fn decision(&self, mutant: Option<&Mutant>) -> Decision {
         let met = match &self.met {
             Ok(met) => met,
-            Err(trouble) => return Decision::deny(Some(trouble)),
+            Err(error) => return Decision::deny(Some(&error.to_string())),
         };
         let mut outcome = EvalOutcome::default();
         for (number, values) in met {

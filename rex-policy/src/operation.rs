@@ -55,7 +55,7 @@ impl ExampleRequest {
             return policy.decide(&request);
         }
         let outcome = policy.by_cedar(policy.all(), &request, &self.with(policy));
-        outcome.map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
+        outcome.map_or_else(|error| Decision::deny(Some(&error.to_string())), |outcome| outcome.decision())
     }
 
     /// Returns the facts and attributes of the request that matter, with their values.

@@ -113,11 +113,15 @@ impl Policy {
         let digest = digest(sources, entities);
         let actions = vocabulary.actions();
         let looks = compiled.rules.iter().zip(&compiled.policies).filter(|(rule, _)| rule.needs().strangers);
-        let strangers = NamedAncestors::new(actions, looks.map(|(_, policy)| policy.clone())).map_err(|trouble| {
-            RejectedPolicy {
-                findings: vec![Finding::new(Severity::Error, &SharedText::name_only("policies"), None, trouble)],
-            }
-        })?;
+        let strangers =
+            NamedAncestors::new(actions, looks.map(|(_, policy)| policy.clone())).map_err(|error| RejectedPolicy {
+                findings: vec![Finding::new(
+                    Severity::Error,
+                    &SharedText::name_only("policies"),
+                    None,
+                    error.to_string(),
+                )],
+            })?;
         Ok(Self { compiled, actions, slices: Default::default(), all: OnceLock::new(), strangers, digest })
     }
 
@@ -149,7 +153,7 @@ impl Policy {
     #[must_use]
     pub fn decide_fully(&self, request: &Request<'_>) -> Decision {
         self.by_cedar(self.all(), request, &self.compiled.members)
-            .map_or_else(|trouble| Decision::deny(Some(&trouble)), |outcome| outcome.decision())
+            .map_or_else(|error| Decision::deny(Some(&error.to_string())), |outcome| outcome.decision())
     }
 
     /// Returns whether one policy applies, whatever the others do, with these members of groups and classes; `false` if it is
@@ -267,10 +271,7 @@ impl Policy {
     /// Returns the number of the principal's type.
     fn kind(&self, request: &Request<'_>) -> Result<usize, EvalError> {
         let kind = request.subject.principal.kind();
-        PRINCIPALS
-            .iter()
-            .position(|known| *known == kind)
-            .ok_or_else(|| format!("`{}` is no type of principal; there are `Agent` and `User`", kind.escape_debug()))
+        PRINCIPALS.iter().position(|known| *known == kind).ok_or_else(|| EvalError::PrincipalType(kind.to_owned()))
     }
 
     /// Returns the number of the action.
@@ -283,16 +284,16 @@ impl Policy {
                     && same_type(known.resource, spec.resource))
         };
         let number = self.actions.iter().position(|known| same(known));
-        let number = number.ok_or_else(|| format!("the policy knows no action `{spec}`"))?;
+        let number = number.ok_or(EvalError::UnknownAction(spec))?;
         if same_type(spec.resource, request.resource.spec()) {
             Ok(number)
         } else {
-            Err(format!("`{spec}` is not an action on a `{}`", request.resource.spec()))
+            Err(EvalError::WrongResource(spec, request.resource.spec()))
         }
     }
 
     fn slice(&self, kind: usize, request: &Request<'_>) -> Result<Arc<PrincipalSlice>, EvalError> {
-        let slices = self.slices.get(kind).ok_or("there is no such type of principal")?;
+        let slices = self.slices.get(kind).ok_or(EvalError::Missing("type of principal"))?;
         let id = request.subject.principal.id();
         if let Some(slice) = slices.read().unwrap_or_else(PoisonError::into_inner).get(id) {
             return Ok(slice.clone());
@@ -333,7 +334,7 @@ impl Policy {
         number: usize,
         request: &Request<'_>,
     ) -> Result<&'s ActionSlice, EvalError> {
-        let action = slice.actions.get(number).ok_or("there is no such action")?;
+        let action = slice.actions.get(number).ok_or(EvalError::Missing("action"))?;
         action.get_or_init(|| self.action_slice(slice, request)).as_ref().map_err(Clone::clone)
     }
 
@@ -408,7 +409,7 @@ impl ActionSlice {
 
 impl Authorize for Policy {
     fn decide(&self, request: &Request<'_>) -> Decision {
-        self.try_decide(request).unwrap_or_else(|trouble| Decision::deny(Some(&trouble)))
+        self.try_decide(request).unwrap_or_else(|error| Decision::deny(Some(&error.to_string())))
     }
 
     fn remedy(&self, request: &Request<'_>, decision: &Decision) -> Option<String> {

@@ -219,7 +219,7 @@ impl<'p> TraceContext<'p> {
             .clauses
             .iter()
             .map(|clause| {
-                let (asked, entities) = self.asked()?;
+                let (asked, entities) = self.asked().map_err(|error| error.to_string())?;
                 match eval_expression(asked, entities, &clause.expression) {
                     Ok(EvalResult::Bool(holds)) => Ok(holds),
                     Ok(_) => Err("this is no truth value".to_owned()),

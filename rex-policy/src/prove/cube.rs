@@ -65,7 +65,8 @@ impl Cube {
     /// Finds the reasons why two policies decide a request differently. The error says why they cannot be found.
     pub(crate) fn of(sides: &PolicyPair<'_>, operation: &ExampleRequest) -> Result<Self, Untranslatable> {
         let mut cube = Self::default();
-        let (more, less) = (came_out(sides.more, operation)?, came_out(sides.less, operation)?);
+        let explained = |policy| came_out(policy, operation).map_err(|error| error.to_string());
+        let (more, less) = (explained(sides.more)?, explained(sides.less)?);
         let counts = |one: &MetPolicy<'_>| !one.rule.permit || sides.word.is_none_or(|word| one.rule.lets(word));
         let by = |side: usize, met: &[MetPolicy<'_>], permit: bool| {
             let fits = |one: &&MetPolicy<'_>| one.applies && one.rule.permit == permit && counts(one);
@@ -227,8 +228,7 @@ fn came_out<'p>(policy: &'p Policy, operation: &ExampleRequest) -> Result<Vec<Me
         }
         let head = [reason(PolicyPart::Principal, true), reason(PolicyPart::Resource, true)];
         let because = policy.clauses(number).map_or(Some((true, Vec::new())), |clauses| of(&clauses));
-        let (applies, because) =
-            because.ok_or_else(|| format!("policy `{}` is an error there", rule.id.escape_debug()))?;
+        let (applies, because) = because.ok_or_else(|| EvalError::FailingPolicy(rule.id.clone()))?;
         let clauses = because.into_iter().map(|(part, holds)| reason(part, holds));
         let head = head.into_iter().filter(|_| applies);
         all.push(MetPolicy { number, rule, applies, reasons: head.chain(clauses).collect() });
