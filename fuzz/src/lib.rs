@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use arbitrary::{Result, Unstructured};
 use rex_core::{AbsPath, Authorize, Code, Decision, Limits, MemoryJournal, Principal, Request, Run, Subject, Value};
 use rex_engine::{CountingAllocator, Engine, Input};
-use rex_policy::{Policy, PolicyLimits, Source, Vocabulary};
+use rex_policy::{Policy, PolicyLimits, SourceText, Vocabulary};
 use rex_sdk::{MemOs, OPS, Operation, ParamKind, Session};
 
 /// The allocator, which counts the allocations of scripts, so that their memory is limited as in the `rex` command.
@@ -39,10 +39,10 @@ pub fn policy_compile(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     // A NUL ends the policy and starts the entities.
     let (policy, entities) = text.split_once('\0').map_or((text, None), |(policy, rest)| (policy, Some(rest)));
-    let entities = entities.map(|text| Source::new("entities.json", text));
+    let entities = entities.map(|text| SourceText::new("entities.json", text));
     let limits = PolicyLimits::default();
     if let Err(rejected) =
-        Policy::compile(&Vocabulary::rex(), &[Source::new("a.cedar", policy)], entities.as_ref(), &limits)
+        Policy::compile(&Vocabulary::rex(), &[SourceText::new("a.cedar", policy)], entities.as_ref(), &limits)
     {
         assert!(!rejected.findings.is_empty(), "refused without a word");
     }
